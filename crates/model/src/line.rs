@@ -1,0 +1,138 @@
+//! Lines: the phone numbers and Apple IDs that the user owns (§6).
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    handle::Handle,
+    id::{Id, Kind},
+};
+
+/// A line as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// `ln_…`
+    pub id: Id<Line>,
+    /// E.164 or Apple ID.
+    pub handle: Handle,
+    /// What the owner calls it.
+    pub label: Option<String>,
+    /// What it sends by.
+    pub service: LineService,
+    /// Whether it takes part.
+    pub is_active: bool,
+    /// Whether audio messages, reactions, typing and read receipts all work (ext).
+    pub advanced_features: bool,
+    /// What its driver can do (ext).
+    pub capabilities: Vec<Capability>,
+    /// Whether it is the shared sandbox line (ext).
+    pub is_sandbox: bool,
+}
+
+impl Kind for Line {
+    const PREFIX: &'static str = "ln_";
+}
+
+/// What a line sends by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LineService {
+    /// Only iMessage.
+    Imessage,
+    /// Only SMS.
+    Sms,
+    /// iMessage where it can, SMS where it must.
+    #[default]
+    Auto,
+}
+
+impl LineService {
+    /// The name in JSON and SQL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Imessage => "imessage",
+            Self::Sms => "sms",
+            Self::Auto => "auto",
+        }
+    }
+
+    /// The service of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Imessage, Self::Sms, Self::Auto].into_iter().find(|one| one.as_str() == name)
+    }
+}
+
+/// How a bridge talks to Messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriverKind {
+    /// Virtual phones, for development.
+    Simulator,
+    /// The imsg program on a Mac.
+    Imsg,
+    /// A BlueBubbles server on a Mac.
+    Bluebubbles,
+}
+
+impl DriverKind {
+    /// Every driver.
+    pub const ALL: [Self; 3] = [Self::Simulator, Self::Imsg, Self::Bluebubbles];
+
+    /// The name in JSON and SQL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Simulator => "simulator",
+            Self::Imsg => "imsg",
+            Self::Bluebubbles => "bluebubbles",
+        }
+    }
+
+    /// The driver of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
+    }
+}
+
+/// One thing that a line's driver can do. Texts and files in existing chats go without saying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Capability {
+    /// Voice memos.
+    AudioMessages,
+    /// Replies that point at a message.
+    Replies,
+    /// Reactions, out.
+    Reactions,
+    /// Typing indicators, out.
+    Typing,
+    /// Read receipts, out.
+    ReadReceipts,
+}
+
+impl Capability {
+    /// Every capability.
+    pub const ALL: [Self; 5] =
+        [Self::AudioMessages, Self::Replies, Self::Reactions, Self::Typing, Self::ReadReceipts];
+
+    /// Whether these make a line one with advanced features.
+    pub fn are_advanced(capabilities: &[Self]) -> bool {
+        [Self::AudioMessages, Self::Reactions, Self::Typing, Self::ReadReceipts]
+            .iter()
+            .all(|needed| capabilities.contains(needed))
+    }
+}
+
+/// A line as the operator sees it: with its owner and the way it is carried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorLine {
+    /// The line itself.
+    #[serde(flatten)]
+    pub line: Line,
+    /// Whose it is.
+    pub account_id: Id<crate::Account>,
+    /// How it is carried.
+    pub driver: DriverKind,
+    /// By which bridge, once one is chosen.
+    pub bridge_id: Option<Id<crate::Bridge>>,
+    /// Whether a message to a contact who has not written first is refused (§3, `contact_has_not_messaged`).
+    pub contact_first: bool,
+}

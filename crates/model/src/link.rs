@@ -1,0 +1,285 @@
+//! The link between a bridge and the server: the frames of `/bridge/v1/link`.
+//!
+//! The bridge dials a WebSocket with its token as bearer and says [`BridgeFrame::Hello`]. The server
+//! answers [`ServerFrame::Welcome`] with the lines to carry, the place in each
+//! line's history from which it wants inbound entries, and the items whose fate it
+//! does not know. The bridge answers those with [`BridgeFrame::Recalled`]; from then on
+//! items, reports and inbound batches cross freely. All frames are JSON text.
+//!
+//! Nothing is lost with the socket: what the server had handed out it asks for
+//! again by `recall`, and what the bridge had reported without an acknowledgement it reports again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    chat::{Chat, Service},
+    handle::Handle,
+    id::Id,
+    line::{Capability, DriverKind, Line},
+    message::Message,
+    outbox::OutboxItem,
+    time::Timestamp,
+};
+
+/// The version of this protocol. A server refuses a bridge of another one, and says so.
+pub const PROTOCOL: u32 = 1;
+
+/// The largest frame that either side takes, in bytes.
+pub const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024;
+
+/// The most entries of one inbound batch, items of one `send`, reports of one `report`.
+pub const MAX_BATCH: usize = 256;
+
+/// The most items that a line's bridge may hold unreported.
+pub const WINDOW_PER_LINE: usize = 512;
+
+/// The most items of one chat among them: a contact that never answers must not fill the window.
+pub const WINDOW_PER_CHAT: usize = 64;
+
+/// From the bridge to the server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum BridgeFrame {
+    /// The first frame.
+    Hello {
+        /// [`PROTOCOL`].
+        protocol: u32,
+        /// How it talks to Messages.
+        driver: DriverKind,
+        /// The bridge's software and version, for people.
+        software: String,
+    },
+    /// The answer to `recall`: one outcome for each id that was asked.
+    Recalled {
+        /// The outcomes.
+        items: Vec<Recalled>,
+    },
+    /// A line is ready, went away, or can do something else now.
+    Line {
+        /// Which line.
+        line_id: Id<Line>,
+        /// Whether items may be sent to it.
+        online: bool,
+        /// What its driver can do.
+        capabilities: Vec<Capability>,
+    },
+    /// What came of items. Repeated after a reconnect until `settled` names them.
+    Report {
+        /// At most [`MAX_BATCH`].
+        reports: Vec<Report>,
+    },
+    /// What happened on a line's phone. One batch of a line at a time; the next after `received`.
+    Inbound {
+        /// Which line.
+        line_id: Id<Line>,
+        /// The place in the line's history after the last of these entries; opaque to the server.
+        position: String,
+        /// At most [`MAX_BATCH`], in order.
+        entries: Vec<Inbound>,
+    },
+}
+
+/// From the server to the bridge.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerFrame {
+    /// The answer to `hello`.
+    Welcome {
+        /// The lines to carry.
+        lines: Vec<CarriedLine>,
+        /// Items that were handed out to this bridge and whose fate is not known here.
+        recall: Vec<Id<OutboxItem>>,
+    },
+    /// The lines to carry have changed: the whole list.
+    Lines {
+        /// The lines to carry.
+        lines: Vec<CarriedLine>,
+    },
+    /// Items to hand to the driver. Those of one chat one after another, in this order.
+    Send {
+        /// At most [`MAX_BATCH`].
+        items: Vec<SendItem>,
+    },
+    /// These reports are committed; the bridge may forget them.
+    Settled {
+        /// The items.
+        ids: Vec<Id<OutboxItem>>,
+    },
+    /// The inbound batch up to this place is committed.
+    Received {
+        /// Which line.
+        line_id: Id<Line>,
+        /// The position of that batch.
+        position: String,
+        /// One for each entry of that batch, in its order.
+        results: Vec<ReceivedEntry>,
+    },
+    /// The server ends the link, and says why.
+    Bye {
+        /// For the bridge's log.
+        reason: String,
+        /// Whether dialling again may help. If not (revoked, wrong protocol), the bridge stops.
+        retry: bool,
+    },
+}
+
+/// A line that a bridge carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CarriedLine {
+    /// Which line.
+    pub id: Id<Line>,
+    /// Its handle.
+    pub handle: Handle,
+    /// The place of the last entry that is committed here; none if nothing is.
+    pub position: Option<String>,
+}
+
+/// One item for the driver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendItem {
+    /// The item.
+    pub id: Id<OutboxItem>,
+    /// The line it goes out by.
+    pub line_id: Id<Line>,
+    /// The chat it goes to.
+    pub chat_id: Id<Chat>,
+    /// That chat as the driver knows it: the other party's handle; of a group, the driver's own id.
+    pub identifier: String,
+    /// Whether it is a group.
+    pub is_group: bool,
+    /// What is sent.
+    pub content: Content,
+}
+
+/// What is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Content {
+    /// A message.
+    Message {
+        /// The text.
+        text: String,
+        /// The message it answers.
+        reply_to_guid: Option<String>,
+    },
+}
+
+/// What came of one item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The item.
+    pub id: Id<OutboxItem>,
+    /// What came of it.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// What the driver knows of an item when it has finished with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// Messages has it.
+    Sent {
+        /// Its identity there.
+        guid: String,
+        /// When it was sent.
+        sent_at: Timestamp,
+        /// What it ran over.
+        service: Service,
+    },
+    /// Messages refused it: certainly not sent.
+    Failed {
+        /// Why, for the owner of the line.
+        error: String,
+    },
+    /// Nobody knows whether it was sent. It is never sent again by itself.
+    Unknown,
+    /// It was not begun, and never will be by this claim: the line went away first.
+    Released,
+}
+
+/// The answer for one recalled item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recalled {
+    /// The item.
+    pub id: Id<OutboxItem>,
+    /// What the bridge knows of it.
+    pub state: RecallState,
+}
+
+/// What a bridge knows of an item that it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum RecallState {
+    /// The driver has it in hand; a report will follow.
+    InFlight,
+    /// It never reached the driver: certainly not sent.
+    NeverStarted,
+    /// It is finished.
+    Finished {
+        /// What came of it.
+        #[serde(flatten)]
+        outcome: Outcome,
+    },
+}
+
+/// One thing that happened on a line's phone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Inbound {
+    /// Somebody wrote to the line.
+    Message(InboundMessage),
+    /// A group with the line exists.
+    Group {
+        /// The group.
+        chat: InboundChat,
+    },
+}
+
+/// A message that came to a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboundMessage {
+    /// Its identity in Messages: the same guid twice is one message.
+    pub guid: String,
+    /// The chat it stands in.
+    pub chat: InboundChat,
+    /// Who wrote it.
+    pub sender: Handle,
+    /// What it says.
+    pub text: Option<String>,
+    /// When it was written.
+    pub sent_at: Timestamp,
+    /// What it ran over.
+    pub service: Service,
+    /// The message it answers.
+    pub reply_to_guid: Option<String>,
+}
+
+/// A chat as the driver knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "chat", rename_all = "snake_case")]
+pub enum InboundChat {
+    /// The chat with one contact.
+    Contact {
+        /// The other party.
+        handle: Handle,
+    },
+    /// A group.
+    Group {
+        /// The driver's own id of it.
+        identifier: String,
+        /// Its name.
+        name: Option<String>,
+        /// The other parties.
+        participants: Vec<Handle>,
+    },
+}
+
+/// What became of one inbound entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceivedEntry {
+    /// The chat it stands in.
+    pub chat_id: Id<Chat>,
+    /// The message it became; none for a group.
+    pub message_id: Option<Id<Message>>,
+}

@@ -1,0 +1,134 @@
+//! Secrets that people and programs carry: API keys, bridge tokens, operator tokens.
+//!
+//! One form for all: a prefix, 160 random bits, and a checksum, so that a
+//! mistyped secret is refused without a look-up (§2). Only the hash is kept.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// 32 letters of 5 bits: 160 random bits.
+const RANDOM_LEN: usize = 32;
+/// 6 letters of 5 bits of the CRC-32 of all that stands before.
+const CHECK_LEN: usize = 6;
+
+/// What a secret opens. The prefix says it, so that a leaked one can be recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SecretKind {
+    /// An API key, for `/v1`.
+    ApiKey,
+    /// A bridge's token, for `/bridge/v1/link`.
+    Bridge,
+    /// The operator's token, for `/admin/v1` and `/simulator/v1`.
+    Operator,
+}
+
+impl SecretKind {
+    /// The first letters of every secret of this kind.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::ApiKey => "sk_live_",
+            Self::Bridge => "brt_live_",
+            Self::Operator => "opt_live_",
+        }
+    }
+}
+
+/// A secret in clear. Does not show itself in `Debug`; ask for it by name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+/// The SHA-256 of a secret: what is kept, and what is looked up. A fast hash is
+/// enough, because 160 random bits can't be guessed from a dictionary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SecretHash(pub [u8; 32]);
+
+impl Secret {
+    /// Makes a secret of these 160 random bits.
+    pub fn from_random(kind: SecretKind, random: [u8; 20]) -> Self {
+        let mut text = String::with_capacity(kind.prefix().len() + RANDOM_LEN + CHECK_LEN);
+        text.push_str(kind.prefix());
+        for chunk in random.chunks_exact(5) {
+            let bits = chunk.iter().fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
+            push_letters(&mut text, bits, 8);
+        }
+        let check = crc32fast::hash(text.as_bytes());
+        push_letters(&mut text, u64::from(check), CHECK_LEN);
+        Self(text)
+    }
+
+    /// Takes a secret as a caller wrote it; `None` unless prefix, length, alphabet and checksum are right.
+    pub fn parse(kind: SecretKind, text: &str) -> Option<Self> {
+        let rest = text.strip_prefix(kind.prefix())?;
+        if rest.len() != RANDOM_LEN + CHECK_LEN || !rest.bytes().all(|b| ALPHABET.contains(&b)) {
+            return None;
+        }
+        let (body, check) = text.split_at(text.len() - CHECK_LEN);
+        let mut expected = String::with_capacity(CHECK_LEN);
+        push_letters(&mut expected, u64::from(crc32fast::hash(body.as_bytes())), CHECK_LEN);
+        (expected == check).then(|| Self(text.to_owned()))
+    }
+
+    /// The secret itself, to be shown once.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// What is kept of it.
+    pub fn hash(&self) -> SecretHash {
+        SecretHash(Sha256::digest(self.0.as_bytes()).into())
+    }
+}
+
+impl SecretHash {
+    /// Compares without telling by its time where the difference is.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+fn push_letters(text: &mut String, bits: u64, letters: usize) {
+    for at in (0..letters).rev() {
+        text.push(char::from(ALPHABET[(bits >> (5 * at) & 31) as usize]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_made_is_taken_back(random: [u8; 20]) {
+            let secret = Secret::from_random(SecretKind::ApiKey, random);
+            prop_assert_eq!(Secret::parse(SecretKind::ApiKey, secret.reveal()), Some(secret.clone()));
+            prop_assert_eq!(Secret::parse(SecretKind::Bridge, secret.reveal()), None);
+        }
+
+        #[test]
+        fn one_wrong_letter_is_noticed(random: [u8; 20], at in 8usize..46, letter in 0usize..32) {
+            let secret = Secret::from_random(SecretKind::ApiKey, random);
+            let mut text = secret.reveal().to_owned();
+            let wrong = char::from(ALPHABET[letter]).to_string();
+            prop_assume!(text[at..=at] != wrong);
+            text.replace_range(at..=at, &wrong);
+            prop_assert_eq!(Secret::parse(SecretKind::ApiKey, &text), None);
+        }
+
+        #[test]
+        fn no_text_panics(text: String) {
+            let _ = Secret::parse(SecretKind::ApiKey, &text);
+            let _ = Secret::parse(SecretKind::ApiKey, &format!("sk_live_{text}"));
+        }
+    }
+}

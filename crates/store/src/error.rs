@@ -1,0 +1,92 @@
+//! How a store can say no.
+
+/// Why a method did not do its work. Nothing of it was kept.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The caller asked for what can't be: its own fault, not the store's.
+    #[error("refused: {0}")]
+    Refused(#[from] Refusal),
+    /// More work waits than the store takes on. Trying again later may help.
+    #[error("the store has too much to do")]
+    Overloaded,
+    /// The store is closed or closing.
+    #[error("the store is closed")]
+    Closed,
+    /// The database failed: disk full, file damaged, a statement that should have worked.
+    #[error("the database failed")]
+    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database holds something that this version can't read.
+    #[error("the database holds what can't be read: {what}")]
+    Unreadable {
+        /// Which column and what was wrong with it.
+        what: String,
+    },
+    /// The database could not be opened.
+    #[error("the database {path} can't be opened")]
+    Open {
+        /// Which file.
+        path: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A newer version of Switchboard has written this database.
+    #[error(
+        "the database {path} has schema version {found}; this switchboard knows versions up to {known}. Use the newer switchboard that wrote it"
+    )]
+    NewerSchema {
+        /// Which file.
+        path: String,
+        /// Its version.
+        found: u32,
+        /// The newest version known here.
+        known: u32,
+    },
+    /// Another process has this database open.
+    #[error("the database {path} is in use by another switchboard; stop that one first")]
+    InUse {
+        /// Which file.
+        path: String,
+    },
+}
+
+/// What a store refuses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No such account.
+    #[error("no such account")]
+    AccountNotFound,
+    /// No such key.
+    #[error("no such key")]
+    KeyNotFound,
+    /// No such bridge.
+    #[error("no such bridge")]
+    BridgeNotFound,
+    /// A bridge has this name.
+    #[error("a bridge has this name")]
+    BridgeExists,
+    /// No such line for this owner.
+    #[error("no such line")]
+    LineNotFound,
+    /// A line has this handle.
+    #[error("a line has this handle")]
+    LineExists,
+    /// No such chat on this line.
+    #[error("no such chat")]
+    ChatNotFound,
+    /// Nobody in this chat has messaged the line yet.
+    #[error("nobody in this chat has messaged the line yet")]
+    ContactHasNotMessaged,
+    /// No such message in this chat.
+    #[error("no such message")]
+    MessageNotFound,
+    /// No such webhook for this owner.
+    #[error("no such webhook")]
+    WebhookNotFound,
+    /// The account has as many webhooks as it may.
+    #[error("the account has {max} webhooks, the most it may have")]
+    TooManyWebhooks {
+        /// The most.
+        max: usize,
+    },
+}
