@@ -1,1 +1,17 @@
+//! The process beside Messages: it dials the server, takes items, hands them to a driver, reports.
+//!
+//! [`Bridge`] keeps the link (`link/`) and knows nothing of Messages; a [`Driver`] knows
+//! Messages and nothing of the link. The simulator ([`drivers::simulator`]) is a driver like
+//! any other, so in development the whole way of a message is the real one.
+//!
+//! The promise of the two together: an item is handed over at most once, and of every item
+//! that may have been handed over the server learns what came of it, over lost
+//! sockets and killed processes; every inbound entry arrives, in order.
 
+mod driver;
+pub mod drivers;
+mod link;
+
+pub use driver::{Driver, DriverError, Fate, HistoryBatch, LineStatus, LineStatuses};
+pub use drivers::simulator::{Simulator, SimulatorOptions};
+pub use link::{Bridge, BridgeConfig, InvalidBridgeConfig, Refused};

@@ -1,1 +1,48 @@
+//! The typed HTTP client: Switchboard's Rust SDK, used by the command line and by every
+//! test of the server.
+//!
+//! What it promises: an answer that it returns has the shape that the contract gives it,
+//! to the field. It never repeats a call that could send a message twice, never follows a
+//! redirect, never reads an answer without end, and shows neither keys nor phone numbers
+//! in its errors.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), switchboard_client::Error> {
+//! use switchboard_client::{Client, SendMessage};
+//!
+//! let client = Client::new("http://127.0.0.1:8080", "sk_live_…")?;
+//! let accepted = client
+//!     .send_message(&SendMessage::text("+15550100001", "+15550123456", "Hello"))
+//!     .await?;
+//! let item = client.outbox(accepted.value.id).await?;
+//! # drop(item);
+//! # Ok(())
+//! # }
+//! ```
 
+mod admin;
+mod answer;
+mod chats;
+mod client;
+mod error;
+mod lines;
+mod messages;
+mod outbox;
+mod page;
+pub mod shape;
+mod simulator;
+mod transport;
+pub mod webhook;
+mod webhooks;
+
+pub use admin::{
+    AdminClient, CreateBridge, CreateKey, CreateLine, CreatedBridge, CreatedKey, KeyScopes,
+};
+pub use answer::{Answer, RateLimit, RawAnswer};
+pub use client::{Client, ClientBuilder, DEFAULT_TIMEOUT};
+pub use error::{Error, Result};
+pub use messages::{Accepted, SendMessage};
+pub use page::{Pages, Walk};
+pub use simulator::{ContactText, FaultSet, SetFault, SimulatorClient};
+pub use transport::MAX_ANSWER_BYTES;
+pub use webhooks::{CreateWebhook, Deleted};

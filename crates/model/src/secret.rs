@@ -76,13 +76,23 @@ impl Secret {
         &self.0
     }
 
+    /// The last four letters, to tell secrets apart without showing them.
+    pub fn hint(&self) -> String {
+        format!("…{}", &self.0[self.0.len() - 4..])
+    }
+
     /// What is kept of it.
     pub fn hash(&self) -> SecretHash {
-        SecretHash(Sha256::digest(self.0.as_bytes()).into())
+        SecretHash::of(&self.0)
     }
 }
 
 impl SecretHash {
+    /// The hash of any text, for secrets whose form is the operator's own choice.
+    pub fn of(text: &str) -> Self {
+        Self(Sha256::digest(text.as_bytes()).into())
+    }
+
     /// Compares without telling by its time where the difference is.
     pub fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()

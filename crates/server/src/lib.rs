@@ -1,1 +1,21 @@
+//! The process: config, routes, handlers, webhook deliveries, the server side of the link.
+//!
+//! A request goes through four files: [`routes`] → `api/<noun>` → the `Store` trait → `sqlite/<noun>`.
 
+mod api;
+pub mod app;
+pub mod clock;
+pub mod config;
+mod deliver;
+mod directory;
+mod hub;
+mod jobs;
+mod limiter;
+mod link;
+mod listen;
+pub mod routes;
+pub mod telemetry;
+
+pub use app::{App, Running, StartError};
+pub use clock::SystemClock;
+pub use config::Config;

@@ -13,8 +13,8 @@ pub mod sqlite;
 
 pub use error::{Refusal, StoreError};
 pub use records::{
-    Accept, Accepted, ClaimedItem, Committed, CommittedEvent, NewKey, NewLine, NewWebhook, Received, Seed,
-    SettleReport,
+    Accept, Accepted, ClaimedItem, Committed, CommittedEvent, NewKey, NewLine, NewWebhook,
+    Received, Seed, SettleReport,
 };
 use switchboard_model::{
     Account, Bridge, Chat, Key, Line, Message, OutboxItem, Timestamp, Webhook,
@@ -255,4 +255,3 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Finishes what was begun and closes the database. Later calls answer [`StoreError::Closed`].
     async fn close(&self);
 }
-

@@ -1,1 +1,5 @@
+//! What exists so that a test can be short.
 
+pub mod receiver;
+
+pub use receiver::Receiver;

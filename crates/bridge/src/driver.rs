@@ -1,0 +1,114 @@
+//! What the link asks of a driver: everything a real one needs, and no more than is used.
+//!
+//! Two promises hold the whole bridge up. A driver never hands an item over twice, and
+//! [`Driver::recall`] never says [`Fate::NeverStarted`] of an item that Messages may have:
+//! the server would send it again.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use switchboard_model::{
+    Line, OutboxItem,
+    id::Id,
+    line::{Capability, DriverKind},
+    link::{CarriedLine, Inbound, Outcome, ReceivedEntry, SendItem},
+};
+use tokio::sync::watch;
+
+/// A way to talk to Messages. One object for the life of the process, over all sockets.
+#[async_trait::async_trait]
+pub trait Driver: Send + Sync {
+    /// Which driver it is.
+    fn kind(&self) -> DriverKind;
+
+    /// The lines of the last [`Driver::carry`], no others, as they are now. The link tells
+    /// the server of each change and hands over nothing for a line that is not online.
+    fn statuses(&self) -> watch::Receiver<LineStatuses>;
+
+    /// How long [`Driver::send`] of this item may take. After that the link drops the call and
+    /// reports [`Outcome::Unknown`].
+    fn send_timeout(&self, item: &SendItem) -> Duration;
+
+    /// The lines to carry, the whole list: at each welcome and at each change. When this
+    /// returns, [`Driver::statuses`] has exactly these.
+    async fn carry(&self, lines: Vec<CarriedLine>);
+
+    /// Hands one item to Messages and says what came of it. The link gives the items of one chat
+    /// one after another, and lets each run to its end even if the socket is lost; only the time-out
+    /// and the end of the bridge drop the call.
+    ///
+    /// [`Outcome::Released`] says that nothing was begun because the line is away.
+    async fn send(&self, item: SendItem) -> Outcome;
+
+    /// What came of items that an earlier process, or an earlier life of the link, may have handed over.
+    /// An item that is missing from the answer counts as [`Outcome::Unknown`].
+    ///
+    /// # Errors
+    /// When nobody can say just now; the link dials again and asks again.
+    async fn recall(
+        &self,
+        ids: &[Id<OutboxItem>],
+    ) -> Result<HashMap<Id<OutboxItem>, Fate>, DriverError>;
+
+    /// What happened on a line's phone after this place (none: from the start), in order, at most
+    /// `limit` entries. Waits until there is at least one. Safe to drop at any time:
+    /// the same place asked again gives the same entries.
+    ///
+    /// A place of an earlier history (the database was replaced) means from the start.
+    ///
+    /// # Errors
+    /// When the history can't be read just now; the link asks again later.
+    async fn history(
+        &self,
+        line: Id<Line>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<HistoryBatch, DriverError>;
+
+    /// The server has committed this batch. One result for each entry, in its order.
+    async fn received(&self, line: Id<Line>, batch: &HistoryBatch, results: &[ReceivedEntry]);
+}
+
+/// How each carried line is. Ordered, so that lines are told in a stable order.
+pub type LineStatuses = BTreeMap<Id<Line>, LineStatus>;
+
+/// How one line is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineStatus {
+    /// Whether items may be handed over.
+    pub online: bool,
+    /// What can be done on it now.
+    pub capabilities: Vec<Capability>,
+}
+
+/// What a driver durably knows of an item. "Still in flight" is no answer: a driver
+/// waits, bounded, until it is decided, or says [`Outcome::Unknown`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It never reached Messages, and no earlier call can still bring it there.
+    NeverStarted,
+    /// It is finished.
+    Finished(Outcome),
+}
+
+/// A piece of a line's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryBatch {
+    /// The place after the last of these entries; opaque to everybody else.
+    pub position: String,
+    /// What happened, in order; never empty.
+    pub entries: Vec<Inbound>,
+}
+
+/// The driver can't answer just now. The text goes to the log: no message, no phone number in it.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct DriverError {
+    /// What can't be done.
+    pub what: &'static str,
+    /// Why.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}

@@ -1,0 +1,195 @@
+//! The simulator's memory that outlives its process: a file of facts, one JSON object a line.
+//!
+//! The promise: once [`Journal::append`] has returned, the record survives a `kill -9`; and a record
+//! is there whole or not at all (a torn last line is cut off at the next start). It
+//! is not flushed to the disk: a phone in a simulator need not survive a power cut.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, BufRead, BufReader, BufWriter, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+use switchboard_model::{
+    Chat, Handle,
+    id::Id,
+    link::{Inbound, Report},
+    simulator::PhoneMessage,
+};
+
+/// What became true together. Each part may stand alone, and does after compaction.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Record {
+    /// The name of this journal's life: positions of another life mean nothing here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) epoch: Option<String>,
+    /// What came of an outbox item.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) outcome: Option<Report>,
+    /// A message that phones show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) shown: Option<Shown>,
+    /// An entry in a line's history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) entry: Option<Entry>,
+    /// A group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) group: Option<Group>,
+    /// Chats whose ids have become known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) chats: Vec<KnownChat>,
+    /// How far the server has a line's history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) received: Option<Place>,
+}
+
+/// A message and the phones that show it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Shown {
+    pub(super) on: Vec<Handle>,
+    pub(super) message: Arc<PhoneMessage>,
+}
+
+/// One entry of a line's history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) at: Place,
+    pub(super) what: Inbound,
+}
+
+/// A place in a line's history: the n-th entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Place {
+    pub(super) line: Handle,
+    pub(super) n: u64,
+}
+
+/// A group of contacts with a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Group {
+    pub(super) identifier: String,
+    pub(super) line: Handle,
+    pub(super) name: Option<String>,
+    pub(super) participants: Vec<Handle>,
+}
+
+/// The server's id of a chat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KnownChat {
+    pub(super) id: Id<Chat>,
+    pub(super) line: Handle,
+    pub(super) with: With,
+}
+
+/// Whom a chat is with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum With {
+    Contact(Handle),
+    Group(String),
+}
+
+/// The open file.
+pub(super) struct Journal {
+    path: PathBuf,
+    file: File,
+    len: u64,
+    buffer: Vec<u8>,
+}
+
+impl Journal {
+    /// Opens the file, or makes it, and replays what it holds.
+    ///
+    /// # Errors
+    /// When the file can't be opened, read or cut, or when a whole line of it is no record.
+    pub(super) fn open(path: &Path, mut replay: impl FnMut(Record)) -> io::Result<Self> {
+        let file = options().open(path)?;
+        let mut reader = BufReader::new(&file);
+        let (mut len, mut line, mut number) = (0u64, Vec::new(), 0u64);
+        loop {
+            line.clear();
+            let read = reader.read_until(b'\n', &mut line)?;
+            if line.last() != Some(&b'\n') {
+                break;
+            }
+            number += 1;
+            // The parser's own message may quote the line, and with it a text.
+            replay(serde_json::from_slice(&line).map_err(|_| {
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!(
+                        "line {number} of {} is no record of the simulator; move the file away to \
+                         start with fresh phones",
+                        path.display()
+                    ),
+                )
+            })?);
+            len += read as u64;
+        }
+        drop(reader);
+        // Whatever stands after the last whole line was being written when the process died.
+        file.set_len(len)?;
+        Ok(Self { path: path.to_owned(), file, len, buffer: Vec::new() })
+    }
+
+    /// How long the file is, in bytes.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Writes one record with one call to the system.
+    ///
+    /// # Errors
+    /// When it could not be written; then nothing of it stays in the file.
+    pub(super) fn append(&mut self, record: &Record) -> io::Result<()> {
+        self.buffer.clear();
+        encode(record, &mut self.buffer)?;
+        if let Err(error) = self.file.write_all(&self.buffer) {
+            // A torn line in the middle would make the whole file unreadable.
+            self.file.set_len(self.len)?;
+            return Err(error);
+        }
+        self.len += self.buffer.len() as u64;
+        Ok(())
+    }
+
+    /// Puts a new file with just these records in the old one's place, all at once.
+    ///
+    /// # Errors
+    /// When the new file could not be written; then the old one stays.
+    pub(super) fn rewrite(&mut self, records: impl Iterator<Item = Record>) -> io::Result<()> {
+        let fresh = self.path.with_extension("jsonl.new");
+        let file = options().open(&fresh)?;
+        file.set_len(0)?;
+        let mut writer = BufWriter::new(file);
+        let mut len = 0;
+        for record in records {
+            self.buffer.clear();
+            encode(&record, &mut self.buffer)?;
+            writer.write_all(&self.buffer)?;
+            len += self.buffer.len() as u64;
+        }
+        let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+        std::fs::rename(&fresh, &self.path)?;
+        (self.file, self.len) = (file, len);
+        Ok(())
+    }
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    // Texts and phone numbers stand in it.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+fn encode(record: &Record, buffer: &mut Vec<u8>) -> io::Result<()> {
+    serde_json::to_writer(&mut *buffer, record)?;
+    buffer.push(b'\n');
+    Ok(())
+}

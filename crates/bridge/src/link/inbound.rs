@@ -1,0 +1,172 @@
+//! What happens on the phones, on its way to the server: one pump for each line.
+//!
+//! The promise: entries arrive in order, without a gap, over any number of sockets. The bridge
+//! keeps nothing for it: the server's committed place is where the pump begins, and the
+//! next batch is read only after the last one is committed.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use switchboard_model::{
+    Line,
+    id::Id,
+    link::{BridgeFrame, CarriedLine, Inbound, MAX_BATCH, MAX_FRAME_BYTES, ReceivedEntry},
+};
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, JoinSet},
+    time::sleep,
+};
+use tracing::{error, warn};
+
+use super::{
+    LinkError,
+    session::{Outgoing, encode},
+};
+use crate::driver::{Driver, HistoryBatch};
+
+/// How long a pump waits after its driver could not read the history.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// The server's answer to a batch.
+struct Answer {
+    position: String,
+    results: Vec<ReceivedEntry>,
+}
+
+/// The pumps of one socket.
+pub(super) struct Pumps {
+    driver: Arc<dyn Driver>,
+    out: Outgoing,
+    running: HashMap<Id<Line>, (mpsc::Sender<Answer>, AbortHandle)>,
+    tasks: JoinSet<LinkError>,
+}
+
+impl Pumps {
+    pub(super) fn new(driver: Arc<dyn Driver>, out: Outgoing) -> Self {
+        Self { driver, out, running: HashMap::new(), tasks: JoinSet::new() }
+    }
+
+    /// Pumps exactly these lines. One that runs already keeps its own place, which is never behind.
+    pub(super) fn carry(&mut self, lines: Vec<CarriedLine>) {
+        self.running.retain(|id, (_, task)| {
+            let stays = lines.iter().any(|line| line.id == *id);
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for line in lines {
+            if self.running.contains_key(&line.id) {
+                continue;
+            }
+            // One batch is on its way at a time, so there is one answer at most.
+            let (answers, inbox) = mpsc::channel(1);
+            let pump = Pump {
+                driver: Arc::clone(&self.driver),
+                out: self.out.clone(),
+                line_id: line.id,
+                inbox,
+            };
+            let task = self.tasks.spawn(pump.run(line.position));
+            self.running.insert(line.id, (answers, task));
+        }
+    }
+
+    /// Takes the server's answer to the pump that waits for it.
+    pub(super) fn received(
+        &self,
+        line_id: Id<Line>,
+        position: String,
+        results: Vec<ReceivedEntry>,
+    ) -> Result<(), LinkError> {
+        match self.running.get(&line_id) {
+            Some((answers, _)) => answers
+                .try_send(Answer { position, results })
+                .map_err(|_| LinkError::Protocol("an answer to no inbound batch")),
+            // The line is carried no longer; its batch was under way.
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for a pump that breaks the link.
+    pub(super) async fn broken(&mut self) -> LinkError {
+        loop {
+            match self.tasks.join_next().await {
+                Some(Ok(broken)) => return broken,
+                Some(Err(ended)) if ended.is_cancelled() => {}
+                Some(Err(_panic)) => return LinkError::Panic,
+                None => std::future::pending().await,
+            }
+        }
+    }
+}
+
+struct Pump {
+    driver: Arc<dyn Driver>,
+    out: Outgoing,
+    line_id: Id<Line>,
+    inbox: mpsc::Receiver<Answer>,
+}
+
+impl Pump {
+    async fn run(mut self, mut position: Option<String>) -> LinkError {
+        loop {
+            let (batch, frame) = self.next(position.as_deref()).await;
+            if self.out.send(frame).await.is_err() {
+                return LinkError::Closed;
+            }
+            let Some(answer) = self.inbox.recv().await else { return LinkError::Closed };
+            if answer.position != batch.position || answer.results.len() != batch.entries.len() {
+                return LinkError::Protocol("an answer that does not fit its inbound batch");
+            }
+            self.driver.received(self.line_id, &batch, &answer.results).await;
+            position = Some(batch.position);
+        }
+    }
+
+    /// The next batch, as large as a frame can hold.
+    async fn next(&self, after: Option<&str>) -> (HistoryBatch, String) {
+        let mut limit = MAX_BATCH;
+        loop {
+            let mut batch = self.read(after, limit).await;
+            let frame = encode(&self.frame(&batch));
+            if frame.len() <= MAX_FRAME_BYTES {
+                return (batch, frame);
+            }
+            if batch.entries.len() > 1 {
+                limit = batch.entries.len() / 2;
+                continue;
+            }
+            // No phone sends such a text. Without it the line would stand still for ever.
+            error!(line = %self.line_id, "a message larger than a frame arrives without its text");
+            for entry in &mut batch.entries {
+                if let Inbound::Message(message) = entry {
+                    message.text = None;
+                }
+            }
+            let frame = encode(&self.frame(&batch));
+            return (batch, frame);
+        }
+    }
+
+    async fn read(&self, after: Option<&str>, limit: usize) -> HistoryBatch {
+        loop {
+            match self.driver.history(self.line_id, after, limit).await {
+                Ok(batch) if !batch.entries.is_empty() => return batch,
+                Ok(_) => warn!(line = %self.line_id, "the driver gave an empty batch"),
+                Err(error) => {
+                    warn!(line = %self.line_id, %error, "the line's history can't be read");
+                }
+            }
+            sleep(RETRY).await;
+        }
+    }
+
+    fn frame(&self, batch: &HistoryBatch) -> BridgeFrame {
+        BridgeFrame::Inbound {
+            line_id: self.line_id,
+            position: batch.position.clone(),
+            entries: batch.entries.clone(),
+        }
+    }
+}

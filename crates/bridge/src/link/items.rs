@@ -1,0 +1,181 @@
+//! The items in hand and the tasks that take them to the driver. Outlives sockets.
+//!
+//! One task for each chat that has work: the items of a chat go one after another, in
+//! the order in which they were given, and different chats go side by side.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures_util::FutureExt;
+use switchboard_model::{
+    Chat, Line, OutboxItem,
+    id::Id,
+    link::{Outcome, Recalled, Report, SendItem},
+};
+use tokio::sync::{Notify, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{error, warn};
+
+use super::table::{Given, Overrun, Table};
+use crate::driver::{Driver, LineStatuses};
+
+/// The items in hand.
+pub(super) struct Items {
+    driver: Arc<dyn Driver>,
+    statuses: watch::Receiver<LineStatuses>,
+    table: Mutex<Table>,
+    /// Something may be there to report. One waiter: the socket's writer.
+    finished: Notify,
+    /// Nothing may be in hand. One waiter: the bridge that winds down.
+    empty: Notify,
+    /// Nothing new is begun any more.
+    winding_down: CancellationToken,
+    lanes: TaskTracker,
+    killed: CancellationToken,
+}
+
+impl Items {
+    pub(super) fn new(driver: Arc<dyn Driver>) -> Arc<Self> {
+        Arc::new(Self {
+            statuses: driver.statuses(),
+            driver,
+            table: Mutex::default(),
+            finished: Notify::new(),
+            empty: Notify::new(),
+            winding_down: CancellationToken::new(),
+            lanes: TaskTracker::new(),
+            killed: CancellationToken::new(),
+        })
+    }
+
+    /// Takes items from the server and starts what can start.
+    pub(super) fn accept(self: &Arc<Self>, given: Vec<SendItem>) -> Result<(), Overrun> {
+        let mut table = self.table();
+        if self.winding_down.is_cancelled() {
+            // Never begun, not even remembered: the server recalls it from the next process.
+            return Ok(());
+        }
+        for item in given {
+            let (id, chat_id, online) = (item.id, item.chat_id, self.is_online(item.line_id));
+            match table.give(item, online)? {
+                Given::Start => self.start_lane(chat_id),
+                Given::Wait => {}
+                Given::Report => self.finished.notify_one(),
+                Given::Known => warn!(item = %id, "the server gave an item that is in hand"),
+            }
+        }
+        Ok(())
+    }
+
+    fn start_lane(self: &Arc<Self>, chat_id: Id<Chat>) {
+        let (items, killed) = (Arc::clone(self), self.killed.clone());
+        self.lanes.spawn(async move {
+            killed.run_until_cancelled(items.work_off(chat_id)).await;
+        });
+    }
+
+    async fn work_off(&self, chat_id: Id<Chat>) {
+        let mut done = None;
+        while let Some(item) = self.next(chat_id, done) {
+            let id = item.id;
+            let limit = self.driver.send_timeout(&item);
+            let call = AssertUnwindSafe(async { self.driver.send(item).await }).catch_unwind();
+            let outcome = match tokio::time::timeout(limit, call).await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(_panic)) => {
+                    error!(item = %id, "the driver panicked while it sent an item");
+                    Outcome::Unknown
+                }
+                Err(_elapsed) => {
+                    warn!(item = %id, "the driver did not finish an item in time");
+                    Outcome::Unknown
+                }
+            };
+            done = Some((id, outcome));
+        }
+    }
+
+    /// Books what came of the last item and marks the next one as running, before the driver has it.
+    fn next(&self, chat_id: Id<Chat>, done: Option<(Id<OutboxItem>, Outcome)>) -> Option<SendItem> {
+        let mut table = self.table();
+        if let Some((id, outcome)) = done {
+            table.finish(id, outcome);
+            self.finished.notify_one();
+        }
+        if table.next_line(chat_id).is_some_and(|line_id| !self.is_online(line_id)) {
+            table.release_chat(chat_id);
+            self.finished.notify_one();
+        }
+        table.begin(chat_id)
+    }
+
+    /// The line went away: what it has not begun goes back to the server.
+    pub(super) fn release_line(&self, line_id: Id<Line>) {
+        self.table().release_line(line_id);
+        self.finished.notify_one();
+    }
+
+    /// The socket is lost. What runs goes on; what never reached the driver is the server's again.
+    pub(super) fn link_lost(&self) {
+        let mut table = self.table();
+        table.drop_queued();
+        table.drop_released();
+    }
+
+    /// See [`Table::recall`].
+    pub(super) fn recall(&self, ids: &[Id<OutboxItem>]) -> (Vec<Recalled>, Vec<Id<OutboxItem>>) {
+        let answer = self.table().recall(ids);
+        self.finished.notify_one();
+        answer
+    }
+
+    /// See [`Table::take_reports`].
+    pub(super) fn take_reports(&self, limit: usize) -> Vec<Report> {
+        self.table().take_reports(limit)
+    }
+
+    /// The server has committed these.
+    pub(super) fn settle(&self, ids: &[Id<OutboxItem>]) {
+        let mut table = self.table();
+        table.settle(ids);
+        if table.is_empty() {
+            self.empty.notify_one();
+        }
+    }
+
+    /// Returns when there may be something to report.
+    pub(super) async fn finished(&self) {
+        self.finished.notified().await;
+    }
+
+    /// Begins nothing any more, and returns when all that ran is reported and settled.
+    pub(super) async fn wind_down(&self) {
+        {
+            let mut table = self.table();
+            self.winding_down.cancel();
+            table.drop_queued();
+        }
+        while !self.table().is_empty() {
+            self.empty.notified().await;
+        }
+    }
+
+    /// Ends every task. What is cut off here is what a killed process would leave: the next
+    /// process is asked for it, and its driver knows.
+    pub(super) async fn stop(&self) {
+        self.killed.cancel();
+        self.lanes.close();
+        self.lanes.wait().await;
+    }
+
+    fn is_online(&self, line_id: Id<Line>) -> bool {
+        self.statuses.borrow().get(&line_id).is_some_and(|status| status.online)
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Nothing that runs under this lock can panic half-way through a change.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

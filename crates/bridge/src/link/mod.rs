@@ -1,0 +1,178 @@
+//! The link: the bridge dials, serves the socket, and dials again, until it is told to stop.
+//!
+//! What must outlive a socket (items that run, outcomes not yet settled) is in `items`;
+//! everything else of a socket dies with it.
+
+mod inbound;
+mod items;
+mod session;
+mod table;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::{self, http::HeaderValue};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+use url::Url;
+
+use crate::driver::{Driver, DriverError};
+use items::Items;
+
+/// The first pause before dialling again.
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+/// The longest one. A socket that lived longer than this starts the pauses anew.
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// Whom a bridge dials, and as whom.
+#[derive(Clone)]
+pub struct BridgeConfig {
+    url: Url,
+    authorization: HeaderValue,
+}
+
+/// The configuration can't work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidBridgeConfig {
+    /// The URL is not one of a WebSocket.
+    #[error("the server's URL must be ws://… or wss://…, with the path /bridge/v1/link")]
+    Url,
+    /// The token can't stand in a header.
+    #[error("the bridge's token has characters that no token has")]
+    Token,
+}
+
+impl BridgeConfig {
+    /// `url` is `ws://…` or `wss://…`, up to and with `/bridge/v1/link`.
+    ///
+    /// # Errors
+    /// [`InvalidBridgeConfig`] for what can't be dialled.
+    pub fn new(url: &str, token: &str) -> Result<Self, InvalidBridgeConfig> {
+        let url = Url::parse(url).map_err(|_| InvalidBridgeConfig::Url)?;
+        if !matches!(url.scheme(), "ws" | "wss") || !url.has_host() {
+            return Err(InvalidBridgeConfig::Url);
+        }
+        let mut authorization = HeaderValue::try_from(format!("Bearer {token}"))
+            .map_err(|_| InvalidBridgeConfig::Token)?;
+        authorization.set_sensitive(true);
+        Ok(Self { url, authorization })
+    }
+}
+
+impl fmt::Debug for BridgeConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BridgeConfig").field("url", &self.url.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// The server wants nothing of this bridge any more (revoked, another protocol), and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the server refuses this bridge: {reason}")]
+pub struct Refused {
+    /// In the server's words.
+    pub reason: String,
+}
+
+/// A driver and its link to the server.
+pub struct Bridge {
+    config: BridgeConfig,
+    driver: Arc<dyn Driver>,
+}
+
+impl Bridge {
+    /// A bridge that has not dialled yet.
+    pub fn new(config: BridgeConfig, driver: Arc<dyn Driver>) -> Self {
+        Self { config, driver }
+    }
+
+    /// Carries the lines until `stop`; a lost socket is dialled again for ever. After `stop` what runs
+    /// may finish and be settled for a moment; when this returns, none of the bridge's tasks runs.
+    ///
+    /// # Errors
+    /// [`Refused`] when the server says that dialling again is of no use.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), Refused> {
+        let items = Items::new(Arc::clone(&self.driver));
+        let ended = self.keep_linked(&items, &stop).await;
+        items.stop().await;
+        ended
+    }
+
+    async fn keep_linked(
+        &self,
+        items: &Arc<Items>,
+        stop: &CancellationToken,
+    ) -> Result<(), Refused> {
+        let mut pause = BACKOFF_MIN;
+        loop {
+            let began = Instant::now();
+            // On the heap: a socket's state is large, and whoever runs a bridge holds this future.
+            let ended = Box::pin(session::run(&self.config, &self.driver, items, stop)).await;
+            items.link_lost();
+            if began.elapsed() > BACKOFF_MAX {
+                pause = BACKOFF_MIN;
+            }
+            match ended {
+                Err(LinkError::Refused(reason)) => {
+                    error!(%reason, "the server refuses this bridge; it stops");
+                    return Err(Refused { reason });
+                }
+                Err(problem @ LinkError::TokenRefused) => {
+                    error!("{problem}; trying again, in case it is made known");
+                    pause = BACKOFF_MAX;
+                }
+                Err(_) if stop.is_cancelled() => {}
+                Err(problem) => {
+                    let why = std::error::Error::source(&problem).map(ToString::to_string);
+                    warn!(why, "{problem}; dialling again");
+                }
+                Ok(()) => {}
+            }
+            // Half to all of the pause, so that the bridges of a restarted server don't come in step.
+            let wait = pause.mul_f64(rand::random_range(0.5..=1.0));
+            pause = (pause * 2).min(BACKOFF_MAX);
+            if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+                info!("the bridge stopped");
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Why a socket ended.
+#[derive(Debug, thiserror::Error)]
+enum LinkError {
+    #[error("the server can't be dialled")]
+    Dial(#[source] Box<tungstenite::Error>),
+    #[error("the server refused the bridge's token")]
+    TokenRefused,
+    #[error("the link broke")]
+    Socket(#[source] Box<tungstenite::Error>),
+    #[error("the link was closed")]
+    Closed,
+    #[error("{0}")]
+    Slow(&'static str),
+    #[error("the server broke the protocol: {0}")]
+    Protocol(&'static str),
+    #[error("the driver can't recall items")]
+    Recall(#[source] DriverError),
+    #[error("the server ended the link: {0}")]
+    Ended(String),
+    #[error("the server refuses this bridge: {0}")]
+    Refused(String),
+    #[error("the driver panicked while it read a line's history")]
+    Panic,
+}
+
+impl LinkError {
+    fn dial(error: tungstenite::Error) -> Self {
+        Self::Dial(Box::new(error))
+    }
+
+    fn socket(error: tungstenite::Error) -> Self {
+        Self::Socket(Box::new(error))
+    }
+
+    fn bye(reason: String, retry: bool) -> Self {
+        if retry { Self::Ended(reason) } else { Self::Refused(reason) }
+    }
+}

@@ -1,0 +1,305 @@
+//! One socket, from its hello to its end.
+//!
+//! Reader, writer and the teller of line statuses are futures of one task, and the first that ends
+//! ends the socket. The reader never waits for the writer, so two full pipes can't lock each other.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
+use serde::Serialize;
+use switchboard_model::{
+    OutboxItem,
+    id::Id,
+    link::{
+        BridgeFrame, CarriedLine, MAX_BATCH, MAX_FRAME_BYTES, Outcome, PROTOCOL, RecallState,
+        Recalled, ServerFrame,
+    },
+};
+use tokio::{
+    net::TcpStream,
+    sync::mpsc,
+    time::{Instant, interval_at, timeout},
+};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    tungstenite::{
+        self,
+        client::IntoClientRequest,
+        http::{StatusCode, header::AUTHORIZATION},
+        protocol::{Message, WebSocketConfig},
+    },
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{BridgeConfig, LinkError, inbound::Pumps, items::Items};
+use crate::driver::{Driver, Fate, LineStatuses};
+
+/// How long the server may take to accept the socket, and then to say welcome.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the driver may take to say what came of earlier items, and to take up its lines.
+const DRIVER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often the server is pinged.
+const PING_EVERY: Duration = Duration::from_secs(15);
+/// How long the server may be silent (it answers pings) before it counts as dead.
+const DEAD_AFTER: Duration = Duration::from_secs(45);
+/// How long a bridge that stops waits for what runs to finish and be settled.
+const WIND_DOWN: Duration = Duration::from_secs(2);
+/// How long the closing of a socket may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// The most encoded frames that wait for the writer.
+const OUTGOING_FRAMES: usize = 16;
+
+/// Where encoded frames wait for the writer.
+pub(super) type Outgoing = mpsc::Sender<String>;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Reader = SplitStream<Socket>;
+type Writer = SplitSink<Socket, Message>;
+
+/// Dials and serves one socket. `Ok` when the bridge was told to stop.
+pub(super) async fn run(
+    config: &BridgeConfig,
+    driver: &Arc<dyn Driver>,
+    items: &Arc<Items>,
+    stop: &CancellationToken,
+) -> Result<(), LinkError> {
+    let opening = async {
+        let (mut writer, mut reader) = dial(config).await?.split();
+        let (lines, recall) = greet(driver.as_ref(), &mut writer, &mut reader).await?;
+        carry(driver.as_ref(), lines.clone()).await?;
+        answer_recall(driver.as_ref(), items, &recall, &mut writer).await?;
+        Ok((writer, reader, lines))
+    };
+    let (mut writer, mut reader, lines) = match Box::pin(stop.run_until_cancelled(opening)).await {
+        Some(opened) => opened?,
+        None => return Ok(()),
+    };
+    info!(lines = lines.len(), "linked to the server");
+
+    let (out, outgoing) = mpsc::channel(OUTGOING_FRAMES);
+    let mut pumps = Pumps::new(Arc::clone(driver), out.clone());
+    pumps.carry(lines);
+    let ended = tokio::select! {
+        ended = read(&mut reader, driver.as_ref(), items, &mut pumps) => ended,
+        ended = write(&mut writer, outgoing, items) => ended,
+        ended = tell_statuses(driver.as_ref(), items, &out) => ended,
+        () = wind_down(items, stop) => Ok(()),
+    };
+    drop(pumps);
+    // Best effort: the server sees the socket end either way.
+    let _ = timeout(CLOSE_TIMEOUT, writer.close()).await;
+    ended
+}
+
+async fn dial(config: &BridgeConfig) -> Result<Socket, LinkError> {
+    let mut request = config.url.as_str().into_client_request().map_err(LinkError::dial)?;
+    request.headers_mut().insert(AUTHORIZATION, config.authorization.clone());
+    let limits = WebSocketConfig::default()
+        .max_message_size(Some(MAX_FRAME_BYTES))
+        .max_frame_size(Some(MAX_FRAME_BYTES));
+    let dialling = connect_async_with_config(request, Some(limits), true);
+    match timeout(HANDSHAKE_TIMEOUT, dialling).await {
+        Ok(Ok((socket, _response))) => Ok(socket),
+        Ok(Err(tungstenite::Error::Http(response)))
+            if response.status() == StatusCode::UNAUTHORIZED =>
+        {
+            Err(LinkError::TokenRefused)
+        }
+        Ok(Err(error)) => Err(LinkError::dial(error)),
+        Err(_elapsed) => Err(LinkError::Slow("the server did not accept the socket in time")),
+    }
+}
+
+async fn greet(
+    driver: &dyn Driver,
+    writer: &mut Writer,
+    reader: &mut Reader,
+) -> Result<(Vec<CarriedLine>, Vec<Id<OutboxItem>>), LinkError> {
+    let hello = BridgeFrame::Hello {
+        protocol: PROTOCOL,
+        driver: driver.kind(),
+        software: format!("switchboard-bridge/{}", env!("CARGO_PKG_VERSION")),
+    };
+    writer.send(Message::text(encode(&hello))).await.map_err(LinkError::socket)?;
+    match timeout(HANDSHAKE_TIMEOUT, next_frame(reader)).await {
+        Ok(Ok(ServerFrame::Welcome { lines, recall })) => Ok((lines, recall)),
+        Ok(Ok(ServerFrame::Bye { reason, retry })) => Err(LinkError::bye(reason, retry)),
+        Ok(Ok(_)) => Err(LinkError::Protocol("something else before its welcome")),
+        Ok(Err(error)) => Err(error),
+        Err(_elapsed) => Err(LinkError::Slow("the server did not say welcome in time")),
+    }
+}
+
+async fn carry(driver: &dyn Driver, lines: Vec<CarriedLine>) -> Result<(), LinkError> {
+    timeout(DRIVER_TIMEOUT, driver.carry(lines))
+        .await
+        .map_err(|_elapsed| LinkError::Slow("the driver did not take up its lines in time"))
+}
+
+/// Says what came of the items that the server asks for, before anything new is begun.
+async fn answer_recall(
+    driver: &dyn Driver,
+    items: &Items,
+    ids: &[Id<OutboxItem>],
+    writer: &mut Writer,
+) -> Result<(), LinkError> {
+    let (mut answers, unknown) = items.recall(ids);
+    if !unknown.is_empty() {
+        let fates = timeout(DRIVER_TIMEOUT, driver.recall(&unknown))
+            .await
+            .map_err(|_elapsed| LinkError::Slow("the driver did not recall items in time"))?
+            .map_err(LinkError::Recall)?;
+        answers.extend(unknown.into_iter().map(|id| {
+            let state = match fates.get(&id) {
+                Some(Fate::NeverStarted) => RecallState::NeverStarted,
+                Some(Fate::Finished(outcome)) => RecallState::Finished { outcome: outcome.clone() },
+                None => RecallState::Finished { outcome: Outcome::Unknown },
+            };
+            Recalled { id, state }
+        }));
+    }
+    let frame = encode(&BridgeFrame::Recalled { items: answers });
+    writer.send(Message::text(frame)).await.map_err(LinkError::socket)
+}
+
+async fn read(
+    reader: &mut Reader,
+    driver: &dyn Driver,
+    items: &Arc<Items>,
+    pumps: &mut Pumps,
+) -> Result<(), LinkError> {
+    loop {
+        let frame = tokio::select! {
+            frame = next_frame(reader) => frame?,
+            broken = pumps.broken() => return Err(broken),
+        };
+        match frame {
+            ServerFrame::Send { items: given } => {
+                if items.accept(given).is_err() {
+                    return Err(LinkError::Protocol("more items than its window allows"));
+                }
+            }
+            ServerFrame::Settled { ids } => items.settle(&ids),
+            ServerFrame::Received { line_id, position, results } => {
+                pumps.received(line_id, position, results)?;
+            }
+            ServerFrame::Lines { lines } => {
+                carry(driver, lines.clone()).await?;
+                pumps.carry(lines);
+            }
+            ServerFrame::Bye { reason, retry } => return Err(LinkError::bye(reason, retry)),
+            ServerFrame::Welcome { .. } => {
+                return Err(LinkError::Protocol("a second welcome"));
+            }
+        }
+    }
+}
+
+async fn write(
+    writer: &mut Writer,
+    mut outgoing: mpsc::Receiver<String>,
+    items: &Items,
+) -> Result<(), LinkError> {
+    let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+    loop {
+        let first = tokio::select! {
+            frame = outgoing.recv() => match frame {
+                Some(frame) => Some(Message::text(frame)),
+                None => return Err(LinkError::Closed),
+            },
+            () = items.finished() => None,
+            _ = ping.tick() => Some(Message::Ping(Default::default())),
+        };
+        if let Some(message) = first {
+            writer.feed(message).await.map_err(LinkError::socket)?;
+        }
+        // Whatever is about to finish may do so: one large report costs far less than many small ones.
+        tokio::task::yield_now().await;
+        loop {
+            while let Ok(frame) = outgoing.try_recv() {
+                writer.feed(Message::text(frame)).await.map_err(LinkError::socket)?;
+            }
+            let reports = items.take_reports(MAX_BATCH);
+            if reports.is_empty() {
+                break;
+            }
+            let frame = encode(&BridgeFrame::Report { reports });
+            writer.feed(Message::text(frame)).await.map_err(LinkError::socket)?;
+        }
+        writer.flush().await.map_err(LinkError::socket)?;
+    }
+}
+
+/// Tells the server how the lines are, and gives back what waits for a line that went away.
+async fn tell_statuses(
+    driver: &dyn Driver,
+    items: &Items,
+    out: &Outgoing,
+) -> Result<(), LinkError> {
+    let mut statuses = driver.statuses();
+    let mut told = LineStatuses::new();
+    loop {
+        let now = statuses.borrow_and_update().clone();
+        for line_id in told.keys() {
+            if !now.contains_key(line_id) {
+                items.release_line(*line_id);
+            }
+        }
+        for (line_id, status) in &now {
+            if told.get(line_id) == Some(status) {
+                continue;
+            }
+            if !status.online {
+                items.release_line(*line_id);
+            }
+            let frame = encode(&BridgeFrame::Line {
+                line_id: *line_id,
+                online: status.online,
+                capabilities: status.capabilities.clone(),
+            });
+            out.send(frame).await.map_err(|_| LinkError::Closed)?;
+        }
+        told = now;
+        if statuses.changed().await.is_err() {
+            // The driver has no more changes to tell.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+async fn wind_down(items: &Items, stop: &CancellationToken) {
+    stop.cancelled().await;
+    if timeout(WIND_DOWN, items.wind_down()).await.is_err() {
+        warn!("stopped before every item was reported; the server will ask for them again");
+    }
+}
+
+/// The next frame. Pings are answered, and any sign of life counts.
+async fn next_frame(reader: &mut Reader) -> Result<ServerFrame, LinkError> {
+    loop {
+        let message = timeout(DEAD_AFTER, reader.next())
+            .await
+            .map_err(|_elapsed| LinkError::Slow("the server has been silent for too long"))?
+            .ok_or(LinkError::Closed)?
+            .map_err(LinkError::socket)?;
+        match message {
+            Message::Text(text) => {
+                // The error's own text may quote the frame, and with it a message.
+                return serde_json::from_str(&text)
+                    .map_err(|_| LinkError::Protocol("a frame that this bridge can't read"));
+            }
+            Message::Close(_) => return Err(LinkError::Closed),
+            Message::Binary(_) => return Err(LinkError::Protocol("a binary frame")),
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+        }
+    }
+}
+
+/// A frame as JSON.
+pub(super) fn encode(frame: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string(frame).expect("frames have text keys and plain values only")
+}

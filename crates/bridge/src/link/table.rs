@@ -1,0 +1,274 @@
+//! The book of the items in hand: which stage each is in, and what may happen next. No tasks, no I/O.
+//!
+//! The promise: an item is in the table from before the driver hears of it until the
+//! server has settled it; what is given twice is not begun twice; what was given back is not overtaken.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+
+use switchboard_model::{
+    Chat, Line, OutboxItem,
+    id::Id,
+    link::{Outcome, RecallState, Recalled, Report, SendItem, WINDOW_PER_LINE},
+};
+
+/// The most items in hand for one line. More than the server's window, because a finished item
+/// stays here until its `settled` has arrived, and the server frees its window earlier.
+pub(super) const MAX_HELD_PER_LINE: usize = 2 * WINDOW_PER_LINE;
+
+/// The longest error text that is reported, in characters: a whole batch must fit in a frame.
+const MAX_ERROR_CHARS: usize = 1_000;
+
+/// The server gave more than any window allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Overrun;
+
+/// What became of an item that was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Given {
+    /// It waits in its chat's lane, which now needs a task.
+    Start,
+    /// It waits in its chat's lane, which is being worked off.
+    Wait,
+    /// There is an outcome to report.
+    Report,
+    /// It was in hand already.
+    Known,
+}
+
+/// The items in hand, by id, by chat, by line.
+#[derive(Default)]
+pub(super) struct Table {
+    held: HashMap<Id<OutboxItem>, Held>,
+    lanes: HashMap<Id<Chat>, Lane>,
+    per_line: HashMap<Id<Line>, usize>,
+    unreported: VecDeque<Id<OutboxItem>>,
+}
+
+struct Held {
+    line_id: Id<Line>,
+    chat_id: Id<Chat>,
+    stage: Stage,
+}
+
+enum Stage {
+    Queued,
+    Running,
+    /// `reported`: on the present socket.
+    Finished {
+        outcome: Outcome,
+        reported: bool,
+    },
+}
+
+/// One chat. It exists while anything of it is queued, running, or released and unsettled.
+#[derive(Default)]
+struct Lane {
+    queue: VecDeque<SendItem>,
+    /// Whether a task works this lane off.
+    busy: bool,
+    /// Given back, and the server has not said yet that it knows. Until then later items
+    /// of the chat, which it sent before it knew, must not overtake these.
+    released: BTreeSet<Id<OutboxItem>>,
+}
+
+impl Table {
+    /// Takes one item; gives it back at once if its line is away or an earlier one was given back.
+    pub(super) fn give(&mut self, item: SendItem, online: bool) -> Result<Given, Overrun> {
+        let (id, line_id, chat_id) = (item.id, item.line_id, item.chat_id);
+        match self.held.get_mut(&id).map(|held| &mut held.stage) {
+            // The server knows that it was given back, and gives it anew.
+            Some(Stage::Finished { outcome: Outcome::Released, reported: true }) => {
+                self.forget(id);
+            }
+            Some(Stage::Finished { reported: reported @ true, .. }) => {
+                *reported = false;
+                self.unreported.push_back(id);
+                return Ok(Given::Report);
+            }
+            Some(_) => return Ok(Given::Known),
+            None => {}
+        }
+        let count = self.per_line.entry(line_id).or_default();
+        if *count >= MAX_HELD_PER_LINE {
+            return Err(Overrun);
+        }
+        *count += 1;
+        self.held.insert(id, Held { line_id, chat_id, stage: Stage::Queued });
+        let lane = self.lanes.entry(chat_id).or_default();
+        // Ids sort by the time of their making, so they tell which of a chat comes first.
+        if !online || lane.released.range(..id).next().is_some() {
+            self.finish(id, Outcome::Released);
+            return Ok(Given::Report);
+        }
+        lane.queue.push_back(item);
+        Ok(if std::mem::replace(&mut lane.busy, true) { Given::Wait } else { Given::Start })
+    }
+
+    /// The line of the item that is next in this chat.
+    pub(super) fn next_line(&self, chat_id: Id<Chat>) -> Option<Id<Line>> {
+        self.lanes.get(&chat_id)?.queue.front().map(|item| item.line_id)
+    }
+
+    /// Takes the next item of a chat and marks it as running. None ends the lane's task.
+    pub(super) fn begin(&mut self, chat_id: Id<Chat>) -> Option<SendItem> {
+        let lane = self.lanes.get_mut(&chat_id)?;
+        let Some(item) = lane.queue.pop_front() else {
+            lane.busy = false;
+            self.tidy(chat_id);
+            return None;
+        };
+        if let Some(held) = self.held.get_mut(&item.id) {
+            held.stage = Stage::Running;
+        }
+        Some(item)
+    }
+
+    /// Books what came of an item. If it was given back, so is all that waits behind it.
+    pub(super) fn finish(&mut self, id: Id<OutboxItem>, mut outcome: Outcome) {
+        let Some(held) = self.held.get_mut(&id) else { return };
+        if let Outcome::Failed { error } = &mut outcome
+            && let Some((end, _)) = error.char_indices().nth(MAX_ERROR_CHARS)
+        {
+            error.truncate(end);
+        }
+        let (released, chat_id) = (outcome == Outcome::Released, held.chat_id);
+        held.stage = Stage::Finished { outcome, reported: false };
+        self.unreported.push_back(id);
+        if released {
+            self.lanes.entry(chat_id).or_default().released.insert(id);
+            self.release_chat(chat_id);
+        }
+    }
+
+    /// Gives back what this chat has not begun.
+    pub(super) fn release_chat(&mut self, chat_id: Id<Chat>) {
+        let Some(lane) = self.lanes.get_mut(&chat_id) else { return };
+        for item in lane.queue.drain(..) {
+            if let Some(held) = self.held.get_mut(&item.id) {
+                held.stage = Stage::Finished { outcome: Outcome::Released, reported: false };
+                self.unreported.push_back(item.id);
+                lane.released.insert(item.id);
+            }
+        }
+    }
+
+    /// Gives back what this line has not begun.
+    pub(super) fn release_line(&mut self, line_id: Id<Line>) {
+        let waiting: HashSet<Id<Chat>> = self
+            .held
+            .values()
+            .filter(|held| held.line_id == line_id && matches!(held.stage, Stage::Queued))
+            .map(|held| held.chat_id)
+            .collect();
+        for chat_id in waiting {
+            self.release_chat(chat_id);
+        }
+    }
+
+    /// Forgets what has not begun: the server will recall it.
+    pub(super) fn drop_queued(&mut self) {
+        let queued: Vec<_> =
+            self.lanes.values_mut().flat_map(|lane| lane.queue.drain(..)).collect();
+        for item in queued {
+            self.forget(item.id);
+        }
+    }
+
+    /// Forgets, with the socket, what was given back on it: said again on the next one, it
+    /// could be taken for the answer to a later claim, and the item would go out twice.
+    pub(super) fn drop_released(&mut self) {
+        let released: Vec<_> =
+            self.lanes.values_mut().flat_map(|lane| std::mem::take(&mut lane.released)).collect();
+        for id in released {
+            self.forget(id);
+        }
+    }
+
+    /// A new socket asks for these. Answers what is known here, and names what only the
+    /// driver can know. Finished items that were not asked for are to be reported again.
+    pub(super) fn recall(
+        &mut self,
+        ids: &[Id<OutboxItem>],
+    ) -> (Vec<Recalled>, Vec<Id<OutboxItem>>) {
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for &id in ids {
+            let state = match self.held.get_mut(&id).map(|held| &mut held.stage) {
+                Some(Stage::Finished { outcome, reported }) => {
+                    *reported = true;
+                    RecallState::Finished { outcome: outcome.clone() }
+                }
+                Some(Stage::Running) => RecallState::InFlight,
+                Some(Stage::Queued) | None => {
+                    unknown.push(id);
+                    continue;
+                }
+            };
+            known.push(Recalled { id, state });
+        }
+        let asked: HashSet<Id<OutboxItem>> = ids.iter().copied().collect();
+        self.unreported.clear();
+        for (&id, held) in &mut self.held {
+            if let Stage::Finished { reported, .. } = &mut held.stage
+                && !asked.contains(&id)
+            {
+                *reported = false;
+                self.unreported.push_back(id);
+            }
+        }
+        (known, unknown)
+    }
+
+    /// At most `limit` outcomes that this socket has not carried yet.
+    pub(super) fn take_reports(&mut self, limit: usize) -> Vec<Report> {
+        let count = self.unreported.len().min(limit);
+        let mut reports = Vec::with_capacity(count);
+        for id in self.unreported.drain(..count) {
+            if let Some(Held { stage: Stage::Finished { outcome, reported }, .. }) =
+                self.held.get_mut(&id)
+            {
+                *reported = true;
+                reports.push(Report { id, outcome: outcome.clone() });
+            }
+        }
+        reports
+    }
+
+    /// The server has committed these. One that was not reported on this socket stays.
+    pub(super) fn settle(&mut self, ids: &[Id<OutboxItem>]) {
+        for id in ids {
+            if let Some(Held { stage: Stage::Finished { reported: true, .. }, .. }) =
+                self.held.get(id)
+            {
+                self.forget(*id);
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    fn forget(&mut self, id: Id<OutboxItem>) {
+        let Some(held) = self.held.remove(&id) else { return };
+        if let Some(count) = self.per_line.get_mut(&held.line_id) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_line.remove(&held.line_id);
+            }
+        }
+        if let Some(lane) = self.lanes.get_mut(&held.chat_id) {
+            lane.released.remove(&id);
+        }
+        self.tidy(held.chat_id);
+    }
+
+    fn tidy(&mut self, chat_id: Id<Chat>) {
+        if let Some(lane) = self.lanes.get(&chat_id)
+            && !lane.busy
+            && lane.queue.is_empty()
+            && lane.released.is_empty()
+        {
+            self.lanes.remove(&chat_id);
+        }
+    }
+}

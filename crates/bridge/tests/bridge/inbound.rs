@@ -1,0 +1,98 @@
+//! Inbound: in order, without a gap or a repeat, over cut sockets.
+
+use switchboard_model::{
+    chat::Service,
+    link::{Inbound, InboundChat, InboundMessage, MAX_BATCH, ServerFrame},
+    time::Timestamp,
+};
+
+use crate::{eventually, fake_driver::FakeDriver, fake_server::FakeServer, line};
+
+fn message(n: usize, text: String) -> Inbound {
+    let handle: switchboard_model::Handle = "+15550100002".parse().expect("a handle");
+    Inbound::Message(InboundMessage {
+        guid: n.to_string(),
+        chat: InboundChat::Contact { handle: handle.clone() },
+        sender: handle,
+        text: Some(text),
+        sent_at: Timestamp(1),
+        service: Service::IMessage,
+        reply_to_guid: None,
+    })
+}
+
+#[tokio::test]
+async fn batches_go_on_where_the_server_is() {
+    let (driver, _started) = FakeDriver::new();
+    let server = FakeServer::start(driver.clone()).await;
+    let all: Vec<_> = (0..600).map(|n| message(n, n.to_string())).collect();
+    driver.happen(all.clone());
+    let mut line = line();
+    let (mut peer, _) = server.welcome(std::slice::from_ref(&line), &[]).await;
+    let (position, mut got, results) = peer.take_inbound().await;
+    assert_eq!(got.len(), MAX_BATCH);
+    // The second one is lost before it is committed.
+    let (_, lost, _) = peer.inbound().await;
+    assert_eq!(lost, position.clone());
+    drop(peer);
+    assert_eq!(*driver.received.lock().unwrap(), [(position.clone(), results)]);
+
+    line.position = Some(position);
+    let (mut peer, _) = server.welcome(std::slice::from_ref(&line), &[]).await;
+    while got.len() < all.len() {
+        got.extend(peer.take_inbound().await.1);
+    }
+    driver.happen([message(600, "one more".to_owned())]);
+    got.extend(peer.take_inbound().await.1);
+    assert_eq!(got[..600], all);
+    assert_eq!(got[600], message(600, "one more".to_owned()));
+    eventually(|| driver.received.lock().unwrap().len() == 4).await;
+}
+
+#[tokio::test]
+async fn long_texts_are_split_over_frames() {
+    let (driver, _started) = FakeDriver::new();
+    let server = FakeServer::start(driver.clone()).await;
+    let all: Vec<_> = (0..200).map(|n| message(n, "\u{1F600}".repeat(20_000))).collect();
+    driver.happen(all.clone());
+    let (mut peer, _) = server.welcome(&[line()], &[]).await;
+    let mut got = Vec::new();
+    while got.len() < all.len() {
+        got.extend(peer.take_inbound().await.1);
+    }
+    assert_eq!(got, all);
+}
+
+#[tokio::test]
+async fn a_line_that_is_taken_up_later_is_pumped_and_one_that_is_dropped_is_not() {
+    let (driver, _started) = FakeDriver::new();
+    let server = FakeServer::start(driver.clone()).await;
+    driver.happen([message(0, "0".to_owned())]);
+    let (first, second) = (line(), line());
+    let (mut peer, _) = server.welcome(std::slice::from_ref(&first), &[]).await;
+    assert_eq!(peer.inbound().await.0, first.id);
+    peer.send(ServerFrame::Lines { lines: vec![second.clone()] }).await;
+    let (line_id, ..) = peer.inbound().await;
+    assert_eq!(line_id, second.id);
+    // An answer that comes too late for the dropped line is no mistake.
+    let results = Vec::new();
+    let late = ServerFrame::Received { line_id: first.id, position: "1".to_owned(), results };
+    peer.send(late).await;
+    peer.send(ServerFrame::Lines { lines: vec![first.clone(), second] }).await;
+    assert_eq!(peer.inbound().await.0, first.id);
+}
+
+#[tokio::test]
+async fn an_answer_to_another_batch_ends_the_link() {
+    let (driver, _started) = FakeDriver::new();
+    let server = FakeServer::start(driver.clone()).await;
+    driver.happen([message(0, "0".to_owned())]);
+    let line = line();
+    let (mut peer, _) = server.welcome(std::slice::from_ref(&line), &[]).await;
+    peer.inbound().await;
+    let (position, results) = ("7".to_owned(), Vec::new());
+    peer.send(ServerFrame::Received { line_id: line.id, position, results }).await;
+    peer.closed().await;
+    let (mut peer, _) = server.welcome(&[line], &[]).await;
+    assert_eq!(peer.take_inbound().await.0, "1");
+}

@@ -1,0 +1,369 @@
+//! `switchboard admin …`: the operator's commands, over `/admin/v1` of a running server.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use switchboard_client::{AdminClient, Answer, CreateBridge, CreateKey, CreateLine, KeyScopes};
+use switchboard_model::{
+    Scope, Scopes, Timestamp,
+    line::{DriverKind, LineService},
+    page::List,
+    secret::Secret,
+};
+
+use super::{host, serve::OPERATOR_TOKEN};
+use crate::output;
+
+/// The operator's commands: accounts, lines, keys and bridges of a running server.
+///
+/// Example, from nothing to a key:
+///
+///   switchboard admin accounts create "Acme"
+///   switchboard admin lines create --account acc_… --handle +15550100001 --driver simulator
+///   switchboard admin keys create --account acc_… --name agent --scopes all
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Admin {
+    /// The server's URL
+    #[arg(
+        long,
+        global = true,
+        env = "SWITCHBOARD_URL",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL"
+    )]
+    url: String,
+
+    /// The operator's token; without it, the one in DATA_DIR/operator-token is used
+    #[arg(
+        long,
+        global = true,
+        env = "SWITCHBOARD_OPERATOR_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    operator_token: Option<String>,
+
+    /// The server's data directory, if it is on this machine
+    #[arg(
+        long,
+        global = true,
+        env = "SWITCHBOARD_DATA_DIR",
+        default_value = "./switchboard-data",
+        value_name = "DIR"
+    )]
+    data_dir: PathBuf,
+
+    /// Print the server's answer as JSON
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+#[derive(Debug, Subcommand)]
+enum Noun {
+    /// Whom everything belongs to
+    #[command(subcommand)]
+    Accounts(Accounts),
+    /// Phone numbers and Apple IDs that you own
+    #[command(subcommand)]
+    Lines(Lines),
+    /// What programs call the API with
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Processes beside Messages that carry lines
+    #[command(subcommand)]
+    Bridges(Bridges),
+}
+
+#[derive(Debug, Subcommand)]
+enum Accounts {
+    /// Make an account
+    Create {
+        /// What to call it
+        name: String,
+    },
+    /// List all accounts
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+enum Lines {
+    /// Make a line
+    Create {
+        /// The account it belongs to: acc_…
+        #[arg(long, value_name = "ID")]
+        account: String,
+        /// Its phone number (+15550100001) or Apple ID
+        #[arg(long)]
+        handle: String,
+        /// How it is carried: simulator, imsg or bluebubbles
+        #[arg(long, value_parser = driver)]
+        driver: DriverKind,
+        /// The bridge that carries it: brg_…; not for the simulator
+        #[arg(long, value_name = "ID")]
+        bridge: Option<String>,
+        /// What to call it
+        #[arg(long)]
+        label: Option<String>,
+        /// What it sends by: imessage, sms or auto
+        #[arg(long, value_parser = service)]
+        service: Option<LineService>,
+        /// Let it write to contacts who have not written first
+        #[arg(long)]
+        no_contact_first: bool,
+    },
+    /// List all lines
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+enum Keys {
+    /// Make a key; it is shown once
+    Create {
+        /// The account it belongs to: acc_…
+        #[arg(long, value_name = "ID")]
+        account: Option<String>,
+        /// What to call it
+        #[arg(long)]
+        name: String,
+        /// What it may do: "all", or scopes separated by commas
+        #[arg(long, value_parser = scopes, value_name = "SCOPES")]
+        scopes: KeyScopes,
+        /// Restrict it to this line, ln_…; may be repeated
+        #[arg(long = "line", value_name = "ID")]
+        lines: Vec<String>,
+        /// From then on it is refused, in Unix milliseconds
+        #[arg(long, value_name = "MS")]
+        expires_at: Option<i64>,
+        /// Requests an hour that it may make
+        #[arg(long, value_name = "N")]
+        rate_limit: Option<u32>,
+    },
+    /// List all keys, without their secrets
+    List,
+    /// Take a key's power away, at once
+    Revoke {
+        /// The key: key_…
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Bridges {
+    /// Make a bridge; its token is shown once
+    Create {
+        /// What to call it
+        #[arg(long)]
+        name: String,
+        /// How it talks to Messages: imsg or bluebubbles
+        #[arg(long, value_parser = driver)]
+        driver: DriverKind,
+    },
+    /// List all bridges, without their tokens
+    List,
+    /// Take a bridge's token away and end its link
+    Revoke {
+        /// The bridge: brg_…
+        id: String,
+    },
+}
+
+pub(crate) async fn run(admin: Admin) -> anyhow::Result<()> {
+    let client = client(&admin)?;
+    let out = Out { json: admin.json };
+    let done = match admin.noun {
+        Noun::Accounts(command) => accounts(&client, command, &out).await,
+        Noun::Lines(command) => lines(&client, command, &out).await,
+        Noun::Keys(command) => keys(&client, command, &out).await,
+        Noun::Bridges(command) => bridges(&client, command, &out).await,
+    };
+    done.with_context(|| format!("the server at {} did not do it", admin.url))
+}
+
+fn client(admin: &Admin) -> anyhow::Result<AdminClient> {
+    let token = match &admin.operator_token {
+        Some(token) => token.clone(),
+        None => {
+            let path = admin.data_dir.join(OPERATOR_TOKEN);
+            match host::read_private(&path)? {
+                Some(text) => text.trim().to_owned(),
+                None => bail!(
+                    "no operator token: give --operator-token, set SWITCHBOARD_OPERATOR_TOKEN, or \
+                     name the server's --data-dir ({} is not there)",
+                    path.display()
+                ),
+            }
+        }
+    };
+    Ok(AdminClient::new(&admin.url, &token)?)
+}
+
+async fn accounts(client: &AdminClient, command: Accounts, out: &Out) -> anyhow::Result<()> {
+    match command {
+        Accounts::Create { name } => {
+            let made = client.create_account(&name).await?;
+            out.one(&made, |account| account.id.to_string())
+        }
+        Accounts::List => {
+            let list = client.accounts().await?;
+            out.list(&list, &["ID", "NAME"], |one| vec![one.id.to_string(), one.name.clone()])
+        }
+    }
+}
+
+async fn lines(client: &AdminClient, command: Lines, out: &Out) -> anyhow::Result<()> {
+    match command {
+        Lines::Create { account, handle, driver, bridge, label, service, no_contact_first } => {
+            let line = CreateLine {
+                account_id: account,
+                handle,
+                label,
+                service,
+                driver,
+                bridge_id: bridge,
+                contact_first: no_contact_first.then_some(false),
+            };
+            let made = client.create_line(&line).await?;
+            out.one(&made, |made| made.line.id.to_string())
+        }
+        Lines::List => {
+            let list = client.lines().await?;
+            let head = ["ID", "HANDLE", "DRIVER", "ACTIVE", "ACCOUNT", "LABEL"];
+            out.list(&list, &head, |one| {
+                vec![
+                    one.line.id.to_string(),
+                    one.line.handle.to_string(),
+                    one.driver.as_str().to_owned(),
+                    one.line.is_active.to_string(),
+                    one.account_id.to_string(),
+                    one.line.label.clone().unwrap_or_default(),
+                ]
+            })
+        }
+    }
+}
+
+async fn keys(client: &AdminClient, command: Keys, out: &Out) -> anyhow::Result<()> {
+    match command {
+        Keys::Create { account, name, scopes, lines, expires_at, rate_limit } => {
+            let key = CreateKey {
+                account_id: account,
+                name,
+                scopes,
+                line_ids: (!lines.is_empty()).then_some(lines),
+                expires_at: expires_at.map(Timestamp),
+                rate_limit,
+            };
+            let made = client.create_key(&key).await?.value;
+            out.secret(&made.key, "key", &made.secret)
+        }
+        Keys::List => {
+            let list = client.keys().await?;
+            let head = ["ID", "NAME", "HINT", "STATE", "ACCOUNT", "SCOPES"];
+            out.list(&list, &head, |one| {
+                let scopes: Vec<_> = one.scopes.iter().map(Scope::as_str).collect();
+                let all = scopes.len() == Scope::ALL.len();
+                vec![
+                    one.id.to_string(),
+                    one.name.clone(),
+                    one.hint.clone(),
+                    if one.revoked_at.is_some() { "revoked" } else { "active" }.to_owned(),
+                    one.account_id.map(|id| id.to_string()).unwrap_or_default(),
+                    if all { "all".to_owned() } else { scopes.join(",") },
+                ]
+            })
+        }
+        Keys::Revoke { id } => {
+            out.one(&client.revoke_key(&id).await?, |key| format!("{} revoked", key.id))
+        }
+    }
+}
+
+async fn bridges(client: &AdminClient, command: Bridges, out: &Out) -> anyhow::Result<()> {
+    match command {
+        Bridges::Create { name, driver } => {
+            let made = client.create_bridge(&CreateBridge { name, driver }).await?.value;
+            out.secret(&made.bridge, "token", &made.token)
+        }
+        Bridges::List => {
+            let list = client.bridges().await?;
+            out.list(&list, &["ID", "NAME", "DRIVER", "STATE"], |one| {
+                vec![
+                    one.id.to_string(),
+                    one.name.clone(),
+                    one.driver.as_str().to_owned(),
+                    if one.revoked_at.is_some() { "revoked" } else { "active" }.to_owned(),
+                ]
+            })
+        }
+        Bridges::Revoke { id } => {
+            out.one(&client.revoke_bridge(&id).await?, |bridge| format!("{} revoked", bridge.id))
+        }
+    }
+}
+
+/// How answers are shown: for people the one thing they need next, for scripts all of it.
+struct Out {
+    json: bool,
+}
+
+impl Out {
+    fn one<T: Serialize>(
+        &self,
+        answer: &Answer<T>,
+        plain: impl FnOnce(&T) -> String,
+    ) -> anyhow::Result<()> {
+        let line =
+            if self.json { serde_json::to_string(&answer.value)? } else { plain(&answer.value) };
+        Ok(output::data(&line)?)
+    }
+
+    /// Something with a secret that is shown this once.
+    fn secret(&self, row: &impl Serialize, name: &str, secret: &Secret) -> anyhow::Result<()> {
+        if !self.json {
+            return Ok(output::data(secret.reveal())?);
+        }
+        let mut row = serde_json::to_value(row)?;
+        row[name] = secret.reveal().into();
+        Ok(output::data(&row.to_string())?)
+    }
+
+    fn list<T: Serialize>(
+        &self,
+        answer: &Answer<List<T>>,
+        head: &[&str],
+        row: impl Fn(&T) -> Vec<String>,
+    ) -> anyhow::Result<()> {
+        let list = &answer.value;
+        if self.json {
+            return Ok(output::data(&serde_json::to_string(list)?)?);
+        }
+        Ok(output::table(head, &list.data.iter().map(row).collect::<Vec<_>>())?)
+    }
+}
+
+fn driver(name: &str) -> Result<DriverKind, String> {
+    DriverKind::from_name(name).ok_or_else(|| {
+        format!("must be one of {}", DriverKind::ALL.map(DriverKind::as_str).join(", "))
+    })
+}
+
+fn service(name: &str) -> Result<LineService, String> {
+    LineService::from_name(name).ok_or_else(|| "must be imessage, sms or auto".to_owned())
+}
+
+fn scopes(text: &str) -> Result<KeyScopes, String> {
+    if text == "all" {
+        return Ok(KeyScopes::All);
+    }
+    let scopes: Option<Scopes> =
+        text.split(',').map(|name| Scope::from_name(name.trim())).collect();
+    scopes.map(KeyScopes::Only).ok_or_else(|| {
+        format!("must be \"all\" or a list of: {}", Scope::ALL.map(Scope::as_str).join(","))
+    })
+}

@@ -1,0 +1,177 @@
+//! `switchboard dev`: everything on this machine, with a simulated phone.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use switchboard_model::{
+    key::DEFAULT_HOURLY_LIMIT,
+    secret::{Secret, SecretKind},
+};
+use switchboard_server::{Config, config::LogFormat, telemetry};
+use switchboard_store::Seed;
+
+use super::host::{self, Host};
+use crate::output;
+
+/// The line of every development server.
+const LINE: &str = "+15550100001";
+/// The contact of the commands that are printed.
+const CONTACT: &str = "+15550100002";
+/// Where the secrets of a development server are kept, so that it shows the same again.
+const SECRETS: &str = "dev.json";
+
+/// Run everything on this machine with a simulated phone: the way to begin.
+///
+/// The first start makes an account, a simulated line and a key with all scopes; later
+/// starts on the same directory show the same. Webhooks may go to http and to loopback.
+#[derive(Debug, Args)]
+pub(crate) struct Dev {
+    /// Address and port to listen on
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    listen: SocketAddr,
+
+    /// Directory for the database and everything else that is kept; made if missing
+    #[arg(long, default_value = "./switchboard-data", value_name = "DIR")]
+    data_dir: PathBuf,
+
+    /// Requests an hour that a key may make
+    #[arg(
+        long,
+        default_value_t = DEFAULT_HOURLY_LIMIT,
+        value_parser = clap::value_parser!(u32).range(1..),
+        value_name = "N"
+    )]
+    rate_limit: u32,
+
+    /// Print one line of JSON on stdout once ready, for scripts
+    #[arg(long)]
+    json: bool,
+
+    /// What to log on standard error: error, warn, info, debug, trace
+    #[arg(long, env = "SWITCHBOARD_LOG", default_value = "warn", value_name = "FILTER")]
+    log: String,
+}
+
+/// What is kept in clear, in a file that only its owner may read, so that it can be shown again.
+#[derive(Serialize, Deserialize)]
+struct Secrets {
+    api_key: String,
+    operator_token: String,
+}
+
+/// What a script is told.
+#[derive(Serialize)]
+struct Ready<'a> {
+    api_url: &'a str,
+    api_key: &'a str,
+    line: &'a str,
+    operator_token: &'a str,
+    simulator_url: &'a str,
+}
+
+pub(crate) async fn run(dev: Dev) -> anyhow::Result<()> {
+    telemetry::init(&dev.log, LogFormat::Text)?;
+    let config = config(&dev)?;
+    let opened = host::open(&config).await?;
+    let secrets = secrets(&config)?;
+    let api_key = Secret::parse(SecretKind::ApiKey, &secrets.api_key)
+        .with_context(|| format!("{SECRETS} holds no API key; delete it to get a new one"))?;
+    let operator =
+        Secret::parse(SecretKind::Operator, &secrets.operator_token).with_context(|| {
+            format!("{SECRETS} holds no operator token; delete it to get a new one")
+        })?;
+    let seed = Seed {
+        account: "Development".to_owned(),
+        line: LINE.parse().context("the development line is a phone number")?,
+        label: "Simulated line".to_owned(),
+        key: "Development".to_owned(),
+        hint: api_key.hint(),
+        hash: api_key.hash(),
+    };
+    opened.store.seed(seed, opened.clock.now()).await?;
+    let host = Host::start(config, operator.hash(), opened).await?;
+
+    let api_url = host.url();
+    let simulator_url = format!("{api_url}/simulator/v1");
+    let ready = Ready {
+        api_url: &api_url,
+        api_key: api_key.reveal(),
+        line: LINE,
+        operator_token: operator.reveal(),
+        simulator_url: &simulator_url,
+    };
+    if dev.json {
+        output::data(&serde_json::to_string(&ready)?)?;
+    } else {
+        output::data(&welcome(&ready))?;
+    }
+    host.run_until_stopped().await
+}
+
+fn config(dev: &Dev) -> anyhow::Result<Config> {
+    /// The defaults of the production server, so that a new setting has one default.
+    #[derive(clap::Parser)]
+    struct Defaults {
+        #[command(flatten)]
+        config: Config,
+    }
+    let defaults = <Defaults as clap::Parser>::try_parse_from(["switchboard"])
+        .context("the environment holds a setting that can't be understood")?;
+    let mut config = defaults.config;
+    config.listen = dev.listen;
+    config.data_dir.clone_from(&dev.data_dir);
+    config.rate_limit = dev.rate_limit;
+    config.simulator = true;
+    config.webhook_allow_http = true;
+    for loopback in ["127.0.0.0/8", "::1/128"] {
+        config.webhook_allow_networks.push(loopback.parse().context("loopback is a network")?);
+    }
+    Ok(config)
+}
+
+fn secrets(config: &Config) -> anyhow::Result<Secrets> {
+    let path = config.data_dir.join(SECRETS);
+    if let Some(text) = host::read_private(&path)? {
+        return serde_json::from_str(&text).with_context(|| {
+            format!("{} can't be understood; delete it to get new secrets", path.display())
+        });
+    }
+    let secret = |kind| Secret::from_random(kind, rand::random()).reveal().to_owned();
+    let secrets = Secrets {
+        api_key: secret(SecretKind::ApiKey),
+        operator_token: secret(SecretKind::Operator),
+    };
+    // Before the database knows them: a key that nobody can show again would be lost.
+    host::write_private(&path, &serde_json::to_string_pretty(&secrets)?)?;
+    Ok(secrets)
+}
+
+fn welcome(ready: &Ready<'_>) -> String {
+    let Ready { api_url, api_key, line, operator_token, simulator_url } = ready;
+    format!(
+        "Switchboard is ready.
+
+  API    {api_url}/v1
+  Key    {api_key}
+  Line   {line} (simulated)
+
+Text the line as a contact:
+
+  curl -s {simulator_url}/messages -H 'Authorization: Bearer {operator_token}' \\
+    --json '{{\"line\":\"{line}\",\"from\":\"{CONTACT}\",\"text\":\"Hi there\"}}'
+
+Send an answer:
+
+  curl -s {api_url}/v1/messages -H 'Authorization: Bearer {api_key}' \\
+    --json '{{\"from\":\"{line}\",\"to\":\"{CONTACT}\",\"text\":\"Hello back\"}}'
+
+Look at the contact's phone:
+
+  curl -s '{simulator_url}/phones?handle=%2B{}' -H 'Authorization: Bearer {operator_token}'
+
+Ctrl-C stops it.",
+        CONTACT.trim_start_matches('+')
+    )
+}

@@ -1,0 +1,60 @@
+//! The binary `switchboard`: parses, matches, calls.
+//!
+//! stdout is data, stderr is talk. Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+mod commands;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use commands::{admin, dev, serve};
+
+/// A self-hosted iMessage API for agents and apps: an HTTP API, signed webhooks and
+/// bridges to phone lines that you own.
+#[derive(Debug, Parser)]
+#[command(name = "switchboard", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything on this machine with a simulated phone: the way to begin
+    Dev(dev::Dev),
+    /// Run the server for production
+    Serve(serve::Serve),
+    /// The operator's commands: accounts, lines, keys and bridges of a running server
+    Admin(admin::Admin),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Two dependencies could each bring their own; whoever asks first must find this one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let done = match cli.command {
+        Command::Dev(dev) => commands::run(dev::run(dev)),
+        Command::Serve(serve) => commands::run(serve::run(serve)),
+        Command::Admin(admin) => commands::run(admin::run(admin)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::talk(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

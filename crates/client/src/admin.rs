@@ -1,0 +1,230 @@
+//! `/admin/v1`: what the operator does, with the operator's token.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde_json::json;
+use switchboard_model::{
+    Account, Bridge, Key, Scopes, Timestamp,
+    line::{DriverKind, LineService, OperatorLine},
+    page::List,
+    secret::{Secret, SecretKind},
+};
+
+use crate::{
+    Answer, ClientBuilder, Result,
+    shape::{ACCOUNT, BRIDGE, CREATED_BRIDGE, CREATED_KEY, KEY, OPERATOR_LINE},
+    transport::{Expect, Transport},
+};
+
+/// Calls `/admin/v1`. Cheap to clone; clones share their connections.
+#[derive(Debug, Clone)]
+pub struct AdminClient {
+    pub(crate) transport: Transport,
+}
+
+/// Every method: any [`crate::Error`].
+impl AdminClient {
+    /// A client of the server at `base_url` with the operator's token and the settings of
+    /// [`ClientBuilder`].
+    pub fn new(base_url: &str, operator_token: &str) -> Result<Self> {
+        ClientBuilder::new(base_url).key(operator_token).build_admin()
+    }
+
+    /// Makes an account.
+    pub async fn create_account(&self, name: &str) -> Result<Answer<Account>> {
+        let body = json!({ "name": name });
+        self.transport.post("/admin/v1/accounts", &body, 201, &ACCOUNT).await
+    }
+
+    /// All accounts.
+    pub async fn accounts(&self) -> Result<Answer<List<Account>>> {
+        self.transport.get("/admin/v1/accounts", &[], Expect::Many(&ACCOUNT)).await
+    }
+
+    /// Makes a line.
+    pub async fn create_line(&self, line: &CreateLine) -> Result<Answer<OperatorLine>> {
+        self.transport.post("/admin/v1/lines", line, 201, &OPERATOR_LINE).await
+    }
+
+    /// All lines.
+    pub async fn lines(&self) -> Result<Answer<List<OperatorLine>>> {
+        self.transport.get("/admin/v1/lines", &[], Expect::Many(&OPERATOR_LINE)).await
+    }
+
+    /// Makes a key. Its secret is in this answer and in no other.
+    pub async fn create_key(&self, key: &CreateKey) -> Result<Answer<CreatedKey>> {
+        self.transport.post("/admin/v1/keys", key, 201, &CREATED_KEY).await
+    }
+
+    /// All keys, without their secrets.
+    pub async fn keys(&self) -> Result<Answer<List<Key>>> {
+        self.transport.get("/admin/v1/keys", &[], Expect::Many(&KEY)).await
+    }
+
+    /// From now on this key is refused: `key_…`.
+    pub async fn revoke_key(&self, id: impl fmt::Display + Send) -> Result<Answer<Key>> {
+        let body = json!({ "id": id.to_string() });
+        self.transport.post("/admin/v1/keys/revoke", &body, 200, &KEY).await
+    }
+
+    /// Makes a bridge. Its token is in this answer and in no other.
+    pub async fn create_bridge(&self, bridge: &CreateBridge) -> Result<Answer<CreatedBridge>> {
+        self.transport.post("/admin/v1/bridges", bridge, 201, &CREATED_BRIDGE).await
+    }
+
+    /// All bridges, without their tokens.
+    pub async fn bridges(&self) -> Result<Answer<List<Bridge>>> {
+        self.transport.get("/admin/v1/bridges", &[], Expect::Many(&BRIDGE)).await
+    }
+
+    /// From now on this bridge is refused: `brg_…`.
+    pub async fn revoke_bridge(&self, id: impl fmt::Display + Send) -> Result<Answer<Bridge>> {
+        let body = json!({ "id": id.to_string() });
+        self.transport.post("/admin/v1/bridges/revoke", &body, 200, &BRIDGE).await
+    }
+}
+
+/// A line to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CreateLine {
+    /// Whose it is: `acc_…`.
+    pub account_id: String,
+    /// Its phone number or Apple ID.
+    pub handle: String,
+    /// What the owner calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// What it sends by; none means auto.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<LineService>,
+    /// How it is carried.
+    pub driver: DriverKind,
+    /// By which bridge: `brg_…`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bridge_id: Option<String>,
+    /// Whether contacts must have written first; none means the server's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contact_first: Option<bool>,
+}
+
+impl CreateLine {
+    /// A line with the server's defaults.
+    pub fn new(account_id: impl fmt::Display, handle: &str, driver: DriverKind) -> Self {
+        Self {
+            account_id: account_id.to_string(),
+            handle: handle.to_owned(),
+            label: None,
+            service: None,
+            driver,
+            bridge_id: None,
+            contact_first: None,
+        }
+    }
+}
+
+/// A key to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CreateKey {
+    /// Whose it is: `acc_…`; none for a key of no account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    /// What the operator calls it.
+    pub name: String,
+    /// What it may do.
+    pub scopes: KeyScopes,
+    /// The lines it is restricted to, `ln_…`; none means every line of the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line_ids: Option<Vec<String>>,
+    /// From then on it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Requests an hour; none means the server's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<u32>,
+}
+
+impl CreateKey {
+    /// A key of this account with all scopes and no restriction.
+    pub fn new(account_id: impl fmt::Display, name: &str) -> Self {
+        Self { account_id: Some(account_id.to_string()), ..Self::of_no_account(name) }
+    }
+
+    /// A key that belongs to no account, with all scopes and no restriction.
+    pub fn of_no_account(name: &str) -> Self {
+        Self {
+            account_id: None,
+            name: name.to_owned(),
+            scopes: KeyScopes::All,
+            line_ids: None,
+            expires_at: None,
+            rate_limit: None,
+        }
+    }
+}
+
+/// The scopes of a key to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyScopes {
+    /// All that the server knows: `"all"`.
+    All,
+    /// These.
+    Only(Scopes),
+}
+
+impl Serialize for KeyScopes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::All => serializer.serialize_str("all"),
+            Self::Only(scopes) => scopes.serialize(serializer),
+        }
+    }
+}
+
+/// A key that was just made.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct CreatedKey {
+    /// The key as lists show it.
+    #[serde(flatten)]
+    pub key: Key,
+    /// What opens with it: to be kept now or never.
+    #[serde(rename = "key", deserialize_with = "api_key")]
+    pub secret: Secret,
+}
+
+/// A bridge to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CreateBridge {
+    /// What the operator calls it; unique.
+    pub name: String,
+    /// How it talks to Messages.
+    pub driver: DriverKind,
+}
+
+/// A bridge that was just made.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct CreatedBridge {
+    /// The bridge as lists show it.
+    #[serde(flatten)]
+    pub bridge: Bridge,
+    /// What it proves itself with: to be kept now or never.
+    #[serde(deserialize_with = "bridge_token")]
+    pub token: Secret,
+}
+
+fn api_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    secret(SecretKind::ApiKey, deserializer)
+}
+
+fn bridge_token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    secret(SecretKind::Bridge, deserializer)
+}
+
+fn secret<'de, D: Deserializer<'de>>(
+    kind: SecretKind,
+    deserializer: D,
+) -> Result<Secret, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    // The message must not repeat the text: it may be a good secret of another kind.
+    Secret::parse(kind, &text).ok_or_else(|| D::Error::custom("not a secret of the wanted kind"))
+}

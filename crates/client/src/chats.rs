@@ -1,0 +1,12 @@
+//! GET /v1/chats.
+
+use switchboard_model::Chat;
+
+use crate::{Client, Pages, shape::CHAT};
+
+impl Client {
+    /// The chats of the line `from` (a handle or `ln_…`), latest activity first.
+    pub fn chats(&self, from: impl Into<String>) -> Pages<'_, Chat> {
+        Pages::new(&self.transport, "/v1/chats", &CHAT, vec![("from", from.into())])
+    }
+}

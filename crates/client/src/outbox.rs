@@ -1,0 +1,18 @@
+//! GET /v1/outbox.
+
+use std::fmt;
+
+use switchboard_model::OutboxItem;
+
+use crate::{Answer, Client, Result, shape::OUTBOX_ITEM, transport::Expect};
+
+impl Client {
+    /// What became of an item: `obx_…`.
+    ///
+    /// # Errors
+    /// Any [`crate::Error`].
+    pub async fn outbox(&self, id: impl fmt::Display + Send) -> Result<Answer<OutboxItem>> {
+        let id = id.to_string();
+        self.transport.get("/v1/outbox", &[("id", &id)], Expect::One(&OUTBOX_ITEM)).await
+    }
+}

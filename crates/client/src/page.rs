@@ -1,0 +1,118 @@
+//! Lists that come in pages (§5): one page, or a walk over all.
+
+use std::{collections::VecDeque, marker::PhantomData};
+
+use serde::de::DeserializeOwned;
+use switchboard_model::page::List;
+
+use crate::{
+    answer::Answer,
+    error::{Error, Result},
+    shape::{Misshape, Shape},
+    transport::{Expect, Transport},
+};
+
+/// A query whose answer comes in pages. Nothing is sent before [`Pages::send`] or a walk.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Pages<'c, T> {
+    transport: &'c Transport,
+    path: &'static str,
+    row: &'static Shape,
+    filters: Vec<(&'static str, String)>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+    rows: PhantomData<fn() -> T>,
+}
+
+impl<'c, T: DeserializeOwned> Pages<'c, T> {
+    pub(crate) fn new(
+        transport: &'c Transport,
+        path: &'static str,
+        row: &'static Shape,
+        filters: Vec<(&'static str, String)>,
+    ) -> Self {
+        Self { transport, path, row, filters, limit: None, cursor: None, rows: PhantomData }
+    }
+
+    /// Rows of a page; the server's default is 50, its most 100.
+    pub fn limit(mut self, rows: u32) -> Self {
+        self.limit = Some(rows);
+        self
+    }
+
+    /// Begins where another page of the same query ended: its `next_cursor`.
+    pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
+        self.cursor = Some(cursor.into());
+        self
+    }
+
+    /// Fetches one page.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn send(&self) -> Result<Answer<List<T>>> {
+        let limit = self.limit.map(|rows| rows.to_string());
+        let mut query: Vec<(&str, &str)> =
+            self.filters.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        query.extend(limit.as_deref().map(|rows| ("limit", rows)));
+        query.extend(self.cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        self.transport.get(self.path, &query, Expect::Many(self.row)).await
+    }
+
+    /// Walks over the rows from here on, fetching pages as it goes.
+    pub fn walk(self) -> Walk<'c, T> {
+        Walk { pages: self, fetched: VecDeque::new(), ended: false }
+    }
+
+    /// All rows from here on, but no more than `most`.
+    ///
+    /// # Errors
+    /// Any [`Error`]; the rows fetched before it are lost.
+    pub async fn all(self, most: usize) -> Result<Vec<T>> {
+        let mut walk = self.walk();
+        let mut rows = Vec::new();
+        while rows.len() < most {
+            match walk.next().await? {
+                Some(row) => rows.push(row),
+                None => break,
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// A walk over the rows of a list.
+#[derive(Debug)]
+pub struct Walk<'c, T> {
+    pages: Pages<'c, T>,
+    fetched: VecDeque<T>,
+    ended: bool,
+}
+
+impl<T: DeserializeOwned> Walk<'_, T> {
+    /// The next row; none at the end.
+    ///
+    /// # Errors
+    /// Any [`Error`]. The walk stays where it is: calling again fetches the same page again.
+    pub async fn next(&mut self) -> Result<Option<T>> {
+        loop {
+            if let Some(row) = self.fetched.pop_front() {
+                return Ok(Some(row));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            let page = self.pages.send().await?;
+            let List { data, next_cursor, .. } = page.value;
+            if next_cursor.is_some() && (next_cursor == self.pages.cursor || data.is_empty()) {
+                // A server that says so would be asked for ever.
+                let misshape = Misshape::new("list", "says that there is more, but does not move");
+                return Err(Error::Shape { status: page.status, misshape });
+            }
+            self.ended = next_cursor.is_none();
+            self.pages.cursor = next_cursor;
+            self.fetched.extend(data);
+        }
+    }
+}

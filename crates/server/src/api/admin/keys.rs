@@ -1,0 +1,101 @@
+//! GET and POST /admin/v1/keys, POST /admin/v1/keys/revoke
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::Value;
+use switchboard_model::{
+    Key, Line, Problem, Scope, Scopes, Timestamp,
+    id::Id,
+    secret::{Secret, SecretKind},
+};
+use switchboard_store::NewKey;
+
+use crate::{
+    api::{
+        admin,
+        auth::Operator,
+        body::{self, Body},
+        envelope::{self, RequestId},
+        problem::Failure,
+    },
+    app::App,
+};
+
+/// Every key, without its secret.
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    id: RequestId,
+) -> Result<Response, Failure> {
+    Ok(envelope::list(app.store.keys().await?, None, &id))
+}
+
+/// Makes a key. The secret is in this answer and never again.
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    id: RequestId,
+    body: Body,
+) -> Result<Response, Failure> {
+    #[derive(Serialize)]
+    struct Created<'a> {
+        #[serde(flatten)]
+        row: &'a Key,
+        key: &'a str,
+    }
+    body.required("name")?;
+    let scopes = body.required("scopes")?;
+    let account_id = admin::optional_id(&body, "account_id")?;
+    let name = admin::name(&body)?;
+    let scopes = scopes_of(scopes)?;
+    let line_ids = body.field("line_ids").map(line_ids_of).transpose()?;
+    let expires_at = body.optional_number("expires_at", 0..=i64::MAX)?.map(Timestamp);
+    let rate_limit = body.optional_number("rate_limit", 1..=i64::from(u32::MAX))?;
+    let secret = Secret::from_random(SecretKind::ApiKey, rand::random());
+    let key = NewKey {
+        account_id,
+        name,
+        hint: secret.hint(),
+        hash: secret.hash(),
+        scopes,
+        line_ids,
+        rate_limit: rate_limit.and_then(|limit| u32::try_from(limit).ok()),
+        expires_at,
+    };
+    let row = app.store.create_key(key, app.clock.now()).await?;
+    Ok(envelope::one(StatusCode::CREATED, &Created { row: &row, key: secret.reveal() }, &id))
+}
+
+/// Takes a key's power away, at once.
+pub(crate) async fn revoke(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    id: RequestId,
+    body: Body,
+) -> Result<Response, Failure> {
+    let key = admin::id_of(body::text(body.required("id")?, "id")?, "id")?;
+    let key = app.store.revoke_key(key, app.clock.now()).await?;
+    app.directory.forget();
+    Ok(envelope::one(StatusCode::OK, &key, &id))
+}
+
+/// A list of scopes, or "all".
+fn scopes_of(value: &Value) -> Result<Scopes, Problem> {
+    if value.as_str() == Some("all") {
+        return Ok(Scopes::all());
+    }
+    let known = || {
+        let known = Scope::ALL.map(Scope::as_str).join(", ");
+        Problem::invalid_value("scopes", format_args!("must be \"all\" or a list of: {known}"))
+    };
+    let names = body::texts(value, "scopes").map_err(|_| known())?;
+    let scopes: Option<Scopes> = names.into_iter().map(Scope::from_name).collect();
+    scopes.filter(|scopes| scopes.iter().next().is_some()).ok_or_else(known)
+}
+
+fn line_ids_of(value: &Value) -> Result<Vec<Id<Line>>, Problem> {
+    body::texts(value, "line_ids")?.into_iter().map(|text| admin::id_of(text, "line_ids")).collect()
+}

@@ -1,0 +1,65 @@
+//! GET and POST /admin/v1/lines
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use switchboard_model::{
+    Problem,
+    line::{DriverKind, LineService},
+};
+use switchboard_store::NewLine;
+
+use crate::{
+    api::{
+        admin,
+        auth::Operator,
+        body::{self, Body},
+        envelope::{self, RequestId},
+        problem::Failure,
+    },
+    app::App,
+};
+
+/// Every line of every account.
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    id: RequestId,
+) -> Result<Response, Failure> {
+    Ok(envelope::list(app.store.operator_lines().await?, None, &id))
+}
+
+/// Makes a line and tells its bridge.
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    id: RequestId,
+    body: Body,
+) -> Result<Response, Failure> {
+    let account_id = body.required("account_id")?;
+    let (handle, driver) = (body.required("handle")?, body.required("driver")?);
+    let account_id = admin::id_of(body::text(account_id, "account_id")?, "account_id")?;
+    let handle = body::text(handle, "handle")?
+        .parse()
+        .map_err(|error| Problem::invalid_value("handle", error))?;
+    let label = body.optional_text("label")?;
+    let label = label.map(|text| admin::check_name(text, "label")).transpose()?;
+    let service = match body.optional_text("service")? {
+        Some(name) => LineService::from_name(name).ok_or_else(|| {
+            Problem::invalid_value("service", "must be 'imessage', 'sms' or 'auto'")
+        })?,
+        None => LineService::default(),
+    };
+    let driver = DriverKind::from_name(body::text(driver, "driver")?).ok_or_else(|| {
+        let known = DriverKind::ALL.map(DriverKind::as_str).join(", ");
+        Problem::invalid_value("driver", format_args!("must be one of {known}"))
+    })?;
+    let bridge_id = admin::optional_id(&body, "bridge_id")?;
+    let contact_first = body.optional_bool("contact_first")?.unwrap_or(true);
+    let line = NewLine { account_id, handle, label, service, driver, bridge_id, contact_first };
+    let line = app.store.create_line(line).await?;
+    app.directory.forget();
+    app.links.refresh();
+    Ok(envelope::one(StatusCode::CREATED, &line, &id))
+}

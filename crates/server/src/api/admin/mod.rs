@@ -1,0 +1,48 @@
+//! /admin/v1: what the operator makes and takes away. The same envelopes and errors as /v1.
+
+pub(crate) mod accounts;
+pub(crate) mod bridges;
+pub(crate) mod keys;
+pub(crate) mod lines;
+
+use switchboard_model::{
+    Code, Problem,
+    id::{Id, Kind},
+};
+
+use crate::api::{
+    body::{self, Body},
+    problem::bad_id,
+};
+
+/// The longest name or label.
+const MAX_NAME_CHARS: usize = 200;
+
+/// A required name, neither blank nor too long.
+fn name(body: &Body) -> Result<String, Problem> {
+    let text = body::text(body.required("name")?, "name")?;
+    check_name(text, "name")
+}
+
+fn check_name(text: &str, param: &'static str) -> Result<String, Problem> {
+    let trimmed = text.trim();
+    if trimmed.is_empty() || trimmed.chars().count() > MAX_NAME_CHARS {
+        let must = format_args!("must be 1 to {MAX_NAME_CHARS} characters, not only spaces");
+        return Err(Problem::invalid_value(param, must));
+    }
+    Ok(trimmed.to_owned())
+}
+
+/// An id of this kind.
+fn id_of<K: Kind>(text: &str, param: &'static str) -> Result<Id<K>, Problem> {
+    text.parse().map_err(|error| {
+        bad_id(error, param, || {
+            Problem::new(Code::ResourceNotFound, "There is nothing with this id.")
+        })
+    })
+}
+
+/// An optional id of this kind.
+fn optional_id<K: Kind>(body: &Body, param: &'static str) -> Result<Option<Id<K>>, Problem> {
+    body.optional_text(param)?.map(|text| id_of(text, param)).transpose()
+}

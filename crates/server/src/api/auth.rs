@@ -1,0 +1,267 @@
+//! Who may: the gate in front of every route, and what a caller may touch behind it.
+//!
+//! A handler that names [`Caller`], [`Operator`] or [`Linked`] in its arguments runs only
+//! behind the gate that made it; and a line is had only from [`Caller::line`].
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{FromRequestParts, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
+use switchboard_model::{
+    Account, Bridge, Code, Handle, Key, Line, Problem, Scope,
+    id::{Id, ParseIdError},
+    secret::{Secret, SecretHash, SecretKind},
+};
+
+use crate::{
+    api::{
+        envelope::RequestId,
+        problem::{Failure, line_not_found},
+    },
+    app::App,
+    routes::Access,
+};
+
+/// What a route's gate needs to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate {
+    pub(crate) app: Arc<App>,
+    pub(crate) access: Access,
+}
+
+/// Authentication → hourly limit → scope, in this order (§3), before the body is looked at.
+pub(crate) async fn authorize(
+    State(gate): State<Gate>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let admitted = match gate.access {
+        Access::Key(scope) => return with_key(&gate.app, scope, request, next).await,
+        Access::Operator => operator(&gate.app, request.headers()).map(|operator| {
+            request.extensions_mut().insert(operator);
+        }),
+        Access::Bridge => bridge(&gate.app, request.headers()).await.map(|bridge| {
+            request.extensions_mut().insert(Linked(bridge));
+        }),
+    };
+    match admitted {
+        Ok(()) => next.run(request).await,
+        Err(failure) => failure.into_response(),
+    }
+}
+
+async fn with_key(app: &Arc<App>, scope: Scope, mut request: Request, next: Next) -> Response {
+    let key = match key(app, request.headers()).await {
+        Ok(key) => key,
+        Err(failure) => return failure.into_response(),
+    };
+    let limit = key.rate_limit.unwrap_or(app.config.rate_limit);
+    let standing = app.limiter.count(key.id, limit, app.clock.now());
+    let mut response = if standing.is_exceeded() {
+        let seconds = standing.reset();
+        let message = format!(
+            "This key has used its {limit} requests of this hour. Try again in {seconds} seconds."
+        );
+        Failure::from(Problem::new(Code::RateLimitExceeded, message).retry_after(seconds))
+            .into_response()
+    } else if !key.scopes.contains(scope) {
+        let message = format!("This key lacks the scope '{}'.", scope.as_str());
+        Failure::from(Problem::new(Code::InsufficientScope, message)).into_response()
+    } else {
+        request.extensions_mut().insert(Caller { key });
+        next.run(request).await
+    };
+    standing.write(response.headers_mut());
+    response
+}
+
+/// The bearer token of a request.
+fn bearer<'a>(headers: &'a HeaderMap, what: &str) -> Result<&'a str, Problem> {
+    let Some(header) = headers.get(AUTHORIZATION) else {
+        let message =
+            format!("Send {what} in the header 'Authorization: Bearer …' of every request.");
+        return Err(Problem::new(Code::MissingApiKey, message));
+    };
+    header
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .ok_or_else(|| {
+            let message = format!("The Authorization header must be 'Bearer ' and {what}.");
+            Problem::new(Code::InvalidApiKey, message)
+        })
+}
+
+async fn key(app: &App, headers: &HeaderMap) -> Result<Arc<Key>, Failure> {
+    let refused = |message: &'static str| Failure::from(Problem::new(Code::InvalidApiKey, message));
+    let token = bearer(headers, "your API key")?;
+    // The checksum tells a mistyped key without a look-up.
+    let secret = Secret::parse(SecretKind::ApiKey, token).ok_or_else(|| {
+        refused("This is no API key: check that you copied all of it, from 'sk_live_' on.")
+    })?;
+    let (key, usage) = app
+        .directory
+        .key(secret.hash())
+        .await?
+        .ok_or_else(|| refused("This API key is not known to this server."))?;
+    if let Some(usage) = usage {
+        app.limiter.restore(usage);
+    }
+    if !key.is_valid_at(app.clock.now()) {
+        return Err(refused("This API key has expired or was revoked."));
+    }
+    Ok(key)
+}
+
+fn operator(app: &App, headers: &HeaderMap) -> Result<Operator, Failure> {
+    let token = bearer(headers, "the operator token")?;
+    if SecretHash::of(token).matches(&app.operator) {
+        Ok(Operator(()))
+    } else {
+        let message = "This is not the operator token of this server.";
+        Err(Problem::new(Code::InvalidApiKey, message).into())
+    }
+}
+
+async fn bridge(app: &App, headers: &HeaderMap) -> Result<Bridge, Failure> {
+    let refused = || {
+        let message = "This bridge token is unknown or was revoked. 'switchboard admin bridges \
+                       create' makes a new one.";
+        Failure::from(Problem::new(Code::InvalidApiKey, message))
+    };
+    let token = bearer(headers, "the bridge's token")?;
+    let secret = Secret::parse(SecretKind::Bridge, token).ok_or_else(refused)?;
+    let found = app.store.find_bridge(secret.hash(), app.clock.now()).await?;
+    found.filter(|bridge| bridge.revoked_at.is_none()).ok_or_else(refused)
+}
+
+/// The program that calls, with its key.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    key: Arc<Key>,
+}
+
+impl Caller {
+    /// The account that the key belongs to.
+    pub(crate) fn account(&self) -> Option<Id<Account>> {
+        self.key.account_id
+    }
+
+    /// The lines of the account that the key may use.
+    pub(crate) async fn lines(&self, app: &App) -> Result<Vec<Line>, Failure> {
+        let Some(account) = self.account() else { return Ok(vec![]) };
+        let lines = app.directory.lines(account).await?;
+        Ok(lines.iter().filter(|line| self.key.may_use(line.id)).cloned().collect())
+    }
+
+    /// The line that `from` names, if it is the account's and the key may use it.
+    pub(crate) async fn line(&self, app: &App, from: &LineRef) -> Result<OwnLine, Failure> {
+        let account = self.account().ok_or_else(line_not_found)?;
+        let lines = app.directory.lines(account).await?;
+        let line = lines
+            .iter()
+            .find(|line| match from {
+                LineRef::Handle(handle) => line.handle == *handle,
+                LineRef::Id(id) => line.id == *id,
+            })
+            .ok_or_else(line_not_found)?;
+        self.check_line(line.id)?;
+        Ok(OwnLine { account, id: line.id })
+    }
+
+    /// Refuses a line that the key is not for.
+    pub(crate) fn check_line(&self, line: Id<Line>) -> Result<(), Problem> {
+        if self.key.may_use(line) {
+            Ok(())
+        } else {
+            let message = "This key is restricted to other lines.";
+            Err(Problem::new(Code::LineNotAccessible, message))
+        }
+    }
+
+    /// The lines that the key is restricted to; none if it may use all of the account.
+    pub(crate) fn restriction(&self) -> Option<&[Id<Line>]> {
+        self.key.line_ids.as_deref()
+    }
+
+    /// The account, where nothing can be done without one.
+    pub(crate) fn owner(&self) -> Result<Id<Account>, Problem> {
+        self.account().ok_or_else(|| {
+            let message = "This key belongs to no account, so there is no line it may use.";
+            Problem::new(Code::SandboxRequiresOwner, message)
+        })
+    }
+}
+
+/// A line that the caller may touch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OwnLine {
+    pub(crate) account: Id<Account>,
+    pub(crate) id: Id<Line>,
+}
+
+/// A line as a caller names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LineRef {
+    Id(Id<Line>),
+    Handle(Handle),
+}
+
+impl LineRef {
+    /// Takes `from`: a handle, or `ln_…`.
+    pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
+        if text.starts_with("ln_") {
+            return text.parse().map(Self::Id).map_err(|error| match error {
+                ParseIdError::Prefix(_) | ParseIdError::NeverIssued => line_not_found(),
+            });
+        }
+        text.parse().map(Self::Handle).map_err(
+            |error: switchboard_model::handle::ParseHandleError| {
+                Problem::invalid_value("from", error)
+            },
+        )
+    }
+}
+
+/// As the caller named it: a cursor is bound to that, so it can be judged before the line is looked up.
+impl std::fmt::Display for LineRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Handle(handle) => handle.fmt(f),
+        }
+    }
+}
+
+/// The operator of this server. Made only by the gate.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Operator(());
+
+/// The bridge that dials in. Made only by the gate.
+#[derive(Debug, Clone)]
+pub(crate) struct Linked(pub(crate) Bridge);
+
+/// Takes what the gate, or the envelope, has put beside the request. Missing, it is our
+/// own mistake: a route behind the wrong gate; a test of the table finds it.
+macro_rules! from_gate {
+    ($($what:ty),+) => {$(
+        impl FromRequestParts<Arc<App>> for $what {
+            type Rejection = Failure;
+
+            async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Failure> {
+                parts.extensions.get::<Self>().cloned().ok_or_else(|| Failure {
+                    cause: Some(concat!("no ", stringify!($what), " beside the request").to_owned()),
+                    ..Failure::internal()
+                })
+            }
+        }
+    )+};
+}
+
+from_gate!(Caller, Operator, Linked, RequestId);

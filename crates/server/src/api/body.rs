@@ -1,0 +1,144 @@
+//! JSON bodies: one object, bounded, read field by field in the order of the contract.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::extract::{FromRequest, Request};
+use http::{
+    HeaderMap, HeaderValue,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::{Map, Value};
+use switchboard_model::{Code, Problem};
+
+use crate::{api::problem::Failure, app::App};
+
+/// How long a client has to send its body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A JSON object. Unknown fields are ignored (§7); null is the same as missing.
+#[derive(Debug)]
+pub(crate) struct Body(Map<String, Value>);
+
+impl Body {
+    /// A field that may be missing.
+    pub(crate) fn field(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A field that must be there; an empty text is missing.
+    pub(crate) fn required(&self, name: &'static str) -> Result<&Value, Problem> {
+        self.field(name)
+            .filter(|value| value.as_str() != Some(""))
+            .ok_or_else(|| Problem::missing_field(name))
+    }
+
+    /// A text that may be missing; an empty one is missing.
+    pub(crate) fn optional_text(&self, name: &'static str) -> Result<Option<&str>, Problem> {
+        let text = self.field(name).map(|value| text(value, name)).transpose()?;
+        Ok(text.filter(|text| !text.is_empty()))
+    }
+
+    /// A whole number that may be missing, within these bounds.
+    pub(crate) fn optional_number(
+        &self,
+        name: &'static str,
+        bounds: std::ops::RangeInclusive<i64>,
+    ) -> Result<Option<i64>, Problem> {
+        let Some(value) = self.field(name) else { return Ok(None) };
+        value.as_i64().filter(|number| bounds.contains(number)).map(Some).ok_or_else(|| {
+            let (least, most) = (bounds.start(), bounds.end());
+            Problem::invalid_value(
+                name,
+                format_args!("must be a whole number from {least} to {most}"),
+            )
+        })
+    }
+
+    /// A yes or no that may be missing.
+    pub(crate) fn optional_bool(&self, name: &'static str) -> Result<Option<bool>, Problem> {
+        let Some(value) = self.field(name) else { return Ok(None) };
+        value
+            .as_bool()
+            .map(Some)
+            .ok_or_else(|| Problem::invalid_value(name, "must be true or false"))
+    }
+}
+
+/// A value that must be a text without NUL, which not every database can keep.
+pub(crate) fn text<'a>(value: &'a Value, name: &'static str) -> Result<&'a str, Problem> {
+    value
+        .as_str()
+        .filter(|text| !text.contains('\0'))
+        .ok_or_else(|| Problem::invalid_value(name, "must be a text without NUL characters"))
+}
+
+/// A value that must be a list of texts.
+pub(crate) fn texts<'a>(value: &'a Value, name: &'static str) -> Result<Vec<&'a str>, Problem> {
+    let must = || Problem::invalid_value(name, "must be a list of texts");
+    value
+        .as_array()
+        .ok_or_else(must)?
+        .iter()
+        .map(|one| text(one, name).map_err(|_| must()))
+        .collect()
+}
+
+impl FromRequest<Arc<App>> for Body {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
+        check_form(request.headers())?;
+        let most = usize::try_from(app.config.max_body).unwrap_or(usize::MAX);
+        let reading = Limited::new(request.into_body(), most).collect();
+        let invalid = |message: &'static str| Problem::new(Code::InvalidJson, message);
+        let bytes = tokio::time::timeout(BODY_TIMEOUT, reading)
+            .await
+            .map_err(|_| invalid("The body did not arrive in time."))?
+            .map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    let message = format!("The body is larger than the {most} bytes allowed.");
+                    Problem::new(Code::RequestTooLarge, message)
+                } else {
+                    invalid("The body ended before all of it had arrived.")
+                }
+            })?
+            .to_bytes();
+        match serde_json::from_slice(&bytes) {
+            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(_) => Err(invalid("The body must be a JSON object: {…}.").into()),
+            Err(error) => {
+                let message = format!(
+                    "The body is not JSON: mistake at line {} column {}.",
+                    error.line(),
+                    error.column()
+                );
+                Err(Problem::new(Code::InvalidJson, message).into())
+            }
+        }
+    }
+}
+
+/// Refuses a body that says it is something else. What HTTP clients say when nobody told them
+/// (a form, plain text) is taken: the hosted service takes it, and programs rely on it.
+fn check_form(headers: &HeaderMap) -> Result<(), Problem> {
+    let refuse = |message: &'static str| Err(Problem::new(Code::UnsupportedMediaType, message));
+    if headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        return refuse("Send the body without Content-Encoding.");
+    }
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    if is_taken(value) {
+        Ok(())
+    } else {
+        refuse("Send the body as JSON, with the header 'Content-Type: application/json'.")
+    }
+}
+
+fn is_taken(content_type: &HeaderValue) -> bool {
+    let Ok(text) = content_type.to_str() else { return false };
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    matches!(
+        essence.as_str(),
+        "" | "application/json" | "text/json" | "text/plain" | "application/x-www-form-urlencoded"
+    ) || (essence.starts_with("application/") && essence.ends_with("+json"))
+}

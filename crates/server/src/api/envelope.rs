@@ -1,0 +1,156 @@
+//! The envelope around every answer: the request's id, CORS, and the one form of errors (§1, §3).
+
+use std::{any::Any, panic::AssertUnwindSafe};
+
+use axum::{
+    Json,
+    extract::Request,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+    header::{self, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use serde::Serialize;
+use switchboard_model::{Code, Problem, page::List};
+
+use crate::api::problem::Failure;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id of a request: `req_` and 32 hex digits.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
+impl RequestId {
+    fn new() -> Self {
+        Self(format!("req_{}", uuid::Uuid::now_v7().simple()))
+    }
+}
+
+/// One resource at top level, plus `request_id` (§1).
+#[derive(Debug, Serialize)]
+pub(crate) struct One<'a, T> {
+    #[serde(flatten)]
+    pub(crate) resource: &'a T,
+    pub(crate) request_id: &'a str,
+}
+
+/// Answers with one resource.
+pub(crate) fn one<T: Serialize>(status: StatusCode, resource: &T, id: &RequestId) -> Response {
+    (status, Json(One { resource, request_id: &id.0 })).into_response()
+}
+
+/// Answers with a list.
+pub(crate) fn list<T: Serialize>(data: Vec<T>, next: Option<String>, id: &RequestId) -> Response {
+    let has_more = next.is_some();
+    Json(List { data, has_more, next_cursor: next, request_id: id.0.clone() }).into_response()
+}
+
+/// The answer to a deletion (§1).
+pub(crate) fn deleted(deleted_id: &impl Serialize, id: &RequestId) -> Response {
+    #[derive(Serialize)]
+    struct Deleted<'a, I> {
+        id: &'a I,
+        deleted: bool,
+    }
+    one(StatusCode::OK, &Deleted { id: deleted_id, deleted: true }, id)
+}
+
+/// The outermost layer: gives the request its id, answers preflights, turns whatever
+/// failed inside, a panic too, into the error envelope.
+pub(crate) async fn wrap(mut request: Request, next: Next) -> Response {
+    let id = RequestId::new();
+    let mut response = if request.method() == Method::OPTIONS {
+        preflight(request.headers())
+    } else {
+        request.extensions_mut().insert(id.clone());
+        let path = request.uri().path().to_owned();
+        // `AssertUnwindSafe`: the store's commands are transactions; nothing half-done outlives a panic.
+        match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+            Ok(mut response) => match response.extensions_mut().remove::<Failure>() {
+                Some(failure) => render(failure, response, &id, &path),
+                None => response,
+            },
+            Err(panic) => {
+                let panic = panic_text(&*panic);
+                tracing::error!(request_id = id.0, path, panic, "a handler panicked");
+                render(Failure::internal(), Response::default(), &id, &path)
+            }
+        }
+    };
+    let headers = response.headers_mut();
+    let value = HeaderValue::try_from(id.0).expect("a request id is ASCII");
+    headers.insert(REQUEST_ID, value);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+    response
+}
+
+const EXPOSED: &str = "X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, \
+     RateLimit, RateLimit-Policy, Retry-After";
+
+/// 204 with no authentication, for any origin and path (§1).
+fn preflight(asked: &HeaderMap) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, POST, DELETE, OPTIONS"),
+    );
+    let wanted = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+    let usual = || HeaderValue::from_static("Authorization, Content-Type");
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.unwrap_or_else(usual));
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+    headers.insert(header::VARY, HeaderValue::from_static("Access-Control-Request-Headers"));
+    response
+}
+
+/// The answer's body for a failure; headers that inner layers have set stay.
+fn render(failure: Failure, inner: Response, id: &RequestId, path: &str) -> Response {
+    if let Some(cause) = &failure.cause {
+        // The one place where internal errors are logged.
+        tracing::error!(request_id = id.0, path, error = cause.as_str(), "a request failed");
+    }
+    let problem = failure.problem;
+    let status = StatusCode::from_u16(problem.code.status()).expect("the catalogue has real ones");
+    let mut response = (status, Json(problem.envelope(id.0.clone()))).into_response();
+    let headers = response.headers_mut();
+    for (name, value) in inner.headers() {
+        if name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE {
+            headers.insert(name, value.clone());
+        }
+    }
+    if let Some(seconds) = problem.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// No such path.
+pub(crate) async fn endpoint_not_found(request: Request) -> Failure {
+    let path = request.uri().path();
+    let message =
+        format!("There is no endpoint '{path}'. Check the path; the API begins with /v1.");
+    Problem::new(Code::EndpointNotFound, message).into()
+}
+
+/// The path exists, but not with this method. axum has set the Allow header.
+pub(crate) async fn method_not_allowed(request: Request) -> Failure {
+    let (method, path) = (request.method(), request.uri().path());
+    let message = format!("'{path}' does not take {method}. The Allow header names what it takes.");
+    Problem::new(Code::MethodNotAllowed, message).into()
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no text")
+}

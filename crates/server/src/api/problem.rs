@@ -1,0 +1,176 @@
+//! How errors reach the client: every variant of every inner error is matched once, here.
+
+use axum::response::{IntoResponse, Response};
+use switchboard_model::{Code, Problem, id::ParseIdError, simulator::SimulatorError};
+use switchboard_store::{Refusal, StoreError};
+
+/// A handler's error: what the client is told, and what only the log is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) problem: Problem,
+    /// The chain of internal errors, for the log; none when it is the client's mistake.
+    pub(crate) cause: Option<String>,
+}
+
+/// Seconds after which a client should try again when the server is too busy.
+const BUSY_RETRY_AFTER: u64 = 1;
+
+impl Failure {
+    /// 500, with no reason for the client.
+    pub(crate) fn internal() -> Self {
+        let message = "The server failed. Try again; the request_id finds the reason in its log.";
+        Problem::new(Code::InternalError, message).into()
+    }
+
+    fn unavailable(message: &'static str) -> Problem {
+        Problem::new(Code::ServiceUnavailable, message).retry_after(BUSY_RETRY_AFTER)
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self { problem, cause: None }
+    }
+}
+
+/// Carries the failure out to the envelope, which knows the request's id.
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = Response::default();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Refused(refusal) => refused(&refusal).into(),
+            StoreError::Overloaded => {
+                Self::unavailable("The server has too much to do. Try again in a moment.").into()
+            }
+            StoreError::Closed => Self::unavailable("The server is stopping. Try again.").into(),
+            error @ (StoreError::Database(_)
+            | StoreError::Unreadable { .. }
+            | StoreError::Open { .. }
+            | StoreError::NewerSchema { .. }
+            | StoreError::InUse { .. }) => Self { cause: Some(chain(&error)), ..Self::internal() },
+        }
+    }
+}
+
+fn refused(refusal: &Refusal) -> Problem {
+    let (code, message) = match refusal {
+        Refusal::AccountNotFound => {
+            (Code::ResourceNotFound, "There is no account with this id.".into())
+        }
+        Refusal::KeyNotFound => (Code::ResourceNotFound, "There is no key with this id.".into()),
+        Refusal::BridgeNotFound => {
+            (Code::ResourceNotFound, "There is no active bridge with this id.".into())
+        }
+        Refusal::BridgeExists => (Code::ResourceExists, "A bridge has this name already.".into()),
+        Refusal::LineNotFound => return line_not_found(),
+        Refusal::LineExists => (Code::ResourceExists, "A line has this handle already.".into()),
+        Refusal::ChatNotFound => return chat_not_found(),
+        Refusal::ContactHasNotMessaged => (
+            Code::ContactHasNotMessaged,
+            "Cannot send to a contact who has not messaged this line first.".into(),
+        ),
+        Refusal::MessageNotFound => return message_not_found(),
+        Refusal::WebhookNotFound => return webhook_not_found(),
+        Refusal::TooManyWebhooks { max } => (
+            Code::InvalidParameterValue,
+            format!("The account has {max} webhooks, the most it may have. Delete one first."),
+        ),
+    };
+    let problem = Problem::new(code, message);
+    match refusal {
+        Refusal::AccountNotFound => problem.param("account_id"),
+        Refusal::KeyNotFound => problem.param("id"),
+        Refusal::ContactHasNotMessaged => problem.param("to"),
+        _ => problem,
+    }
+}
+
+/// No such line for this account; another account's line is the same (§3).
+pub(crate) fn line_not_found() -> Problem {
+    Problem::new(
+        Code::LineNotFound,
+        "There is no line with this handle or id. GET /v1/lines lists yours.",
+    )
+    .param("from")
+}
+
+/// No such chat on this line.
+pub(crate) fn chat_not_found() -> Problem {
+    Problem::new(
+        Code::ChatNotFound,
+        "There is no such chat on this line. GET /v1/chats lists its chats.",
+    )
+    .param("to")
+}
+
+/// No such message in this chat.
+pub(crate) fn message_not_found() -> Problem {
+    Problem::new(Code::MessageNotFound, "There is no such message in this chat.").param("reply_to")
+}
+
+/// No such webhook for this account.
+pub(crate) fn webhook_not_found() -> Problem {
+    Problem::new(
+        Code::WebhookNotFound,
+        "There is no webhook with this id. GET /v1/webhooks lists yours.",
+    )
+    .param("id")
+}
+
+/// What a text that is no id of the wanted kind means: a wrong kind is a wrong
+/// value; a rest that was never given out is something that does not exist.
+pub(crate) fn bad_id(
+    error: ParseIdError,
+    param: &'static str,
+    missing: fn() -> Problem,
+) -> Problem {
+    match error {
+        ParseIdError::Prefix(prefix) => {
+            Problem::invalid_value(param, format_args!("must be an id that starts with '{prefix}'"))
+        }
+        ParseIdError::NeverIssued => missing(),
+    }
+}
+
+impl From<SimulatorError> for Failure {
+    fn from(error: SimulatorError) -> Self {
+        match error {
+            SimulatorError::LineNotFound => {
+                Problem::new(Code::LineNotFound, "There is no simulated line with this handle.")
+                    .param("line")
+                    .into()
+            }
+            SimulatorError::ChatNotFound => Problem::new(
+                Code::ChatNotFound,
+                "There is no such chat on this line with this contact in it.",
+            )
+            .param("chat_id")
+            .into(),
+            SimulatorError::NotLinked => {
+                Self::unavailable("The simulator is not linked to the server. Try again.").into()
+            }
+            error @ SimulatorError::Journal(_) => {
+                Self { cause: Some(chain(&error)), ..Self::internal() }
+            }
+        }
+    }
+}
+
+/// An error and all that caused it, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

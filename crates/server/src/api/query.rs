@@ -1,0 +1,104 @@
+//! Query parameters, as callers really write them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use percent_encoding::percent_decode_str;
+use switchboard_model::{
+    Problem,
+    page::{Cursor, Limit},
+};
+
+use crate::{api::problem::Failure, app::App};
+
+/// The parameters of a request. Of a name that comes twice, the first counts.
+#[derive(Debug, Default)]
+pub(crate) struct Query(HashMap<String, String>);
+
+impl Query {
+    fn parse(query: &str) -> Result<Self, Problem> {
+        let mut values = HashMap::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (Some(name), Some(value)) = (decode(name), decode(value)) else {
+                let message = "The query must be percent-encoded UTF-8 without NUL.";
+                return Err(Problem::new(switchboard_model::Code::InvalidParameterValue, message));
+            };
+            values.entry(name).or_insert(value);
+        }
+        Ok(Self(values))
+    }
+
+    /// A parameter that may be missing; an empty one is missing.
+    pub(crate) fn optional(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A parameter that must be there and not empty.
+    pub(crate) fn required(&self, name: &'static str) -> Result<&str, Problem> {
+        self.optional(name).ok_or_else(|| Problem::missing_query(name))
+    }
+
+    /// A parameter that must be there, but may be empty.
+    pub(crate) fn present(&self, name: &'static str) -> Result<&str, Problem> {
+        self.0.get(name).map(String::as_str).ok_or_else(|| Problem::missing_query(name))
+    }
+
+    /// How many rows are wanted (§5).
+    pub(crate) fn limit(&self) -> Result<Limit, Problem> {
+        let Some(text) = self.0.get("limit") else { return Ok(Limit::default()) };
+        Limit::parse(text)
+            .ok_or_else(|| Problem::invalid_value("limit", "must be a whole number from 1 to 100"))
+    }
+
+    /// From where rows are wanted: a cursor of this very `list` (§5).
+    pub(crate) fn cursor<const N: usize>(&self, list: &str) -> Result<Option<Cursor<N>>, Problem> {
+        let Some(text) = self.optional("cursor") else { return Ok(None) };
+        Cursor::decode(text, list).map(Some).ok_or_else(|| {
+            let must = "must be a next_cursor of this very list, with the same filters";
+            Problem::invalid_value("cursor", must)
+        })
+    }
+}
+
+/// Percent-decodes. A `+` is a space, as in forms, except in front: there it is the plus of
+/// a phone number that somebody forgot to encode.
+fn decode(text: &str) -> Option<String> {
+    let (plus, rest) = match text.strip_prefix('+') {
+        Some(rest) => ("+", rest),
+        None => ("", text),
+    };
+    let spaced = rest.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8().ok()?;
+    (!decoded.contains('\0')).then(|| format!("{plus}{decoded}"))
+}
+
+impl FromRequestParts<Arc<App>> for Query {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Failure> {
+        Ok(Self::parse(parts.uri.query().unwrap_or_default())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forgotten_plus_is_a_plus() {
+        for query in ["from=+15550100001", "from=%2B15550100001", "&&from=%2b15550100001&from=2"] {
+            let query = Query::parse(query).unwrap();
+            assert_eq!(query.required("from").unwrap(), "+15550100001");
+        }
+        assert_eq!(decode("a+b%20c").as_deref(), Some("a b c"));
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused() {
+        assert!(Query::parse("from=%ff").is_err());
+        assert!(Query::parse("from=%00").is_err());
+        assert!(Query::parse("from").unwrap().required("from").is_err());
+    }
+}

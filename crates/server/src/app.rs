@@ -1,0 +1,198 @@
+//! The process put together: build, run, stop.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use switchboard_model::{
+    secret::{Secret, SecretHash, SecretKind},
+    simulator::SimulatedPhones,
+    time::Clock,
+};
+use switchboard_store::{Committed, Store, StoreError};
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    config::Config,
+    deliver::{Deliver, Guard},
+    directory::Directory,
+    hub::Hub,
+    jobs,
+    limiter::Limiter,
+    link::Links,
+    listen, routes,
+};
+
+/// How long background work has to end when the server stops.
+const FAREWELL: Duration = Duration::from_millis(1500);
+
+/// All that a request may need. One per process, or per test.
+#[derive(Debug)]
+pub struct App {
+    pub(crate) config: Config,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) operator: SecretHash,
+    pub(crate) directory: Directory,
+    pub(crate) limiter: Limiter,
+    pub(crate) hub: Hub,
+    pub(crate) links: Links,
+    pub(crate) deliver: Deliver,
+    pub(crate) guard: Guard,
+    pub(crate) simulator: Option<Simulator>,
+}
+
+/// The virtual phones, for `/simulator/v1`.
+#[derive(Clone)]
+pub(crate) struct Simulator(pub(crate) Arc<dyn SimulatedPhones>);
+
+impl std::fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Simulator")
+    }
+}
+
+/// Why the server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database refused.
+    #[error("the database could not be prepared")]
+    Store(#[from] StoreError),
+    /// The client for deliveries could not be made: no TLS roots, most often.
+    #[error("the client for webhook deliveries could not be made")]
+    DeliveryClient(#[source] reqwest::Error),
+    /// The listener has no address.
+    #[error("the listener has no address")]
+    Listener(#[source] std::io::Error),
+}
+
+/// What a server is made of.
+pub struct Parts {
+    /// How it runs.
+    pub config: Config,
+    /// Where it keeps things.
+    pub store: Arc<dyn Store>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// The hash of the operator's token.
+    pub operator: SecretHash,
+    /// The virtual phones, if there are any.
+    pub simulator: Option<Arc<dyn SimulatedPhones>>,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// A server that runs. Dropping it does not stop it; [`Running::stop`] does.
+#[derive(Debug)]
+pub struct Running {
+    app: Arc<App>,
+    addr: SocketAddr,
+    simulator_token: Option<Secret>,
+    stop_listening: CancellationToken,
+    stop_working: CancellationToken,
+    listener: tokio::task::JoinHandle<()>,
+    work: TaskTracker,
+}
+
+impl App {
+    /// Starts a server on `listener`. It answers when this returns.
+    ///
+    /// # Errors
+    /// [`StartError`] says what refused.
+    pub async fn start(parts: Parts, listener: TcpListener) -> Result<Running, StartError> {
+        let Parts { config, store, clock, operator, simulator } = parts;
+        let addr = listener.local_addr().map_err(StartError::Listener)?;
+        let now = clock.now();
+
+        // Claims were made before a stop of which nobody knows how long it took: the
+        // bridges get one lease to come back and say what became of them.
+        store.extend_all_claims(now + config.claim_lease()).await?;
+        // This process is the only one on this database: whoever leased deliveries is gone.
+        store.release_all_deliveries(now).await?;
+        let simulator_token = if simulator.is_some() {
+            // A fresh token at each start, so that none need be kept in clear.
+            let token = Secret::from_random(SecretKind::Bridge, rand::random());
+            store.ensure_simulator_bridge(token.hash(), now).await?;
+            Some(token)
+        } else {
+            None
+        };
+
+        let guard = Guard::new(&config);
+        let deliver = Deliver::new(&config, &guard, Arc::clone(&clock))
+            .map_err(StartError::DeliveryClient)?;
+        let app = Arc::new(Self {
+            directory: Directory::new(Arc::clone(&store)),
+            limiter: Limiter::default(),
+            hub: Hub::default(),
+            links: Links::default(),
+            simulator: simulator.map(Simulator),
+            deliver,
+            guard,
+            config,
+            store,
+            clock,
+            operator,
+        });
+
+        let (stop_listening, stop_working) = (CancellationToken::new(), CancellationToken::new());
+        let work = TaskTracker::new();
+        work.spawn(jobs::expire(Arc::clone(&app), stop_working.clone()));
+        work.spawn(jobs::prune(Arc::clone(&app), stop_working.clone()));
+        work.spawn(jobs::keep_usage(Arc::clone(&app), stop_working.clone()));
+        app.deliver.start(Arc::clone(&app.store), &work, &stop_working);
+
+        let max_connections = usize::try_from(app.config.max_connections).unwrap_or(usize::MAX);
+        let router = routes::router(&app);
+        let listener =
+            tokio::spawn(listen::serve(listener, router, max_connections, stop_listening.clone()));
+        tracing::info!(%addr, "listening");
+        Ok(Running { app, addr, simulator_token, stop_listening, stop_working, listener, work })
+    }
+
+    /// Tells those who wait what a transaction has made known.
+    pub(crate) fn publish(&self, committed: Committed) {
+        self.deliver.hand_over(committed.deliveries);
+        for line in committed.released {
+            self.hub.wake(line);
+        }
+    }
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The token with which the simulator dials in, if the server has one.
+    pub fn simulator_token(&self) -> Option<&Secret> {
+        self.simulator_token.as_ref()
+    }
+
+    /// Stops: takes no more, finishes what is under way, keeps what is to be kept,
+    /// closes the database. Takes less than 5 seconds.
+    pub async fn stop(self) {
+        let began = Instant::now();
+        self.app.links.close_all().await;
+        self.stop_listening.cancel();
+        if let Err(error) = self.listener.await {
+            tracing::error!(%error, "the listener did not end well");
+        }
+        self.stop_working.cancel();
+        self.work.close();
+        if tokio::time::timeout(FAREWELL, self.work.wait()).await.is_err() {
+            // What is leased and not settled is due again at the next start.
+            tracing::warn!("some background work did not end in time and was left");
+        }
+        self.app.store.close().await;
+        tracing::info!(millis = began.elapsed().as_millis(), "stopped");
+    }
+}

@@ -1,0 +1,207 @@
+//! The configuration: one definition gives the flags, the environment, `--help` and the reference.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+use ipnet::IpNet;
+use switchboard_model::key::DEFAULT_HOURLY_LIMIT;
+
+/// How the server runs. Every field is a flag, and the environment variable named beside it.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Address and port to listen on
+    #[arg(long, env = "SWITCHBOARD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub listen: SocketAddr,
+
+    /// Directory for the database and everything else that is kept; made if missing
+    #[arg(
+        long,
+        env = "SWITCHBOARD_DATA_DIR",
+        default_value = "./switchboard-data",
+        value_name = "DIR"
+    )]
+    pub data_dir: PathBuf,
+
+    /// Requests an hour that a key may make, unless the key says otherwise
+    #[arg(
+        long,
+        env = "SWITCHBOARD_RATE_LIMIT",
+        default_value_t = DEFAULT_HOURLY_LIMIT,
+        value_parser = clap::value_parser!(u32).range(1..),
+        value_name = "N"
+    )]
+    pub rate_limit: u32,
+
+    /// Bearer token of the operator, for /admin/v1; at least 20 characters. Without it one is
+    /// made at the first start and kept in DATA_DIR/operator-token
+    #[arg(
+        long,
+        env = "SWITCHBOARD_OPERATOR_TOKEN",
+        hide_env_values = true,
+        value_parser = operator_token,
+        value_name = "TOKEN"
+    )]
+    pub operator_token: Option<OperatorToken>,
+
+    /// Carry lines whose driver is "simulator" with virtual phones, and serve /simulator/v1
+    #[arg(long, env = "SWITCHBOARD_SIMULATOR")]
+    pub simulator: bool,
+
+    /// Let webhooks use http:// and not only https://
+    #[arg(long, env = "SWITCHBOARD_WEBHOOK_ALLOW_HTTP")]
+    pub webhook_allow_http: bool,
+
+    /// Networks that webhooks may reach although they are private, as CIDR; may be repeated
+    #[arg(
+        long,
+        env = "SWITCHBOARD_WEBHOOK_ALLOW_NETWORKS",
+        value_delimiter = ',',
+        value_name = "CIDR"
+    )]
+    pub webhook_allow_networks: Vec<IpNet>,
+
+    /// Seconds that a webhook's endpoint has for its whole answer
+    #[arg(
+        long,
+        env = "SWITCHBOARD_WEBHOOK_TIMEOUT",
+        default_value_t = 15,
+        value_parser = clap::value_parser!(u64).range(1..=300),
+        value_name = "SECONDS"
+    )]
+    pub webhook_timeout: u64,
+
+    /// Deliveries in flight at once, over all webhooks
+    #[arg(
+        long,
+        env = "SWITCHBOARD_WEBHOOK_CONCURRENCY",
+        default_value_t = 256,
+        value_parser = clap::value_parser!(u32).range(1..=10_000),
+        value_name = "N"
+    )]
+    pub webhook_concurrency: u32,
+
+    /// Seconds that a bridge's claim on an outbox item holds after the bridge was last heard of
+    #[arg(
+        long,
+        env = "SWITCHBOARD_CLAIM_LEASE",
+        default_value_t = 120,
+        value_parser = clap::value_parser!(u64).range(1..=3600),
+        value_name = "SECONDS"
+    )]
+    pub claim_lease: u64,
+
+    /// Days that events are kept; at least 7, so that streams can resume
+    #[arg(
+        long,
+        env = "SWITCHBOARD_EVENT_RETENTION",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(7..),
+        value_name = "DAYS"
+    )]
+    pub event_retention: u64,
+
+    /// Largest JSON body that is taken, in bytes
+    #[arg(
+        long,
+        env = "SWITCHBOARD_MAX_BODY",
+        default_value_t = 1024 * 1024,
+        value_parser = clap::value_parser!(u64).range(1024..=64 * 1024 * 1024),
+        value_name = "BYTES"
+    )]
+    pub max_body: u64,
+
+    /// Connections at once; more wait to be accepted
+    #[arg(
+        long,
+        env = "SWITCHBOARD_MAX_CONNECTIONS",
+        default_value_t = 20_000,
+        value_parser = clap::value_parser!(u32).range(1..),
+        value_name = "N"
+    )]
+    pub max_connections: u32,
+
+    /// What to log: error, warn, info, debug, trace, or a filter such as switchboard_server=debug
+    #[arg(long, env = "SWITCHBOARD_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+
+    /// How to write the log, on standard error
+    #[arg(long, env = "SWITCHBOARD_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// The operator's bearer token. Does not show itself in `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OperatorToken(pub String);
+
+impl std::fmt::Debug for OperatorToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OperatorToken(…)")
+    }
+}
+
+fn operator_token(text: &str) -> Result<OperatorToken, String> {
+    if text.len() < 20 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("must be at least 20 visible ASCII characters".to_owned());
+    }
+    Ok(OperatorToken(text.to_owned()))
+}
+
+impl Config {
+    /// How long a claim holds.
+    pub fn claim_lease(&self) -> Duration {
+        Duration::from_secs(self.claim_lease)
+    }
+
+    /// How long an endpoint has for its answer.
+    pub fn webhook_timeout(&self) -> Duration {
+        Duration::from_secs(self.webhook_timeout)
+    }
+
+    /// How long events are kept.
+    pub fn event_retention(&self) -> Duration {
+        Duration::from_secs(self.event_retention * 24 * 3600)
+    }
+
+    /// The effective configuration as an environment file; the operator's token is not shown.
+    pub fn to_env_file(&self) -> String {
+        let networks: Vec<String> =
+            self.webhook_allow_networks.iter().map(ToString::to_string).collect();
+        let token = if self.operator_token.is_some() { "(set, not shown)" } else { "" };
+        let format = match self.log_format {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        };
+        [
+            ("LISTEN", self.listen.to_string()),
+            ("DATA_DIR", self.data_dir.display().to_string()),
+            ("RATE_LIMIT", self.rate_limit.to_string()),
+            ("OPERATOR_TOKEN", token.to_owned()),
+            ("SIMULATOR", self.simulator.to_string()),
+            ("WEBHOOK_ALLOW_HTTP", self.webhook_allow_http.to_string()),
+            ("WEBHOOK_ALLOW_NETWORKS", networks.join(",")),
+            ("WEBHOOK_TIMEOUT", self.webhook_timeout.to_string()),
+            ("WEBHOOK_CONCURRENCY", self.webhook_concurrency.to_string()),
+            ("CLAIM_LEASE", self.claim_lease.to_string()),
+            ("EVENT_RETENTION", self.event_retention.to_string()),
+            ("MAX_BODY", self.max_body.to_string()),
+            ("MAX_CONNECTIONS", self.max_connections.to_string()),
+            ("LOG", self.log.clone()),
+            ("LOG_FORMAT", format.to_owned()),
+        ]
+        .iter()
+        .fold(String::new(), |file, (name, value)| {
+            // What is empty is written as a comment: an empty variable would not parse back.
+            let mark = if value.is_empty() || value.starts_with('(') { "# " } else { "" };
+            file + &format!("{mark}SWITCHBOARD_{name}={value}\n")
+        })
+    }
+}

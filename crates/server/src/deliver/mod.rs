@@ -1,0 +1,259 @@
+//! Webhook deliveries: durable, at least once, each attempt signed afresh (§9).
+//!
+//! The truth is in the store: a delivery is a row that is due at some time. Whoever
+//! attempts it has leased it, by moving that time to the end of the lease. A transaction that makes
+//! deliveries leases them to this process at once and hands them over in memory, so the first attempt
+//! starts right after the commit. What does not fit in memory is given back and found by
+//! the scan; so is everything that a killed process had leased, at the next start.
+//!
+//! First attempts of one webhook and one chat go out one after another, in event
+//! order ([`lanes`]). A retry waits for nobody and nobody waits for it.
+
+mod guard;
+mod lanes;
+mod send;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+pub(crate) use guard::Guard;
+use switchboard_model::{
+    Timestamp,
+    delivery::{AttemptResult, Delivery, DueDelivery},
+    id::Id,
+    time::Clock,
+};
+use switchboard_store::{Store, StoreError};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{api::problem::chain, config::Config};
+use lanes::Lanes;
+
+/// How long a lease on a delivery holds: longer than a full queue and an attempt can take.
+const LEASE: Duration = Duration::from_secs(600);
+/// The most deliveries in memory, in flight or waiting for it.
+const QUEUE: usize = 8192;
+/// Deliveries that one scan leases.
+const SCAN_BATCH: usize = 1024;
+/// Results that one transaction settles.
+const SETTLE_BATCH: usize = 512;
+/// The longest that nothing is looked for.
+const SCAN_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
+/// The pause after the store failed.
+const STORE_PAUSE: Duration = Duration::from_millis(250);
+
+/// The engine's handle: what the rest of the server sees of it.
+#[derive(Debug)]
+pub(crate) struct Deliver {
+    shared: Arc<Shared>,
+    sender: send::Sender,
+}
+
+#[derive(Debug)]
+struct Shared {
+    clock: Arc<dyn Clock>,
+    concurrency: usize,
+    /// What waits in memory and what is in flight.
+    lanes: Mutex<Lanes>,
+    /// Leased to this process, but there was no room: to be given back.
+    overflow: Mutex<Vec<Id<Delivery>>>,
+    /// Something may be sent.
+    work: Notify,
+    /// Something may be due in the store.
+    scan: Notify,
+}
+
+impl Deliver {
+    pub(crate) fn new(
+        config: &Config,
+        guard: &Guard,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, reqwest::Error> {
+        let concurrency = usize::try_from(config.webhook_concurrency).unwrap_or(usize::MAX);
+        let shared = Shared {
+            clock: Arc::clone(&clock),
+            concurrency,
+            lanes: Mutex::new(Lanes::new(concurrency)),
+            overflow: Mutex::default(),
+            work: Notify::new(),
+            scan: Notify::new(),
+        };
+        let sender = send::Sender::new(guard.clone(), config.webhook_timeout(), clock)?;
+        Ok(Self { shared: Arc::new(shared), sender })
+    }
+
+    /// Until when a lease that is taken now holds.
+    pub(crate) fn lease_until(&self, now: Timestamp) -> Timestamp {
+        now + LEASE
+    }
+
+    /// Takes deliveries that are leased to this process.
+    pub(crate) fn hand_over(&self, deliveries: Vec<DueDelivery>) {
+        if !deliveries.is_empty() {
+            self.shared.take(deliveries);
+        }
+    }
+
+    /// Starts the engine's tasks.
+    pub(crate) fn start(
+        &self,
+        store: Arc<dyn Store>,
+        work: &TaskTracker,
+        stop: &CancellationToken,
+    ) {
+        let (results, settled) = mpsc::channel(QUEUE);
+        let shared = || Arc::clone(&self.shared);
+        work.spawn(scan(shared(), Arc::clone(&store), stop.clone()));
+        work.spawn(dispatch(shared(), self.sender.clone(), results, stop.clone()));
+        work.spawn(settle(shared(), store, settled));
+    }
+}
+
+impl Shared {
+    fn lanes(&self) -> std::sync::MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn overflow(&self) -> std::sync::MutexGuard<'_, Vec<Id<Delivery>>> {
+        self.overflow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, deliveries: Vec<DueDelivery>) {
+        let until = self.clock.now() + LEASE;
+        let mut refused = Vec::new();
+        {
+            let mut lanes = self.lanes();
+            for delivery in deliveries {
+                if lanes.len() < QUEUE {
+                    lanes.push(delivery, until);
+                } else {
+                    refused.push(delivery.id);
+                }
+            }
+        }
+        self.work.notify_one();
+        if !refused.is_empty() {
+            self.overflow().extend(refused);
+            self.scan.notify_one();
+        }
+    }
+}
+
+/// Sends what may be sent, as many at once as the configuration allows.
+async fn dispatch(
+    shared: Arc<Shared>,
+    sender: send::Sender,
+    results: mpsc::Sender<AttemptResult>,
+    stop: CancellationToken,
+) {
+    let attempts = TaskTracker::new();
+    loop {
+        while let Some((slot, delivery)) = {
+            let now = shared.clock.now();
+            let next = shared.lanes().next(now);
+            next
+        } {
+            let (shared, sender, results) = (Arc::clone(&shared), sender.clone(), results.clone());
+            attempts.spawn(async move {
+                let result = sender.attempt(&delivery).await;
+                // The room in `results` bounds how far sending can run ahead of settling.
+                let _ = results.send(result).await;
+                shared.lanes().done(slot);
+                shared.work.notify_one();
+                shared.scan.notify_one();
+            });
+        }
+        tokio::select! {
+            () = shared.work.notified() => {}
+            () = stop.cancelled() => break,
+        }
+    }
+    // `results` ends with the last attempt; then settling ends too.
+    attempts.close();
+    attempts.wait().await;
+}
+
+/// Writes down what came of attempts, as many as have gathered at a time.
+async fn settle(
+    shared: Arc<Shared>,
+    store: Arc<dyn Store>,
+    mut results: mpsc::Receiver<AttemptResult>,
+) {
+    let mut batch = Vec::new();
+    while results.recv_many(&mut batch, SETTLE_BATCH).await > 0 {
+        let retries = batch.iter().any(|result| result.next_attempt_at.is_some());
+        loop {
+            match store.settle_deliveries(batch.clone()).await {
+                Ok(()) => break,
+                // The leases hold; after a restart these deliveries go out once more.
+                Err(StoreError::Closed) => return,
+                Err(error) => {
+                    let error = chain(&error);
+                    tracing::error!(error, count = batch.len(), "attempts could not be settled");
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+            }
+        }
+        batch.clear();
+        if retries {
+            shared.scan.notify_one();
+        }
+    }
+}
+
+/// Finds what is due in the store: after a restart, after a pause, after an overflow.
+async fn scan(shared: Arc<Shared>, store: Arc<dyn Store>, stop: CancellationToken) {
+    loop {
+        let now = shared.clock.now();
+        let wait_until = match look(&shared, &*store, now).await {
+            Ok(Looked::More) => continue,
+            Ok(Looked::Until(next)) => next,
+            Err(StoreError::Closed) => return,
+            Err(error) => {
+                tracing::error!(error = chain(&error), "due deliveries could not be looked for");
+                now + STORE_PAUSE
+            }
+        };
+        tokio::select! {
+            () = shared.clock.sleep_until(wait_until) => {}
+            () = shared.scan.notified() => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+enum Looked {
+    /// There may be more that is due, and room for it.
+    More,
+    /// Nothing to do before then.
+    Until(Timestamp),
+}
+
+async fn look(shared: &Shared, store: &dyn Store, now: Timestamp) -> Result<Looked, StoreError> {
+    let back = std::mem::take(&mut *shared.overflow());
+    if !back.is_empty() {
+        store.release_deliveries(back, now).await?;
+    }
+    // Half the queue is left to what is handed over in memory.
+    let room = (QUEUE / 2).saturating_sub(shared.lanes().len()).min(SCAN_BATCH);
+    if room < shared.concurrency.min(QUEUE / 4) {
+        // Each attempt that ends asks again.
+        return Ok(Looked::Until(now + SCAN_AT_LEAST_EVERY));
+    }
+    let latest = now + SCAN_AT_LEAST_EVERY;
+    // A read first: the writer is not bothered when nothing is due.
+    let next = store.next_delivery_at().await?.unwrap_or(latest);
+    if next > now {
+        return Ok(Looked::Until(next.min(latest)));
+    }
+    let due = store.claim_deliveries(now, now + LEASE, room).await?;
+    let found = !due.is_empty();
+    shared.take(due);
+    if found {
+        return Ok(Looked::More);
+    }
+    Ok(Looked::Until(latest))
+}

@@ -1,0 +1,90 @@
+//! The directory: keys and lines that were just looked up, so that a request need not ask the store.
+//!
+//! Whoever changes a key or a line says [`Directory::forget`]; a look-up that was
+//! under way at that moment is used once and not kept.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use switchboard_model::{Account, Key, Line, id::Id, key::KeyUsage, secret::SecretHash};
+use switchboard_store::{Store, StoreError};
+
+/// The most keys, and the most accounts' lines, that are held; past that all are dropped.
+const MAX_ENTRIES: usize = 50_000;
+
+#[derive(Debug)]
+pub(crate) struct Directory {
+    store: Arc<dyn Store>,
+    known: RwLock<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    generation: u64,
+    keys: HashMap<SecretHash, Arc<Key>>,
+    lines: HashMap<Id<Account>, Arc<Vec<Line>>>,
+}
+
+impl Directory {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, known: RwLock::default() }
+    }
+
+    /// The key with this hash; with its kept use of the hour when it was not known here.
+    pub(crate) async fn key(
+        &self,
+        hash: SecretHash,
+    ) -> Result<Option<(Arc<Key>, Option<KeyUsage>)>, StoreError> {
+        let generation = {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(key) = known.keys.get(&hash) {
+                return Ok(Some((Arc::clone(key), None)));
+            }
+            known.generation
+        };
+        let Some((key, usage)) = self.store.find_key(hash).await? else { return Ok(None) };
+        let key = Arc::new(key);
+        self.remember(generation, |known| {
+            if known.keys.len() >= MAX_ENTRIES {
+                known.keys.clear();
+            }
+            known.keys.insert(hash, Arc::clone(&key));
+        });
+        Ok(Some((key, usage)))
+    }
+
+    /// The lines of an account.
+    pub(crate) async fn lines(&self, account: Id<Account>) -> Result<Arc<Vec<Line>>, StoreError> {
+        let generation = {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(lines) = known.lines.get(&account) {
+                return Ok(Arc::clone(lines));
+            }
+            known.generation
+        };
+        let lines = Arc::new(self.store.lines(account).await?);
+        self.remember(generation, |known| {
+            if known.lines.len() >= MAX_ENTRIES {
+                known.lines.clear();
+            }
+            known.lines.insert(account, Arc::clone(&lines));
+        });
+        Ok(lines)
+    }
+
+    /// Something that may be held here has changed.
+    pub(crate) fn forget(&self) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let generation = known.generation + 1;
+        *known = Known { generation, ..Known::default() };
+    }
+
+    fn remember(&self, generation: u64, insert: impl FnOnce(&mut Known)) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.generation == generation {
+            insert(&mut known);
+        }
+    }
+}

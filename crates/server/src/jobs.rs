@@ -1,0 +1,80 @@
+//! What happens by itself: items whose time is over, events that are old, counts that are kept.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+
+/// How often items whose time is over are looked for.
+const EXPIRE_EVERY: Duration = Duration::from_secs(1);
+/// How often old events are forgotten.
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// Rows of one such transaction: the writer must not be held for long.
+const BATCH: usize = 500;
+
+/// Fails claims past their lease and items past their day.
+pub(crate) async fn expire(app: Arc<App>, stop: CancellationToken) {
+    while wait(&app, EXPIRE_EVERY, &stop).await {
+        loop {
+            let now = app.clock.now();
+            match app.store.expire(now, app.deliver.lease_until(now), BATCH).await {
+                Ok(committed) => {
+                    let more = committed.events.len() >= BATCH;
+                    app.publish(committed);
+                    if !more {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "expired items could not be failed");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Forgets events past their retention.
+pub(crate) async fn prune(app: Arc<App>, stop: CancellationToken) {
+    while wait(&app, PRUNE_EVERY, &stop).await {
+        let before = app.clock.now() - app.config.event_retention();
+        loop {
+            match app.store.prune_events(before, BATCH).await {
+                Ok(gone) if gone < BATCH => break,
+                Ok(_) => tokio::task::yield_now().await,
+                Err(error) => {
+                    tracing::error!(%error, "old events could not be forgotten");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Writes down what keys have used of their hour; once more at the end.
+pub(crate) async fn keep_usage(app: Arc<App>, stop: CancellationToken) {
+    loop {
+        let going_on = tokio::select! {
+            () = tokio::time::sleep(crate::limiter::FLUSH_PAUSE) => true,
+            () = stop.cancelled() => false,
+        };
+        let usage = app.limiter.take_dirty();
+        if !usage.is_empty()
+            && let Err(error) = app.store.save_usage(usage).await
+        {
+            tracing::error!(%error, "the use of keys could not be kept");
+        }
+        if !going_on {
+            return;
+        }
+    }
+}
+
+/// Waits; answers false when it is time to stop.
+async fn wait(app: &App, pause: Duration, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        () = app.clock.sleep_until(app.clock.now() + pause) => true,
+        () = stop.cancelled() => false,
+    }
+}

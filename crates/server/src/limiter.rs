@@ -1,0 +1,162 @@
+//! The hourly limit of a key (§4): a fixed window that the key's first request opens.
+//!
+//! Counting is done in memory; a task writes the counts down again and again, as fast
+//! as the store takes them but not more often than [`FLUSH_PAUSE`]. A killed process
+//! forgets at most the requests of that last moment; a stopped one forgets none.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header::RETRY_AFTER};
+use switchboard_model::{
+    Key, Timestamp,
+    id::Id,
+    key::{KeyUsage, RATE_WINDOW_MS},
+};
+
+/// The pause between two writings of the counts.
+pub(crate) const FLUSH_PAUSE: Duration = Duration::from_millis(100);
+
+/// The most windows held in memory; past that the ended ones are dropped.
+const MAX_WINDOWS: usize = 100_000;
+
+#[derive(Debug, Default)]
+pub(crate) struct Limiter {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    windows: HashMap<Id<Key>, Window>,
+    dirty: HashSet<Id<Key>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    start: Timestamp,
+    used: u32,
+}
+
+/// How a key stands after one more request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    limit: u32,
+    used: u32,
+    /// Seconds until the window ends, at least 1.
+    reset: u64,
+}
+
+impl Limiter {
+    /// Takes over what was written down of a key before it was known here.
+    pub(crate) fn restore(&self, usage: KeyUsage) {
+        let mut state = self.lock();
+        let window = state
+            .windows
+            .entry(usage.key_id)
+            .or_insert(Window { start: usage.window_start, used: usage.used });
+        if window.start == usage.window_start {
+            window.used = window.used.max(usage.used);
+        }
+    }
+
+    /// Counts one request.
+    pub(crate) fn count(&self, key: Id<Key>, limit: u32, now: Timestamp) -> Standing {
+        let mut state = self.lock();
+        if state.windows.len() >= MAX_WINDOWS {
+            state.windows.retain(|_, window| is_open(window, now));
+        }
+        let window = state.windows.entry(key).or_insert(Window { start: now, used: 0 });
+        if !is_open(window, now) {
+            *window = Window { start: now, used: 0 };
+        }
+        window.used = window.used.saturating_add(1);
+        let Window { start, used } = *window;
+        state.dirty.insert(key);
+        let left_ms = start.0.saturating_add(RATE_WINDOW_MS).saturating_sub(now.0).max(1);
+        Standing { limit, used, reset: left_ms.unsigned_abs().div_ceil(1000) }
+    }
+
+    /// The counts that changed since the last call.
+    pub(crate) fn take_dirty(&self) -> Vec<KeyUsage> {
+        let mut state = self.lock();
+        let dirty = std::mem::take(&mut state.dirty);
+        let usage = |key_id| {
+            let window = state.windows.get(&key_id)?;
+            Some(KeyUsage { key_id, window_start: window.start, used: window.used })
+        };
+        dirty.into_iter().filter_map(usage).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A window also ends when the clock was set back to before it began.
+fn is_open(window: &Window, now: Timestamp) -> bool {
+    (0..RATE_WINDOW_MS).contains(&(now.0.saturating_sub(window.start.0)))
+}
+
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const DRAFT: HeaderName = HeaderName::from_static("ratelimit");
+const DRAFT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+impl Standing {
+    pub(crate) fn is_exceeded(self) -> bool {
+        self.used > self.limit
+    }
+
+    /// Seconds to wait for the next window.
+    pub(crate) fn reset(self) -> u64 {
+        self.reset
+    }
+
+    /// The headers of every authenticated answer (§4), and of draft-ietf-httpapi-ratelimit-headers.
+    pub(crate) fn write(self, headers: &mut HeaderMap) {
+        let remaining = self.limit.saturating_sub(self.used);
+        headers.insert(LIMIT, HeaderValue::from(self.limit));
+        headers.insert(REMAINING, HeaderValue::from(remaining));
+        headers.insert(RESET, HeaderValue::from(self.reset));
+        let (limit, reset) = (self.limit, self.reset);
+        for (name, value) in [
+            (DRAFT, format!("\"hour\";r={remaining};t={reset}")),
+            (DRAFT_POLICY, format!("\"hour\";q={limit};w=3600")),
+        ] {
+            let value = HeaderValue::try_from(value).expect("digits and ASCII signs");
+            headers.insert(name, value);
+        }
+        if self.is_exceeded() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(self.reset));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_an_hour_from_its_first_request() {
+        let (limiter, key) = (Limiter::default(), Id::generate());
+        let first = limiter.count(key, 2, Timestamp(5_000));
+        assert_eq!(first, Standing { limit: 2, used: 1, reset: 3600 });
+        assert!(!limiter.count(key, 2, Timestamp(6_000)).is_exceeded());
+        let third = limiter.count(key, 2, Timestamp(5_000 + RATE_WINDOW_MS - 1));
+        assert!(third.is_exceeded() && third.reset() == 1);
+        assert!(!limiter.count(key, 2, Timestamp(5_000 + RATE_WINDOW_MS)).is_exceeded());
+    }
+
+    #[test]
+    fn a_restored_count_goes_on() {
+        let (limiter, key_id) = (Limiter::default(), Id::generate());
+        limiter.restore(KeyUsage { key_id, window_start: Timestamp(0), used: 7 });
+        assert_eq!(limiter.count(key_id, 10, Timestamp(1)).used, 8);
+        assert_eq!(limiter.take_dirty().len(), 1);
+        assert_eq!(limiter.take_dirty(), vec![]);
+    }
+}

@@ -1,0 +1,83 @@
+//! What a bridge holds unreported: the window that bounds how much more it is handed.
+
+use std::collections::HashMap;
+
+use switchboard_model::{
+    Chat, Line, OutboxItem,
+    id::Id,
+    link::{WINDOW_PER_CHAT, WINDOW_PER_LINE},
+};
+use switchboard_store::ClaimedItem;
+
+#[derive(Debug, Default)]
+pub(super) struct Flight {
+    items: HashMap<Id<OutboxItem>, (Id<Line>, Id<Chat>)>,
+    lines: HashMap<Id<Line>, HashMap<Id<Chat>, usize>>,
+}
+
+impl Flight {
+    pub(super) fn add(&mut self, item: &ClaimedItem) {
+        if self.items.insert(item.id, (item.line_id, item.chat_id)).is_none() {
+            *self.lines.entry(item.line_id).or_default().entry(item.chat_id).or_default() += 1;
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: Id<OutboxItem>) {
+        let Some((line, chat)) = self.items.remove(&id) else { return };
+        let Some(chats) = self.lines.get_mut(&line) else { return };
+        if let Some(count) = chats.get_mut(&chat) {
+            *count -= 1;
+            if *count == 0 {
+                chats.remove(&chat);
+            }
+        }
+        if chats.is_empty() {
+            self.lines.remove(&line);
+        }
+    }
+
+    /// How many more items this line may be handed, and the chats that may get none of them.
+    pub(super) fn room(&self, line: Id<Line>) -> (usize, Vec<Id<Chat>>) {
+        let Some(chats) = self.lines.get(&line) else { return (WINDOW_PER_LINE, vec![]) };
+        let held: usize = chats.values().sum();
+        let full = chats.iter().filter(|(_, count)| **count >= WINDOW_PER_CHAT);
+        (WINDOW_PER_LINE.saturating_sub(held), full.map(|(chat, _)| *chat).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use switchboard_model::link::Content;
+
+    use super::*;
+
+    fn item(line_id: Id<Line>, chat_id: Id<Chat>) -> ClaimedItem {
+        ClaimedItem {
+            id: Id::generate(),
+            line_id,
+            chat_id,
+            identifier: String::new(),
+            is_group: false,
+            content: Content::Message { text: String::new(), reply_to_guid: None },
+        }
+    }
+
+    #[test]
+    fn the_window_fills_and_empties() {
+        let (line, chat) = (Id::generate(), Id::generate());
+        let mut flight = Flight::default();
+        let items: Vec<_> = (0..WINDOW_PER_CHAT).map(|_| item(line, chat)).collect();
+        for item in &items {
+            flight.add(item);
+            flight.add(item);
+        }
+        assert_eq!(flight.room(line), (WINDOW_PER_LINE - WINDOW_PER_CHAT, vec![chat]));
+        assert_eq!(flight.room(Id::generate()), (WINDOW_PER_LINE, vec![]));
+        for item in &items {
+            flight.remove(item.id);
+            flight.remove(item.id);
+        }
+        assert_eq!(flight.room(line), (WINDOW_PER_LINE, vec![]));
+        assert!(flight.items.is_empty() && flight.lines.is_empty());
+    }
+}

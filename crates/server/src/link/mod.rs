@@ -1,0 +1,141 @@
+//! The server side of the link to bridges (`switchboard_model::link` has the protocol).
+//!
+//! Promises: one link per bridge, the newest wins; nothing is handed out before the fate
+//! of what was handed out earlier has been asked for; whatever a bridge reports is
+//! committed before it is acknowledged.
+
+mod flight;
+mod session;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    extract::{
+        State,
+        ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
+    },
+    response::Response,
+};
+use switchboard_model::{Bridge, Code, Problem, id::Id, link::MAX_FRAME_BYTES};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{auth::Linked, problem::Failure},
+    app::App,
+};
+
+/// How long an older link of the same bridge has to end.
+const TAKE_OVER: Duration = Duration::from_secs(5);
+
+/// GET /bridge/v1/link: a bridge dials in.
+pub(crate) async fn connect(
+    State(app): State<Arc<App>>,
+    Linked(bridge): Linked,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Failure> {
+    let upgrade = upgrade.map_err(|_| {
+        let message = "This endpoint speaks WebSocket; bridges dial it by themselves.";
+        Problem::new(Code::InvalidParameterValue, message)
+    })?;
+    Ok(upgrade
+        .max_message_size(MAX_FRAME_BYTES)
+        .max_frame_size(MAX_FRAME_BYTES)
+        .on_upgrade(move |socket| run(app, bridge, socket)))
+}
+
+async fn run(app: Arc<App>, bridge: Bridge, socket: axum::extract::ws::WebSocket) {
+    let Some(seat) = app.links.take_seat(bridge.id).await else {
+        tracing::error!(bridge = %bridge.id, "an older link of this bridge does not end");
+        return;
+    };
+    tracing::info!(bridge = %bridge.id, name = bridge.name, "a bridge is linked");
+    match session::run(&app, &bridge, &seat, socket).await {
+        Ok(()) => tracing::info!(bridge = %bridge.id, "the link has ended"),
+        Err(ended) => tracing::warn!(bridge = %bridge.id, reason = %ended, "the link has ended"),
+    }
+    app.links.leave(&seat);
+}
+
+/// The links there are.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    seats: Mutex<HashMap<Id<Bridge>, Arc<Seat>>>,
+    closed: CancellationToken,
+}
+
+/// One bridge's place among the links.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    bridge: Id<Bridge>,
+    /// Ends this link.
+    end: CancellationToken,
+    /// This link has ended.
+    ended: CancellationToken,
+    /// The operator has changed lines or bridges.
+    changed: Notify,
+}
+
+impl Links {
+    /// Waits until no other link of this bridge is left, and takes its place.
+    /// None if the older one does not end, or the server is stopping.
+    async fn take_seat(&self, bridge: Id<Bridge>) -> Option<Arc<Seat>> {
+        loop {
+            let older = {
+                let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+                if self.closed.is_cancelled() {
+                    return None;
+                }
+                match seats.get(&bridge) {
+                    Some(older) => Arc::clone(older),
+                    None => {
+                        let seat = Arc::new(Seat {
+                            bridge,
+                            end: self.closed.child_token(),
+                            ended: CancellationToken::new(),
+                            changed: Notify::new(),
+                        });
+                        seats.insert(bridge, Arc::clone(&seat));
+                        return Some(seat);
+                    }
+                }
+            };
+            older.end.cancel();
+            tokio::time::timeout(TAKE_OVER, older.ended.cancelled()).await.ok()?;
+        }
+    }
+
+    fn leave(&self, seat: &Arc<Seat>) {
+        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        if seats.get(&seat.bridge).is_some_and(|current| Arc::ptr_eq(current, seat)) {
+            seats.remove(&seat.bridge);
+        }
+        drop(seats);
+        seat.ended.cancel();
+    }
+
+    /// Every link asks again which lines it carries, and whether it may.
+    pub(crate) fn refresh(&self) {
+        let seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        for seat in seats.values() {
+            seat.changed.notify_one();
+        }
+    }
+
+    /// Ends all links, and takes no more.
+    pub(crate) async fn close_all(&self) {
+        let seats: Vec<_> = {
+            let seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+            self.closed.cancel();
+            seats.values().cloned().collect()
+        };
+        for seat in seats {
+            // One that hangs is cut with its connection.
+            let _ = tokio::time::timeout(Duration::from_secs(1), seat.ended.cancelled()).await;
+        }
+    }
+}

@@ -1,0 +1,492 @@
+//! One link, from `hello` to its end.
+//!
+//! Four tasks share it. The reader takes frames and never waits for the store: it puts
+//! them into bounded queues, and a full queue makes the bridge wait. The settler commits
+//! reports and the receiver commits inbound batches, each as many as have gathered. The claimer hands
+//! out items. The writer owns the sending half. The first of them to end ends all.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::extract::ws::{Message as Frame, WebSocket};
+use futures_util::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
+use switchboard_model::{
+    Bridge, Line,
+    id::Id,
+    line::Capability,
+    link::{
+        BridgeFrame, Inbound, MAX_BATCH, Outcome, PROTOCOL, RecallState, Recalled, Report,
+        SendItem, ServerFrame,
+    },
+};
+use switchboard_store::{ClaimedItem, SettleReport, StoreError};
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    time::timeout,
+};
+
+use super::{Seat, flight::Flight};
+use crate::{api::problem::chain, app::App};
+
+/// How long a bridge has for its `hello`.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a bridge has for its answer to `recall`: it may have to ask Messages.
+const RECALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// A link on which nothing came for so long is dead. Bridges ping every 15 s.
+const SILENCE: Duration = Duration::from_secs(45);
+/// How long one frame may take to be written.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Frames that wait to be written, or to be committed.
+const QUEUE: usize = 64;
+/// Reports of one transaction.
+const SETTLE_BATCH: usize = 1024;
+
+/// Why a link ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The bridge has closed the connection in good order.
+    Gone,
+    /// The connection broke, or nothing came for too long.
+    Lost(&'static str),
+    /// A frame can't be read or written.
+    Broken(String),
+    /// Wrong protocol, wrong driver, revoked: dialling again does not help.
+    Refused(String),
+    /// The server ends it; the bridge may dial again at once.
+    Closing(&'static str),
+    /// The store failed; the bridge repeats what was not acknowledged.
+    Store(StoreError),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("the bridge has closed the link"),
+            Self::Lost(reason) | Self::Closing(reason) => f.write_str(reason),
+            Self::Broken(reason) | Self::Refused(reason) => f.write_str(reason),
+            Self::Store(error) => f.write_str(&chain(error)),
+        }
+    }
+}
+
+impl From<StoreError> for Ended {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// What the tasks of one link share.
+struct Session<'a> {
+    app: &'a App,
+    bridge: &'a Bridge,
+    flight: Mutex<Flight>,
+    /// The lines that take items now.
+    online: Mutex<HashSet<Id<Line>>>,
+    /// What each line was last said to be able to do.
+    capabilities: Mutex<HashMap<Id<Line>, Vec<Capability>>>,
+    /// Items, lines or room to look for.
+    wake: Arc<Notify>,
+    /// Whether the answer to `recall` is committed: before that nothing is handed out.
+    recalled: watch::Sender<bool>,
+    out: mpsc::Sender<ServerFrame>,
+}
+
+/// Runs a link. Ends when the connection does, or when `seat` says so.
+pub(super) async fn run(
+    app: &App,
+    bridge: &Bridge,
+    seat: &Seat,
+    socket: WebSocket,
+) -> Result<(), Ended> {
+    let (mut sink, mut stream) = socket.split();
+    let ended = match timeout(HELLO_TIMEOUT, read(&mut stream)).await {
+        Ok(Ok(hello)) => match check_hello(bridge, &hello) {
+            Ok(()) => carry(app, bridge, seat, &mut sink, &mut stream).await,
+            Err(reason) => Ended::Refused(reason),
+        },
+        Ok(Err(ended)) => ended,
+        Err(_) => Ended::Lost("no hello came"),
+    };
+    let (reason, retry) = match &ended {
+        Ended::Gone => return Ok(()),
+        Ended::Refused(reason) => (reason.clone(), false),
+        Ended::Broken(reason) => (reason.clone(), true),
+        Ended::Store(_) => ("the server's store failed".to_owned(), true),
+        Ended::Lost(reason) | Ended::Closing(reason) => ((*reason).to_owned(), true),
+    };
+    // A courtesy: the bridge may be gone already.
+    let _ = write(&mut sink, &ServerFrame::Bye { reason, retry }).await;
+    let _ = timeout(WRITE_TIMEOUT, sink.close()).await;
+    match ended {
+        Ended::Closing(_) => Ok(()),
+        ended => Err(ended),
+    }
+}
+
+fn check_hello(bridge: &Bridge, hello: &BridgeFrame) -> Result<(), String> {
+    let BridgeFrame::Hello { protocol, driver, software } = hello else {
+        return Err("the first frame must be 'hello'".to_owned());
+    };
+    if *protocol != PROTOCOL {
+        return Err(format!(
+            "this server speaks version {PROTOCOL} of the link, the bridge version {protocol}; \
+             use the same release of switchboard on both"
+        ));
+    }
+    if *driver != bridge.driver {
+        let (here, there) = (bridge.driver.as_str(), driver.as_str());
+        return Err(format!("this token is for a bridge with driver '{here}', not '{there}'"));
+    }
+    tracing::debug!(bridge = %bridge.id, software, "hello");
+    Ok(())
+}
+
+async fn carry(
+    app: &App,
+    bridge: &Bridge,
+    seat: &Seat,
+    sink: &mut SplitSink<WebSocket, Frame>,
+    stream: &mut SplitStream<WebSocket>,
+) -> Ended {
+    let (out, outgoing) = mpsc::channel(QUEUE);
+    let session = Session {
+        app,
+        bridge,
+        flight: Mutex::default(),
+        online: Mutex::default(),
+        capabilities: Mutex::default(),
+        wake: Arc::new(Notify::new()),
+        recalled: watch::Sender::new(false),
+        out,
+    };
+    if let Err(ended) = session.welcome(sink).await {
+        return ended;
+    }
+    let (to_settle, reports) = mpsc::channel(QUEUE);
+    let (to_receive, batches) = mpsc::channel(QUEUE);
+    // Branches of one task, not tasks: they borrow the session and end together.
+    let ended = tokio::select! {
+        ended = session.write(outgoing, sink) => ended,
+        ended = session.read(stream, to_settle, to_receive) => ended,
+        ended = session.settle(reports) => ended,
+        ended = session.receive(batches) => ended,
+        ended = session.claim() => ended,
+        ended = session.hold_claims() => ended,
+        ended = session.follow(seat) => ended,
+        () = seat.end.cancelled() => Ended::Closing("the server ends this link; dial again"),
+    };
+    app.hub.unwatch(&session.wake);
+    ended
+}
+
+impl Session<'_> {
+    /// Tells the bridge its lines, and asks for the fate of what it was handed before.
+    async fn welcome(&self, sink: &mut SplitSink<WebSocket, Frame>) -> Result<(), Ended> {
+        let lines = self.app.store.carried_lines(self.bridge.id).await?;
+        let claims = self.app.store.claims_of(self.bridge.id).await?;
+        let recall: Vec<_> = claims.iter().map(|item| item.id).collect();
+        {
+            let mut flight = self.flight();
+            claims.iter().for_each(|item| flight.add(item));
+        }
+        self.app.hub.watch(lines.iter().map(|line| line.id), &self.wake);
+        self.recalled.send_replace(recall.is_empty());
+        write(sink, &ServerFrame::Welcome { lines, recall }).await
+    }
+
+    async fn write(
+        &self,
+        mut outgoing: mpsc::Receiver<ServerFrame>,
+        sink: &mut SplitSink<WebSocket, Frame>,
+    ) -> Ended {
+        while let Some(frame) = outgoing.recv().await {
+            if let Err(ended) = write(sink, &frame).await {
+                return ended;
+            }
+        }
+        Ended::Closing("nothing left to say")
+    }
+
+    async fn read(
+        &self,
+        stream: &mut SplitStream<WebSocket>,
+        to_settle: mpsc::Sender<Vec<SettleReport>>,
+        to_receive: mpsc::Sender<Batch>,
+    ) -> Ended {
+        loop {
+            let frame = match read(stream).await {
+                Ok(frame) => frame,
+                Err(ended) => return ended,
+            };
+            let queued = match frame {
+                BridgeFrame::Hello { .. } => {
+                    return Ended::Broken("'hello' came twice".to_owned());
+                }
+                BridgeFrame::Recalled { items } => {
+                    let reports = items.into_iter().filter_map(settle_recalled).collect();
+                    let sent = to_settle.send(reports).await.is_ok();
+                    // The settler takes its queue in order: an empty list marks the end of the recall.
+                    sent && to_settle.send(Vec::new()).await.is_ok()
+                }
+                BridgeFrame::Report { reports } => {
+                    to_settle.send(reports.into_iter().map(settle_report).collect()).await.is_ok()
+                }
+                BridgeFrame::Inbound { line_id, position, entries } => {
+                    to_receive.send(Batch { line_id, position, entries }).await.is_ok()
+                }
+                BridgeFrame::Line { line_id, online, capabilities } => {
+                    if let Err(error) = self.line(line_id, online, capabilities).await {
+                        return error.into();
+                    }
+                    true
+                }
+            };
+            if !queued {
+                return Ended::Closing("the link is ending");
+            }
+        }
+    }
+
+    /// A line went up or down, or can do something else now.
+    async fn line(
+        &self,
+        line: Id<Line>,
+        online: bool,
+        capabilities: Vec<Capability>,
+    ) -> Result<(), StoreError> {
+        let known = lock(&self.capabilities).insert(line, capabilities.clone());
+        if known.as_ref() != Some(&capabilities) {
+            self.app.store.set_capabilities(self.bridge.id, line, capabilities).await?;
+            self.app.directory.forget();
+        }
+        tracing::info!(%line, online, "line status");
+        if online {
+            lock(&self.online).insert(line);
+            self.wake.notify_one();
+        } else {
+            lock(&self.online).remove(&line);
+        }
+        Ok(())
+    }
+
+    /// Commits reports, and acknowledges them after that.
+    async fn settle(&self, mut reports: mpsc::Receiver<Vec<SettleReport>>) -> Ended {
+        while let Some(mut batch) = reports.recv().await {
+            let mut recall_ends = batch.is_empty();
+            while batch.len() < SETTLE_BATCH {
+                let Ok(more) = reports.try_recv() else { break };
+                recall_ends |= more.is_empty();
+                batch.extend(more);
+            }
+            let ids: Vec<_> = batch.iter().map(|report| report.id).collect();
+            if !batch.is_empty() {
+                let now = self.app.clock.now();
+                let lease = self.app.deliver.lease_until(now);
+                match self.app.store.settle(self.bridge.id, batch, now, lease).await {
+                    Ok(committed) => self.app.publish(committed),
+                    Err(error) => return error.into(),
+                }
+            }
+            {
+                let mut flight = self.flight();
+                ids.iter().for_each(|id| flight.remove(*id));
+            }
+            if recall_ends {
+                self.recalled.send_replace(true);
+            }
+            self.wake.notify_one();
+            for ids in ids.chunks(MAX_BATCH) {
+                if self.send(ServerFrame::Settled { ids: ids.to_vec() }).await.is_err() {
+                    return Ended::Closing("the link is ending");
+                }
+            }
+        }
+        Ended::Closing("the link is ending")
+    }
+
+    /// Commits inbound batches, and acknowledges them after that.
+    async fn receive(&self, mut batches: mpsc::Receiver<Batch>) -> Ended {
+        while let Some(Batch { line_id, position, entries }) = batches.recv().await {
+            let now = self.app.clock.now();
+            let lease = self.app.deliver.lease_until(now);
+            let received = self
+                .app
+                .store
+                .receive(self.bridge.id, line_id, position.clone(), entries, now, lease)
+                .await;
+            let received = match received {
+                Ok(received) => received,
+                Err(error) => return error.into(),
+            };
+            self.app.publish(received.committed);
+            let results = received.results;
+            let frame = ServerFrame::Received { line_id, position, results };
+            if self.send(frame).await.is_err() {
+                break;
+            }
+        }
+        Ended::Closing("the link is ending")
+    }
+
+    /// Hands out items: claims are committed before the bridge hears of them.
+    async fn claim(&self) -> Ended {
+        let mut recalled = self.recalled.subscribe();
+        let answered = timeout(RECALL_TIMEOUT, recalled.wait_for(|done| *done))
+            .await
+            .is_ok_and(|recalled| recalled.is_ok());
+        if !answered {
+            // Claims of which nothing is known must not be held for ever by a link that says nothing.
+            return Ended::Lost("no answer to recall came");
+        }
+        loop {
+            let lines: Vec<_> = lock(&self.online).iter().copied().collect();
+            let mut more = false;
+            for line in lines {
+                match self.claim_line(line).await {
+                    Ok(claimed_all_there_was) => more |= !claimed_all_there_was,
+                    Err(ended) => return ended,
+                }
+            }
+            if !more {
+                self.wake.notified().await;
+            }
+        }
+    }
+
+    /// Hands out one batch of a line's items. Answers whether that was all there is, or all there is room for.
+    async fn claim_line(&self, line: Id<Line>) -> Result<bool, Ended> {
+        let (room, full_chats) = self.flight().room(line);
+        let limit = room.min(MAX_BATCH);
+        if limit == 0 {
+            return Ok(true);
+        }
+        let lease = self.app.clock.now() + self.app.config.claim_lease();
+        let items = self.app.store.claim(self.bridge.id, line, full_chats, limit, lease).await?;
+        if items.is_empty() {
+            return Ok(true);
+        }
+        let all = items.len() < limit;
+        {
+            let mut flight = self.flight();
+            items.iter().for_each(|item| flight.add(item));
+        }
+        let items = items.into_iter().map(send_item).collect();
+        let sent = self.send(ServerFrame::Send { items }).await;
+        sent.map_err(|()| Ended::Closing("the link is ending"))?;
+        Ok(all)
+    }
+
+    /// While the link lives, so do its claims.
+    async fn hold_claims(&self) -> Ended {
+        let lease = self.app.config.claim_lease();
+        loop {
+            let now = self.app.clock.now();
+            self.app.clock.sleep_until(now + lease / 3).await;
+            let until = self.app.clock.now() + lease;
+            if let Err(error) = self.app.store.extend_claims(self.bridge.id, until).await {
+                return error.into();
+            }
+        }
+    }
+
+    /// Follows what the operator changes: lines that come, a bridge that is revoked.
+    async fn follow(&self, seat: &Seat) -> Ended {
+        loop {
+            seat.changed.notified().await;
+            let bridges = match self.app.store.bridges().await {
+                Ok(bridges) => bridges,
+                Err(error) => return error.into(),
+            };
+            let current = bridges.into_iter().find(|one| one.id == self.bridge.id);
+            if current.is_none_or(|bridge| bridge.revoked_at.is_some()) {
+                return Ended::Refused("this bridge was revoked".to_owned());
+            }
+            let lines = match self.app.store.carried_lines(self.bridge.id).await {
+                Ok(lines) => lines,
+                Err(error) => return error.into(),
+            };
+            self.app.hub.watch(lines.iter().map(|line| line.id), &self.wake);
+            if self.send(ServerFrame::Lines { lines }).await.is_err() {
+                return Ended::Closing("the link is ending");
+            }
+        }
+    }
+
+    async fn send(&self, frame: ServerFrame) -> Result<(), ()> {
+        self.out.send(frame).await.map_err(|_| ())
+    }
+
+    fn flight(&self) -> std::sync::MutexGuard<'_, Flight> {
+        lock(&self.flight)
+    }
+}
+
+/// An inbound batch on its way to the store.
+struct Batch {
+    line_id: Id<Line>,
+    position: String,
+    entries: Vec<Inbound>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn settle_report(report: Report) -> SettleReport {
+    SettleReport { id: report.id, outcome: report.outcome, counts_as_attempt: false }
+}
+
+/// What the answer to `recall` means for an item; none while the driver has it in hand.
+fn settle_recalled(recalled: Recalled) -> Option<SettleReport> {
+    let Recalled { id, state } = recalled;
+    match state {
+        RecallState::InFlight => None,
+        RecallState::NeverStarted => {
+            Some(SettleReport { id, outcome: Outcome::Released, counts_as_attempt: true })
+        }
+        RecallState::Finished { outcome } => {
+            Some(SettleReport { id, outcome, counts_as_attempt: false })
+        }
+    }
+}
+
+fn send_item(item: ClaimedItem) -> SendItem {
+    let ClaimedItem { id, line_id, chat_id, identifier, is_group, content } = item;
+    SendItem { id, line_id, chat_id, identifier, is_group, content }
+}
+
+/// The next frame of the bridge.
+async fn read(stream: &mut SplitStream<WebSocket>) -> Result<BridgeFrame, Ended> {
+    loop {
+        let next = timeout(SILENCE, stream.next()).await;
+        match next.map_err(|_| Ended::Lost("nothing came for too long"))? {
+            Some(Ok(Frame::Text(text))) => {
+                return serde_json::from_str(text.as_str())
+                    .map_err(|error| Ended::Broken(format!("a frame can't be read: {error}")));
+            }
+            Some(Ok(Frame::Binary(_))) => {
+                return Err(Ended::Broken("frames must be text".to_owned()));
+            }
+            Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => {}
+            Some(Ok(Frame::Close(_))) | None => return Err(Ended::Gone),
+            Some(Err(_)) => return Err(Ended::Lost("the connection broke")),
+        }
+    }
+}
+
+async fn write(sink: &mut SplitSink<WebSocket, Frame>, frame: &ServerFrame) -> Result<(), Ended> {
+    let text = serde_json::to_string(frame)
+        .map_err(|error| Ended::Broken(format!("a frame can't be written: {error}")))?;
+    match timeout(WRITE_TIMEOUT, sink.send(Frame::Text(text.into()))).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(Ended::Lost("the connection broke")),
+        Err(_) => Err(Ended::Lost("the bridge does not read")),
+    }
+}

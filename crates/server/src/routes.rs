@@ -1,0 +1,115 @@
+//! Every route, in one table.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    handler::Handler,
+    middleware,
+    routing::{MethodRouter, delete, get, post},
+};
+use http::Method;
+use switchboard_model::Scope;
+
+use crate::{
+    api::{self, admin, auth, envelope},
+    app::App,
+    link,
+};
+
+/// What a caller must show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// An API key with this scope.
+    Key(Scope),
+    /// The operator's token.
+    Operator,
+    /// A bridge's token.
+    Bridge,
+}
+
+/// One operation: a method and a path, and what its caller must show.
+#[derive(Debug, Clone)]
+pub struct Operation {
+    /// The method.
+    pub method: Method,
+    /// The path; no segment of it varies (§1: look-ups are by query parameter).
+    pub path: &'static str,
+    /// What the caller must show.
+    pub access: Access,
+    /// Whether it is there only with the simulator.
+    pub simulator: bool,
+    handler: MethodRouter<Arc<App>>,
+}
+
+/// The table. A test fails for every row without its cases.
+#[rustfmt::skip]
+pub fn table() -> Vec<Operation> {
+    use Access::{Bridge, Key, Operator};
+    vec![
+        // For programs.
+        row(Method::GET,    "/v1/lines",               Key(Scope::LinesRead),     api::lines::list),
+        row(Method::GET,    "/v1/chats",               Key(Scope::ChatsRead),     api::chats::list),
+        row(Method::GET,    "/v1/messages",            Key(Scope::MessagesRead),  api::messages::list),
+        row(Method::POST,   "/v1/messages",            Key(Scope::MessagesWrite), api::messages::send),
+        row(Method::GET,    "/v1/outbox",              Key(Scope::OutboxRead),    api::outbox::show),
+        row(Method::GET,    "/v1/webhooks",            Key(Scope::WebhooksRead),  api::webhooks::list),
+        row(Method::POST,   "/v1/webhooks",            Key(Scope::WebhooksWrite), api::webhooks::create),
+        row(Method::DELETE, "/v1/webhooks",            Key(Scope::WebhooksWrite), api::webhooks::delete),
+        // For the operator.
+        row(Method::GET,    "/admin/v1/accounts",      Operator, admin::accounts::list),
+        row(Method::POST,   "/admin/v1/accounts",      Operator, admin::accounts::create),
+        row(Method::GET,    "/admin/v1/lines",         Operator, admin::lines::list),
+        row(Method::POST,   "/admin/v1/lines",         Operator, admin::lines::create),
+        row(Method::GET,    "/admin/v1/keys",          Operator, admin::keys::list),
+        row(Method::POST,   "/admin/v1/keys",          Operator, admin::keys::create),
+        row(Method::POST,   "/admin/v1/keys/revoke",   Operator, admin::keys::revoke),
+        row(Method::GET,    "/admin/v1/bridges",       Operator, admin::bridges::list),
+        row(Method::POST,   "/admin/v1/bridges",       Operator, admin::bridges::create),
+        row(Method::POST,   "/admin/v1/bridges/revoke", Operator, admin::bridges::revoke),
+        // For bridges.
+        row(Method::GET,    "/bridge/v1/link",         Bridge,   link::connect),
+        // For tests and for people without a phone.
+        simulated(row(Method::POST, "/simulator/v1/messages", Operator, api::simulator::text)),
+        simulated(row(Method::GET,  "/simulator/v1/phones",   Operator, api::simulator::phone)),
+        simulated(row(Method::POST, "/simulator/v1/groups",   Operator, api::simulator::group)),
+        simulated(row(Method::POST, "/simulator/v1/faults",   Operator, api::simulator::fault)),
+    ]
+}
+
+fn row<H, T>(method: Method, path: &'static str, access: Access, handler: H) -> Operation
+where
+    H: Handler<T, Arc<App>>,
+    T: 'static,
+{
+    let handler = match method {
+        Method::GET => get(handler),
+        Method::POST => post(handler),
+        Method::DELETE => delete(handler),
+        _ => unreachable!("the table has no other method"),
+    };
+    Operation { method, path, access, simulator: false, handler }
+}
+
+fn simulated(operation: Operation) -> Operation {
+    Operation { simulator: true, ..operation }
+}
+
+/// The table as a router: each row behind its gate, all behind the envelope.
+pub(crate) fn router(app: &Arc<App>) -> Router {
+    let mut router = Router::new();
+    for operation in table() {
+        if operation.simulator && app.simulator.is_none() {
+            continue;
+        }
+        let gate = auth::Gate { app: Arc::clone(app), access: operation.access };
+        let handler =
+            operation.handler.route_layer(middleware::from_fn_with_state(gate, auth::authorize));
+        router = router.route(operation.path, handler);
+    }
+    router
+        .fallback(envelope::endpoint_not_found)
+        .method_not_allowed_fallback(envelope::method_not_allowed)
+        .layer(middleware::from_fn(envelope::wrap))
+        .with_state(Arc::clone(app))
+}

@@ -1,0 +1,132 @@
+//! Bridges, and the simulator's own.
+
+use rusqlite::{Connection, Row, params};
+use switchboard_model::{Bridge, Timestamp, id::Id, line::DriverKind, secret::SecretHash};
+
+use super::{
+    columns::{Name, Text},
+    statement,
+    writer::Tx,
+};
+use crate::{Refusal, Result};
+
+/// The name of the simulator's own bridge; no other driver's bridge may take it.
+const SIMULATOR: &str = "simulator";
+
+pub(super) fn create(
+    sql: &Connection,
+    name: String,
+    driver: DriverKind,
+    token: SecretHash,
+    now: Timestamp,
+) -> Result<Bridge> {
+    if name == SIMULATOR && driver != DriverKind::Simulator {
+        return Err(Refusal::BridgeExists.into());
+    }
+    let bridge = Bridge {
+        id: Id::generate(),
+        name,
+        driver,
+        last_seen_at: None,
+        revoked_at: None,
+        created_at: now,
+    };
+    let made = statement::run(
+        sql,
+        "insert into bridges (id, name, driver, token, created_at) values (?1, ?2, ?3, ?4, ?5)
+         on conflict (name) do nothing",
+        params![Text(bridge.id), bridge.name, Name(driver), token.0, now.0],
+    )?;
+    if made == 0 { Err(Refusal::BridgeExists.into()) } else { Ok(bridge) }
+}
+
+/// A revoked one is taken back into service: its new token is the operator's word.
+pub(super) fn ensure_simulator(
+    tx: &mut Tx<'_>,
+    token: SecretHash,
+    now: Timestamp,
+) -> Result<Bridge> {
+    let bridge = tx
+        .sql
+        .prepare_cached(
+            "insert into bridges (id, name, driver, token, created_at) values (?1, ?2, ?3, ?4, ?5)
+         on conflict (name) do update set token = excluded.token, revoked_at = null
+         returning id, name, driver, last_seen_at, revoked_at, created_at",
+        )?
+        .query_row(
+            params![
+                Text(Id::<Bridge>::generate()),
+                SIMULATOR,
+                Name(DriverKind::Simulator),
+                token.0,
+                now.0
+            ],
+            bridge,
+        )?;
+    statement::run(
+        tx.sql,
+        "update lines set bridge_id = ?1 where driver = ?2 and bridge_id is not ?1",
+        params![Text(bridge.id), Name(DriverKind::Simulator)],
+    )?;
+    tx.known.forget();
+    Ok(bridge)
+}
+
+pub(super) fn find(sql: &Connection, token: SecretHash, now: Timestamp) -> Result<Option<Bridge>> {
+    statement::first(
+        sql,
+        "update bridges set last_seen_at = ?2 where token = ?1
+         returning id, name, driver, last_seen_at, revoked_at, created_at",
+        params![token.0, now.0],
+        bridge,
+    )
+}
+
+pub(super) fn all(sql: &Connection) -> Result<Vec<Bridge>> {
+    statement::all(
+        sql,
+        "select id, name, driver, last_seen_at, revoked_at, created_at from bridges order by seq",
+        [],
+        bridge,
+    )
+}
+
+pub(super) fn revoke(sql: &Connection, id: Id<Bridge>, now: Timestamp) -> Result<Bridge> {
+    statement::first(
+        sql,
+        "update bridges set revoked_at = coalesce(revoked_at, ?2) where id = ?1
+         returning id, name, driver, last_seen_at, revoked_at, created_at",
+        params![Text(id), now.0],
+        bridge,
+    )?
+    .ok_or_else(|| Refusal::BridgeNotFound.into())
+}
+
+/// The simulator's own bridge, if it was ever made.
+pub(super) fn simulator(sql: &Connection) -> Result<Option<Id<Bridge>>> {
+    statement::first(sql, "select id from bridges where name = ?1", params![SIMULATOR], |row| {
+        Ok(row.get::<_, Text<_>>(0)?.0)
+    })
+}
+
+/// Refuses a bridge that can't carry a line.
+pub(super) fn must_be_usable(sql: &Connection, id: Id<Bridge>) -> Result<Id<Bridge>> {
+    statement::first(
+        sql,
+        "select 1 from bridges where id = ?1 and revoked_at is null",
+        params![Text(id)],
+        |_| Ok(id),
+    )?
+    .ok_or_else(|| Refusal::BridgeNotFound.into())
+}
+
+fn bridge(row: &Row<'_>) -> rusqlite::Result<Bridge> {
+    Ok(Bridge {
+        id: row.get::<_, Text<_>>(0)?.0,
+        name: row.get(1)?,
+        driver: row.get::<_, Name<_>>(2)?.0,
+        last_seen_at: row.get::<_, Option<i64>>(3)?.map(Timestamp),
+        revoked_at: row.get::<_, Option<i64>>(4)?.map(Timestamp),
+        created_at: Timestamp(row.get(5)?),
+    })
+}

@@ -1,0 +1,297 @@
+//! Chats: found or made, and the walk over them.
+
+use rusqlite::{Connection, Row, params};
+use switchboard_model::{
+    Account, Chat, Handle, Line, Timestamp,
+    chat::{MAX_IDENTIFIER_LEN, Recipient, Service},
+    id::Id,
+    line::LineService,
+    link::InboundChat,
+    page::{Limit, Page},
+};
+
+use super::{
+    bounded::bounded,
+    columns::{Json, Name, Text},
+    known::KnownLine,
+    statement,
+};
+use crate::{ChatsCursor, Refusal, Result};
+
+/// The chat that a write goes to. Makes the chat with a contact where the line lets a stranger be
+/// written to.
+pub(super) fn to_write_to(sql: &Connection, line: &KnownLine, to: &Recipient) -> Result<Id<Chat>> {
+    let found = match to {
+        Recipient::Chat(id) => {
+            let found = statement::first(
+                sql,
+                "select id, has_received_inbound from chats
+                 where id = ?1 and line_id = ?2 and account_id = ?3",
+                params![Text(*id), Text(line.id), Text(line.account_id)],
+                id_and_inbound,
+            )?;
+            Some(found.ok_or(Refusal::ChatNotFound)?)
+        }
+        Recipient::Contact(handle) => statement::first(
+            sql,
+            "select id, has_received_inbound from chats
+             where line_id = ?1 and identifier = ?2 and is_group = 0 and account_id = ?3",
+            params![Text(line.id), handle.as_str(), Text(line.account_id)],
+            id_and_inbound,
+        )?,
+    };
+    match (found, to) {
+        (Some((_, false)) | None, _) if line.contact_first => {
+            Err(Refusal::ContactHasNotMessaged.into())
+        }
+        (Some((id, _)), _) => Ok(id),
+        (None, Recipient::Contact(handle)) => {
+            let service = match line.service {
+                LineService::Sms => Service::Sms,
+                LineService::Imessage | LineService::Auto => Service::IMessage,
+            };
+            make(sql, line, &NewChat::with_contact(handle), service)
+        }
+        (None, Recipient::Chat(_)) => Err(Refusal::ChatNotFound.into()),
+    }
+}
+
+/// The chat that a driver tells of: made if it is new, renamed if it has changed.
+pub(super) fn met(sql: &Connection, line: &KnownLine, chat: InboundChat) -> Result<Id<Chat>> {
+    let chat = NewChat::told(chat);
+    let known = statement::first(
+        sql,
+        "select id, name, participants from chats
+         where line_id = ?1 and identifier = ?2 and is_group = ?3",
+        params![Text(line.id), chat.identifier, chat.is_group],
+        |row| {
+            Ok((
+                row.get::<_, Text<Id<Chat>>>(0)?.0,
+                row.get::<_, Option<String>>(1)?,
+                row.get::<_, Json<Vec<String>>>(2)?.0,
+            ))
+        },
+    )?;
+    let Some((id, name, participants)) = known else {
+        return make(sql, line, &chat, Service::default());
+    };
+    // A driver that names nobody doesn't know who is there; a group of nobody is none.
+    let unknown = chat.participants.is_empty();
+    if chat.is_group && !(name == chat.name && (unknown || participants == chat.participants)) {
+        let participants = if unknown { &participants } else { &chat.participants };
+        statement::run(
+            sql,
+            "update chats set name = ?2, participants = ?3 where id = ?1 and line_id = ?4",
+            params![Text(id), chat.name, Json(participants), Text(line.id)],
+        )?;
+    }
+    Ok(id)
+}
+
+struct NewChat {
+    identifier: String,
+    is_group: bool,
+    name: Option<String>,
+    participants: Vec<String>,
+}
+
+impl NewChat {
+    fn with_contact(handle: &Handle) -> Self {
+        Self {
+            identifier: handle.to_string(),
+            is_group: false,
+            name: None,
+            participants: vec![handle.to_string()],
+        }
+    }
+
+    fn told(chat: InboundChat) -> Self {
+        match chat {
+            InboundChat::Contact { handle } => Self::with_contact(&handle),
+            InboundChat::Group { identifier, name, participants } => Self {
+                identifier: bounded(identifier, MAX_IDENTIFIER_LEN),
+                is_group: true,
+                name,
+                participants: participants.iter().map(Handle::to_string).collect(),
+            },
+        }
+    }
+}
+
+fn make(sql: &Connection, line: &KnownLine, chat: &NewChat, service: Service) -> Result<Id<Chat>> {
+    let id = Id::generate();
+    statement::run(
+        sql,
+        "insert into chats (id, account_id, line_id, identifier, is_group, service, name, participants)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            Text(id),
+            Text(line.account_id),
+            Text(line.id),
+            chat.identifier,
+            chat.is_group,
+            Name(service),
+            chat.name,
+            Json(&chat.participants),
+        ],
+    )?;
+    Ok(id)
+}
+
+/// The chat has a new newest message. By Messages' clock it may be an old one: `last_message_at`
+/// never goes back.
+pub(super) fn has_message(
+    sql: &Connection,
+    chat: Id<Chat>,
+    seq: i64,
+    sent_at: Timestamp,
+    service: Service,
+    is_inbound: bool,
+) -> Result<()> {
+    statement::run(
+        sql,
+        "update chats set last_seq = ?2, last_message_at = max(coalesce(last_message_at, ?3), ?3),
+                service = ?4, has_received_inbound = has_received_inbound or ?5
+         where id = ?1",
+        params![Text(chat), seq, sent_at.0, Name(service), is_inbound],
+    )?;
+    Ok(())
+}
+
+/// The chat that a reader names, if it is this account's and on this line.
+pub(super) fn find(
+    sql: &Connection,
+    account: Id<Account>,
+    line: Id<Line>,
+    chat: &Recipient,
+) -> Result<Option<Id<Chat>>> {
+    match chat {
+        Recipient::Chat(id) => statement::first(
+            sql,
+            "select id from chats where id = ?1 and line_id = ?2 and account_id = ?3",
+            params![Text(*id), Text(line), Text(account)],
+            |row| Ok(row.get::<_, Text<_>>(0)?.0),
+        ),
+        Recipient::Contact(handle) => statement::first(
+            sql,
+            "select id from chats
+             where line_id = ?1 and identifier = ?2 and is_group = 0 and account_id = ?3",
+            params![Text(line), handle.as_str(), Text(account)],
+            |row| Ok(row.get::<_, Text<_>>(0)?.0),
+        ),
+    }
+}
+
+/// A chat and its place in the walk.
+struct Placed {
+    chat: Chat,
+    /// Its newest message as of the beginning of the walk; 0 if it had none.
+    stood: i64,
+    seq: i64,
+}
+
+/// A page of the walk. Each chat has one place for the whole walk, its newest message as of the
+/// beginning and then its own seq, whatever comes in meanwhile; so nothing is skipped or repeated.
+pub(super) fn page(
+    sql: &Connection,
+    account: Id<Account>,
+    line: Id<Line>,
+    after: Option<ChatsCursor>,
+    limit: Limit,
+) -> Result<Page<Chat, 3>> {
+    let wanted = limit.get() as usize;
+    let (began, mut placed) = match after {
+        None => {
+            let newest = statement::first(sql, "select max(seq) from messages", [], |row| {
+                row.get::<_, Option<i64>>(0)
+            })?;
+            let placed = resting(sql, account, line, (i64::MAX, i64::MAX), wanted + 1)?;
+            (newest.flatten().unwrap_or(0), placed)
+        }
+        Some(cursor) => {
+            let [began, stood, seq] =
+                cursor.place().map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+            // Nothing stood later than the beginning, whatever a made-up cursor says.
+            let place = (stood.min(began), seq);
+            let mut placed = resting(sql, account, line, place, wanted + 1)?;
+            placed.extend(moved_since(sql, account, line, began, place, wanted + 1)?);
+            placed.sort_by_key(|one| std::cmp::Reverse((one.stood, one.seq)));
+            (began, placed)
+        }
+    };
+    let has_more = placed.len() > wanted;
+    placed.truncate(wanted);
+    let next = placed
+        .last()
+        .filter(|_| has_more)
+        .map(|last| ChatsCursor::new([began, last.stood, last.seq].map(i64::unsigned_abs)));
+    Ok(Page { rows: placed.into_iter().map(|one| one.chat).collect(), next })
+}
+
+/// Chats behind this place: since their newest message is from before it, they have not moved since the
+/// beginning of the walk.
+fn resting(
+    sql: &Connection,
+    account: Id<Account>,
+    line: Id<Line>,
+    (stood, seq): (i64, i64),
+    limit: usize,
+) -> Result<Vec<Placed>> {
+    statement::all(
+        sql,
+        "select id, line_id, identifier, service, name, is_group, participants,
+                has_received_inbound, last_message_at, last_seq, seq
+         from chats
+         where line_id = ?1 and account_id = ?2 and (last_seq, seq) < (?3, ?4)
+         order by last_seq desc, seq desc limit ?5",
+        params![Text(line), Text(account), stood, seq, statement::limit(limit)],
+        placed,
+    )
+}
+
+/// Chats that have moved since the walk began and stood behind this place then.
+fn moved_since(
+    sql: &Connection,
+    account: Id<Account>,
+    line: Id<Line>,
+    began: i64,
+    (stood, seq): (i64, i64),
+    limit: usize,
+) -> Result<Vec<Placed>> {
+    statement::all(
+        sql,
+        "select * from (
+           select id, line_id, identifier, service, name, is_group, participants,
+                  has_received_inbound, last_message_at,
+                  coalesce((select max(m.seq) from messages m
+                            where m.chat_id = chats.id and m.seq <= ?3), 0) as stood,
+                  seq
+           from chats where line_id = ?1 and account_id = ?2 and last_seq > ?3)
+         where (stood, seq) < (?4, ?5)
+         order by stood desc, seq desc limit ?6",
+        params![Text(line), Text(account), began, stood, seq, statement::limit(limit)],
+        placed,
+    )
+}
+
+fn placed(row: &Row<'_>) -> rusqlite::Result<Placed> {
+    Ok(Placed {
+        chat: Chat {
+            id: row.get::<_, Text<_>>(0)?.0,
+            line_id: row.get::<_, Text<_>>(1)?.0,
+            identifier: row.get(2)?,
+            service: row.get::<_, Name<_>>(3)?.0,
+            name: row.get(4)?,
+            is_group: Some(row.get(5)?),
+            participants: Some(row.get::<_, Json<_>>(6)?.0),
+            has_received_inbound: row.get(7)?,
+            last_message_at: row.get::<_, Option<i64>>(8)?.map(Timestamp),
+        },
+        stood: row.get(9)?,
+        seq: row.get(10)?,
+    })
+}
+
+fn id_and_inbound(row: &Row<'_>) -> rusqlite::Result<(Id<Chat>, bool)> {
+    Ok((row.get::<_, Text<_>>(0)?.0, row.get(1)?))
+}

@@ -1,0 +1,132 @@
+//! How the values of the model lie in columns. What can't be read back is
+//! [`StoreError::Unreadable`], never a guess.
+
+use std::{any::type_name, fmt::Display, str::FromStr};
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use serde::{Serialize, de::DeserializeOwned};
+use switchboard_model::{
+    EventKind,
+    chat::Service,
+    line::{DriverKind, LineService},
+    outbox::OutboxStatus,
+};
+
+use crate::StoreError;
+
+/// A value that lies as its text: ids and handles.
+pub(super) struct Text<T>(pub(super) T);
+
+impl<T: Display> ToSql for Text<T> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.to_string().into())
+    }
+}
+
+impl<T: FromStr> FromSql for Text<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map(Self).map_err(|_| unreadable::<T>())
+    }
+}
+
+/// A value that lies as JSON: lists, and what is sent.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: Serialize> ToSql for Json<T> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let text = serde_json::to_string(&self.0)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        Ok(text.into())
+    }
+}
+
+impl<T: DeserializeOwned> FromSql for Json<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        serde_json::from_str(value.as_str()?).map(Self).map_err(|_| unreadable::<T>())
+    }
+}
+
+/// A value that lies as the name that the model gives it.
+pub(super) struct Name<T>(pub(super) T);
+
+/// What has a name, and is found by it.
+pub(super) trait Named: Copy {
+    fn name(self) -> &'static str;
+    fn named(name: &str) -> Option<Self>;
+}
+
+impl<T: Named> ToSql for Name<T> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.name().into())
+    }
+}
+
+impl<T: Named> FromSql for Name<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        T::named(value.as_str()?).map(Self).ok_or_else(unreadable::<T>)
+    }
+}
+
+impl Named for Service {
+    fn name(self) -> &'static str {
+        self.as_str()
+    }
+    fn named(name: &str) -> Option<Self> {
+        Self::from_name(name)
+    }
+}
+
+impl Named for LineService {
+    fn name(self) -> &'static str {
+        self.as_str()
+    }
+    fn named(name: &str) -> Option<Self> {
+        Self::from_name(name)
+    }
+}
+
+impl Named for DriverKind {
+    fn name(self) -> &'static str {
+        self.as_str()
+    }
+    fn named(name: &str) -> Option<Self> {
+        Self::from_name(name)
+    }
+}
+
+impl Named for EventKind {
+    fn name(self) -> &'static str {
+        self.as_str()
+    }
+    fn named(name: &str) -> Option<Self> {
+        Self::from_name(name)
+    }
+}
+
+impl Named for OutboxStatus {
+    fn name(self) -> &'static str {
+        self.as_str()
+    }
+    fn named(name: &str) -> Option<Self> {
+        Self::from_name(name)
+    }
+}
+
+/// Names the type and not the value: values may be a phone number or a secret, and errors are logged.
+fn unreadable<T>() -> FromSqlError {
+    FromSqlError::Other(format!("not a {}", type_name::<T>()).into())
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error {
+            rusqlite::Error::FromSqlConversionFailure(column, _, source) => {
+                Self::Unreadable { what: format!("column {column}: {source}") }
+            }
+            rusqlite::Error::InvalidColumnType(_, name, found) => {
+                Self::Unreadable { what: format!("column {name} is {found}") }
+            }
+            error => Self::Database(Box::new(error)),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Keys, and how much of their hour is used.
+
+use rusqlite::{Connection, Row, params};
+use switchboard_model::{Key, Timestamp, id::Id, key::KeyUsage, secret::SecretHash};
+
+use super::{
+    accounts,
+    columns::{Json, Text},
+    lines, statement,
+};
+use crate::{NewKey, Refusal, Result};
+
+pub(super) fn create(sql: &Connection, new: NewKey, now: Timestamp) -> Result<Key> {
+    if let Some(account) = new.account_id {
+        accounts::must_exist(sql, account)?;
+    }
+    if let Some(wanted) = &new.line_ids {
+        // A key of no account has no lines to be restricted to.
+        let account = new.account_id.ok_or(Refusal::LineNotFound)?;
+        lines::must_belong(sql, account, wanted)?;
+    }
+    let key = Key {
+        id: Id::generate(),
+        account_id: new.account_id,
+        name: new.name,
+        hint: new.hint,
+        scopes: new.scopes,
+        line_ids: new.line_ids,
+        rate_limit: new.rate_limit,
+        expires_at: new.expires_at,
+        revoked_at: None,
+        created_at: now,
+    };
+    statement::run(
+        sql,
+        "insert into keys
+         (id, account_id, hash, name, hint, scopes, line_ids, rate_limit, expires_at, created_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        params![
+            Text(key.id),
+            key.account_id.map(Text),
+            new.hash.0,
+            key.name,
+            key.hint,
+            Json(&key.scopes),
+            key.line_ids.as_ref().map(Json),
+            key.rate_limit,
+            key.expires_at.map(Timestamp::millis),
+            now.0,
+        ],
+    )?;
+    Ok(key)
+}
+
+pub(super) fn find(sql: &Connection, hash: SecretHash) -> Result<Option<(Key, Option<KeyUsage>)>> {
+    statement::first(
+        sql,
+        "select id, account_id, name, hint, scopes, line_ids, rate_limit, expires_at, revoked_at, created_at,
+                window_start, used
+         from keys left join key_usage on key_id = id where hash = ?1",
+        params![hash.0],
+        |row| {
+            let key = key(row)?;
+            let usage = match row.get::<_, Option<i64>>(10)? {
+                None => None,
+                Some(start) => Some(KeyUsage {
+                    key_id: key.id,
+                    window_start: Timestamp(start),
+                    used: row.get(11)?,
+                }),
+            };
+            Ok((key, usage))
+        },
+    )
+}
+
+pub(super) fn all(sql: &Connection) -> Result<Vec<Key>> {
+    statement::all(
+        sql,
+        "select id, account_id, name, hint, scopes, line_ids, rate_limit, expires_at, revoked_at, created_at
+         from keys order by seq",
+        [],
+        key,
+    )
+}
+
+pub(super) fn revoke(sql: &Connection, id: Id<Key>, now: Timestamp) -> Result<Key> {
+    statement::first(
+        sql,
+        "update keys set revoked_at = coalesce(revoked_at, ?2) where id = ?1
+         returning id, account_id, name, hint, scopes, line_ids, rate_limit, expires_at, revoked_at, created_at",
+        params![Text(id), now.0],
+        key,
+    )?
+    .ok_or_else(|| Refusal::KeyNotFound.into())
+}
+
+/// Counts come late and out of order; one never goes back, neither within its window nor to an older one.
+pub(super) fn save_usage(sql: &Connection, usage: &[KeyUsage]) -> Result<()> {
+    for one in usage {
+        statement::run(
+            sql,
+            "insert into key_usage (key_id, window_start, used) values (?1, ?2, ?3)
+             on conflict (key_id) do update set window_start = excluded.window_start, used = excluded.used
+             where excluded.window_start > window_start
+                or (excluded.window_start = window_start and excluded.used > used)",
+            params![Text(one.key_id), one.window_start.0, one.used],
+        )?;
+    }
+    Ok(())
+}
+
+fn key(row: &Row<'_>) -> rusqlite::Result<Key> {
+    Ok(Key {
+        id: row.get::<_, Text<_>>(0)?.0,
+        account_id: row.get::<_, Option<Text<_>>>(1)?.map(|id| id.0),
+        name: row.get(2)?,
+        hint: row.get(3)?,
+        scopes: row.get::<_, Json<_>>(4)?.0,
+        line_ids: row.get::<_, Option<Json<_>>>(5)?.map(|ids| ids.0),
+        rate_limit: row.get(6)?,
+        expires_at: row.get::<_, Option<i64>>(7)?.map(Timestamp),
+        revoked_at: row.get::<_, Option<i64>>(8)?.map(Timestamp),
+        created_at: Timestamp(row.get(9)?),
+    })
+}

@@ -1,0 +1,150 @@
+//! What every command asks for and what hardly ever changes: lines, and who listens to an account.
+//!
+//! Only the writer thread has it, and nobody else writes, so it is never stale: a command that
+//! changes a line or a webhook says so, and the writer forgets everything when such a
+//! command, or a whole batch, is rolled back.
+
+use std::{collections::HashMap, sync::Arc};
+
+use rusqlite::{Connection, params};
+use switchboard_model::{
+    Account, Bridge, EventKind, Handle, Line, Webhook, id::Id, line::LineService,
+    webhook::WebhookSecret,
+};
+
+use super::{
+    columns::{Json, Name, Text},
+    statement,
+};
+use crate::Result;
+
+/// The most lines and the most accounts that are known at a time; beyond that, all is read afresh.
+const MAX_KNOWN: usize = 4096;
+
+/// A line, as the writing commands need it.
+#[derive(Debug)]
+pub(super) struct KnownLine {
+    pub(super) id: Id<Line>,
+    pub(super) account_id: Id<Account>,
+    pub(super) handle: Handle,
+    pub(super) service: LineService,
+    pub(super) is_active: bool,
+    pub(super) contact_first: bool,
+    pub(super) bridge_id: Option<Id<Bridge>>,
+}
+
+/// An active webhook.
+#[derive(Debug)]
+pub(super) struct Subscriber {
+    pub(super) webhook_id: Id<Webhook>,
+    pub(super) url: Arc<str>,
+    pub(super) secret: Arc<WebhookSecret>,
+    line_ids: Option<Vec<Id<Line>>>,
+    events: Vec<EventKind>,
+}
+
+impl Subscriber {
+    /// Whether it gets this event of this line.
+    pub(super) fn wants(&self, kind: EventKind, line: Id<Line>) -> bool {
+        self.events.contains(&kind)
+            && self.line_ids.as_ref().is_none_or(|lines| lines.contains(&line))
+    }
+}
+
+/// The memory of the writer thread.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    lines: HashMap<Id<Line>, Arc<KnownLine>>,
+    subscribers: HashMap<Id<Account>, Arc<[Subscriber]>>,
+    changed: bool,
+}
+
+impl Known {
+    /// A command begins.
+    pub(super) fn begin(&mut self) {
+        self.changed = false;
+    }
+
+    /// The command has changed a line or a webhook.
+    pub(super) fn forget(&mut self) {
+        self.lines.clear();
+        self.subscribers.clear();
+        self.changed = true;
+    }
+
+    /// The command was rolled back: what was read after its change never was.
+    pub(super) fn rolled_back(&mut self) {
+        if self.changed {
+            self.forget();
+        }
+    }
+
+    /// The line with this id. Whose it is, is the caller's to check.
+    pub(super) fn line(
+        &mut self,
+        sql: &Connection,
+        id: Id<Line>,
+    ) -> Result<Option<Arc<KnownLine>>> {
+        if let Some(line) = self.lines.get(&id) {
+            return Ok(Some(Arc::clone(line)));
+        }
+        let line = statement::first(
+            sql,
+            "select account_id, handle, service, is_active, contact_first, bridge_id
+             from lines where id = ?1",
+            params![Text(id)],
+            |row| {
+                Ok(Arc::new(KnownLine {
+                    id,
+                    account_id: row.get::<_, Text<_>>(0)?.0,
+                    handle: row.get::<_, Text<_>>(1)?.0,
+                    service: row.get::<_, Name<_>>(2)?.0,
+                    is_active: row.get(3)?,
+                    contact_first: row.get(4)?,
+                    bridge_id: row.get::<_, Option<Text<_>>>(5)?.map(|id| id.0),
+                }))
+            },
+        )?;
+        if let Some(line) = &line {
+            make_room(&mut self.lines);
+            self.lines.insert(id, Arc::clone(line));
+        }
+        Ok(line)
+    }
+
+    /// The active webhooks of this account, oldest first.
+    pub(super) fn subscribers(
+        &mut self,
+        sql: &Connection,
+        account: Id<Account>,
+    ) -> Result<Arc<[Subscriber]>> {
+        if let Some(subscribers) = self.subscribers.get(&account) {
+            return Ok(Arc::clone(subscribers));
+        }
+        let subscribers: Arc<[Subscriber]> = statement::all(
+            sql,
+            "select id, url, secret, line_ids, events from webhooks
+             where account_id = ?1 and is_active = 1 order by seq",
+            params![Text(account)],
+            |row| {
+                Ok(Subscriber {
+                    webhook_id: row.get::<_, Text<_>>(0)?.0,
+                    url: row.get(1)?,
+                    secret: Arc::new(WebhookSecret::from_stored(row.get(2)?)),
+                    line_ids: row.get::<_, Option<Json<_>>>(3)?.map(|ids| ids.0),
+                    events: row.get::<_, Json<_>>(4)?.0,
+                })
+            },
+        )?
+        .into();
+        make_room(&mut self.subscribers);
+        self.subscribers.insert(account, Arc::clone(&subscribers));
+        Ok(subscribers)
+    }
+}
+
+fn make_room<K, V>(known: &mut HashMap<K, V>) {
+    if known.len() >= MAX_KNOWN {
+        known.clear();
+    }
+}

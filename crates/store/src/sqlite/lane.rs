@@ -1,0 +1,39 @@
+//! A bounded queue to threads, and their orderly end.
+
+use std::{
+    sync::{Mutex, PoisonError, RwLock},
+    thread::JoinHandle,
+};
+
+use crossbeam_channel::{Sender, TrySendError};
+
+use crate::{Result, StoreError};
+
+/// Threads that work off one queue. They end when the queue is closed and empty.
+pub(super) struct Lane<T> {
+    queue: RwLock<Option<Sender<T>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl<T> Lane<T> {
+    pub(super) fn new(queue: Sender<T>, threads: Vec<JoinHandle<()>>) -> Self {
+        Self { queue: RwLock::new(Some(queue)), threads: Mutex::new(threads) }
+    }
+
+    /// Queues work. [`StoreError::Overloaded`] at once when the queue is full: to wait here would
+    /// only hide the load from those who could shed it.
+    pub(super) fn send(&self, work: T) -> Result<()> {
+        let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(queue) = queue.as_ref() else { return Err(StoreError::Closed) };
+        queue.try_send(work).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Overloaded,
+            TrySendError::Disconnected(_) => StoreError::Closed,
+        })
+    }
+
+    /// Takes no more work. The threads finish what is queued and end; they are the caller's to join.
+    pub(super) fn close(&self) -> Vec<JoinHandle<()>> {
+        self.queue.write().unwrap_or_else(PoisonError::into_inner).take();
+        std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

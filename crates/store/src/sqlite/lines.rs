@@ -1,0 +1,169 @@
+//! Lines: whose they are, who carries them, how far their history is known.
+
+use rusqlite::{Connection, Row, params};
+use switchboard_model::{
+    Account, Bridge, Line,
+    id::Id,
+    line::{Capability, DriverKind, OperatorLine},
+    link::CarriedLine,
+};
+
+use super::{
+    accounts, bridges,
+    columns::{Json, Name, Text},
+    statement,
+    writer::Tx,
+};
+use crate::{NewLine, Refusal, Result};
+
+pub(super) fn create(tx: &mut Tx<'_>, new: NewLine) -> Result<OperatorLine> {
+    let sql = tx.sql;
+    accounts::must_exist(sql, new.account_id)?;
+    let bridge_id = match (new.driver, new.bridge_id) {
+        (_, Some(bridge)) => Some(bridges::must_be_usable(sql, bridge)?),
+        (DriverKind::Simulator, None) => bridges::simulator(sql)?,
+        (_, None) => None,
+    };
+    let line = OperatorLine {
+        line: Line {
+            id: Id::generate(),
+            handle: new.handle,
+            label: new.label,
+            service: new.service,
+            is_active: true,
+            advanced_features: false,
+            // What it can do is the bridge's to say.
+            capabilities: Vec::new(),
+            is_sandbox: false,
+        },
+        account_id: new.account_id,
+        driver: new.driver,
+        bridge_id,
+        contact_first: new.contact_first,
+    };
+    let made = statement::run(
+        sql,
+        "insert into lines (id, account_id, handle, label, service, driver, bridge_id, contact_first)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) on conflict (handle) do nothing",
+        params![
+            Text(line.line.id),
+            Text(line.account_id),
+            line.line.handle.as_str(),
+            line.line.label,
+            Name(line.line.service),
+            Name(line.driver),
+            line.bridge_id.map(Text),
+            line.contact_first,
+        ],
+    )?;
+    if made == 0 {
+        return Err(Refusal::LineExists.into());
+    }
+    Ok(line)
+}
+
+pub(super) fn all(sql: &Connection) -> Result<Vec<OperatorLine>> {
+    statement::all(
+        sql,
+        "select id, handle, label, service, is_active, capabilities, is_sandbox,
+                account_id, driver, bridge_id, contact_first
+         from lines order by seq",
+        [],
+        |row| {
+            Ok(OperatorLine {
+                line: line(row)?,
+                account_id: row.get::<_, Text<_>>(7)?.0,
+                driver: row.get::<_, Name<_>>(8)?.0,
+                bridge_id: row.get::<_, Option<Text<_>>>(9)?.map(|id| id.0),
+                contact_first: row.get(10)?,
+            })
+        },
+    )
+}
+
+pub(super) fn of_account(sql: &Connection, account: Id<Account>) -> Result<Vec<Line>> {
+    statement::all(
+        sql,
+        "select id, handle, label, service, is_active, capabilities, is_sandbox
+         from lines where account_id = ?1 order by seq",
+        params![Text(account)],
+        line,
+    )
+}
+
+/// The ids of an account's lines, oldest first.
+pub(super) fn ids_of_account(sql: &Connection, account: Id<Account>) -> Result<Vec<Id<Line>>> {
+    statement::all(
+        sql,
+        "select id from lines where account_id = ?1 order by seq",
+        params![Text(account)],
+        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+    )
+}
+
+/// Refuses lines that are not this account's.
+pub(super) fn must_belong(
+    sql: &Connection,
+    account: Id<Account>,
+    wanted: &[Id<Line>],
+) -> Result<()> {
+    let own = ids_of_account(sql, account)?;
+    if wanted.iter().all(|line| own.contains(line)) {
+        Ok(())
+    } else {
+        Err(Refusal::LineNotFound.into())
+    }
+}
+
+pub(super) fn set_capabilities(
+    sql: &Connection,
+    bridge: Id<Bridge>,
+    line: Id<Line>,
+    capabilities: &[Capability],
+) -> Result<()> {
+    statement::run(
+        sql,
+        "update lines set capabilities = ?3 where id = ?1 and bridge_id = ?2",
+        params![Text(line), Text(bridge), Json(capabilities)],
+    )?;
+    Ok(())
+}
+
+pub(super) fn carried_by(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<CarriedLine>> {
+    statement::all(
+        sql,
+        "select id, handle, position from lines where bridge_id = ?1 and is_active = 1 order by seq",
+        params![Text(bridge)],
+        |row| {
+            Ok(CarriedLine {
+                id: row.get::<_, Text<_>>(0)?.0,
+                handle: row.get::<_, Text<_>>(1)?.0,
+                position: row.get(2)?,
+            })
+        },
+    )
+}
+
+/// Keeps how far the line's history is known.
+pub(super) fn set_position(sql: &Connection, line: Id<Line>, position: &str) -> Result<()> {
+    statement::run(
+        sql,
+        "update lines set position = ?2 where id = ?1",
+        params![Text(line), position],
+    )?;
+    Ok(())
+}
+
+fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
+    let capabilities = row.get::<_, Json<Vec<Capability>>>(5)?.0;
+    Ok(Line {
+        id: row.get::<_, Text<_>>(0)?.0,
+        handle: row.get::<_, Text<_>>(1)?.0,
+        label: row.get(2)?,
+        service: row.get::<_, Name<_>>(3)?.0,
+        is_active: row.get(4)?,
+        advanced_features: Capability::are_advanced(&capabilities),
+        capabilities,
+        is_sandbox: row.get(6)?,
+    })
+}

@@ -1,0 +1,156 @@
+//! Messages: one for each guid of a line, newest first.
+
+use rusqlite::{Connection, Row, params};
+use switchboard_model::{
+    Account, Chat, Line, Message, OutboxItem, Timestamp,
+    chat::Recipient,
+    id::Id,
+    message::{MAX_GUID_LEN, MessageRef},
+    page::{Limit, Page},
+};
+
+use super::{
+    bounded::bounded,
+    chats,
+    columns::{Json, Name, Text},
+    statement,
+};
+use crate::{MessagesCursor, Refusal, Result, StoreError};
+
+/// A guid as it is kept.
+pub(super) fn bounded_guid(guid: String) -> String {
+    bounded(guid, MAX_GUID_LEN)
+}
+
+/// Keeps a message and answers its place; none if the line has its guid already.
+pub(super) fn insert(sql: &Connection, message: &Message) -> Result<Option<i64>> {
+    let made = statement::run(
+        sql,
+        "insert into messages (id, line_id, chat_id, guid, sender, text, attachments, service, is_from_me,
+                               is_audio_message, sent_at, synced_at, outbox_id, reply_to_guid)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+         on conflict (line_id, guid) do nothing",
+        params![
+            Text(message.id),
+            Text(message.line_id),
+            Text(message.chat_id),
+            message.guid,
+            message.sender,
+            message.text,
+            Json(&message.attachments),
+            message.service.map(Name),
+            message.is_from_me,
+            message.is_audio_message,
+            message.sent_at.0,
+            message.synced_at.0,
+            message.outbox_id.map(Text),
+            message.reply_to_guid,
+        ],
+    )?;
+    Ok((made > 0).then(|| sql.last_insert_rowid()))
+}
+
+/// The message of this guid, and its chat.
+pub(super) fn known(
+    sql: &Connection,
+    line: Id<Line>,
+    guid: &str,
+) -> Result<Option<(Id<Message>, Id<Chat>)>> {
+    statement::first(
+        sql,
+        "select id, chat_id from messages where line_id = ?1 and guid = ?2",
+        params![Text(line), guid],
+        |row| Ok((row.get::<_, Text<_>>(0)?.0, row.get::<_, Text<_>>(1)?.0)),
+    )
+}
+
+/// Says that the message of this guid was sent from this item, unless another item has it, and
+/// answers it as this item's.
+pub(super) fn link(
+    sql: &Connection,
+    line: Id<Line>,
+    guid: &str,
+    item: Id<OutboxItem>,
+) -> Result<Message> {
+    let message = statement::first(
+        sql,
+        "update messages set outbox_id = coalesce(outbox_id, ?3) where line_id = ?1 and guid = ?2
+         returning id, line_id, chat_id, guid, sender, text, attachments, service, is_from_me,
+                   is_audio_message, sent_at, synced_at, outbox_id, reply_to_guid",
+        params![Text(line), guid, Text(item)],
+        message,
+    )?
+    .ok_or_else(|| StoreError::Unreadable { what: "the message of a known guid is gone".into() })?;
+    Ok(Message { outbox_id: Some(item), ..message })
+}
+
+/// The guid of a message that a caller names, if it stands in this chat.
+pub(super) fn guid_in_chat(
+    sql: &Connection,
+    chat: Id<Chat>,
+    message: &MessageRef,
+) -> Result<Option<String>> {
+    match message {
+        MessageRef::Id(id) => statement::first(
+            sql,
+            "select guid from messages where id = ?1 and chat_id = ?2",
+            params![Text(*id), Text(chat)],
+            |row| row.get(0),
+        ),
+        MessageRef::Guid(guid) => statement::first(
+            sql,
+            "select guid from messages
+             where line_id = (select line_id from chats where id = ?2) and guid = ?1 and chat_id = ?2",
+            params![guid, Text(chat)],
+            |row| row.get(0),
+        ),
+    }
+}
+
+pub(super) fn page(
+    sql: &Connection,
+    account: Id<Account>,
+    line: Id<Line>,
+    chat: &Recipient,
+    after: Option<MessagesCursor>,
+    limit: Limit,
+) -> Result<Page<Message, 1>> {
+    let chat = chats::find(sql, account, line, chat)?.ok_or(Refusal::ChatNotFound)?;
+    let before = after.map_or(i64::MAX, |cursor| {
+        let [seq] = cursor.place();
+        i64::try_from(seq).unwrap_or(i64::MAX)
+    });
+    let wanted = limit.get() as usize;
+    let mut rows = statement::all(
+        sql,
+        "select id, line_id, chat_id, guid, sender, text, attachments, service, is_from_me,
+                is_audio_message, sent_at, synced_at, outbox_id, reply_to_guid, seq
+         from messages where chat_id = ?1 and seq < ?2 order by seq desc limit ?3",
+        params![Text(chat), before, statement::limit(wanted + 1)],
+        |row| Ok((row.get::<_, i64>(14)?, message(row)?)),
+    )?;
+    let has_more = rows.len() > wanted;
+    rows.truncate(wanted);
+    let next =
+        rows.last().filter(|_| has_more).map(|(seq, _)| MessagesCursor::new([seq.unsigned_abs()]));
+    Ok(Page { rows: rows.into_iter().map(|(_, message)| message).collect(), next })
+}
+
+fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
+    Ok(Message {
+        id: row.get::<_, Text<_>>(0)?.0,
+        line_id: row.get::<_, Text<_>>(1)?.0,
+        chat_id: row.get::<_, Text<_>>(2)?.0,
+        guid: row.get(3)?,
+        sender: row.get(4)?,
+        text: row.get(5)?,
+        attachments: row.get::<_, Json<_>>(6)?.0,
+        service: row.get::<_, Option<Name<_>>>(7)?.map(|service| service.0),
+        is_from_me: row.get(8)?,
+        is_audio_message: row.get(9)?,
+        sent_at: Timestamp(row.get(10)?),
+        synced_at: Timestamp(row.get(11)?),
+        outbox_id: row.get::<_, Option<Text<_>>>(12)?.map(|id| id.0),
+        reply_to_guid: row.get(13)?,
+    })
+}

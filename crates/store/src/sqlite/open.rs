@@ -1,0 +1,95 @@
+//! Opening: the lock, the schema, the connections and how they are set.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    path::Path,
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{SqliteOptions, SqliteStore, migrations, reader::Readers, statement, writer::Writer};
+use crate::{Result, StoreError};
+
+/// How long a connection waits for another one of this process. Only a checkpoint makes it wait.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Full: what is committed survives a loss of power. Foreign keys: see the schema.
+/// The numbers: a page cache of 8 MiB; a checkpoint each 4,000 pages (16 MiB) of log.
+const WRITER: &str = "
+    pragma journal_mode = wal;
+    pragma synchronous = full;
+    pragma foreign_keys = off;
+    pragma temp_store = memory;
+    pragma cache_size = -8192;
+    pragma wal_autocheckpoint = 4000;
+    pragma mmap_size = 0;
+";
+
+/// A page cache of 2 MiB each.
+const READER: &str = "
+    pragma query_only = on;
+    pragma temp_store = memory;
+    pragma cache_size = -2048;
+    pragma mmap_size = 0;
+";
+
+pub(super) fn open(path: &Path, options: SqliteOptions) -> Result<SqliteStore> {
+    let lock = lock(path)?;
+    let writer = writing(path).map_err(|error| named(path, error))?;
+    let readers = (0..options.readers.max(1))
+        .map(|_| reading(path))
+        .collect::<Result<Vec<_>>>()
+        .map_err(|error| named(path, error))?;
+    let cannot_start = |error| named(path, StoreError::Database(Box::new(error)));
+    Ok(SqliteStore {
+        writer: Writer::start(writer, lock, options.write_queue).map_err(cannot_start)?,
+        readers: Readers::start(readers, options.read_queue).map_err(cannot_start)?,
+    })
+}
+
+/// The lock of the operating system on a file beside the database. It ends with the process,
+/// also with one that is killed, so there is nothing to clean up.
+fn lock(path: &Path) -> Result<File> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let cannot = |error| named(path, StoreError::Database(Box::new(error)));
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).open(beside).map_err(cannot)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(StoreError::InUse { path: path.display().to_string() })
+        }
+        Err(TryLockError::Error(error)) => Err(cannot(error)),
+    }
+}
+
+fn writing(path: &Path) -> Result<Connection> {
+    let mut sql = Connection::open(path)?;
+    sql.busy_timeout(BUSY_TIMEOUT)?;
+    sql.set_prepared_statement_cache_capacity(statement::KEPT);
+    migrations::refuse_newer(&sql, path)?;
+    sql.execute_batch(WRITER)?;
+    migrations::apply(&mut sql)?;
+    Ok(sql)
+}
+
+fn reading(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let sql = Connection::open_with_flags(path, flags)?;
+    sql.busy_timeout(BUSY_TIMEOUT)?;
+    sql.set_prepared_statement_cache_capacity(statement::KEPT);
+    sql.execute_batch(READER)?;
+    Ok(sql)
+}
+
+/// Says which file it was about.
+fn named(path: &Path, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Database(source) => {
+            StoreError::Open { path: path.display().to_string(), source }
+        }
+        error => error,
+    }
+}

@@ -1,0 +1,356 @@
+//! The outbox: taken in, claimed, and settled or expired.
+//!
+//! Every change of status goes through [`OutboxStatus::after`]; a report that comes too late finds
+//! its item settled and changes nothing. Order is that of `seq`: of acceptance.
+
+use rusqlite::{Connection, Row, params};
+use serde::Serialize;
+use serde_json::value::to_raw_value;
+use switchboard_model::{
+    Account, Bridge, Chat, EventKind, Handle, Line, Message, OutboxItem, Timestamp,
+    id::Id,
+    link::Content,
+    outbox::{
+        EXPIRED, EXPIRY_MS, MAX_ATTEMPTS, MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus, OutboxStep,
+    },
+};
+
+use super::{
+    chats,
+    columns::{Json, Name, Text},
+    events::{self, Moment, NewEvent},
+    known::KnownLine,
+    messages, statement,
+    writer::Tx,
+};
+use crate::{Accept, Accepted, ClaimedItem, Committed, Refusal, Result, StoreError};
+
+/// Refuses in the order of the contract: line, chat, contact-first, reference.
+pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<Accepted> {
+    let line = tx
+        .known
+        .line(tx.sql, accept.line_id)?
+        .filter(|line| line.account_id == accept.account_id && line.is_active)
+        .ok_or(Refusal::LineNotFound)?;
+    let chat_id = chats::to_write_to(tx.sql, &line, &accept.to)?;
+    let reply_to_guid = match &accept.reply_to {
+        None => None,
+        Some(message) => Some(
+            messages::guid_in_chat(tx.sql, chat_id, message)?.ok_or(Refusal::MessageNotFound)?,
+        ),
+    };
+    let id = Id::generate();
+    statement::run(
+        tx.sql,
+        "insert into outbox (id, account_id, line_id, chat_id, status, created_at, content, payload)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            Text(id),
+            Text(line.account_id),
+            Text(line.id),
+            Text(chat_id),
+            Name(OutboxStatus::Pending),
+            now.0,
+            Json(&Content::Message { text: accept.text, reply_to_guid }),
+            accept.payload.get(),
+        ],
+    )?;
+    Ok(Accepted { id, chat_id })
+}
+
+pub(super) fn find(
+    sql: &Connection,
+    account: Id<Account>,
+    id: Id<OutboxItem>,
+) -> Result<Option<OutboxItem>> {
+    statement::first(
+        sql,
+        "select id, status, error, created_at, completed_at, line_id, payload, attempts, message_id
+         from outbox where id = ?1 and account_id = ?2",
+        params![Text(id), Text(account)],
+        item,
+    )
+}
+
+pub(super) fn claim(
+    tx: &mut Tx<'_>,
+    bridge: Id<Bridge>,
+    line: Id<Line>,
+    full_chats: &[Id<Chat>],
+    limit: usize,
+    lease_until: Timestamp,
+) -> Result<Vec<ClaimedItem>> {
+    let carried = tx.known.line(tx.sql, line)?;
+    if !carried.is_some_and(|line| line.bridge_id == Some(bridge) && line.is_active) {
+        return Ok(Vec::new());
+    }
+    let waiting = statement::all(
+        tx.sql,
+        "select o.id, o.line_id, o.chat_id, c.identifier, c.is_group, o.content, o.seq
+         from outbox o indexed by outbox_pending cross join chats c on c.id = o.chat_id
+         where o.line_id = ?1 and o.status = 'pending'
+           and o.chat_id not in (select value from json_each(?2))
+         order by o.seq limit ?3",
+        params![Text(line), Json(full_chats), statement::limit(limit)],
+        |row| Ok((row.get::<_, i64>(6)?, claimed_item(row)?)),
+    )?;
+    let claimed = step(OutboxStatus::Pending, OutboxStep::Claim)?;
+    let mut items = Vec::with_capacity(waiting.len());
+    for (seq, item) in waiting {
+        statement::run(
+            tx.sql,
+            "update outbox set status = ?2, bridge_id = ?3, lease_until = ?4
+             where seq = ?1 and status = 'pending'",
+            params![seq, Name(claimed), Text(bridge), lease_until.0],
+        )?;
+        items.push(item);
+    }
+    Ok(items)
+}
+
+pub(super) fn claims_of(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<ClaimedItem>> {
+    statement::all(
+        sql,
+        "select o.id, o.line_id, o.chat_id, c.identifier, c.is_group, o.content
+         from outbox o cross join chats c on c.id = o.chat_id
+         where o.bridge_id = ?1 and o.status = 'claimed' order by o.seq",
+        params![Text(bridge)],
+        claimed_item,
+    )
+}
+
+pub(super) fn extend_claims(
+    sql: &Connection,
+    bridge: Id<Bridge>,
+    lease_until: Timestamp,
+) -> Result<()> {
+    statement::run(
+        sql,
+        "update outbox set lease_until = ?2
+         where bridge_id = ?1 and status = 'claimed' and lease_until < ?2",
+        params![Text(bridge), lease_until.0],
+    )?;
+    Ok(())
+}
+
+pub(super) fn extend_all_claims(sql: &Connection, lease_until: Timestamp) -> Result<()> {
+    statement::run(
+        sql,
+        "update outbox set lease_until = ?1 where status = 'claimed' and lease_until < ?1",
+        params![lease_until.0],
+    )?;
+    Ok(())
+}
+
+/// Fails what is over: claims past their lease, then what has waited too long.
+pub(super) fn expire(tx: &mut Tx<'_>, moment: Moment, limit: usize) -> Result<Committed> {
+    let mut committed = Committed::default();
+    for item in past_lease(tx.sql, moment.now, limit)? {
+        let attempts = item.attempts + 1;
+        fail(tx, &item, attempts, MAY_HAVE_BEEN_HANDED_OVER, moment, &mut committed)?;
+    }
+    let left = limit.saturating_sub(committed.events.len());
+    for item in waited_too_long(tx.sql, moment.now, left)? {
+        fail(tx, &item, item.attempts, EXPIRED, moment, &mut committed)?;
+    }
+    Ok(committed)
+}
+
+/// An item that is not settled.
+pub(super) struct OpenItem {
+    pub(super) seq: i64,
+    pub(super) id: Id<OutboxItem>,
+    pub(super) account_id: Id<Account>,
+    pub(super) line_id: Id<Line>,
+    pub(super) chat_id: Id<Chat>,
+    pub(super) status: OutboxStatus,
+    pub(super) attempts: u32,
+    pub(super) content: Content,
+}
+
+/// The item, if this bridge has claimed it.
+pub(super) fn held_by(
+    sql: &Connection,
+    bridge: Id<Bridge>,
+    id: Id<OutboxItem>,
+) -> Result<Option<OpenItem>> {
+    statement::first(
+        sql,
+        "select seq, id, account_id, line_id, chat_id, status, attempts, content
+         from outbox where id = ?1 and bridge_id = ?2 and status = 'claimed'",
+        params![Text(id), Text(bridge)],
+        open_item,
+    )
+}
+
+fn past_lease(sql: &Connection, now: Timestamp, limit: usize) -> Result<Vec<OpenItem>> {
+    // Bridge by bridge, because that is how the index of claims is ordered; bridges are few.
+    statement::all(
+        sql,
+        "select o.seq, o.id, o.account_id, o.line_id, o.chat_id, o.status, o.attempts, o.content
+         from bridges b cross join outbox o indexed by outbox_claimed
+         where o.bridge_id = b.id and o.status = 'claimed' and o.lease_until <= ?1 limit ?2",
+        params![now.0, statement::limit(limit)],
+        open_item,
+    )
+}
+
+/// Looks at each line's items from the oldest to the first that may still wait, so that a long
+/// backlog is not read through each time. If the clock was wrong when that one came, those behind it
+/// expire later, never earlier.
+fn waited_too_long(sql: &Connection, now: Timestamp, limit: usize) -> Result<Vec<OpenItem>> {
+    let accepted_before = now.0.saturating_sub_unsigned(EXPIRY_MS);
+    let lines = statement::all(sql, "select id from lines", [], |row| row.get::<_, String>(0))?;
+    let mut oldest = sql.prepare_cached(
+        "select seq, id, account_id, line_id, chat_id, status, attempts, content, created_at
+         from outbox indexed by outbox_pending
+         where line_id = ?1 and status = 'pending' order by seq",
+    )?;
+    let mut items = Vec::new();
+    for line in lines {
+        let mut rows = oldest.query(params![line])?;
+        while items.len() < limit
+            && let Some(row) = rows.next()?
+            && row.get::<_, i64>(8)? <= accepted_before
+        {
+            items.push(open_item(row)?);
+        }
+    }
+    Ok(items)
+}
+
+/// The item became this message.
+pub(super) fn mark_sent(
+    sql: &Connection,
+    item: &OpenItem,
+    message: Id<Message>,
+    now: Timestamp,
+) -> Result<()> {
+    let sent = step(item.status, OutboxStep::Send)?;
+    statement::run(
+        sql,
+        "update outbox set status = ?2, attempts = ?3, completed_at = ?4, message_id = ?5,
+                bridge_id = null, lease_until = null
+         where seq = ?1 and status = ?6",
+        params![item.seq, Name(sent), item.attempts + 1, now.0, Text(message), Name(item.status)],
+    )?;
+    Ok(())
+}
+
+/// Gives the item back: it is claimed again, before all that was accepted after it.
+/// The last attempt is not given back but fails.
+pub(super) fn release(
+    tx: &mut Tx<'_>,
+    item: &OpenItem,
+    counts_as_attempt: bool,
+    moment: Moment,
+    committed: &mut Committed,
+) -> Result<()> {
+    let attempts = item.attempts + u32::from(counts_as_attempt);
+    if attempts >= MAX_ATTEMPTS {
+        let error = switchboard_model::outbox::ATTEMPTS_USED_UP;
+        return fail(tx, item, attempts, error, moment, committed);
+    }
+    let pending = step(item.status, OutboxStep::Release)?;
+    statement::run(
+        tx.sql,
+        "update outbox set status = ?2, attempts = ?3, bridge_id = null, lease_until = null
+         where seq = ?1 and status = ?4",
+        params![item.seq, Name(pending), attempts, Name(item.status)],
+    )?;
+    if !committed.released.contains(&item.line_id) {
+        committed.released.push(item.line_id);
+    }
+    Ok(())
+}
+
+/// Gives the item up, and makes that known.
+pub(super) fn fail(
+    tx: &mut Tx<'_>,
+    item: &OpenItem,
+    attempts: u32,
+    error: &str,
+    moment: Moment,
+    committed: &mut Committed,
+) -> Result<()> {
+    let failed = step(item.status, OutboxStep::Fail)?;
+    statement::run(
+        tx.sql,
+        "update outbox set status = ?2, attempts = ?3, completed_at = ?4, error = ?5,
+                bridge_id = null, lease_until = null
+         where seq = ?1 and status = ?6",
+        params![item.seq, Name(failed), attempts, moment.now.0, error, Name(item.status)],
+    )?;
+    let shown = find(tx.sql, item.account_id, item.id)?.ok_or_else(|| lost("outbox item"))?;
+    let line = line_of(tx, item)?;
+    let data = FailedEvent { item: shown, chat_id: item.chat_id, line_handle: &line.handle };
+    let event = NewEvent {
+        line: &line,
+        chat_id: Some(item.chat_id),
+        kind: EventKind::MessageFailed,
+        data: to_raw_value(&data).expect("an outbox item has only string keys"),
+    };
+    events::publish(tx, event, moment, committed)
+}
+
+/// The line of an item. Lines are never deleted.
+pub(super) fn line_of(tx: &mut Tx<'_>, item: &OpenItem) -> Result<std::sync::Arc<KnownLine>> {
+    tx.known.line(tx.sql, item.line_id)?.ok_or_else(|| lost("line of an outbox item"))
+}
+
+/// The `data` of message.failed: the item as GET /v1/outbox shows it, and where it was to go.
+#[derive(Serialize)]
+struct FailedEvent<'a> {
+    #[serde(flatten)]
+    item: OutboxItem,
+    chat_id: Id<Chat>,
+    line_handle: &'a Handle,
+}
+
+fn lost(what: &str) -> StoreError {
+    StoreError::Unreadable { what: format!("the {what} is gone") }
+}
+
+/// A step that must not happen is a mistake in this crate, and stops the command.
+fn step(from: OutboxStatus, step: OutboxStep) -> Result<OutboxStatus> {
+    from.after(step).map_err(|error| StoreError::Database(Box::new(error)))
+}
+
+fn open_item(row: &Row<'_>) -> rusqlite::Result<OpenItem> {
+    Ok(OpenItem {
+        seq: row.get(0)?,
+        id: row.get::<_, Text<_>>(1)?.0,
+        account_id: row.get::<_, Text<_>>(2)?.0,
+        line_id: row.get::<_, Text<_>>(3)?.0,
+        chat_id: row.get::<_, Text<_>>(4)?.0,
+        status: row.get::<_, Name<_>>(5)?.0,
+        attempts: row.get(6)?,
+        content: row.get::<_, Json<_>>(7)?.0,
+    })
+}
+
+fn claimed_item(row: &Row<'_>) -> rusqlite::Result<ClaimedItem> {
+    Ok(ClaimedItem {
+        id: row.get::<_, Text<_>>(0)?.0,
+        line_id: row.get::<_, Text<_>>(1)?.0,
+        chat_id: row.get::<_, Text<_>>(2)?.0,
+        identifier: row.get(3)?,
+        is_group: row.get(4)?,
+        content: row.get::<_, Json<_>>(5)?.0,
+    })
+}
+
+fn item(row: &Row<'_>) -> rusqlite::Result<OutboxItem> {
+    Ok(OutboxItem {
+        id: row.get::<_, Text<_>>(0)?.0,
+        status: row.get::<_, Name<_>>(1)?.0,
+        error: row.get(2)?,
+        created_at: Timestamp(row.get(3)?),
+        completed_at: row.get::<_, Option<i64>>(4)?.map(Timestamp),
+        line_id: row.get::<_, Text<_>>(5)?.0,
+        payload: row.get::<_, Json<_>>(6)?.0,
+        attempts: row.get(7)?,
+        max_attempts: MAX_ATTEMPTS,
+        message_id: row.get::<_, Option<Text<_>>>(8)?.map(|id| id.0),
+    })
+}

@@ -1,0 +1,44 @@
+use std::sync::Arc;
+
+use switchboard_model::{Scopes, secret::SecretHash};
+use switchboard_store::{Refusal, Seed, Store};
+
+use crate::world::{NOW, World, handle, refusal};
+
+fn seed(line: &str, hash: u8) -> Seed {
+    Seed {
+        account: "dev".into(),
+        line: handle(line),
+        label: "Development".into(),
+        key: "dev".into(),
+        hint: "abcd".into(),
+        hash: SecretHash([hash; 32]),
+    }
+}
+
+pub(crate) async fn accounts_are_listed_oldest_first(store: Arc<dyn Store>) {
+    let mut made = Vec::new();
+    for name in ["b", "a", "c"] {
+        made.push(store.create_account(name.into(), NOW).await.unwrap());
+    }
+    assert_eq!(store.accounts().await.unwrap(), made);
+}
+
+pub(crate) async fn a_seed_is_all_or_nothing(store: Arc<dyn Store>) {
+    World::new(Arc::clone(&store)).await;
+    assert_eq!(refusal(store.seed(seed("+15550100001", 9), NOW).await), Refusal::LineExists);
+    assert_eq!(store.accounts().await.unwrap().len(), 2);
+    assert!(store.keys().await.unwrap().is_empty());
+}
+
+pub(crate) async fn a_seed_is_sown_once(store: Arc<dyn Store>) {
+    for _ in 0..2 {
+        store.seed(seed("+15550100009", 9), NOW).await.unwrap();
+    }
+    let accounts = store.accounts().await.unwrap();
+    assert_eq!(accounts.len(), 1);
+    assert_eq!(store.lines(accounts[0].id).await.unwrap().len(), 1);
+    let (key, usage) = store.find_key(SecretHash([9; 32])).await.unwrap().unwrap();
+    assert_eq!((key.account_id, key.scopes), (Some(accounts[0].id), Scopes::all()));
+    assert_eq!(usage, None);
+}

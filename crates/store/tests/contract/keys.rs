@@ -1,0 +1,65 @@
+use std::sync::Arc;
+
+use switchboard_model::{
+    Account, Line, Scope, Scopes, Timestamp, id::Id, key::KeyUsage, secret::SecretHash,
+};
+use switchboard_store::{NewKey, Refusal, Store};
+
+use crate::world::{NOW, World, later, refusal};
+
+fn new_key(account_id: Option<Id<Account>>, line_ids: Option<Vec<Id<Line>>>, hash: u8) -> NewKey {
+    NewKey {
+        account_id,
+        name: "k".into(),
+        hint: "wxyz".into(),
+        hash: SecretHash([hash; 32]),
+        scopes: Scopes::from(vec![Scope::LinesRead, Scope::MessagesRead]),
+        line_ids,
+        rate_limit: Some(5),
+        expires_at: Some(later(5)),
+    }
+}
+
+pub(crate) async fn a_key_is_found_by_its_hash(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let lines = Some(vec![world.line]);
+    let key = store.create_key(new_key(Some(world.account), lines, 3), NOW).await.unwrap();
+    assert_eq!(store.find_key(SecretHash([3; 32])).await.unwrap(), Some((key.clone(), None)));
+    assert_eq!(store.find_key(SecretHash([4; 32])).await.unwrap(), None);
+    assert_eq!(store.keys().await.unwrap(), [key]);
+}
+
+pub(crate) async fn a_key_for_what_is_not_the_accounts_is_refused(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let ask = |account, lines| store.create_key(new_key(account, lines, 3), NOW);
+    assert_eq!(refusal(ask(Some(Id::generate()), None).await), Refusal::AccountNotFound);
+    let others = Some(vec![world.line, world.other_line]);
+    assert_eq!(refusal(ask(Some(world.account), others.clone()).await), Refusal::LineNotFound);
+    assert_eq!(refusal(ask(None, others).await), Refusal::LineNotFound);
+    assert!(ask(None, None).await.unwrap().account_id.is_none());
+}
+
+pub(crate) async fn revoking_is_final(store: Arc<dyn Store>) {
+    let key = store.create_key(new_key(None, None, 3), NOW).await.unwrap();
+    for at in [later(1), later(2)] {
+        assert_eq!(store.revoke_key(key.id, at).await.unwrap().revoked_at, Some(later(1)));
+    }
+    assert_eq!(refusal(store.revoke_key(Id::generate(), NOW).await), Refusal::KeyNotFound);
+}
+
+pub(crate) async fn counts_never_go_back(store: Arc<dyn Store>) {
+    let key_id = store.create_key(new_key(None, None, 3), NOW).await.unwrap().id;
+    let usage = |window_start, used| KeyUsage { key_id, window_start, used };
+    let steps: [(Timestamp, u32, Timestamp, u32); 5] = [
+        (NOW, 5, NOW, 5),
+        (NOW, 4, NOW, 5),
+        (later(1), 1, later(1), 1),
+        (NOW, 9, later(1), 1),
+        (later(1), 2, later(1), 2),
+    ];
+    for (window, used, kept_window, kept_used) in steps {
+        store.save_usage(vec![usage(window, used)]).await.unwrap();
+        let (_, kept) = store.find_key(SecretHash([3; 32])).await.unwrap().unwrap();
+        assert_eq!(kept, Some(usage(kept_window, kept_used)));
+    }
+}

@@ -1,0 +1,58 @@
+use std::sync::Arc;
+
+use switchboard_model::{
+    id::Id,
+    line::{Capability, DriverKind},
+    secret::SecretHash,
+};
+use switchboard_store::{NewLine, Refusal, Store};
+
+use crate::world::{NOW, World, new_line, refusal};
+
+pub(crate) async fn a_handle_is_one_lines_only(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let again = store.create_line(new_line(world.other_account, "+15550100001")).await;
+    assert_eq!(refusal(again), Refusal::LineExists);
+}
+
+pub(crate) async fn a_line_needs_an_account_and_a_usable_bridge(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let nobodys = store.create_line(new_line(Id::generate(), "+15550100003")).await;
+    assert_eq!(refusal(nobodys), Refusal::AccountNotFound);
+    let mac = store
+        .create_bridge("mac".into(), DriverKind::Imsg, SecretHash([5; 32]), NOW)
+        .await
+        .unwrap();
+    let by = |bridge_id| NewLine {
+        driver: DriverKind::Imsg,
+        bridge_id,
+        ..new_line(world.account, "+15550100003")
+    };
+    let unknown = store.create_line(by(Some(Id::generate()))).await;
+    assert_eq!(refusal(unknown), Refusal::BridgeNotFound);
+    store.revoke_bridge(mac.id, NOW).await.unwrap();
+    assert_eq!(refusal(store.create_line(by(Some(mac.id))).await), Refusal::BridgeNotFound);
+    assert_eq!(store.create_line(by(None)).await.unwrap().bridge_id, None);
+}
+
+pub(crate) async fn lines_are_their_accounts_only(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let ours = store.lines(world.account).await.unwrap();
+    assert_eq!(ours.iter().map(|line| line.id).collect::<Vec<_>>(), [world.line]);
+    let all = store.operator_lines().await.unwrap();
+    let owners: Vec<_> = all.iter().map(|line| (line.line.id, line.account_id)).collect();
+    let expected = [(world.line, world.account), (world.other_line, world.other_account)];
+    assert_eq!(owners, expected);
+    assert!(all.iter().all(|line| line.bridge_id == Some(world.bridge)));
+}
+
+pub(crate) async fn capabilities_are_told_by_the_lines_own_bridge(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let all = Capability::ALL.to_vec();
+    store.set_capabilities(Id::generate(), world.line, all.clone()).await.unwrap();
+    let line = store.lines(world.account).await.unwrap().remove(0);
+    assert_eq!((line.capabilities, line.advanced_features), (vec![], false));
+    store.set_capabilities(world.bridge, world.line, all.clone()).await.unwrap();
+    let line = store.lines(world.account).await.unwrap().remove(0);
+    assert_eq!((line.capabilities, line.advanced_features), (all, true));
+}

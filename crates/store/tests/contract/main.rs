@@ -1,0 +1,111 @@
+//! What every store promises, one function a promise, and the stores that it is asked of.
+//!
+//! A function that no list names is dead code, and a warning: none is forgotten. Another store
+//! is one more module like `sqlite`.
+
+mod accounts;
+mod bridges;
+mod chats;
+mod deliveries;
+mod events;
+mod keys;
+mod lines;
+mod messages;
+mod outbox;
+mod receive;
+mod settle;
+mod webhooks;
+mod whole;
+mod world;
+
+/// Makes a test of each promise, on a new store.
+macro_rules! promises {
+    ($new:path => $($noun:ident: $($promise:ident),+;)+) => {$(
+        mod $noun {
+            $(
+                #[tokio::test]
+                async fn $promise() {
+                    let kept = $new();
+                    crate::$noun::$promise(kept.store()).await;
+                    kept.check_the_books().await;
+                }
+            )+
+        }
+    )+};
+}
+
+mod sqlite {
+    use std::{path::PathBuf, sync::Arc};
+
+    use switchboard_store::{
+        Store,
+        sqlite::{SqliteOptions, SqliteStore},
+    };
+
+    /// A store in a directory of its own.
+    pub(crate) struct Kept {
+        store: Arc<dyn Store>,
+        directory: tempfile::TempDir,
+    }
+
+    impl Kept {
+        pub(crate) fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("switchboard.db");
+            let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
+            Self { store: Arc::new(store), directory }
+        }
+
+        pub(crate) fn store(&self) -> Arc<dyn Store> {
+            Arc::clone(&self.store)
+        }
+
+        pub(crate) fn path(&self) -> PathBuf {
+            self.directory.path().join("switchboard.db")
+        }
+
+        /// References are not enforced while running: here it shows whether all point at something.
+        pub(crate) async fn check_the_books(self) {
+            self.store.close().await;
+            let sql = rusqlite::Connection::open(self.path()).unwrap();
+            let broken = sql
+                .prepare("pragma foreign_key_check")
+                .unwrap()
+                .query_map([], |row| row.get::<_, String>(0))
+                .unwrap()
+                .collect::<Result<Vec<_>, _>>()
+                .unwrap();
+            assert_eq!(broken, Vec::<String>::new(), "tables with references to nothing");
+        }
+    }
+
+    promises! { super::Kept::new =>
+        accounts: accounts_are_listed_oldest_first, a_seed_is_all_or_nothing, a_seed_is_sown_once;
+        keys: a_key_is_found_by_its_hash, a_key_for_what_is_not_the_accounts_is_refused, revoking_is_final,
+              counts_never_go_back;
+        lines: a_handle_is_one_lines_only, a_line_needs_an_account_and_a_usable_bridge,
+               lines_are_their_accounts_only, capabilities_are_told_by_the_lines_own_bridge;
+        bridges: a_name_is_one_bridges_only, a_bridge_is_found_by_its_token_and_seen,
+                 the_simulators_bridge_is_one_and_adopts_its_lines, a_revoked_bridge_says_so;
+        outbox: what_is_accepted_is_shown, refusals_come_in_order, contact_first_waits_for_the_contact,
+                a_reply_names_a_message_of_its_chat, another_account_sees_nothing,
+                claims_come_in_the_order_of_acceptance, a_full_chat_is_passed_over_whole,
+                only_the_lines_bridge_claims, claims_are_known_and_held_for_longer,
+                what_waits_too_long_expires, a_lease_that_runs_out_is_never_sent_again;
+        settle: what_is_sent_is_a_message, a_report_counts_once, only_the_holder_reports,
+                a_failure_is_told_to_who_asks, unknown_is_never_sent_again,
+                what_is_released_goes_first, the_third_loss_fails, a_known_guid_is_linked;
+        receive: what_comes_in_is_a_message_an_event_and_a_chat, the_same_guid_is_one_message,
+                 the_place_is_kept, groups_follow_their_driver, only_the_lines_bridge_tells,
+                 what_is_too_long_is_neither_lost_nor_merged, a_group_is_never_a_contact;
+        chats: latest_activity_comes_first, another_accounts_chats_are_not_listed;
+        messages: newest_comes_first_and_pages_meet, an_unknown_chat_is_refused;
+        webhooks: a_secret_is_shown_once, one_for_all_lines_has_future_ones,
+                  what_is_not_the_accounts_is_refused, there_is_a_most;
+        deliveries: each_webhook_gets_what_it_names, a_lease_ends, oldest_come_first,
+                    results_count_once, what_is_given_back_is_due_at_once,
+                    a_deleted_webhook_gets_nothing_more, at_the_start_all_are_due;
+        events: what_is_old_is_forgotten_unless_it_is_still_tried;
+        whole: a_store_answers_that_it_works, a_closed_store_says_so;
+    }
+}

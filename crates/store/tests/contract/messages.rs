@@ -1,0 +1,45 @@
+use std::sync::Arc;
+
+use switchboard_model::{chat::Recipient, id::Id};
+use switchboard_store::{Refusal, Store};
+
+use crate::world::{ANN, BOB, World, contact, limit, refusal, text_from};
+
+pub(crate) async fn newest_comes_first_and_pages_meet(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let mut chat = None;
+    for number in 0..7 {
+        chat = Some(world.receive_one(text_from(ANN, &format!("a{number}"))).await.chat_id);
+        world.receive_one(text_from(BOB, &format!("b{number}"))).await;
+    }
+    let mut walked = Vec::new();
+    let mut after = None;
+    loop {
+        let to = Recipient::Chat(chat.unwrap());
+        let page = store.messages(world.account, world.line, to, after, limit(3)).await.unwrap();
+        walked.extend(page.rows.into_iter().map(|message| message.guid));
+        // What arrives meanwhile is newer than all that is left.
+        world.receive_one(text_from(ANN, &format!("new{}", walked.len()))).await;
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(walked, ["a6", "a5", "a4", "a3", "a2", "a1", "a0"]);
+}
+
+pub(crate) async fn an_unknown_chat_is_refused(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let chat = Recipient::Chat(world.receive_one(text_from(ANN, "1")).await.chat_id);
+    for (account, line, chat) in [
+        (world.other_account, world.line, chat.clone()),
+        (world.other_account, world.line, contact(ANN)),
+        (world.account, world.other_line, chat),
+        (world.account, Id::generate(), contact(ANN)),
+        (world.account, world.line, contact(BOB)),
+        (world.account, world.line, Recipient::Chat(Id::generate())),
+    ] {
+        let asked = store.messages(account, line, chat, None, limit(10)).await;
+        assert_eq!(refusal(asked), Refusal::ChatNotFound);
+    }
+}

@@ -1,0 +1,146 @@
+use std::sync::Arc;
+
+use switchboard_model::{
+    EventKind,
+    event::MessageEvent,
+    id::Id,
+    link::Outcome,
+    outbox::{ATTEMPTS_USED_UP, MAX_ATTEMPTS, MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus},
+};
+use switchboard_store::{SettleReport, Store};
+
+use crate::world::{ANN, LEASE, NOW, World, contact, later, limit, sent, text_from};
+
+pub(crate) async fn what_is_sent_is_a_message(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    world.webhook(&[EventKind::MessageSent]).await;
+    let id = world.claimed(ANN, "hello").await;
+    let committed = world.settle(id, sent("g1")).await;
+    assert_eq!((committed.events.len(), committed.deliveries.len()), (1, 1));
+    let event = &committed.events[0];
+    let delivery = &committed.deliveries[0];
+    assert_eq!((event.kind, delivery.event), (EventKind::MessageSent, EventKind::MessageSent));
+    assert_eq!(event.data.get(), delivery.data.get());
+    let told: MessageEvent = serde_json::from_str(event.data.get()).unwrap();
+    assert_eq!(told.line_handle.as_str(), "+15550100001");
+    let message = told.message;
+    assert_eq!((message.guid.as_str(), message.sender.as_str()), ("g1", "+15550100001"));
+    assert_eq!((message.is_from_me, message.outbox_id), (true, Some(id)));
+    assert_eq!((message.sent_at, message.synced_at), (later(500), later(1000)));
+    let shown =
+        store.messages(world.account, world.line, contact(ANN), None, limit(10)).await.unwrap();
+    assert_eq!(shown.rows, [message.clone()]);
+    let item = world.item(id).await;
+    assert_eq!((item.status, item.attempts, item.error), (OutboxStatus::Sent, 1, None));
+    assert_eq!((item.message_id, item.completed_at), (Some(message.id), Some(later(1000))));
+    let chat = world.chat(message.chat_id).await;
+    assert_eq!((chat.last_message_at, chat.has_received_inbound), (Some(later(500)), false));
+}
+
+pub(crate) async fn a_report_counts_once(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let id = world.claimed(ANN, "hello").await;
+    world.settle(id, sent("g1")).await;
+    let before = world.item(id).await;
+    for outcome in [
+        sent("g1"),
+        sent("g2"),
+        Outcome::Unknown,
+        Outcome::Released,
+        Outcome::Failed { error: "no".into() },
+    ] {
+        let again = world.settle(id, outcome).await;
+        assert!(
+            again.events.is_empty() && again.deliveries.is_empty() && again.released.is_empty()
+        );
+        assert_eq!(world.item(id).await, before);
+    }
+    let shown =
+        store.messages(world.account, world.line, contact(ANN), None, limit(10)).await.unwrap();
+    assert_eq!(shown.rows.len(), 1);
+}
+
+pub(crate) async fn only_the_holder_reports(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let pending = world.accept(ANN, "hello").await;
+    assert!(world.settle(pending, sent("g1")).await.events.is_empty());
+    let claimed = world.claim(1).await[0];
+    let report = SettleReport { id: claimed, outcome: sent("g1"), counts_as_attempt: true };
+    let stranger = store.settle(Id::generate(), vec![report], NOW, LEASE).await.unwrap();
+    assert!(stranger.events.is_empty());
+    assert_eq!(world.item(claimed).await.status, OutboxStatus::Claimed);
+}
+
+pub(crate) async fn a_failure_is_told_to_who_asks(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    world.webhook(&[EventKind::MessageSent, EventKind::MessageReceived]).await;
+    let asks = world.webhook(&[EventKind::MessageFailed]).await;
+    let id = world.claimed(ANN, "hello").await;
+    let committed = world.settle(id, Outcome::Failed { error: "not on iMessage".into() }).await;
+    assert_eq!(committed.deliveries.iter().map(|one| one.webhook_id).collect::<Vec<_>>(), [asks]);
+    let item = world.item(id).await;
+    assert_eq!((item.status, item.attempts), (OutboxStatus::Failed, 1));
+    let mut expected = serde_json::to_value(&item).unwrap();
+    expected["line_handle"] = "+15550100001".into();
+    expected["chat_id"] = serde_json::to_value(committed.events[0].chat_id).unwrap();
+    let told: serde_json::Value = serde_json::from_str(committed.events[0].data.get()).unwrap();
+    assert_eq!(told, expected);
+    assert_eq!(told["error"], "not on iMessage");
+}
+
+pub(crate) async fn unknown_is_never_sent_again(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    let id = world.claimed(ANN, "hello").await;
+    world.settle(id, Outcome::Unknown).await;
+    let item = world.item(id).await;
+    assert_eq!(
+        (item.status, item.error.as_deref()),
+        (OutboxStatus::Failed, Some(MAY_HAVE_BEEN_HANDED_OVER))
+    );
+    assert!(world.claim(10).await.is_empty());
+}
+
+pub(crate) async fn what_is_released_goes_first(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let first = world.claimed(ANN, "1").await;
+    let second = world.accept(ANN, "2").await;
+    // In good order, so it is no attempt, however often.
+    for _ in 0..=MAX_ATTEMPTS {
+        let report =
+            SettleReport { id: first, outcome: Outcome::Released, counts_as_attempt: false };
+        let committed = store.settle(world.bridge, vec![report], NOW, LEASE).await.unwrap();
+        assert_eq!(committed.released, [world.line]);
+        let item = world.item(first).await;
+        assert_eq!((item.status, item.attempts), (OutboxStatus::Pending, 0));
+        assert_eq!(world.claim(1).await, [first]);
+    }
+    assert_eq!(world.claim(1).await, [second]);
+}
+
+pub(crate) async fn the_third_loss_fails(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    let id = world.accept(ANN, "1").await;
+    for attempt in 1..=MAX_ATTEMPTS {
+        assert_eq!(world.claim(1).await, [id]);
+        world.settle(id, Outcome::Released).await;
+        assert_eq!(world.item(id).await.attempts, attempt);
+    }
+    let item = world.item(id).await;
+    assert_eq!(
+        (item.status, item.error.as_deref()),
+        (OutboxStatus::Failed, Some(ATTEMPTS_USED_UP))
+    );
+}
+
+pub(crate) async fn a_known_guid_is_linked(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let known = world.receive_one(text_from(ANN, "g1")).await;
+    let id = world.claimed(ANN, "text of g1").await;
+    let committed = world.settle(id, sent("g1")).await;
+    assert_eq!(committed.events.len(), 1);
+    let item = world.item(id).await;
+    assert_eq!((item.status, item.message_id), (OutboxStatus::Sent, known.message_id));
+    let shown =
+        store.messages(world.account, world.line, contact(ANN), None, limit(10)).await.unwrap();
+    assert_eq!(shown.rows.iter().map(|one| one.outbox_id).collect::<Vec<_>>(), [Some(id)]);
+}

@@ -1,0 +1,178 @@
+//! The small world in which the promises are tried.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use switchboard_model::{
+    Account, Bridge, Chat, EventKind, Handle, Line, OutboxItem, Timestamp, Webhook,
+    chat::{Recipient, Service},
+    id::Id,
+    line::{DriverKind, LineService},
+    link::{Inbound, InboundChat, InboundMessage, Outcome, ReceivedEntry},
+    page::Limit,
+    secret::SecretHash,
+    webhook::WebhookSecret,
+};
+use switchboard_store::{
+    Accept, Committed, NewLine, NewWebhook, Received, Refusal, Result, SettleReport, Store,
+    StoreError,
+};
+
+pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000);
+pub(crate) const LEASE: Timestamp = Timestamp(1_700_000_060_000);
+pub(crate) const ANN: &str = "+15550111111";
+pub(crate) const BOB: &str = "+15550122222";
+
+/// Two accounts with a line each, both of the simulator's bridge.
+pub(crate) struct World {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) account: Id<Account>,
+    pub(crate) line: Id<Line>,
+    pub(crate) other_account: Id<Account>,
+    pub(crate) other_line: Id<Line>,
+    pub(crate) bridge: Id<Bridge>,
+}
+
+pub(crate) fn handle(text: &str) -> Handle {
+    text.parse().unwrap()
+}
+
+pub(crate) fn contact(text: &str) -> Recipient {
+    Recipient::Contact(handle(text))
+}
+
+pub(crate) fn limit(rows: usize) -> Limit {
+    Limit::parse(&rows.to_string()).unwrap()
+}
+
+pub(crate) fn later(millis: i64) -> Timestamp {
+    Timestamp(NOW.0 + millis)
+}
+
+/// What a result that must be a refusal refuses.
+pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T>) -> Refusal {
+    match result {
+        Err(StoreError::Refused(refusal)) => refusal,
+        other => panic!("not a refusal: {other:?}"),
+    }
+}
+
+pub(crate) fn new_line(account_id: Id<Account>, number: &str) -> NewLine {
+    NewLine {
+        account_id,
+        handle: handle(number),
+        label: None,
+        service: LineService::Auto,
+        driver: DriverKind::Simulator,
+        bridge_id: None,
+        contact_first: false,
+    }
+}
+
+pub(crate) fn text_from(sender: &str, guid: &str) -> Inbound {
+    text_in(InboundChat::Contact { handle: handle(sender) }, sender, guid)
+}
+
+pub(crate) fn text_in(chat: InboundChat, sender: &str, guid: &str) -> Inbound {
+    Inbound::Message(InboundMessage {
+        guid: guid.into(),
+        chat,
+        sender: handle(sender),
+        text: Some(format!("text of {guid}")),
+        sent_at: later(-1000),
+        service: Service::IMessage,
+        reply_to_guid: None,
+    })
+}
+
+pub(crate) fn group(identifier: &str, participants: &[&str]) -> InboundChat {
+    InboundChat::Group {
+        identifier: identifier.into(),
+        name: Some("Friends".into()),
+        participants: participants.iter().map(|one| handle(one)).collect(),
+    }
+}
+
+pub(crate) fn sent(guid: &str) -> Outcome {
+    Outcome::Sent { guid: guid.into(), sent_at: later(500), service: Service::IMessage }
+}
+
+impl World {
+    pub(crate) async fn new(store: Arc<dyn Store>) -> Self {
+        let bridge = store.ensure_simulator_bridge(SecretHash([1; 32]), NOW).await.unwrap().id;
+        let account = store.create_account("ours".into(), NOW).await.unwrap().id;
+        let other_account = store.create_account("theirs".into(), NOW).await.unwrap().id;
+        let line = store.create_line(new_line(account, "+15550100001")).await.unwrap().line.id;
+        let other_line =
+            store.create_line(new_line(other_account, "+15550100002")).await.unwrap().line.id;
+        Self { store, account, line, other_account, other_line, bridge }
+    }
+
+    pub(crate) fn draft(&self, to: Recipient, text: &str) -> Accept {
+        let payload = serde_json::json!({"text": text}).to_string();
+        Accept {
+            account_id: self.account,
+            line_id: self.line,
+            to,
+            text: text.into(),
+            reply_to: None,
+            payload: RawValue::from_string(payload).unwrap(),
+        }
+    }
+
+    pub(crate) async fn accept(&self, to: &str, text: &str) -> Id<OutboxItem> {
+        self.store.accept(self.draft(contact(to), text), NOW).await.unwrap().id
+    }
+
+    pub(crate) async fn claim(&self, limit: usize) -> Vec<Id<OutboxItem>> {
+        self.claim_but(Vec::new(), limit).await
+    }
+
+    pub(crate) async fn claim_but(&self, full: Vec<Id<Chat>>, limit: usize) -> Vec<Id<OutboxItem>> {
+        let items = self.store.claim(self.bridge, self.line, full, limit, LEASE).await.unwrap();
+        items.into_iter().map(|item| item.id).collect()
+    }
+
+    /// Accepts an item and claims it.
+    pub(crate) async fn claimed(&self, to: &str, text: &str) -> Id<OutboxItem> {
+        let id = self.accept(to, text).await;
+        assert_eq!(self.claim(1).await, [id]);
+        id
+    }
+
+    pub(crate) async fn settle(&self, id: Id<OutboxItem>, outcome: Outcome) -> Committed {
+        let report = SettleReport { id, outcome, counts_as_attempt: true };
+        self.store.settle(self.bridge, vec![report], later(1000), LEASE).await.unwrap()
+    }
+
+    pub(crate) async fn item(&self, id: Id<OutboxItem>) -> OutboxItem {
+        self.store.outbox_item(self.account, id).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn receive(&self, entries: Vec<Inbound>) -> Received {
+        self.store.receive(self.bridge, self.line, "1".into(), entries, NOW, LEASE).await.unwrap()
+    }
+
+    pub(crate) async fn receive_one(&self, entry: Inbound) -> ReceivedEntry {
+        self.receive(vec![entry]).await.results[0]
+    }
+
+    pub(crate) async fn webhook(&self, events: &[EventKind]) -> Id<Webhook> {
+        self.store.create_webhook(self.new_webhook(events), NOW).await.unwrap().id
+    }
+
+    pub(crate) fn new_webhook(&self, events: &[EventKind]) -> NewWebhook {
+        NewWebhook {
+            account_id: self.account,
+            line_ids: None,
+            url: "https://example.com/hook".into(),
+            events: events.to_vec(),
+            secret: WebhookSecret::from_random([7; 32]),
+        }
+    }
+
+    pub(crate) async fn chat(&self, id: Id<Chat>) -> Chat {
+        let page = self.store.chats(self.account, self.line, None, limit(100)).await.unwrap();
+        page.rows.into_iter().find(|chat| chat.id == id).unwrap()
+    }
+}

@@ -1,0 +1,120 @@
+//! What only SQLite promises: one process, one file, one writer.
+
+use std::{path::Path, sync::Arc};
+
+use switchboard_model::{Timestamp, secret::SecretHash};
+use switchboard_store::{
+    Seed, Store, StoreError,
+    sqlite::{SqliteOptions, SqliteStore},
+};
+use tokio::task::JoinSet;
+
+const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+fn open(path: &Path) -> Result<SqliteStore, StoreError> {
+    SqliteStore::open(path, SqliteOptions::default())
+}
+
+fn seed(hash: u8) -> Seed {
+    Seed {
+        account: "dev".into(),
+        line: "+15550100001".parse().unwrap(),
+        label: "dev".into(),
+        key: "dev".into(),
+        hint: "abcd".into(),
+        hash: SecretHash([hash; 32]),
+    }
+}
+
+#[test]
+fn a_newer_database_is_not_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let sql = rusqlite::Connection::open(&path).unwrap();
+    sql.execute_batch("create table future (x); pragma user_version = 99").unwrap();
+    drop(sql);
+    let before = std::fs::read(&path).unwrap();
+    match open(&path) {
+        Err(StoreError::NewerSchema { found: 99, known: 1, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn what_is_no_database_can_not_be_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    std::fs::write(&path, "no database ".repeat(1000)).unwrap();
+    assert!(matches!(open(&path), Err(StoreError::Open { .. })));
+    assert!(matches!(open(&directory.path().join("no/such/a.db")), Err(StoreError::Open { .. })));
+}
+
+#[tokio::test]
+async fn a_second_store_on_the_file_is_refused_until_the_first_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let first = open(&path).unwrap();
+    assert!(matches!(open(&path), Err(StoreError::InUse { .. })));
+    // Closed, though not dropped.
+    first.close().await;
+    drop(open(&path).unwrap());
+    open(&path).unwrap();
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_reopening() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let store = open(&path).unwrap();
+    let account = store.create_account("ours".into(), NOW).await.unwrap();
+    store.seed(seed(1), NOW).await.unwrap();
+    drop(store);
+    let store = open(&path).unwrap();
+    assert_eq!(store.accounts().await.unwrap()[0], account);
+    assert!(store.find_key(SecretHash([1; 32])).await.unwrap().is_some());
+    store.seed(seed(1), NOW).await.unwrap();
+    assert_eq!(store.accounts().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_command_that_fails_in_a_crowd_takes_back_only_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(&directory.path().join("a.db")).unwrap());
+    store.seed(seed(0), NOW).await.unwrap();
+    let mut crowd = JoinSet::new();
+    for number in 1..=100u8 {
+        let store = Arc::clone(&store);
+        crowd.spawn(async move {
+            // Makes an account, then finds that the line exists.
+            let refused = store.seed(seed(number), NOW);
+            let made = store.create_account(number.to_string(), NOW);
+            let (refused, made) = tokio::join!(refused, made);
+            assert!(refused.is_err());
+            made.unwrap().id
+        });
+    }
+    let mut made = crowd.join_all().await;
+    made.sort_unstable();
+    let mut kept: Vec<_> =
+        store.accounts().await.unwrap().into_iter().skip(1).map(|account| account.id).collect();
+    kept.sort_unstable();
+    assert_eq!(kept, made);
+}
+
+#[tokio::test]
+async fn a_full_queue_answers_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = SqliteOptions { write_queue: 0, ..SqliteOptions::default() };
+    // A queue of nothing takes only what the writer waits for; of many at once, some find it busy.
+    let store = Arc::new(SqliteStore::open(&directory.path().join("a.db"), options).unwrap());
+    let mut crowd = JoinSet::new();
+    for number in 0..200 {
+        let store = Arc::clone(&store);
+        crowd.spawn(async move { store.create_account(number.to_string(), NOW).await });
+    }
+    let answers = crowd.join_all().await;
+    assert!(answers.iter().any(|one| matches!(one, Err(StoreError::Overloaded))));
+    let made = answers.iter().filter(|one| one.is_ok()).count();
+    assert_eq!(store.accounts().await.unwrap().len(), made);
+}
