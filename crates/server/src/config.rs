@@ -1,6 +1,10 @@
 //! The configuration: one definition gives the flags, the environment, `--help` and the reference.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
@@ -156,6 +160,27 @@ fn operator_token(text: &str) -> Result<OperatorToken, String> {
 }
 
 impl Config {
+    /// The defaults, and what the environment says, without flags.
+    ///
+    /// # Errors
+    /// When the environment holds a setting that can't be understood.
+    pub fn from_env() -> Result<Self, clap::Error> {
+        #[derive(clap::Parser)]
+        struct NoFlags {
+            #[command(flatten)]
+            config: Config,
+        }
+        <NoFlags as clap::Parser>::try_parse_from(["switchboard"]).map(|parsed| parsed.config)
+    }
+
+    /// Lets webhooks use http and reach this machine: for development and tests.
+    pub fn allow_local_webhooks(&mut self) {
+        self.webhook_allow_http = true;
+        let v4 = IpNet::new_assert(Ipv4Addr::LOCALHOST.into(), 8);
+        let v6 = IpNet::new_assert(Ipv6Addr::LOCALHOST.into(), 128);
+        self.webhook_allow_networks.extend([v4, v6]);
+    }
+
     /// How long a claim holds.
     pub fn claim_lease(&self) -> Duration {
         Duration::from_secs(self.claim_lease)

@@ -1,5 +1,7 @@
 //! What only SQLite promises: one process, one file, one writer.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails should say where")]
+
 use std::{path::Path, sync::Arc};
 
 use switchboard_model::{Timestamp, secret::SecretHash};

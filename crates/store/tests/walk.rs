@@ -1,6 +1,8 @@
 //! The walk over chats, with rows that arrive between the pages: nothing is skipped or repeated,
 //! and the order is that of the beginning.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails should say where")]
+
 use std::sync::Arc;
 
 use proptest::prelude::*;

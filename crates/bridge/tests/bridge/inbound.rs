@@ -32,8 +32,9 @@ async fn batches_go_on_where_the_server_is() {
     let (position, mut got, results) = peer.take_inbound().await;
     assert_eq!(got.len(), MAX_BATCH);
     // The second one is lost before it is committed.
-    let (_, lost, _) = peer.inbound().await;
-    assert_eq!(lost, position.clone());
+    let (_, lost, entries) = peer.inbound().await;
+    assert_eq!(entries.len(), MAX_BATCH);
+    assert_eq!(lost, (2 * MAX_BATCH).to_string());
     drop(peer);
     assert_eq!(*driver.received.lock().unwrap(), [(position.clone(), results)]);
 
@@ -45,6 +46,7 @@ async fn batches_go_on_where_the_server_is() {
     driver.happen([message(600, "one more".to_owned())]);
     got.extend(peer.take_inbound().await.1);
     assert_eq!(got[..600], all);
+    assert_eq!(got.len(), 601);
     assert_eq!(got[600], message(600, "one more".to_owned()));
     eventually(|| driver.received.lock().unwrap().len() == 4).await;
 }

@@ -87,9 +87,20 @@ async fn a_refused_token_is_tried_again_slowly() {
 async fn a_server_that_falls_silent_is_dialled_again() {
     let (driver, _started) = FakeDriver::new();
     let server = FakeServer::start(driver).await;
+    let silent = server.welcome(&[], &[]).await;
     let began = Instant::now();
-    // It accepts, and never reads again: no pong comes.
-    let silent = server.listener.accept().await.unwrap();
+    // It never reads again, so no ping is answered.
+    let again = server.listener.accept().await.unwrap();
+    assert!(began.elapsed() >= Duration::from_secs(45), "{:?}", began.elapsed());
+    drop((silent, again));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_says_welcome_is_dialled_again() {
+    let (driver, _started) = FakeDriver::new();
+    let server = FakeServer::start(driver).await;
+    let silent = server.accept().await;
+    let began = Instant::now();
     let again = server.listener.accept().await.unwrap();
     assert!(began.elapsed() >= Duration::from_secs(10), "{:?}", began.elapsed());
     drop((silent, again));

@@ -111,23 +111,13 @@ pub(crate) async fn run(dev: Dev) -> anyhow::Result<()> {
 }
 
 fn config(dev: &Dev) -> anyhow::Result<Config> {
-    /// The defaults of the production server, so that a new setting has one default.
-    #[derive(clap::Parser)]
-    struct Defaults {
-        #[command(flatten)]
-        config: Config,
-    }
-    let defaults = <Defaults as clap::Parser>::try_parse_from(["switchboard"])
-        .context("the environment holds a setting that can't be understood")?;
-    let mut config = defaults.config;
+    let mut config =
+        Config::from_env().context("the environment holds a setting that can't be understood")?;
     config.listen = dev.listen;
     config.data_dir.clone_from(&dev.data_dir);
     config.rate_limit = dev.rate_limit;
     config.simulator = true;
-    config.webhook_allow_http = true;
-    for loopback in ["127.0.0.0/8", "::1/128"] {
-        config.webhook_allow_networks.push(loopback.parse().context("loopback is a network")?);
-    }
+    config.allow_local_webhooks();
     Ok(config)
 }
 

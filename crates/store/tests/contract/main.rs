@@ -3,6 +3,8 @@
 //! A function that no list names is dead code, and a warning: none is forgotten. Another store
 //! is one more module like `sqlite`.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails should say where")]
+
 mod accounts;
 mod bridges;
 mod chats;

@@ -29,7 +29,7 @@ pub(crate) async fn what_is_sent_is_a_message(store: Arc<dyn Store>) {
     assert_eq!((message.sent_at, message.synced_at), (later(500), later(1000)));
     let shown =
         store.messages(world.account, world.line, contact(ANN), None, limit(10)).await.unwrap();
-    assert_eq!(shown.rows, [message.clone()]);
+    assert_eq!(shown.rows, std::slice::from_ref(&message));
     let item = world.item(id).await;
     assert_eq!((item.status, item.attempts, item.error), (OutboxStatus::Sent, 1, None));
     assert_eq!((item.message_id, item.completed_at), (Some(message.id), Some(later(1000))));

@@ -1,0 +1,3 @@
+//! The server from outside: a real server, the real client, a real receiver.
+
+mod circle;

@@ -1,0 +1,48 @@
+//! The log of a test: an ERROR line that nobody expected fails it.
+
+use std::{
+    fmt::Write as _,
+    sync::{Mutex, Once, PoisonError},
+};
+
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt, util::SubscriberInitExt};
+
+static ERRORS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+static STARTED: Once = Once::new();
+
+/// Starts to watch the log of this process, once.
+pub(crate) fn watch() {
+    STARTED.call_once(|| {
+        // A subscriber that is there already would hide the errors: better to hear of it.
+        tracing_subscriber::registry().with(ErrorLines).init();
+    });
+}
+
+/// Takes the ERROR lines since the last call.
+pub(crate) fn take_errors() -> Vec<String> {
+    std::mem::take(&mut *ERRORS.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+struct ErrorLines;
+
+impl<S: Subscriber> Layer<S> for ErrorLines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if *event.metadata().level() == Level::ERROR {
+            let mut line = Line(format!("{}:", event.metadata().target()));
+            event.record(&mut line);
+            ERRORS.lock().unwrap_or_else(PoisonError::into_inner).push(line.0);
+        }
+    }
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        let _ = write!(self.0, " {}={value:?}", field.name());
+    }
+}

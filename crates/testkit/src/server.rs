@@ -1,0 +1,309 @@
+//! A real server on port 0, with its database in a directory of its own and the simulator
+//! linked to it over loopback.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use switchboard_bridge::{Bridge, BridgeConfig, Simulator, SimulatorOptions};
+use switchboard_client::{
+    AdminClient, Client, ContactText, CreateKey, CreateLine, KeyScopes, SimulatorClient,
+};
+use switchboard_model::{
+    Account, Line, Scope,
+    id::Id,
+    line::DriverKind,
+    secret::SecretHash,
+    simulator::{SimulatedPhones, SimulatedText},
+    time::Clock,
+};
+use switchboard_server::{App, Config, Running, SystemClock, app::Parts};
+use switchboard_store::{
+    Store,
+    sqlite::{SqliteOptions, SqliteStore},
+};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::logs;
+
+/// The first line of the first tenant.
+pub const LINE: &str = "+15550100001";
+
+/// The operator's token of every test server.
+const OPERATOR: &str = "opt_test_00000000000000000000";
+
+/// How long anything may take before a test gives up waiting.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How a test server is to be.
+pub struct Setup {
+    config: Config,
+    clock: Arc<dyn Clock>,
+    simulator: SimulatorOptions,
+    linked: bool,
+    dir: TempDir,
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Setup {
+    /// A server with the simulator, open to webhooks on this machine, with a rate limit out of the way.
+    pub fn new() -> Self {
+        let mut config = Config::from_env().expect("the environment of tests holds no settings");
+        config.allow_local_webhooks();
+        config.simulator = true;
+        config.rate_limit = 1_000_000;
+        Self {
+            config,
+            clock: Arc::new(SystemClock),
+            simulator: SimulatorOptions::default(),
+            linked: true,
+            dir: tempfile::tempdir().expect("the machine has room for a directory"),
+        }
+    }
+
+    /// Changes the configuration.
+    #[must_use]
+    pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// Lets the server and the simulator live by this clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How long the simulator waits for others.
+    #[must_use]
+    pub fn simulator(mut self, options: SimulatorOptions) -> Self {
+        self.simulator = options;
+        self
+    }
+
+    /// Leaves the simulator's bridge away: items stay pending.
+    #[must_use]
+    pub fn unlinked(mut self) -> Self {
+        self.linked = false;
+        self
+    }
+
+    /// Starts the server.
+    pub async fn start(mut self) -> TestServer {
+        logs::watch();
+        self.config.data_dir = self.dir.path().to_path_buf();
+        let store = open_store(self.dir.path());
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let journal = self.dir.path().join("simulator.jsonl");
+        let simulator = Simulator::open(&journal, Arc::clone(&self.clock), self.simulator)
+            .expect("the journal is this test's own");
+        let parts = Parts {
+            config: self.config.clone(),
+            store: Arc::clone(&store),
+            clock: Arc::clone(&self.clock),
+            operator: SecretHash::of(OPERATOR),
+            simulator: self
+                .config
+                .simulator
+                .then(|| Arc::clone(&simulator) as Arc<dyn SimulatedPhones>),
+        };
+        let running = App::start(parts, listener).await.expect("a fresh server starts");
+        let url = format!("http://{}", running.addr());
+        let bridge = match running.simulator_token() {
+            Some(token) if self.linked => Some(BridgeTask::start(&running, token, simulator)),
+            _ => None,
+        };
+        TestServer { url, running, store, bridge, setup: self }
+    }
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn open_store(dir: &Path) -> Arc<dyn Store> {
+    let path = dir.join("switchboard.db");
+    let store = SqliteStore::open(&path, SqliteOptions::default());
+    Arc::new(store.expect("the database is this test's own"))
+}
+
+/// The simulator's bridge, dialled in.
+#[derive(Debug)]
+struct BridgeTask {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl BridgeTask {
+    fn start(
+        running: &Running,
+        token: &switchboard_model::secret::Secret,
+        simulator: Arc<Simulator>,
+    ) -> Self {
+        let url = format!("ws://{}/bridge/v1/link", running.addr());
+        let config = BridgeConfig::new(&url, token.reveal()).expect("a URL and a token of ours");
+        let bridge = Bridge::new(config, simulator);
+        let stop = CancellationToken::new();
+        let task = tokio::spawn({
+            let stop = stop.clone();
+            async move {
+                bridge.run(stop).await.expect("the server takes its own simulator");
+            }
+        });
+        Self { stop, task }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.expect("the bridge ends well");
+    }
+}
+
+/// A server that runs. End a test with [`TestServer::stop`], which checks the books.
+#[derive(Debug)]
+pub struct TestServer {
+    /// `http://127.0.0.1:…`
+    pub url: String,
+    /// The server's own store, for what can't be seen from outside.
+    pub store: Arc<dyn Store>,
+    running: Running,
+    bridge: Option<BridgeTask>,
+    setup: Setup,
+}
+
+impl TestServer {
+    /// A server as most tests want it.
+    pub async fn start() -> Self {
+        Setup::new().start().await
+    }
+
+    /// The operator's client.
+    pub fn admin(&self) -> AdminClient {
+        let builder = Client::builder(&self.url).key(OPERATOR).strict();
+        builder.build_admin().expect("a URL of ours")
+    }
+
+    /// The operator's token.
+    pub fn operator_token(&self) -> &'static str {
+        OPERATOR
+    }
+
+    /// The virtual phones.
+    pub fn phones(&self) -> SimulatorClient {
+        let builder = Client::builder(&self.url).key(OPERATOR).strict();
+        builder.build_simulator().expect("a URL of ours")
+    }
+
+    /// A strict client with this key.
+    pub fn client(&self, key: &str) -> Client {
+        Client::builder(&self.url).key(key).strict().build().expect("a URL of ours")
+    }
+
+    /// Makes an account with a simulated line of this handle and a key with all scopes.
+    pub async fn tenant(&self, handle: &str) -> Tenant {
+        let admin = self.admin();
+        let account = admin.create_account("Test").await.expect("an account").value;
+        let line = CreateLine::new(account.id, handle, DriverKind::Simulator);
+        let line = admin.create_line(&line).await.expect("a line").value.line;
+        let key = admin.create_key(&CreateKey::new(account.id, "test")).await.expect("a key");
+        let key = key.value.secret.reveal().to_owned();
+        let client = self.client(&key);
+        let tenant =
+            Tenant { account: account.id, line_id: line.id, line: handle.to_owned(), key, client };
+        if self.bridge.is_some() {
+            // The line is there once its bridge has reported what it can do.
+            eventually("the line is carried", async || {
+                let lines = tenant.client.lines().await.expect("lines").value.data;
+                lines.iter().find(|line| line.id == tenant.line_id)?.advanced_features.then_some(())
+            })
+            .await;
+        }
+        tenant
+    }
+
+    /// A key of this account with these scopes, restricted to these lines if there are any.
+    pub async fn key(&self, account: Id<Account>, scopes: &[Scope], lines: &[Id<Line>]) -> Client {
+        let mut key = CreateKey::new(account, "test");
+        key.scopes = KeyScopes::Only(scopes.iter().copied().collect());
+        key.line_ids = (!lines.is_empty()).then(|| lines.iter().map(ToString::to_string).collect());
+        let made = self.admin().create_key(&key).await.expect("a key").value;
+        self.client(made.secret.reveal())
+    }
+
+    /// A contact texts a line.
+    pub async fn text(&self, line: &str, from: &str, text: &str) -> SimulatedText {
+        let text = ContactText {
+            line: line.to_owned(),
+            from: from.to_owned(),
+            text: Some(text.to_owned()),
+            ..ContactText::default()
+        };
+        self.phones().text(&text).await.expect("the line is texted").value
+    }
+
+    /// Stops it and starts it again on the same directory, in good order.
+    pub async fn restart(self) -> Self {
+        let setup = self.shut_down().await;
+        setup.start().await
+    }
+
+    /// Stops it and checks the books: no ERROR line was written.
+    pub async fn stop(self) {
+        self.shut_down().await;
+        let errors = logs::take_errors();
+        assert!(errors.is_empty(), "the server wrote ERROR lines: {errors:#?}");
+    }
+
+    /// Stops it, and gives back the ERROR lines that the test has provoked.
+    pub async fn stop_with_errors(self) -> Vec<String> {
+        self.shut_down().await;
+        logs::take_errors()
+    }
+
+    async fn shut_down(self) -> Setup {
+        if let Some(bridge) = self.bridge {
+            bridge.stop().await;
+        }
+        let began = Instant::now();
+        self.running.stop().await;
+        assert!(began.elapsed() < Duration::from_secs(5), "the server stops in under 5 s");
+        self.setup
+    }
+}
+
+/// An account with one line and one key.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    /// Whose.
+    pub account: Id<Account>,
+    /// The line's id.
+    pub line_id: Id<Line>,
+    /// The line's handle.
+    pub line: String,
+    /// The key, with all scopes.
+    pub key: String,
+    /// A strict client with that key.
+    pub client: Client,
+}
+
+/// Waits until `look` finds what it looks for; panics with `what` if it takes too long.
+pub async fn eventually<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    let mut pause = Duration::from_millis(1);
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited too long until {what}");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
