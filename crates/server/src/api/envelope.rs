@@ -71,13 +71,13 @@ pub(crate) async fn wrap(mut request: Request, next: Next) -> Response {
         // `AssertUnwindSafe`: the store's commands are transactions; nothing half-done outlives a panic.
         match AssertUnwindSafe(next.run(request)).catch_unwind().await {
             Ok(mut response) => match response.extensions_mut().remove::<Failure>() {
-                Some(failure) => render(failure, response, &id, &path),
+                Some(failure) => render(failure, response.headers(), &id, &path),
                 None => response,
             },
             Err(panic) => {
                 let panic = panic_text(&*panic);
                 tracing::error!(request_id = id.0, path, panic, "a handler panicked");
-                render(Failure::internal(), Response::default(), &id, &path)
+                render(Failure::internal(), &HeaderMap::new(), &id, &path)
             }
         }
     };
@@ -109,7 +109,7 @@ fn preflight(asked: &HeaderMap) -> Response {
 }
 
 /// The answer's body for a failure; headers that inner layers have set stay.
-fn render(failure: Failure, inner: Response, id: &RequestId, path: &str) -> Response {
+fn render(failure: Failure, inner: &HeaderMap, id: &RequestId, path: &str) -> Response {
     if let Some(cause) = &failure.cause {
         // The one place where internal errors are logged.
         tracing::error!(request_id = id.0, path, error = cause.as_str(), "a request failed");
@@ -118,7 +118,7 @@ fn render(failure: Failure, inner: Response, id: &RequestId, path: &str) -> Resp
     let status = StatusCode::from_u16(problem.code.status()).expect("the catalogue has real ones");
     let mut response = (status, Json(problem.envelope(id.0.clone()))).into_response();
     let headers = response.headers_mut();
-    for (name, value) in inner.headers() {
+    for (name, value) in inner {
         if name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE {
             headers.insert(name, value.clone());
         }

@@ -120,6 +120,7 @@ impl Lanes {
     }
 
     /// An attempt has ended.
+    #[expect(clippy::needless_pass_by_value, reason = "a slot is given back once")]
     pub(super) fn done(&mut self, slot: Slot) {
         let Slot { webhook, delivery, chat } = slot;
         self.queued.remove(&delivery);

@@ -30,7 +30,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{api::problem::chain, config::Config};
-use lanes::Lanes;
+use lanes::{Lanes, Slot};
 
 /// How long a lease on a delivery holds: longer than a full queue and an attempt can take.
 const LEASE: Duration = Duration::from_secs(600);
@@ -121,6 +121,11 @@ impl Shared {
         self.overflow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What may go out now.
+    fn next(&self) -> Option<(Slot, DueDelivery)> {
+        self.lanes().next(self.clock.now())
+    }
+
     fn take(&self, deliveries: Vec<DueDelivery>) {
         let until = self.clock.now() + LEASE;
         let mut refused = Vec::new();
@@ -151,11 +156,7 @@ async fn dispatch(
 ) {
     let attempts = TaskTracker::new();
     loop {
-        while let Some((slot, delivery)) = {
-            let now = shared.clock.now();
-            let next = shared.lanes().next(now);
-            next
-        } {
+        while let Some((slot, delivery)) = shared.next() {
             let (shared, sender, results) = (Arc::clone(&shared), sender.clone(), results.clone());
             attempts.spawn(async move {
                 let result = sender.attempt(&delivery).await;

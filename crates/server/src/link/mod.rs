@@ -6,6 +6,7 @@
 
 mod flight;
 mod session;
+mod wire;
 
 use std::{
     collections::HashMap,

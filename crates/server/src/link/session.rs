@@ -7,7 +7,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -21,66 +20,29 @@ use switchboard_model::{
     Bridge, Line,
     id::Id,
     line::Capability,
-    link::{
-        BridgeFrame, Inbound, MAX_BATCH, Outcome, PROTOCOL, RecallState, Recalled, Report,
-        SendItem, ServerFrame,
-    },
+    link::{BridgeFrame, Inbound, MAX_BATCH, PROTOCOL, ServerFrame},
 };
-use switchboard_store::{ClaimedItem, SettleReport, StoreError};
+use switchboard_store::{SettleReport, StoreError};
 use tokio::{
     sync::{Notify, mpsc, watch},
     time::timeout,
 };
 
-use super::{Seat, flight::Flight};
-use crate::{api::problem::chain, app::App};
+use super::{
+    Seat,
+    flight::Flight,
+    wire::{Ended, WRITE_TIMEOUT, read, send_item, settle_recalled, settle_report, write},
+};
+use crate::app::App;
 
 /// How long a bridge has for its `hello`.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a bridge has for its answer to `recall`: it may have to ask Messages.
 const RECALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// A link on which nothing came for so long is dead. Bridges ping every 15 s.
-const SILENCE: Duration = Duration::from_secs(45);
-/// How long one frame may take to be written.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Frames that wait to be written, or to be committed.
 const QUEUE: usize = 64;
 /// Reports of one transaction.
 const SETTLE_BATCH: usize = 1024;
-
-/// Why a link ended.
-#[derive(Debug)]
-pub(super) enum Ended {
-    /// The bridge has closed the connection in good order.
-    Gone,
-    /// The connection broke, or nothing came for too long.
-    Lost(&'static str),
-    /// A frame can't be read or written.
-    Broken(String),
-    /// Wrong protocol, wrong driver, revoked: dialling again does not help.
-    Refused(String),
-    /// The server ends it; the bridge may dial again at once.
-    Closing(&'static str),
-    /// The store failed; the bridge repeats what was not acknowledged.
-    Store(StoreError),
-}
-
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Gone => f.write_str("the bridge has closed the link"),
-            Self::Lost(reason) | Self::Closing(reason) => f.write_str(reason),
-            Self::Broken(reason) | Self::Refused(reason) => f.write_str(reason),
-            Self::Store(error) => f.write_str(&chain(error)),
-        }
-    }
-}
-
-impl From<StoreError> for Ended {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
 
 /// What the tasks of one link share.
 struct Session<'a> {
@@ -217,7 +179,7 @@ impl Session<'_> {
     async fn read(
         &self,
         stream: &mut SplitStream<WebSocket>,
-        to_settle: mpsc::Sender<Vec<SettleReport>>,
+        to_settle: mpsc::Sender<Settling>,
         to_receive: mpsc::Sender<Batch>,
     ) -> Ended {
         loop {
@@ -231,12 +193,11 @@ impl Session<'_> {
                 }
                 BridgeFrame::Recalled { items } => {
                     let reports = items.into_iter().filter_map(settle_recalled).collect();
-                    let sent = to_settle.send(reports).await.is_ok();
-                    // The settler takes its queue in order: an empty list marks the end of the recall.
-                    sent && to_settle.send(Vec::new()).await.is_ok()
+                    to_settle.send(Settling { reports, ends_recall: true }).await.is_ok()
                 }
                 BridgeFrame::Report { reports } => {
-                    to_settle.send(reports.into_iter().map(settle_report).collect()).await.is_ok()
+                    let reports = reports.into_iter().map(settle_report).collect();
+                    to_settle.send(Settling { reports, ends_recall: false }).await.is_ok()
                 }
                 BridgeFrame::Inbound { line_id, position, entries } => {
                     to_receive.send(Batch { line_id, position, entries }).await.is_ok()
@@ -277,13 +238,12 @@ impl Session<'_> {
     }
 
     /// Commits reports, and acknowledges them after that.
-    async fn settle(&self, mut reports: mpsc::Receiver<Vec<SettleReport>>) -> Ended {
-        while let Some(mut batch) = reports.recv().await {
-            let mut recall_ends = batch.is_empty();
+    async fn settle(&self, mut queue: mpsc::Receiver<Settling>) -> Ended {
+        while let Some(Settling { reports: mut batch, mut ends_recall }) = queue.recv().await {
             while batch.len() < SETTLE_BATCH {
-                let Ok(more) = reports.try_recv() else { break };
-                recall_ends |= more.is_empty();
-                batch.extend(more);
+                let Ok(more) = queue.try_recv() else { break };
+                batch.extend(more.reports);
+                ends_recall |= more.ends_recall;
             }
             let ids: Vec<_> = batch.iter().map(|report| report.id).collect();
             if !batch.is_empty() {
@@ -298,7 +258,7 @@ impl Session<'_> {
                 let mut flight = self.flight();
                 ids.iter().for_each(|id| flight.remove(*id));
             }
-            if recall_ends {
+            if ends_recall {
                 self.recalled.send_replace(true);
             }
             self.wake.notify_one();
@@ -428,6 +388,13 @@ impl Session<'_> {
     }
 }
 
+/// Reports on their way to the store.
+struct Settling {
+    reports: Vec<SettleReport>,
+    /// Whether they answer `recall`: once they are committed, items may be handed out.
+    ends_recall: bool,
+}
+
 /// An inbound batch on its way to the store.
 struct Batch {
     line_id: Id<Line>,
@@ -437,56 +404,4 @@ struct Batch {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn settle_report(report: Report) -> SettleReport {
-    SettleReport { id: report.id, outcome: report.outcome, counts_as_attempt: false }
-}
-
-/// What the answer to `recall` means for an item; none while the driver has it in hand.
-fn settle_recalled(recalled: Recalled) -> Option<SettleReport> {
-    let Recalled { id, state } = recalled;
-    match state {
-        RecallState::InFlight => None,
-        RecallState::NeverStarted => {
-            Some(SettleReport { id, outcome: Outcome::Released, counts_as_attempt: true })
-        }
-        RecallState::Finished { outcome } => {
-            Some(SettleReport { id, outcome, counts_as_attempt: false })
-        }
-    }
-}
-
-fn send_item(item: ClaimedItem) -> SendItem {
-    let ClaimedItem { id, line_id, chat_id, identifier, is_group, content } = item;
-    SendItem { id, line_id, chat_id, identifier, is_group, content }
-}
-
-/// The next frame of the bridge.
-async fn read(stream: &mut SplitStream<WebSocket>) -> Result<BridgeFrame, Ended> {
-    loop {
-        let next = timeout(SILENCE, stream.next()).await;
-        match next.map_err(|_| Ended::Lost("nothing came for too long"))? {
-            Some(Ok(Frame::Text(text))) => {
-                return serde_json::from_str(text.as_str())
-                    .map_err(|error| Ended::Broken(format!("a frame can't be read: {error}")));
-            }
-            Some(Ok(Frame::Binary(_))) => {
-                return Err(Ended::Broken("frames must be text".to_owned()));
-            }
-            Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => {}
-            Some(Ok(Frame::Close(_))) | None => return Err(Ended::Gone),
-            Some(Err(_)) => return Err(Ended::Lost("the connection broke")),
-        }
-    }
-}
-
-async fn write(sink: &mut SplitSink<WebSocket, Frame>, frame: &ServerFrame) -> Result<(), Ended> {
-    let text = serde_json::to_string(frame)
-        .map_err(|error| Ended::Broken(format!("a frame can't be written: {error}")))?;
-    match timeout(WRITE_TIMEOUT, sink.send(Frame::Text(text.into()))).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(Ended::Lost("the connection broke")),
-        Err(_) => Err(Ended::Lost("the bridge does not read")),
-    }
 }
