@@ -80,6 +80,9 @@ pub enum Refusal {
     /// No such message in this chat.
     #[error("no such message")]
     MessageNotFound,
+    /// No such file for this owner.
+    #[error("no such file")]
+    FileNotFound,
     /// No such webhook for this owner.
     #[error("no such webhook")]
     WebhookNotFound,

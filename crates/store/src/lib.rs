@@ -122,7 +122,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Takes a write into the outbox, durably. Makes the chat if the line lets it.
     /// Refuses in this order: [`Refusal::LineNotFound`], [`Refusal::ChatNotFound`],
-    /// [`Refusal::ContactHasNotMessaged`], [`Refusal::MessageNotFound`].
+    /// [`Refusal::ContactHasNotMessaged`], [`Refusal::MessageNotFound`], [`Refusal::FileNotFound`].
     async fn accept(&self, accept: Accept, now: Timestamp) -> Result<Accepted>;
 
     /// An item of this account.

@@ -86,6 +86,8 @@ pub struct Accept {
     pub text: String,
     /// The message it answers.
     pub reply_to: Option<MessageRef>,
+    /// Whether it names a file. No file is kept yet, so none is found ([`crate::Refusal::FileNotFound`]).
+    pub attached: bool,
     /// The request's own fields, to be shown again.
     pub payload: Box<RawValue>,
 }

@@ -39,6 +39,9 @@ pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<
             messages::guid_in_chat(tx.sql, chat_id, message)?.ok_or(Refusal::MessageNotFound)?,
         ),
     };
+    if accept.attached {
+        return Err(Refusal::FileNotFound.into());
+    }
     let id = Id::generate();
     statement::run(
         tx.sql,
