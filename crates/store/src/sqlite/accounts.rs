@@ -50,7 +50,7 @@ pub(super) fn seed(tx: &mut Tx<'_>, seed: Seed, now: Timestamp) -> Result<()> {
             service: LineService::default(),
             driver: DriverKind::Simulator,
             bridge_id: None,
-            contact_first: false,
+            contact_first: true,
         },
     )?;
     keys::create(
