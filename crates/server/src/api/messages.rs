@@ -122,7 +122,8 @@ fn text(body: &Body, attached: bool) -> Result<&str, Problem> {
 
 /// Whether the field says more than nothing; its form is checked later.
 fn has_attachments(body: &Body) -> bool {
-    body.required("attachments").is_ok_and(|value| value.as_array().is_none_or(|ids| !ids.is_empty()))
+    body.required("attachments")
+        .is_ok_and(|value| value.as_array().is_none_or(|ids| !ids.is_empty()))
 }
 
 /// Checks the form of the attachments' ids.

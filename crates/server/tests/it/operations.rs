@@ -5,8 +5,7 @@
 
 use std::collections::HashSet;
 
-use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use switchboard_client::RawAnswer;
 use switchboard_model::{Code, id::Id};
 use switchboard_server::routes::{self, Access};
@@ -35,7 +34,11 @@ enum Cases {
     /// Refused, all of them alike.
     Refused(Vec<Call>, Code, Option<&'static str>),
     /// What is another's is answered as what does not exist, byte for byte.
-    Alike { theirs: Call, nothing: Call, code: Code },
+    Alike {
+        theirs: Call,
+        nothing: Call,
+        code: Code,
+    },
     /// Answered, and none of these ids is in the answer.
     Hides(Call, Vec<String>),
 }
@@ -71,9 +74,7 @@ async fn every_operation_keeps_its_door() {
                 let token = world.server.operator_token().to_owned();
                 (token, world.owner.key.clone(), Code::InvalidApiKey)
             }
-            Access::Bridge => {
-                (world.bridge.clone(), world.owner.key.clone(), Code::InvalidApiKey)
-            }
+            Access::Bridge => (world.bridge.clone(), world.owner.key.clone(), Code::InvalidApiKey),
         };
         let answer = row.right.clone().key(&wrong).send(url).await;
         assert_refused(&what, &answer, code, None);
@@ -149,7 +150,7 @@ fn programs(world: &World) -> Vec<Row> {
             .map(Clone::clone)
             .to_vec()
     };
-    let send = |changes| Call::post("/v1/messages", &send_with(changes));
+    let send = |changes: Value| Call::post("/v1/messages", &send_with(&changes));
     let webhook = |from: &str, url: &str| {
         let body = json!({ "from": from, "url": url, "events": ["message.sent"] });
         Call::post("/v1/webhooks", &body)
@@ -190,9 +191,7 @@ fn programs(world: &World) -> Vec<Row> {
                 nothing: get("/v1/messages", &[("from", LINE), ("to", "cht_x")]),
                 code: Code::ChatNotFound,
             },
-            restricted: not_accessible(
-                get("/v1/messages", &[("from", LINE), ("to", &first.chat)]),
-            ),
+            restricted: not_accessible(get("/v1/messages", &[("from", LINE), ("to", &first.chat)])),
             bad_input: Refused(
                 vec![get("/v1/messages", &[("from", LINE), ("to", "bob")])],
                 Code::InvalidParameterValue,
@@ -266,9 +265,10 @@ fn programs(world: &World) -> Vec<Row> {
                 nothing: Call::delete("/v1/webhooks", &json!({ "id": "wh_x" })),
                 code: Code::WebhookNotFound,
             },
-            restricted: not_accessible(
-                Call::delete("/v1/webhooks", &json!({ "id": first.webhook })),
-            ),
+            restricted: not_accessible(Call::delete(
+                "/v1/webhooks",
+                &json!({ "id": first.webhook }),
+            )),
             bad_input: Refused(
                 vec![Call::delete("/v1/webhooks", &json!({ "id": first.item }))],
                 Code::InvalidParameterValue,
@@ -284,7 +284,11 @@ fn operators(world: &World) -> Vec<Row> {
     let account = world.owner.account;
     let listing = |path| (Call::get(path), 200, NotApplicable(NO_INPUT));
     let making = |path: &str, status, right, wrong, code, param| {
-        (Call::post(path, &right), status, Refused(vec![Call::post(path, &wrong)], code, Some(param)))
+        (
+            Call::post(path, &right),
+            status,
+            Refused(vec![Call::post(path, &wrong)], code, Some(param)),
+        )
     };
     let line = json!({ "account_id": account, "handle": NO_LINE, "driver": "imsg" });
     let text = json!({ "line": SECOND, "from": CONTACT, "text": "x" });
@@ -307,7 +311,7 @@ fn operators(world: &World) -> Vec<Row> {
         making(
             "/admin/v1/lines",
             201,
-            line.clone(),
+            line,
             json!({ "account_id": account, "handle": "bob", "driver": "imsg" }),
             InvalidParameterValue,
             "handle",

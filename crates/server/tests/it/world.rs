@@ -5,9 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use switchboard_client::{CreateBridge, CreateKey, CreateWebhook, KeyScopes, SendMessage};
 use switchboard_model::{
-    Account, Bridge, EventKind, Key, Line, OutboxItem, Scope, Timestamp,
-    id::Id,
-    line::DriverKind,
+    Account, Bridge, EventKind, Key, Line, OutboxItem, Scope, Timestamp, id::Id, line::DriverKind,
     outbox::OutboxStatus,
 };
 use switchboard_testkit::{LINE, Setup, Tenant, TestServer, eventually};
@@ -42,7 +40,6 @@ pub(crate) struct Things {
 pub(crate) struct World {
     pub(crate) server: TestServer,
     pub(crate) owner: Tenant,
-    pub(crate) other: Tenant,
     /// On the owner's first line, which the restricted key is not for.
     pub(crate) first: Things,
     /// On the owner's second line, the only one of the restricted key.
@@ -82,7 +79,6 @@ impl World {
         Self {
             server,
             owner,
-            other,
             first,
             second,
             theirs,
@@ -125,7 +121,7 @@ impl World {
 }
 
 /// The body of a send that is accepted, with these fields in place of its own.
-pub(crate) fn send_with(changes: Value) -> Value {
+pub(crate) fn send_with(changes: &Value) -> Value {
     let mut body = json!({ "from": LINE, "to": CONTACT, "text": "x" });
     for (name, value) in changes.as_object().unwrap() {
         body[name] = value.clone();
@@ -177,8 +173,7 @@ async fn things(server: &TestServer, tenant: &Tenant, line: &str, line_id: Id<Li
     let send = SendMessage::text(line, CONTACT, "hello yourself");
     let item = tenant.client.send_message(&send).await.unwrap().value.id;
     settled(tenant, item, OutboxStatus::Sent).await;
-    let webhook =
-        CreateWebhook::new(line, "http://127.0.0.1:9/hook", [EventKind::ReactionAdded]);
+    let webhook = CreateWebhook::new(line, "http://127.0.0.1:9/hook", [EventKind::ReactionAdded]);
     let webhook = tenant.client.create_webhook(&webhook).await.unwrap().value.id;
     Things {
         line: line.to_owned(),
