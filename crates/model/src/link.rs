@@ -48,6 +48,10 @@ pub enum BridgeFrame {
         driver: DriverKind,
         /// The bridge's software and version, for people.
         software: String,
+        /// Whether this very process of the bridge was welcome before: only the connection was lost, and
+        /// what it never began was no attempt.
+        #[serde(default)]
+        resumed: bool,
     },
     /// The answer to `recall`: one outcome for each id that was asked.
     Recalled {
@@ -149,6 +153,19 @@ pub struct SendItem {
     pub is_group: bool,
     /// What is sent.
     pub content: Content,
+}
+
+impl SendItem {
+    /// More bytes than this item takes in a frame, whatever is in its text: a control
+    /// character takes six.
+    pub fn most_bytes(&self) -> usize {
+        let texts = match &self.content {
+            Content::Message { text, reply_to_guid } => {
+                text.len() + reply_to_guid.as_ref().map_or(0, String::len)
+            }
+        };
+        6 * (texts + self.identifier.len()) + 1024
+    }
 }
 
 /// What is sent.
