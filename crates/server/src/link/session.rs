@@ -273,10 +273,10 @@ impl Session<'_> {
                 ends_recall |= more.ends_recall;
             }
             let ids: Vec<_> = batch.iter().map(|report| report.id).collect();
-            if !batch.is_empty() {
-                if let Err(error) = self.settled(batch).await {
-                    return error.into();
-                }
+            if !batch.is_empty()
+                && let Err(error) = self.settled(batch).await
+            {
+                return error.into();
             }
             {
                 let mut flight = self.flight();
