@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
+use crate::{api::problem::chain, app::App};
 
 /// How often items whose time is over are looked for.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ pub(crate) async fn expire(app: Arc<App>, stop: CancellationToken) {
                     }
                 }
                 Err(error) => {
-                    tracing::error!(%error, "expired items could not be failed");
+                    tracing::error!(error = chain(&error), "expired items could not be failed");
                     break;
                 }
             }
@@ -44,7 +44,7 @@ pub(crate) async fn prune(app: Arc<App>, stop: CancellationToken) {
                 Ok(gone) if gone < BATCH => break,
                 Ok(_) => tokio::task::yield_now().await,
                 Err(error) => {
-                    tracing::error!(%error, "old events could not be forgotten");
+                    tracing::error!(error = chain(&error), "old events could not be forgotten");
                     break;
                 }
             }
@@ -63,7 +63,7 @@ pub(crate) async fn keep_usage(app: Arc<App>, stop: CancellationToken) {
         if !usage.is_empty()
             && let Err(error) = app.store.save_usage(usage).await
         {
-            tracing::error!(%error, "the use of keys could not be kept");
+            tracing::error!(error = chain(&error), "the use of keys could not be kept");
         }
         if !going_on {
             return;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use switchboard_model::{
-    Account, Bridge, Chat, EventKind, Handle, Line, OutboxItem, Scopes, Timestamp,
+    Account, Bridge, Chat, EventKind, Handle, Line, OutboxItem, Scopes, Timestamp, Webhook,
     chat::Recipient,
     delivery::DueDelivery,
     event::Event,
@@ -139,6 +139,15 @@ pub struct Committed {
     pub deliveries: Vec<DueDelivery>,
     /// Lines that have items to claim again.
     pub released: Vec<Id<Line>>,
+}
+
+/// The deliveries that wait, in short.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Due {
+    /// The webhooks that have deliveries which are due.
+    pub webhooks: Vec<Id<Webhook>>,
+    /// When the next one is due that is not due yet; none if there is none.
+    pub next_at: Option<Timestamp>,
 }
 
 /// One event that was committed.

@@ -286,12 +286,14 @@ fn operators(world: &World) -> Vec<Case> {
     };
     let nothing = |path| Call::post(path, &json!({ "id": "key_x" }));
     let mac = json!({ "name": "mac", "driver": "imsg" });
+    let simulated = json!({ "driver": "simulator", "bridge_id": "brg_x" });
     let group = json!({ "line": NO_LINE, "participants": [CONTACT] });
     let fault = json!({ "line": NO_LINE, "mode": "none" });
     let gone = json!({ "id": "brg_x" });
     let cases: Vec<Case> = vec![
         (line(json!({ "account_id": "acc_x" })), Code::ResourceNotFound, Some("account_id")),
         (line(json!({ "bridge_id": "brg_x" })), Code::ResourceNotFound, Some("bridge_id")),
+        (line(simulated), Code::InvalidParameterValue, Some("bridge_id")),
         (line(json!({ "handle": SECOND })), Code::ResourceExists, Some("handle")),
         (key(json!({ "account_id": "acc_x" })), Code::ResourceNotFound, Some("account_id")),
         (key(json!({ "line_ids": ["ln_x"] })), Code::LineNotFound, Some("line_ids")),

@@ -105,7 +105,7 @@ async fn what_is_committed_is_made_known_although_the_link_ends() {
     let mac = Mac::make(&server, &tenant, MAC).await;
     let receiver = Receiver::start().await;
     let events = [EventKind::MessageReceived];
-    let webhook = CreateWebhook::new(MAC, &receiver.url(), events);
+    let webhook = CreateWebhook::new(MAC, receiver.url(), events);
     tenant.client.create_webhook(&webhook).await.unwrap();
     let inbound = |guid: String| {
         let handle: switchboard_model::Handle = "+15550100002".parse().unwrap();

@@ -40,23 +40,30 @@ pub(super) fn seed(tx: &mut Tx<'_>, seed: Seed, now: Timestamp) -> Result<()> {
     if keys::find(tx.sql, seed.hash)?.is_some() {
         return Ok(());
     }
-    let account = create(tx.sql, seed.account, now)?;
-    lines::create(
-        tx,
-        NewLine {
-            account_id: account.id,
-            handle: seed.line,
-            label: Some(seed.label),
-            service: LineService::default(),
-            driver: DriverKind::Simulator,
-            bridge_id: None,
-            contact_first: true,
-        },
-    )?;
+    let account_id = match lines::owner(tx.sql, &seed.line)? {
+        // The key that came with it is lost.
+        Some(account_id) => account_id,
+        None => {
+            let account = create(tx.sql, seed.account, now)?;
+            lines::create(
+                tx,
+                NewLine {
+                    account_id: account.id,
+                    handle: seed.line,
+                    label: Some(seed.label),
+                    service: LineService::default(),
+                    driver: DriverKind::Simulator,
+                    bridge_id: None,
+                    contact_first: true,
+                },
+            )?;
+            account.id
+        }
+    };
     keys::create(
         tx.sql,
         NewKey {
-            account_id: Some(account.id),
+            account_id: Some(account_id),
             name: seed.key,
             hint: seed.hint,
             hash: seed.hash,

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 use switchboard_model::{
-    Account, Bridge, Line,
+    Account, Bridge, Handle, Line,
     id::Id,
     line::{Capability, DriverKind, OperatorLine},
     link::CarriedLine,
@@ -20,7 +20,7 @@ pub(super) fn create(tx: &mut Tx<'_>, new: NewLine) -> Result<OperatorLine> {
     let sql = tx.sql;
     accounts::must_exist(sql, new.account_id)?;
     let bridge_id = match (new.driver, new.bridge_id) {
-        (_, Some(bridge)) => Some(bridges::must_be_usable(sql, bridge)?),
+        (driver, Some(bridge)) => Some(bridges::must_be_usable(sql, bridge, driver)?),
         (DriverKind::Simulator, None) => bridges::simulator(sql)?,
         (_, None) => None,
     };
@@ -78,6 +78,16 @@ pub(super) fn all(sql: &Connection) -> Result<Vec<OperatorLine>> {
                 contact_first: row.get(10)?,
             })
         },
+    )
+}
+
+/// The account of the line with this handle.
+pub(super) fn owner(sql: &Connection, handle: &Handle) -> Result<Option<Id<Account>>> {
+    statement::first(
+        sql,
+        "select account_id from lines where handle = ?1",
+        params![handle.as_str()],
+        |row| Ok(row.get::<_, Text<_>>(0)?.0),
     )
 }
 

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use switchboard_model::{Scopes, secret::SecretHash};
-use switchboard_store::{Refusal, Seed, Store};
+use switchboard_store::{Seed, Store};
 
-use crate::world::{NOW, World, handle, refusal};
+use crate::world::{NOW, World, handle};
 
 fn seed(line: &str, hash: u8) -> Seed {
     Seed {
@@ -24,11 +24,16 @@ pub(crate) async fn accounts_are_listed_oldest_first(store: Arc<dyn Store>) {
     assert_eq!(store.accounts().await.unwrap(), made);
 }
 
-pub(crate) async fn a_seed_is_all_or_nothing(store: Arc<dyn Store>) {
-    World::new(Arc::clone(&store)).await;
-    assert_eq!(refusal(store.seed(seed("+15550100001", 9), NOW).await), Refusal::LineExists);
+pub(crate) async fn a_line_that_is_there_gets_the_seeds_key(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    for hash in [8, 9, 9] {
+        store.seed(seed("+15550100001", hash), NOW).await.unwrap();
+    }
     assert_eq!(store.accounts().await.unwrap().len(), 2);
-    assert!(store.keys().await.unwrap().is_empty());
+    assert_eq!(store.operator_lines().await.unwrap().len(), 2);
+    let owners: Vec<_> =
+        store.keys().await.unwrap().into_iter().map(|key| key.account_id).collect();
+    assert_eq!(owners, [Some(world.account); 2]);
 }
 
 pub(crate) async fn a_seed_is_sown_once(store: Arc<dyn Store>) {

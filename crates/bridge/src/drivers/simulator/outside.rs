@@ -2,7 +2,7 @@
 //!
 //! The promise: what has been answered is in the journal and will reach the server, in order.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use switchboard_model::{
     Chat, Handle, Line,
@@ -60,7 +60,7 @@ impl SimulatedPhones for Simulator {
                 message.chat = group.as_chat();
             }
             let entry = book.phones.next_entry(&text.line, Inbound::Message(message));
-            let entry = Some(entry.ok_or_else(too_much)?);
+            let entry = Some(entry.ok_or(SimulatorError::Full)?);
             book.commit(Record { entry, shown, ..Record::default() })
                 .map_err(SimulatorError::Journal)?;
             self.wait_for(&mut book, guid.clone())
@@ -92,6 +92,10 @@ impl SimulatedPhones for Simulator {
                 others.push(participant);
             }
         }
+        // It would be kept, and nobody would learn its chat's id.
+        if !self.lines.is_online(line_id) {
+            return Err(SimulatorError::Offline);
+        }
         let identifier = format!("simulated-group-{}", Uuid::now_v7());
         let group = Group {
             identifier: identifier.clone(),
@@ -102,10 +106,10 @@ impl SimulatedPhones for Simulator {
         let waiter = {
             let mut book = self.book();
             if book.phones.group_count() >= MAX_GROUPS {
-                return Err(too_much());
+                return Err(SimulatorError::Full);
             }
             let entry = book.phones.next_entry(line, Inbound::Group { chat: group.as_chat() });
-            let entry = Some(entry.ok_or_else(too_much)?);
+            let entry = Some(entry.ok_or(SimulatorError::Full)?);
             book.commit(Record { group: Some(group), entry, ..Record::default() })
                 .map_err(SimulatorError::Journal)?;
             self.wait_for(&mut book, identifier)
@@ -157,12 +161,4 @@ impl Book {
             _ => Err(SimulatorError::ChatNotFound),
         }
     }
-}
-
-/// The simulator keeps no more than it promised; what does not fit is refused, not dropped.
-fn too_much() -> SimulatorError {
-    SimulatorError::Journal(io::Error::new(
-        io::ErrorKind::StorageFull,
-        "too much waits for the server, or there are too many groups",
-    ))
 }
