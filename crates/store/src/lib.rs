@@ -13,17 +13,21 @@ pub mod sqlite;
 
 pub use error::{Refusal, StoreError};
 pub use records::{
-    Accept, Accepted, ClaimedItem, Committed, CommittedEvent, NewKey, NewLine, NewWebhook,
-    Received, Seed, SettleReport,
+    Accept, Accepted, ClaimedItem, Committed, CommittedEvent, NewContent, NewKey, NewLine,
+    NewWebhook, Once, Received, Remember, Seed, SettleReport,
 };
 use switchboard_model::{
-    Account, Bridge, Chat, Key, Line, Message, OutboxItem, Timestamp, Webhook,
+    Account, Bridge, Chat, EventKind, File, Key, Line, Message, OutboxItem, Reaction, ReadReceipt,
+    Sandbox, Timestamp, TypingIndicator, Webhook,
     chat::Recipient,
     delivery::{AttemptResult, Delivery, DueDelivery},
+    file::StoredFile,
     id::Id,
+    idempotency::{IdempotencyScope, RememberedAnswer},
     key::KeyUsage,
     line::{Capability, DriverKind, OperatorLine},
     link::{CarriedLine, Inbound},
+    message::MessageRef,
     page::{Cursor, Limit, Page},
     secret::SecretHash,
 };
@@ -120,10 +124,18 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     // ---- outbox ---------------------------------------------------------
 
-    /// Takes a write into the outbox, durably. Makes the chat if the line lets it.
-    /// Refuses in this order: [`Refusal::LineNotFound`], [`Refusal::ChatNotFound`],
-    /// [`Refusal::ContactHasNotMessaged`], [`Refusal::MessageNotFound`].
-    async fn accept(&self, accept: Accept, now: Timestamp) -> Result<Accepted>;
+    /// Takes a write into the outbox, durably. A message makes the chat if the line lets it;
+    /// nothing else does. Refuses in this order: [`Refusal::LineNotFound`]; on the sandbox line
+    /// [`Refusal::SandboxNotActivated`], [`Refusal::SandboxContactMismatch`],
+    /// [`Refusal::SandboxQuotaExceeded`]; [`Refusal::ChatNotFound`], [`Refusal::ContactHasNotMessaged`] (not on the
+    /// sandbox line), [`Refusal::MessageNotFound`] (reply or reaction), [`Refusal::FileNotFound`],
+    /// [`Refusal::NotAudio`], [`Refusal::AdvancedFeaturesRequired`]. A file that is taken counts as referred to from then on.
+    async fn accept(
+        &self,
+        accept: Accept,
+        remember: Option<Remember>,
+        now: Timestamp,
+    ) -> Result<Once<Accepted>>;
 
     /// An item of this account.
     async fn outbox_item(
@@ -188,6 +200,14 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         lease_until: Timestamp,
     ) -> Result<Received>;
 
+    /// Turns off typing indicators that were not renewed for 60 s, with their events. At most `limit`.
+    async fn expire_typing(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+    ) -> Result<Committed>;
+
     // ---- chats and messages ---------------------------------------------
 
     /// The chats of a line, latest activity first. A walk shows each chat once,
@@ -210,10 +230,143 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         limit: Limit,
     ) -> Result<Page<Message, 1>>;
 
+    /// The messages of this account that a caller means by an id or a guid, with their lines: at most
+    /// one by an id, one on each line by a guid.
+    async fn find_messages(
+        &self,
+        account: Id<Account>,
+        message: MessageRef,
+    ) -> Result<Vec<(Id<Line>, Id<Message>)>>;
+
+    /// What was said about a message of this account: for each sender and type the latest
+    /// occurrence, removed ones with `added: false`, oldest first.
+    async fn reactions(&self, account: Id<Account>, message: Id<Message>) -> Result<Vec<Reaction>>;
+
+    /// Who types in a chat, or did; one whose 60 s are over is off. [`Refusal::ChatNotFound`].
+    async fn typing(
+        &self,
+        account: Id<Account>,
+        line: Id<Line>,
+        chat: Recipient,
+        now: Timestamp,
+    ) -> Result<Vec<TypingIndicator>>;
+
+    /// Who has read a chat up to when. [`Refusal::ChatNotFound`].
+    async fn receipts(
+        &self,
+        account: Id<Account>,
+        line: Id<Line>,
+        chat: Recipient,
+    ) -> Result<Vec<ReadReceipt>>;
+
+    // ---- files ----------------------------------------------------------
+
+    /// Writes down a file whose bytes are kept already.
+    async fn create_file(
+        &self,
+        account: Id<Account>,
+        file: StoredFile,
+        remember: Option<Remember>,
+    ) -> Result<Once<StoredFile>>;
+
+    /// Writes down a file that a bridge has uploaded for a line that it carries. [`Refusal::LineNotFound`].
+    async fn create_bridge_file(
+        &self,
+        bridge: Id<Bridge>,
+        line: Id<Line>,
+        file: StoredFile,
+    ) -> Result<StoredFile>;
+
+    /// A file of this account.
+    async fn file(&self, account: Id<Account>, id: Id<File>) -> Result<Option<StoredFile>>;
+
+    /// A file, for whoever shows a signed URL: the signature is the permission.
+    async fn signed_file(&self, id: Id<File>) -> Result<Option<StoredFile>>;
+
+    /// A file that an item names which this bridge has claimed.
+    async fn bridge_file(&self, bridge: Id<Bridge>, id: Id<File>) -> Result<Option<StoredFile>>;
+
+    /// Forgets files from before `before` that no message and no item refers to, at most `limit`.
+    /// Answers which: their bytes are the caller's to remove.
+    async fn forget_files(&self, before: Timestamp, limit: usize) -> Result<Vec<Id<File>>>;
+
+    /// The secret with which file URLs are signed; the one given if there was none.
+    async fn file_url_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32]>;
+
+    // ---- sandbox --------------------------------------------------------
+
+    /// The shared line, if there is one.
+    async fn sandbox_line(&self) -> Result<Option<Line>>;
+
+    /// The sandbox as this account sees it. [`Refusal::LineNotFound`] without a sandbox line.
+    async fn sandbox(&self, account: Id<Account>, now: Timestamp) -> Result<Sandbox>;
+
+    /// Makes sure that the account has a code or a paired phone; `code` is used if it has neither.
+    /// Idempotent by its nature.
+    async fn ensure_sandbox(
+        &self,
+        account: Id<Account>,
+        code: String,
+        now: Timestamp,
+    ) -> Result<Sandbox>;
+
+    /// Ends the pairing and gives the account this new code.
+    async fn reset_sandbox(
+        &self,
+        account: Id<Account>,
+        code: String,
+        now: Timestamp,
+    ) -> Result<Sandbox>;
+
+    // ---- events ---------------------------------------------------------
+
+    /// The events of this account after a place, in order, at most `limit`: of these lines only, if
+    /// any are named, and of these kinds.
+    async fn events_after(
+        &self,
+        account: Id<Account>,
+        after: i64,
+        lines: Option<Vec<Id<Line>>>,
+        kinds: Vec<EventKind>,
+        limit: usize,
+    ) -> Result<Vec<CommittedEvent>>;
+
+    /// The place before the first event at or after `since`; the latest place if there is none, or no `since`.
+    async fn event_place(&self, since: Option<Timestamp>) -> Result<i64>;
+
+    /// Makes known that a line went up or down: line.status.
+    async fn line_status(
+        &self,
+        bridge: Id<Bridge>,
+        line: Id<Line>,
+        online: bool,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Committed>;
+
+    // ---- idempotency ----------------------------------------------------
+
+    /// The answer that was given to this request before. [`Refusal::IdempotencyMismatch`] if the
+    /// key was used with another body.
+    async fn remembered(
+        &self,
+        scope: IdempotencyScope,
+        now: Timestamp,
+    ) -> Result<Option<RememberedAnswer>>;
+
+    /// Forgets answers from before `before`, at most `limit`. Answers how many went.
+    async fn forget_answers(&self, before: Timestamp, limit: usize) -> Result<usize>;
+
     // ---- webhooks -------------------------------------------------------
 
-    /// Makes a webhook. [`Refusal::TooManyWebhooks`]; [`Refusal::LineNotFound`] if a line is not the account's.
-    async fn create_webhook(&self, webhook: NewWebhook, now: Timestamp) -> Result<Webhook>;
+    /// Makes a webhook. [`Refusal::TooManyWebhooks`]; [`Refusal::LineNotFound`] if a line is neither the
+    /// account's nor the sandbox line.
+    async fn create_webhook(
+        &self,
+        webhook: NewWebhook,
+        remember: Option<Remember>,
+        now: Timestamp,
+    ) -> Result<Once<Webhook>>;
 
     /// The webhooks of this account, oldest first, without secrets. One for all lines lists those that there are now.
     async fn webhooks(&self, account: Id<Account>) -> Result<Vec<Webhook>>;
