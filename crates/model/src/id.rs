@@ -52,6 +52,11 @@ impl<K: Kind> Id<K> {
     pub fn generate() -> Self {
         Self::new(uuid::Uuid::now_v7())
     }
+
+    /// The id that nothing has, for whoever names what was never made.
+    pub fn of_nothing() -> Self {
+        Self::new(uuid::Uuid::nil())
+    }
 }
 
 impl<K: Kind> fmt::Display for Id<K> {

@@ -15,6 +15,11 @@ impl TestClock {
         Self(watch::Sender::new(now))
     }
 
+    /// A clock that shows what the machine's shows now.
+    pub fn now() -> std::sync::Arc<Self> {
+        std::sync::Arc::new(Self::at(switchboard_server::SystemClock.now()))
+    }
+
     /// Moves it on; whoever sleeps until a time that has come is woken.
     pub fn advance(&self, by: Duration) {
         self.0.send_modify(|now| *now = *now + by);

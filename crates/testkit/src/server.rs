@@ -40,6 +40,7 @@ pub struct Setup {
     config: Config,
     clock: Arc<dyn Clock>,
     simulator: SimulatorOptions,
+    phones: Option<Arc<dyn SimulatedPhones>>,
     linked: bool,
     dir: TempDir,
 }
@@ -61,6 +62,7 @@ impl Setup {
             config,
             clock: Arc::new(SystemClock),
             simulator: SimulatorOptions::default(),
+            phones: None,
             linked: true,
             dir: tempfile::tempdir().expect("the machine has room for a directory"),
         }
@@ -87,6 +89,22 @@ impl Setup {
         self
     }
 
+    /// Puts these in the place of the virtual phones behind `/simulator/v1`.
+    #[must_use]
+    pub fn phones(mut self, phones: Arc<dyn SimulatedPhones>) -> Self {
+        self.phones = Some(phones);
+        self
+    }
+
+    /// Leaves webhooks on this machine out of reach, as a server in production does.
+    #[must_use]
+    pub fn strict_webhooks(self) -> Self {
+        self.config(|config| {
+            config.webhook_allow_http = false;
+            config.webhook_allow_networks.clear();
+        })
+    }
+
     /// Leaves the simulator's bridge away: items stay pending.
     #[must_use]
     pub fn unlinked(mut self) -> Self {
@@ -108,10 +126,10 @@ impl Setup {
             store: Arc::clone(&store),
             clock: Arc::clone(&self.clock),
             operator: SecretHash::of(OPERATOR),
-            simulator: self
-                .config
-                .simulator
-                .then(|| Arc::clone(&simulator) as Arc<dyn SimulatedPhones>),
+            simulator: self.config.simulator.then(|| match &self.phones {
+                Some(phones) => Arc::clone(phones),
+                None => Arc::clone(&simulator) as Arc<dyn SimulatedPhones>,
+            }),
         };
         let running = App::start(parts, listener).await.expect("a fresh server starts");
         let url = format!("http://{}", running.addr());
@@ -229,6 +247,13 @@ impl TestServer {
         tenant
     }
 
+    /// Makes a simulated line for this account that may write to contacts who have not written first.
+    pub async fn open_line(&self, account: Id<Account>, handle: &str) -> Line {
+        let mut line = CreateLine::new(account, handle, DriverKind::Simulator);
+        line.contact_first = Some(false);
+        self.admin().create_line(&line).await.expect("a line").value.line
+    }
+
     /// A key of this account with these scopes, restricted to these lines if there are any.
     pub async fn key(&self, account: Id<Account>, scopes: &[Scope], lines: &[Id<Line>]) -> Client {
         let mut key = CreateKey::new(account, "test");
@@ -251,8 +276,12 @@ impl TestServer {
 
     /// Stops it and starts it again on the same directory, in good order.
     pub async fn restart(self) -> Self {
-        let setup = self.shut_down().await;
-        setup.start().await
+        self.restart_with(|setup| setup).await
+    }
+
+    /// As [`TestServer::restart`], set up otherwise.
+    pub async fn restart_with(self, change: impl FnOnce(Setup) -> Setup) -> Self {
+        change(self.shut_down().await).start().await
     }
 
     /// Stops it and checks the books: no ERROR line was written.

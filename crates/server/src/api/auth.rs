@@ -13,14 +13,14 @@ use axum::{
 use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 use switchboard_model::{
     Account, Bridge, Code, Handle, Key, Line, Problem, Scope,
-    id::{Id, ParseIdError},
+    id::Id,
     secret::{Secret, SecretHash, SecretKind},
 };
 
 use crate::{
     api::{
         envelope::RequestId,
-        problem::{Failure, line_not_found},
+        problem::{Failure, id_of, line_not_found},
     },
     app::App,
     routes::Access,
@@ -217,9 +217,7 @@ impl LineRef {
     /// Takes `from`: a handle, or `ln_…`.
     pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
         if text.starts_with("ln_") {
-            return text.parse().map(Self::Id).map_err(|error| match error {
-                ParseIdError::Prefix(_) | ParseIdError::NeverIssued => line_not_found(),
-            });
+            return id_of(text, "from").map(Self::Id);
         }
         text.parse().map(Self::Handle).map_err(
             |error: switchboard_model::handle::ParseHandleError| {

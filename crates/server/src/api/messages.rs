@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use switchboard_model::{
-    Chat, Code, Handle, Message, OutboxItem, Problem,
+    Code, Handle, OutboxItem, Problem,
     chat::Recipient,
     id::{self, Id},
     message::{MAX_GUID_LEN, MAX_TEXT_CHARS, MessageRef},
@@ -20,7 +20,7 @@ use crate::{
         auth::{Caller, LineRef},
         body::{self, Body},
         envelope::{self, RequestId},
-        problem::{Failure, bad_id, chat_not_found, message_not_found},
+        problem::{Failure, id_of},
         query::Query,
     },
     app::App,
@@ -54,23 +54,22 @@ pub(crate) async fn send(
     body: Body,
 ) -> Result<Response, Failure> {
     let (from, to) = (body.required("from")?, body.required("to")?);
-    if body.required("text").is_err() && body.required("attachments").is_err() {
+    let attached = has_attachments(&body);
+    if body.required("text").is_err() && !attached {
         let message = "The 'text' field is required when there are no attachments.";
         let problem = Problem::new(Code::MissingRequiredParameter, message).param("text");
         return Err(problem.into());
     }
-    let (from, to) = (body::text(from, "from")?, body::text(to, "to")?);
-    let (line, chat) = (LineRef::parse(from)?, recipient(to)?);
-    let attached = attachments(&body)?;
+    let from = body::text(from, "from")?;
+    let line = LineRef::parse(from)?;
+    let to = body::text(to, "to")?;
+    let chat = recipient(to)?;
     let text = text(&body, attached)?;
+    check_attachments(&body)?;
     let reply_to = body.optional_text("reply_to")?;
     let answered = reply_to.map(message_ref).transpose()?;
 
     let line = caller.line(&app, &line).await?;
-    if attached {
-        // No file can have been uploaded to this server, so every id is one of a file that is not there.
-        return Err(file_not_found().into());
-    }
     let payload = payload(&Original { from, to, text, reply_to });
     let accept = Accept {
         account_id: line.account,
@@ -78,6 +77,7 @@ pub(crate) async fn send(
         to: chat,
         text: text.to_owned(),
         reply_to: answered,
+        attached,
         payload,
     };
     let accepted = app.store.accept(accept, app.clock.now()).await?;
@@ -120,9 +120,14 @@ fn text(body: &Body, attached: bool) -> Result<&str, Problem> {
     Ok(text)
 }
 
-/// Whether there is an attachment, after its form was checked.
-fn attachments(body: &Body) -> Result<bool, Problem> {
-    let Some(value) = body.field("attachments") else { return Ok(false) };
+/// Whether the field says more than nothing; its form is checked later.
+fn has_attachments(body: &Body) -> bool {
+    body.required("attachments").is_ok_and(|value| value.as_array().is_none_or(|ids| !ids.is_empty()))
+}
+
+/// Checks the form of the attachments' ids.
+fn check_attachments(body: &Body) -> Result<(), Problem> {
+    let Some(value) = body.field("attachments") else { return Ok(()) };
     let ids = body::texts(value, "attachments")?;
     if ids.len() > 1 {
         return Err(Problem::invalid_value("attachments", "must hold at most one file id"));
@@ -131,20 +136,13 @@ fn attachments(body: &Body) -> Result<bool, Problem> {
         let must = "must hold ids that start with 'file_'";
         return Err(Problem::invalid_value("attachments", must));
     }
-    Ok(!ids.is_empty())
-}
-
-fn file_not_found() -> Problem {
-    Problem::new(Code::FileNotFound, "There is no file with this id.").param("attachments")
+    Ok(())
 }
 
 /// Takes `to`: a phone, an Apple ID, or `cht_…`.
 fn recipient(text: &str) -> Result<Recipient, Problem> {
     if text.starts_with("cht_") {
-        return text
-            .parse::<Id<Chat>>()
-            .map(Recipient::Chat)
-            .map_err(|error| bad_id(error, "to", chat_not_found));
+        return id_of(text, "to").map(Recipient::Chat);
     }
     text.parse::<Handle>()
         .map(Recipient::Contact)
@@ -154,17 +152,15 @@ fn recipient(text: &str) -> Result<Recipient, Problem> {
 /// Takes a message as a caller names it: `msg_…`, or a guid.
 fn message_ref(text: &str) -> Result<MessageRef, Problem> {
     if text.starts_with("msg_") {
-        return text
-            .parse::<Id<Message>>()
-            .map(MessageRef::Id)
-            .map_err(|error| bad_id(error, "reply_to", message_not_found));
+        return id_of(text, "reply_to").map(MessageRef::Id);
     }
     if id::has_any_prefix(text) {
         let must = "must be an id that starts with 'msg_', or a guid";
         return Err(Problem::invalid_value("reply_to", must));
     }
     if text.len() > MAX_GUID_LEN {
-        return Err(message_not_found());
+        // No guid is kept that is longer.
+        return Ok(MessageRef::Id(Id::of_nothing()));
     }
     Ok(MessageRef::Guid(text.to_owned()))
 }

@@ -10,7 +10,7 @@ use crate::{
     api::{
         auth::Caller,
         envelope::{self, RequestId},
-        problem::{Failure, bad_id},
+        problem::{Failure, id_of},
         query::Query,
     },
     app::App,
@@ -23,8 +23,7 @@ pub(crate) async fn show(
     id: RequestId,
     query: Query,
 ) -> Result<Response, Failure> {
-    let item: Id<OutboxItem> =
-        query.required("id")?.parse().map_err(|error| bad_id(error, "id", not_found))?;
+    let item: Id<OutboxItem> = id_of(query.required("id")?, "id")?;
     let account = caller.account().ok_or_else(not_found)?;
     let item = app.store.outbox_item(account, item).await?.ok_or_else(not_found)?;
     caller.check_line(item.line_id)?;

@@ -1,7 +1,11 @@
 //! How errors reach the client: every variant of every inner error is matched once, here.
 
 use axum::response::{IntoResponse, Response};
-use switchboard_model::{Code, Problem, id::ParseIdError, simulator::SimulatorError};
+use switchboard_model::{
+    Code, Problem,
+    id::{Id, Kind, ParseIdError},
+    simulator::SimulatorError,
+};
 use switchboard_store::{Refusal, StoreError};
 
 /// A handler's error: what the client is told, and what only the log is told.
@@ -24,6 +28,16 @@ impl Failure {
 
     fn unavailable(message: &'static str) -> Problem {
         Problem::new(Code::ServiceUnavailable, message).retry_after(BUSY_RETRY_AFTER)
+    }
+
+    /// As the error says it, but `refusal` is about this parameter: not every endpoint calls it the same.
+    pub(crate) fn about(error: StoreError, refusal: &Refusal, param: &'static str) -> Self {
+        let is_this = matches!(&error, StoreError::Refused(other) if other == refusal);
+        let mut failure = Self::from(error);
+        if is_this {
+            failure.problem = failure.problem.param(param);
+        }
+        failure
     }
 }
 
@@ -77,6 +91,7 @@ fn refused(refusal: &Refusal) -> Problem {
             "Cannot send to a contact who has not messaged this line first.".into(),
         ),
         Refusal::MessageNotFound => return message_not_found(),
+        Refusal::FileNotFound => (Code::FileNotFound, "There is no file with this id.".into()),
         Refusal::WebhookNotFound => return webhook_not_found(),
         Refusal::TooManyWebhooks { max } => (
             Code::InvalidParameterValue,
@@ -86,8 +101,11 @@ fn refused(refusal: &Refusal) -> Problem {
     let problem = Problem::new(code, message);
     match refusal {
         Refusal::AccountNotFound => problem.param("account_id"),
-        Refusal::KeyNotFound => problem.param("id"),
+        Refusal::KeyNotFound | Refusal::BridgeNotFound => problem.param("id"),
+        Refusal::BridgeExists => problem.param("name"),
+        Refusal::LineExists => problem.param("handle"),
         Refusal::ContactHasNotMessaged => problem.param("to"),
+        Refusal::FileNotFound => problem.param("attachments"),
         _ => problem,
     }
 }
@@ -124,18 +142,16 @@ pub(crate) fn webhook_not_found() -> Problem {
     .param("id")
 }
 
-/// What a text that is no id of the wanted kind means: a wrong kind is a wrong
-/// value; a rest that was never given out is something that does not exist.
-pub(crate) fn bad_id(
-    error: ParseIdError,
-    param: &'static str,
-    missing: fn() -> Problem,
-) -> Problem {
-    match error {
-        ParseIdError::Prefix(prefix) => {
-            Problem::invalid_value(param, format_args!("must be an id that starts with '{prefix}'"))
+/// An id of this kind. Another kind's is a wrong value; a rest that was never given out names nothing,
+/// and is missed where any other id that names nothing is: not before its turn in the order of checks.
+pub(crate) fn id_of<K: Kind>(text: &str, param: &'static str) -> Result<Id<K>, Problem> {
+    match text.parse() {
+        Ok(id) => Ok(id),
+        Err(ParseIdError::NeverIssued) => Ok(Id::of_nothing()),
+        Err(ParseIdError::Prefix(prefix)) => {
+            let must = format_args!("must be an id that starts with '{prefix}'");
+            Err(Problem::invalid_value(param, must))
         }
-        ParseIdError::NeverIssued => missing(),
     }
 }
 

@@ -17,17 +17,13 @@ use crate::{api::problem::Failure, app::App};
 pub(crate) struct Query(HashMap<String, String>);
 
 impl Query {
-    fn parse(query: &str) -> Result<Self, Problem> {
+    fn parse(query: &str) -> Self {
         let mut values = HashMap::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let (Some(name), Some(value)) = (decode(name), decode(value)) else {
-                let message = "The query must be percent-encoded UTF-8 without NUL.";
-                return Err(Problem::new(switchboard_model::Code::InvalidParameterValue, message));
-            };
-            values.entry(name).or_insert(value);
+            values.entry(decode(name)).or_insert_with(|| decode(value));
         }
-        Ok(Self(values))
+        Self(values)
     }
 
     /// A parameter that may be missing; an empty one is missing.
@@ -63,22 +59,22 @@ impl Query {
 }
 
 /// Percent-decodes. A `+` is a space, as in forms, except in front: there it is the plus of
-/// a phone number that somebody forgot to encode.
-fn decode(text: &str) -> Option<String> {
+/// a phone number that somebody forgot to encode. What is no UTF-8 becomes U+FFFD, which no
+/// parser of a parameter takes: so the mistake is told of the parameter it is in, in its turn.
+fn decode(text: &str) -> String {
     let (plus, rest) = match text.strip_prefix('+') {
         Some(rest) => ("+", rest),
         None => ("", text),
     };
     let spaced = rest.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8().ok()?;
-    (!decoded.contains('\0')).then(|| format!("{plus}{decoded}"))
+    format!("{plus}{}", percent_decode_str(&spaced).decode_utf8_lossy())
 }
 
 impl FromRequestParts<Arc<App>> for Query {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Failure> {
-        Ok(Self::parse(parts.uri.query().unwrap_or_default())?)
+        Ok(Self::parse(parts.uri.query().unwrap_or_default()))
     }
 }
 
@@ -89,16 +85,17 @@ mod tests {
     #[test]
     fn a_forgotten_plus_is_a_plus() {
         for query in ["from=+15550100001", "from=%2B15550100001", "&&from=%2b15550100001&from=2"] {
-            let query = Query::parse(query).unwrap();
+            let query = Query::parse(query);
             assert_eq!(query.required("from").unwrap(), "+15550100001");
         }
-        assert_eq!(decode("a+b%20c").as_deref(), Some("a b c"));
+        assert_eq!(decode("a+b%20c"), "a b c");
     }
 
     #[test]
-    fn what_is_no_text_is_refused() {
-        assert!(Query::parse("from=%ff").is_err());
-        assert!(Query::parse("from=%00").is_err());
-        assert!(Query::parse("from").unwrap().required("from").is_err());
+    fn what_is_no_text_is_no_value() {
+        assert!(Query::parse("limit=%ff").limit().is_err());
+        assert!(Query::parse("limit=%00").limit().is_err());
+        assert_eq!(Query::parse("from=%ff").required("from").unwrap(), "\u{fffd}");
+        assert!(Query::parse("from").required("from").is_err());
     }
 }

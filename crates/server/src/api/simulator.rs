@@ -8,8 +8,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
 use switchboard_model::{
-    Chat, Code, Handle, Problem,
-    id::Id,
+    Handle, Problem,
     message::MAX_TEXT_CHARS,
     simulator::{ContactText, Fault, FaultMode, PhoneMessage, SimulatedPhones},
 };
@@ -19,7 +18,7 @@ use crate::{
         auth::Operator,
         body::{self, Body},
         envelope::{self, RequestId},
-        problem::{Failure, bad_id},
+        problem::{Failure, id_of},
         query::Query,
     },
     app::App,
@@ -43,7 +42,8 @@ pub(crate) async fn text(
         let must = format_args!("must be at most {MAX_TEXT_CHARS} characters long");
         return Err(Problem::invalid_value("text", must).into());
     }
-    let chat_id = body.optional_text("chat_id")?.map(chat_id).transpose()?;
+    let chat_id = body.optional_text("chat_id")?;
+    let chat_id = chat_id.map(|text| id_of(text, "chat_id")).transpose()?;
     let reply_to_guid = body.optional_text("reply_to_guid")?.map(str::to_owned);
     let text = ContactText { line, from, text, chat_id, reply_to_guid };
     let texted = phones(&app)?.text(text).await?;
@@ -133,12 +133,4 @@ fn phones(app: &App) -> Result<&dyn SimulatedPhones, Failure> {
 
 fn handle(value: &serde_json::Value, name: &'static str) -> Result<Handle, Problem> {
     body::text(value, name)?.parse().map_err(|error| Problem::invalid_value(name, error))
-}
-
-fn chat_id(text: &str) -> Result<Id<Chat>, Problem> {
-    text.parse().map_err(|error| {
-        bad_id(error, "chat_id", || {
-            Problem::new(Code::ChatNotFound, "There is no chat with this id.").param("chat_id")
-        })
-    })
 }

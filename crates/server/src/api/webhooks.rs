@@ -16,7 +16,7 @@ use crate::{
         auth::{Caller, LineRef},
         body::{self, Body},
         envelope::{self, RequestId},
-        problem::{Failure, bad_id, webhook_not_found},
+        problem::{Failure, id_of, webhook_not_found},
         query::Query,
     },
     app::App,
@@ -82,9 +82,7 @@ pub(crate) async fn delete(
     id: RequestId,
     body: Body,
 ) -> Result<Response, Failure> {
-    let text = body::text(body.required("id")?, "id")?;
-    let webhook: Id<Webhook> =
-        text.parse().map_err(|error| bad_id(error, "id", webhook_not_found))?;
+    let webhook: Id<Webhook> = id_of(body::text(body.required("id")?, "id")?, "id")?;
     let account = caller.account().ok_or_else(webhook_not_found)?;
     if caller.restriction().is_some() {
         // One that also serves lines this key is not for is not this key's to delete.
@@ -95,6 +93,7 @@ pub(crate) async fn delete(
         }
     }
     app.store.delete_webhook(account, webhook).await?;
+    app.deliver.forget(webhook);
     Ok(envelope::deleted(&webhook, &id))
 }
 

@@ -119,6 +119,19 @@ impl Lanes {
         None
     }
 
+    /// Drops all that waits for this webhook. What is in flight ends by itself.
+    pub(super) fn forget(&mut self, webhook: Id<Webhook>) {
+        let Some(lane) = self.webhooks.get_mut(&webhook) else { return };
+        let behind = std::mem::take(&mut lane.behind).into_values().flatten();
+        for waiting in std::mem::take(&mut lane.ready).into_iter().chain(behind) {
+            self.queued.remove(&waiting.delivery.id);
+            self.waiting -= 1;
+        }
+        if lane.in_flight == 0 {
+            self.webhooks.remove(&webhook);
+        }
+    }
+
     /// An attempt has ended.
     #[expect(clippy::needless_pass_by_value, reason = "a slot is given back once")]
     pub(super) fn done(&mut self, slot: Slot) {
@@ -211,6 +224,26 @@ mod tests {
         lanes.push(delivery(webhook, chat, 1), LONG);
         let slots: Vec<_> = std::iter::from_fn(|| lanes.next(Timestamp(0))).collect();
         assert_eq!(slots.len(), 3);
+    }
+
+    #[test]
+    fn nothing_goes_out_for_a_webhook_that_is_gone() {
+        let (gone, other) = (Id::generate(), Id::generate());
+        let chat = Some(Id::generate());
+        let mut lanes = Lanes::new(16);
+        for webhook in [gone, gone, gone, other] {
+            lanes.push(delivery(webhook, chat, 0), LONG);
+        }
+        let (in_flight, _) = lanes.next(Timestamp(0)).unwrap();
+        assert_eq!(in_flight.webhook, gone);
+        lanes.forget(gone);
+        let (slot, _) = lanes.next(Timestamp(0)).unwrap();
+        assert_eq!(slot.webhook, other);
+        for slot in [in_flight, slot] {
+            lanes.done(slot);
+        }
+        assert!(lanes.next(Timestamp(0)).is_none());
+        assert!(lanes.len() == 0 && lanes.queued.is_empty() && lanes.webhooks.is_empty());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::{
 
 pub(crate) use guard::Guard;
 use switchboard_model::{
-    Timestamp,
+    Timestamp, Webhook,
     delivery::{AttemptResult, Delivery, DueDelivery},
     id::Id,
     time::Clock,
@@ -95,6 +95,13 @@ impl Deliver {
         if !deliveries.is_empty() {
             self.shared.take(deliveries);
         }
+    }
+
+    /// Drops what waits here for a webhook that is gone.
+    pub(crate) fn forget(&self, webhook: Id<Webhook>) {
+        self.shared.lanes().forget(webhook);
+        // There may be room now.
+        self.shared.scan.notify_one();
     }
 
     /// Starts the engine's tasks.

@@ -152,6 +152,9 @@ impl Session<'_> {
     /// Tells the bridge its lines, and asks for the fate of what it was handed before.
     async fn welcome(&self, sink: &mut SplitSink<WebSocket, Frame>) -> Result<(), Ended> {
         let lines = self.app.store.carried_lines(self.bridge.id).await?;
+        // It is back in time: what it holds must not run out while it is being asked.
+        let lease = self.app.clock.now() + self.app.config.claim_lease();
+        self.app.store.extend_claims(self.bridge.id, lease).await?;
         let claims = self.app.store.claims_of(self.bridge.id).await?;
         let recall: Vec<_> = claims.iter().map(|item| item.id).collect();
         {

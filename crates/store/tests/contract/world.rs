@@ -116,6 +116,7 @@ impl World {
             to,
             text: text.into(),
             reply_to: None,
+            attached: false,
             payload: RawValue::from_string(payload).unwrap(),
         }
     }

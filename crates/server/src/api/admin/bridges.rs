@@ -17,7 +17,7 @@ use crate::{
         auth::Operator,
         body::{self, Body},
         envelope::{self, RequestId},
-        problem::Failure,
+        problem::{Failure, id_of},
     },
     app::App,
 };
@@ -64,7 +64,7 @@ pub(crate) async fn revoke(
     id: RequestId,
     body: Body,
 ) -> Result<Response, Failure> {
-    let bridge = admin::id_of(body::text(body.required("id")?, "id")?, "id")?;
+    let bridge = id_of(body::text(body.required("id")?, "id")?, "id")?;
     let bridge = app.store.revoke_bridge(bridge, app.clock.now()).await?;
     app.links.refresh();
     Ok(envelope::one(StatusCode::OK, &bridge, &id))

@@ -11,7 +11,7 @@ use switchboard_model::{
     id::Id,
     secret::{Secret, SecretKind},
 };
-use switchboard_store::NewKey;
+use switchboard_store::{NewKey, Refusal};
 
 use crate::{
     api::{
@@ -19,7 +19,7 @@ use crate::{
         auth::Operator,
         body::{self, Body},
         envelope::{self, RequestId},
-        problem::Failure,
+        problem::{Failure, id_of},
     },
     app::App,
 };
@@ -65,7 +65,9 @@ pub(crate) async fn create(
         rate_limit: rate_limit.and_then(|limit| u32::try_from(limit).ok()),
         expires_at,
     };
-    let row = app.store.create_key(key, app.clock.now()).await?;
+    let made = app.store.create_key(key, app.clock.now()).await;
+    let row =
+        made.map_err(|error| Failure::about(error, &Refusal::LineNotFound, "line_ids"))?;
     Ok(envelope::one(StatusCode::CREATED, &Created { row: &row, key: secret.reveal() }, &id))
 }
 
@@ -76,7 +78,7 @@ pub(crate) async fn revoke(
     id: RequestId,
     body: Body,
 ) -> Result<Response, Failure> {
-    let key = admin::id_of(body::text(body.required("id")?, "id")?, "id")?;
+    let key = id_of(body::text(body.required("id")?, "id")?, "id")?;
     let key = app.store.revoke_key(key, app.clock.now()).await?;
     app.directory.forget();
     Ok(envelope::one(StatusCode::OK, &key, &id))
@@ -97,5 +99,10 @@ fn scopes_of(value: &Value) -> Result<Scopes, Problem> {
 }
 
 fn line_ids_of(value: &Value) -> Result<Vec<Id<Line>>, Problem> {
-    body::texts(value, "line_ids")?.into_iter().map(|text| admin::id_of(text, "line_ids")).collect()
+    let ids = body::texts(value, "line_ids")?;
+    if ids.is_empty() {
+        let must = "must hold at least one id; leave it out for every line of the account";
+        return Err(Problem::invalid_value("line_ids", must));
+    }
+    ids.into_iter().map(|text| id_of(text, "line_ids")).collect()
 }

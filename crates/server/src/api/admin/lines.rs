@@ -8,7 +8,7 @@ use switchboard_model::{
     Problem,
     line::{DriverKind, LineService},
 };
-use switchboard_store::NewLine;
+use switchboard_store::{NewLine, Refusal};
 
 use crate::{
     api::{
@@ -16,7 +16,7 @@ use crate::{
         auth::Operator,
         body::{self, Body},
         envelope::{self, RequestId},
-        problem::Failure,
+        problem::{Failure, id_of},
     },
     app::App,
 };
@@ -39,7 +39,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Failure> {
     let account_id = body.required("account_id")?;
     let (handle, driver) = (body.required("handle")?, body.required("driver")?);
-    let account_id = admin::id_of(body::text(account_id, "account_id")?, "account_id")?;
+    let account_id = id_of(body::text(account_id, "account_id")?, "account_id")?;
     let handle = body::text(handle, "handle")?
         .parse()
         .map_err(|error| Problem::invalid_value("handle", error))?;
@@ -58,7 +58,9 @@ pub(crate) async fn create(
     let bridge_id = admin::optional_id(&body, "bridge_id")?;
     let contact_first = body.optional_bool("contact_first")?.unwrap_or(true);
     let line = NewLine { account_id, handle, label, service, driver, bridge_id, contact_first };
-    let line = app.store.create_line(line).await?;
+    let made = app.store.create_line(line).await;
+    let line =
+        made.map_err(|error| Failure::about(error, &Refusal::BridgeNotFound, "bridge_id"))?;
     app.directory.forget();
     app.links.refresh();
     Ok(envelope::one(StatusCode::CREATED, &line, &id))

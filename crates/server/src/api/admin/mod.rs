@@ -6,13 +6,13 @@ pub(crate) mod keys;
 pub(crate) mod lines;
 
 use switchboard_model::{
-    Code, Problem,
+    Problem,
     id::{Id, Kind},
 };
 
 use crate::api::{
     body::{self, Body},
-    problem::bad_id,
+    problem::id_of,
 };
 
 /// The longest name or label.
@@ -31,15 +31,6 @@ fn check_name(text: &str, param: &'static str) -> Result<String, Problem> {
         return Err(Problem::invalid_value(param, must));
     }
     Ok(trimmed.to_owned())
-}
-
-/// An id of this kind.
-fn id_of<K: Kind>(text: &str, param: &'static str) -> Result<Id<K>, Problem> {
-    text.parse().map_err(|error| {
-        bad_id(error, param, || {
-            Problem::new(Code::ResourceNotFound, "There is nothing with this id.")
-        })
-    })
 }
 
 /// An optional id of this kind.

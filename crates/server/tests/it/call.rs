@@ -1,0 +1,120 @@
+//! One raw call, and the judgement of a refusal: for what the strict client would never send.
+
+use bytes::Bytes;
+use http::Method;
+use serde_json::{Value, json};
+use switchboard_client::{Client, RawAnswer};
+use switchboard_model::Code;
+
+/// A call that may be wrong in every way.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    authorization: Option<String>,
+    body: Option<Bytes>,
+    headers: Vec<(String, String)>,
+}
+
+impl Call {
+    pub(crate) fn new(method: Method, path: &str) -> Self {
+        let path = path.to_owned();
+        Self { method, path, authorization: None, body: None, headers: Vec::new() }
+    }
+
+    pub(crate) fn get(path: impl AsRef<str>) -> Self {
+        Self::new(Method::GET, path.as_ref())
+    }
+
+    pub(crate) fn post(path: &str, body: &Value) -> Self {
+        Self::new(Method::POST, path).json(body)
+    }
+
+    pub(crate) fn delete(path: &str, body: &Value) -> Self {
+        Self::new(Method::DELETE, path).json(body)
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Self {
+        self.raw(body.to_string()).header("content-type", "application/json")
+    }
+
+    /// With these bytes as the body, whatever they are.
+    pub(crate) fn raw(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With this key or token.
+    pub(crate) fn key(self, key: &str) -> Self {
+        self.authorization(&format!("Bearer {key}"))
+    }
+
+    /// With this Authorization header.
+    pub(crate) fn authorization(mut self, value: &str) -> Self {
+        self.authorization = Some(value.to_owned());
+        self
+    }
+
+    pub(crate) async fn send(&self, url: &str) -> RawAnswer {
+        let client = Client::without_key(url).unwrap();
+        let authorization = self.authorization.iter().map(|value| ("authorization", &**value));
+        let headers = self.headers.iter().map(|(name, value)| (&**name, &**value));
+        let headers: Vec<_> = headers.chain(authorization).collect();
+        let (method, body) = (self.method.clone(), self.body.clone());
+        client.request(method, &self.path, body, &headers).await.unwrap()
+    }
+}
+
+/// Judges a refusal: status, type, code and param of one row of the catalogue, in exactly the
+/// envelope of the contract.
+#[track_caller]
+pub(crate) fn assert_refused(what: &str, answer: &RawAnswer, code: Code, param: Option<&str>) {
+    let body = &answer.body;
+    let message = body["error"]["message"].as_str().unwrap_or_default();
+    let mut expected = json!({
+        "error": { "type": code.error_type(), "code": code, "message": message },
+        "request_id": body["request_id"],
+    });
+    if let Some(param) = param {
+        expected["error"]["param"] = param.into();
+    }
+    assert_eq!(*body, expected, "{what}");
+    assert_eq!(answer.status, code.status(), "{what}");
+    assert!(message.len() > 10 && message.ends_with(['.', '}']), "{what}: {message:?}");
+    assert_request_id(what, answer);
+    assert_eq!(answer.header("content-type"), Some("application/json"), "{what}");
+    let waits = [429, 503].contains(&answer.status);
+    assert_eq!(answer.retry_after().is_some_and(|seconds| seconds >= 1), waits, "{what}");
+    let challenged = answer.header("www-authenticate") == Some("Bearer");
+    assert_eq!(challenged, answer.status == 401, "{what}");
+}
+
+/// The id in the body is the header's, and has the contract's form.
+#[track_caller]
+pub(crate) fn assert_request_id(what: &str, answer: &RawAnswer) {
+    let id = answer.body["request_id"].as_str().unwrap_or_default();
+    let digits = id.strip_prefix("req_").unwrap_or_default();
+    let hex = digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    assert!(hex && digits.len() >= 12, "{what}: request id {id:?}");
+    assert_eq!(answer.header("x-request-id"), Some(id), "{what}");
+}
+
+/// The body without what differs from request to request.
+pub(crate) fn without_request_id(answer: &RawAnswer) -> String {
+    let id = answer.body["request_id"].as_str().unwrap_or_default();
+    std::str::from_utf8(&answer.bytes).unwrap().replace(id, "req_")
+}
+
+/// A query with its values percent-encoded.
+pub(crate) fn query(path: &str, values: &[(&str, &str)]) -> String {
+    let pairs = values.iter().map(|(name, value)| {
+        let value: String = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        format!("{name}={value}")
+    });
+    format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))
+}
