@@ -83,7 +83,6 @@ pub enum Refusal {
     /// No such file for this owner.
     #[error("no such file")]
     FileNotFound,
-<<<<<<< HEAD
     /// The file is no voice memo.
     #[error("the file is not audio")]
     NotAudio,
@@ -105,8 +104,6 @@ pub enum Refusal {
     /// The idempotency key was used with another body.
     #[error("the idempotency key was used with another body")]
     IdempotencyMismatch,
-=======
->>>>>>> main
     /// No such webhook for this owner.
     #[error("no such webhook")]
     WebhookNotFound,
