@@ -133,11 +133,23 @@ pub struct PhoneReaction {
     pub from: Handle,
 }
 
+/// A reaction, and to which message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageReaction {
+    /// The message.
+    pub message_guid: String,
+    /// What it says, and whose it is.
+    #[serde(flatten)]
+    pub reaction: PhoneReaction,
+}
+
 /// What a contact's phone shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phone {
     /// What it got, oldest first.
     pub messages: Vec<PhoneMessage>,
+    /// Every reaction it shows, also those to messages that the contact wrote and `messages` does not list.
+    pub reactions: Vec<MessageReaction>,
     /// The lines that are typing to it right now.
     pub typing: Vec<Handle>,
     /// When which line last read what the contact wrote.

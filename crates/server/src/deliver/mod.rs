@@ -29,7 +29,7 @@ use switchboard_store::{Store, StoreError};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{api::problem::chain, config::Config};
+use crate::{api::problem::chain, config::Config, files::Files};
 use lanes::{Lanes, Slot};
 
 /// How long a lease on a delivery holds: longer than a full queue and an attempt can take.
@@ -70,6 +70,7 @@ impl Deliver {
     pub(crate) fn new(
         config: &Config,
         guard: &Guard,
+        files: Arc<Files>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, reqwest::Error> {
         let concurrency = usize::try_from(config.webhook_concurrency).unwrap_or(usize::MAX);
@@ -81,7 +82,7 @@ impl Deliver {
             work: Notify::new(),
             scan: Notify::new(),
         };
-        let sender = send::Sender::new(guard.clone(), config.webhook_timeout(), clock)?;
+        let sender = send::Sender::new(guard.clone(), files, config.webhook_timeout(), clock)?;
         Ok(Self { shared: Arc::new(shared), sender })
     }
 

@@ -8,9 +8,7 @@ use switchboard_client::RawAnswer;
 use switchboard_model::{
     Chat, Code, Handle, OutboxItem,
     id::Id,
-    simulator::{
-        ContactText, Fault, PhoneMessage, SimulatedPhones, SimulatedText, SimulatorError,
-    },
+    simulator::{ContactText, Fault, PhoneMessage, SimulatedPhones, SimulatedText, SimulatorError},
 };
 use switchboard_testkit::{LINE, Setup};
 
@@ -67,7 +65,9 @@ async fn every_code_is_given_as_the_catalogue_has_it() {
     check(&call.send(&world.server.url).await, &call, Code::RateLimitExceeded, None);
     world.server.stop().await;
 
-    for (phones, code) in [(Broken::Error, Code::InternalError), (Broken::Panic, Code::InternalError)] {
+    for (phones, code) in
+        [(Broken::Error, Code::InternalError), (Broken::Panic, Code::InternalError)]
+    {
         let server = Setup::new().phones(Arc::new(phones)).start().await;
         let call = Call::get("/simulator/v1/phones?handle=%2B15550100002");
         let call = match phones {
@@ -155,9 +155,9 @@ async fn authentication(world: &World) -> Vec<Case> {
         format!("Bearer {}", world.revoked_key().await),
         format!("Bearer {}", world.expired_key().await),
     ];
-    cases.extend(wrong.iter().map(|wrong| {
-        (lines().authorization(wrong), Code::InvalidApiKey, None)
-    }));
+    cases.extend(
+        wrong.iter().map(|wrong| (lines().authorization(wrong), Code::InvalidApiKey, None)),
+    );
     cases
 }
 
@@ -215,11 +215,7 @@ fn unreadable(world: &World) -> Vec<Case> {
             Code::UnsupportedMediaType,
             None,
         ),
-        (
-            send().raw(whole).header("content-encoding", "gzip"),
-            Code::UnsupportedMediaType,
-            None,
-        ),
+        (send().raw(whole).header("content-encoding", "gzip"), Code::UnsupportedMediaType, None),
         (Call::get("/v1/nothing").key(key), Code::EndpointNotFound, None),
         (Call::get("/v1/lines/").key(key), Code::EndpointNotFound, None),
         (Call::get("/"), Code::EndpointNotFound, None),
@@ -302,11 +298,7 @@ fn operators(world: &World) -> Vec<Case> {
         (line(json!({ "handle": SECOND })), Code::ResourceExists, Some("handle")),
         (key(json!({ "account_id": "acc_x" })), Code::ResourceNotFound, Some("account_id")),
         (key(json!({ "line_ids": ["ln_x"] })), Code::LineNotFound, Some("line_ids")),
-        (
-            key(json!({ "line_ids": [world.theirs.line_id] })),
-            Code::LineNotFound,
-            Some("line_ids"),
-        ),
+        (key(json!({ "line_ids": [world.theirs.line_id] })), Code::LineNotFound, Some("line_ids")),
         (nothing("/admin/v1/keys/revoke"), Code::ResourceNotFound, Some("id")),
         (Call::post("/admin/v1/bridges/revoke", &gone), Code::ResourceNotFound, Some("id")),
         (Call::post("/admin/v1/bridges", &mac), Code::ResourceExists, Some("name")),
@@ -359,7 +351,8 @@ fn missing(world: &World) -> Vec<(Call, String, &'static str)> {
     ];
     for (method, path, fields, bearer) in bodies {
         for (at, &field) in fields.iter().enumerate() {
-            let mut body: Value = fields[..at].iter().map(|&name| (name, Value::from("x"))).collect();
+            let mut body: Value =
+                fields[..at].iter().map(|&name| (name, Value::from("x"))).collect();
             let message = match (path, field) {
                 ("/v1/messages", "text") => {
                     "The 'text' field is required when there are no attachments.".to_owned()
@@ -390,8 +383,17 @@ fn missing(world: &World) -> Vec<(Call, String, &'static str)> {
 fn unacceptable(world: &World) -> Vec<(Call, Option<&'static str>)> {
     let long = "x".repeat(300);
     let mut cases = Vec::new();
-    let no_handles =
-        ["15550100001", "+1", "+1555010000123456789", "bob", "a@b", "@x.org", "msg_x", "\u{0}+1", &long];
+    let no_handles = [
+        "15550100001",
+        "+1",
+        "+1555010000123456789",
+        "bob",
+        "a@b",
+        "@x.org",
+        "msg_x",
+        "\u{0}+1",
+        &long,
+    ];
     for wrong in no_handles {
         for (path, name, others) in [
             ("/v1/chats", "from", &[][..]),
@@ -409,7 +411,9 @@ fn unacceptable(world: &World) -> Vec<(Call, Option<&'static str>)> {
         }
     }
     for limit in ["0", "-1", "1.5", "ten", "", "%ff"] {
-        for path in ["/v1/chats?from=+15550100001", "/v1/messages?from=+15550100001&to=+15550100002"] {
+        for path in
+            ["/v1/chats?from=+15550100001", "/v1/messages?from=+15550100001&to=+15550100002"]
+        {
             cases.push((Call::get(format!("{path}&limit={limit}")), Some("limit")));
             cases.push((Call::get(format!("{path}&cursor=x{limit}")), Some("cursor")));
         }
@@ -450,7 +454,8 @@ fn unacceptable(world: &World) -> Vec<(Call, Option<&'static str>)> {
         (json!({ "events": [7] }), "events"),
     ];
     for (changes, name) in webhooks {
-        let mut body = json!({ "from": LINE, "url": "http://127.0.0.1:9", "events": ["message.sent"] });
+        let mut body =
+            json!({ "from": LINE, "url": "http://127.0.0.1:9", "events": ["message.sent"] });
         body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         cases.push((Call::post("/v1/webhooks", &body), Some(name)));
     }

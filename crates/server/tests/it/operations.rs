@@ -35,7 +35,11 @@ enum Cases {
     /// Refused, all of them alike.
     Refused(Vec<Call>, Code, Option<&'static str>),
     /// What is another's is answered as what does not exist, byte for byte.
-    Alike { theirs: Call, nothing: Call, code: Code },
+    Alike {
+        theirs: Call,
+        nothing: Call,
+        code: Code,
+    },
     /// Answered, and none of these ids is in the answer.
     Hides(Call, Vec<String>),
 }
@@ -71,9 +75,7 @@ async fn every_operation_keeps_its_door() {
                 let token = world.server.operator_token().to_owned();
                 (token, world.owner.key.clone(), Code::InvalidApiKey)
             }
-            Access::Bridge => {
-                (world.bridge.clone(), world.owner.key.clone(), Code::InvalidApiKey)
-            }
+            Access::Bridge => (world.bridge.clone(), world.owner.key.clone(), Code::InvalidApiKey),
         };
         let answer = row.right.clone().key(&wrong).send(url).await;
         assert_refused(&what, &answer, code, None);
@@ -190,9 +192,7 @@ fn programs(world: &World) -> Vec<Row> {
                 nothing: get("/v1/messages", &[("from", LINE), ("to", "cht_x")]),
                 code: Code::ChatNotFound,
             },
-            restricted: not_accessible(
-                get("/v1/messages", &[("from", LINE), ("to", &first.chat)]),
-            ),
+            restricted: not_accessible(get("/v1/messages", &[("from", LINE), ("to", &first.chat)])),
             bad_input: Refused(
                 vec![get("/v1/messages", &[("from", LINE), ("to", "bob")])],
                 Code::InvalidParameterValue,
@@ -266,9 +266,10 @@ fn programs(world: &World) -> Vec<Row> {
                 nothing: Call::delete("/v1/webhooks", &json!({ "id": "wh_x" })),
                 code: Code::WebhookNotFound,
             },
-            restricted: not_accessible(
-                Call::delete("/v1/webhooks", &json!({ "id": first.webhook })),
-            ),
+            restricted: not_accessible(Call::delete(
+                "/v1/webhooks",
+                &json!({ "id": first.webhook }),
+            )),
             bad_input: Refused(
                 vec![Call::delete("/v1/webhooks", &json!({ "id": first.item }))],
                 Code::InvalidParameterValue,
@@ -284,7 +285,11 @@ fn operators(world: &World) -> Vec<Row> {
     let account = world.owner.account;
     let listing = |path| (Call::get(path), 200, NotApplicable(NO_INPUT));
     let making = |path: &str, status, right, wrong, code, param| {
-        (Call::post(path, &right), status, Refused(vec![Call::post(path, &wrong)], code, Some(param)))
+        (
+            Call::post(path, &right),
+            status,
+            Refused(vec![Call::post(path, &wrong)], code, Some(param)),
+        )
     };
     let line = json!({ "account_id": account, "handle": NO_LINE, "driver": "imsg" });
     let text = json!({ "line": SECOND, "from": CONTACT, "text": "x" });

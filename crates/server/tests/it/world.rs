@@ -5,9 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use switchboard_client::{CreateBridge, CreateKey, CreateWebhook, KeyScopes, SendMessage};
 use switchboard_model::{
-    Account, Bridge, EventKind, Key, Line, OutboxItem, Scope, Timestamp,
-    id::Id,
-    line::DriverKind,
+    Account, Bridge, EventKind, Key, Line, OutboxItem, Scope, Timestamp, id::Id, line::DriverKind,
     outbox::OutboxStatus,
 };
 use switchboard_testkit::{LINE, Setup, Tenant, TestServer, eventually};
@@ -177,8 +175,7 @@ async fn things(server: &TestServer, tenant: &Tenant, line: &str, line_id: Id<Li
     let send = SendMessage::text(line, CONTACT, "hello yourself");
     let item = tenant.client.send_message(&send).await.unwrap().value.id;
     settled(tenant, item, OutboxStatus::Sent).await;
-    let webhook =
-        CreateWebhook::new(line, "http://127.0.0.1:9/hook", [EventKind::ReactionAdded]);
+    let webhook = CreateWebhook::new(line, "http://127.0.0.1:9/hook", [EventKind::ReactionAdded]);
     let webhook = tenant.client.create_webhook(&webhook).await.unwrap().value.id;
     Things {
         line: line.to_owned(),

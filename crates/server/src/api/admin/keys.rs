@@ -66,8 +66,7 @@ pub(crate) async fn create(
         expires_at,
     };
     let made = app.store.create_key(key, app.clock.now()).await;
-    let row =
-        made.map_err(|error| Failure::about(error, &Refusal::LineNotFound, "line_ids"))?;
+    let row = made.map_err(|error| Failure::about(error, &Refusal::LineNotFound, "line_ids"))?;
     Ok(envelope::one(StatusCode::CREATED, &Created { row: &row, key: secret.reveal() }, &id))
 }
 
