@@ -162,7 +162,7 @@ mod tests {
         #[test]
         fn no_text_panics_and_parsing_settles(text in "\\PC{0,40}") {
             if let Some(once) = handle(&text) {
-                prop_assert_eq!(handle(&once), Some(once.clone()));
+                prop_assert_eq!(handle(&once), Some(once));
             }
         }
     }

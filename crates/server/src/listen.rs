@@ -16,8 +16,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long a client has for the head of a request; an idle connection waits as long for the next.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
-/// How long requests that are under way have when the server stops.
-const FAREWELL: Duration = Duration::from_secs(3);
+/// How long requests that are under way have when the server stops. The whole stop must take less
+/// than 5 seconds, and background work has its own farewell after this one.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// The pause after the machine refused a connection: out of file descriptors, most often.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 

@@ -3,6 +3,7 @@
 use std::{
     fmt::Write as _,
     sync::{Mutex, Once, PoisonError},
+    thread::{self, ThreadId},
 };
 
 use tracing::{
@@ -13,7 +14,8 @@ use tracing_subscriber::{
     Layer, filter::LevelFilter, layer::Context, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
-static ERRORS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// The lines, each with the thread of the test that wrote it.
+static ERRORS: Mutex<Vec<(Option<ThreadId>, String)>> = Mutex::new(Vec::new());
 static STARTED: Once = Once::new();
 
 /// Starts to watch the log of this process, once.
@@ -25,9 +27,25 @@ pub(crate) fn watch() {
     });
 }
 
-/// Takes the ERROR lines since the last call.
+/// Takes the ERROR lines since the last call: those of this test, and those of threads that
+/// tests side by side in one process can't be told apart by.
 pub(crate) fn take_errors() -> Vec<String> {
-    std::mem::take(&mut *ERRORS.lock().unwrap_or_else(PoisonError::into_inner))
+    let mut errors = ERRORS.lock().unwrap_or_else(PoisonError::into_inner);
+    let (current, mut taken) = (thread::current().id(), Vec::new());
+    errors.retain_mut(|(thread, line)| {
+        let others = thread.is_some_and(|thread| thread != current);
+        if !others {
+            taken.push(std::mem::take(line));
+        }
+        others
+    });
+    taken
+}
+
+/// The thread of a test, which the test harness names by the test's path.
+fn test_thread() -> Option<ThreadId> {
+    let thread = thread::current();
+    thread.name().is_some_and(|name| name.contains("::")).then(|| thread.id())
 }
 
 struct ErrorLines;
@@ -37,7 +55,7 @@ impl<S: Subscriber> Layer<S> for ErrorLines {
         if *event.metadata().level() == Level::ERROR {
             let mut line = Line(format!("{}:", event.metadata().target()));
             event.record(&mut line);
-            ERRORS.lock().unwrap_or_else(PoisonError::into_inner).push(line.0);
+            ERRORS.lock().unwrap_or_else(PoisonError::into_inner).push((test_thread(), line.0));
         }
     }
 }

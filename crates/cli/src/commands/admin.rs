@@ -16,6 +16,9 @@ use switchboard_model::{
 use super::{host, serve::OPERATOR_TOKEN};
 use crate::output;
 
+/// Keeps what every command takes apart from what is the command's own.
+const SERVER: &str = "Options of every admin command";
+
 /// The operator's commands: accounts, lines, keys and bridges of a running server.
 ///
 /// Example, from nothing to a key:
@@ -30,6 +33,7 @@ pub(crate) struct Admin {
     #[arg(
         long,
         global = true,
+        help_heading = SERVER,
         env = "SWITCHBOARD_URL",
         default_value = "http://127.0.0.1:8080",
         value_name = "URL"
@@ -40,6 +44,7 @@ pub(crate) struct Admin {
     #[arg(
         long,
         global = true,
+        help_heading = SERVER,
         env = "SWITCHBOARD_OPERATOR_TOKEN",
         hide_env_values = true,
         value_name = "TOKEN"
@@ -50,6 +55,7 @@ pub(crate) struct Admin {
     #[arg(
         long,
         global = true,
+        help_heading = SERVER,
         env = "SWITCHBOARD_DATA_DIR",
         default_value = "./switchboard-data",
         value_name = "DIR"
@@ -57,7 +63,7 @@ pub(crate) struct Admin {
     data_dir: PathBuf,
 
     /// Print the server's answer as JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = SERVER)]
     json: bool,
 
     #[command(subcommand)]

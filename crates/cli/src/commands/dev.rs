@@ -107,7 +107,8 @@ pub(crate) async fn run(dev: Dev) -> anyhow::Result<()> {
     } else {
         output::data(&welcome(&ready))?;
     }
-    host.run_until_stopped().await
+    host.run_until_stopped().await;
+    Ok(())
 }
 
 fn config(dev: &Dev) -> anyhow::Result<Config> {
@@ -150,12 +151,12 @@ fn welcome(ready: &Ready<'_>) -> String {
 Text the line as a contact:
 
   curl -s {simulator_url}/messages -H 'Authorization: Bearer {operator_token}' \\
-    --json '{{\"line\":\"{line}\",\"from\":\"{CONTACT}\",\"text\":\"Hi there\"}}'
+    -d '{{\"line\":\"{line}\",\"from\":\"{CONTACT}\",\"text\":\"Hi there\"}}'
 
 Send an answer:
 
   curl -s {api_url}/v1/messages -H 'Authorization: Bearer {api_key}' \\
-    --json '{{\"from\":\"{line}\",\"to\":\"{CONTACT}\",\"text\":\"Hello back\"}}'
+    -d '{{\"from\":\"{line}\",\"to\":\"{CONTACT}\",\"text\":\"Hello back\"}}'
 
 Look at the contact's phone:
 

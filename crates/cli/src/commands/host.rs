@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
@@ -15,7 +16,11 @@ use switchboard_store::{
     Store,
     sqlite::{SqliteOptions, SqliteStore},
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 /// The database's file in the data directory.
@@ -23,10 +28,37 @@ const DATABASE: &str = "switchboard.db";
 /// The simulator's journal in the data directory.
 const JOURNAL: &str = "simulator.jsonl";
 
+/// How long the simulator's bridge has to report what it has done when the server stops. What the
+/// server itself takes comes after it, and all of it must be less than 5 seconds.
+const BRIDGE_FAREWELL: Duration = Duration::from_millis(500);
+
 /// A server that runs in this process.
 pub(super) struct Host {
     pub(super) running: Running,
     bridge: Option<(CancellationToken, JoinHandle<()>)>,
+    stop: StopSignals,
+}
+
+/// Ctrl-C and SIGTERM. From the moment this is made neither ends the process by itself.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).context("Ctrl-C can't be listened for")?,
+            terminate: signal(SignalKind::terminate()).context("SIGTERM can't be listened for")?,
+        })
+    }
+
+    async fn come(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// What is opened before the server starts: whatever is wrong with the machine shows here.
@@ -59,6 +91,8 @@ impl Host {
         opened: Opened,
     ) -> anyhow::Result<Self> {
         let Opened { store, clock, listener } = opened;
+        // Before anybody can be told that the server is ready: who is told may stop it at once.
+        let stop = StopSignals::listen()?;
         let simulator = if config.simulator {
             let journal = config.data_dir.join(JOURNAL);
             let simulator =
@@ -89,7 +123,7 @@ impl Host {
             }
             _ => None,
         };
-        Ok(Self { running, bridge })
+        Ok(Self { running, bridge, stop })
     }
 
     /// The URL at which this machine reaches the server.
@@ -98,23 +132,14 @@ impl Host {
     }
 
     /// Waits for Ctrl-C or SIGTERM, then stops.
-    pub(super) async fn run_until_stopped(self) -> anyhow::Result<()> {
-        let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-                .context("SIGTERM can't be listened for")?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted.context("Ctrl-C can't be listened for")?;
-            }
-            _ = terminate.recv() => {}
-        }
+    pub(super) async fn run_until_stopped(mut self) {
+        self.stop.come().await;
         if let Some((stop, task)) = self.bridge {
             stop.cancel();
             // Its last reports are repeated at the next start.
-            let _ = tokio::time::timeout(std::time::Duration::from_secs(1), task).await;
+            let _ = tokio::time::timeout(BRIDGE_FAREWELL, task).await;
         }
         self.running.stop().await;
-        Ok(())
     }
 }
 

@@ -33,7 +33,8 @@ pub(crate) async fn run(serve: Serve) -> anyhow::Result<()> {
     let opened = host::open(&config).await?;
     let operator = operator(&config)?;
     let host = Host::start(config, operator, opened).await?;
-    host.run_until_stopped().await
+    host.run_until_stopped().await;
+    Ok(())
 }
 
 /// The operator's token: the configured one, or one that is made at the first start.

@@ -1,6 +1,12 @@
 //! The binary from outside: started, read, killed and stopped as a person or a machine would.
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+#![allow(clippy::print_stdout, reason = "the kill test prints its counts")]
 
+mod admin;
+mod dev;
+mod help;
 mod kill;
 mod process;
+mod serve;
+mod tour;

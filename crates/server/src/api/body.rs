@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::extract::{FromRequest, Request};
+use axum::{
+    body::HttpBody,
+    extract::{FromRequest, Request},
+};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue,
@@ -99,6 +102,14 @@ impl FromRequest<Arc<App>> for Body {
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
         check_form(request.headers())?;
         let most = usize::try_from(app.config.max_body).unwrap_or(usize::MAX);
+        let too_large = || {
+            let message = format!("The body is larger than the {most} bytes allowed.");
+            Problem::new(Code::RequestTooLarge, message)
+        };
+        // What announces its length is refused before it is sent.
+        if request.body().size_hint().lower() > app.config.max_body {
+            return Err(too_large().into());
+        }
         let reading = Limited::new(request.into_body(), most).collect();
         let invalid = |message: &'static str| Problem::new(Code::InvalidJson, message);
         let bytes = tokio::time::timeout(BODY_TIMEOUT, reading)
@@ -106,8 +117,7 @@ impl FromRequest<Arc<App>> for Body {
             .map_err(|_| invalid("The body did not arrive in time."))?
             .map_err(|error| {
                 if error.is::<LengthLimitError>() {
-                    let message = format!("The body is larger than the {most} bytes allowed.");
-                    Problem::new(Code::RequestTooLarge, message)
+                    too_large()
                 } else {
                     invalid("The body ended before all of it had arrived.")
                 }

@@ -32,6 +32,8 @@ use crate::{
 
 /// How long an older link of the same bridge has to end.
 const TAKE_OVER: Duration = Duration::from_secs(5);
+/// How long all links together have to end when the server stops.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// GET /bridge/v1/link: a bridge dials in.
 pub(crate) async fn connect(
@@ -100,6 +102,8 @@ impl Links {
                             ended: CancellationToken::new(),
                             changed: Notify::new(),
                         });
+                        // To be asked at the beginning too: it may have been revoked on its way in.
+                        seat.changed.notify_one();
                         seats.insert(bridge, Arc::clone(&seat));
                         return Some(seat);
                     }
@@ -134,9 +138,12 @@ impl Links {
             self.closed.cancel();
             seats.values().cloned().collect()
         };
-        for seat in seats {
-            // One that hangs is cut with its connection.
-            let _ = tokio::time::timeout(Duration::from_secs(1), seat.ended.cancelled()).await;
-        }
+        let ended = async {
+            for seat in seats {
+                seat.ended.cancelled().await;
+            }
+        };
+        // One that hangs is cut with its connection.
+        let _ = tokio::time::timeout(FAREWELL, ended).await;
     }
 }

@@ -15,7 +15,7 @@ async fn a_text_comes_in_is_answered_and_both_are_told() {
     let tenant = server.tenant(LINE).await;
     let receiver = Receiver::start().await;
     let events = [EventKind::MessageReceived, EventKind::MessageSent];
-    let webhook = CreateWebhook::new(LINE, &receiver.url(), events);
+    let webhook = CreateWebhook::new(LINE, receiver.url(), events);
     let webhook = tenant.client.create_webhook(&webhook).await.unwrap().value;
     let secret = webhook.secret.expect("a new webhook shows its secret");
 

@@ -5,8 +5,7 @@
 
 use std::collections::HashSet;
 
-use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use switchboard_client::RawAnswer;
 use switchboard_model::{Code, id::Id};
 use switchboard_server::routes::{self, Access};
@@ -151,7 +150,7 @@ fn programs(world: &World) -> Vec<Row> {
             .map(Clone::clone)
             .to_vec()
     };
-    let send = |changes| Call::post("/v1/messages", &send_with(changes));
+    let send = |changes: Value| Call::post("/v1/messages", &send_with(&changes));
     let webhook = |from: &str, url: &str| {
         let body = json!({ "from": from, "url": url, "events": ["message.sent"] });
         Call::post("/v1/webhooks", &body)
@@ -312,7 +311,7 @@ fn operators(world: &World) -> Vec<Row> {
         making(
             "/admin/v1/lines",
             201,
-            line.clone(),
+            line,
             json!({ "account_id": account, "handle": "bob", "driver": "imsg" }),
             InvalidParameterValue,
             "handle",

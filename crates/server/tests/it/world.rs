@@ -40,7 +40,6 @@ pub(crate) struct Things {
 pub(crate) struct World {
     pub(crate) server: TestServer,
     pub(crate) owner: Tenant,
-    pub(crate) other: Tenant,
     /// On the owner's first line, which the restricted key is not for.
     pub(crate) first: Things,
     /// On the owner's second line, the only one of the restricted key.
@@ -80,7 +79,6 @@ impl World {
         Self {
             server,
             owner,
-            other,
             first,
             second,
             theirs,
@@ -123,7 +121,7 @@ impl World {
 }
 
 /// The body of a send that is accepted, with these fields in place of its own.
-pub(crate) fn send_with(changes: Value) -> Value {
+pub(crate) fn send_with(changes: &Value) -> Value {
     let mut body = json!({ "from": LINE, "to": CONTACT, "text": "x" });
     for (name, value) in changes.as_object().unwrap() {
         body[name] = value.clone();

@@ -47,7 +47,7 @@ pub(super) fn seed(sql: &Connection, seed: Seed, now: Timestamp) -> Result<()> {
         service: LineService::default(),
         driver: DriverKind::Simulator,
         bridge_id: None,
-        contact_first: false,
+        contact_first: true,
         is_sandbox,
     };
     if keys::find(sql, seed.hash)?.is_none() {

@@ -9,7 +9,7 @@ pub(crate) async fn newest_comes_first_and_pages_meet(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let mut chat = None;
     for number in 0..7 {
-        chat = Some(world.receive_one(text_from(ANN, &format!("a{number}"))).await.chat_id);
+        chat = world.receive_one(text_from(ANN, &format!("a{number}"))).await.chat_id;
         world.receive_one(text_from(BOB, &format!("b{number}"))).await;
     }
     let mut walked = Vec::new();
@@ -30,7 +30,7 @@ pub(crate) async fn newest_comes_first_and_pages_meet(store: Arc<dyn Store>) {
 
 pub(crate) async fn an_unknown_chat_is_refused(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    let chat = Recipient::Chat(world.receive_one(text_from(ANN, "1")).await.chat_id);
+    let chat = Recipient::Chat(world.receive_one(text_from(ANN, "1")).await.chat_id.unwrap());
     for (account, line, chat) in [
         (world.other_account, world.line, chat.clone()),
         (world.other_account, world.line, contact(ANN)),

@@ -1,0 +1,155 @@
+//! `switchboard serve`: configured by flags and environment, and closed until the operator opens it.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use switchboard_client::Client;
+use switchboard_model::Code;
+use switchboard_testkit::eventually;
+use tokio::process::Command;
+
+use crate::process::{ANY_PORT, Process, mode, run, switchboard};
+
+/// A server as in production.
+pub(crate) struct Serve {
+    pub(crate) process: Process,
+    pub(crate) url: String,
+}
+
+impl Serve {
+    pub(crate) fn command(dir: &Path) -> Command {
+        let mut command = switchboard();
+        command.args(["serve", "--listen", ANY_PORT]).arg("--data-dir").arg(dir);
+        command
+    }
+
+    /// Starts one and waits until it says where it listens.
+    pub(crate) async fn start(command: &mut Command) -> Self {
+        let process = Process::spawn(command);
+        let address = eventually("it listens", async || {
+            let stderr = process.stderr();
+            let listening = stderr.lines().find(|line| line.contains("listening"))?.to_owned();
+            listening.split("addr=").nth(1).map(|address| address.trim().to_owned())
+        })
+        .await;
+        Self { process, url: format!("http://{address}") }
+    }
+}
+
+/// The settings of an environment file.
+fn settings(file: &str) -> BTreeMap<&str, &str> {
+    let set = file.lines().filter(|line| !line.starts_with('#'));
+    set.map(|line| line.split_once('=').unwrap()).collect()
+}
+
+#[tokio::test]
+async fn flags_beat_the_environment_and_what_is_printed_means_the_same() {
+    let mut command = switchboard();
+    command
+        .args(["serve", "--print-config", "--listen", "0.0.0.0:81", "--data-dir", "/from the/flag"])
+        .args(["--webhook-allow-networks", "10.0.0.0/8,fd00::/8", "--simulator"])
+        .env("SWITCHBOARD_LISTEN", "127.0.0.1:82")
+        .env("SWITCHBOARD_RATE_LIMIT", "83")
+        .env("SWITCHBOARD_WEBHOOK_ALLOW_HTTP", "true")
+        .env("SWITCHBOARD_LOG_FORMAT", "json")
+        .env("SWITCHBOARD_OPERATOR_TOKEN", "opt_a_secret_of_the_operator");
+    let printed = run(&mut command).await.succeeded();
+    assert!(!printed.contains("opt_a_secret"), "{printed}");
+    let set = settings(&printed);
+    for (name, value) in [
+        ("LISTEN", "0.0.0.0:81"),
+        ("DATA_DIR", "/from the/flag"),
+        ("RATE_LIMIT", "83"),
+        ("SIMULATOR", "true"),
+        ("WEBHOOK_ALLOW_HTTP", "true"),
+        ("WEBHOOK_ALLOW_NETWORKS", "10.0.0.0/8,fd00::/8"),
+        ("LOG_FORMAT", "json"),
+        ("LOG", "info"),
+    ] {
+        assert_eq!(set.get(&*format!("SWITCHBOARD_{name}")), Some(&value), "{name}");
+    }
+
+    // Also the defaults mean the same when they are written out.
+    let defaults = run(switchboard().args(["serve", "--print-config"])).await.succeeded();
+    assert_eq!(settings(&defaults)["SWITCHBOARD_SIMULATOR"], "false");
+    for printed in [printed, defaults] {
+        let mut again = switchboard();
+        again.args(["serve", "--print-config"]).envs(settings(&printed));
+        let token = "# SWITCHBOARD_OPERATOR_TOKEN=(set, not shown)\n";
+        let bare = "# SWITCHBOARD_OPERATOR_TOKEN=\n";
+        let again = run(&mut again).await.succeeded();
+        assert_eq!(again, printed.replace(token, bare));
+    }
+}
+
+#[tokio::test]
+async fn a_setting_that_cannot_be_understood_is_wrong_usage() {
+    for (name, value) in [
+        ("SWITCHBOARD_LISTEN", "nowhere"),
+        ("SWITCHBOARD_RATE_LIMIT", "0"),
+        ("SWITCHBOARD_SIMULATOR", "perhaps"),
+        ("SWITCHBOARD_WEBHOOK_ALLOW_NETWORKS", "10.0.0.0"),
+        ("SWITCHBOARD_OPERATOR_TOKEN", "too short"),
+        ("SWITCHBOARD_EVENT_RETENTION", "6"),
+        ("SWITCHBOARD_LOG_FORMAT", "xml"),
+    ] {
+        let mut command = switchboard();
+        let said = run(command.args(["serve", "--print-config"]).env(name, value)).await.failed(2);
+        let flag = name.strip_prefix("SWITCHBOARD_").unwrap().to_lowercase().replace('_', "-");
+        assert!(said.contains(&format!("--{flag}")), "{name}: {said}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Serve::command(dir.path());
+    let said = run(command.args(["--log", "=="])).await.failed(1);
+    assert!(said.starts_with("error: ") && said.contains("log filter"), "{said}");
+}
+
+#[tokio::test]
+async fn the_operators_token_is_made_once_and_kept_for_its_owner_alone() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("data");
+    let file = dir.join("operator-token");
+    let server = Serve::start(&mut Serve::command(&dir)).await;
+    assert_eq!((mode(&dir), mode(&file)), (0o700, 0o600));
+    let token = fs::read_to_string(&file).unwrap();
+    let stderr = server.process.stop("INT").await;
+    assert!(stderr.contains(file.to_str().unwrap()), "it says where the token is: {stderr}");
+    assert!(!stderr.contains(token.trim()), "it does not say the token: {stderr}");
+
+    let server = Serve::start(&mut Serve::command(&dir)).await;
+    assert_eq!(fs::read_to_string(&file).unwrap(), token);
+    let admin = Client::builder(&server.url).key(token.trim()).strict().build_admin().unwrap();
+    assert!(admin.accounts().await.unwrap().value.data.is_empty(), "nothing is made by itself");
+    server.process.stop("TERM").await;
+
+    // A configured one needs no file, and the one in the file is worth nothing then.
+    let other = "opt_another_token_of_the_operator";
+    let mut command = Serve::command(&dir);
+    let server = Serve::start(command.env("SWITCHBOARD_OPERATOR_TOKEN", other)).await;
+    assert_eq!(admin_code(&server.url, token.trim()).await, Some(Code::InvalidApiKey));
+    assert_eq!(admin_code(&server.url, other).await, None);
+    server.process.stop("TERM").await;
+}
+
+async fn admin_code(url: &str, token: &str) -> Option<Code> {
+    let admin = Client::builder(url).key(token).strict().build_admin().unwrap();
+    admin.accounts().await.err().map(|error| error.code().unwrap())
+}
+
+#[tokio::test]
+async fn there_are_no_virtual_phones_unless_they_are_asked_for() {
+    for (simulator, status) in [(false, 404), (true, 200)] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Serve::command(dir.path());
+        if simulator {
+            command.arg("--simulator");
+        }
+        let server = Serve::start(&mut command).await;
+        let token = fs::read_to_string(dir.path().join("operator-token")).unwrap();
+        let client = Client::new(&server.url, token.trim()).unwrap();
+        let path = "/simulator/v1/phones?handle=%2B15550100002";
+        let answer = client.request(http::Method::GET, path, None, &[]).await.unwrap();
+        assert_eq!(answer.status, status, "{}", answer.body);
+        assert_eq!(dir.path().join("simulator.jsonl").exists(), simulator);
+        server.process.stop("TERM").await;
+    }
+}

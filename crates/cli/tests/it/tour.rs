@@ -1,0 +1,185 @@
+//! The tour in README.md, run as it stands there.
+//!
+//! Its steps are the blocks marked `sh tour`; they run in order, in one shell, against a development
+//! server. A block marked `json tour` or `text tour` is what the step before it must print. In them,
+//! `…` stands for what differs from run to run.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::process::{ANY_PORT, Dev, run};
+
+/// Stands for anything.
+const ANYTHING: &str = "…";
+
+/// Separates what the steps print.
+const MARK: &str = "=== end of step ===";
+
+#[derive(Debug)]
+struct Step {
+    /// Of its first line, in the README.
+    line: usize,
+    script: String,
+    printed: Option<Printed>,
+}
+
+#[derive(Debug)]
+enum Printed {
+    Json(Value),
+    Text(String),
+}
+
+#[tokio::test]
+async fn the_tour_of_the_readme_works_as_written() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let steps = steps(&fs::read_to_string(readme).unwrap());
+    assert!(!steps.is_empty(), "README.md has no block marked `sh tour`");
+
+    let dir = tempfile::tempdir().unwrap();
+    let dev = Dev::start(dir.path(), ANY_PORT).await;
+    let mut script = "set -eu\n".to_owned();
+    for step in &steps {
+        // The mark stands on its own line even where a step's output has no end of line.
+        write!(script, "{}\nprintf '\\n%s\\n' '{MARK}'\n", step.script).unwrap();
+    }
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", &script])
+        .current_dir(dir.path())
+        .env("URL", &dev.ready.api_url)
+        .env("KEY", &dev.ready.api_key)
+        .env("OPERATOR", &dev.ready.operator_token)
+        .env("LINE", &dev.ready.line)
+        // A proxy of the machine that runs the tests is not on the way to loopback.
+        .env("NO_PROXY", "*")
+        .kill_on_drop(true);
+    let done = run(&mut shell).await;
+    let outputs: Vec<_> = done.stdout.split(&format!("\n{MARK}\n")).collect();
+    for (at, step) in steps.iter().enumerate() {
+        let output = outputs[at];
+        let place = format!("README.md, line {}", step.line);
+        assert!(at + 1 < outputs.len(), "{place}: the step fails: {}\n{output}", done.stderr);
+        step.check(output).unwrap_or_else(|wrong| panic!("{place}: {wrong}\n{output}"));
+    }
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
+    dev.stop().await;
+}
+
+/// The steps of a document.
+fn steps(document: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut lines = (1..).zip(document.lines());
+    while let Some((line, fence)) = lines.next() {
+        let Some(mark) = fence.strip_prefix("```") else { continue };
+        let body = lines.by_ref().map(|(_, text)| text).take_while(|text| *text != "```");
+        let body = body.collect::<Vec<_>>().join("\n");
+        let printed = match mark {
+            "sh tour" => {
+                steps.push(Step { line, script: body, printed: None });
+                continue;
+            }
+            "json tour" => Printed::Json(
+                serde_json::from_str(&body)
+                    .unwrap_or_else(|error| panic!("README.md, line {line}: {error}")),
+            ),
+            "text tour" => Printed::Text(body),
+            _ => continue,
+        };
+        let step = steps.last_mut().expect("something is run before something is printed");
+        assert!(step.printed.is_none(), "README.md, line {line}: the step has its output already");
+        step.printed = Some(printed);
+    }
+    steps
+}
+
+impl Step {
+    fn check(&self, output: &str) -> Result<(), String> {
+        match &self.printed {
+            None => Ok(()),
+            Some(Printed::Json(wanted)) => {
+                let found = serde_json::from_str(output).map_err(|error| error.to_string())?;
+                check_json(wanted, &found, "the answer")
+            }
+            Some(Printed::Text(wanted)) => {
+                let (wanted, found) = (wanted.trim(), output.trim());
+                let fits = fits(wanted, found);
+                fits.then_some(()).ok_or_else(|| format!("it is not what is shown: {wanted}"))
+            }
+        }
+    }
+}
+
+/// Whether the found JSON has exactly the wanted fields and values; a string with `…` is a pattern,
+/// and the pattern `…` alone also stands for numbers.
+fn check_json(wanted: &Value, found: &Value, place: &str) -> Result<(), String> {
+    match (wanted, found) {
+        (Value::Object(wanted), Value::Object(found)) => {
+            let names = wanted.keys().chain(found.keys());
+            for name in names {
+                let place = format!("{place}.{name}");
+                match (wanted.get(name), found.get(name)) {
+                    (Some(wanted), Some(found)) => check_json(wanted, found, &place)?,
+                    (Some(_), None) => return Err(format!("{place} is missing")),
+                    (None, _) => return Err(format!("{place} is not shown")),
+                }
+            }
+            Ok(())
+        }
+        (Value::Array(wanted), Value::Array(found)) if wanted.len() == found.len() => {
+            (wanted.iter().zip(found).enumerate()).try_for_each(|(at, (wanted, found))| {
+                check_json(wanted, found, &format!("{place}[{at}]"))
+            })
+        }
+        (Value::String(wanted), Value::String(found)) if fits(wanted, found) => Ok(()),
+        // Not null: a reader who is shown a value relies on one.
+        (Value::String(wanted), Value::Number(_)) if wanted == ANYTHING => Ok(()),
+        (wanted, found) if wanted == found => Ok(()),
+        (wanted, found) => Err(format!("{place} is {found} and shown as {wanted}")),
+    }
+}
+
+/// Whether a text is what the pattern says, `…` standing for anything.
+fn fits(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once(ANYTHING) else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(head) else { return false };
+    let mut parts: Vec<_> = rest.split(ANYTHING).collect();
+    let tail = parts.pop().unwrap_or_default();
+    for part in parts {
+        let Some(at) = text.find(part) else { return false };
+        text = &text[at + part.len()..];
+    }
+    text.ends_with(tail)
+}
+
+#[test]
+fn what_is_shown_is_held_to_the_letter_but_for_the_dots() {
+    for (pattern, text, expected) in [
+        ("a", "a", true),
+        ("a", "ab", false),
+        ("…", "anything", true),
+        ("msg_…", "msg_1", true),
+        ("msg_…", "obx_1", false),
+        ("a…b…c", "a1b2c", true),
+        ("a…b…c", "a1c", false),
+        ("a…a", "a", false),
+    ] {
+        assert_eq!(fits(pattern, text), expected, "{pattern} {text}");
+    }
+    let check = |wanted: &str, found: &str| {
+        let parse = |text: &str| serde_json::from_str(text).unwrap();
+        check_json(&parse(wanted), &parse(found), "it").is_ok()
+    };
+    assert!(check(r#"{"a":"…","b":["…"]}"#, r#"{"a":1,"b":["x"]}"#));
+    for found in [r#"{"a":1}"#, r#"{"a":null,"b":["x"]}"#, r#"{"a":1,"b":[]}"#] {
+        assert!(!check(r#"{"a":"…","b":["…"]}"#, found), "{found}");
+    }
+    assert!(!check(r#"{"a":"…"}"#, r#"{"a":1,"b":2}"#));
+
+    let steps =
+        steps("```sh\nx\n```\n```sh tour\ny\n```\n```json tour\n{}\n```\n```sh tour\nz\n```");
+    let scripts: Vec<_> = steps.iter().map(|step| (step.line, step.script.as_str())).collect();
+    assert_eq!(scripts, [(4, "y"), (10, "z")]);
+    assert!(steps[0].printed.is_some() && steps[1].printed.is_none());
+}
