@@ -141,7 +141,7 @@ impl App {
             Some(url) => url.to_string(),
             None => format!("http://{}", reachable(addr)),
         };
-        let files = Arc::new(Files::open(&config, &base, secret)?);
+        let files = Arc::new(Files::open(&config, &base, secret).await?);
         let guard = Guard::new(&config);
         let deliver = Deliver::new(&config, &guard, Arc::clone(&files), Arc::clone(&clock))
             .map_err(StartError::DeliveryClient)?;

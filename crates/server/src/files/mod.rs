@@ -55,11 +55,20 @@ pub struct FilesError {
 
 impl Files {
     /// Opens the place for files. `base` is the URL at which clients reach this server.
-    pub(crate) fn open(config: &Config, base: &str, secret: [u8; 32]) -> Result<Self, FilesError> {
+    pub(crate) async fn open(
+        config: &Config,
+        base: &str,
+        secret: [u8; 32],
+    ) -> Result<Self, FilesError> {
         let (objects, part) = match &config.files {
             None => (folder(config)?, 256 * 1024),
             Some(url) => (bucket(url)?, 5 * 1024 * 1024),
         };
+        // Better to hear of a wrong bucket or a read-only folder now than with the first upload.
+        let place = || objects.to_string();
+        check(&*objects)
+            .await
+            .map_err(|source| FilesError { place: place(), source: Box::new(source) })?;
         Ok(Self {
             objects,
             part,
@@ -90,13 +99,6 @@ impl Files {
             Err(object_store::Error::NotFound { .. }) => Ok(()),
             done => done,
         }
-    }
-
-    /// Whether bytes can be written at all.
-    pub(crate) async fn check(&self) -> object_store::Result<()> {
-        let probe = Path::from("probe");
-        self.objects.put(&probe, PutPayload::from_static(b"ok")).await?;
-        self.objects.delete(&probe).await
     }
 
     /// A URL that downloads this file with no key, until it expires.
@@ -164,6 +166,13 @@ impl Files {
         };
         shown().map_or_else(|| Arc::clone(data), Arc::from)
     }
+}
+
+/// Whether bytes can be written at all.
+async fn check(objects: &dyn ObjectStore) -> object_store::Result<()> {
+    let probe = Path::from("probe");
+    objects.put(&probe, PutPayload::from_static(b"ok")).await?;
+    objects.delete(&probe).await
 }
 
 fn path(id: Id<File>) -> Path {
