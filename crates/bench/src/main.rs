@@ -1,1 +1,134 @@
-fn main() {}
+//! How fast Switchboard is, as a ratio: each benchmark measures its own ceiling in the same
+//! run, on the same machine, in turns, so that noise hits both.
+
+mod accept;
+mod bare;
+mod cpu;
+mod inbound;
+mod life;
+mod load;
+mod machine;
+mod report;
+mod start;
+mod world;
+
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Parser, Subcommand};
+
+use machine::Machine;
+
+/// The binary's own allocator, for the ceiling too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measure how fast Switchboard is, beside what this machine can do in the same minute.
+///
+/// Absolute figures are the machine's; the ratios are ours. Every benchmark runs its ceiling
+/// (a bare axum route that parses the same JSON and echoes it, asked by the same generator) and
+/// itself in turns, and gives the medians of the rounds. Load generator, server and receiver
+/// share this process and its processors. The table ends with the targets of the design, each met
+/// or missed; a missed one is no failure of the program.
+#[derive(Parser)]
+#[command(
+    name = "switchboard-bench",
+    after_help = "Examples:
+  cargo build --release -p switchboard -p switchboard-bench
+  cargo run --release -p switchboard-bench -- accept
+  cargo run --release -p switchboard-bench -- life --seconds 10 --rounds 5
+  cargo run --release -p switchboard-bench -- start --json"
+)]
+struct Cli {
+    #[command(subcommand)]
+    benchmark: Benchmark,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Subcommand, Clone, Copy)]
+enum Benchmark {
+    /// Durable POST /v1/messages with all checks, 64 connections, no bridge
+    Accept,
+    /// Accepted → simulator → sent → message.sent received and verified
+    Life,
+    /// A contact's text → message.received received and verified, at 1,000/s
+    Inbound,
+    /// The release binary: start to ready, memory at rest, size
+    Start,
+}
+
+/// What every benchmark is told.
+#[derive(Args)]
+struct Options {
+    /// Print one JSON object instead of the table
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// How long each measurement takes, in seconds; each round has one of the ceiling and one of
+    /// the work. "start" always makes ten starts
+    #[arg(long, global = true, default_value_t = 5, value_name = "N",
+          value_parser = clap::value_parser!(u64).range(1..=300))]
+    seconds: u64,
+
+    /// How often ceiling and work are measured in turns
+    #[arg(long, global = true, default_value_t = 3, value_name = "N",
+          value_parser = rounds)]
+    rounds: usize,
+
+    /// Where the databases are made, and removed again; must be on a real disk
+    /// [default: bench-data beside this program]
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// Run even when built without --release: the figures mean nothing
+    #[arg(long, global = true)]
+    allow_debug: bool,
+}
+
+fn rounds(text: &str) -> Result<usize, String> {
+    let rounds = text.parse().map_err(|_| "must be a whole number".to_owned())?;
+    if (1..=100).contains(&rounds) { Ok(rounds) } else { Err("must be from 1 to 100".to_owned()) }
+}
+
+impl Options {
+    fn duration(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+
+    fn rounds(&self) -> RangeInclusive<usize> {
+        1..=self.rounds
+    }
+
+    /// Says how far it is.
+    fn tell(&self, round: usize, figure: f64, unit: &str) {
+        eprintln!("round {round} of {}: {figure:.1} {unit}", self.rounds);
+    }
+}
+
+fn main() -> anyhow::Result<()> {
+    let Cli { benchmark, options } = Cli::parse();
+    if cfg!(debug_assertions) && !options.allow_debug {
+        bail!("built without --release, so the figures would mean nothing (--allow-debug to see)");
+    }
+    let beside = || Ok::<_, std::io::Error>(std::env::current_exe()?.with_file_name("bench-data"));
+    let data_dir = options.data_dir.clone().map_or_else(beside, Ok)?;
+    std::fs::create_dir_all(&data_dir)
+        .with_context(|| format!("{} can't be used", data_dir.display()))?;
+    // The servers of testkit make their directories where temporary ones are made.
+    if tempfile::env::override_temp_dir(&data_dir).is_err() {
+        bail!("the directory for databases is already chosen");
+    }
+    let machine = Machine::look(&data_dir)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().thread_name("server").enable_all().build()?;
+    let report = runtime.block_on(async {
+        match benchmark {
+            Benchmark::Accept => accept::run(&options, machine).await,
+            Benchmark::Life => life::run(&options, machine).await,
+            Benchmark::Inbound => inbound::run(&options, machine).await,
+            Benchmark::Start => start::run(machine).await,
+        }
+    })?;
+    report.print(options.json)
+}

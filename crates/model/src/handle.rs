@@ -1,6 +1,6 @@
 //! Handles: phone numbers and Apple IDs. The only parser of either.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{cell::RefCell, collections::HashMap, fmt, str::FromStr, sync::Arc};
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -37,8 +37,31 @@ impl FromStr for Handle {
         if text.len() > MAX_LEN {
             return Err(ParseHandleError);
         }
-        if text.contains('@') { parse_apple_id(text) } else { parse_phone(text) }
+        if text.contains('@') { parse_apple_id(text) } else { recent_phone(text) }
     }
+}
+
+/// The most phones that a thread remembers; past that it forgets them all.
+const MAX_RECENT: usize = 1024;
+
+thread_local! {
+    /// The phones that this thread has parsed of late. The library's parser costs as much as the rest of
+    /// a request's checks, and programs write to the same people again and again.
+    static RECENT: RefCell<HashMap<String, Handle>> = RefCell::default();
+}
+
+fn recent_phone(text: &str) -> Result<Handle, ParseHandleError> {
+    if let Some(handle) = RECENT.with_borrow(|recent| recent.get(text).cloned()) {
+        return Ok(handle);
+    }
+    let handle = parse_phone(text)?;
+    RECENT.with_borrow_mut(|recent| {
+        if recent.len() >= MAX_RECENT {
+            recent.clear();
+        }
+        recent.insert(text.to_owned(), handle.clone());
+    });
+    Ok(handle)
 }
 
 fn parse_phone(text: &str) -> Result<Handle, ParseHandleError> {

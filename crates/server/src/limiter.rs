@@ -118,6 +118,8 @@ impl Standing {
 
     /// The headers of every authenticated answer (§4), and of draft-ietf-httpapi-ratelimit-headers.
     pub(crate) fn write(self, headers: &mut HeaderMap) {
+        // Once, for the envelope's too.
+        headers.reserve(10);
         let remaining = self.limit.saturating_sub(self.used);
         headers.insert(LIMIT, HeaderValue::from(self.limit));
         headers.insert(REMAINING, HeaderValue::from(remaining));

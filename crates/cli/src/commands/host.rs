@@ -143,7 +143,6 @@ impl Host {
     }
 }
 
-
 fn make_private_dir(dir: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     // Messages and secrets are the owner's alone.

@@ -91,21 +91,22 @@ pub(crate) async fn wrap(mut request: Request, next: Next) -> Response {
         preflight(request.headers())
     } else {
         request.extensions_mut().insert(id.clone());
-        let path = request.uri().path().to_owned();
+        let uri = request.uri().clone();
         // `AssertUnwindSafe`: the store's commands are transactions; nothing half-done outlives a panic.
         match AssertUnwindSafe(next.run(request)).catch_unwind().await {
             Ok(mut response) => match response.extensions_mut().remove::<Failure>() {
-                Some(failure) => render(failure, response.headers(), &id, &path),
+                Some(failure) => render(failure, response.headers(), &id, uri.path()),
                 None => response,
             },
             Err(panic) => {
                 let panic = panic_text(&*panic);
-                tracing::error!(request_id = id.0, path, panic, "a handler panicked");
-                render(Failure::internal(), &HeaderMap::new(), &id, &path)
+                tracing::error!(request_id = id.0, path = uri.path(), panic, "a handler panicked");
+                render(Failure::internal(), &HeaderMap::new(), &id, uri.path())
             }
         }
     };
     let headers = response.headers_mut();
+    headers.reserve(3);
     let value = HeaderValue::try_from(id.0).expect("a request id is ASCII");
     headers.insert(REQUEST_ID, value);
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
