@@ -33,7 +33,7 @@ pub const DEFAULT_MAX_BYTES: u64 = 100 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the server may be silent while something is expected of it.
 const SILENCE: Duration = Duration::from_secs(30);
-/// What an upload slower than this is, in bytes a second: broken.
+/// An upload slower than this, in bytes a second, counts as broken.
 const SLOWEST_UPLOAD: u64 = 32 * 1024;
 /// The first pause before fetching again, and the longest.
 const RETRY_MIN: Duration = Duration::from_millis(100);
@@ -67,10 +67,10 @@ pub enum FileError {
     /// The server is in trouble; it may be better later.
     #[error("the server answered with status {0}")]
     Trouble(StatusCode),
-    /// Nobody answered: the server is away, or the network is.
+    /// No connection: the server is away, or the network is.
     #[error("the server can't be reached")]
-    Unreachable(#[source] Option<reqwest::Error>),
-    /// The transfer began and broke off.
+    Unreachable(#[source] reqwest::Error),
+    /// The transfer broke off, or nothing more came.
     #[error("the transfer broke off")]
     Broken(#[source] Option<reqwest::Error>),
     /// The server's answer makes no sense.
@@ -104,6 +104,11 @@ impl FileError {
         }
     }
 
+    fn of_request(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        if error.is_connect() { Self::Unreachable(error) } else { Self::Broken(Some(error)) }
+    }
+
     fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::NotFound,
@@ -121,11 +126,15 @@ impl Files {
     pub(crate) fn new(link: &Url, authorization: HeaderValue) -> Option<Self> {
         let mut url = link.join("files").ok()?;
         url.set_scheme(if link.scheme() == "wss" { "https" } else { "http" }).ok()?;
-        let client = Client::builder()
+        let mut client = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             // The link goes straight to the server too, and its token goes nowhere else.
             .no_proxy()
             .redirect(redirect::Policy::none());
+        if url.scheme() == "http" {
+            // Reading the system's certificates takes a while, and here nobody would look at them.
+            client = client.tls_certs_only([]);
+        }
         let client = client.build().ok()?;
         Some(Self { client, url, authorization, max_bytes: DEFAULT_MAX_BYTES })
     }
@@ -173,8 +182,8 @@ impl Files {
             .send();
         let mut response = timeout(SILENCE, asking)
             .await
-            .map_err(|_elapsed| FileError::Unreachable(None))?
-            .map_err(|error| FileError::Unreachable(Some(error.without_url())))?;
+            .map_err(|_elapsed| FileError::Broken(None))?
+            .map_err(FileError::of_request)?;
         if response.status() != StatusCode::OK {
             return Err(FileError::of_status(response.status()));
         }
@@ -229,7 +238,7 @@ impl Files {
         let mut response = timeout(limit, request.send())
             .await
             .map_err(|_elapsed| FileError::Broken(None))?
-            .map_err(|error| FileError::Unreachable(Some(error.without_url())))?;
+            .map_err(FileError::of_request)?;
         if response.status() != StatusCode::CREATED {
             return Err(FileError::of_status(response.status()));
         }

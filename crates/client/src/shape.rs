@@ -11,6 +11,7 @@ mod table;
 
 use std::borrow::Cow;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub use operator::*;
@@ -196,6 +197,16 @@ pub fn check_list(row: &'static Shape, value: &Value, unknown: Unknown) -> Resul
 /// As [`check`].
 pub fn check_error(value: &Value, unknown: Unknown) -> Result<(), Misshape> {
     check_answer(&ERROR_ENVELOPE, value, unknown)
+}
+
+/// Checks a resource and takes the value out.
+pub(crate) fn read<T: DeserializeOwned>(
+    shape: &'static Shape,
+    value: Value,
+    unknown: Unknown,
+) -> Result<T, Misshape> {
+    check(shape, &value, unknown)?;
+    serde_json::from_value(value).map_err(|error| Misshape::new(shape.name, error.to_string()))
 }
 
 fn check_object(

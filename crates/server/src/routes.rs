@@ -15,7 +15,7 @@ use crate::{
     api::{self, admin, auth, envelope},
     app::App,
     files::DOWNLOAD_PATH,
-    link,
+    link, openapi,
 };
 
 /// What a caller must show.
@@ -27,6 +27,8 @@ pub enum Access {
     AnyKey,
     /// A URL that this server has signed.
     SignedUrl,
+    /// Nothing.
+    Public,
     /// The operator's token.
     Operator,
     /// A bridge's token.
@@ -50,7 +52,7 @@ pub struct Operation {
 /// The table. A test fails for every row without its cases.
 #[rustfmt::skip]
 pub fn table() -> Vec<Operation> {
-    use Access::{AnyKey, Bridge, Key, Operator, SignedUrl};
+    use Access::{AnyKey, Bridge, Key, Operator, Public, SignedUrl};
     vec![
         // For programs.
         row(Method::GET,    "/v1/lines",               Key(Scope::LinesRead),     api::lines::list),
@@ -75,6 +77,8 @@ pub fn table() -> Vec<Operation> {
         row(Method::POST,   "/v1/sandbox",             AnyKey,                    api::sandbox::ensure),
         row(Method::DELETE, "/v1/sandbox",             AnyKey,                    api::sandbox::reset),
         row(Method::GET,    "/v1/events",              AnyKey,                    api::events::stream),
+        row(Method::GET,    openapi::PATH,             Public,                    api::docs::document),
+        row(Method::GET,    openapi::PAGE_PATH,        Public,                    api::docs::page),
         // For the operator.
         row(Method::GET,    "/admin/v1/accounts",      Operator, admin::accounts::list),
         row(Method::POST,   "/admin/v1/accounts",      Operator, admin::accounts::create),

@@ -53,14 +53,15 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Every account, oldest first.
     async fn accounts(&self) -> Result<Vec<Account>>;
 
-    /// Makes an account with its first line and key, unless the key is known already: all or nothing,
-    /// and nothing the second time. For `switchboard dev`.
+    /// Makes an account with its first line and key, unless the key is known already; and the sandbox line
+    /// with an account of its own, unless there is one. All or nothing, and nothing the second time. For
+    /// `switchboard dev`.
     async fn seed(&self, seed: Seed, now: Timestamp) -> Result<()>;
 
     // ---- keys -----------------------------------------------------------
 
     /// Makes a key. Refuses an unknown account ([`Refusal::AccountNotFound`]) and
-    /// a restriction to a line that is not the account's ([`Refusal::LineNotFound`]).
+    /// a restriction to a line that is neither the account's nor the sandbox line ([`Refusal::LineNotFound`]).
     async fn create_key(&self, key: NewKey, now: Timestamp) -> Result<Key>;
 
     /// The key with this hash, revoked and expired ones too, with its use of the current hour.
@@ -78,13 +79,14 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     // ---- lines ----------------------------------------------------------
 
     /// Makes a line. A handle is one line's only, on the whole server ([`Refusal::LineExists`]).
+    /// There is at most one sandbox line ([`Refusal::SandboxExists`]).
     /// A line of the simulator goes to the simulator's bridge by itself.
     async fn create_line(&self, line: NewLine) -> Result<OperatorLine>;
 
     /// Every line of every account, oldest first: for the operator.
     async fn operator_lines(&self) -> Result<Vec<OperatorLine>>;
 
-    /// The lines of this account, oldest first.
+    /// The lines of this account and the sandbox line, which is every account's; oldest first.
     async fn lines(&self, account: Id<Account>) -> Result<Vec<Line>>;
 
     /// The line that a bridge reports on: what it can do. Nothing for a line that is not this bridge's.
@@ -165,7 +167,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// had a chance to speak yet.
     async fn extend_all_claims(&self, lease_until: Timestamp) -> Result<()>;
 
-    /// Writes down what came of items: message, outbox, event and deliveries together.
+    /// Writes down what came of items: message, reaction, indicator or receipt, outbox, event and
+    /// deliveries together. What a driver names wrongly, a reaction `Sent` or a message `Done`, is sent all the
+    /// same: it is out. A message that is only `Done` has no guid, and so becomes no message here.
     /// An item that is not claimed by this bridge any more is left as it is. New
     /// deliveries are leased until `lease_until` to the caller, who gets them.
     async fn settle(
@@ -189,7 +193,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Takes a batch of a line's history and the place it ends at: chats, messages,
     /// events and deliveries together. A guid that is known is the message that it was, and makes
-    /// no event. [`Refusal::LineNotFound`] for a line that is not this bridge's.
+    /// no event. What is about a chat or a message that is not known is nothing. What comes to the sandbox
+    /// line is the account's that the phone is paired with, or else its owner's; a code that a phone texts pairs it, and
+    /// is the first message of the new pair. [`Refusal::LineNotFound`] for a line that is not this bridge's.
     async fn receive(
         &self,
         bridge: Id<Bridge>,
@@ -302,7 +308,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn sandbox(&self, account: Id<Account>, now: Timestamp) -> Result<Sandbox>;
 
     /// Makes sure that the account has a code or a paired phone; `code` is used if it has neither.
-    /// Idempotent by its nature.
+    /// Idempotent by its nature. [`Refusal::AccountNotFound`], [`Refusal::LineNotFound`].
     async fn ensure_sandbox(
         &self,
         account: Id<Account>,
@@ -310,7 +316,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         now: Timestamp,
     ) -> Result<Sandbox>;
 
-    /// Ends the pairing and gives the account this new code.
+    /// Ends the pairing and gives the account this new code; its chat stays, and so does what it has used of
+    /// the day. [`Refusal::AccountNotFound`], [`Refusal::LineNotFound`].
     async fn reset_sandbox(
         &self,
         account: Id<Account>,
@@ -334,7 +341,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The place before the first event at or after `since`; the latest place if there is none, or no `since`.
     async fn event_place(&self, since: Option<Timestamp>) -> Result<i64>;
 
-    /// Makes known that a line went up or down: line.status.
+    /// Makes known that a line went up or down: line.status, to the line's owner. Nothing for a line that is
+    /// not this bridge's.
     async fn line_status(
         &self,
         bridge: Id<Bridge>,

@@ -34,6 +34,8 @@ pub(crate) const TOKEN: &str = "the-token";
 
 pub(crate) struct FakeServer {
     pub(crate) files: Arc<FakeFiles>,
+    /// With which the bridge dials.
+    pub(crate) config: BridgeConfig,
     /// Connections to the link.
     dials: Mutex<mpsc::Receiver<TcpStream>>,
     pub(crate) stop: CancellationToken,
@@ -49,7 +51,7 @@ impl FakeServer {
         let url = format!("ws://{address}/bridge/v1/link");
         let config = BridgeConfig::new(&url, TOKEN).expect("a configuration");
         let stop = CancellationToken::new();
-        let bridge = tokio::spawn(Bridge::new(config, driver).run(stop.clone()));
+        let bridge = tokio::spawn(Bridge::new(config.clone(), driver).run(stop.clone()));
         let (dialled, dials) = mpsc::channel(100);
         let files = Arc::new(FakeFiles::default());
         let share = Arc::clone(&files);
@@ -71,7 +73,7 @@ impl FakeServer {
             }
         }));
         let dials = Mutex::new(dials);
-        Self { files, dials, bridge, _stop_at_end: stop.clone().drop_guard(), stop }
+        Self { files, config, dials, bridge, _stop_at_end: stop.clone().drop_guard(), stop }
     }
 
     /// The next connection to the link, before its handshake.

@@ -47,12 +47,12 @@ async fn landed(simulator: &Simulator, items: &[SendItem]) -> Vec<bool> {
 async fn a_journal_cut_at_any_byte_is_exact() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, torn) = (folder.path().join("simulator.jsonl"), folder.path().join("torn.jsonl"));
-    let line = line();
+    let (line, files) = (line(), no_files());
     let simulator = carried(&whole, &line).await;
     let phones = ["+15550100002", ECHOES, "+15550100003"];
     let items: Vec<_> = phones.map(|to| item(&line, Id::generate(), to, "x\u{e9}\n")).to_vec();
     for item in &items {
-        assert!(matches!(simulator.send(item.clone(), &no_files()).await, Outcome::Sent { .. }));
+        assert!(matches!(simulator.send(item.clone(), &files).await, Outcome::Sent { .. }));
     }
     let bytes = fs::read(&whole).unwrap();
     let lines_in = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
@@ -65,12 +65,12 @@ async fn a_journal_cut_at_any_byte_is_exact() {
         assert_eq!(landed(&simulator, &items).await, shows, "cut at byte {cut}");
         // The echo is on the line exactly if the message is on the phone.
         if whole_lines >= 3 {
-            let echo = simulator.history(line.id, None, 9, &no_files()).await.unwrap();
+            let echo = simulator.history(line.id, None, 9, &files).await.unwrap();
             assert_eq!(echo.entries.len(), 1);
         }
         // It goes on from there, and what it writes is there the next time.
         let more = item(&line, Id::generate(), "+15550100004", "more");
-        simulator.send(more.clone(), &no_files()).await;
+        simulator.send(more.clone(), &files).await;
         drop(simulator);
         assert_eq!(landed(&open(&torn), &[more]).await, [true]);
     }

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::Path,
     sync::Arc,
     time::Duration,
@@ -108,7 +107,7 @@ impl Host {
         let bridge = match (simulator, running.simulator_token()) {
             (Some(simulator), Some(token)) => {
                 // Over loopback, as a Mac would over the network: the whole way is always the real one.
-                let url = format!("ws://{}/bridge/v1/link", reachable(running.addr()));
+                let url = format!("ws://{}/bridge/v1/link", running.reachable_addr());
                 let bridge = Bridge::new(BridgeConfig::new(&url, token.reveal())?, simulator);
                 let stop = CancellationToken::new();
                 let task = tokio::spawn({
@@ -128,7 +127,7 @@ impl Host {
 
     /// The URL at which this machine reaches the server.
     pub(super) fn url(&self) -> String {
-        format!("http://{}", reachable(self.running.addr()))
+        format!("http://{}", self.running.reachable_addr())
     }
 
     /// Waits for Ctrl-C or SIGTERM, then stops.

@@ -5,6 +5,7 @@
 
 mod admin;
 mod dev;
+mod examples;
 mod help;
 mod kill;
 mod process;

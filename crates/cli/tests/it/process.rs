@@ -169,6 +169,7 @@ pub(crate) struct Ready {
     pub(crate) line: String,
     pub(crate) operator_token: String,
     pub(crate) simulator_url: String,
+    pub(crate) sandbox_line: String,
 }
 
 impl Ready {

@@ -124,11 +124,8 @@ pub static REACTION: Shape = shape(
 );
 
 /// The data of reaction.added and reaction.removed (§9).
-pub static REACTION_EVENT: Shape = extended(
-    "reaction",
-    &REACTION,
-    &[always("chat_id", Id("cht_")), always("line_handle", Text)],
-);
+pub static REACTION_EVENT: Shape =
+    extended("reaction", &REACTION, &[always("chat_id", Id("cht_")), always("line_handle", Text)]);
 
 /// TypingIndicator.
 pub static TYPING: Shape = shape(

@@ -42,7 +42,7 @@ pub(crate) async fn authorize(
     let admitted = match gate.access {
         Access::Key(scope) => return with_key(&gate.app, Some(scope), request, next).await,
         Access::AnyKey => return with_key(&gate.app, None, request, next).await,
-        Access::SignedUrl => Ok(()),
+        Access::SignedUrl | Access::Public => Ok(()),
         Access::Operator => operator(&gate.app, request.headers()).map(|operator| {
             request.extensions_mut().insert(operator);
         }),
@@ -266,14 +266,16 @@ impl LineRef {
 
     /// Takes `from`: a handle, or `ln_…`.
     pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
+        Self::parse_as(text, "from")
+    }
+
+    /// The same, where the parameter has this name.
+    pub(crate) fn parse_as(text: &str, param: &'static str) -> Result<Self, Problem> {
         if text.starts_with("ln_") {
-            return id_of(text, "from").map(Self::Id);
+            return id_of(text, param).map(Self::Id);
         }
-        text.parse().map(Self::Handle).map_err(
-            |error: switchboard_model::handle::ParseHandleError| {
-                Problem::invalid_value("from", error)
-            },
-        )
+        let handle: Result<Handle, _> = text.parse();
+        handle.map(Self::Handle).map_err(|error| Problem::invalid_value(param, error))
     }
 }
 

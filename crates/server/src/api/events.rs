@@ -53,7 +53,8 @@ pub(crate) async fn stream(
     let kinds = kinds(&caller, &query)?;
     let since = since(&query)?;
     let last = last_event_id(&headers)?;
-    let lines = query.all("line").map(LineRef::parse).collect::<Result<Vec<_>, _>>()?;
+    let lines = query.all("line").map(|line| LineRef::parse_as(line, "line"));
+    let lines = lines.collect::<Result<Vec<_>, _>>()?;
     let account = caller.owner()?;
     let lines = if lines.is_empty() {
         caller.restricted_lines(&app).await?
@@ -83,6 +84,7 @@ pub(crate) async fn stream(
         ready: VecDeque::new(),
         news,
         taken_at: Instant::now(),
+        greeted: false,
         ended: false,
         _permit: permit,
     };
@@ -162,6 +164,7 @@ struct Reader {
     news: watch::Receiver<()>,
     /// When the last event was taken.
     taken_at: Instant,
+    greeted: bool,
     ended: bool,
     _permit: OwnedSemaphorePermit,
 }
@@ -177,6 +180,11 @@ impl Reader {
     async fn next(&mut self) -> Option<Event> {
         if self.ended {
             return None;
+        }
+        if !std::mem::replace(&mut self.greeted, true) {
+            // An id without data is no event, but a place: who loses the connection before the first event
+            // resumes from here, and not from wherever the stream is by then.
+            return Some(Event::default().id(self.place.to_string()));
         }
         // Asked for again only when the last event was taken: some waited all that time.
         if !self.ready.is_empty() && self.taken_at.elapsed() > SLOW {

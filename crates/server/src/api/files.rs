@@ -17,7 +17,7 @@ use switchboard_model::{
     file::{StoredFile, safe_name},
     id::Id,
 };
-use switchboard_store::Once;
+use switchboard_store::{Once, Refusal};
 
 use crate::{
     api::{
@@ -45,7 +45,7 @@ pub(crate) async fn upload(
 ) -> Result<Response, Failure> {
     let headers = request.headers().clone();
     once::key_of(&headers)?;
-    let file = store(&app, request).await?;
+    let file = store(&app, request, kind::mime_type).await?;
     let account = match caller.owner() {
         Ok(account) => account,
         Err(problem) => return refuse(&app, &file, problem.into()).await,
@@ -118,13 +118,19 @@ pub(crate) async fn bridge_upload(
         size: u64,
     }
     let line = id_of(query.required("line_id")?, "line_id")?;
-    let file = store(&app, request).await?;
+    let file = store(&app, request, |head, complete, declared, name| {
+        Ok(kind::received_type(head, complete, declared, name))
+    })
+    .await?;
     match app.store.create_bridge_file(bridge.id, line, file.clone()).await {
         Ok(StoredFile { id: file, filename, mime_type, size, .. }) => {
             let uploaded = Uploaded { id: file, filename, mime_type, size };
             Ok(envelope::one(StatusCode::CREATED, &uploaded, &id))
         }
-        Err(error) => refuse(&app, &file, error.into()).await,
+        Err(error) => {
+            let failure = Failure::about(error, &Refusal::LineNotFound, "line_id");
+            refuse(&app, &file, failure).await
+        }
     }
 }
 
@@ -144,8 +150,11 @@ fn not_found() -> Problem {
     Problem::new(Code::FileNotFound, "There is no file with this id.").param("id")
 }
 
+/// Decides what a file is: by its first bytes, whether these are all, its declared type, its name.
+type KindOf = fn(&[u8], bool, Option<&str>, Option<&str>) -> Result<String, Problem>;
+
 /// Writes the bytes of a request, as they come, and finds out what they are.
-async fn store(app: &App, request: Request) -> Result<StoredFile, Failure> {
+async fn store(app: &App, request: Request, kind_of: KindOf) -> Result<StoredFile, Failure> {
     let headers = request.headers();
     if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
         let message = "Send the file without Content-Encoding.";
@@ -189,7 +198,7 @@ async fn store(app: &App, request: Request) -> Result<StoredFile, Failure> {
     }
     // Judged before it is finished: what is refused leaves nothing behind.
     let complete = upload.size() <= kind::HEAD as u64;
-    let mime_type = kind::mime_type(upload.head(), complete, declared.as_deref(), name.as_deref())?;
+    let mime_type = kind_of(upload.head(), complete, declared.as_deref(), name.as_deref())?;
     let written = upload.finish().await.map_err(kept_badly)?;
     Ok(StoredFile {
         id,

@@ -65,8 +65,12 @@ pub(crate) async fn send(
     let line = LineRef::parse(from)?;
     let to = body::text(to, "to")?;
     let chat = recipient(to)?;
+    let text = text(&body)?;
     let attachment = attachment(&body)?;
-    let text = text(&body, attachment.is_some())?;
+    if attachment.is_none() && text.is_none_or(|text| text.trim().is_empty()) {
+        let must = "must not be blank when it stands alone";
+        return Err(Problem::invalid_value("text", must).into());
+    }
     let reply_to = body.optional_text("reply_to")?;
     let answered = reply_to.map(|text| message_ref(text, "reply_to")).transpose()?;
     let attachments: Vec<String> = attachment.iter().map(ToString::to_string).collect();
@@ -97,11 +101,8 @@ struct Original<'a> {
     reply_to: Option<&'a str>,
 }
 
-fn text(body: &Body, attached: bool) -> Result<Option<&str>, Problem> {
+fn text(body: &Body) -> Result<Option<&str>, Problem> {
     let text = body.optional_text("text")?;
-    if text.is_none_or(|text| text.trim().is_empty()) && !attached {
-        return Err(Problem::invalid_value("text", "must not be blank when it stands alone"));
-    }
     // Characters are at most as many as bytes: the count is needed only for long texts.
     if let Some(text) = text
         && text.len() > MAX_TEXT_CHARS

@@ -5,6 +5,7 @@ pub(crate) mod audio_messages;
 pub(crate) mod auth;
 pub(crate) mod body;
 pub(crate) mod chats;
+pub(crate) mod docs;
 pub(crate) mod envelope;
 pub(crate) mod events;
 pub(crate) mod files;

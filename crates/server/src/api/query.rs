@@ -70,12 +70,14 @@ impl Query {
 }
 
 /// Percent-decodes. A `+` is a space, as in forms, except in front: there it is the plus of
-/// a phone number that somebody forgot to encode. What is no UTF-8 becomes U+FFFD, which no
+/// a phone number that somebody forgot to encode, unless the encoded plus comes after it. What is no UTF-8 becomes U+FFFD, which no
 /// parser of a parameter takes: so the mistake is told of the parameter it is in, in its turn.
 fn decode(text: &str) -> String {
     let (plus, rest) = match text.strip_prefix('+') {
-        Some(rest) => ("+", rest),
-        None => ("", text),
+        Some(rest) if !rest.trim_start_matches('+').to_ascii_lowercase().starts_with("%2b") => {
+            ("+", rest)
+        }
+        _ => ("", text),
     };
     let spaced = rest.replace('+', " ");
     format!("{plus}{}", percent_decode_str(&spaced).decode_utf8_lossy())
@@ -100,6 +102,9 @@ mod tests {
             assert_eq!(query.required("from").unwrap(), "+15550100001");
         }
         assert_eq!(decode("a+b%20c"), "a b c");
+        // A form that begins with a space before the plus.
+        assert_eq!(decode("+%2B1+555"), " +1 555");
+        assert_eq!(decode("++%2b1"), "  +1");
     }
 
     #[test]

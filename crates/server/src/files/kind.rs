@@ -24,8 +24,8 @@ pub(crate) fn mime_type(
     if declared.as_deref() == Some(VCARD) {
         return Err(contradicted(VCARD, "no vCard: it must begin with BEGIN:VCARD"));
     }
-    if let Some(found) = infer::get(head) {
-        return agree(found.mime_type(), declared.as_deref());
+    if let Some(found) = found(head) {
+        return agree(found, declared.as_deref());
     }
     if let Some(declared) = declared {
         // Kinds that their first bytes always tell can't be claimed by bytes that do not.
@@ -42,6 +42,28 @@ pub(crate) fn mime_type(
     let plain =
         guessed.filter(|guess| guess.starts_with("text/") || guess.starts_with("application/"));
     Ok(plain.unwrap_or(UNKNOWN).to_owned())
+}
+
+/// The type of a file that came with a message. Nobody could do better if it were refused, so
+/// where the phone says one thing and the bytes another, the bytes decide.
+pub(crate) fn received_type(
+    head: &[u8],
+    complete: bool,
+    declared: Option<&str>,
+    name: Option<&str>,
+) -> String {
+    mime_type(head, complete, declared, name)
+        .or_else(|_| mime_type(head, complete, None, name))
+        .unwrap_or_else(|_| UNKNOWN.to_owned())
+}
+
+/// What the first bytes tell.
+fn found(head: &[u8]) -> Option<&'static str> {
+    // The voice memos of Apple's phones, which the library does not know.
+    if head.starts_with(b"caff") {
+        return Some("audio/x-caf");
+    }
+    infer::get(head).map(|found| found.mime_type())
 }
 
 /// The type itself, lower-case; none if it says nothing.
@@ -73,20 +95,35 @@ fn agree(found: &str, declared: Option<&str>) -> Result<String, Problem> {
     if canonical(found) == canonical(declared) {
         return Ok(canonical(declared).to_owned());
     }
-    let family = |kind: &str| kind.split('/').next().unwrap_or_default().to_owned();
-    let (found_family, declared_family) = (family(found), family(declared));
-    let media = |family: &str| family == "audio" || family == "video";
-    // MPEG-4 and its like carry sound or pictures under the same first bytes: the caller knows better.
-    let same_container = media(&found_family) && media(&declared_family);
-    // Office documents, packages and the like are archives to the eye of who sees only the first bytes.
-    let inside_archive =
-        matches!(found, "application/zip" | "application/x-ole-storage" | "application/gzip")
-            && declared_family == "application";
-    let text = found_family == "text" && declared_family == "text";
-    if same_container || inside_archive || text {
+    if is_one_of_several(canonical(found), canonical(declared)) {
         return Ok(declared.to_owned());
     }
     Err(contradicted(declared, found))
+}
+
+/// Whether the same first bytes may begin what was declared, too: then the caller knows better.
+fn is_one_of_several(found: &str, declared: &str) -> bool {
+    let family = |kind: &str| kind.split('/').next().unwrap_or_default().to_owned();
+    let declared_family = family(declared);
+    match found {
+        // Containers that carry sound or pictures.
+        "audio/mp4" | "video/mp4" | "video/quicktime" | "video/x-m4v" | "video/3gpp"
+        | "video/webm" | "video/x-matroska" | "audio/ogg" | "video/ogg" => {
+            matches!(declared_family.as_str(), "audio" | "video")
+        }
+        "image/heif" | "image/heic" => {
+            matches!(declared, "image/heif" | "image/heic" | "image/heic-sequence")
+        }
+        "text/xml" => declared.ends_with("xml") || declared_family == "text",
+        // Office documents, packages and the like are archives to who sees only the first bytes.
+        _ if family(found) == "application" && declared_family == "application" => {
+            let is_archive = |kind: &str| {
+                matches!(kind, "application/zip" | "application/gzip" | "application/x-ole-storage")
+            };
+            is_archive(found) || is_archive(declared)
+        }
+        _ => family(found) == "text" && declared_family == "text",
+    }
 }
 
 fn contradicted(declared: &str, found: &str) -> Problem {
@@ -98,9 +135,12 @@ fn contradicted(declared: &str, found: &str) -> Problem {
 fn canonical(kind: &str) -> &str {
     match kind {
         "audio/m4a" | "audio/x-m4a" => "audio/mp4",
-        "audio/mp3" => "audio/mpeg",
+        "audio/mp3" | "audio/mpeg3" | "audio/x-mpeg" => "audio/mpeg",
+        "audio/x-aac" | "audio/aacp" => "audio/aac",
+        "audio/x-flac" => "audio/flac",
         "audio/x-wav" | "audio/wave" | "audio/vnd.wave" => "audio/wav",
         "audio/x-aiff" => "audio/aiff",
+        "audio/caf" => "audio/x-caf",
         "image/jpg" => "image/jpeg",
         "text/x-vcard" | "text/directory" => VCARD,
         other => other,
@@ -147,11 +187,32 @@ mod tests {
         assert_eq!(kind(PNG, Some("application/octet-stream"), None).unwrap(), "image/png");
         assert_eq!(kind(PNG, Some("image/png; x=y"), None).unwrap(), "image/png");
         assert!(kind(PNG, Some("image/jpeg"), None).is_err());
+        let wav = b"RIFF\x24\0\0\0WAVEfmt ";
+        assert_eq!(kind(wav, Some("audio/x-wav"), None).unwrap(), "audio/wav");
+        assert!(kind(wav, Some("audio/mpeg"), None).is_err());
+        let heic = b"\0\0\0\x18ftypheic\0\0\0\0heicmif1";
+        assert_eq!(kind(heic, Some("image/heic"), None).unwrap(), "image/heic");
+        let svg = b"<?xml version=\"1.0\"?><svg/>";
+        assert_eq!(kind(svg, Some("image/svg+xml"), None).unwrap(), "image/svg+xml");
+        let zip = b"PK\x03\x04\x14\0\0\0";
+        assert_eq!(kind(zip, Some("application/epub+zip"), None).unwrap(), "application/epub+zip");
+        assert!(kind(zip, Some("image/png"), None).is_err());
         assert!(kind(b"hello", Some("image/png"), None).is_err());
         assert_eq!(kind(b"hello", Some("text/plain"), None).unwrap(), "text/plain");
         assert_eq!(kind(b"a,b", None, Some("a.csv")).unwrap(), "text/csv");
         assert_eq!(kind(b"hello", None, Some("a.png")).unwrap(), UNKNOWN);
         assert!(kind(b"hello", Some("nonsense"), None).is_err());
+        assert_eq!(kind(b"caff\0\x01", Some("audio/caf"), None).unwrap(), "audio/x-caf");
+    }
+
+    #[test]
+    fn of_what_came_with_a_message_nothing_is_refused() {
+        let received = |head, declared| received_type(head, true, Some(declared), None);
+        assert_eq!(received(PNG, "image/jpeg"), "image/png");
+        assert_eq!(received(b"hello", "image/png"), UNKNOWN);
+        assert_eq!(received(b"hello", "text/plain"), "text/plain");
+        assert_eq!(received(b"BEGIN:VCARD\r\n", "text/vcard"), UNKNOWN);
+        assert_eq!(received(b"hello", "nonsense"), UNKNOWN);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 mod admin;
+mod attachments;
 mod bridge;
 mod call;
 mod chats;
@@ -10,11 +11,24 @@ mod circle;
 mod conventions;
 mod deliveries;
 mod errors;
+mod events;
+mod files;
+mod groups;
+mod idempotency;
+mod isolation;
 mod links;
+mod live;
 mod messages;
+mod openapi;
 mod operations;
+mod operators;
 mod order;
 mod outbox;
+mod people;
+mod presence;
+mod reactions;
+mod rows;
+mod sandbox;
 mod simulator;
 mod values;
 mod webhooks;

@@ -165,7 +165,7 @@ pub(super) fn place(sql: &Connection, since: Option<Timestamp>) -> Result<i64> {
     let newest = newest.unwrap_or(0);
     let Some(since) = since else { return Ok(newest) };
     // Events up to `old` are too old; those behind `young` are young enough, or there are none.
-    let (mut old, mut young, mut is_any_young) = (0, newest, false);
+    let (mut old, mut young, mut first_young) = (0, newest, None);
     while old < young {
         let middle = old + (young - old) / 2;
         let next = statement::first(
@@ -177,12 +177,12 @@ pub(super) fn place(sql: &Connection, since: Option<Timestamp>) -> Result<i64> {
         match next {
             Some((seq, created_at)) if created_at < since.0 => old = seq,
             found => {
-                is_any_young |= found.is_some();
+                first_young = found.map(|(seq, _)| seq).or(first_young);
                 young = middle;
             }
         }
     }
-    Ok(if is_any_young { old } else { newest })
+    Ok(first_young.map_or(newest, |seq| seq - 1))
 }
 
 /// Goes from the oldest to the first that is young enough, so that nothing is read in vain.

@@ -117,23 +117,26 @@ pub(super) fn of_message(
         .collect()
 }
 
-/// The chat of a message, and whose it is.
-pub(super) fn place_of(
-    sql: &Connection,
-    line: Id<Line>,
-    guid: &str,
-) -> Result<Option<(Id<Message>, Id<Chat>, Id<Account>)>> {
+/// A message that a reaction is about, and where it stands.
+pub(super) struct Target {
+    pub(super) message_id: Id<Message>,
+    pub(super) chat_id: Id<Chat>,
+    pub(super) account_id: Id<Account>,
+}
+
+pub(super) fn target(sql: &Connection, line: Id<Line>, guid: &str) -> Result<Option<Target>> {
     statement::first(
         sql,
-        "select m.id, m.chat_id, c.account_id from messages m cross join chats c on c.id = m.chat_id
+        "select m.id, m.chat_id, c.account_id
+         from messages m cross join chats c on c.id = m.chat_id
          where m.line_id = ?1 and m.guid = ?2",
         params![Text(line), guid],
         |row| {
-            Ok((
-                row.get::<_, Text<_>>(0)?.0,
-                row.get::<_, Text<_>>(1)?.0,
-                row.get::<_, Text<_>>(2)?.0,
-            ))
+            Ok(Target {
+                message_id: row.get::<_, Text<_>>(0)?.0,
+                chat_id: row.get::<_, Text<_>>(1)?.0,
+                account_id: row.get::<_, Text<_>>(2)?.0,
+            })
         },
     )
 }

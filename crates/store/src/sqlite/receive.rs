@@ -148,12 +148,13 @@ fn reaction(
     moment: Moment,
     committed: &mut Committed,
 ) -> Result<ReceivedEntry> {
-    let message_guid = bounded_guid(inbound.message_guid);
-    let known = reactions::place_of(tx.sql, line.id, &message_guid)?;
+    let guid = bounded_guid(inbound.message_guid);
+    let target = reactions::target(tx.sql, line.id, &guid)?;
     let account = owner(tx, line, &inbound.chat)?;
-    let Some((message_id, chat_id, account_id)) = known.filter(|(_, _, of)| *of == account) else {
+    let Some(target) = target.filter(|target| target.account_id == account) else {
         return Ok(UNKNOWN);
     };
+    let (message_id, chat_id) = (target.message_id, target.chat_id);
     if reactions::is_new(tx.sql, line.id, &bounded_guid(inbound.guid), message_id)? {
         let occurrence = Occurrence {
             message_id,
@@ -162,7 +163,7 @@ fn reaction(
             added: inbound.added,
             sent_at: inbound.sent_at,
         };
-        let place = Where { line, account_id, chat_id };
+        let place = Where { line, account_id: account, chat_id };
         reactions::happened(tx, &place, occurrence, moment, committed)?;
     }
     Ok(ReceivedEntry { chat_id: Some(chat_id), message_id: Some(message_id) })

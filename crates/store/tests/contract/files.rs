@@ -10,9 +10,7 @@ use switchboard_model::{
 };
 use switchboard_store::{NewContent, Refusal, Store};
 
-use crate::world::{
-    ANN, BOB, LEASE, NOW, World, data, later, refusal, sent, take, text_from,
-};
+use crate::world::{ANN, BOB, LEASE, NOW, World, data, later, refusal, sent, take, text_from};
 
 fn new_file(mime_type: &str, created_at: Timestamp) -> StoredFile {
     StoredFile {
@@ -144,7 +142,10 @@ pub(crate) async fn a_file_comes_in_with_its_message(store: Arc<dyn Store>) {
     let received = world.receive(vec![memo_from(ANN, "g1", linked(&file, Some("hi")))]).await;
     let told: MessageEvent = data(&received.committed.events[0]);
     let attachment = &told.message.attachments[0];
-    assert_eq!((attachment.file_id, attachment.transcription.as_deref()), (Some(file.id), Some("hi")));
+    assert_eq!(
+        (attachment.file_id, attachment.transcription.as_deref()),
+        (Some(file.id), Some("hi"))
+    );
     assert_eq!((told.message.is_audio_message, told.message.text), (Some(true), None));
     assert_eq!(store.file(world.account, file.id).await.unwrap(), Some(file));
 }

@@ -14,7 +14,13 @@ use crate::world::{
     ANN, BOB, NOW, World, chat_with, data, kinds, later, new_line, refusal, sent, text_from,
 };
 
-fn reaction_from(sender: &str, guid: &str, message: &str, kind: ReactionType, added: bool) -> Inbound {
+fn reaction_from(
+    sender: &str,
+    guid: &str,
+    message: &str,
+    kind: ReactionType,
+    added: bool,
+) -> Inbound {
     Inbound::Reaction(InboundReaction {
         guid: guid.into(),
         chat: chat_with(sender),
@@ -32,7 +38,10 @@ fn love(message: MessageRef, remove: bool) -> NewContent {
 
 async fn shown(world: &World, message: Id<Message>) -> Vec<(String, String, bool)> {
     let reactions = world.store.reactions(world.account, message).await.unwrap();
-    reactions.into_iter().map(|one| (one.sender, one.reaction_type.to_string(), one.added)).collect()
+    reactions
+        .into_iter()
+        .map(|one| (one.sender, one.reaction_type.to_string(), one.added))
+        .collect()
 }
 
 fn row(sender: &str, kind: &str, added: bool) -> (String, String, bool) {
@@ -43,7 +52,11 @@ pub(crate) async fn the_latest_occurrence_is_shown(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let message = world.receive_one(text_from(ANN, "g1")).await;
     let id = message.message_id.unwrap();
-    let steps = [("r1", ReactionType::Love, true), ("r2", ReactionType::Like, true), ("r3", ReactionType::Love, false)];
+    let steps = [
+        ("r1", ReactionType::Love, true),
+        ("r2", ReactionType::Like, true),
+        ("r3", ReactionType::Love, false),
+    ];
     let mut told = Vec::new();
     for (guid, kind, added) in steps {
         let received = world.receive(vec![reaction_from(ANN, guid, "g1", kind, added)]).await;
@@ -51,7 +64,10 @@ pub(crate) async fn the_latest_occurrence_is_shown(store: Arc<dyn Store>) {
         told.extend(received.committed.events);
     }
     let names: Vec<_> = told.iter().map(|event| event.kind).collect();
-    assert_eq!(names, [EventKind::ReactionAdded, EventKind::ReactionAdded, EventKind::ReactionRemoved]);
+    assert_eq!(
+        names,
+        [EventKind::ReactionAdded, EventKind::ReactionAdded, EventKind::ReactionRemoved]
+    );
     assert_eq!(shown(&world, id).await, [row(ANN, "like", true), row(ANN, "love", false)]);
     // Each occurrence is one of its own; the last is the one that is listed.
     let told: Vec<ReactionEvent> = told.iter().map(data).collect();
@@ -59,7 +75,10 @@ pub(crate) async fn the_latest_occurrence_is_shown(store: Arc<dyn Store>) {
     let kept = store.reactions(world.account, id).await.unwrap().remove(1);
     assert_eq!(kept, told[2].reaction);
     assert_eq!((kept.is_from_me, kept.sent_at, kept.synced_at), (false, later(-500), NOW));
-    assert_eq!((Some(told[2].chat_id), told[2].line_handle.as_str()), (message.chat_id, "+15550100001"));
+    assert_eq!(
+        (Some(told[2].chat_id), told[2].line_handle.as_str()),
+        (message.chat_id, "+15550100001")
+    );
 }
 
 pub(crate) async fn an_occurrence_counts_once_however_late_it_is_repeated(store: Arc<dyn Store>) {

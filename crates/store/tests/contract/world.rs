@@ -88,7 +88,12 @@ pub(crate) fn new_line(account_id: Id<Account>, number: &str) -> NewLine {
 }
 
 pub(crate) fn text_from(sender: &str, guid: &str) -> Inbound {
-    text_in(InboundChat::Contact { handle: handle(sender) }, sender, guid)
+    text_in(chat_with(sender), sender, guid)
+}
+
+/// The chat with a contact, as a driver tells of it.
+pub(crate) fn chat_with(contact: &str) -> InboundChat {
+    InboundChat::Contact { handle: handle(contact) }
 }
 
 pub(crate) fn text_in(chat: InboundChat, sender: &str, guid: &str) -> Inbound {

@@ -17,6 +17,7 @@ use switchboard_model::{
     simulator::{ContactFile, PhoneFile, SimulatorError},
 };
 use tempfile::NamedTempFile;
+use tracing::warn;
 
 use super::{Simulator, journal::KeptFile, outside::too_much};
 
@@ -53,8 +54,10 @@ impl KeptFiles {
         let known: HashSet<PathBuf> = files.kept.keys().map(|name| files.path(name)).collect();
         for found in fs::read_dir(&files.dir)? {
             let path = found?.path();
-            if !known.contains(&path) {
-                fs::remove_file(&path)?;
+            if !known.contains(&path)
+                && let Err(error) = fs::remove_file(&path)
+            {
+                warn!(%error, "something in the simulator's folder of files can't be removed");
             }
         }
         Ok(files)
@@ -116,7 +119,7 @@ impl Simulator {
             return Ok(held);
         }
         let hashed = blocking(move || Ok(given.into_iter().map(hash).collect::<Vec<_>>())).await?;
-        let to_write = {
+        let (dir, to_write) = {
             let mut book = self.book();
             let size: u64 = hashed.iter().map(|(file, _)| file.shown.size).sum();
             if book.files.bytes.saturating_add(size) > MAX_KEPT_BYTES {
@@ -126,13 +129,14 @@ impl Simulator {
             let mut to_write = Vec::new();
             for (file, data) in hashed {
                 book.files.hold(&file.shown);
-                to_write.push((dir.join(&file.shown.sha256), data));
+                to_write.push((file.shown.sha256.clone(), data));
                 held.files.push(file);
             }
-            to_write
+            (dir, to_write)
         };
+        // If this call is dropped here, what it still writes lies there until the next start.
         blocking(move || {
-            to_write.into_iter().try_for_each(|(path, data)| write_whole(&path, &data))
+            to_write.into_iter().try_for_each(|(name, data)| write_whole(&dir, &name, &data))
         })
         .await?;
         Ok(held)
@@ -147,11 +151,10 @@ fn hash(file: ContactFile) -> (KeptFile, Vec<u8>) {
 }
 
 /// The name stands for whole contents only, at whatever instant the process is killed.
-fn write_whole(path: &Path, data: &[u8]) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
+fn write_whole(dir: &Path, name: &str, data: &[u8]) -> io::Result<()> {
     let mut draft = NamedTempFile::new_in(dir)?;
     draft.write_all(data)?;
-    draft.persist(path)?;
+    draft.persist(dir.join(name))?;
     Ok(())
 }
 

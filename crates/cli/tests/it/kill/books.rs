@@ -293,8 +293,8 @@ impl Seen {
         let mut phones = HashMap::new();
         for contact in CONTACTS {
             let shown = ready.phones().phone(contact).await.unwrap().value;
-            assert!(shown.len() < MOST_PER_PHONE, "too much load for the books");
-            let texts = shown.into_iter().map(|message| message.text.unwrap()).collect();
+            assert!(shown.messages.len() < MOST_PER_PHONE, "too much load for the books");
+            let texts = shown.messages.into_iter().map(|message| message.text.unwrap()).collect();
             phones.insert(contact, texts);
         }
         let told = Told::of(&deliveries);

@@ -1,0 +1,143 @@
+"""What schemathesis can't know from the document alone: what exists on this server.
+
+Formats get values that name real things beside made-up ones, so that requests reach behind the
+checks of form. Nothing here changes what counts as a failure.
+"""
+
+import atexit
+import json
+import os
+import re
+import urllib.parse
+
+import requests
+import schemathesis
+from hypothesis import strategies as st
+
+STATE = json.loads(os.environ["SWITCHBOARD_STATE"])
+API = STATE["api_url"]
+AUTH = {"Authorization": f"Bearer {STATE['api_key']}"}
+SINK = "http://127.0.0.1:9/"
+# An account may have 100 webhooks; those of the run are removed long before.
+MOST_WEBHOOKS = 30
+
+ID_REST = st.from_regex(r"\A[0-7][0-9a-hjkmnp-tv-z]{25}\Z")
+PHONE = st.integers(0, 9999).map(lambda number: f"+1555010{number:04}")
+SPACED = st.integers(0, 9999).map(lambda number: f" +1 (555) 010-{number:04}")
+APPLE_ID = st.from_regex(r"\A[a-z]{1,10}@[a-z]{1,10}\.com\Z")
+
+
+def often(*known):
+    return st.sampled_from(known)
+
+
+def made_up(prefix):
+    return ID_REST.map(lambda rest: prefix + rest)
+
+
+schemathesis.openapi.format(
+    "line",
+    often(STATE["line"], STATE["line"], STATE["line_id"]) | PHONE | APPLE_ID | made_up("ln_"),
+)
+schemathesis.openapi.format(
+    "recipient",
+    often(STATE["contact"], STATE["contact"], STATE["chat"], STATE["group"])
+    | PHONE
+    | SPACED
+    | APPLE_ID
+    | made_up("cht_"),
+)
+schemathesis.openapi.format(
+    "message", often(STATE["message"], STATE["guid"]) | made_up("msg_") | st.uuids().map(str)
+)
+schemathesis.openapi.format("voice-memo", often(STATE["voice_memo"]) | made_up("file_"))
+schemathesis.openapi.format("file", often(STATE["file"]) | made_up("file_"))
+signed = urllib.parse.parse_qs(urllib.parse.urlsplit(STATE["file_url"]).query)
+schemathesis.openapi.format("expires", often(*signed["expires"]))
+schemathesis.openapi.format("signature", often(*signed["signature"]) | often("AAAA", "x"))
+schemathesis.openapi.format("emoji", often("🎉", "❤️", "👍🏽", "👨‍👩‍👧‍👦", "🇩🇪", "1️⃣", "🏳️‍🌈"))
+schemathesis.openapi.format(
+    "uri",
+    st.from_regex(r"\A[a-z0-9/]{0,20}\Z").map(lambda path: SINK + path),
+)
+schemathesis.openapi.format("idempotency-key", st.uuids().map(str) | st.from_regex(r"\A[!-~]{20,255}\Z"))
+schemathesis.openapi.format("filename", st.from_regex(r"\A[a-z0-9 _.-]{1,40}(%C3%A4)?\.pdf\Z"))
+schemathesis.openapi.format("cursor", often(*STATE["cursors"].values()))
+
+for kind, head in (
+    ("image/jpeg", b"\xff\xd8\xff\xe0"),
+    ("audio/mp4", b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom\0\0\0\0"),
+    ("text/vcard", b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Ann Lee\r\nEND:VCARD\r\n"),
+):
+    rest = st.just(b"") if kind == "text/vcard" else st.binary(max_size=64)
+    schemathesis.openapi.media_type(kind, rest.map(head.__add__))
+
+made = 0
+count_file = os.environ["SWITCHBOARD_COUNT"]
+
+
+@atexit.register
+def write_count():
+    with open(count_file, "w", encoding="utf-8") as file:
+        file.write(str(made))
+
+
+def is_loopback(url):
+    return url.startswith(("http://127.0.0.1:9/", "http://127.0.0.1:9?"))
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """No webhook leads out of this machine: whatever the server could dial becomes the sink."""
+    drop_foreign_cursor(case)
+    drop_used_key(case)
+    body = case.body
+    if case.operation.path == "/v1/webhooks" and isinstance(body, dict):
+        url = body.get("url")
+        if isinstance(url, str) and not is_loopback(url):
+            bare = re.sub(r"[\x00-\x20]", "", url).lower()
+            if bare.startswith("http"):
+                body["url"] = SINK
+
+
+used = {"5d1f3c0a-9f0e-4c62-b1d4-7e2a8c9f6b10"}
+
+
+def drop_used_key(case):
+    """The first answer again names a webhook that may be deleted by now: right, but not "just created"."""
+    headers = case.headers or {}
+    key = headers.get("Idempotency-Key")
+    if case.operation.path == "/v1/webhooks" and key is not None:
+        if key in used:
+            del headers["Idempotency-Key"]
+        used.add(key)
+
+
+def drop_foreign_cursor(case):
+    """A real cursor belongs to one list: elsewhere it is refused, which no schema can say."""
+    query = case.query or {}
+    cursor = query.get("cursor")
+    if cursor in STATE["cursors"].values():
+        of_this_list = cursor == STATE["cursors"].get(case.operation.path)
+        if not of_this_list or query.get("from") != STATE["line"]:
+            del query["cursor"]
+        elif case.operation.path == "/v1/messages" and query.get("to") != STATE["contact"]:
+            del query["cursor"]
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    global made
+    made += 1
+    if response.status_code == 201 and case.operation.path == "/v1/webhooks":
+        trim_webhooks()
+
+
+
+def trim_webhooks():
+    listed = requests.get(f"{API}/v1/webhooks", params={"from": ""}, headers=AUTH, timeout=10)
+    # The oldest: what was just made may be asked for next.
+    surplus = listed.json()["data"][:-MOST_WEBHOOKS]
+    for webhook in surplus:
+        body = {"id": webhook["id"]}
+        requests.delete(f"{API}/v1/webhooks", json=body, headers=AUTH, timeout=10)
