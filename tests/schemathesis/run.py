@@ -8,6 +8,7 @@ there were enough, and stops both. Fails on any finding, and when there were too
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,9 +22,11 @@ ROOT = HERE.parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 VERSION = "4.32.5"
 WANTED = 20_000
-# Seconds that all rounds may take together, and cases per operation in the first one.
+# Seconds that all rounds may take together.
 LONGEST = int(os.environ.get("SCHEMATHESIS_SECONDS", "230"))
-CASES = 450
+# Cases per operation in one round. From 200 on Hypothesis spends half its time on searching for
+# extremes of its own instead of asking the server: several short rounds ask more.
+CASES = 190
 CONTACT = "+15550100002"
 
 
@@ -94,7 +97,7 @@ def furnish(ready):
     }
 
 
-def round_of(program, state, seed, cases, folder):
+def round_of(program, state, seed, phases, folder):
     """Starts one run of schemathesis: the process, where it counts its requests, and its log."""
     count = folder / f"count-{seed}"
     env = dict(
@@ -108,7 +111,7 @@ def round_of(program, state, seed, cases, folder):
     )
     command = [
         program, "--config-file", HERE / "schemathesis.toml", "run", f"{state['api_url']}/v1/openapi.json",
-        "--checks", "all", "--max-examples", cases, "--seed", seed, "--request-timeout", 10,
+        "--checks", "all", "--max-examples", CASES, "--seed", seed, "--phases", phases, "--request-timeout", 10,
         "--max-redirects", 0, "--workers", 1,
     ]
     log = (folder / f"log-{seed}").open("w+b")
@@ -120,7 +123,10 @@ def main():
     program = install()
     binary = TARGET / "debug" / "switchboard"
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as name:
+    # In memory where there is such a place: this measures answers, not disks.
+    memory = pathlib.Path("/dev/shm")
+    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 1 << 29
+    with tempfile.TemporaryDirectory(dir=memory if roomy else None) as name:
         folder = pathlib.Path(name)
         errors = (folder / "server.log").open("w+b")
         server = subprocess.Popen(
@@ -133,9 +139,9 @@ def main():
             state = furnish(json.loads(server.stdout.readline()))
             made, seed = 0, 1
             while made < WANTED:
-                # The last round is as long as what is left.
-                cases = max(CASES * (WANTED - made) // WANTED, 20)
-                running = [round_of(program, state, seed + n, cases, folder) for n in range(2)]
+                # Examples and limits are the same each time: once is enough.
+                phases = "examples,coverage,fuzzing,stateful" if seed == 1 else "fuzzing,stateful"
+                running = [round_of(program, state, seed + n, phases, folder) for n in range(2)]
                 seed += 2
                 for process, count, log in running:
                     left = LONGEST - (time.monotonic() - began)

@@ -1,11 +1,6 @@
 //! A server in this process, with or without the simulator: what `dev` and `serve` share.
 
-use std::{
-    fs,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use switchboard_bridge::{Bridge, BridgeConfig, Simulator, SimulatorOptions};

@@ -24,7 +24,10 @@ async fn a_script_gets_one_line_and_the_same_at_every_start() {
     let line = process.line().await;
     let printed: Value = serde_json::from_str(&line).unwrap();
     let names: Vec<_> = printed.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(names, ["api_key", "api_url", "line", "operator_token", "sandbox_line", "simulator_url"]);
+    assert_eq!(
+        names,
+        ["api_key", "api_url", "line", "operator_token", "sandbox_line", "simulator_url"]
+    );
     // It answers as soon as it has said so; and stop() finds nothing more on stdout.
     let ready: crate::process::Ready = serde_json::from_str(&line).unwrap();
     assert_eq!(ready.simulator_url, format!("{}/simulator/v1", ready.api_url));

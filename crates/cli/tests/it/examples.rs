@@ -16,9 +16,13 @@ const CONTACT: &str = "+15550100002";
 /// Beside the tests' own directory, where cargo puts examples when it builds all targets.
 fn example(name: &str) -> PathBuf {
     let test = env::current_exe().expect("a test knows where it is");
-    let target = test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps/<test>");
+    let target =
+        test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps/<test>");
     let path = target.join("examples").join(name);
-    assert!(path.is_file(), "build the example first: cargo build -p switchboard-client --examples");
+    assert!(
+        path.is_file(),
+        "build the example first: cargo build -p switchboard-client --examples"
+    );
     path
 }
 

@@ -170,12 +170,10 @@ async fn store(app: &App, request: Request, kind_of: KindOf) -> Result<StoredFil
         return Err(too_large());
     }
     let name = filename(headers)?;
-    let declared = match headers.get(header::CONTENT_TYPE) {
-        Some(value) => Some(String::from_utf8_lossy(value.as_bytes()).into_owned()),
-        None => None,
-    };
+    let declared = headers.get(header::CONTENT_TYPE);
+    let declared = declared.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let id = Id::generate();
-    let mut upload = app.files.upload(id).await.map_err(kept_badly)?;
+    let mut upload = app.files.upload(id).await.map_err(|error| kept_badly(&error))?;
     let mut bytes = request.into_body().into_data_stream();
     loop {
         let next = tokio::time::timeout(PAUSE, bytes.next()).await;
@@ -188,7 +186,7 @@ async fn store(app: &App, request: Request, kind_of: KindOf) -> Result<StoredFil
             }
             Err(_) => return Err(broken("The file did not arrive in time.").into()),
         };
-        upload.write(chunk).await.map_err(kept_badly)?;
+        upload.write(chunk).await.map_err(|error| kept_badly(&error))?;
         if upload.size() > most {
             return Err(too_large());
         }
@@ -199,7 +197,7 @@ async fn store(app: &App, request: Request, kind_of: KindOf) -> Result<StoredFil
     // Judged before it is finished: what is refused leaves nothing behind.
     let complete = upload.size() <= kind::HEAD as u64;
     let mime_type = kind_of(upload.head(), complete, declared.as_deref(), name.as_deref())?;
-    let written = upload.finish().await.map_err(kept_badly)?;
+    let written = upload.finish().await.map_err(|error| kept_badly(&error))?;
     Ok(StoredFile {
         id,
         filename: name,
@@ -220,7 +218,7 @@ fn filename(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     Ok(safe_name(&text))
 }
 
-fn kept_badly(error: object_store::Error) -> Failure {
+fn kept_badly(error: &object_store::Error) -> Failure {
     Failure { cause: Some(format!("a file could not be kept: {error}")), ..Failure::internal() }
 }
 
@@ -264,7 +262,7 @@ async fn send(app: &App, file: &StoredFile, asked: &HeaderMap) -> Result<Respons
         GetOptions { range: wanted.clone().map(GetRange::Bounded), ..GetOptions::default() };
     let bytes = app.files.read(file.id, options).await.map_err(|error| match error {
         object_store::Error::NotFound { .. } => not_found().into(),
-        error => kept_badly(error),
+        error => kept_badly(&error),
     })?;
     let (status, length) = match wanted {
         None => (StatusCode::OK, file.size),

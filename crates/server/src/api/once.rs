@@ -25,14 +25,17 @@ use crate::{
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// The requests that are in flight, by key, operation and idempotency key.
+/// Names of requests: key, and operation with idempotency key.
+type Names = Mutex<HashSet<(Id<Key>, String)>>;
+
+/// The requests that are in flight.
 #[derive(Debug, Default)]
-pub(crate) struct InFlight(Arc<Mutex<HashSet<(Id<Key>, String)>>>);
+pub(crate) struct InFlight(Arc<Names>);
 
 /// A request's place among those in flight; ends with the request.
 #[derive(Debug)]
 struct Place {
-    all: Arc<Mutex<HashSet<(Id<Key>, String)>>>,
+    all: Arc<Names>,
     name: (Id<Key>, String),
 }
 

@@ -30,7 +30,7 @@ pub(super) fn all() -> Map<String, Value> {
         "examples": [20],
     });
     let limit_about = format!("How many rows, at most {MAX_LIMIT}; more is taken as {MAX_LIMIT}.");
-    let cursor = json!({ "type": "string", "format": "cursor", "minLength": 1 });
+    let cursor = json!({ "type": "string", "format": "cursor" });
     let key = json!({
         "type": "string",
         "format": "idempotency-key",

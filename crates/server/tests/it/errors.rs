@@ -20,9 +20,11 @@ use switchboard_testkit::{LINE, Setup};
 
 use crate::{
     call::{Call, assert_refused, query},
-    values::{missing, unacceptable},
     people::{Sample, set_advanced},
-    world::{CONTACT, MAX_FILE, NO_LINE, OPEN, SANDBOX, SECOND, STRANGER, THEIRS, World, send_with},
+    values::{missing, unacceptable},
+    world::{
+        CONTACT, MAX_FILE, NO_LINE, OPEN, SANDBOX, SECOND, STRANGER, THEIRS, World, send_with,
+    },
 };
 
 /// The writes to the outbox.
@@ -386,7 +388,8 @@ fn not_found(world: &World) -> Vec<Case> {
             cases.push((call, Code::ChatNotFound, Some("to")));
         }
         for path in WRITES {
-            let code = if to == STRANGER { Code::ContactHasNotMessaged } else { Code::ChatNotFound };
+            let code =
+                if to == STRANGER { Code::ContactHasNotMessaged } else { Code::ChatNotFound };
             cases.push((write(path, json!({ "to": to })), code, Some("to")));
         }
     }

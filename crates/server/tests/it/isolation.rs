@@ -319,14 +319,25 @@ async fn every_account_is_alone(plan: &Plan) {
     server.stop().await;
 }
 
+/// The plan with this number: the same at each run.
+fn planned(number: usize) -> Plan {
+    let seed = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let mut runner = TestRunner::new_with_rng(Config::default(), seed);
+    let mut plans = std::iter::repeat_with(|| plan().new_tree(&mut runner).unwrap().current());
+    plans.nth(number).unwrap()
+}
+
 #[tokio::test]
 async fn what_is_another_accounts_is_nothing() {
-    let config = Config::default();
-    let seed = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let mut runner = TestRunner::new_with_rng(config, seed);
-    for _ in 0..3 {
-        let plan = plan().new_tree(&mut runner).unwrap().current();
-        println!("{plan:?}");
-        every_account_is_alone(&plan).await;
-    }
+    every_account_is_alone(&planned(0)).await;
+}
+
+#[tokio::test]
+async fn what_is_another_accounts_is_nothing_elsewhere() {
+    every_account_is_alone(&planned(1)).await;
+}
+
+#[tokio::test]
+async fn what_is_another_accounts_is_nothing_anywhere() {
+    every_account_is_alone(&planned(2)).await;
 }

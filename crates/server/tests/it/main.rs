@@ -23,6 +23,7 @@ mod openapi;
 mod operations;
 mod operators;
 mod order;
+mod order_writes;
 mod outbox;
 mod people;
 mod presence;

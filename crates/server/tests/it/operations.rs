@@ -44,6 +44,56 @@ pub(crate) enum Cases {
 
 use Cases::{Alike, Hides, NotApplicable, Refused};
 
+/// Contract §7, row by row: method, path, scope (none: any key of an account, or nobody's), status.
+const CONTRACT: [(&str, &str, &str, u16); 24] = [
+    ("GET", "/v1/lines", "lines:read", 200),
+    ("GET", "/v1/chats", "chats:read", 200),
+    ("GET", "/v1/messages", "messages:read", 200),
+    ("POST", "/v1/messages", "messages:write", 201),
+    ("POST", "/v1/audio-messages", "messages:write", 201),
+    ("GET", "/v1/reactions", "reactions:read", 200),
+    ("POST", "/v1/reactions", "reactions:write", 201),
+    ("GET", "/v1/typing", "typing:read", 200),
+    ("GET", "/v1/receipts", "receipts:read", 200),
+    ("POST", "/v1/typing", "typing:write", 201),
+    ("POST", "/v1/receipts", "receipts:write", 201),
+    ("GET", "/v1/outbox", "outbox:read", 200),
+    ("POST", "/v1/files", "files:write", 201),
+    ("GET", "/v1/files", "files:read", 302),
+    ("GET", "/v1/webhooks", "webhooks:read", 200),
+    ("POST", "/v1/webhooks", "webhooks:write", 201),
+    ("DELETE", "/v1/webhooks", "webhooks:write", 200),
+    ("GET", "/v1/sandbox", "", 200),
+    ("POST", "/v1/sandbox", "", 200),
+    ("DELETE", "/v1/sandbox", "", 200),
+    ("GET", "/v1/events", "", 200),
+    ("GET", "/v1/openapi.json", "", 200),
+    ("GET", "/docs", "", 200),
+    // Where GET /v1/files sends its callers.
+    ("GET", "/files/download", "", 200),
+];
+
+/// Each row of the contract is an operation with this scope, and has its cases with this status.
+fn assert_is_the_contract(rows: &[Row]) {
+    let operations = routes::table();
+    for (method, path, scope, status) in CONTRACT {
+        let what = format!("{method} {path}");
+        let operation = operations.iter().find(|one| one.method == method && one.path == path);
+        let operation = operation.unwrap_or_else(|| panic!("{what} is no operation"));
+        let needed = match operation.access {
+            Access::Key(scope) => scope.as_str(),
+            _ => "",
+        };
+        assert_eq!(needed, scope, "{what}");
+        let row = rows.iter().find(|row| row.right.method == method && self::path(row) == path);
+        assert_eq!(row.map(|row| row.status), Some(status), "{what}");
+    }
+    let others = ["/admin/", "/bridge/", "/simulator/"];
+    let of_programs =
+        operations.iter().filter(|one| !others.iter().any(|prefix| one.path.starts_with(prefix)));
+    assert_eq!(of_programs.count(), CONTRACT.len(), "an operation that the contract has not");
+}
+
 #[tokio::test]
 async fn every_operation_keeps_its_door() {
     let world = World::make().await;
@@ -51,6 +101,7 @@ async fn every_operation_keeps_its_door() {
     let rows = rows(&world).await;
     let have: HashSet<_> = rows.iter().map(|row| (row.right.method.clone(), path(row))).collect();
     assert_eq!(have.len(), rows.len(), "an operation has one row");
+    assert_is_the_contract(&rows);
     for operation in routes::table() {
         let (method, path) = (operation.method, operation.path);
         let row = rows.iter().find(|row| row.right.method == method && self::path(row) == path);

@@ -78,6 +78,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn make() -> Self {
+        // Boxed, for the tests that hold it would be large otherwise.
+        Box::pin(Self::furnish()).await
+    }
+
+    async fn furnish() -> Self {
         // So small that a large body is still sent whole before the refusal comes.
         let setup = Setup::new().config(|config| {
             config.max_body = 4096;
