@@ -267,7 +267,7 @@ pub struct SetFault {
     /// For `slow`: how long each item takes. For `offline`: after how long the bridge comes back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ms: Option<u64>,
-    /// For how many items; none means until it is changed.
+    /// For `reject`, `slow` and `lose_report`: for how many items; none means until it is changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
 }

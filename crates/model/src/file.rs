@@ -160,7 +160,7 @@ mod tests {
         fn a_safe_name_is_safe_again(text: String) {
             if let Some(name) = safe_name(&text) {
                 prop_assert!(name.len() <= MAX_NAME_BYTES && !name.contains(['/', '\\', '\n']));
-                prop_assert_eq!(safe_name(&name), Some(name.clone()));
+                prop_assert_eq!(safe_name(&name), Some(name));
             }
         }
 

@@ -50,6 +50,10 @@ pub enum BridgeFrame {
         driver: DriverKind,
         /// The bridge's software and version, for people.
         software: String,
+        /// Whether this very process of the bridge was welcome before: only the connection was lost, and
+        /// what it never began was no attempt.
+        #[serde(default)]
+        resumed: bool,
     },
     /// The answer to `recall`: one outcome for each id that was asked.
     Recalled {
@@ -151,6 +155,31 @@ pub struct SendItem {
     pub is_group: bool,
     /// What is sent.
     pub content: Content,
+}
+
+impl SendItem {
+    /// More bytes than this item takes in a frame, whatever is in its text: a control
+    /// character takes six.
+    pub fn most_bytes(&self) -> usize {
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let texts = match &self.content {
+            Content::Message { text, attachments, reply_to_guid, .. } => {
+                let file = |file: &LinkedFile| {
+                    length(&file.filename)
+                        + length(&file.transcription)
+                        + file.mime_type.len()
+                        + 128
+                };
+                let files: usize = attachments.iter().map(file).sum();
+                length(text) + length(reply_to_guid) + files
+            }
+            Content::Reaction { message_guid, reaction_type, .. } => {
+                message_guid.len() + reaction_type.as_str().len()
+            }
+            Content::Typing { .. } | Content::Read => 0,
+        };
+        6 * (texts + self.identifier.len()) + 1024
+    }
 }
 
 /// What is sent.

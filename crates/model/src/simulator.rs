@@ -172,7 +172,7 @@ pub struct Fault {
     pub mode: FaultMode,
     /// For `slow`: how long each item takes. For `offline`: after how long the bridge comes back by itself.
     pub after: Option<Duration>,
-    /// For how many items; none means until it is changed.
+    /// For `reject`, `slow` and `lose_report`: for how many items; none means until it is changed.
     pub count: Option<u32>,
 }
 
@@ -208,6 +208,16 @@ impl FaultMode {
         }
     }
 
+    /// Whether a time means something in this mode.
+    pub fn takes_time(self) -> bool {
+        matches!(self, Self::Offline | Self::Slow)
+    }
+
+    /// Whether a number of items means something in this mode.
+    pub fn takes_count(self) -> bool {
+        matches!(self, Self::Reject | Self::Slow | Self::LoseReport)
+    }
+
     /// The mode of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.as_str() == name)
@@ -229,6 +239,12 @@ pub enum SimulatorError {
     /// The simulator is not linked to the server yet, or no longer.
     #[error("the simulator is not linked to the server")]
     NotLinked,
+    /// The line is offline, as a fault has it.
+    #[error("the line is offline")]
+    Offline,
+    /// There are too many groups, or too much waits for the server.
+    #[error("the simulator holds as much as it may")]
+    Full,
     /// The journal could not be written.
     #[error("the simulator's journal can't be written")]
     Journal(#[source] std::io::Error),
@@ -257,7 +273,8 @@ pub trait SimulatedPhones: Send + Sync {
     /// What this contact's phone shows.
     async fn phone(&self, handle: &Handle) -> Phone;
 
-    /// Makes a group of contacts with a line. Returns once the server has the chat.
+    /// Makes a group of contacts with a line. Returns once the server has the chat; makes none
+    /// while the line is offline ([`SimulatorError::Offline`]).
     async fn group(
         &self,
         line: &Handle,

@@ -126,7 +126,7 @@ impl App {
         // bridges get one lease to come back and say what became of them.
         store.extend_all_claims(now + config.claim_lease()).await?;
         // This process is the only one on this database: whoever leased deliveries is gone.
-        store.release_all_deliveries(now).await?;
+        let stored = store.release_all_deliveries(now).await?;
         let simulator_token = if simulator.is_some() {
             // A fresh token at each start, so that none need be kept in clear.
             let token = Secret::from_random(SecretKind::Bridge, rand::random());
@@ -143,7 +143,7 @@ impl App {
         };
         let files = Arc::new(Files::open(&config, &base, secret).await?);
         let guard = Guard::new(&config);
-        let deliver = Deliver::new(&config, &guard, Arc::clone(&files), Arc::clone(&clock))
+        let deliver = Deliver::new(&config, &guard, Arc::clone(&files), Arc::clone(&clock), stored)
             .map_err(StartError::DeliveryClient)?;
         let app = Arc::new(Self {
             directory: Directory::new(Arc::clone(&store)),
@@ -172,7 +172,7 @@ impl App {
         work.spawn(jobs::keep_usage(Arc::clone(&app), stop_working.clone()));
         app.deliver.start(Arc::clone(&app.store), &work, &stop_working);
 
-        let max_connections = usize::try_from(app.config.max_connections).unwrap_or(usize::MAX);
+        let max_connections = listen::within_file_limit(app.config.max_connections);
         let router = routes::router(&app);
         let listener =
             tokio::spawn(listen::serve(listener, router, max_connections, stop_listening.clone()));

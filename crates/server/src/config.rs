@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, ValueEnum};
+use clap::{
+    Args, FromArgMatches, ValueEnum,
+    builder::BoolishValueParser,
+    error::{ContextKind, ContextValue},
+};
 use ipnet::IpNet;
 use switchboard_model::key::DEFAULT_HOURLY_LIMIT;
 use url::Url;
@@ -49,11 +53,15 @@ pub struct Config {
     pub operator_token: Option<OperatorToken>,
 
     /// Carry lines whose driver is "simulator" with virtual phones, and serve /simulator/v1
-    #[arg(long, env = "SWITCHBOARD_SIMULATOR")]
+    #[arg(long, env = "SWITCHBOARD_SIMULATOR", value_parser = BoolishValueParser::new())]
     pub simulator: bool,
 
     /// Let webhooks use http:// and not only https://
-    #[arg(long, env = "SWITCHBOARD_WEBHOOK_ALLOW_HTTP")]
+    #[arg(
+        long,
+        env = "SWITCHBOARD_WEBHOOK_ALLOW_HTTP",
+        value_parser = BoolishValueParser::new()
+    )]
     pub webhook_allow_http: bool,
 
     /// Networks that webhooks may reach although they are private, as CIDR; may be repeated
@@ -201,6 +209,32 @@ fn files_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// The environment holds a setting that can't be understood. Says which and why on one line, and not
+/// the value: it may be a secret.
+#[derive(Debug, thiserror::Error)]
+#[error("{variable} can't be understood: {reason}")]
+pub struct BadSetting {
+    variable: String,
+    reason: String,
+}
+
+impl BadSetting {
+    fn of(error: &clap::Error) -> Self {
+        // `--max-body <BYTES>`
+        let flag = match error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::String(flag)) => flag.split(' ').next().unwrap_or_default(),
+            _ => "a setting in the environment",
+        };
+        let variable = match flag.strip_prefix("--") {
+            Some(name) => format!("SWITCHBOARD_{}", name.to_uppercase().replace('-', "_")),
+            None => flag.to_owned(),
+        };
+        let reason = std::error::Error::source(error)
+            .map_or_else(|| "its value is missing or unknown".to_owned(), ToString::to_string);
+        Self { variable, reason }
+    }
+}
+
 fn operator_token(text: &str) -> Result<OperatorToken, String> {
     if text.len() < 20 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("must be at least 20 visible ASCII characters".to_owned());
@@ -209,17 +243,19 @@ fn operator_token(text: &str) -> Result<OperatorToken, String> {
 }
 
 impl Config {
-    /// The defaults, and what the environment says, without flags.
+    /// The defaults, and what the environment says, without flags. Of the fields that are `left_out`
+    /// the environment is not even read.
     ///
     /// # Errors
     /// When the environment holds a setting that can't be understood.
-    pub fn from_env() -> Result<Self, clap::Error> {
-        #[derive(clap::Parser)]
-        struct NoFlags {
-            #[command(flatten)]
-            config: Config,
-        }
-        <NoFlags as clap::Parser>::try_parse_from(["switchboard"]).map(|parsed| parsed.config)
+    pub fn from_env(left_out: &[&'static str]) -> Result<Self, BadSetting> {
+        let all = Self::augment_args(clap::Command::new("switchboard"));
+        let command =
+            left_out.iter().fold(all, |command, field| command.mut_arg(field, |arg| arg.env(None)));
+        command
+            .try_get_matches_from(["switchboard"])
+            .and_then(|matches| Self::from_arg_matches(&matches))
+            .map_err(|error| BadSetting::of(&error))
     }
 
     /// Lets webhooks use http and reach this machine: for development and tests.

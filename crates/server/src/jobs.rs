@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use switchboard_model::{file::UNREFERENCED_MS, idempotency::REMEMBERED_MS};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
+use crate::{api::problem::chain, app::App};
 
 /// How often items whose time is over are looked for.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ pub(crate) async fn expire(app: Arc<App>, stop: CancellationToken) {
                     }
                 }
                 Err(error) => {
-                    tracing::error!(%error, "expired items could not be failed");
+                    tracing::error!(error = chain(&error), "expired items could not be failed");
                     break;
                 }
             }
@@ -45,7 +45,7 @@ pub(crate) async fn prune(app: Arc<App>, stop: CancellationToken) {
                 Ok(gone) if gone < BATCH => break,
                 Ok(_) => tokio::task::yield_now().await,
                 Err(error) => {
-                    tracing::error!(%error, "old events could not be forgotten");
+                    tracing::error!(error = chain(&error), "old events could not be forgotten");
                     break;
                 }
             }
@@ -97,7 +97,7 @@ pub(crate) async fn keep_usage(app: Arc<App>, stop: CancellationToken) {
         if !usage.is_empty()
             && let Err(error) = app.store.save_usage(usage).await
         {
-            tracing::error!(%error, "the use of keys could not be kept");
+            tracing::error!(error = chain(&error), "the use of keys could not be kept");
         }
         if !going_on {
             return;

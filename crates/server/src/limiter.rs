@@ -20,8 +20,9 @@ use switchboard_model::{
 /// The pause between two writings of the counts.
 pub(crate) const FLUSH_PAUSE: Duration = Duration::from_millis(100);
 
-/// The most windows held in memory; past that the ended ones are dropped.
-const MAX_WINDOWS: usize = 100_000;
+/// With more windows than this in memory, the ended ones are dropped each time that their number
+/// has doubled. Those that are open are as many as there are keys in use.
+const SWEEP_ABOVE: usize = 100_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Limiter {
@@ -32,6 +33,8 @@ pub(crate) struct Limiter {
 struct State {
     windows: HashMap<Id<Key>, Window>,
     dirty: HashSet<Id<Key>>,
+    /// With so many windows the ended ones are dropped.
+    sweep_at: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -65,9 +68,7 @@ impl Limiter {
     /// Counts one request.
     pub(crate) fn count(&self, key: Id<Key>, limit: u32, now: Timestamp) -> Standing {
         let mut state = self.lock();
-        if state.windows.len() >= MAX_WINDOWS {
-            state.windows.retain(|_, window| is_open(window, now));
-        }
+        state.sweep(now, SWEEP_ABOVE);
         let window = state.windows.entry(key).or_insert(Window { start: now, used: 0 });
         if !is_open(window, now) {
             *window = Window { start: now, used: 0 };
@@ -92,6 +93,17 @@ impl Limiter {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Looks at every window, but so rarely that it is a constant part of each request.
+    fn sweep(&mut self, now: Timestamp, above: usize) {
+        if self.windows.len() < self.sweep_at.max(above) {
+            return;
+        }
+        self.windows.retain(|_, window| is_open(window, now));
+        self.sweep_at = self.windows.len() * 2;
     }
 }
 
@@ -151,6 +163,20 @@ mod tests {
         let third = limiter.count(key, 2, Timestamp(5_000 + RATE_WINDOW_MS - 1));
         assert!(third.is_exceeded() && third.reset() == 1);
         assert!(!limiter.count(key, 2, Timestamp(5_000 + RATE_WINDOW_MS)).is_exceeded());
+    }
+
+    #[test]
+    fn ended_windows_are_dropped_now_and_then() {
+        let (limiter, hour) = (Limiter::default(), RATE_WINDOW_MS);
+        let mut sizes = Vec::new();
+        for at in [0, 0, 0, 0, hour, hour, hour, hour] {
+            limiter.count(Id::generate(), 1, Timestamp(at));
+            let mut state = limiter.lock();
+            state.sweep(Timestamp(at), 2);
+            sizes.push(state.windows.len());
+        }
+        // After two and four it is looked at again with eight, and four have ended.
+        assert_eq!(sizes, [1, 2, 3, 4, 5, 6, 7, 4]);
     }
 
     #[test]

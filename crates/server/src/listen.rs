@@ -1,6 +1,9 @@
 //! The listener: connections with bounds on their number, their headers' time and their farewell.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -8,6 +11,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -21,6 +25,38 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 const FAREWELL: Duration = Duration::from_secs(1);
 /// The pause after the machine refused a connection: out of file descriptors, most often.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often that is said while it lasts.
+const ACCEPT_WARNING_EVERY: Duration = Duration::from_secs(60);
+/// The files that are left for all else: the database, the log, deliveries, bridges.
+const RESERVED_FILES: u64 = 64;
+
+/// So many connections, or as many as the machine lets this process have open; raises the soft limit
+/// of open files as far as needed and allowed. Warns if it is not enough.
+pub(crate) fn within_file_limit(wanted: u32) -> usize {
+    let needed = u64::from(wanted) + RESERVED_FILES;
+    let Rlimit { mut current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_some_and(|current| current < needed) {
+        let raised = Some(maximum.map_or(needed, |maximum| needed.min(maximum)));
+        if setrlimit(Resource::Nofile, Rlimit { current: raised, maximum }).is_ok() {
+            current = raised;
+        }
+    }
+    let possible = possible_connections(wanted, current);
+    if possible < u64::from(wanted) {
+        tracing::warn!(
+            max_connections = wanted,
+            open_files = current,
+            possible,
+            "fewer connections are taken at once, because the limit of open files is low (ulimit -n)"
+        );
+    }
+    usize::try_from(possible).unwrap_or(usize::MAX)
+}
+
+fn possible_connections(wanted: u32, open_files: Option<u64>) -> u64 {
+    let files = open_files.unwrap_or(u64::MAX);
+    files.saturating_sub(RESERVED_FILES).clamp(1, u64::from(wanted).max(1))
+}
 
 /// Serves `router` until `stop`; then finishes what is under way, within [`FAREWELL`].
 pub(crate) async fn serve(
@@ -31,6 +67,7 @@ pub(crate) async fn serve(
 ) {
     let connections = TaskTracker::new();
     let slots = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
+    let mut warned: Option<Instant> = None;
     loop {
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
         let accepted = tokio::select! {
@@ -46,7 +83,10 @@ pub(crate) async fn serve(
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                if warned.is_none_or(|at| at.elapsed() >= ACCEPT_WARNING_EVERY) {
+                    warned = Some(Instant::now());
+                    tracing::warn!(%error, "connections can't be accepted");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -74,5 +114,18 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
             serving.as_mut().graceful_shutdown();
             let _ = serving.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_room_for_other_files() {
+        assert_eq!(possible_connections(20_000, None), 20_000);
+        assert_eq!(possible_connections(20_000, Some(65_536)), 20_000);
+        assert_eq!(possible_connections(20_000, Some(1_024)), 1_024 - RESERVED_FILES);
+        assert_eq!(possible_connections(20_000, Some(32)), 1);
     }
 }

@@ -4,7 +4,7 @@
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The caller asked for what can't be: its own fault, not the store's.
-    #[error("refused: {0}")]
+    #[error(transparent)]
     Refused(#[from] Refusal),
     /// More work waits than the store takes on. Trying again later may help.
     #[error("the store has too much to do")]
@@ -65,6 +65,9 @@ pub enum Refusal {
     /// A bridge has this name.
     #[error("a bridge has this name")]
     BridgeExists,
+    /// The bridge has another driver than the line.
+    #[error("the bridge has another driver")]
+    BridgeOfAnotherDriver,
     /// No such line for this owner.
     #[error("no such line")]
     LineNotFound,

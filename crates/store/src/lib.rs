@@ -13,7 +13,7 @@ pub mod sqlite;
 
 pub use error::{Refusal, StoreError};
 pub use records::{
-    Accept, Accepted, ClaimedItem, Committed, CommittedEvent, NewContent, NewKey, NewLine,
+    Accept, Accepted, ClaimedItem, Committed, CommittedEvent, Due, NewContent, NewKey, NewLine,
     NewWebhook, Once, Received, Remember, Seed, SettleReport,
 };
 use switchboard_model::{
@@ -53,9 +53,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Every account, oldest first.
     async fn accounts(&self) -> Result<Vec<Account>>;
 
-    /// Makes an account with its first line and key, unless the key is known already; and the sandbox line
-    /// with an account of its own, unless there is one. All or nothing, and nothing the second time. For
-    /// `switchboard dev`.
+    /// Makes an account with its first line and key, unless the key is known already; if there is such a
+    /// line, its account gets the key: whoever has lost the key goes on. And makes the sandbox line with an
+    /// account of its own, unless there is one. All or nothing, and nothing the second time. For `switchboard dev`.
     async fn seed(&self, seed: Seed, now: Timestamp) -> Result<()>;
 
     // ---- keys -----------------------------------------------------------
@@ -80,7 +80,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Makes a line. A handle is one line's only, on the whole server ([`Refusal::LineExists`]).
     /// There is at most one sandbox line ([`Refusal::SandboxExists`]).
-    /// A line of the simulator goes to the simulator's bridge by itself.
+    /// A line of the simulator goes to the simulator's bridge by itself; another may name a bridge
+    /// of its driver ([`Refusal::BridgeNotFound`], [`Refusal::BridgeOfAnotherDriver`]).
     async fn create_line(&self, line: NewLine) -> Result<OperatorLine>;
 
     /// Every line of every account, oldest first: for the operator.
@@ -384,34 +385,34 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     // ---- deliveries -----------------------------------------------------
 
-    /// Leases the oldest due deliveries of active webhooks to the caller, at most `limit`.
+    /// Leases due deliveries of these active webhooks to the caller, at most so many of each. Those
+    /// that were given back unattempted come in event order; of the others the oldest come first,
+    /// and get a quarter of a webhook's number at least.
     async fn claim_deliveries(
         &self,
         now: Timestamp,
         lease_until: Timestamp,
-        limit: usize,
+        of: Vec<(Id<Webhook>, usize)>,
     ) -> Result<Vec<DueDelivery>>;
 
     /// Gives leased deliveries back unattempted: they are due again at once.
     async fn release_deliveries(&self, ids: Vec<Id<Delivery>>, now: Timestamp) -> Result<()>;
 
     /// Makes every leased delivery due again: at the start of the only server on this database.
-    async fn release_all_deliveries(&self, now: Timestamp) -> Result<()>;
+    /// Answers which webhooks have deliveries that were not attempted yet.
+    async fn release_all_deliveries(&self, now: Timestamp) -> Result<Vec<Id<Webhook>>>;
 
     /// Writes down what came of attempts.
     async fn settle_deliveries(&self, results: Vec<AttemptResult>) -> Result<()>;
 
-    /// When the next delivery is due; none if none waits.
-    async fn next_delivery_at(&self) -> Result<Option<Timestamp>>;
+    /// What is due of active webhooks, and what will be.
+    async fn due_deliveries(&self, now: Timestamp) -> Result<Due>;
 
     // ---- the whole ------------------------------------------------------
 
     /// Forgets events, with their deliveries, from before `before`, at most `limit` at a time.
     /// Deliveries that are still tried keep theirs. Answers how many went.
     async fn prune_events(&self, before: Timestamp, limit: usize) -> Result<usize>;
-
-    /// Answers whether the database can be read and written.
-    async fn check(&self) -> Result<()>;
 
     /// Finishes what was begun and closes the database. Later calls answer [`StoreError::Closed`].
     async fn close(&self);

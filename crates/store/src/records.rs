@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use switchboard_model::{
     Account, Bridge, Chat, EventKind, File, Handle, Line, OutboxItem, ReactionType, Scopes,
-    Timestamp,
+    Timestamp, Webhook,
     chat::Recipient,
     delivery::DueDelivery,
     event::Event,
@@ -15,7 +15,7 @@ use switchboard_model::{
     link::{Content, Outcome, ReceivedEntry},
     message::MessageRef,
     secret::SecretHash,
-    webhook::{Webhook, WebhookSecret},
+    webhook::WebhookSecret,
 };
 
 /// A key to be made.
@@ -200,6 +200,15 @@ pub struct Committed {
     pub deliveries: Vec<DueDelivery>,
     /// Lines that have items to claim again.
     pub released: Vec<Id<Line>>,
+}
+
+/// The deliveries that wait, in short.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Due {
+    /// The webhooks that have deliveries which are due.
+    pub webhooks: Vec<Id<Webhook>>,
+    /// When the next one is due that is not due yet; none if there is none.
+    pub next_at: Option<Timestamp>,
 }
 
 /// One event that was committed.

@@ -83,14 +83,22 @@ async fn what_was_answered_is_there_after_reopening() {
 #[tokio::test]
 async fn a_command_that_fails_in_a_crowd_takes_back_only_its_own() {
     let directory = tempfile::tempdir().unwrap();
-    let store = Arc::new(open(&directory.path().join("a.db")).unwrap());
-    store.seed(seed(0), NOW).await.unwrap();
+    let path = directory.path().join("a.db");
+    open(&path).unwrap().seed(seed(0), NOW).await.unwrap();
+    let sql = rusqlite::Connection::open(&path).unwrap();
+    sql.execute_batch(
+        "create trigger no_key before insert on keys begin select raise(abort, 'no'); end",
+    )
+    .unwrap();
+    drop(sql);
+    let store = Arc::new(open(&path).unwrap());
     let mut crowd = JoinSet::new();
     for number in 1..=100u8 {
         let store = Arc::clone(&store);
         crowd.spawn(async move {
-            // Makes an account, then finds that the line exists.
-            let refused = store.seed(seed(number), NOW);
+            // Makes an account and a line, and then can't make the key.
+            let line = format!("+1555011{number:04}").parse().unwrap();
+            let refused = store.seed(Seed { line, ..seed(number) }, NOW);
             let made = store.create_account(number.to_string(), NOW);
             let (refused, made) = tokio::join!(refused, made);
             assert!(refused.is_err());
@@ -103,6 +111,7 @@ async fn a_command_that_fails_in_a_crowd_takes_back_only_its_own() {
         store.accounts().await.unwrap().into_iter().skip(2).map(|account| account.id).collect();
     kept.sort_unstable();
     assert_eq!(kept, made);
+    assert_eq!(store.operator_lines().await.unwrap().len(), 2);
 }
 
 #[tokio::test]

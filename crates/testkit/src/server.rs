@@ -56,7 +56,7 @@ impl std::fmt::Debug for Setup {
 impl Setup {
     /// A server with the simulator, open to webhooks on this machine, with a rate limit out of the way.
     pub fn new() -> Self {
-        let mut config = Config::from_env().expect("the environment of tests holds no settings");
+        let mut config = Config::from_env(&[]).expect("the environment of tests holds no settings");
         config.allow_local_webhooks();
         config.simulator = true;
         config.rate_limit = 1_000_000;

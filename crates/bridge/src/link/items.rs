@@ -5,7 +5,10 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use futures_util::FutureExt;
@@ -38,6 +41,8 @@ pub(super) struct Items {
     winding_down: CancellationToken,
     lanes: TaskTracker,
     killed: CancellationToken,
+    /// The server has welcomed this process before.
+    welcomed: AtomicBool,
 }
 
 impl Items {
@@ -52,7 +57,18 @@ impl Items {
             winding_down: CancellationToken::new(),
             lanes: TaskTracker::new(),
             killed: CancellationToken::new(),
+            welcomed: AtomicBool::new(false),
         })
+    }
+
+    /// Whether the server has welcomed this process before: then only the connection was lost.
+    pub(super) fn was_welcomed(&self) -> bool {
+        self.welcomed.load(Ordering::Relaxed)
+    }
+
+    /// The server has welcomed this process.
+    pub(super) fn welcome(&self) {
+        self.welcomed.store(true, Ordering::Relaxed);
     }
 
     /// Takes items from the server and starts what can start.

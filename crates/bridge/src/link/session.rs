@@ -69,9 +69,11 @@ pub(super) async fn run(
 ) -> Result<(), LinkError> {
     let opening = async {
         let (mut writer, mut reader) = dial(config).await?.split();
-        let (lines, recall) = greet(driver.as_ref(), &mut writer, &mut reader).await?;
+        let (lines, recall) = greet(driver.as_ref(), items, &mut writer, &mut reader).await?;
         carry(driver.as_ref(), lines.clone()).await?;
         answer_recall(driver.as_ref(), items, &recall, &mut writer).await?;
+        // Only now: an answer that never left is given by a process that has not resumed.
+        items.welcome();
         Ok((writer, reader, lines))
     };
     let (mut writer, mut reader, lines) = match Box::pin(stop.run_until_cancelled(opening)).await {
@@ -116,6 +118,7 @@ async fn dial(config: &BridgeConfig) -> Result<Socket, LinkError> {
 
 async fn greet(
     driver: &dyn Driver,
+    items: &Items,
     writer: &mut Writer,
     reader: &mut Reader,
 ) -> Result<(Vec<CarriedLine>, Vec<Id<OutboxItem>>), LinkError> {
@@ -123,6 +126,7 @@ async fn greet(
         protocol: PROTOCOL,
         driver: driver.kind(),
         software: format!("switchboard-bridge/{}", env!("CARGO_PKG_VERSION")),
+        resumed: items.was_welcomed(),
     };
     writer.send(Message::text(encode(&hello))).await.map_err(LinkError::socket)?;
     match timeout(HANDSHAKE_TIMEOUT, next_frame(reader)).await {

@@ -46,6 +46,8 @@ async fn while_the_bridge_is_away_texts_wait_and_come_in_order() {
     peer.line_is(true).await;
     room.fault(FaultMode::Offline, None, None).await;
     peer.line_is(false).await;
+    let group = room.simulator.group(&room.line.handle, None, vec![handle(CONTACT)]);
+    assert!(matches!(soon(group).await, Err(SimulatorError::Offline)));
     for text in ["1", "2"] {
         let text = soon(room.simulator.text(room.says(CONTACT, text, None))).await.unwrap();
         assert_eq!((text.chat_id, text.message_id), (None, None));

@@ -13,7 +13,7 @@ use switchboard_model::{
     secret::Secret,
 };
 
-use super::{host, serve::OPERATOR_TOKEN};
+use super::{dev, host, serve::OPERATOR_TOKEN};
 use crate::output;
 
 /// Keeps what every command takes apart from what is the command's own.
@@ -40,7 +40,8 @@ pub(crate) struct Admin {
     )]
     url: String,
 
-    /// The operator's token; without it, the one in DATA_DIR/operator-token is used
+    /// The operator's token; without it, the one in DATA_DIR is used: in operator-token, or
+    /// in dev.json
     #[arg(
         long,
         global = true,
@@ -196,8 +197,12 @@ fn client(admin: &Admin) -> anyhow::Result<AdminClient> {
         Some(token) => token.clone(),
         None => {
             let path = admin.data_dir.join(OPERATOR_TOKEN);
-            match host::read_private(&path)? {
-                Some(text) => text.trim().to_owned(),
+            let kept = match host::read_private(&path)? {
+                Some(text) => Some(text.trim().to_owned()),
+                None => dev::operator_token(&admin.data_dir)?,
+            };
+            match kept {
+                Some(token) => token,
                 None => bail!(
                     "no operator token: give --operator-token, set SWITCHBOARD_OPERATOR_TOKEN, or \
                      name the server's --data-dir ({} is not there)",

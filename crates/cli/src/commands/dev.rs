@@ -1,6 +1,9 @@
 //! `switchboard dev`: everything on this machine, with a simulated phone.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -23,6 +26,22 @@ const SANDBOX_LINE: &str = "+15550100000";
 const CONTACT: &str = "+15550100002";
 /// Where the secrets of a development server are kept, so that it shows the same again.
 const SECRETS: &str = "dev.json";
+
+/// Connections at once: more than one machine's programs need, and within its limit of open files.
+const MAX_CONNECTIONS: u32 = 1_000;
+
+/// What the environment has no say in: development has its own.
+const OVERRIDDEN: [&str; 9] = [
+    "listen",
+    "data_dir",
+    "rate_limit",
+    "operator_token",
+    "simulator",
+    "webhook_allow_http",
+    "max_connections",
+    "log",
+    "log_format",
+];
 
 /// Run everything on this machine with a simulated phone: the way to begin.
 ///
@@ -117,11 +136,12 @@ pub(crate) async fn run(dev: Dev) -> anyhow::Result<()> {
 }
 
 fn config(dev: &Dev) -> anyhow::Result<Config> {
-    let mut config =
-        Config::from_env().context("the environment holds a setting that can't be understood")?;
+    let mut config = Config::from_env(&OVERRIDDEN)?;
     config.listen = dev.listen;
     config.data_dir.clone_from(&dev.data_dir);
     config.rate_limit = dev.rate_limit;
+    config.max_connections = MAX_CONNECTIONS;
+    config.operator_token = None;
     config.simulator = true;
     config.allow_local_webhooks();
     Ok(config)
@@ -129,10 +149,8 @@ fn config(dev: &Dev) -> anyhow::Result<Config> {
 
 fn secrets(config: &Config) -> anyhow::Result<Secrets> {
     let path = config.data_dir.join(SECRETS);
-    if let Some(text) = host::read_private(&path)? {
-        return serde_json::from_str(&text).with_context(|| {
-            format!("{} can't be understood; delete it to get new secrets", path.display())
-        });
+    if let Some(secrets) = read_secrets(&path)? {
+        return Ok(secrets);
     }
     let secret = |kind| Secret::from_random(kind, rand::random()).reveal().to_owned();
     let secrets = Secrets {
@@ -142,6 +160,18 @@ fn secrets(config: &Config) -> anyhow::Result<Secrets> {
     // Before the database knows them: a key that nobody can show again would be lost.
     host::write_private(&path, &serde_json::to_string_pretty(&secrets)?)?;
     Ok(secrets)
+}
+
+/// The operator's token of the development server on this directory, if it is one.
+pub(super) fn operator_token(data_dir: &Path) -> anyhow::Result<Option<String>> {
+    Ok(read_secrets(&data_dir.join(SECRETS))?.map(|secrets| secrets.operator_token))
+}
+
+fn read_secrets(path: &Path) -> anyhow::Result<Option<Secrets>> {
+    let Some(text) = host::read_private(path)? else { return Ok(None) };
+    serde_json::from_str(&text).map(Some).with_context(|| {
+        format!("{} can't be understood; delete it to get new secrets", path.display())
+    })
 }
 
 fn welcome(ready: &Ready<'_>) -> String {

@@ -8,7 +8,7 @@ use switchboard_model::Code;
 use tempfile::TempDir;
 
 use crate::{
-    process::{Done, run, run_args, switchboard},
+    process::{ANY_PORT, Dev, Done, run, run_args, switchboard},
     serve::Serve,
 };
 
@@ -184,6 +184,17 @@ async fn away(dir: &Path, url: &str) {
     let args = ["admin", "accounts", "list", "--url", url, "--data-dir", dir.to_str().unwrap()];
     let said = run_args(&args).await.failed(1);
     assert!(said.contains(url) && said.lines().count() == 1, "{said}");
+}
+
+#[tokio::test]
+async fn it_finds_the_token_of_a_development_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let dev = Dev::start(dir.path(), ANY_PORT).await;
+    let data_dir = dir.path().to_str().unwrap();
+    let args = ["admin", "accounts", "list", "--url", &dev.ready.api_url, "--data-dir", data_dir];
+    let listed = run_args(&args).await.succeeded();
+    assert!(listed.contains("Development"), "{listed}");
+    dev.stop().await;
 }
 
 #[tokio::test]

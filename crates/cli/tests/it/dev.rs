@@ -4,7 +4,7 @@ use std::{fs, net::TcpListener, path::Path, time::Duration};
 
 use serde_json::Value;
 use switchboard_client::{ContactText, CreateWebhook, SendMessage};
-use switchboard_model::{EventKind, outbox::OutboxStatus, simulator::NEVER_ANSWERS};
+use switchboard_model::{EventKind, Line, id::Id, outbox::OutboxStatus, simulator::NEVER_ANSWERS};
 use switchboard_testkit::{LINE, Receiver, eventually, receiver::Behaviour};
 use tokio::{io::AsyncWriteExt, net::TcpStream, process::Command};
 
@@ -34,6 +34,9 @@ async fn a_script_gets_one_line_and_the_same_at_every_start() {
     let lines = ready.client().lines().await.unwrap().value.data;
     assert_eq!((lines.len(), lines[0].handle.as_str()), (1, LINE));
     assert_eq!(ready.line, LINE);
+    for name in ["", "-wal", "-shm", ".lock"] {
+        assert_eq!(mode(&dir.join(format!("switchboard.db{name}"))), 0o600, "{name}");
+    }
     assert_eq!(process.stop("TERM").await, "", "a start in peace says nothing");
 
     assert_eq!((mode(&dir), mode(&dir.join("dev.json"))), (0o700, 0o600));
@@ -143,6 +146,56 @@ async fn files_that_are_something_else_are_said_and_left_alone() {
         let said = refused(dir.path(), ANY_PORT).await;
         assert!(said.contains(path.to_str().unwrap()), "{said}");
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_key_is_replaced_as_it_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Dev::start(dir.path(), ANY_PORT).await;
+    let (ready, line) = (first.ready.clone(), the_line(&first).await);
+    first.stop().await;
+    let path = dir.path().join("dev.json");
+    let damaged = fs::read_to_string(&path).unwrap().replace("sk_live_", "sk_dead_");
+    fs::write(&path, damaged).unwrap();
+    let said = refused(dir.path(), ANY_PORT).await;
+    assert!(said.contains("dev.json") && said.contains("delete it"), "{said}");
+
+    fs::remove_file(path).unwrap();
+    for _ in 0..2 {
+        let dev = Dev::start(dir.path(), ANY_PORT).await;
+        assert_ne!(dev.ready.api_key, ready.api_key);
+        assert_eq!(the_line(&dev).await, line);
+        assert_eq!(dev.ready.admin().accounts().await.unwrap().value.data.len(), 1);
+        assert_eq!(dev.ready.admin().keys().await.unwrap().value.data.len(), 2);
+        dev.stop().await;
+    }
+}
+
+async fn the_line(dev: &Dev) -> Id<Line> {
+    let lines = dev.ready.client().lines().await.unwrap().value.data;
+    assert_eq!(lines.len(), 1);
+    lines[0].id
+}
+
+#[tokio::test]
+async fn the_environment_has_no_say_in_what_dev_decides() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Dev::command(dir.path(), ANY_PORT);
+    command.arg("--json");
+    for name in ["LISTEN", "RATE_LIMIT", "OPERATOR_TOKEN", "SIMULATOR", "WEBHOOK_ALLOW_HTTP"] {
+        command.env(format!("SWITCHBOARD_{name}"), "zzz");
+    }
+    command.env("SWITCHBOARD_DATA_DIR", "").env("SWITCHBOARD_LOG_FORMAT", "zzz");
+    Dev::ready(&mut command).await.stop().await;
+
+    // In all else it has, and a mistake is said in one line.
+    for (value, reason) in [("0", "0 is not in 1..=3600"), ("zzz", "invalid digit"), ("", "")] {
+        let mut command = Dev::command(dir.path(), ANY_PORT);
+        let said = run(command.env("SWITCHBOARD_CLAIM_LEASE", value)).await.failed(1);
+        assert!(said.starts_with("error: SWITCHBOARD_CLAIM_LEASE "), "{said}");
+        assert!(said.contains(reason) && said.lines().count() == 1, "{said}");
+        assert_eq!(said.matches("error").count(), 1, "{said}");
     }
 }
 

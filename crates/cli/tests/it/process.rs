@@ -30,7 +30,12 @@ pub(crate) const ANY_PORT: &str = "127.0.0.1:0";
 
 /// The binary, with nothing of this process's settings.
 pub(crate) fn switchboard() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+    without_settings(env!("CARGO_BIN_EXE_switchboard"))
+}
+
+/// A program, with nothing of this process's settings.
+pub(crate) fn without_settings(program: &str) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in env::vars_os().filter(|(name, _)| is_setting(name)) {
         command.env_remove(name);
     }

@@ -5,9 +5,13 @@ use std::{collections::BTreeMap, fs, path::Path};
 use switchboard_client::Client;
 use switchboard_model::Code;
 use switchboard_testkit::eventually;
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    process::Command,
+};
 
-use crate::process::{ANY_PORT, Process, mode, run, switchboard};
+use crate::process::{ANY_PORT, Process, mode, run, switchboard, without_settings};
 
 /// A server as in production.
 pub(crate) struct Serve {
@@ -101,6 +105,54 @@ async fn a_setting_that_cannot_be_understood_is_wrong_usage() {
     let mut command = Serve::command(dir.path());
     let said = run(command.args(["--log", "=="])).await.failed(1);
     assert!(said.starts_with("error: ") && said.contains("log filter"), "{said}");
+}
+
+#[tokio::test]
+async fn yes_and_no_are_said_as_people_say_them() {
+    for (value, meant) in [("1", "true"), ("yes", "true"), ("0", "false"), ("off", "false")] {
+        let mut command = switchboard();
+        command.args(["serve", "--print-config"]);
+        command.env("SWITCHBOARD_SIMULATOR", value).env("SWITCHBOARD_WEBHOOK_ALLOW_HTTP", value);
+        let printed = run(&mut command).await.succeeded();
+        assert_eq!(settings(&printed)["SWITCHBOARD_SIMULATOR"], meant, "{value}");
+        assert_eq!(settings(&printed)["SWITCHBOARD_WEBHOOK_ALLOW_HTTP"], meant, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn a_low_limit_of_open_files_is_said_once_and_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let serve = Serve::command(dir.path());
+    let serve = serve.as_std();
+    let mut limited = without_settings("sh");
+    limited.args(["-c", "ulimit -n 128 && exec \"$0\" \"$@\""]);
+    limited.arg(serve.get_program()).args(serve.get_args());
+    let server = Serve::start(&mut limited).await;
+    let address = server.url.strip_prefix("http://").unwrap();
+    let first = TcpStream::connect(address).await.unwrap();
+    let mut idle = Vec::new();
+    // More than there can be files, and few enough for the system to hold back.
+    for _ in 0..120 {
+        idle.push(TcpStream::connect(address).await.unwrap());
+    }
+    // One of those that were accepted is served, also now.
+    let token = fs::read_to_string(dir.path().join("operator-token")).unwrap();
+    let head = format!("host: x\r\nauthorization: Bearer {}\r\nconnection: close", token.trim());
+    let answer = ask(first, &format!("GET /admin/v1/accounts HTTP/1.1\r\n{head}\r\n\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    drop(idle);
+    let stderr = server.process.stop("TERM").await;
+    let warnings: Vec<_> = stderr.lines().filter(|line| line.contains("WARN")).collect();
+    let of_files: Vec<_> = warnings.iter().filter(|line| line.contains("open files")).collect();
+    assert_eq!(of_files.len(), 1, "{stderr}");
+    assert!(!stderr.contains("can't be accepted"), "{stderr}");
+}
+
+async fn ask(mut stream: TcpStream, request: &str) -> String {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use axum::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue,
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
+    header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Map, Value};
@@ -19,6 +19,10 @@ use crate::{api::problem::Failure, app::App};
 
 /// How long a client has to send its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The most bytes of a refused body that are read, and how long that may take.
+const MAX_DRAINED: usize = 8 * 1024 * 1024;
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A JSON object. Unknown fields are ignored (§7); null is the same as missing.
 #[derive(Debug)]
@@ -79,10 +83,11 @@ impl Body {
 
 /// A value that must be a text without NUL, which not every database can keep.
 pub(crate) fn text<'a>(value: &'a Value, name: &'static str) -> Result<&'a str, Problem> {
-    value
-        .as_str()
-        .filter(|text| !text.contains('\0'))
-        .ok_or_else(|| Problem::invalid_value(name, "must be a text without NUL characters"))
+    let text = value.as_str().ok_or_else(|| Problem::invalid_value(name, "must be a text"))?;
+    if text.contains('\0') {
+        return Err(Problem::invalid_value(name, "must not contain NUL characters"));
+    }
+    Ok(text)
 }
 
 /// A value that must be a list of texts.
@@ -92,7 +97,7 @@ pub(crate) fn texts<'a>(value: &'a Value, name: &'static str) -> Result<Vec<&'a 
         .as_array()
         .ok_or_else(must)?
         .iter()
-        .map(|one| text(one, name).map_err(|_| must()))
+        .map(|one| if one.is_string() { text(one, name) } else { Err(must()) })
         .collect()
 }
 
@@ -106,17 +111,23 @@ impl FromRequest<Arc<App>> for Body {
             let message = format!("The body is larger than the {most} bytes allowed.");
             Problem::new(Code::RequestTooLarge, message)
         };
+        let waits_for_leave = request.headers().contains_key(EXPECT);
+        let mut body = request.into_body();
         // What announces its length is refused before it is sent.
-        if request.body().size_hint().lower() > app.config.max_body {
+        if body.size_hint().lower() > app.config.max_body {
+            if !waits_for_leave {
+                drain(body);
+            }
             return Err(too_large().into());
         }
-        let reading = Limited::new(request.into_body(), most).collect();
+        let reading = Limited::new(&mut body, most).collect();
         let invalid = |message: &'static str| Problem::new(Code::InvalidJson, message);
         let bytes = tokio::time::timeout(BODY_TIMEOUT, reading)
             .await
             .map_err(|_| invalid("The body did not arrive in time."))?
             .map_err(|error| {
                 if error.is::<LengthLimitError>() {
+                    drain(body);
                     too_large()
                 } else {
                     invalid("The body ended before all of it had arrived.")
@@ -136,6 +147,16 @@ impl FromRequest<Arc<App>> for Body {
             }
         }
     }
+}
+
+/// Reads on, beside the answer, what a client still sends of a body that was refused: one that finds
+/// the connection closed while it writes never gets to read why. Ends by itself, and with the connection.
+fn drain(body: axum::body::Body) {
+    tokio::spawn(async move {
+        let mut body = Limited::new(body, MAX_DRAINED);
+        let reading = async { while let Some(Ok(_)) = body.frame().await {} };
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, reading).await;
+    });
 }
 
 /// Refuses a body that says it is something else. What HTTP clients say when nobody told them

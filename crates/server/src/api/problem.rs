@@ -104,6 +104,9 @@ fn refused(refusal: &Refusal) -> Problem {
             (Code::ResourceNotFound, "There is no active bridge with this id.".into())
         }
         Refusal::BridgeExists => (Code::ResourceExists, "A bridge has this name already.".into()),
+        Refusal::BridgeOfAnotherDriver => {
+            (Code::InvalidParameterValue, "The bridge has another driver than the line.".into())
+        }
         Refusal::LineNotFound => return line_not_found(),
         Refusal::LineExists => (Code::ResourceExists, "A line has this handle already.".into()),
         Refusal::ChatNotFound => return chat_not_found(),
@@ -160,6 +163,7 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::AccountNotFound => problem.param("account_id"),
         Refusal::KeyNotFound | Refusal::BridgeNotFound => problem.param("id"),
         Refusal::BridgeExists => problem.param("name"),
+        Refusal::BridgeOfAnotherDriver => problem.param("bridge_id"),
         Refusal::LineExists => problem.param("handle"),
         Refusal::ContactHasNotMessaged => problem.param("to"),
         Refusal::FileNotFound | Refusal::NotAudio => problem.param("attachments"),
@@ -237,6 +241,13 @@ impl From<SimulatorError> for Failure {
             SimulatorError::NotLinked => {
                 Self::unavailable("The simulator is not linked to the server. Try again.").into()
             }
+            SimulatorError::Offline => {
+                Self::unavailable("The line is offline. Try again when it is back.").into()
+            }
+            SimulatorError::Full => Self::unavailable(
+                "The simulator holds no more: there are too many groups, or too much waits for the server.",
+            )
+            .into(),
             error @ SimulatorError::Journal(_) => {
                 Self { cause: Some(chain(&error)), ..Self::internal() }
             }

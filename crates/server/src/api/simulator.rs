@@ -228,6 +228,13 @@ pub(crate) async fn fault(
     })?;
     let ms = body.optional_number("ms", 0..=86_400_000)?;
     let count = body.optional_number("count", 1..=i64::from(u32::MAX))?;
+    if ms.is_some() && !mode.takes_time() {
+        return Err(Problem::invalid_value("ms", "goes with the modes offline and slow").into());
+    }
+    if count.is_some() && !mode.takes_count() {
+        let must = "goes with the modes reject, slow and lose_report";
+        return Err(Problem::invalid_value("count", must).into());
+    }
     let fault = Fault {
         mode,
         after: ms.map(|ms| Duration::from_millis(ms.unsigned_abs())),

@@ -3,13 +3,14 @@
 //! The truth is in the store: a delivery is a row that is due at some time. Whoever
 //! attempts it has leased it, by moving that time to the end of the lease. A transaction that makes
 //! deliveries leases them to this process at once and hands them over in memory, so the first attempt
-//! starts right after the commit. What does not fit in memory is given back and found by
+//! starts right after the commit. What finds no place in memory is given back and found by
 //! the scan; so is everything that a killed process had leased, at the next start.
 //!
 //! First attempts of one webhook and one chat go out one after another, in event
-//! order ([`lanes`]). A retry waits for nobody and nobody waits for it.
+//! order, also by way of the store ([`lanes`]). A retry waits for nobody and nobody waits for it.
 
 mod guard;
+mod health;
 mod lanes;
 mod send;
 
@@ -21,7 +22,7 @@ use std::{
 pub(crate) use guard::Guard;
 use switchboard_model::{
     Timestamp, Webhook,
-    delivery::{AttemptResult, Delivery, DueDelivery},
+    delivery::{AttemptResult, DueDelivery},
     id::Id,
     time::Clock,
 };
@@ -30,14 +31,17 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{api::problem::chain, config::Config, files::Files};
+use health::Health;
 use lanes::{Lanes, Slot};
 
-/// How long a lease on a delivery holds: longer than a full queue and an attempt can take.
+/// How long a lease on a delivery holds. What waits in memory for too much of it is leased anew.
 const LEASE: Duration = Duration::from_secs(600);
-/// The most deliveries in memory, in flight or waiting for it.
-const QUEUE: usize = 8192;
+/// Results that may wait to be settled.
+const RESULTS: usize = 8192;
 /// Deliveries that one scan leases.
 const SCAN_BATCH: usize = 1024;
+/// Deliveries that one transaction gives back.
+const GIVE_BACK_BATCH: usize = 2048;
 /// Results that one transaction settles.
 const SETTLE_BATCH: usize = 512;
 /// The longest that nothing is looked for.
@@ -55,11 +59,10 @@ pub(crate) struct Deliver {
 #[derive(Debug)]
 struct Shared {
     clock: Arc<dyn Clock>,
-    concurrency: usize,
     /// What waits in memory and what is in flight.
     lanes: Mutex<Lanes>,
-    /// Leased to this process, but there was no room: to be given back.
-    overflow: Mutex<Vec<Id<Delivery>>>,
+    /// Which webhooks fail.
+    health: Mutex<Health>,
     /// Something may be sent.
     work: Notify,
     /// Something may be due in the store.
@@ -67,18 +70,19 @@ struct Shared {
 }
 
 impl Deliver {
+    /// The engine, at rest. First attempts of the webhooks `stored` wait in the store.
     pub(crate) fn new(
         config: &Config,
         guard: &Guard,
         files: Arc<Files>,
         clock: Arc<dyn Clock>,
+        stored: Vec<Id<Webhook>>,
     ) -> Result<Self, reqwest::Error> {
         let concurrency = usize::try_from(config.webhook_concurrency).unwrap_or(usize::MAX);
         let shared = Shared {
             clock: Arc::clone(&clock),
-            concurrency,
-            lanes: Mutex::new(Lanes::new(concurrency)),
-            overflow: Mutex::default(),
+            lanes: Mutex::new(Lanes::new(concurrency, stored)),
+            health: Mutex::default(),
             work: Notify::new(),
             scan: Notify::new(),
         };
@@ -94,13 +98,14 @@ impl Deliver {
     /// Takes deliveries that are leased to this process.
     pub(crate) fn hand_over(&self, deliveries: Vec<DueDelivery>) {
         if !deliveries.is_empty() {
-            self.shared.take(deliveries);
+            self.shared.take(deliveries, Lanes::hand_over);
         }
     }
 
     /// Drops what waits here for a webhook that is gone.
     pub(crate) fn forget(&self, webhook: Id<Webhook>) {
         self.shared.lanes().forget(webhook);
+        self.shared.health().forget(webhook);
         // There may be room now.
         self.shared.scan.notify_one();
     }
@@ -112,7 +117,7 @@ impl Deliver {
         work: &TaskTracker,
         stop: &CancellationToken,
     ) {
-        let (results, settled) = mpsc::channel(QUEUE);
+        let (results, settled) = mpsc::channel(RESULTS);
         let shared = || Arc::clone(&self.shared);
         work.spawn(scan(shared(), Arc::clone(&store), stop.clone()));
         work.spawn(dispatch(shared(), self.sender.clone(), results, stop.clone()));
@@ -125,31 +130,40 @@ impl Shared {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn overflow(&self) -> std::sync::MutexGuard<'_, Vec<Id<Delivery>>> {
-        self.overflow.lock().unwrap_or_else(PoisonError::into_inner)
+    fn health(&self) -> std::sync::MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What may go out now.
     fn next(&self) -> Option<(Slot, DueDelivery)> {
-        self.lanes().next(self.clock.now())
+        let mut lanes = self.lanes();
+        let next = lanes.next(self.clock.now());
+        if lanes.has_overflow() {
+            self.scan.notify_one();
+        }
+        next
     }
 
-    fn take(&self, deliveries: Vec<DueDelivery>) {
+    fn take(&self, deliveries: Vec<DueDelivery>, take: fn(&mut Lanes, DueDelivery, Timestamp)) {
         let until = self.clock.now() + LEASE;
-        let mut refused = Vec::new();
-        {
+        let has_overflow = {
             let mut lanes = self.lanes();
             for delivery in deliveries {
-                if lanes.len() < QUEUE {
-                    lanes.push(delivery, until);
-                } else {
-                    refused.push(delivery.id);
-                }
+                take(&mut lanes, delivery, until);
             }
-        }
+            lanes.has_overflow()
+        };
         self.work.notify_one();
-        if !refused.is_empty() {
-            self.overflow().extend(refused);
+        if has_overflow {
+            self.scan.notify_one();
+        }
+    }
+
+    /// An attempt has ended.
+    fn done(&self, slot: Slot) {
+        let room = self.lanes().done(slot);
+        self.work.notify_one();
+        if room {
             self.scan.notify_one();
         }
     }
@@ -168,11 +182,10 @@ async fn dispatch(
             let (shared, sender, results) = (Arc::clone(&shared), sender.clone(), results.clone());
             attempts.spawn(async move {
                 let result = sender.attempt(&delivery).await;
+                shared.health().note(delivery.webhook_id, &result);
                 // The room in `results` bounds how far sending can run ahead of settling.
                 let _ = results.send(result).await;
-                shared.lanes().done(slot);
-                shared.work.notify_one();
-                shared.scan.notify_one();
+                shared.done(slot);
             });
         }
         tokio::select! {
@@ -242,27 +255,36 @@ enum Looked {
 }
 
 async fn look(shared: &Shared, store: &dyn Store, now: Timestamp) -> Result<Looked, StoreError> {
-    let back = std::mem::take(&mut *shared.overflow());
-    if !back.is_empty() {
-        store.release_deliveries(back, now).await?;
-    }
-    // Half the queue is left to what is handed over in memory.
-    let room = (QUEUE / 2).saturating_sub(shared.lanes().len()).min(SCAN_BATCH);
-    if room < shared.concurrency.min(QUEUE / 4) {
-        // Each attempt that ends asks again.
-        return Ok(Looked::Until(now + SCAN_AT_LEAST_EVERY));
-    }
-    let latest = now + SCAN_AT_LEAST_EVERY;
+    give_back(shared, store, now).await?;
     // A read first: the writer is not bothered when nothing is due.
-    let next = store.next_delivery_at().await?.unwrap_or(latest);
-    if next > now {
-        return Ok(Looked::Until(next.min(latest)));
+    let due = store.due_deliveries(now).await?;
+    let latest = now + SCAN_AT_LEAST_EVERY;
+    let until = due.next_at.map_or(latest, |next| next.min(latest));
+    let shares = shared.lanes().shares(due.webhooks, SCAN_BATCH);
+    if shares.is_empty() {
+        // Where something is due, each attempt that makes room asks again.
+        return Ok(Looked::Until(until));
     }
-    let due = store.claim_deliveries(now, now + LEASE, room).await?;
+    let due = store.claim_deliveries(now, now + LEASE, shares).await?;
     let found = !due.is_empty();
-    shared.take(due);
+    shared.take(due, Lanes::claimed);
     if found {
         return Ok(Looked::More);
     }
-    Ok(Looked::Until(latest))
+    Ok(Looked::Until(until))
+}
+
+/// Gives back what has found no place.
+async fn give_back(shared: &Shared, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
+    let mut back = shared.lanes().take_overflow();
+    while !back.is_empty() {
+        let rest = back.len().saturating_sub(GIVE_BACK_BATCH);
+        let ids = back.iter().skip(rest).map(|(_, id)| *id).collect();
+        if let Err(error) = store.release_deliveries(ids, now).await {
+            shared.lanes().put_back(back);
+            return Err(error);
+        }
+        back.truncate(rest);
+    }
+    Ok(())
 }

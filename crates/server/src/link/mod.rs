@@ -52,9 +52,13 @@ pub(crate) async fn connect(
 }
 
 async fn run(app: Arc<App>, bridge: Bridge, socket: axum::extract::ws::WebSocket) {
-    let Some(seat) = app.links.take_seat(bridge.id).await else {
-        tracing::error!(bridge = %bridge.id, "an older link of this bridge does not end");
-        return;
+    let seat = match app.links.take_seat(bridge.id).await {
+        Ok(seat) => seat,
+        Err(NoSeat::Closing) => return,
+        Err(NoSeat::Taken) => {
+            tracing::error!(bridge = %bridge.id, "an older link of this bridge does not end");
+            return;
+        }
     };
     tracing::info!(bridge = %bridge.id, name = bridge.name, "a bridge is linked");
     match session::run(&app, &bridge, &seat, socket).await {
@@ -83,15 +87,23 @@ pub(crate) struct Seat {
     changed: Notify,
 }
 
+/// Why a bridge gets no place among the links.
+#[derive(Debug)]
+enum NoSeat {
+    /// The server is stopping.
+    Closing,
+    /// An older link of the same bridge does not end.
+    Taken,
+}
+
 impl Links {
     /// Waits until no other link of this bridge is left, and takes its place.
-    /// None if the older one does not end, or the server is stopping.
-    async fn take_seat(&self, bridge: Id<Bridge>) -> Option<Arc<Seat>> {
+    async fn take_seat(&self, bridge: Id<Bridge>) -> Result<Arc<Seat>, NoSeat> {
         loop {
             let older = {
                 let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
                 if self.closed.is_cancelled() {
-                    return None;
+                    return Err(NoSeat::Closing);
                 }
                 match seats.get(&bridge) {
                     Some(older) => Arc::clone(older),
@@ -105,12 +117,13 @@ impl Links {
                         // To be asked at the beginning too: it may have been revoked on its way in.
                         seat.changed.notify_one();
                         seats.insert(bridge, Arc::clone(&seat));
-                        return Some(seat);
+                        return Ok(seat);
                     }
                 }
             };
             older.end.cancel();
-            tokio::time::timeout(TAKE_OVER, older.ended.cancelled()).await.ok()?;
+            let ended = tokio::time::timeout(TAKE_OVER, older.ended.cancelled()).await;
+            ended.map_err(|_| NoSeat::Taken)?;
         }
     }
 

@@ -1,9 +1,12 @@
 //! One link, from `hello` to its end.
 //!
-//! Four tasks share it. The reader takes frames and never waits for the store: it puts
-//! them into bounded queues, and a full queue makes the bridge wait. The settler commits
-//! reports and the receiver commits inbound batches, each as many as have gathered. The claimer hands
-//! out items. The writer owns the sending half. The first of them to end ends all.
+//! Its parts run side by side in one task, and the first of them to end ends all. The reader
+//! takes frames and puts them into bounded queues; a full queue makes the bridge wait. The settler commits
+//! reports, as many as have gathered; the receiver commits inbound batches, one after another. The
+//! claimer hands out items. The writer owns the sending half.
+//!
+//! What is committed is also made known, even if the link ends in that moment: both
+//! happen in a task of their own, which nothing cancels ([`Session::settled`], [`Session::received`]).
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,10 +20,10 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
 };
 use switchboard_model::{
-    Bridge, Line,
+    Bridge, Line, OutboxItem,
     id::Id,
     line::Capability,
-    link::{BridgeFrame, Inbound, MAX_BATCH, PROTOCOL, ServerFrame},
+    link::{BridgeFrame, Inbound, MAX_BATCH, PROTOCOL, ReceivedEntry, ServerFrame},
 };
 use switchboard_store::{SettleReport, StoreError};
 use tokio::{
@@ -31,7 +34,7 @@ use tokio::{
 use super::{
     Seat,
     flight::Flight,
-    wire::{Ended, WRITE_TIMEOUT, read, send_item, settle_recalled, settle_report, write},
+    wire::{Ended, read, send_frames, settle_recalled, settle_report, write},
 };
 use crate::{api::problem::chain, app::App};
 
@@ -39,6 +42,11 @@ use crate::{api::problem::chain, app::App};
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a bridge has for its answer to `recall`: it may have to ask Messages.
 const RECALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a bridge has to hear why the link ends, and as long again for the socket to close: together
+/// less than a newer link of the same bridge waits.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// The longest that nobody looks for items: a wake-up may be lost with the request that was to give it.
+const CLAIM_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
 /// Frames that wait to be written, or to be committed.
 const QUEUE: usize = 64;
 /// Reports of one transaction.
@@ -46,9 +54,13 @@ const SETTLE_BATCH: usize = 1024;
 
 /// What the tasks of one link share.
 struct Session<'a> {
-    app: &'a App,
+    app: &'a Arc<App>,
     bridge: &'a Bridge,
+    /// Whether only the connection was lost since the last link, and not the bridge.
+    resumed: bool,
     flight: Mutex<Flight>,
+    /// The items whose fate is asked for.
+    asked: Vec<Id<OutboxItem>>,
     /// The lines that take items now.
     online: Mutex<HashSet<Id<Line>>>,
     /// What each line was last said to be able to do.
@@ -62,7 +74,7 @@ struct Session<'a> {
 
 /// Runs a link. Ends when the connection does, or when `seat` says so.
 pub(super) async fn run(
-    app: &App,
+    app: &Arc<App>,
     bridge: &Bridge,
     seat: &Seat,
     socket: WebSocket,
@@ -70,7 +82,7 @@ pub(super) async fn run(
     let (mut sink, mut stream) = socket.split();
     let ended = match timeout(HELLO_TIMEOUT, read(&mut stream)).await {
         Ok(Ok(hello)) => match check_hello(bridge, &hello) {
-            Ok(()) => carry(app, bridge, seat, &mut sink, &mut stream).await,
+            Ok(resumed) => carry(app, bridge, resumed, seat, &mut sink, &mut stream).await,
             Err(reason) => Ended::Refused(reason),
         },
         Ok(Err(ended)) => ended,
@@ -84,16 +96,17 @@ pub(super) async fn run(
         Ended::Lost(reason) | Ended::Closing(reason) => ((*reason).to_owned(), true),
     };
     // A courtesy: the bridge may be gone already.
-    let _ = write(&mut sink, &ServerFrame::Bye { reason, retry }).await;
-    let _ = timeout(WRITE_TIMEOUT, sink.close()).await;
+    let _ = timeout(FAREWELL, write(&mut sink, &ServerFrame::Bye { reason, retry })).await;
+    let _ = timeout(FAREWELL, sink.close()).await;
     match ended {
         Ended::Closing(_) => Ok(()),
         ended => Err(ended),
     }
 }
 
-fn check_hello(bridge: &Bridge, hello: &BridgeFrame) -> Result<(), String> {
-    let BridgeFrame::Hello { protocol, driver, software } = hello else {
+/// Judges `hello`; answers whether only the connection was lost since the last link.
+fn check_hello(bridge: &Bridge, hello: &BridgeFrame) -> Result<bool, String> {
+    let BridgeFrame::Hello { protocol, driver, software, resumed } = hello else {
         return Err("the first frame must be 'hello'".to_owned());
     };
     if *protocol != PROTOCOL {
@@ -107,20 +120,23 @@ fn check_hello(bridge: &Bridge, hello: &BridgeFrame) -> Result<(), String> {
         return Err(format!("this token is for a bridge with driver '{here}', not '{there}'"));
     }
     tracing::debug!(bridge = %bridge.id, software, "hello");
-    Ok(())
+    Ok(*resumed)
 }
 
 async fn carry(
-    app: &App,
+    app: &Arc<App>,
     bridge: &Bridge,
+    resumed: bool,
     seat: &Seat,
     sink: &mut SplitSink<WebSocket, Frame>,
     stream: &mut SplitStream<WebSocket>,
 ) -> Ended {
     let (out, outgoing) = mpsc::channel(QUEUE);
-    let session = Session {
+    let mut session = Session {
         app,
         bridge,
+        resumed,
+        asked: Vec::new(),
         flight: Mutex::default(),
         online: Mutex::default(),
         capabilities: Mutex::default(),
@@ -151,9 +167,10 @@ async fn carry(
 
 impl Session<'_> {
     /// Tells the bridge its lines, and asks for the fate of what it was handed before.
-    async fn welcome(&self, sink: &mut SplitSink<WebSocket, Frame>) -> Result<(), Ended> {
+    async fn welcome(&mut self, sink: &mut SplitSink<WebSocket, Frame>) -> Result<(), Ended> {
         let lines = self.app.store.carried_lines(self.bridge.id).await?;
-        // It is back in time: what it holds must not run out while it is being asked.
+        // It is back in time: what it holds must not run out while it is being asked. This write also waits
+        // behind a last claim that the older link may have left with the store, so that the read sees it.
         let lease = self.app.clock.now() + self.app.config.claim_lease();
         self.app.store.extend_claims(self.bridge.id, lease).await?;
         let claims = self.app.store.claims_of(self.bridge.id).await?;
@@ -164,6 +181,7 @@ impl Session<'_> {
         }
         self.app.hub.watch(lines.iter().map(|line| line.id), &self.wake);
         self.recalled.send_replace(recall.is_empty());
+        self.asked.clone_from(&recall);
         write(sink, &ServerFrame::Welcome { lines, recall }).await
     }
 
@@ -192,11 +210,17 @@ impl Session<'_> {
                 Err(ended) => return ended,
             };
             let queued = match frame {
+                BridgeFrame::Report { reports } if reports.len() > MAX_BATCH => {
+                    return Ended::Broken(format!("more than {MAX_BATCH} reports in a frame"));
+                }
+                BridgeFrame::Inbound { entries, .. } if entries.len() > MAX_BATCH => {
+                    return Ended::Broken(format!("more than {MAX_BATCH} entries in a frame"));
+                }
                 BridgeFrame::Hello { .. } => {
                     return Ended::Broken("'hello' came twice".to_owned());
                 }
                 BridgeFrame::Recalled { items } => {
-                    let reports = items.into_iter().filter_map(settle_recalled).collect();
+                    let reports = settle_recalled(&self.asked, items, self.resumed);
                     to_settle.send(Settling { reports, ends_recall: true }).await.is_ok()
                 }
                 BridgeFrame::Report { reports } => {
@@ -275,13 +299,10 @@ impl Session<'_> {
                 ends_recall |= more.ends_recall;
             }
             let ids: Vec<_> = batch.iter().map(|report| report.id).collect();
-            if !batch.is_empty() {
-                let now = self.app.clock.now();
-                let lease = self.app.deliver.lease_until(now);
-                match self.app.store.settle(self.bridge.id, batch, now, lease).await {
-                    Ok(committed) => self.app.publish(committed),
-                    Err(error) => return error.into(),
-                }
+            if !batch.is_empty()
+                && let Err(error) = self.settled(batch).await
+            {
+                return error.into();
             }
             {
                 let mut flight = self.flight();
@@ -303,25 +324,47 @@ impl Session<'_> {
     /// Commits inbound batches, and acknowledges them after that.
     async fn receive(&self, mut batches: mpsc::Receiver<Batch>) -> Ended {
         while let Some(Batch { line_id, position, entries }) = batches.recv().await {
-            let now = self.app.clock.now();
-            let lease = self.app.deliver.lease_until(now);
-            let received = self
-                .app
-                .store
-                .receive(self.bridge.id, line_id, position.clone(), entries, now, lease)
-                .await;
-            let received = match received {
-                Ok(received) => received,
+            let results = match self.received(line_id, position.clone(), entries).await {
+                Ok(results) => results,
                 Err(error) => return error.into(),
             };
-            self.app.publish(received.committed);
-            let results = received.results;
             let frame = ServerFrame::Received { line_id, position, results };
             if self.send(frame).await.is_err() {
                 break;
             }
         }
         Ended::Closing("the link is ending")
+    }
+
+    /// Commits reports and makes known what came of them.
+    async fn settled(&self, reports: Vec<SettleReport>) -> Result<(), StoreError> {
+        let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
+        let committing = tokio::spawn(async move {
+            let now = app.clock.now();
+            let lease = app.deliver.lease_until(now);
+            let committed = app.store.settle(bridge, reports, now, lease).await?;
+            app.publish(committed);
+            Ok(())
+        });
+        committing.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Commits a batch and makes known what came in.
+    async fn received(
+        &self,
+        line: Id<Line>,
+        position: String,
+        entries: Vec<Inbound>,
+    ) -> Result<Vec<ReceivedEntry>, StoreError> {
+        let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
+        let committing = tokio::spawn(async move {
+            let now = app.clock.now();
+            let lease = app.deliver.lease_until(now);
+            let received = app.store.receive(bridge, line, position, entries, now, lease).await?;
+            app.publish(received.committed);
+            Ok(received.results)
+        });
+        committing.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Hands out items: claims are committed before the bridge hears of them.
@@ -344,7 +387,8 @@ impl Session<'_> {
                 }
             }
             if !more {
-                self.wake.notified().await;
+                // Woken or not: then it is looked for all the same.
+                let _ = timeout(CLAIM_AT_LEAST_EVERY, self.wake.notified()).await;
             }
         }
     }
@@ -366,9 +410,9 @@ impl Session<'_> {
             let mut flight = self.flight();
             items.iter().for_each(|item| flight.add(item));
         }
-        let items = items.into_iter().map(send_item).collect();
-        let sent = self.send(ServerFrame::Send { items }).await;
-        sent.map_err(|()| Ended::Closing("the link is ending"))?;
+        for frame in send_frames(items) {
+            self.send(frame).await.map_err(|()| Ended::Closing("the link is ending"))?;
+        }
         Ok(all)
     }
 

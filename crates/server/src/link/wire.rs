@@ -1,14 +1,19 @@
 //! Frames on the wire, what they mean for the store, and why a link ends.
 
-use std::{fmt, time::Duration};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use axum::extract::ws::{Message as Frame, WebSocket};
 use futures_util::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
-use switchboard_model::link::{
-    BridgeFrame, Outcome, RecallState, Recalled, Report, SendItem, ServerFrame,
+use switchboard_model::{
+    OutboxItem,
+    id::Id,
+    link::{
+        BridgeFrame, MAX_BATCH, MAX_FRAME_BYTES, Outcome, RecallState, Recalled, Report, SendItem,
+        ServerFrame,
+    },
 };
 use switchboard_store::{ClaimedItem, SettleReport, StoreError};
 use tokio::time::timeout;
@@ -18,7 +23,7 @@ use crate::api::problem::chain;
 /// A link on which nothing came for so long is dead. Bridges ping every 15 s.
 const SILENCE: Duration = Duration::from_secs(45);
 /// How long one frame may take to be written.
-pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Why a link ended.
 #[derive(Debug)]
@@ -58,21 +63,49 @@ pub(super) fn settle_report(report: Report) -> SettleReport {
     SettleReport { id: report.id, outcome: report.outcome, counts_as_attempt: false }
 }
 
-/// What the answer to `recall` means for an item; none while the driver has it in hand.
-pub(super) fn settle_recalled(recalled: Recalled) -> Option<SettleReport> {
-    let Recalled { id, state } = recalled;
-    match state {
-        RecallState::InFlight => None,
-        RecallState::NeverStarted => {
-            Some(SettleReport { id, outcome: Outcome::Released, counts_as_attempt: true })
-        }
-        RecallState::Finished { outcome } => {
-            Some(SettleReport { id, outcome, counts_as_attempt: false })
-        }
-    }
+/// What the answer to `recall` means for the items that were asked for; nothing for those that the driver
+/// has in hand. Of one that the answer leaves out nobody knows anything. What was never begun was an
+/// attempt if the bridge has died since, and none if only the connection was lost (`resumed`).
+pub(super) fn settle_recalled(
+    asked: &[Id<OutboxItem>],
+    answers: Vec<Recalled>,
+    resumed: bool,
+) -> Vec<SettleReport> {
+    let mut answers: HashMap<_, _> =
+        answers.into_iter().map(|Recalled { id, state }| (id, state)).collect();
+    let settle = |id: &Id<OutboxItem>| {
+        let (outcome, counts_as_attempt) = match answers.remove(id) {
+            Some(RecallState::InFlight) => return None,
+            Some(RecallState::NeverStarted) => (Outcome::Released, !resumed),
+            Some(RecallState::Finished { outcome }) => (outcome, false),
+            None => (Outcome::Unknown, false),
+        };
+        Some(SettleReport { id: *id, outcome, counts_as_attempt })
+    };
+    asked.iter().filter_map(settle).collect()
 }
 
-pub(super) fn send_item(item: ClaimedItem) -> SendItem {
+/// Items in frames that the bridge takes: no more than [`MAX_BATCH`] each, and no more bytes than it reads.
+pub(super) fn send_frames(items: Vec<ClaimedItem>) -> Vec<ServerFrame> {
+    const MOST_BYTES: usize = MAX_FRAME_BYTES / 2;
+    let mut frames = Vec::new();
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    for item in items.into_iter().map(send_item) {
+        let more = item.most_bytes();
+        if !batch.is_empty() && (bytes + more > MOST_BYTES || batch.len() == MAX_BATCH) {
+            frames.push(ServerFrame::Send { items: std::mem::take(&mut batch) });
+            bytes = 0;
+        }
+        bytes += more;
+        batch.push(item);
+    }
+    if !batch.is_empty() {
+        frames.push(ServerFrame::Send { items: batch });
+    }
+    frames
+}
+
+fn send_item(item: ClaimedItem) -> SendItem {
     let ClaimedItem { id, line_id, chat_id, identifier, is_group, content } = item;
     SendItem { id, line_id, chat_id, identifier, is_group, content }
 }
@@ -83,8 +116,11 @@ pub(super) async fn read(stream: &mut SplitStream<WebSocket>) -> Result<BridgeFr
         let next = timeout(SILENCE, stream.next()).await;
         match next.map_err(|_| Ended::Lost("nothing came for too long"))? {
             Some(Ok(Frame::Text(text))) => {
-                return serde_json::from_str(text.as_str())
-                    .map_err(|error| Ended::Broken(format!("a frame can't be read: {error}")));
+                // Not the error's own words: they may quote a text or a phone number.
+                return serde_json::from_str(text.as_str()).map_err(|error| {
+                    let (kind, column) = (error.classify(), error.column());
+                    Ended::Broken(format!("a frame can't be read: {kind:?} at byte {column}"))
+                });
             }
             Some(Ok(Frame::Binary(_))) => {
                 return Err(Ended::Broken("frames must be text".to_owned()));

@@ -66,6 +66,29 @@ async fn what_is_made_is_listed_oldest_first() {
 }
 
 #[tokio::test]
+async fn what_does_not_fit_the_account_or_the_driver_is_said_to_the_operator() {
+    let server = Setup::new().unlinked().start().await;
+    let tenant = server.tenant(LINE).await;
+    let admin = server.admin();
+    let mac = CreateBridge { name: "mac".to_owned(), driver: DriverKind::Imsg };
+    let mac = admin.create_bridge(&mac).await.unwrap().value.bridge;
+    for driver in [DriverKind::Bluebubbles, DriverKind::Simulator] {
+        let mut line = CreateLine::new(tenant.account, MAC, driver);
+        line.bridge_id = Some(mac.id.to_string());
+        let refused = admin.create_line(&line).await.unwrap_err();
+        assert_eq!(refused.code(), Some(Code::InvalidParameterValue), "{refused}");
+        assert!(refused.to_string().contains("bridge"), "{refused}");
+    }
+    assert_eq!(admin.lines().await.unwrap().value.data.len(), 1, "nothing was made");
+
+    let mut key = CreateKey::new(tenant.account, "x");
+    key.line_ids = Some(vec!["ln_x".to_owned()]);
+    let refused = admin.create_key(&key).await.unwrap_err();
+    assert!(refused.to_string().contains("/admin/v1/lines"), "not /v1/lines: {refused}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_key_of_no_account_sees_nothing_and_is_told_so() {
     let server = TestServer::start().await;
     server.tenant(LINE).await;

@@ -39,11 +39,17 @@ impl Mac {
 
     /// Dials in and takes its lines; says nothing of what is recalled.
     pub(crate) async fn dial(&self, server: &TestServer) -> Link {
+        self.dial_again(server, false).await
+    }
+
+    /// The same; with `resumed`, as a bridge that has only lost its connection.
+    pub(crate) async fn dial_again(&self, server: &TestServer, resumed: bool) -> Link {
         let mut link = Link::open(server, &self.token).await.expect("the server takes the bridge");
         link.say(&BridgeFrame::Hello {
             protocol: PROTOCOL,
             driver: DriverKind::Imsg,
             software: "a test".to_owned(),
+            resumed,
         })
         .await;
         let welcome = link.next().await.expect("the server greets");

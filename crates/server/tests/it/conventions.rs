@@ -253,6 +253,14 @@ async fn a_body_that_breaks_off_or_never_ends_is_refused() {
     };
     let large = talk("content-length: 1048577\r\nconnection: close\r\n\r\n").await;
     assert!(large.starts_with("HTTP/1.1 413 "), "told from its length alone: {large}");
+    // A client that writes all of it before it reads finds out, too.
+    let body = "x".repeat(6_000_000);
+    let whole = format!("content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+    let unread = talk(&whole).await;
+    assert!(
+        unread.starts_with("HTTP/1.1 413 ") && unread.contains("request_too_large"),
+        "{unread}"
+    );
     let chunk = "x".repeat(0x10_0001);
     let chunked = "transfer-encoding: chunked\r\nconnection: close\r\n\r\n";
     let endless = talk(&format!("{chunked}100001\r\n{chunk}")).await;

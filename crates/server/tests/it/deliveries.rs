@@ -1,32 +1,42 @@
 //! Deliveries: tried again with pauses that grow, signed afresh each time, over restarts, and
 //! never to where they must not go.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use switchboard_client::CreateWebhook;
+use switchboard_client::{ContactText, CreateWebhook};
 use switchboard_model::{
     EventKind, Timestamp, retry::SCHEDULE, time::Clock, webhook::WebhookSecret,
 };
 use switchboard_testkit::{
     LINE, Receiver, Setup, Tenant, TestClock, TestServer, eventually,
-    receiver::{Behaviour, Cut, Reply},
+    receiver::{Behaviour, Cut, Delivery as Received, Reply},
 };
 
-use crate::world::{CONTACT, SOON};
+use crate::world::{CONTACT, SOON, THEIRS};
 
 async fn hook(tenant: &Tenant, url: &str) -> WebhookSecret {
-    let webhook = CreateWebhook::new(LINE, url, [EventKind::MessageReceived]);
+    let webhook = CreateWebhook::new("", url, [EventKind::MessageReceived]);
     tenant.client.create_webhook(&webhook).await.unwrap().value.secret.unwrap()
 }
 
 /// Waits until an attempt has failed and the next is planned after about this pause; says when.
 async fn planned(server: &TestServer, clock: &TestClock, pause: Duration) -> Timestamp {
     eventually("the next attempt is planned", async || {
-        let at = server.store.next_delivery_at().await.unwrap()?;
+        let at = server.store.due_deliveries(clock.now()).await.unwrap().next_at?;
         let wait = at.since(clock.now());
         (pause.mul_f64(0.79)..=pause.mul_f64(1.21)).contains(&wait).then_some(at)
     })
     .await
+}
+
+/// Nothing is due, and nothing will be.
+async fn nothing_is_due(server: &TestServer, clock: &TestClock) -> bool {
+    let due = server.store.due_deliveries(clock.now()).await.unwrap();
+    due.webhooks.is_empty() && due.next_at.is_none()
 }
 
 #[tokio::test]
@@ -58,10 +68,8 @@ async fn a_delivery_is_tried_nine_times_each_signed_afresh() {
             clock.advance(at.since(clock.now()));
         }
     }
-    eventually("it is given up", async || {
-        server.store.next_delivery_at().await.unwrap().is_none().then_some(())
-    })
-    .await;
+    eventually("it is given up", async || nothing_is_due(&server, &clock).await.then_some(()))
+        .await;
     server.stop().await;
     assert_eq!(receiver.count(), 9);
 }
@@ -89,10 +97,8 @@ async fn what_is_no_2xx_is_tried_again_until_one_comes() {
         clock.advance(Duration::from_millis(1));
     }
     receiver.wait_for(4, SOON).await.unwrap();
-    eventually("it is delivered", async || {
-        server.store.next_delivery_at().await.unwrap().is_none().then_some(())
-    })
-    .await;
+    eventually("it is delivered", async || nothing_is_due(&server, &clock).await.then_some(()))
+        .await;
     server.stop().await;
     assert_eq!(elsewhere.count(), 0, "a redirect is a failure and is not followed");
 }
@@ -110,7 +116,8 @@ async fn a_restart_forgets_no_delivery() {
     let at = planned(&server, &clock, SCHEDULE[0]).await;
 
     let server = server.restart().await;
-    assert_eq!(server.store.next_delivery_at().await.unwrap(), Some(at), "the plan stands");
+    let due = server.store.due_deliveries(clock.now()).await.unwrap();
+    assert_eq!(due.next_at, Some(at), "the plan stands");
     clock.advance(at.since(clock.now()));
     let deliveries = receiver.wait_for(2, SOON).await.unwrap();
     assert_eq!(deliveries[0].delivery_id(), deliveries[1].delivery_id());
@@ -131,7 +138,7 @@ async fn a_planned_attempt_goes_with_its_webhook() {
     planned(&server, &clock, SCHEDULE[0]).await;
     let webhook = tenant.client.webhooks(LINE).await.unwrap().value.data[0].id;
     tenant.client.delete_webhook(webhook).await.unwrap();
-    assert_eq!(server.store.next_delivery_at().await.unwrap(), None);
+    assert!(nothing_is_due(&server, &clock).await);
     clock.advance(SCHEDULE[0] * 2);
     // A later webhook is served, the deleted one is not.
     let later = Receiver::start().await;
@@ -188,4 +195,84 @@ async fn a_name_that_means_this_machine_is_not_dialled() {
     planned(&server, &clock, SCHEDULE[1]).await;
     server.stop().await;
     assert_eq!(receiver.count(), 0);
+}
+
+/// Texts a line from several contacts, many at once.
+async fn flood(server: &TestServer, line: &str, from: std::ops::Range<usize>) {
+    const AT_ONCE: usize = 32;
+    let mut texting = tokio::task::JoinSet::new();
+    for first in from.clone().take(AT_ONCE) {
+        let (phones, line, numbers) = (server.phones(), line.to_owned(), first..from.end);
+        texting.spawn(async move {
+            for number in numbers.step_by(AT_ONCE) {
+                let text = ContactText {
+                    line: line.clone(),
+                    from: format!("+1555020000{}", number % CHATS),
+                    text: Some(number.to_string()),
+                    ..ContactText::default()
+                };
+                phones.text(&text).await.unwrap();
+            }
+        });
+    }
+    texting.join_all().await;
+}
+
+/// How many contacts [`flood`] texts from.
+const CHATS: usize = 8;
+
+/// Of each chat, the messages in the order in which they came first. Their ids are in the
+/// order of the events.
+fn by_chat(receiver: &Receiver) -> BTreeMap<String, Vec<String>> {
+    let mut seen = HashSet::new();
+    let mut chats = BTreeMap::<_, Vec<_>>::new();
+    for delivery in receiver.received() {
+        let text = |name: &str| delivery.json()["data"][name].as_str().unwrap().to_owned();
+        if seen.insert(text("id")) {
+            chats.entry(text("chat_id")).or_default().push(text("id"));
+        }
+    }
+    chats
+}
+
+#[tokio::test]
+async fn a_webhook_that_hangs_holds_back_no_other_and_keeps_its_order() {
+    const MANY: usize = 9_500;
+    const MORE: usize = 300;
+    const PATIENCE: Duration = Duration::from_secs(60);
+    let server = Setup::new().config(|config| config.webhook_timeout = 5).start().await;
+    let (greedy, modest) = (server.tenant(LINE).await, server.tenant(THEIRS).await);
+    let (hangs, works) = (Receiver::start().await, Receiver::start().await);
+    hangs.set(Behaviour::Stall);
+    hook(&greedy, &hangs.url()).await;
+    hook(&modest, &works.url()).await;
+    flood(&server, LINE, 0..MANY).await;
+
+    for number in 1..=3 {
+        server.text(THEIRS, CONTACT, &number.to_string()).await;
+        works.wait_for(number, Duration::from_secs(3)).await.unwrap();
+    }
+    let texts: Vec<_> =
+        works.received().iter().map(|one| one.json()["data"]["text"].clone()).collect();
+    assert_eq!(texts, ["1", "2", "3"]);
+
+    // It works again, and more comes while what has gathered goes out; then the server is stopped
+    // in the middle of it.
+    hangs.set(Behaviour::ok());
+    flood(&server, LINE, MANY..MANY + MORE).await;
+    let server = server.restart().await;
+    flood(&server, LINE, MANY + MORE..MANY + 2 * MORE).await;
+    // Some come twice: those that were under way when their time was over, or at the stop.
+    let all = MANY + 2 * MORE;
+    hangs.wait_for_count(all as u64, PATIENCE).await.unwrap();
+    let came = |kept: &[Received]| {
+        kept.iter().map(Received::delivery_id).collect::<HashSet<_>>().len() == all
+    };
+    hangs.wait_until(PATIENCE, came).await.unwrap();
+    server.stop().await;
+    let chats = by_chat(&hangs);
+    assert_eq!(chats.len(), CHATS);
+    for (chat, messages) in chats {
+        assert!(messages.is_sorted(), "the first attempts of {chat} are out of order");
+    }
 }

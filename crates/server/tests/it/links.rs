@@ -1,18 +1,30 @@
 //! The link's door: who may come in, and how the server ends what it can't understand.
 
-use serde_json::json;
-use switchboard_model::{
-    line::DriverKind,
-    link::{BridgeFrame, PROTOCOL, RecallState},
-};
-use switchboard_testkit::{LINE, TestServer};
+use std::time::Duration;
 
-use crate::bridge::{Link, Mac};
+use serde_json::json;
+use switchboard_client::{CreateWebhook, SendMessage};
+use switchboard_model::{
+    EventKind, Timestamp,
+    chat::Service,
+    line::DriverKind,
+    link::{
+        BridgeFrame, Inbound, InboundChat, InboundMessage, MAX_FRAME_BYTES, PROTOCOL, RecallState,
+    },
+    message::MAX_TEXT_CHARS,
+    outbox::{MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus},
+};
+use switchboard_testkit::{LINE, Receiver, TestServer, eventually};
+
+use crate::{
+    bridge::{Link, Mac},
+    world::SOON,
+};
 
 const MAC: &str = "+15550100008";
 
 fn hello(protocol: u32, driver: DriverKind) -> BridgeFrame {
-    BridgeFrame::Hello { protocol, driver, software: "a test".to_owned() }
+    BridgeFrame::Hello { protocol, driver, software: "a test".to_owned(), resumed: false }
 }
 
 #[tokio::test]
@@ -53,9 +65,110 @@ async fn of_two_links_of_a_bridge_the_newest_stays() {
     let (_, retry) = older.bye().await;
     assert!(retry && older.next().await.is_none());
     newer.take(&mac.line, &RecallState::NeverStarted).await;
-    let send = switchboard_client::SendMessage::text(MAC, "+15550100002", "x");
+    let send = SendMessage::text(MAC, "+15550100002", "x");
     let item = tenant.client.send_message(&send).await.unwrap().value.id;
     assert_eq!(newer.items().await[0].id, item);
     drop(newer);
+    server.stop().await;
+}
+
+/// A frame must never be larger than the other side reads, however long the texts are.
+#[tokio::test]
+async fn the_longest_texts_come_in_frames_that_can_be_read() {
+    let server = TestServer::start().await;
+    let tenant = server.tenant(LINE).await;
+    let mac = Mac::make(&server, &tenant, MAC).await;
+    let longest = "\u{1f600}".repeat(MAX_TEXT_CHARS);
+    let count = 2 * MAX_FRAME_BYTES / longest.len();
+    for _ in 0..count {
+        let send = SendMessage::text(MAC, "+15550100002", &longest);
+        tenant.client.send_message(&send).await.unwrap();
+    }
+    let mut link = mac.dial(&server).await;
+    link.take(&mac.line, &RecallState::NeverStarted).await;
+    let mut came = 0;
+    while came < count {
+        let items = link.items().await;
+        let bytes = serde_json::to_vec(&items).unwrap().len();
+        assert!(bytes < MAX_FRAME_BYTES, "{bytes} bytes in a frame");
+        came += items.len();
+    }
+    drop(link);
+    server.stop().await;
+}
+
+/// The link may end in the moment between a commit and its becoming known.
+#[tokio::test]
+async fn what_is_committed_is_made_known_although_the_link_ends() {
+    let server = TestServer::start().await;
+    let tenant = server.tenant(LINE).await;
+    let mac = Mac::make(&server, &tenant, MAC).await;
+    let receiver = Receiver::start().await;
+    let events = [EventKind::MessageReceived];
+    let webhook = CreateWebhook::new(MAC, receiver.url(), events);
+    tenant.client.create_webhook(&webhook).await.unwrap();
+    let inbound = |guid: String| {
+        let handle: switchboard_model::Handle = "+15550100002".parse().unwrap();
+        Inbound::Message(InboundMessage {
+            guid,
+            chat: InboundChat::Contact { handle: handle.clone() },
+            sender: handle,
+            text: Some("x".to_owned()),
+            sent_at: Timestamp(0),
+            service: Service::IMessage,
+            reply_to_guid: None,
+            attachments: Vec::new(),
+            is_audio_message: false,
+        })
+    };
+    for round in 0..40 {
+        let mut link = mac.dial(&server).await;
+        link.take(&mac.line, &RecallState::NeverStarted).await;
+        let (position, entries) = (round.to_string(), vec![inbound(format!("guid {round}"))]);
+        link.say(&BridgeFrame::Inbound { line_id: mac.line.id, position, entries }).await;
+        // Not a wait for something: some links are to end before the commit, some in it, some after it.
+        tokio::time::sleep(Duration::from_millis(round % 5)).await;
+        drop(link);
+    }
+    eventually("every message that is kept was told of", async || {
+        let listed = tenant.client.messages(MAC, "+15550100002").limit(100).send().await.ok()?;
+        (listed.value.data.len() as u64 == receiver.count()).then_some(())
+    })
+    .await;
+    assert!(receiver.wait_for(1, SOON).await.is_ok(), "some links lived long enough");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn only_the_death_of_a_bridge_is_an_attempt_and_silence_about_an_item_is_no_answer() {
+    let server = TestServer::start().await;
+    let tenant = server.tenant(LINE).await;
+    let mac = Mac::make(&server, &tenant, MAC).await;
+    let send = SendMessage::text(MAC, "+15550100002", "x");
+    let item = tenant.client.send_message(&send).await.unwrap().value.id;
+    let attempts = async || tenant.client.outbox(item).await.unwrap().value.attempts;
+
+    let mut link = mac.dial(&server).await;
+    link.take(&mac.line, &RecallState::NeverStarted).await;
+    assert_eq!(link.items().await[0].id, item);
+    // Four times only the connection is lost; then the bridge itself.
+    for resumed in [true, true, true, true, false] {
+        drop(link);
+        link = mac.dial_again(&server, resumed).await;
+        assert_eq!(link.recall, [item]);
+        link.take(&mac.line, &RecallState::NeverStarted).await;
+        assert_eq!(link.items().await[0].id, item);
+        assert_eq!(attempts().await, u32::from(!resumed));
+    }
+    drop(link);
+    let mut link = mac.dial(&server).await;
+    link.say(&BridgeFrame::Recalled { items: Vec::new() }).await;
+    let failed = eventually("nobody knows of the item", async || {
+        let item = tenant.client.outbox(item).await.unwrap().value;
+        (item.status == OutboxStatus::Failed).then_some(item)
+    })
+    .await;
+    assert_eq!(failed.error.as_deref(), Some(MAY_HAVE_BEEN_HANDED_OVER));
+    drop(link);
     server.stop().await;
 }

@@ -1,5 +1,7 @@
 //! /simulator/v1: what a test or a person does with virtual phones.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use switchboard_client::{ContactText, SetFault};
 use switchboard_model::{Code, outbox::OutboxStatus::Sent, simulator::FaultMode};
@@ -91,6 +93,39 @@ async fn a_text_to_a_line_that_is_away_arrives_when_it_is_back() {
     let send = switchboard_client::SendMessage::text(LINE, CONTACT, "out");
     let item = tenant.client.send_message(&send).await.unwrap().value.id;
     settled(&tenant, item, Sent).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_group_on_a_line_that_is_away_is_refused_and_not_kept() {
+    let server = TestServer::start().await;
+    let tenant = server.tenant(LINE).await;
+    server.phones().fault(&SetFault::new(LINE, FaultMode::Offline)).await.unwrap();
+    let began = Instant::now();
+    let body = json!({ "line": LINE, "participants": [CONTACT] });
+    let call = Call::post("/simulator/v1/groups", &body).key(server.operator_token());
+    let answer = call.send(&server.url).await;
+    assert_refused("offline", &answer, Code::ServiceUnavailable, None);
+    assert!(began.elapsed() < Duration::from_secs(5), "it does not wait for the line");
+    // Whoever does as told has one group in the end.
+    server.phones().fault(&SetFault::new(LINE, FaultMode::None)).await.unwrap();
+    let group = server.phones().group(LINE, None, &[CONTACT]).await.unwrap().value;
+    let chats = tenant.client.chats(LINE).send().await.unwrap().value.data;
+    assert_eq!(chats.iter().map(|chat| chat.id).collect::<Vec<_>>(), [group]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_text_and_what_has_a_nul_are_told_apart() {
+    let server = TestServer::start().await;
+    for (text, said) in [(json!(5), "must be a text."), (json!("a\u{0}b"), "NUL")] {
+        let body = json!({ "line": LINE, "from": CONTACT, "text": text });
+        let call = Call::post("/simulator/v1/messages", &body).key(server.operator_token());
+        let answer = call.send(&server.url).await;
+        assert_refused("text", &answer, Code::InvalidParameterValue, Some("text"));
+        let message = answer.body["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains(said), "{message}");
+    }
     server.stop().await;
 }
 

@@ -297,6 +297,17 @@ fn operators_values(world: &World) -> Vec<(Call, &'static str)> {
         ("/simulator/v1/faults", fault, "count", vec![json!(0)]),
     ];
     let mut cases = vec![(Call::get("/simulator/v1/phones?handle=bob"), "handle")];
+    // What a mode does not take is refused, not ignored.
+    for (mode, name) in [
+        ("none", "ms"),
+        ("reject", "ms"),
+        ("lose_report", "ms"),
+        ("none", "count"),
+        ("offline", "count"),
+    ] {
+        let body = json!({ "line": LINE, "mode": mode, name: 1 });
+        cases.push((Call::post("/simulator/v1/faults", &body), name));
+    }
     for (path, body, name, values) in table {
         for value in values {
             let mut body = body.clone();

@@ -51,10 +51,17 @@ pub(super) fn seed(sql: &Connection, seed: Seed, now: Timestamp) -> Result<()> {
         is_sandbox,
     };
     if keys::find(sql, seed.hash)?.is_none() {
-        let account = create(sql, seed.account, now)?;
-        lines::create(sql, line(account.id, seed.line, seed.label, false))?;
+        let account_id = match lines::owner(sql, &seed.line)? {
+            // The key that came with it is lost.
+            Some(account_id) => account_id,
+            None => {
+                let account_id = create(sql, seed.account, now)?.id;
+                lines::create(sql, line(account_id, seed.line, seed.label, false))?;
+                account_id
+            }
+        };
         let key = NewKey {
-            account_id: Some(account.id),
+            account_id: Some(account_id),
             name: seed.key,
             hint: seed.hint,
             hash: seed.hash,

@@ -109,15 +109,23 @@ pub(super) fn simulator(sql: &Connection) -> Result<Option<Id<Bridge>>> {
     })
 }
 
-/// Refuses a bridge that can't carry a line.
-pub(super) fn must_be_usable(sql: &Connection, id: Id<Bridge>) -> Result<Id<Bridge>> {
-    statement::first(
+/// Refuses a bridge that can't carry a line of this driver.
+pub(super) fn must_be_usable(
+    sql: &Connection,
+    id: Id<Bridge>,
+    driver: DriverKind,
+) -> Result<Id<Bridge>> {
+    let found: Option<DriverKind> = statement::first(
         sql,
-        "select 1 from bridges where id = ?1 and revoked_at is null",
+        "select driver from bridges where id = ?1 and revoked_at is null",
         params![Text(id)],
-        |_| Ok(id),
-    )?
-    .ok_or_else(|| Refusal::BridgeNotFound.into())
+        |row| Ok(row.get::<_, Name<_>>(0)?.0),
+    )?;
+    match found {
+        None => Err(Refusal::BridgeNotFound.into()),
+        Some(found) if found == driver => Ok(id),
+        Some(_) => Err(Refusal::BridgeOfAnotherDriver.into()),
+    }
 }
 
 fn bridge(row: &Row<'_>) -> rusqlite::Result<Bridge> {

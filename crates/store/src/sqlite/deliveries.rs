@@ -1,9 +1,6 @@
 //! Deliveries: durable from the commit of their event, leased to one sender at a time.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use serde_json::value::RawValue;
@@ -20,7 +17,7 @@ use super::{
     statement,
     writer::Tx,
 };
-use crate::{CommittedEvent, Result};
+use crate::{CommittedEvent, Due, Result};
 
 /// Makes a delivery of the event for each webhook that wants it. They are due when the lease ends: if
 /// the caller dies with them, they are claimed like any other.
@@ -60,77 +57,145 @@ pub(super) fn lease_new(
     Ok(())
 }
 
+/// What an attempt needs of a webhook.
+struct Endpoint {
+    id: Id<Webhook>,
+    url: Arc<str>,
+    secret: Arc<WebhookSecret>,
+}
+
 pub(super) fn claim(
     sql: &Connection,
     now: Timestamp,
     lease_until: Timestamp,
-    limit: usize,
+    of: &[(Id<Webhook>, usize)],
 ) -> Result<Vec<DueDelivery>> {
-    // A backlog is mostly that of a few webhooks: their URL and secret are kept once.
-    let mut webhooks: HashMap<Id<Webhook>, (Arc<str>, Arc<WebhookSecret>)> = HashMap::new();
-    let due = statement::all(
+    let mut leased = Vec::new();
+    for &(id, most) in of {
+        let endpoint = statement::first(
+            sql,
+            "select url, secret from webhooks where id = ?1 and is_active = 1",
+            params![Text(id)],
+            |row| {
+                let secret = Arc::new(WebhookSecret::from_stored(row.get(1)?));
+                Ok(Endpoint { id, url: row.get(0)?, secret })
+            },
+        )?;
+        let Some(endpoint) = endpoint else { continue };
+        // A long backlog must not keep back the retries, nor they it.
+        let untried = due_between(sql, &endpoint, UNTRIED, UNTRIED, most - most / 4)?;
+        let rest = most - untried.len();
+        let others = due_between(sql, &endpoint, AFTER_UNTRIED, now, rest)?;
+        for (seq, delivery) in untried.into_iter().chain(others) {
+            statement::run(
+                sql,
+                "update deliveries set due_at = ?2, leased = 1 where seq = ?1",
+                params![seq, lease_until.0],
+            )?;
+            leased.push(delivery);
+        }
+    }
+    Ok(leased)
+}
+
+/// When a delivery is due that was given back unattempted: always, and before any other.
+const UNTRIED: Timestamp = Timestamp(0);
+const AFTER_UNTRIED: Timestamp = Timestamp(1);
+
+fn due_between(
+    sql: &Connection,
+    endpoint: &Endpoint,
+    first: Timestamp,
+    last: Timestamp,
+    limit: usize,
+) -> Result<Vec<(i64, DueDelivery)>> {
+    statement::all(
         sql,
-        "select d.seq, d.id, d.webhook_id, d.attempts, w.url, w.secret, e.kind, e.chat_id, e.data
+        "select d.seq, d.id, d.attempts, e.kind, e.chat_id, e.data
          from deliveries d indexed by deliveries_due
-         cross join webhooks w on w.id = d.webhook_id
          cross join events e on e.seq = d.event_seq
-         where d.status = 'due' and d.due_at <= ?1 and w.is_active = 1
-         order by d.due_at, d.seq limit ?2",
-        params![now.0, statement::limit(limit)],
+         where d.status = 'due' and d.webhook_id = ?1 and d.due_at between ?2 and ?3
+         order by d.due_at, d.seq limit ?4",
+        params![Text(endpoint.id), first.0, last.0, statement::limit(limit)],
         |row| {
-            let webhook_id = row.get::<_, Text<_>>(2)?.0;
-            let (url, secret) = match webhooks.entry(webhook_id) {
-                Entry::Occupied(known) => known.get().clone(),
-                Entry::Vacant(new) => {
-                    let secret = Arc::new(WebhookSecret::from_stored(row.get(5)?));
-                    new.insert((row.get(4)?, secret)).clone()
-                }
-            };
             let delivery = DueDelivery {
                 id: row.get::<_, Text<_>>(1)?.0,
-                webhook_id,
-                url,
-                secret,
-                event: row.get::<_, Name<_>>(6)?.0,
-                chat_id: row.get::<_, Option<Text<_>>>(7)?.map(|id| id.0),
-                data: Arc::from(row.get::<_, Json<Box<RawValue>>>(8)?.0),
-                attempts: row.get(3)?,
+                webhook_id: endpoint.id,
+                url: Arc::clone(&endpoint.url),
+                secret: Arc::clone(&endpoint.secret),
+                event: row.get::<_, Name<_>>(3)?.0,
+                chat_id: row.get::<_, Option<Text<_>>>(4)?.map(|id| id.0),
+                data: Arc::from(row.get::<_, Json<Box<RawValue>>>(5)?.0),
+                attempts: row.get(2)?,
             };
             Ok((row.get::<_, i64>(0)?, delivery))
         },
-    )?;
-    let mut leased = Vec::with_capacity(due.len());
-    for (seq, delivery) in due {
-        statement::run(
-            sql,
-            "update deliveries set due_at = ?2, leased = 1 where seq = ?1",
-            params![seq, lease_until.0],
-        )?;
-        leased.push(delivery);
-    }
-    Ok(leased)
+    )
 }
 
 pub(super) fn release(sql: &Connection, ids: &[Id<Delivery>], now: Timestamp) -> Result<()> {
     for id in ids {
         statement::run(
             sql,
-            "update deliveries set due_at = ?2, leased = 0
+            "update deliveries set due_at = iif(attempts = 0, ?3, ?2), leased = 0
              where id = ?1 and status = 'due' and leased = 1",
-            params![Text(*id), now.0],
+            params![Text(*id), now.0, UNTRIED.0],
         )?;
     }
     Ok(())
 }
 
-pub(super) fn release_all(sql: &Connection, now: Timestamp) -> Result<()> {
+pub(super) fn release_all(sql: &Connection, now: Timestamp) -> Result<Vec<Id<Webhook>>> {
     statement::run(
         sql,
-        "update deliveries indexed by deliveries_due set due_at = ?1, leased = 0
+        "update deliveries indexed by deliveries_due
+         set due_at = iif(attempts = 0, ?2, ?1), leased = 0
          where status = 'due' and leased = 1",
-        params![now.0],
+        params![now.0, UNTRIED.0],
     )?;
-    Ok(())
+    let rows = due_by_webhook(sql, now)?;
+    Ok(rows.into_iter().filter(|row| row.first == UNTRIED).map(|row| row.webhook).collect())
+}
+
+/// What waits of one webhook.
+struct Waiting {
+    webhook: Id<Webhook>,
+    /// When the first is due.
+    first: Timestamp,
+    /// When the first is due that is not due yet.
+    later: Option<Timestamp>,
+}
+
+fn due_by_webhook(sql: &Connection, now: Timestamp) -> Result<Vec<Waiting>> {
+    // Steps from webhook to webhook, and looks at two places of each: a backlog is not read.
+    statement::all(
+        sql,
+        "with recursive waiting (webhook_id) as (
+           select * from (select webhook_id from deliveries indexed by deliveries_due
+             where status = 'due' order by webhook_id limit 1)
+           union all
+           select (select d.webhook_id from deliveries d indexed by deliveries_due
+             where d.status = 'due' and d.webhook_id > waiting.webhook_id
+             order by d.webhook_id limit 1)
+           from waiting where waiting.webhook_id is not null
+         )
+         select w.id,
+           (select d.due_at from deliveries d indexed by deliveries_due
+             where d.status = 'due' and d.webhook_id = w.id order by d.due_at limit 1),
+           (select d.due_at from deliveries d indexed by deliveries_due
+             where d.status = 'due' and d.webhook_id = w.id and d.due_at > ?1
+             order by d.due_at limit 1)
+         from waiting cross join webhooks w on w.id = waiting.webhook_id
+         where w.is_active = 1",
+        params![now.0],
+        |row| {
+            Ok(Waiting {
+                webhook: row.get::<_, Text<_>>(0)?.0,
+                first: Timestamp(row.get(1)?),
+                later: row.get::<_, Option<i64>>(2)?.map(Timestamp),
+            })
+        },
+    )
 }
 
 /// A result of what is settled, or gone with its webhook, changes nothing.
@@ -161,15 +226,11 @@ pub(super) fn settle(sql: &Connection, results: &[AttemptResult]) -> Result<()> 
     Ok(())
 }
 
-pub(super) fn next_at(sql: &Connection) -> Result<Option<Timestamp>> {
-    statement::first(
-        sql,
-        "select d.due_at from deliveries d indexed by deliveries_due
-         cross join webhooks w on w.id = d.webhook_id
-         where d.status = 'due' and w.is_active = 1 order by d.due_at, d.seq limit 1",
-        [],
-        |row| Ok(Timestamp(row.get(0)?)),
-    )
+pub(super) fn due(sql: &Connection, now: Timestamp) -> Result<Due> {
+    let rows = due_by_webhook(sql, now)?;
+    let next_at = rows.iter().filter_map(|row| row.later).min();
+    let is_due = rows.into_iter().filter(|row| row.first <= now);
+    Ok(Due { webhooks: is_due.map(|row| row.webhook).collect(), next_at })
 }
 
 /// Removes what is still due of a webhook that goes. What is over goes with its event.

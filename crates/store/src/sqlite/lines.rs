@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 use switchboard_model::{
-    Account, Bridge, Line,
+    Account, Bridge, Handle, Line,
     id::Id,
     line::{Capability, DriverKind, OperatorLine},
     link::CarriedLine,
@@ -22,7 +22,7 @@ pub(super) fn create(sql: &Connection, new: NewLine) -> Result<OperatorLine> {
         return Err(Refusal::SandboxExists.into());
     }
     let bridge_id = match (new.driver, new.bridge_id) {
-        (_, Some(bridge)) => Some(bridges::must_be_usable(sql, bridge)?),
+        (driver, Some(bridge)) => Some(bridges::must_be_usable(sql, bridge, driver)?),
         (DriverKind::Simulator, None) => bridges::simulator(sql)?,
         (_, None) => None,
     };
@@ -81,6 +81,16 @@ pub(super) fn all(sql: &Connection) -> Result<Vec<OperatorLine>> {
                 contact_first: row.get(10)?,
             })
         },
+    )
+}
+
+/// The account of the line with this handle.
+pub(super) fn owner(sql: &Connection, handle: &Handle) -> Result<Option<Id<Account>>> {
+    statement::first(
+        sql,
+        "select account_id from lines where handle = ?1",
+        params![handle.as_str()],
+        |row| Ok(row.get::<_, Text<_>>(0)?.0),
     )
 }
 

@@ -38,8 +38,3 @@ pub(super) fn apply(sql: &mut Connection) -> Result<()> {
 fn version(sql: &Connection) -> Result<u32> {
     Ok(sql.query_row("pragma user_version", [], |row| row.get(0))?)
 }
-
-/// Writes what is there already: a write that reaches the disk and changes nothing.
-pub(super) fn rewrite_version(sql: &Connection) -> Result<()> {
-    Ok(sql.pragma_update(None, "user_version", version(sql)?)?)
-}

@@ -2,6 +2,8 @@
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     time::Duration,
 };
@@ -36,6 +38,8 @@ const READER: &str = "
 
 pub(super) fn open(path: &Path, options: SqliteOptions) -> Result<SqliteStore> {
     let lock = lock(path)?;
+    // SQLite gives its log and its index the mode of the database.
+    private(path).map_err(|error| named(path, StoreError::Database(Box::new(error))))?;
     let writer = writing(path).map_err(|error| named(path, error))?;
     let readers = (0..options.readers.max(1))
         .map(|_| reading(path))
@@ -54,8 +58,7 @@ fn lock(path: &Path) -> Result<File> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
     let cannot = |error| named(path, StoreError::Database(Box::new(error)));
-    let file =
-        OpenOptions::new().create(true).truncate(false).write(true).open(beside).map_err(cannot)?;
+    let file = private(beside.as_ref()).map_err(cannot)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
@@ -63,6 +66,11 @@ fn lock(path: &Path) -> Result<File> {
         }
         Err(TryLockError::Error(error)) => Err(cannot(error)),
     }
+}
+
+/// Opens a file, as it is; one that is made is its owner's alone.
+fn private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
 }
 
 fn writing(path: &Path) -> Result<Connection> {

@@ -22,12 +22,12 @@ use tokio::sync::oneshot;
 use super::{
     SqliteStore, accept, accounts, bridges, chats, deliveries,
     events::{self, Moment},
-    files, idempotency, keys, lines, messages, migrations, outbox, reactions, receipts, receive,
-    sandbox, settle, typing, webhooks,
+    files, idempotency, keys, lines, messages, outbox, reactions, receipts, receive, sandbox,
+    settle, typing, webhooks,
 };
 use crate::{
-    Accept, Accepted, ChatsCursor, ClaimedItem, Committed, CommittedEvent, MessagesCursor, NewKey,
-    NewLine, NewWebhook, Once, Received, Remember, Result, Seed, SettleReport, Store,
+    Accept, Accepted, ChatsCursor, ClaimedItem, Committed, CommittedEvent, Due, MessagesCursor,
+    NewKey, NewLine, NewWebhook, Once, Received, Remember, Result, Seed, SettleReport, Store,
 };
 
 #[async_trait::async_trait]
@@ -389,16 +389,16 @@ impl Store for SqliteStore {
         &self,
         now: Timestamp,
         lease_until: Timestamp,
-        limit: usize,
+        of: Vec<(Id<Webhook>, usize)>,
     ) -> Result<Vec<DueDelivery>> {
-        self.writer.run(move |tx| deliveries::claim(tx.sql, now, lease_until, limit)).await
+        self.writer.run(move |tx| deliveries::claim(tx.sql, now, lease_until, &of)).await
     }
 
     async fn release_deliveries(&self, ids: Vec<Id<Delivery>>, now: Timestamp) -> Result<()> {
         self.writer.run(move |tx| deliveries::release(tx.sql, &ids, now)).await
     }
 
-    async fn release_all_deliveries(&self, now: Timestamp) -> Result<()> {
+    async fn release_all_deliveries(&self, now: Timestamp) -> Result<Vec<Id<Webhook>>> {
         self.writer.run(move |tx| deliveries::release_all(tx.sql, now)).await
     }
 
@@ -406,17 +406,12 @@ impl Store for SqliteStore {
         self.writer.run(move |tx| deliveries::settle(tx.sql, &results)).await
     }
 
-    async fn next_delivery_at(&self) -> Result<Option<Timestamp>> {
-        self.readers.ask(deliveries::next_at).await
+    async fn due_deliveries(&self, now: Timestamp) -> Result<Due> {
+        self.readers.ask(move |sql| deliveries::due(sql, now)).await
     }
 
     async fn prune_events(&self, before: Timestamp, limit: usize) -> Result<usize> {
         self.writer.run(move |tx| events::prune(tx.sql, before, limit)).await
-    }
-
-    async fn check(&self) -> Result<()> {
-        self.writer.run(|tx| migrations::rewrite_version(tx.sql)).await?;
-        self.readers.ask(|sql| accounts::all(sql).map(drop)).await
     }
 
     async fn close(&self) {

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use switchboard_model::{Scopes, secret::SecretHash};
-use switchboard_store::{NewLine, Refusal, Seed, Store};
+use switchboard_store::{NewLine, Seed, Store};
 
-use crate::world::{NOW, World, handle, new_line, refusal};
+use crate::world::{NOW, World, handle, new_line};
 
 fn seed(line: &str, hash: u8) -> Seed {
     Seed {
@@ -25,11 +25,17 @@ pub(crate) async fn accounts_are_listed_oldest_first(store: Arc<dyn Store>) {
     assert_eq!(store.accounts().await.unwrap(), made);
 }
 
-pub(crate) async fn a_seed_is_all_or_nothing(store: Arc<dyn Store>) {
-    World::new(Arc::clone(&store)).await;
-    assert_eq!(refusal(store.seed(seed("+15550100001", 9), NOW).await), Refusal::LineExists);
-    assert_eq!(store.accounts().await.unwrap().len(), 2);
-    assert!(store.keys().await.unwrap().is_empty());
+pub(crate) async fn a_line_that_is_there_gets_the_seeds_key(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    for hash in [8, 9, 9] {
+        store.seed(seed("+15550100001", hash), NOW).await.unwrap();
+    }
+    // With the sandbox line and its account.
+    assert_eq!(store.accounts().await.unwrap().len(), 3);
+    assert_eq!(store.operator_lines().await.unwrap().len(), 3);
+    let owners: Vec<_> =
+        store.keys().await.unwrap().into_iter().map(|key| key.account_id).collect();
+    assert_eq!(owners, [Some(world.account); 2]);
 }
 
 pub(crate) async fn a_seed_is_sown_once(store: Arc<dyn Store>) {

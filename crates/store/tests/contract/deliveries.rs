@@ -5,7 +5,7 @@ use switchboard_model::{
     delivery::{AttemptResult, Delivery, DueDelivery},
     id::Id,
 };
-use switchboard_store::{NewWebhook, Store};
+use switchboard_store::{Due, NewWebhook, Store};
 
 use crate::world::{ANN, LEASE, NOW, World, later, text_from};
 
@@ -32,7 +32,9 @@ async fn leased(world: &World, guid: &str) -> Vec<DueDelivery> {
 
 async fn claim(world: &World, now: Timestamp) -> Vec<Id<Delivery>> {
     let until = Timestamp(now.0 + 1000);
-    ids(&world.store.claim_deliveries(now, until, 10).await.unwrap())
+    let due = world.store.due_deliveries(now).await.unwrap().webhooks;
+    let of = due.into_iter().map(|webhook| (webhook, 10)).collect();
+    ids(&world.store.claim_deliveries(now, until, of).await.unwrap())
 }
 
 pub(crate) async fn each_webhook_gets_what_it_names(store: Arc<dyn Store>) {
@@ -52,13 +54,16 @@ pub(crate) async fn each_webhook_gets_what_it_names(store: Arc<dyn Store>) {
 
 pub(crate) async fn a_lease_ends(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    assert_eq!(store.next_delivery_at().await.unwrap(), None);
-    world.webhook(&EVENTS).await;
+    assert_eq!(store.due_deliveries(NOW).await.unwrap(), Due::default());
+    let webhook = world.webhook(&EVENTS).await;
     let made = leased(&world, "1").await;
-    assert_eq!(store.next_delivery_at().await.unwrap(), Some(LEASE));
+    let due = Due { webhooks: Vec::new(), next_at: Some(LEASE) };
+    assert_eq!(store.due_deliveries(NOW).await.unwrap(), due);
+    let due = Due { webhooks: vec![webhook], next_at: None };
+    assert_eq!(store.due_deliveries(LEASE).await.unwrap(), due);
     assert!(claim(&world, Timestamp(LEASE.0 - 1)).await.is_empty());
     let until = Timestamp(LEASE.0 + 5);
-    let again = store.claim_deliveries(LEASE, until, 10).await.unwrap();
+    let again = store.claim_deliveries(LEASE, until, vec![(webhook, 10)]).await.unwrap();
     assert_eq!(ids(&again), ids(&made));
     assert_eq!(again[0].data.get(), made[0].data.get());
     assert_eq!(
@@ -72,13 +77,13 @@ pub(crate) async fn a_lease_ends(store: Arc<dyn Store>) {
 
 pub(crate) async fn oldest_come_first(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    world.webhook(&EVENTS).await;
+    let webhook = world.webhook(&EVENTS).await;
     let mut made = Vec::new();
     for guid in ["1", "2", "3"] {
         made.extend(ids(&leased(&world, guid).await));
     }
     store.settle_deliveries(vec![result(made[2], Some("no"), Some(later(20)))]).await.unwrap();
-    let claimed = store.claim_deliveries(LEASE, LEASE, 2).await.unwrap();
+    let claimed = store.claim_deliveries(LEASE, LEASE, vec![(webhook, 2)]).await.unwrap();
     assert_eq!(ids(&claimed), [made[2], made[0]]);
     assert_eq!(claimed[0].attempts, 1);
 }
@@ -93,20 +98,21 @@ pub(crate) async fn results_count_once(store: Arc<dyn Store>) {
     let late = vec![result(good, Some("no"), Some(NOW)), result(bad, Some("no"), Some(NOW))];
     store.settle_deliveries(late).await.unwrap();
     store.settle_deliveries(vec![result(Id::generate(), None, None)]).await.unwrap();
-    store.release_all_deliveries(NOW).await.unwrap();
+    assert!(store.release_all_deliveries(NOW).await.unwrap().is_empty());
     assert!(claim(&world, Timestamp(i64::MAX / 2)).await.is_empty());
-    assert_eq!(store.next_delivery_at().await.unwrap(), None);
+    assert_eq!(store.due_deliveries(NOW).await.unwrap(), Due::default());
 }
 
 pub(crate) async fn what_is_given_back_is_due_at_once(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    world.webhook(&EVENTS).await;
+    let webhook = world.webhook(&EVENTS).await;
     let given = leased(&world, "1").await[0].id;
     let waits = leased(&world, "2").await[0].id;
     store.settle_deliveries(vec![result(waits, Some("no"), Some(later(500)))]).await.unwrap();
     // One that is not leased keeps its pause.
     store.release_deliveries(vec![given, waits], NOW).await.unwrap();
-    assert_eq!(store.next_delivery_at().await.unwrap(), Some(NOW));
+    let due = Due { webhooks: vec![webhook], next_at: Some(later(500)) };
+    assert_eq!(store.due_deliveries(NOW).await.unwrap(), due);
     assert_eq!(claim(&world, NOW).await, [given]);
 }
 
@@ -127,11 +133,57 @@ pub(crate) async fn a_deleted_webhook_gets_nothing_more(store: Arc<dyn Store>) {
 
 pub(crate) async fn at_the_start_all_are_due(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    world.webhook(&EVENTS).await;
+    let webhook = world.webhook(&EVENTS).await;
     let made = leased(&world, "1").await[0].id;
     let waits = leased(&world, "2").await[0].id;
     store.settle_deliveries(vec![result(waits, Some("no"), Some(later(500)))]).await.unwrap();
-    store.release_all_deliveries(NOW).await.unwrap();
+    assert_eq!(store.release_all_deliveries(NOW).await.unwrap(), [webhook]);
     assert_eq!(claim(&world, NOW).await, [made]);
     assert_eq!(claim(&world, later(500)).await, [waits]);
+}
+
+pub(crate) async fn what_was_not_attempted_comes_in_event_order(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let webhook = world.webhook(&EVENTS).await;
+    let mut made = Vec::new();
+    for number in 0..8 {
+        made.extend(ids(&leased(&world, &number.to_string()).await));
+    }
+    let tried = made.split_off(6);
+    let failed = tried.iter().map(|one| result(*one, Some("no"), Some(NOW))).collect();
+    store.settle_deliveries(failed).await.unwrap();
+    // Given back one by one and in another order, while the clock is set back.
+    for (place, id) in made.iter().enumerate() {
+        let earlier = Timestamp(NOW.0 - i64::try_from(place).unwrap());
+        store.release_deliveries(vec![*id], earlier).await.unwrap();
+    }
+    let claim = async |most| {
+        let claimed = store.claim_deliveries(NOW, LEASE, vec![(webhook, most)]).await.unwrap();
+        ids(&claimed)
+    };
+    // A quarter is for those that were attempted.
+    assert_eq!(claim(4).await, [made[0], made[1], made[2], tried[0]]);
+    assert_eq!(store.release_all_deliveries(NOW).await.unwrap(), [webhook]);
+    assert_eq!(claim(5).await, [&made[..4], &tried[..1]].concat());
+    assert_eq!(claim(5).await, [&made[4..], &tried[1..]].concat());
+}
+
+pub(crate) async fn a_claim_is_of_whom_it_names(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let mut webhooks = Vec::new();
+    for _ in 0..3 {
+        webhooks.push(world.webhook(&EVENTS).await);
+    }
+    for guid in ["1", "2", "3"] {
+        leased(&world, guid).await;
+    }
+    let mut behind = store.release_all_deliveries(NOW).await.unwrap();
+    behind.sort_unstable();
+    assert_eq!(behind, webhooks);
+    let gone = Id::generate();
+    let of = vec![(webhooks[0], 2), (gone, 5), (webhooks[2], 4)];
+    let claimed = store.claim_deliveries(NOW, LEASE, of).await.unwrap();
+    let count = |webhook| claimed.iter().filter(|one| one.webhook_id == webhook).count();
+    assert_eq!([count(webhooks[0]), count(webhooks[1]), count(webhooks[2])], [2, 0, 3]);
+    assert_eq!(store.due_deliveries(NOW).await.unwrap().webhooks, webhooks[..2]);
 }

@@ -12,7 +12,7 @@ use crate::world::{ANN, LEASE, NOW, World, data, kinds, later, new_line, sent, t
 
 pub(crate) async fn what_is_old_is_forgotten_unless_it_is_still_tried(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    world.webhook(&[EventKind::MessageReceived]).await;
+    let webhook = world.webhook(&[EventKind::MessageReceived]).await;
     let mut deliveries = Vec::new();
     for (number, guid) in ["1", "2", "3", "4"].into_iter().enumerate() {
         let at = later(i64::try_from(number).unwrap());
@@ -35,7 +35,7 @@ pub(crate) async fn what_is_old_is_forgotten_unless_it_is_still_tried(store: Arc
     assert_eq!(store.prune_events(later(3), 1).await.unwrap(), 1);
     assert_eq!(store.prune_events(later(3), 10).await.unwrap(), 1);
     assert_eq!(store.prune_events(later(3), 10).await.unwrap(), 0);
-    let tried = store.claim_deliveries(LEASE, LEASE, 10).await.unwrap();
+    let tried = store.claim_deliveries(LEASE, LEASE, vec![(webhook, 10)]).await.unwrap();
     assert_eq!(tried.iter().map(|one| one.id).collect::<Vec<_>>(), deliveries[..1]);
     store.settle_deliveries(vec![done(deliveries[0])]).await.unwrap();
     assert_eq!(store.prune_events(later(100), 10).await.unwrap(), 2);

@@ -35,6 +35,24 @@ pub(crate) async fn a_line_needs_an_account_and_a_usable_bridge(store: Arc<dyn S
     assert_eq!(store.create_line(by(None)).await.unwrap().bridge_id, None);
 }
 
+pub(crate) async fn a_bridge_carries_lines_of_its_driver(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let mac = store
+        .create_bridge("mac".into(), DriverKind::Imsg, SecretHash([5; 32]), NOW)
+        .await
+        .unwrap();
+    for driver in DriverKind::ALL {
+        let line =
+            NewLine { driver, bridge_id: Some(mac.id), ..new_line(world.account, "+15550100003") };
+        let made = store.create_line(line).await;
+        if driver == mac.driver {
+            assert_eq!(made.unwrap().bridge_id, Some(mac.id));
+        } else {
+            assert_eq!(refusal(made), Refusal::BridgeOfAnotherDriver);
+        }
+    }
+}
+
 pub(crate) async fn lines_are_their_accounts_only(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let ours = store.lines(world.account).await.unwrap();

@@ -88,11 +88,13 @@ mod sqlite {
     }
 
     promises! { super::Kept::new =>
-        accounts: accounts_are_listed_oldest_first, a_seed_is_all_or_nothing, a_seed_is_sown_once,
-                  a_seed_keeps_the_sandbox_line_that_there_is;
+        accounts: accounts_are_listed_oldest_first, a_seed_is_sown_once,
+                  a_seed_keeps_the_sandbox_line_that_there_is,
+                  a_line_that_is_there_gets_the_seeds_key;
         keys: a_key_is_found_by_its_hash, a_key_for_what_is_not_the_accounts_is_refused, revoking_is_final,
               counts_never_go_back;
         lines: a_handle_is_one_lines_only, a_line_needs_an_account_and_a_usable_bridge,
+               a_bridge_carries_lines_of_its_driver,
                lines_are_their_accounts_only, capabilities_are_told_by_the_lines_own_bridge;
         bridges: a_name_is_one_bridges_only, a_bridge_is_found_by_its_token_and_seen,
                  the_simulators_bridge_is_one_and_adopts_its_lines, a_revoked_bridge_says_so;
@@ -113,6 +115,7 @@ mod sqlite {
         webhooks: a_secret_is_shown_once, one_for_all_lines_has_future_ones,
                   what_is_not_the_accounts_is_refused, there_is_a_most;
         deliveries: each_webhook_gets_what_it_names, a_lease_ends, oldest_come_first,
+            what_was_not_attempted_comes_in_event_order, a_claim_is_of_whom_it_names,
                     results_count_once, what_is_given_back_is_due_at_once,
                     a_deleted_webhook_gets_nothing_more, at_the_start_all_are_due;
         events: what_is_old_is_forgotten_unless_it_is_still_tried,
@@ -141,6 +144,6 @@ mod sqlite {
                 a_new_start_after_the_end_is_told_as_both, who_writes_types_no_more,
                 clocks_can_not_hold_it_on, in_an_unknown_chat_it_is_nothing,
                 the_line_types_where_it_can;
-        whole: a_store_answers_that_it_works, a_closed_store_says_so;
+        whole: a_closed_store_says_so;
     }
 }

@@ -4,16 +4,11 @@ use switchboard_store::{Store, StoreError};
 
 use crate::world::NOW;
 
-pub(crate) async fn a_store_answers_that_it_works(store: Arc<dyn Store>) {
-    store.check().await.unwrap();
-}
-
 pub(crate) async fn a_closed_store_says_so(store: Arc<dyn Store>) {
     let begun = store.create_account("last".into(), NOW);
     assert_eq!(begun.await.unwrap().name, "last");
     store.close().await;
     store.close().await;
     assert!(matches!(store.accounts().await, Err(StoreError::Closed)));
-    assert!(matches!(store.check().await, Err(StoreError::Closed)));
     assert!(matches!(store.create_account("x".into(), NOW).await, Err(StoreError::Closed)));
 }

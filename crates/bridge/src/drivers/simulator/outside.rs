@@ -144,12 +144,16 @@ impl SimulatedPhones for Simulator {
                 others.push(participant);
             }
         }
+        // It would be kept, and nobody would learn its chat's id.
+        if !self.lines.is_online(line_id) {
+            return Err(SimulatorError::Offline);
+        }
         let identifier = format!("simulated-group-{}", Uuid::now_v7());
         let group = Group { identifier, line: line.clone(), name, participants: others };
         let waiter = {
             let mut book = self.book();
             if book.phones.group_count() >= MAX_GROUPS {
-                return Err(too_much());
+                return Err(SimulatorError::Full);
             }
             let what = Inbound::Group { chat: group.as_chat() };
             let record = Record { group: Some(group), ..Record::default() };

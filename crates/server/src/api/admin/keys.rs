@@ -7,11 +7,11 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 use switchboard_model::{
-    Key, Line, Problem, Scope, Scopes, Timestamp,
+    Code, Key, Line, Problem, Scope, Scopes, Timestamp,
     id::Id,
     secret::{Secret, SecretKind},
 };
-use switchboard_store::{NewKey, Refusal};
+use switchboard_store::{NewKey, Refusal, StoreError};
 
 use crate::{
     api::{
@@ -66,7 +66,10 @@ pub(crate) async fn create(
         expires_at,
     };
     let made = app.store.create_key(key, app.clock.now()).await;
-    let row = made.map_err(|error| Failure::about(error, &Refusal::LineNotFound, "line_ids"))?;
+    let row = made.map_err(|error| match error {
+        StoreError::Refused(Refusal::LineNotFound) => no_such_line().into(),
+        error => Failure::from(error),
+    })?;
     Ok(envelope::one(StatusCode::CREATED, &Created { row: &row, key: secret.reveal() }, &id))
 }
 
@@ -95,6 +98,11 @@ fn scopes_of(value: &Value) -> Result<Scopes, Problem> {
     let names = body::texts(value, "scopes").map_err(|_| known())?;
     let scopes: Option<Scopes> = names.into_iter().map(Scope::from_name).collect();
     scopes.filter(|scopes| scopes.iter().next().is_some()).ok_or_else(known)
+}
+
+fn no_such_line() -> Problem {
+    let message = "The key's account has no line with one of these ids. GET /admin/v1/lines lists the lines of all accounts.";
+    Problem::new(Code::LineNotFound, message).param("line_ids")
 }
 
 fn line_ids_of(value: &Value) -> Result<Vec<Id<Line>>, Problem> {

@@ -57,6 +57,10 @@ pub(crate) async fn create(
     })?;
     let bridge_id = admin::optional_id(&body, "bridge_id")?;
     let is_sandbox = body.optional_bool("is_sandbox")?.unwrap_or(false);
+    if driver == DriverKind::Simulator && bridge_id.is_some() {
+        let must = "must be left out: the simulator has a bridge of its own";
+        return Err(Problem::invalid_value("bridge_id", must).into());
+    }
     let contact_first = body.optional_bool("contact_first")?.unwrap_or(true);
     let line = NewLine {
         account_id,

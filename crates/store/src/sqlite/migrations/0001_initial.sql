@@ -254,7 +254,8 @@ create table deliveries (
     -- due, delivered or failed
     status text not null,
     attempts integer not null default 0,
-    -- While it is leased, the end of the lease.
+    -- While it is leased, the end of the lease. 0 once it was given back unattempted: such go in the
+    -- order of seq, whatever the clock did meanwhile.
     due_at integer not null,
     leased integer not null,
     last_status integer,
@@ -263,9 +264,9 @@ create table deliveries (
     finished_at integer
 ) strict;
 
--- What is due, oldest first; with what start-up and the end of a webhook ask for, so that neither
--- reads the rows of a long backlog.
-create index deliveries_due on deliveries (due_at, seq, webhook_id, leased) where status = 'due';
+-- What is due of each webhook, oldest first: from one webhook to the next is one step, however long
+-- the backlog of the first. With what start-up asks for, so that it does not read those rows either.
+create index deliveries_due on deliveries (webhook_id, due_at, seq, leased) where status = 'due';
 
 -- The deliveries of an event that is pruned.
 create index deliveries_by_event on deliveries (event_seq);
