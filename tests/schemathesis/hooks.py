@@ -83,6 +83,13 @@ def write_count():
         file.write(str(made))
 
 
+@schemathesis.hook
+def before_load_schema(context, schema):
+    """The link from a webhook to its deletion is not followed: the id is in the body, where the generator
+    may put that of a webhook which it deleted long before, and then wonders that it is gone."""
+    schema["paths"]["/v1/webhooks"]["post"]["responses"]["201"].pop("links", None)
+
+
 def is_loopback(url):
     return url.startswith(("http://127.0.0.1:9/", "http://127.0.0.1:9?"))
 
@@ -147,5 +154,16 @@ def trim_webhooks(webhook):
     """Removes the oldest of this process; what another has just made, it may ask for next."""
     created.append(webhook)
     while len(created) > MOST_WEBHOOKS:
-        body = {"id": created.popleft()}
-        requests.delete(f"{API}/v1/webhooks", json=body, headers=AUTH, timeout=10)
+        remove_oldest()
+
+
+@atexit.register
+def remove_all():
+    """Rounds follow each other on the same account."""
+    while created:
+        remove_oldest()
+
+
+def remove_oldest():
+    body = {"id": created.popleft()}
+    requests.delete(f"{API}/v1/webhooks", json=body, headers=AUTH, timeout=10)

@@ -27,6 +27,8 @@ LONGEST = int(os.environ.get("SCHEMATHESIS_SECONDS", "230"))
 # Cases per operation in one round. From 200 on Hypothesis spends half its time on searching for
 # extremes of its own instead of asking the server: several short rounds ask more.
 CASES = 190
+# Requests of a round for each of its cases: about two processes times 21 operations.
+REQUESTS_OF_CASE = 40
 CONTACT = "+15550100002"
 
 
@@ -97,7 +99,7 @@ def furnish(ready):
     }
 
 
-def round_of(program, state, seed, phases, folder):
+def round_of(program, state, seed, cases, phases, folder):
     """Starts one run of schemathesis: the process, where it counts its requests, and its log."""
     count = folder / f"count-{seed}"
     env = dict(
@@ -111,7 +113,7 @@ def round_of(program, state, seed, phases, folder):
     )
     command = [
         program, "--config-file", HERE / "schemathesis.toml", "run", f"{state['api_url']}/v1/openapi.json",
-        "--checks", "all", "--max-examples", CASES, "--seed", seed, "--phases", phases, "--request-timeout", 10,
+        "--checks", "all", "--max-examples", cases, "--seed", seed, "--phases", phases, "--request-timeout", 10,
         "--max-redirects", 0, "--workers", 1,
     ]
     log = (folder / f"log-{seed}").open("w+b")
@@ -141,7 +143,9 @@ def main():
             while made < WANTED:
                 # Examples and limits are the same each time: once is enough.
                 phases = "examples,coverage,fuzzing,stateful" if seed == 1 else "fuzzing,stateful"
-                running = [round_of(program, state, seed + n, phases, folder) for n in range(2)]
+                # The last round is as long as what is left.
+                cases = min(CASES, (WANTED - made) // REQUESTS_OF_CASE + 10)
+                running = [round_of(program, state, seed + n, cases, phases, folder) for n in range(2)]
                 seed += 2
                 for process, count, log in running:
                     left = LONGEST - (time.monotonic() - began)

@@ -32,7 +32,8 @@ async fn a_script_gets_one_line_and_the_same_at_every_start() {
     let ready: crate::process::Ready = serde_json::from_str(&line).unwrap();
     assert_eq!(ready.simulator_url, format!("{}/simulator/v1", ready.api_url));
     let lines = ready.client().lines().await.unwrap().value.data;
-    assert_eq!((lines.len(), lines[0].handle.as_str()), (1, LINE));
+    // Its own and the shared one.
+    assert_eq!((lines.len(), lines[0].handle.as_str()), (2, LINE));
     assert_eq!(ready.line, LINE);
     for name in ["", "-wal", "-shm", ".lock"] {
         assert_eq!(mode(&dir.join(format!("switchboard.db{name}"))), 0o600, "{name}");
@@ -166,7 +167,7 @@ async fn a_damaged_key_is_replaced_as_it_is_told() {
         let dev = Dev::start(dir.path(), ANY_PORT).await;
         assert_ne!(dev.ready.api_key, ready.api_key);
         assert_eq!(the_line(&dev).await, line);
-        assert_eq!(dev.ready.admin().accounts().await.unwrap().value.data.len(), 1);
+        assert_eq!(dev.ready.admin().accounts().await.unwrap().value.data.len(), 2);
         assert_eq!(dev.ready.admin().keys().await.unwrap().value.data.len(), 2);
         dev.stop().await;
     }
@@ -174,7 +175,7 @@ async fn a_damaged_key_is_replaced_as_it_is_told() {
 
 async fn the_line(dev: &Dev) -> Id<Line> {
     let lines = dev.ready.client().lines().await.unwrap().value.data;
-    assert_eq!(lines.len(), 1);
+    assert_eq!(lines.len(), 2);
     lines[0].id
 }
 
