@@ -50,6 +50,8 @@ impl World {
                 sent_at: Timestamp(0),
                 service: Service::IMessage,
                 reply_to_guid: None,
+                attachments: Vec::new(),
+                is_audio_message: false,
             }))
         });
         let texts = texts.collect::<anyhow::Result<_>>()?;

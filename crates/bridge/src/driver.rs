@@ -17,6 +17,8 @@ use switchboard_model::{
 };
 use tokio::sync::watch;
 
+use crate::files::Files;
+
 /// A way to talk to Messages. One object for the life of the process, over all sockets.
 #[async_trait::async_trait]
 pub trait Driver: Send + Sync {
@@ -39,8 +41,11 @@ pub trait Driver: Send + Sync {
     /// one after another, and lets each run to its end even if the socket is lost; only the time-out
     /// and the end of the bridge drop the call.
     ///
-    /// [`Outcome::Released`] says that nothing was begun because the line is away.
-    async fn send(&self, item: SendItem) -> Outcome;
+    /// [`Outcome::Sent`] is the end of a message, [`Outcome::Done`] of everything else.
+    /// [`Outcome::Released`] says that nothing was begun because the line is away. Attachments are
+    /// fetched from `files` before anything is handed over; what to report when they can't
+    /// be says [`FileError::outcome`](crate::FileError::outcome).
+    async fn send(&self, item: SendItem, files: &Files) -> Outcome;
 
     /// What came of items that an earlier process, or an earlier life of the link, may have handed over.
     /// An item that is missing from the answer counts as [`Outcome::Unknown`].
@@ -56,6 +61,9 @@ pub trait Driver: Send + Sync {
     /// `limit` entries. Waits until there is at least one. Safe to drop at any time:
     /// the same place asked again gives the same entries.
     ///
+    /// Attachments are uploaded to `files` first. Uploaded again after a crash they are other files
+    /// of the same bytes; those that no message came to name expire on the server.
+    ///
     /// A place of an earlier history (the database was replaced) means from the start.
     ///
     /// # Errors
@@ -65,6 +73,7 @@ pub trait Driver: Send + Sync {
         line: Id<Line>,
         after: Option<&str>,
         limit: usize,
+        files: &Files,
     ) -> Result<HistoryBatch, DriverError>;
 
     /// The server has committed this batch. One result for each entry, in its order.

@@ -9,21 +9,29 @@ use serde_json::Value;
 pub struct Answer<T> {
     /// The resource or list.
     pub value: T,
-    /// Finds the request in the server's log.
+    /// Finds the request in the server's log; of a replayed answer, the first request.
     pub request_id: String,
     /// What is left of the key's hour; none where the server does not count.
     pub rate_limit: Option<RateLimit>,
     /// The HTTP status.
     pub status: u16,
+    /// Whether this is the first answer once more, because the Idempotency-Key was used before (§10).
+    pub replayed: bool,
 }
 
 impl<T> Answer<T> {
+    pub(crate) fn new(value: T, request_id: String, raw: &RawAnswer) -> Self {
+        let rate_limit = RateLimit::from_headers(&raw.headers);
+        Self { value, request_id, rate_limit, status: raw.status, replayed: raw.is_replayed() }
+    }
+
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
         Answer {
             value: change(self.value),
             request_id: self.request_id,
             rate_limit: self.rate_limit,
             status: self.status,
+            replayed: self.replayed,
         }
     }
 }
@@ -67,6 +75,11 @@ impl RawAnswer {
     /// A header's text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Whether this is the first answer once more (§10).
+    pub fn is_replayed(&self) -> bool {
+        self.header("idempotent-replayed") == Some("true")
     }
 
     /// The seconds of `Retry-After`.

@@ -6,17 +6,22 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use reqwest::{Url, redirect};
 use serde_json::Value;
+use switchboard_model::idempotency;
 
 use crate::{
     admin::AdminClient,
     answer::RawAnswer,
+    body::Body,
     error::{Error, Result},
     simulator::SimulatorClient,
-    transport::Transport,
+    transport::{Again, Transport},
 };
 
 /// How long a call may take, answer read to its end: as the common SDK has it (§1).
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long an upload may take: 100 MB, the largest file by default, at 200 kB a second.
+pub const DEFAULT_UPLOAD_TIMEOUT: Duration = Duration::from_secs(500);
 
 /// Calls `/v1` with an API key. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
@@ -47,6 +52,23 @@ impl Client {
         ClientBuilder::new(base_url)
     }
 
+    /// The same client, whose POSTs carry this Idempotency-Key: 1–255 visible ASCII characters.
+    /// The server does such a call once in 24 hours, however often it is made, and gives the
+    /// first answer again (§10). The key counts per path: a file may be uploaded and a message
+    /// sent under the same key.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] for what is no such key.
+    pub fn with_idempotency_key(&self, key: &str) -> Result<Self> {
+        const WRONG: Error = Error::Setup("an Idempotency-Key has 1 to 255 visible characters");
+        if !idempotency::is_valid(key) {
+            return Err(WRONG);
+        }
+        let key = HeaderValue::from_str(key).map_err(|_| WRONG)?;
+        let transport = Transport { idempotency_key: Some(key), ..self.transport.clone() };
+        Ok(Self { transport })
+    }
+
     /// Sends exactly this and returns what comes, unchecked: for tests of what goes wrong.
     /// The key is sent along unless `headers` has an Authorization of its own. Nothing else
     /// is added, no Content-Type either.
@@ -60,7 +82,10 @@ impl Client {
         body: Option<Bytes>,
         headers: &[(&str, &str)],
     ) -> Result<RawAnswer> {
-        self.transport.exchange(method, path_and_query, body, &header_map(headers)?).await
+        let mut request = self.transport.request(method, path_and_query.to_owned(), Again::Never);
+        request.headers = header_map(headers)?;
+        request.body = body.map_or(Body::Nothing, Body::Bytes);
+        self.transport.exchange(&mut request).await
     }
 
     /// As [`Client::request`], with this JSON as the body and the Content-Type that goes with it.
@@ -85,17 +110,19 @@ pub struct ClientBuilder {
     base_url: String,
     bearer: Option<Result<HeaderValue, ()>>,
     timeout: Duration,
+    upload_timeout: Duration,
     strict: bool,
     retries: u32,
 }
 
 impl ClientBuilder {
-    /// No key, a time-out of 30 s, not strict, no retries.
+    /// No key, a time-out of 30 s, for uploads of 500 s, not strict, no retries.
     pub fn new(base_url: &str) -> Self {
         Self {
             base_url: base_url.to_owned(),
             bearer: None,
             timeout: DEFAULT_TIMEOUT,
+            upload_timeout: DEFAULT_UPLOAD_TIMEOUT,
             strict: false,
             retries: 0,
         }
@@ -113,9 +140,16 @@ impl ClientBuilder {
         self
     }
 
-    /// How long a call may take, answer read to its end.
+    /// How long a call may take, answer read to its end. A download may take longer: this is
+    /// how long it may pause.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// How long an upload may take, instead of [`ClientBuilder::timeout`].
+    pub fn upload_timeout(mut self, timeout: Duration) -> Self {
+        self.upload_timeout = timeout;
         self
     }
 
@@ -127,8 +161,18 @@ impl ClientBuilder {
         self
     }
 
-    /// How often a GET is repeated after a lost connection, a 429 or a 5xx. Other calls are
-    /// never repeated: without an Idempotency-Key that could send a message twice.
+    /// How often a call is repeated after a lost connection, a time-out, a 429 or a 5xx, with
+    /// pauses of about 0.5 s, 1 s, 2 s … A longer `Retry-After` is obeyed up to 30 s; above,
+    /// the caller gets the refusal.
+    ///
+    /// * A GET is repeated.
+    /// * A POST gets a random Idempotency-Key, the same for all its repetitions, so that the
+    ///   server does the work once; it is also repeated while its first try is still in
+    ///   flight. Only for servers that know that header (§10): another would send a message
+    ///   once for each repetition.
+    /// * The deletion of a webhook is repeated; when the webhook is gone at a repetition, it
+    ///   counts as deleted.
+    /// * The reset of the sandbox and the upload of a stream are never repeated.
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
         self
@@ -167,8 +211,10 @@ impl ClientBuilder {
             Some(Err(())) => return Err(Error::Setup("the key can't stand in a header")),
         };
         // An API answers where it is asked; a followed redirect would carry the key elsewhere.
-        let mut http =
-            reqwest::Client::builder().timeout(self.timeout).redirect(redirect::Policy::none());
+        // The time of a whole call is measured call by call: a live stream has no end.
+        let mut http = reqwest::Client::builder()
+            .connect_timeout(self.timeout)
+            .redirect(redirect::Policy::none());
         if is_loopback(&url) {
             http = http.no_proxy();
         }
@@ -178,7 +224,16 @@ impl ClientBuilder {
             http = http.tls_certs_only([]);
         }
         let http = http.build().map_err(Error::Build)?;
-        Ok(Transport { http, base, bearer, strict: self.strict, retries: self.retries })
+        Ok(Transport {
+            http,
+            base,
+            bearer,
+            strict: self.strict,
+            retries: self.retries,
+            timeout: self.timeout,
+            upload_timeout: self.upload_timeout,
+            idempotency_key: None,
+        })
     }
 }
 

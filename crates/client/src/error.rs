@@ -1,8 +1,8 @@
 //! What can go wrong with a call. No error shows a key, a URL's query or a body.
 
-use switchboard_model::{Code, problem::ErrorBody};
+use switchboard_model::Code;
 
-use crate::{shape::Misshape, transport::MAX_ANSWER_BYTES};
+use crate::{retry, shape::Misshape, transport::MAX_ANSWER_BYTES};
 
 /// The result of a call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -11,10 +11,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The server understood and refused.
-    #[error("{status} {}: {}", .problem.code.as_str(), .problem.message)]
+    #[error("{status} {}: {}", .problem.code_text, .problem.message)]
     Api {
         /// What is wrong, as the contract's catalogue has it.
-        problem: ErrorBody,
+        problem: Box<Refusal>,
         /// Finds the request in the server's log.
         request_id: String,
         /// The HTTP status.
@@ -26,6 +26,9 @@ pub enum Error {
     /// the server did the work is not known.
     #[error("no answer from the server")]
     Transport(#[source] reqwest::Error),
+    /// A download or a live stream fell silent for too long.
+    #[error("the server fell silent")]
+    Silent,
     /// An answer came that the contract does not allow.
     #[error("the answer breaks the contract (status {status})")]
     Shape {
@@ -36,8 +39,11 @@ pub enum Error {
         misshape: Misshape,
     },
     /// The answer is longer than this client reads.
-    #[error("the answer is longer than {MAX_ANSWER_BYTES} bytes")]
+    #[error("the answer is longer than {MAX_ANSWER_BYTES} bytes, or than the caller allows")]
     TooLarge,
+    /// The file to be uploaded can't be read.
+    #[error("the file to be uploaded can't be read")]
+    File(#[source] std::io::Error),
     /// The client itself was set up or called with what can't be sent.
     #[error("{0}")]
     Setup(&'static str),
@@ -46,11 +52,28 @@ pub enum Error {
     Build(#[source] reqwest::Error),
 }
 
+/// What a server says when it refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which row of the contract's catalogue; none for a code that it does not have, as
+    /// another or a newer server may give. A strict client refuses such an answer.
+    pub code: Option<Code>,
+    /// The code as it came.
+    pub code_text: String,
+    /// The kind of mistake as it came: `invalid_request_error`.
+    pub error_type: String,
+    /// One sentence for a person.
+    pub message: String,
+    /// The parameter at fault, as the caller wrote it.
+    pub param: Option<String>,
+}
+
 impl Error {
-    /// The code of a refusal; none if it is another kind of error.
+    /// The code of a refusal; none if it is another kind of error, or a code that the contract
+    /// does not have.
     pub fn code(&self) -> Option<Code> {
         match self {
-            Self::Api { problem, .. } => Some(problem.code),
+            Self::Api { problem, .. } => problem.code,
             _ => None,
         }
     }
@@ -65,7 +88,33 @@ impl Error {
 
     /// Whether the time ran out.
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::Transport(error) if error.is_timeout())
+        match self {
+            Self::Transport(error) => error.is_timeout(),
+            Self::Silent => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the same call may fare better later: no answer, 429, 5xx, or the first request
+    /// with the same Idempotency-Key still in flight. A POST without an Idempotency-Key may
+    /// have done its work all the same.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Transport(error) => !error.is_builder(),
+            Self::Silent => true,
+            Self::Api { status, .. } | Self::Shape { status, .. } => {
+                retry::is_temporary(*status, self.code())
+            }
+            Self::TooLarge | Self::File(_) | Self::Setup(_) | Self::Build(_) => false,
+        }
+    }
+
+    /// For 429 and 503: how many seconds the server asks to wait.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Api { retry_after, .. } => *retry_after,
+            _ => None,
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 //!
 //! What it promises: an answer that it returns has the shape that the contract gives it,
 //! to the field. It never repeats a call that could send a message twice, never follows a
-//! redirect, never reads an answer without end, and shows neither keys nor phone numbers
-//! in its errors.
+//! redirect of the API, never reads an answer without end, and shows neither keys nor phone
+//! numbers in its errors.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), switchboard_client::Error> {
@@ -22,16 +22,27 @@
 
 mod admin;
 mod answer;
+mod audio_messages;
+mod body;
 mod chats;
 mod client;
 mod error;
+mod event;
+mod events;
+mod files;
 mod lines;
 mod messages;
 mod outbox;
 mod page;
+mod reactions;
+mod receipts;
+mod retry;
+mod sandbox;
 pub mod shape;
 mod simulator;
+mod sse;
 mod transport;
+mod typing;
 pub mod webhook;
 mod webhooks;
 
@@ -39,10 +50,17 @@ pub use admin::{
     AdminClient, CreateBridge, CreateKey, CreateLine, CreatedBridge, CreatedKey, KeyScopes,
 };
 pub use answer::{Answer, RateLimit, RawAnswer};
-pub use client::{Client, ClientBuilder, DEFAULT_TIMEOUT};
-pub use error::{Error, Result};
+pub use audio_messages::SendAudioMessage;
+pub use client::{Client, ClientBuilder, DEFAULT_TIMEOUT, DEFAULT_UPLOAD_TIMEOUT};
+pub use error::{Error, Refusal, Result};
+pub use event::Event;
+pub use events::{EventStream, EventStreamBuilder, LiveEvent};
+pub use files::{Download, Upload};
 pub use messages::{Accepted, SendMessage};
 pub use page::{Pages, Walk};
-pub use simulator::{ContactText, FaultSet, SetFault, SimulatorClient};
+pub use reactions::SendReaction;
+pub use simulator::{
+    ContactFile, ContactInChat, ContactReaction, ContactText, FaultSet, SetFault, SimulatorClient,
+};
 pub use transport::MAX_ANSWER_BYTES;
 pub use webhooks::{CreateWebhook, Deleted};

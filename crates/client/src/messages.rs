@@ -51,6 +51,22 @@ impl SendMessage {
         Self { from: from.into(), to: to.into(), text: Some(text.into()), ..Self::default() }
     }
 
+    /// A file that was uploaded, `file_…`, with no text.
+    pub fn file(
+        from: impl Into<String>,
+        to: impl Into<String>,
+        file: impl std::fmt::Display,
+    ) -> Self {
+        Self { from: from.into(), to: to.into(), ..Self::default() }.attach(file)
+    }
+
+    /// Adds a file that was uploaded: `file_…`.
+    #[must_use]
+    pub fn attach(mut self, file: impl std::fmt::Display) -> Self {
+        self.attachments.push(file.to_string());
+        self
+    }
+
     /// Makes it the answer to this message: `msg_…` or a guid.
     #[must_use]
     pub fn reply_to(mut self, message: impl Into<String>) -> Self {

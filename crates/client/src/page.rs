@@ -1,7 +1,8 @@
-//! Lists that come in pages (§5): one page, or a walk over all.
+//! Lists that come in pages (§5): one page, a walk over all, or a stream of them.
 
 use std::{collections::VecDeque, marker::PhantomData};
 
+use futures_util::{Stream, stream};
 use serde::de::DeserializeOwned;
 use switchboard_model::page::List;
 
@@ -25,7 +26,7 @@ pub struct Pages<'c, T> {
     rows: PhantomData<fn() -> T>,
 }
 
-impl<'c, T: DeserializeOwned> Pages<'c, T> {
+impl<'c, T: DeserializeOwned + Send> Pages<'c, T> {
     pub(crate) fn new(
         transport: &'c Transport,
         path: &'static str,
@@ -65,6 +66,18 @@ impl<'c, T: DeserializeOwned> Pages<'c, T> {
         Walk { pages: self, fetched: VecDeque::new(), ended: false }
     }
 
+    /// The rows from here on as a stream, which fetches pages as it is polled. An error ends it;
+    /// [`Pages::walk`] can be called again after one.
+    pub fn into_stream(self) -> impl Stream<Item = Result<T>> + Send + use<'c, T> {
+        stream::unfold(Some(self.walk()), |walk| async move {
+            let mut walk = walk?;
+            match walk.next().await {
+                Ok(row) => Some((Ok(row?), Some(walk))),
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+    }
+
     /// All rows from here on, but no more than `most`.
     ///
     /// # Errors
@@ -90,7 +103,7 @@ pub struct Walk<'c, T> {
     ended: bool,
 }
 
-impl<T: DeserializeOwned> Walk<'_, T> {
+impl<T: DeserializeOwned + Send> Walk<'_, T> {
     /// The next row; none at the end.
     ///
     /// # Errors

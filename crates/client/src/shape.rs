@@ -5,12 +5,17 @@
 //! times, so this is checked by a table that can be held against the contract line by line,
 //! not left to what the model's types happen to bear.
 
+mod operator;
+mod phones;
 mod table;
 
 use std::borrow::Cow;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+pub use operator::*;
+pub use phones::*;
 pub use table::*;
 
 /// Whether a field must be there, and whether it may be null.
@@ -20,6 +25,8 @@ pub enum Presence {
     Always,
     /// Always there, perhaps null: `next_cursor`.
     AlwaysOrNull,
+    /// An "ext" field that is always there, but only where Switchboard answers.
+    Ours,
     /// The contract's "null": may be null or absent.
     Nullable,
     /// The contract's "opt": may be absent, never null.
@@ -82,6 +89,38 @@ pub enum Unknown {
     Ignored,
     /// The contract does not have them.
     Refused,
+}
+
+const fn always(name: &'static str, kind: Kind) -> Field {
+    Field { name, kind, presence: Presence::Always }
+}
+
+const fn always_or_null(name: &'static str, kind: Kind) -> Field {
+    Field { name, kind, presence: Presence::AlwaysOrNull }
+}
+
+const fn ours(name: &'static str, kind: Kind) -> Field {
+    Field { name, kind, presence: Presence::Ours }
+}
+
+const fn nullable(name: &'static str, kind: Kind) -> Field {
+    Field { name, kind, presence: Presence::Nullable }
+}
+
+const fn optional(name: &'static str, kind: Kind) -> Field {
+    Field { name, kind, presence: Presence::Optional }
+}
+
+const fn never(name: &'static str) -> Field {
+    Field { name, kind: Kind::Text, presence: Presence::Never }
+}
+
+const fn shape(name: &'static str, fields: &'static [Field]) -> Shape {
+    Shape { name, base: None, fields }
+}
+
+const fn extended(name: &'static str, base: &'static Shape, fields: &'static [Field]) -> Shape {
+    Shape { name, base: Some(base), fields }
 }
 
 /// Where an answer breaks its shape, and how. Names fields, never their values.
@@ -160,6 +199,16 @@ pub fn check_error(value: &Value, unknown: Unknown) -> Result<(), Misshape> {
     check_answer(&ERROR_ENVELOPE, value, unknown)
 }
 
+/// Checks a resource and takes the value out.
+pub(crate) fn read<T: DeserializeOwned>(
+    shape: &'static Shape,
+    value: Value,
+    unknown: Unknown,
+) -> Result<T, Misshape> {
+    check(shape, &value, unknown)?;
+    serde_json::from_value(value).map_err(|error| Misshape::new(shape.name, error.to_string()))
+}
+
 fn check_object(
     shape: &'static Shape,
     value: &Value,
@@ -184,6 +233,7 @@ fn check_field(field: &Field, map: &Map<String, Value>, unknown: Unknown) -> Res
     let wrong = |what| Err(Misshape::new("", what));
     match (map.get(field.name), field.presence) {
         (None, Presence::Always | Presence::AlwaysOrNull) => wrong("is missing"),
+        (None, Presence::Ours) if unknown == Unknown::Refused => wrong("is missing"),
         (None, _) => Ok(()),
         (Some(_), Presence::Never) => wrong("must not be there"),
         (Some(Value::Null), Presence::AlwaysOrNull | Presence::Nullable) => Ok(()),

@@ -1,17 +1,21 @@
 //! `/simulator/v1`: virtual phones, with the operator's token. Present only in `dev` or with
 //! `--simulator`.
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use switchboard_model::{
-    Chat, Handle,
+    Chat, Handle, Message,
     id::Id,
-    simulator::{FaultMode, PhoneMessage, SimulatedText},
+    simulator::{FaultMode, Phone, SimulatedText},
 };
 
 use crate::{
     Answer, ClientBuilder, Result,
-    shape::{FAULT, PHONE, SIMULATED_GROUP, SIMULATED_TEXT},
+    shape::{
+        FAULT, LINE_CAPABILITIES, PHONE, SIMULATED_GROUP, SIMULATED_REACTION, SIMULATED_READ,
+        SIMULATED_TEXT, SIMULATED_TYPING,
+    },
     transport::{Expect, Transport},
 };
 
@@ -34,16 +38,49 @@ impl SimulatorClient {
         self.transport.post("/simulator/v1/messages", text, 201, &SIMULATED_TEXT).await
     }
 
-    /// What this contact's phone shows, oldest first.
-    pub async fn phone(&self, handle: &str) -> Result<Answer<Vec<PhoneMessage>>> {
+    /// A contact reacts to a message, or takes a reaction back. Gives the message; none while
+    /// the line's bridge is away.
+    pub async fn react(&self, reaction: &ContactReaction) -> Result<Answer<Option<Id<Message>>>> {
         #[derive(Deserialize)]
-        struct Phone {
-            messages: Vec<PhoneMessage>,
+        struct Reacted {
+            message_id: Option<Id<Message>>,
         }
+        let answer: Answer<Reacted> = self
+            .transport
+            .post("/simulator/v1/reactions", reaction, 201, &SIMULATED_REACTION)
+            .await?;
+        Ok(answer.map(|reacted| reacted.message_id))
+    }
+
+    /// A contact begins or stops typing.
+    pub async fn typing(&self, contact: &ContactInChat, on: bool) -> Result<Answer<()>> {
+        let mut body = json!(contact);
+        body["state"] = if on { "on" } else { "off" }.into();
+        let answer: Answer<serde_json::Value> =
+            self.transport.post("/simulator/v1/typing", &body, 201, &SIMULATED_TYPING).await?;
+        Ok(answer.map(drop))
+    }
+
+    /// A contact reads all that the line wrote in the chat.
+    pub async fn read(&self, contact: &ContactInChat) -> Result<Answer<()>> {
+        let answer: Answer<serde_json::Value> =
+            self.transport.post("/simulator/v1/receipts", contact, 201, &SIMULATED_READ).await?;
+        Ok(answer.map(drop))
+    }
+
+    /// Gives a line the advanced features, or takes them away.
+    pub async fn capabilities(&self, line: &str, advanced: bool) -> Result<Answer<()>> {
+        let body = json!({ "line": line, "advanced_features": advanced });
+        let path = "/simulator/v1/lines/capabilities";
+        let answer: Answer<serde_json::Value> =
+            self.transport.post(path, &body, 200, &LINE_CAPABILITIES).await?;
+        Ok(answer.map(drop))
+    }
+
+    /// What this contact's phone shows: its messages, oldest first, and what goes with them.
+    pub async fn phone(&self, handle: &str) -> Result<Answer<Phone>> {
         let query = [("handle", handle)];
-        let answer: Answer<Phone> =
-            self.transport.get("/simulator/v1/phones", &query, Expect::One(&PHONE)).await?;
-        Ok(answer.map(|phone| phone.messages))
+        self.transport.get("/simulator/v1/phones", &query, Expect::One(&PHONE)).await
     }
 
     /// Makes a group of these contacts with a line.
@@ -72,7 +109,7 @@ impl SimulatorClient {
     }
 }
 
-/// A contact's text to a line.
+/// A contact's message to a line: a text, files, or both.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ContactText {
     /// The line's handle.
@@ -88,6 +125,12 @@ pub struct ContactText {
     /// The message it answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply_to_guid: Option<String>,
+    /// Files that go with it; at most ten.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<ContactFile>,
+    /// Whether its one file is a voice memo.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_audio_message: bool,
 }
 
 impl ContactText {
@@ -99,6 +142,118 @@ impl ContactText {
             text: Some(text.to_owned()),
             ..Self::default()
         }
+    }
+
+    /// A file in the 1:1 chat, with no text.
+    pub fn file(line: &str, from: &str, file: ContactFile) -> Self {
+        Self {
+            line: line.to_owned(),
+            from: from.to_owned(),
+            attachments: vec![file],
+            ..Self::default()
+        }
+    }
+
+    /// A voice memo in the 1:1 chat.
+    pub fn voice_memo(line: &str, from: &str, memo: ContactFile) -> Self {
+        Self { is_audio_message: true, ..Self::file(line, from, memo) }
+    }
+}
+
+/// A file that a contact sends.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ContactFile {
+    /// Its bytes in base64.
+    pub data: String,
+    /// Its type.
+    pub mime_type: String,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
+    /// What is said in a voice memo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transcription: Option<String>,
+}
+
+impl ContactFile {
+    /// These bytes, of this type.
+    pub fn new(mime_type: &str, bytes: &[u8]) -> Self {
+        let (data, mime_type) = (BASE64_STANDARD.encode(bytes), mime_type.to_owned());
+        Self { data, mime_type, ..Self::default() }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn filename(mut self, name: &str) -> Self {
+        self.filename = Some(name.to_owned());
+        self
+    }
+
+    /// What is said in a voice memo.
+    #[must_use]
+    pub fn transcription(mut self, text: &str) -> Self {
+        self.transcription = Some(text.to_owned());
+        self
+    }
+}
+
+/// A contact's reaction to a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ContactReaction {
+    /// The line's handle.
+    pub line: String,
+    /// The contact's handle.
+    pub from: String,
+    /// The message, by its guid.
+    pub message_guid: String,
+    /// One of the six kinds, or one emoji.
+    #[serde(rename = "type")]
+    pub reaction_type: String,
+    /// Whether it is taken back.
+    pub remove: bool,
+}
+
+impl ContactReaction {
+    /// This reaction to this message.
+    pub fn new(line: &str, from: &str, message_guid: &str, reaction_type: &str) -> Self {
+        Self {
+            line: line.to_owned(),
+            from: from.to_owned(),
+            message_guid: message_guid.to_owned(),
+            reaction_type: reaction_type.to_owned(),
+            remove: false,
+        }
+    }
+
+    /// Takes the reaction back instead.
+    #[must_use]
+    pub fn remove(mut self) -> Self {
+        self.remove = true;
+        self
+    }
+}
+
+/// A contact in a chat of a line: who types or reads, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ContactInChat {
+    /// The line's handle.
+    pub line: String,
+    /// The contact's handle.
+    pub from: String,
+    /// The group, `cht_…`; none for the 1:1 chat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chat_id: Option<String>,
+}
+
+impl ContactInChat {
+    /// The contact in the 1:1 chat.
+    pub fn new(line: &str, from: &str) -> Self {
+        Self { line: line.to_owned(), from: from.to_owned(), chat_id: None }
+    }
+
+    /// The contact in this group.
+    pub fn in_group(line: &str, from: &str, chat_id: impl std::fmt::Display) -> Self {
+        Self { chat_id: Some(chat_id.to_string()), ..Self::new(line, from) }
     }
 }
 

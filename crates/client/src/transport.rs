@@ -1,22 +1,25 @@
 //! One call: send, read within bounds, check the shape, take the value out.
 //!
-//! Everything typed goes through [`Transport::call`]; nothing passes it unchecked.
+//! Everything typed goes through [`Transport::read`]; nothing passes it unchecked.
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::{
-    HeaderMap, HeaderValue, Method,
+    HeaderMap, HeaderName, HeaderValue, Method,
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Response;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
-use switchboard_model::problem::ErrorEnvelope;
+use serde_json::{Value, json};
+use switchboard_model::Code;
 
 use crate::{
-    answer::{Answer, RateLimit, RawAnswer},
-    error::{self, Error, Result},
+    answer::{Answer, RawAnswer},
+    body::Body,
+    error::{self, Error, Refusal, Result},
+    retry,
     shape::{self, Misshape, Shape, Unknown},
 };
 
@@ -24,11 +27,7 @@ use crate::{
 /// character in its longest JSON escape, is 12 MB.
 pub const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
-/// The pause before the first repetition; doubles with each. As the common SDK has it (§1).
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-
-/// A longer `Retry-After` is not waited for: the caller gets the refusal and decides.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Everything but RFC 3986's unreserved characters: a `+` must not arrive as a space.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -42,6 +41,36 @@ pub(crate) enum Expect {
     Many(&'static Shape),
 }
 
+/// Whether a request may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// Doing it twice is another thing than doing it once.
+    Never,
+    /// Doing it twice is the same as doing it once.
+    Safe,
+    /// Doing it twice is the same if both carry the same Idempotency-Key (§10).
+    WithKey,
+}
+
+/// One request, before it is sent.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) path_and_query: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+    pub(crate) again: Again,
+    /// Until the answer was read to its end; none if whoever reads it watches the time.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// What came of a request and its repetitions.
+pub(crate) struct Sent {
+    pub(crate) raw: Result<RawAnswer>,
+    /// Whether one before the last may have been carried out.
+    unsure: bool,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Transport {
     pub(crate) http: reqwest::Client,
@@ -51,6 +80,10 @@ pub(crate) struct Transport {
     pub(crate) strict: bool,
     /// How often a call is repeated, if repeating it can do no harm.
     pub(crate) retries: u32,
+    pub(crate) timeout: Duration,
+    pub(crate) upload_timeout: Duration,
+    /// What the caller wants every POST to carry.
+    pub(crate) idempotency_key: Option<HeaderValue>,
 }
 
 impl Transport {
@@ -60,7 +93,8 @@ impl Transport {
         query: &[(&str, &str)],
         expect: Expect,
     ) -> Result<Answer<T>> {
-        self.call(Method::GET, &with_query(path, query), None, 200, expect).await
+        let request = self.request(Method::GET, with_query(path, query), Again::Safe);
+        self.read(self.send(request).await.raw?, 200, expect)
     }
 
     pub(crate) async fn post<T: DeserializeOwned>(
@@ -70,94 +104,131 @@ impl Transport {
         status: u16,
         shape: &'static Shape,
     ) -> Result<Answer<T>> {
-        self.call(Method::POST, path, Some(json(body)?), status, Expect::One(shape)).await
+        let request = self.request(Method::POST, path.to_owned(), Again::WithKey);
+        let sent = self.send(request.json(body)?).await;
+        self.read(sent.raw?, status, Expect::One(shape))
     }
 
+    /// A POST that says all with its path. The server does the same however often it comes.
+    pub(crate) async fn post_nothing<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        status: u16,
+        shape: &'static Shape,
+    ) -> Result<Answer<T>> {
+        let request = self.request(Method::POST, path.to_owned(), Again::Safe);
+        self.read(self.send(request).await.raw?, status, Expect::One(shape))
+    }
+
+    /// Deletes what has this id. When it is gone at a repetition, although the first answer
+    /// got lost, it was deleted: `gone` counts as done then, and only then.
     pub(crate) async fn delete<T: DeserializeOwned>(
         &self,
         path: &str,
-        body: &(impl Serialize + Sync),
+        id: &str,
+        gone: Code,
         shape: &'static Shape,
     ) -> Result<Answer<T>> {
-        self.call(Method::DELETE, path, Some(json(body)?), 200, Expect::One(shape)).await
+        let request = self.request(Method::DELETE, path.to_owned(), Again::Safe);
+        let Sent { raw, unsure } = self.send(request.json(&json!({ "id": id }))?).await;
+        let mut raw = raw?;
+        if unsure && retry::code(&raw) == Some(gone) {
+            raw.status = 200;
+            let request_id = raw.body["request_id"].take();
+            raw.body = json!({ "id": id, "deleted": true, "request_id": request_id });
+        }
+        self.read(raw, 200, Expect::One(shape))
     }
 
-    async fn call<T: DeserializeOwned>(
+    /// A DELETE that says all with its path, and is never repeated.
+    pub(crate) async fn delete_once<T: DeserializeOwned>(
         &self,
-        method: Method,
-        path_and_query: &str,
-        body: Option<Bytes>,
-        status: u16,
-        expect: Expect,
+        path: &str,
+        shape: &'static Shape,
     ) -> Result<Answer<T>> {
-        let mut headers = HeaderMap::new();
-        if body.is_some() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let request = self.request(Method::DELETE, path.to_owned(), Again::Never);
+        self.read(self.send(request).await.raw?, 200, Expect::One(shape))
+    }
+
+    pub(crate) fn request(&self, method: Method, path_and_query: String, again: Again) -> Request {
+        let (headers, body, timeout) = (HeaderMap::new(), Body::Nothing, Some(self.timeout));
+        Request { method, path_and_query, headers, body, again, timeout }
+    }
+
+    /// Sends, and sends again where that can do no harm and may do good.
+    pub(crate) async fn send(&self, mut request: Request) -> Sent {
+        if request.method == Method::POST {
+            if let Some(key) = &self.idempotency_key {
+                request.headers.insert(IDEMPOTENCY_KEY, key.clone());
+            } else if request.again == Again::WithKey && self.retries > 0 {
+                // One key for the call and all its repetitions.
+                let key = HeaderValue::try_from(retry::random_key()).expect("hex digits");
+                request.headers.insert(IDEMPOTENCY_KEY, key);
+            }
         }
-        // Without an Idempotency-Key only a GET can be repeated with no harm.
-        let retries = if method == Method::GET { self.retries } else { 0 };
-        let mut made = 0;
+        let may = request.again != Again::Never && request.body.can_be_repeated();
+        let retries = if may { self.retries } else { 0 };
+        let (mut made, mut unsure) = (0, false);
         loop {
-            let raw = self.exchange(method.clone(), path_and_query, body.clone(), &headers).await;
-            match pause_before_retry(&raw, made) {
-                Some(pause) if made < retries => tokio::time::sleep(pause).await,
-                _ => return self.read(raw?, status, expect),
+            let raw = self.exchange(&mut request).await;
+            match retry::pause_before_retry(&raw, made, rand::random()) {
+                Some(pause) if made < retries => {
+                    unsure |= retry::is_unsure(&raw);
+                    tokio::time::sleep(pause).await;
+                }
+                _ => return Sent { raw, unsure },
             }
             made += 1;
         }
     }
 
-    /// Sends and reads; looks at nothing.
-    pub(crate) async fn exchange(
-        &self,
-        method: Method,
-        path_and_query: &str,
-        body: Option<Bytes>,
-        headers: &HeaderMap,
-    ) -> Result<RawAnswer> {
-        let mut request = self
-            .http
-            .request(method, format!("{}{path_and_query}", self.base))
-            .headers(headers.clone());
+    /// Sends once and reads the answer to its end; looks at nothing.
+    pub(crate) async fn exchange(&self, request: &mut Request) -> Result<RawAnswer> {
+        read_raw(self.open(request).await?).await
+    }
+
+    /// Sends once; the answer's body is still to be read.
+    pub(crate) async fn open(&self, request: &mut Request) -> Result<Response> {
+        let mut headers = request.headers.clone();
         // A caller's own Authorization header stands.
         if let Some(bearer) = self.bearer.as_ref().filter(|_| !headers.contains_key(AUTHORIZATION))
         {
-            request = request.header(AUTHORIZATION, bearer.clone());
+            headers.insert(AUTHORIZATION, bearer.clone());
         }
-        if let Some(body) = body {
-            request = request.body(body);
+        let url = format!("{}{}", self.base, request.path_and_query);
+        let mut call = self.http.request(request.method.clone(), url);
+        if let Some(body) = request.body.open(&mut headers).await? {
+            call = call.body(body);
         }
-        let mut response = request.send().await.map_err(error::transport)?;
-        let mut bytes = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(error::transport)? {
-            if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(Error::TooLarge);
-            }
-            bytes.extend_from_slice(&chunk);
+        if let Some(timeout) = request.timeout {
+            call = call.timeout(timeout);
         }
-        Ok(RawAnswer {
-            status: response.status().as_u16(),
-            headers: std::mem::take(response.headers_mut()),
-            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-            bytes: bytes.freeze(),
-        })
+        call.headers(headers).send().await.map_err(error::transport)
     }
 
-    fn read<T: DeserializeOwned>(
+    /// Why an answer that is not the wanted one was given.
+    pub(crate) fn refused(&self, raw: &RawAnswer) -> Error {
+        self.refusal(raw, self.unknown())
+            .unwrap_or_else(|misshape| Error::Shape { status: raw.status, misshape })
+    }
+
+    /// What is done with fields that the contract does not name.
+    pub(crate) fn unknown(&self) -> Unknown {
+        if self.strict { Unknown::Refused } else { Unknown::Ignored }
+    }
+
+    pub(crate) fn read<T: DeserializeOwned>(
         &self,
         mut raw: RawAnswer,
         wanted: u16,
         expect: Expect,
     ) -> Result<Answer<T>> {
         let status = raw.status;
-        let unknown = if self.strict { Unknown::Refused } else { Unknown::Ignored };
-        let broken = |misshape| Error::Shape { status, misshape };
         if status != wanted {
-            return Err(match self.refusal(&raw, unknown) {
-                Ok(refusal) => refusal,
-                Err(misshape) => broken(misshape),
-            });
+            return Err(self.refused(&raw));
         }
+        let unknown = self.unknown();
+        let broken = |misshape| Error::Shape { status, misshape };
         match expect {
             Expect::One(shape) => shape::check_answer(shape, &raw.body, unknown),
             Expect::Many(shape) => shape::check_list(shape, &raw.body, unknown),
@@ -168,8 +239,7 @@ impl Transport {
         let request_id = body["request_id"].as_str().unwrap_or_default().to_owned();
         let value = serde_json::from_value(body)
             .map_err(|error| broken(Misshape::new("answer", error.to_string())))?;
-        let rate_limit = RateLimit::from_headers(&raw.headers);
-        Ok(Answer { value, request_id, rate_limit, status })
+        Ok(Answer::new(value, request_id, &raw))
     }
 
     fn refusal(&self, raw: &RawAnswer, unknown: Unknown) -> Result<Error, Misshape> {
@@ -178,13 +248,19 @@ impl Transport {
         }
         shape::check_error(&raw.body, unknown)?;
         self.check_headers(raw)?;
-        let ErrorEnvelope { error: problem, request_id } = serde_json::from_value(raw.body.clone())
-            .map_err(|error| Misshape::new("error", error.to_string()))?;
+        let text = |field: &str| raw.body["error"][field].as_str().map(str::to_owned);
+        let problem = Refusal {
+            code: retry::code(raw),
+            code_text: text("code").unwrap_or_default(),
+            error_type: text("type").unwrap_or_default(),
+            message: text("message").unwrap_or_default(),
+            param: text("param"),
+        };
+        let request_id = raw.body["request_id"].as_str().unwrap_or_default().to_owned();
         let retry_after = raw.retry_after();
         if self.strict {
-            if (problem.error_type, raw.status)
-                != (problem.code.error_type(), problem.code.status())
-            {
+            let row = problem.code.map(|code| (json!(code.error_type()), code.status()));
+            if row != Some((raw.body["error"]["type"].clone(), raw.status)) {
                 return Err(Misshape::new(
                     "error",
                     "type, status and code are not of one row (§3)",
@@ -194,7 +270,8 @@ impl Transport {
                 return Err(Misshape::new("error", "a 429 needs a Retry-After of at least 1 (§4)"));
             }
         }
-        Ok(Error::Api { problem, request_id, status: raw.status, retry_after })
+        let (problem, status) = (Box::new(problem), raw.status);
+        Ok(Error::Api { problem, request_id, status, retry_after })
     }
 
     /// What the headers say must agree with the body.
@@ -202,7 +279,8 @@ impl Transport {
         if !self.strict {
             return Ok(());
         }
-        if raw.header("x-request-id") != raw.body["request_id"].as_str() {
+        // A first answer that is given again is so byte for byte, with the id that it had (§10).
+        if !raw.is_replayed() && raw.header("x-request-id") != raw.body["request_id"].as_str() {
             return Err(Misshape::new("answer", "X-Request-Id is not the body's request_id (§1)"));
         }
         match raw.header("content-type") {
@@ -212,24 +290,32 @@ impl Transport {
     }
 }
 
-/// How long to wait before the call is repeated; none if repeating it is no use.
-fn pause_before_retry(raw: &Result<RawAnswer>, made: u32) -> Option<Duration> {
-    let pause = FIRST_PAUSE.saturating_mul(1 << made.min(16));
-    match raw {
-        Ok(raw) if raw.status == 429 || raw.status >= 500 => {
-            let asked = raw.retry_after().map_or(Duration::ZERO, Duration::from_secs);
-            (asked <= LONGEST_PAUSE).then_some(pause.max(asked))
-        }
-        Err(Error::Transport(_)) => Some(pause),
-        _ => None,
+impl Request {
+    /// With this JSON as its body.
+    pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self> {
+        let bytes = serde_json::to_vec(body)
+            .map_err(|_| Error::Setup("the request can't be written as JSON"))?;
+        self.body = Body::Bytes(bytes.into());
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(self)
     }
-    .map(|pause| pause.min(LONGEST_PAUSE))
 }
 
-fn json(body: &impl Serialize) -> Result<Bytes> {
-    serde_json::to_vec(body)
-        .map(Bytes::from)
-        .map_err(|_| Error::Setup("the request can't be written as JSON"))
+/// Reads an answer to its end, but never without end.
+pub(crate) async fn read_raw(mut response: Response) -> Result<RawAnswer> {
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(error::transport)? {
+        if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(Error::TooLarge);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(RawAnswer {
+        status: response.status().as_u16(),
+        headers: std::mem::take(response.headers_mut()),
+        body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        bytes: bytes.freeze(),
+    })
 }
 
 /// The path with these parameters, each value percent-encoded.
@@ -255,24 +341,5 @@ mod tests {
             with_query("/v1/messages", &[("from", "+15550100001"), ("to", "a&b=c d@x.org#ü")]),
             "/v1/messages?from=%2B15550100001&to=a%26b%3Dc%20d%40x.org%23%C3%BC"
         );
-    }
-
-    #[test]
-    fn the_pauses_are_those_of_the_common_sdk() {
-        let answer = |status, retry_after: Option<&'static str>| {
-            let mut headers = HeaderMap::new();
-            if let Some(seconds) = retry_after {
-                headers.insert("retry-after", HeaderValue::from_static(seconds));
-            }
-            Ok(RawAnswer { status, headers, body: Value::Null, bytes: Bytes::new() })
-        };
-        let millis = |raw, made| pause_before_retry(&raw, made).map(|pause| pause.as_millis());
-        assert_eq!(millis(answer(503, None), 0), Some(500));
-        assert_eq!(millis(answer(500, None), 1), Some(1000));
-        assert_eq!(millis(answer(500, None), 63), Some(30_000));
-        assert_eq!(millis(answer(429, Some("2")), 0), Some(2000));
-        assert_eq!(millis(answer(429, Some("3600")), 0), None);
-        assert_eq!(millis(answer(404, None), 0), None);
-        assert_eq!(millis(answer(200, None), 0), None);
     }
 }

@@ -3,8 +3,10 @@
 //! Both schemes of the contract (§9) are known. A receiver needs only one of them; which one
 //! is its own choice, and [`verify`] takes the first that the delivery carries.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use http::HeaderMap;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use serde_json::Value;
 use subtle::ConstantTimeEq;
 pub use switchboard_model::signature::{TOLERANCE_MS, Untrusted};
@@ -12,7 +14,10 @@ use switchboard_model::{
     EventKind, Timestamp, delivery, event::MessageEvent, id::Id, signature, webhook::WebhookSecret,
 };
 
-use crate::shape::{self, MESSAGE_EVENT, Misshape, Shape, Unknown};
+use crate::{
+    Event,
+    shape::{self, Misshape, Unknown},
+};
 
 /// The most signatures of one `webhook-signature` header that are looked at: more than two,
 /// the old and the new key's, make no sense.
@@ -21,8 +26,8 @@ const MAX_SIGNATURES: usize = 8;
 /// A delivery that is what it says it is.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Delivery {
-    /// What happened.
-    pub event: EventKind,
+    /// What happened: `message.received`. [`Delivery::kind`] knows those of the contract.
+    pub event: String,
     /// The resource it happened to.
     pub data: Value,
     /// When this attempt was signed.
@@ -46,6 +51,20 @@ pub enum VerifyError {
     /// The body is signed, but is no delivery as the contract has it.
     #[error("the body is no delivery")]
     Body(#[from] Misshape),
+}
+
+/// As [`verify`], by this machine's clock: what a receiver in use calls.
+///
+/// # Errors
+/// As [`verify`].
+#[expect(clippy::disallowed_methods, reason = "receivers have no Clock of ours")]
+pub fn verify_now(
+    secret: &WebhookSecret,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Delivery, VerifyError> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    verify(secret, headers, body, Timestamp(0) + since)
 }
 
 /// Verifies a delivery by the hosted scheme if it carries it, else by that of Standard Webhooks.
@@ -123,16 +142,30 @@ pub fn verify_standard(
 }
 
 impl Delivery {
+    /// What happened, if it is an event of the contract.
+    pub fn kind(&self) -> Option<EventKind> {
+        EventKind::from_name(&self.event)
+    }
+
+    /// What happened, with its data typed: the same as a live stream gives.
+    ///
+    /// # Errors
+    /// [`Misshape`] if the data is not as the contract has it. Unknown fields and unknown
+    /// events are refused if `unknown` says so.
+    pub fn to_event(&self, unknown: Unknown) -> Result<Event, Misshape> {
+        Event::read(&self.event, self.data.clone(), unknown)
+    }
+
     /// The data of message.received and message.sent.
     ///
     /// # Errors
     /// [`Misshape`] if this is another event, or its data is not as the contract has it. Unknown
     /// fields are refused if `unknown` says so.
     pub fn message(&self, unknown: Unknown) -> Result<MessageEvent, Misshape> {
-        if !matches!(self.event, EventKind::MessageReceived | EventKind::MessageSent) {
-            return Err(Misshape::new("delivery", "is not of a message"));
+        match self.to_event(unknown)? {
+            Event::MessageReceived(message) | Event::MessageSent(message) => Ok(message),
+            _ => Err(Misshape::new("delivery", "is not of a message")),
         }
-        read_value(&MESSAGE_EVENT, self.data.clone(), unknown)
     }
 }
 
@@ -144,14 +177,5 @@ fn header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Ver
 fn read(body: &[u8]) -> Result<Delivery, Misshape> {
     let value = serde_json::from_slice(body)
         .map_err(|error| Misshape::new("delivery", error.to_string()))?;
-    read_value(&shape::DELIVERY, value, Unknown::Ignored)
-}
-
-fn read_value<T: DeserializeOwned>(
-    shape: &'static Shape,
-    value: Value,
-    unknown: Unknown,
-) -> Result<T, Misshape> {
-    shape::check(shape, &value, unknown)?;
-    serde_json::from_value(value).map_err(|error| Misshape::new(shape.name, error.to_string()))
+    shape::read(&shape::DELIVERY, value, Unknown::Ignored)
 }

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use switchboard_model::{EventKind, Webhook, page::List};
+use switchboard_model::{Code, EventKind, Webhook, page::List};
 
 use crate::{
     Answer, Client, Result,
@@ -30,13 +29,14 @@ impl Client {
         self.transport.post("/v1/webhooks", webhook, 201, &CREATED_WEBHOOK).await
     }
 
-    /// Removes a webhook: `wh_…`.
+    /// Removes a webhook: `wh_…`. If the call is repeated because the first answer got lost,
+    /// a webhook that is gone counts as deleted.
     ///
     /// # Errors
     /// Any [`crate::Error`].
     pub async fn delete_webhook(&self, id: impl fmt::Display + Send) -> Result<Answer<Deleted>> {
-        let body = json!({ "id": id.to_string() });
-        self.transport.delete("/v1/webhooks", &body, &DELETED).await
+        let gone = Code::WebhookNotFound;
+        self.transport.delete("/v1/webhooks", &id.to_string(), gone, &DELETED).await
     }
 }
 

@@ -4,81 +4,27 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use http::Method;
 use serde_json::{Value, json};
 use switchboard_client::{
-    AdminClient, Client, ContactText, CreateKey, CreateWebhook, Error, SendMessage, SimulatorClient,
+    AdminClient, Client, ContactText, CreateKey, Error, SendMessage, SimulatorClient,
 };
 use switchboard_model::{
-    Code, EventKind,
+    Code,
     secret::{Secret, SecretKind},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-    task::JoinHandle,
-};
+use tokio::net::TcpListener;
 
-const ID: &str = "01h6x2c9q7mv3k5t1w4y8z0abc";
-const REQUEST: &str = "req_0123456789ab";
+use script::{ID, REQUEST, answer, list, play, refusal, strict};
 
-/// Answers one connection per line of the script, and gives back what it was asked.
-async fn play(script: Vec<String>) -> (String, JoinHandle<Vec<String>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let asked = tokio::spawn(async move {
-        let mut asked = Vec::new();
-        for answer in script {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = Vec::new();
-            while !is_whole(&request) {
-                assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0, "cut short");
-            }
-            asked.push(String::from_utf8(request).unwrap());
-            stream.write_all(answer.as_bytes()).await.unwrap();
-        }
-        asked
-    });
-    (url, asked)
-}
-
-fn is_whole(request: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(request);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    body.len() >= length.map_or(0, |length| length.parse().unwrap())
-}
-
-fn answer(status: u16, more: &str, body: &Value) -> String {
-    let body = body.to_string();
-    format!(
-        "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-type: application/json\r\n\
-         x-request-id: {REQUEST}\r\n{more}content-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-}
-
-fn refusal(status: u16, kind: &str, code: &str, more: &str) -> String {
-    let error = json!({ "type": kind, "code": code, "message": "No." });
-    answer(status, more, &json!({ "error": error, "request_id": REQUEST }))
-}
-
-fn list(rows: &[Value], next: Option<&str>) -> String {
-    let body = json!({
-        "data": rows, "has_more": next.is_some(), "next_cursor": next, "request_id": REQUEST,
-    });
-    answer(200, "", &body)
-}
+mod script;
 
 fn chat(name: &str) -> Value {
     json!({
         "id": format!("cht_{ID}"), "line_id": format!("ln_{ID}"), "identifier": "+15550123456",
         "service": "iMessage", "name": name, "has_received_inbound": true,
     })
-}
-
-fn strict(url: &str) -> Client {
-    Client::builder(url).key("sk_live_x").strict().build().unwrap()
 }
 
 #[tokio::test]
@@ -140,6 +86,13 @@ async fn a_refusal_comes_with_all_that_it_says() {
     let Error::Api { retry_after, request_id, problem, .. } = error else { panic!("{error:?}") };
     assert_eq!((retry_after, request_id.as_str(), problem.param), (Some(7), REQUEST, None));
 
+    // Another server's code is no reason to be lost.
+    let script = refusal(402, "billing_error", "card_declined", "");
+    let (url, _asked) = play(vec![script.clone(), script]).await;
+    assert!(matches!(strict(&url).lines().await, Err(Error::Shape { status: 402, .. })));
+    let error = Client::new(&url, "k").unwrap().lines().await.unwrap_err();
+    assert_eq!((error.code(), error.to_string()), (None, "402 card_declined: No.".to_owned()));
+
     // Type, status and code of different rows; a 429 with no Retry-After.
     for script in [
         refusal(400, "not_found_error", "line_not_found", ""),
@@ -175,15 +128,16 @@ async fn a_walk_goes_through_the_pages_and_no_further() {
 }
 
 #[tokio::test]
-async fn only_a_get_is_repeated() {
-    let down = || refusal(503, "api_error", "service_unavailable", "retry-after: 0\r\n");
-    let (url, asked) = play(vec![down(), list(&[], None), down()]).await;
-    let client = Client::builder(&url).key("k").retries(2).build().unwrap();
-    assert!(client.lines().await.unwrap().value.data.is_empty());
-    let hook = CreateWebhook::new("", "http://x.org", [EventKind::MessageSent]);
-    let error = client.create_webhook(&hook).await.unwrap_err();
-    assert_eq!(error.code(), Some(Code::ServiceUnavailable));
-    assert_eq!(asked.await.unwrap().len(), 3);
+async fn a_stream_gives_the_rows_of_all_pages_and_ends_after_an_error() {
+    let down = refusal(503, "api_error", "service_unavailable", "retry-after: 1\r\n");
+    let script =
+        vec![list(&[chat("a"), chat("b")], Some("1")), list(&[chat("c")], Some("2")), down];
+    let (url, _asked) = play(script).await;
+    let client = strict(&url);
+    let rows: Vec<_> = client.chats("+15550100001").into_stream().collect().await;
+    let names: Vec<_> = rows.iter().flatten().filter_map(|chat| chat.name.as_deref()).collect();
+    assert_eq!((names, rows.len()), (vec!["a", "b", "c"], 4));
+    assert_eq!(rows[3].as_ref().unwrap_err().code(), Some(Code::ServiceUnavailable));
 }
 
 #[tokio::test]
@@ -236,12 +190,16 @@ async fn the_operators_clients_take_their_answers() {
     assert!(asked.contains("Bearer opt_live_x") && asked.contains(r#""scopes":"all""#), "{asked}");
 
     let away = json!({ "guid": "G", "chat_id": null, "message_id": null, "request_id": REQUEST });
-    let phone = json!({ "messages": [], "request_id": REQUEST });
+    let phone = json!({
+        "messages": [], "reactions": [], "typing": ["+15550100001"], "read": [],
+        "request_id": REQUEST,
+    });
     let (url, asked) = play(vec![answer(201, "", &away), answer(200, "", &phone)]).await;
     let simulator = SimulatorClient::new(&format!("{url}/simulator/v1"), "opt_live_x").unwrap();
     let text = ContactText::new("+15550100001", "+15550123456", "Hi");
     assert_eq!(simulator.text(&text).await.unwrap().value.chat_id, None);
-    assert!(simulator.phone("+15550123456").await.unwrap().value.is_empty());
+    let phone = simulator.phone("+15550123456").await.unwrap().value;
+    assert!(phone.messages.is_empty() && phone.typing[0].as_str() == "+15550100001");
     let asked = asked.await.unwrap().remove(1);
     assert!(asked.starts_with("GET /simulator/v1/phones?handle=%2B15550123456 HTTP"), "{asked}");
 }

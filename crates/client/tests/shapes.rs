@@ -71,8 +71,65 @@ fn bridge() -> Value {
 fn phone_message() -> Value {
     json!({
         "guid": "G-1", "line": "+15550100001", "from": "+15550123456", "text": "Hi",
-        "reply_to_guid": "G-0", "received_at": NOW,
+        "reply_to_guid": "G-0", "received_at": NOW, "attachments": [phone_file()],
+        "is_audio_message": true, "reactions": [phone_reaction()],
     })
+}
+
+fn phone_file() -> Value {
+    json!({ "filename": "a.m4a", "mime_type": "audio/mp4", "size": 3, "sha256": "00ff" })
+}
+
+fn phone_reaction() -> Value {
+    json!({ "type": "love", "from": "+15550123456" })
+}
+
+fn phone() -> Value {
+    json!({
+        "messages": [phone_message()],
+        "reactions": [with(phone_reaction(), json!({ "message_guid": "G-1" }))],
+        "typing": ["+15550100001"],
+        "read": [{ "line": "+15550100001", "read_at": NOW }],
+    })
+}
+
+fn reaction() -> Value {
+    json!({
+        "id": "rxn_0e8h", "message_id": MESSAGE, "type": "love", "sender": "+15550123456",
+        "is_from_me": false, "added": true, "sent_at": NOW, "synced_at": NOW,
+    })
+}
+
+fn typing() -> Value {
+    json!({
+        "id": "ind_0e8h", "chat_id": CHAT, "handle": "+15550123456", "is_typing": true,
+        "updated_at": NOW,
+    })
+}
+
+fn receipt() -> Value {
+    json!({
+        "id": "rcp_0e8h", "chat_id": CHAT, "handle": "+15550123456", "last_read_at": NOW,
+        "synced_at": NOW,
+    })
+}
+
+fn outbox_item() -> Value {
+    json!({
+        "id": OUTBOX, "status": "failed", "error": "No.", "created_at": NOW, "completed_at": NOW,
+        "line_id": LINE, "payload": {}, "attempts": 1, "max_attempts": 3, "message_id": MESSAGE,
+    })
+}
+
+fn sandbox() -> Value {
+    json!({
+        "status": "active", "activation_code": "ABCD2345", "sandbox_line_handle": "+15550100009",
+        "contact_identifier": "+15550123456", "activated_at": NOW, "usage": sandbox_usage(),
+    })
+}
+
+fn sandbox_usage() -> Value {
+    json!({ "used": 1, "limit": 50, "remaining": 49, "resets_at": NOW })
 }
 
 /// Every shape, with a sample that has every field that it may have.
@@ -91,14 +148,33 @@ fn samples() -> Vec<(&'static Shape, Value)> {
         (&shape::MESSAGE_EVENT, with(message(), json!({ "line_handle": "+15550100001" }))),
         (&shape::ATTACHMENT, attachment()),
         (&shape::ACCEPTED, json!({ "id": OUTBOX, "status": "pending" })),
+        (&shape::OUTBOX_ITEM, outbox_item()),
+        (&shape::REACTION, reaction()),
         (
-            &shape::OUTBOX_ITEM,
+            &shape::REACTION_EVENT,
+            with(reaction(), json!({ "chat_id": CHAT, "line_handle": "+15550100001" })),
+        ),
+        (&shape::TYPING, typing()),
+        (&shape::TYPING_EVENT, with(typing(), json!({ "line_handle": "+15550100001" }))),
+        (&shape::RECEIPT, receipt()),
+        (&shape::RECEIPT_EVENT, with(receipt(), json!({ "line_handle": "+15550100001" }))),
+        (
+            &shape::FAILED_EVENT,
+            with(outbox_item(), json!({ "chat_id": CHAT, "line_handle": "+15550100001" })),
+        ),
+        (
+            &shape::LINE_STATUS_EVENT,
+            with(line(), json!({ "online": true, "line_handle": "+15550100001" })),
+        ),
+        (
+            &shape::FILE,
             json!({
-                "id": OUTBOX, "status": "failed", "error": "No.", "created_at": NOW,
-                "completed_at": NOW, "line_id": LINE, "payload": {}, "attempts": 1,
-                "max_attempts": 3, "message_id": MESSAGE,
+                "id": "file_0e8h", "url": "https://x.org/a", "filename": "a.png",
+                "mime_type": "image/png", "size": 3,
             }),
         ),
+        (&shape::SANDBOX, sandbox()),
+        (&shape::SANDBOX_USAGE, sandbox_usage()),
         (&shape::CREATED_WEBHOOK, with(webhook(), json!({ "secret": "whsec_AAAA" }))),
         (&shape::LISTED_WEBHOOK, webhook()),
         (&shape::DELETED, json!({ "id": WEBHOOK, "deleted": true })),
@@ -125,7 +201,15 @@ fn samples() -> Vec<(&'static Shape, Value)> {
         (&shape::BRIDGE, bridge()),
         (&shape::CREATED_BRIDGE, with(bridge(), json!({ "token": "brt_live_x" }))),
         (&shape::SIMULATED_TEXT, json!({ "guid": "G-1", "chat_id": CHAT, "message_id": MESSAGE })),
-        (&shape::PHONE, json!({ "messages": [phone_message()] })),
+        (&shape::PHONE, phone()),
+        (&shape::PHONE_FILE, phone_file()),
+        (&shape::PHONE_REACTION, phone_reaction()),
+        (&shape::MESSAGE_REACTION, phone()["reactions"][0].clone()),
+        (&shape::PHONE_READ, phone()["read"][0].clone()),
+        (&shape::SIMULATED_REACTION, json!({ "message_id": MESSAGE })),
+        (&shape::SIMULATED_TYPING, json!({ "is_typing": true })),
+        (&shape::SIMULATED_READ, json!({ "read": true })),
+        (&shape::LINE_CAPABILITIES, json!({ "line": "+15550100001", "advanced_features": true })),
         (&shape::PHONE_MESSAGE, phone_message()),
         (&shape::SIMULATED_GROUP, json!({ "chat_id": CHAT })),
         (&shape::FAULT, json!({ "line": "+15550100001", "mode": "slow", "ms": 10, "count": 1 })),
@@ -147,7 +231,7 @@ fn each_field_is_held_to_its_row() {
             // No kind of the tables is a list that holds a list.
             wrong[field.name] = json!([[]]);
             let (may_be_null, may_be_absent) = match field.presence {
-                Presence::Always => (false, false),
+                Presence::Always | Presence::Ours => (false, false),
                 Presence::AlwaysOrNull => (true, false),
                 Presence::Nullable => (true, true),
                 Presence::Optional | Presence::Never => (false, true),
@@ -188,6 +272,10 @@ fn the_rows_are_those_of_the_contract() {
             "id status error? created_at- completed_at? line_id payload attempts max_attempts \
              message_id?",
         ),
+        (&shape::REACTION, "id message_id type sender is_from_me added sent_at synced_at"),
+        (&shape::TYPING, "id chat_id handle is_typing updated_at"),
+        (&shape::RECEIPT, "id chat_id handle last_read_at synced_at"),
+        (&shape::FILE, "id url? filename? mime_type size"),
         (&shape::CREATED_WEBHOOK, "id line_ids url events is_active secret"),
         (&shape::LISTED_WEBHOOK, "id line_ids url events is_active"),
         (&shape::ERROR, "type code message param-"),
@@ -202,6 +290,25 @@ fn the_rows_are_those_of_the_contract() {
             })
             .collect();
         assert_eq!(table.join(" "), rows, "{}", shape.name);
+    }
+}
+
+#[test]
+fn another_server_need_not_have_what_switchboard_adds() {
+    for (shape, mut sample, left_out) in [
+        (&shape::LINE, line(), &["advanced_features", "capabilities", "is_sandbox"][..]),
+        (&shape::OUTBOX_ITEM, outbox_item(), &["created_at", "message_id"][..]),
+    ] {
+        sample.as_object_mut().unwrap().retain(|name, _| !left_out.contains(&name.as_str()));
+        assert_eq!(shape::check(shape, &sample, Unknown::Ignored), Ok(()), "{}", shape.name);
+        // And the model takes what the table lets pass.
+        if std::ptr::eq(shape, &shape::LINE) {
+            let line: switchboard_model::Line = serde_json::from_value(sample).unwrap();
+            assert!(!line.is_sandbox && line.capabilities.is_empty());
+        } else {
+            let item: switchboard_model::OutboxItem = serde_json::from_value(sample).unwrap();
+            assert_eq!(item.created_at.millis(), 0);
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 use switchboard_client::{
+    Event,
     shape::Unknown,
     webhook::{self, TOLERANCE_MS, Untrusted, VerifyError},
 };
@@ -61,7 +62,7 @@ fn the_hosted_scheme() {
     let at = now();
     let body = body(at);
     let verified = webhook::verify(&secret(), &hosted(at, &body), body.as_bytes(), at).unwrap();
-    assert_eq!(verified.event, EventKind::MessageSent);
+    assert_eq!(verified.kind(), Some(EventKind::MessageSent));
     assert_eq!(verified.delivery_id.to_string(), ID);
     assert_eq!((verified.timestamp, &verified.data["a"]), (at, &json!("ü")));
 
@@ -79,6 +80,10 @@ fn the_hosted_scheme() {
     let stale = at + Duration::from_millis(TOLERANCE_MS.unsigned_abs() + 1);
     let late = webhook::verify(&secret(), &hosted(at, &body), body.as_bytes(), stale);
     assert!(matches!(late, Err(VerifyError::Untrusted(Untrusted::Stale))));
+    // By the wall's clock, which is what signed it.
+    assert!(webhook::verify_now(&secret(), &hosted(at, &body), body.as_bytes()).is_ok());
+    let old = at - Duration::from_secs(3600);
+    assert!(webhook::verify_now(&secret(), &hosted(old, &body), body.as_bytes()).is_err());
 
     for name in ["x-webhook-timestamp", "x-webhook-delivery-id", "x-webhook-signature"] {
         let mut missing = hosted(at, &body);
@@ -164,6 +169,16 @@ fn the_data_of_a_message_is_held_to_its_shape() {
     let sent = delivery("message.sent", &message).message(Unknown::Refused).unwrap();
     assert_eq!((sent.message.guid.as_str(), sent.line_handle.as_str()), ("G", "+15550100001"));
     assert!(delivery("reaction.added", &message).message(Unknown::Refused).is_err());
+    // What a webhook brings is the same as what a stream brings; a newer event breaks nothing.
+    let event = delivery("message.sent", &message).to_event(Unknown::Refused).unwrap();
+    assert!(matches!(event, Event::MessageSent(event) if event == sent));
+    let newer = delivery("poll.closed", &json!({ "a": 1 }));
+    let event = newer.to_event(Unknown::Ignored).unwrap();
+    assert_eq!((newer.kind(), event.kind()), (None, None));
+    assert!(
+        matches!(event, Event::Unknown { name, data } if name == "poll.closed" && data["a"] == 1)
+    );
+    assert!(newer.to_event(Unknown::Refused).is_err());
     let mut bare = message;
     bare.as_object_mut().unwrap().remove("line_handle");
     assert!(delivery("message.sent", &bare).message(Unknown::Refused).is_err());

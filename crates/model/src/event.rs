@@ -2,7 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{handle::Handle, id::Kind, message::Message, scope::Scope};
+use crate::{
+    chat::Chat,
+    handle::Handle,
+    id::{Id, Kind},
+    line::Line,
+    message::Message,
+    outbox::OutboxItem,
+    scope::Scope,
+};
 
 /// The id kind of a stored event: `evt_`.
 #[derive(Debug)]
@@ -105,6 +113,30 @@ pub struct MessageEvent {
     #[serde(flatten)]
     pub message: Message,
     /// The handle of the line it belongs to.
+    pub line_handle: Handle,
+}
+
+/// The `data` of message.failed: the item as GET /v1/outbox shows it, and where it was to go.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FailedEvent {
+    /// The item.
+    #[serde(flatten)]
+    pub item: OutboxItem,
+    /// The chat it was for.
+    pub chat_id: Id<Chat>,
+    /// The handle of the line.
+    pub line_handle: Handle,
+}
+
+/// The `data` of line.status: the line, and whether its bridge is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineStatusEvent {
+    /// The line.
+    #[serde(flatten)]
+    pub line: Line,
+    /// Whether items are handed out to its bridge now.
+    pub online: bool,
+    /// The handle of the line.
     pub line_handle: Handle,
 }
 

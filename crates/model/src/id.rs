@@ -15,7 +15,7 @@ pub trait Kind {
 }
 
 /// All prefixes of the contract, to tell "an id of another kind" from "no id of ours".
-const PREFIXES: &[&str] = &[
+pub const PREFIXES: &[&str] = &[
     "ln_", "cht_", "msg_", "rxn_", "obx_", "wh_", "ind_", "rcp_", "file_", "dlv_", "req_", "evt_",
     "acc_", "key_", "brg_",
 ];

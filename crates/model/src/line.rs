@@ -7,7 +7,7 @@ use crate::{
     id::{Id, Kind},
 };
 
-/// A line as the API shows it.
+/// A line as the API shows it. The ext fields may be absent where another server answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// `ln_…`
@@ -21,10 +21,13 @@ pub struct Line {
     /// Whether it takes part.
     pub is_active: bool,
     /// Whether audio messages, reactions, typing and read receipts all work (ext).
+    #[serde(default)]
     pub advanced_features: bool,
     /// What its driver can do (ext).
+    #[serde(default)]
     pub capabilities: Vec<Capability>,
     /// Whether it is the shared sandbox line (ext).
+    #[serde(default)]
     pub is_sandbox: bool,
 }
 

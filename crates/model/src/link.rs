@@ -13,11 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     chat::{Chat, Service},
+    file::File,
     handle::Handle,
     id::Id,
     line::{Capability, DriverKind, Line},
     message::Message,
     outbox::OutboxItem,
+    reaction::ReactionType,
     time::Timestamp,
 };
 
@@ -159,10 +161,22 @@ impl SendItem {
     /// More bytes than this item takes in a frame, whatever is in its text: a control
     /// character takes six.
     pub fn most_bytes(&self) -> usize {
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let texts = match &self.content {
-            Content::Message { text, reply_to_guid } => {
-                text.len() + reply_to_guid.as_ref().map_or(0, String::len)
+            Content::Message { text, attachments, reply_to_guid, .. } => {
+                let file = |file: &LinkedFile| {
+                    length(&file.filename)
+                        + length(&file.transcription)
+                        + file.mime_type.len()
+                        + 128
+                };
+                let files: usize = attachments.iter().map(file).sum();
+                length(text) + length(reply_to_guid) + files
             }
+            Content::Reaction { message_guid, reaction_type, .. } => {
+                message_guid.len() + reaction_type.as_str().len()
+            }
+            Content::Typing { .. } | Content::Read => 0,
         };
         6 * (texts + self.identifier.len()) + 1024
     }
@@ -174,11 +188,49 @@ impl SendItem {
 pub enum Content {
     /// A message.
     Message {
-        /// The text.
-        text: String,
+        /// The text; none when there are only attachments.
+        text: Option<String>,
+        /// The files; the bridge fetches them by GET `/bridge/v1/files?id=`, with its token.
+        #[serde(default)]
+        attachments: Vec<LinkedFile>,
+        /// Whether the one attachment is a voice memo.
+        #[serde(default)]
+        is_audio_message: bool,
         /// The message it answers.
         reply_to_guid: Option<String>,
     },
+    /// A reaction to a message of the chat.
+    Reaction {
+        /// The message.
+        message_guid: String,
+        /// What it says.
+        reaction_type: ReactionType,
+        /// Whether it is taken back.
+        remove: bool,
+    },
+    /// The line begins or stops typing.
+    Typing {
+        /// Whether it types.
+        on: bool,
+    },
+    /// The whole chat is marked as read.
+    Read,
+}
+
+/// A file that goes with a message over the link. Its bytes go over HTTP beside the link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkedFile {
+    /// Which file.
+    pub file_id: Id<File>,
+    /// Its name.
+    pub filename: Option<String>,
+    /// Its type.
+    pub mime_type: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// What is said in a voice memo, where the driver knows.
+    #[serde(default)]
+    pub transcription: Option<String>,
 }
 
 /// What came of one item.
@@ -203,6 +255,11 @@ pub enum Outcome {
         sent_at: Timestamp,
         /// What it ran over.
         service: Service,
+    },
+    /// Messages has taken what is no message: a reaction, a typing indicator, a receipt.
+    Done {
+        /// When.
+        at: Timestamp,
     },
     /// Messages refused it: certainly not sent.
     Failed {
@@ -246,6 +303,12 @@ pub enum RecallState {
 pub enum Inbound {
     /// Somebody wrote to the line.
     Message(InboundMessage),
+    /// Somebody reacted to a message, or took a reaction back.
+    Reaction(InboundReaction),
+    /// Somebody began or stopped typing.
+    Typing(InboundTyping),
+    /// Somebody read a chat.
+    Read(InboundRead),
     /// A group with the line exists.
     Group {
         /// The group.
@@ -270,6 +333,55 @@ pub struct InboundMessage {
     pub service: Service,
     /// The message it answers.
     pub reply_to_guid: Option<String>,
+    /// Its files; the bridge has uploaded them by POST `/bridge/v1/files?line_id=`, with its token.
+    #[serde(default)]
+    pub attachments: Vec<LinkedFile>,
+    /// Whether the one attachment is a voice memo.
+    #[serde(default)]
+    pub is_audio_message: bool,
+}
+
+/// A reaction that came to a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboundReaction {
+    /// The identity of this occurrence: the same guid twice is one occurrence.
+    pub guid: String,
+    /// The chat it stands in.
+    pub chat: InboundChat,
+    /// The message it is about.
+    pub message_guid: String,
+    /// Whose it is.
+    pub sender: Handle,
+    /// What it says.
+    pub reaction_type: ReactionType,
+    /// Given, or taken back.
+    pub added: bool,
+    /// When.
+    pub sent_at: Timestamp,
+}
+
+/// Somebody began or stopped typing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboundTyping {
+    /// Where.
+    pub chat: InboundChat,
+    /// Who.
+    pub handle: Handle,
+    /// Began, or stopped.
+    pub is_typing: bool,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Somebody read a chat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboundRead {
+    /// Which.
+    pub chat: InboundChat,
+    /// Who.
+    pub handle: Handle,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A chat as the driver knows it.
@@ -295,8 +407,8 @@ pub enum InboundChat {
 /// What became of one inbound entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceivedEntry {
-    /// The chat it stands in.
-    pub chat_id: Id<Chat>,
-    /// The message it became; none for a group.
+    /// The chat it stands in; none for what is about a chat or message that is not known here.
+    pub chat_id: Option<Id<Chat>>,
+    /// The message it became, or is about.
     pub message_id: Option<Id<Message>>,
 }

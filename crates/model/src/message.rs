@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     chat::{Chat, Service},
+    file::File,
     id::{Id, Kind},
     line::Line,
     outbox::OutboxItem,
@@ -66,6 +67,9 @@ pub struct Attachment {
     pub url: Option<String>,
     /// What is said in a voice memo.
     pub transcription: Option<String>,
+    /// Which file it is. Stays inside the server, which makes `url` of it when it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_id: Option<Id<File>>,
 }
 
 /// A message as a caller names it: by our id or by the guid (§6).

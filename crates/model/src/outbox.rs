@@ -36,7 +36,8 @@ pub struct OutboxItem {
     pub status: OutboxStatus,
     /// Why it failed.
     pub error: Option<String>,
-    /// When it was accepted.
+    /// When it was accepted; 0 where another server does not say (§6: "opt").
+    #[serde(default)]
     pub created_at: Timestamp,
     /// When it was sent or failed.
     pub completed_at: Option<Timestamp>,

@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::{time::Timestamp, webhook::WebhookSecret};
+use crate::{file::File, id::Id, time::Timestamp, webhook::WebhookSecret};
 
 /// How far a delivery's timestamp may be from the verifier's clock: 5 minutes (§9).
 pub const TOLERANCE_MS: i64 = 300_000;
@@ -68,6 +68,17 @@ pub fn verify_hosted(
     } else {
         Err(Untrusted::Mismatch)
     }
+}
+
+/// What proves that a file's URL was made here: over the file and the instant it expires.
+pub fn sign_url(secret: &[u8; 32], file: Id<File>, expires: Timestamp) -> [u8; 32] {
+    let (id, seconds) = (file.to_string(), expires.seconds().to_string());
+    hmac(secret, &[id.as_bytes(), b".", seconds.as_bytes()])
+}
+
+/// Whether [`sign_url`] made this, in constant time. Whether it has expired is not asked here.
+pub fn verify_url(secret: &[u8; 32], file: Id<File>, expires: Timestamp, proof: &[u8]) -> bool {
+    sign_url(secret, file, expires).ct_eq(proof).into()
 }
 
 fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{chat::Chat, handle::Handle, id::Id, message::Message, time::Timestamp};
+use crate::{
+    chat::Chat, handle::Handle, id::Id, message::Message, reaction::ReactionType, time::Timestamp,
+};
 
 /// A contact that always fails.
 pub const ALWAYS_FAILS: &str = "+15005550001";
@@ -29,6 +31,49 @@ pub struct ContactText {
     pub chat_id: Option<Id<Chat>>,
     /// The message it answers.
     pub reply_to_guid: Option<String>,
+    /// Files that go with it.
+    pub attachments: Vec<ContactFile>,
+    /// Whether its one file is a voice memo.
+    pub is_audio_message: bool,
+}
+
+/// A file that a contact sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContactFile {
+    /// Its name.
+    pub filename: Option<String>,
+    /// Its type.
+    pub mime_type: String,
+    /// Its bytes.
+    pub data: Vec<u8>,
+    /// What is said in a voice memo.
+    pub transcription: Option<String>,
+}
+
+/// A contact reacts to a message, or takes a reaction back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContactReaction {
+    /// The line whose chat it is in.
+    pub line: Handle,
+    /// The contact.
+    pub from: Handle,
+    /// The message, by its guid.
+    pub message_guid: String,
+    /// What it says.
+    pub reaction_type: ReactionType,
+    /// Whether it is taken back.
+    pub remove: bool,
+}
+
+/// A contact types or reads, in the 1:1 chat or in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContactInChat {
+    /// The line.
+    pub line: Handle,
+    /// The contact.
+    pub from: Handle,
+    /// The group; none for the 1:1 chat.
+    pub chat_id: Option<Id<Chat>>,
 }
 
 /// What became of a contact's text.
@@ -57,6 +102,67 @@ pub struct PhoneMessage {
     pub reply_to_guid: Option<String>,
     /// When the phone got it.
     pub received_at: Timestamp,
+    /// Its files.
+    pub attachments: Vec<PhoneFile>,
+    /// Whether its one file is a voice memo.
+    pub is_audio_message: bool,
+    /// What was said about it, by the line and by contacts; removed ones are gone.
+    pub reactions: Vec<PhoneReaction>,
+}
+
+/// A file on a contact's phone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhoneFile {
+    /// Its name.
+    pub filename: Option<String>,
+    /// Its type.
+    pub mime_type: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The SHA-256 of its bytes, in hex: proof that the phone has all of them.
+    pub sha256: String,
+}
+
+/// A reaction on a contact's phone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhoneReaction {
+    /// What it says.
+    #[serde(rename = "type")]
+    pub reaction_type: ReactionType,
+    /// Whose it is.
+    pub from: Handle,
+}
+
+/// A reaction, and to which message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageReaction {
+    /// The message.
+    pub message_guid: String,
+    /// What it says, and whose it is.
+    #[serde(flatten)]
+    pub reaction: PhoneReaction,
+}
+
+/// What a contact's phone shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phone {
+    /// What it got, oldest first.
+    pub messages: Vec<PhoneMessage>,
+    /// Every reaction it shows, also those to messages that the contact wrote and `messages` does not list.
+    pub reactions: Vec<MessageReaction>,
+    /// The lines that are typing to it right now.
+    pub typing: Vec<Handle>,
+    /// When which line last read what the contact wrote.
+    pub read: Vec<PhoneRead>,
+}
+
+/// A line has read a chat with this contact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhoneRead {
+    /// The line.
+    pub line: Handle,
+    /// When.
+    pub read_at: Timestamp,
 }
 
 /// What goes wrong on a line.
@@ -124,6 +230,9 @@ pub enum SimulatorError {
     /// No simulated line has this handle.
     #[error("no simulated line has this handle")]
     LineNotFound,
+    /// No message in a chat with this contact has this guid.
+    #[error("no message with this guid in a chat with this contact")]
+    MessageNotFound,
     /// No simulated group has this id, or the contact is not in it.
     #[error("no group with this id that the contact is in")]
     ChatNotFound,
@@ -148,8 +257,21 @@ pub trait SimulatedPhones: Send + Sync {
     /// with nulls while the line's bridge is away; then it arrives when the bridge is back.
     async fn text(&self, text: ContactText) -> Result<SimulatedText, SimulatorError>;
 
-    /// What this contact's phone shows, oldest first.
-    async fn phone(&self, handle: &Handle) -> Vec<PhoneMessage>;
+    /// A contact reacts. Returns the message once the server has the reaction; none while the bridge is away.
+    async fn react(&self, reaction: ContactReaction)
+    -> Result<Option<Id<Message>>, SimulatorError>;
+
+    /// A contact begins or stops typing.
+    async fn typing(&self, contact: ContactInChat, on: bool) -> Result<(), SimulatorError>;
+
+    /// A contact reads all that the line wrote.
+    async fn read(&self, contact: ContactInChat) -> Result<(), SimulatorError>;
+
+    /// Gives a line the advanced features, or takes them away.
+    async fn capabilities(&self, line: &Handle, advanced: bool) -> Result<(), SimulatorError>;
+
+    /// What this contact's phone shows.
+    async fn phone(&self, handle: &Handle) -> Phone;
 
     /// Makes a group of contacts with a line. Returns once the server has the chat; makes none
     /// while the line is offline ([`SimulatorError::Offline`]).

@@ -1,7 +1,7 @@
 //! The process put together: build, run, stop.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,13 +12,15 @@ use switchboard_model::{
     time::Clock,
 };
 use switchboard_store::{Committed, Store, StoreError};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    api::once::InFlight,
     config::Config,
     deliver::{Deliver, Guard},
     directory::Directory,
+    files::{Files, FilesError},
     hub::Hub,
     jobs,
     limiter::Limiter,
@@ -42,6 +44,12 @@ pub struct App {
     pub(crate) links: Links,
     pub(crate) deliver: Deliver,
     pub(crate) guard: Guard,
+    pub(crate) files: Arc<Files>,
+    pub(crate) in_flight: InFlight,
+    /// Room for live streams.
+    pub(crate) streams: Arc<Semaphore>,
+    /// The server is stopping: live streams end and say so.
+    pub(crate) stopping: CancellationToken,
     pub(crate) simulator: Option<Simulator>,
 }
 
@@ -64,6 +72,9 @@ pub enum StartError {
     /// The client for deliveries could not be made: no TLS roots, most often.
     #[error("the client for webhook deliveries could not be made")]
     DeliveryClient(#[source] reqwest::Error),
+    /// The files can't be kept.
+    #[error("files can't be kept")]
+    Files(#[from] FilesError),
     /// The listener has no address.
     #[error("the listener has no address")]
     Listener(#[source] std::io::Error),
@@ -125,14 +136,24 @@ impl App {
             None
         };
 
+        let secret = store.file_url_secret(rand::random()).await?;
+        let base = match &config.public_url {
+            Some(url) => url.to_string(),
+            None => format!("http://{}", reachable(addr)),
+        };
+        let files = Arc::new(Files::open(&config, &base, secret).await?);
         let guard = Guard::new(&config);
-        let deliver = Deliver::new(&config, &guard, Arc::clone(&clock), stored)
+        let deliver = Deliver::new(&config, &guard, Arc::clone(&files), Arc::clone(&clock), stored)
             .map_err(StartError::DeliveryClient)?;
         let app = Arc::new(Self {
             directory: Directory::new(Arc::clone(&store)),
             limiter: Limiter::default(),
             hub: Hub::default(),
             links: Links::default(),
+            files,
+            in_flight: InFlight::default(),
+            streams: Arc::new(Semaphore::new(usize::try_from(config.max_streams).unwrap_or(0))),
+            stopping: CancellationToken::new(),
             simulator: simulator.map(Simulator),
             deliver,
             guard,
@@ -146,6 +167,8 @@ impl App {
         let work = TaskTracker::new();
         work.spawn(jobs::expire(Arc::clone(&app), stop_working.clone()));
         work.spawn(jobs::prune(Arc::clone(&app), stop_working.clone()));
+        work.spawn(jobs::expire_typing(Arc::clone(&app), stop_working.clone()));
+        work.spawn(jobs::forget_files(Arc::clone(&app), stop_working.clone()));
         work.spawn(jobs::keep_usage(Arc::clone(&app), stop_working.clone()));
         app.deliver.start(Arc::clone(&app.store), &work, &stop_working);
 
@@ -159,6 +182,9 @@ impl App {
 
     /// Tells those who wait what a transaction has made known.
     pub(crate) fn publish(&self, committed: Committed) {
+        for event in &committed.events {
+            self.hub.tell(event.account_id);
+        }
         self.deliver.hand_over(committed.deliveries);
         for line in committed.released {
             self.hub.wake(line);
@@ -166,7 +192,22 @@ impl App {
     }
 }
 
+/// The address to dial for a listener that may listen on all of them.
+fn reachable(addr: SocketAddr) -> SocketAddr {
+    let ip = match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, addr.port())
+}
+
 impl Running {
+    /// The address at which this machine reaches it.
+    pub fn reachable_addr(&self) -> SocketAddr {
+        reachable(self.addr)
+    }
+
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
@@ -181,6 +222,7 @@ impl Running {
     /// closes the database. Takes less than 5 seconds.
     pub async fn stop(self) {
         let began = Instant::now();
+        self.app.stopping.cancel();
         self.app.links.close_all().await;
         self.stop_listening.cancel();
         if let Err(error) = self.listener.await {

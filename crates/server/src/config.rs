@@ -13,6 +13,7 @@ use clap::{
 };
 use ipnet::IpNet;
 use switchboard_model::key::DEFAULT_HOURLY_LIMIT;
+use url::Url;
 
 /// How the server runs. Every field is a flag, and the environment variable named beside it.
 #[derive(Debug, Clone, Args)]
@@ -122,6 +123,36 @@ pub struct Config {
     )]
     pub max_body: u64,
 
+    /// URL at which clients reach this server; it begins the URLs of files. Without it, the
+    /// address that is listened on
+    #[arg(long, env = "SWITCHBOARD_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<Url>,
+
+    /// Where files are kept: s3://bucket/prefix, with keys, region and endpoint in the usual AWS_…
+    /// variables. Without it, DATA_DIR/files
+    #[arg(long, env = "SWITCHBOARD_FILES", value_parser = files_url, value_name = "URL")]
+    pub files: Option<Url>,
+
+    /// Largest file that is taken, in bytes
+    #[arg(
+        long,
+        env = "SWITCHBOARD_MAX_FILE",
+        default_value_t = 100_000_000,
+        value_parser = clap::value_parser!(u64).range(1..),
+        value_name = "BYTES"
+    )]
+    pub max_file: u64,
+
+    /// Seconds that the URL of a file works
+    #[arg(
+        long,
+        env = "SWITCHBOARD_FILE_URL_TTL",
+        default_value_t = 7 * 24 * 3600,
+        value_parser = clap::value_parser!(u64).range(60..=31_536_000),
+        value_name = "SECONDS"
+    )]
+    pub file_url_ttl: u64,
+
     /// Connections at once; more wait to be accepted
     #[arg(
         long,
@@ -131,6 +162,16 @@ pub struct Config {
         value_name = "N"
     )]
     pub max_connections: u32,
+
+    /// Live streams at once; more are refused
+    #[arg(
+        long,
+        env = "SWITCHBOARD_MAX_STREAMS",
+        default_value_t = 10_000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+        value_name = "N"
+    )]
+    pub max_streams: u32,
 
     /// What to log: error, warn, info, debug, trace, or a filter such as switchboard_server=debug
     #[arg(long, env = "SWITCHBOARD_LOG", default_value = "info", value_name = "FILTER")]
@@ -158,6 +199,14 @@ impl std::fmt::Debug for OperatorToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("OperatorToken(…)")
     }
+}
+
+fn files_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    if url.scheme() != "s3" || url.host_str().is_none() {
+        return Err("must be s3://bucket/prefix".to_owned());
+    }
+    Ok(url)
 }
 
 /// The environment holds a setting that can't be understood. Says which and why on one line, and not
@@ -254,7 +303,12 @@ impl Config {
             ("CLAIM_LEASE", self.claim_lease.to_string()),
             ("EVENT_RETENTION", self.event_retention.to_string()),
             ("MAX_BODY", self.max_body.to_string()),
+            ("PUBLIC_URL", self.public_url.as_ref().map(ToString::to_string).unwrap_or_default()),
+            ("FILES", self.files.as_ref().map(ToString::to_string).unwrap_or_default()),
+            ("MAX_FILE", self.max_file.to_string()),
+            ("FILE_URL_TTL", self.file_url_ttl.to_string()),
             ("MAX_CONNECTIONS", self.max_connections.to_string()),
+            ("MAX_STREAMS", self.max_streams.to_string()),
             ("LOG", self.log.clone()),
             ("LOG_FORMAT", format.to_owned()),
         ]

@@ -25,6 +25,8 @@ struct Known {
     generation: u64,
     keys: HashMap<SecretHash, Arc<Key>>,
     lines: HashMap<Id<Account>, Arc<Vec<Line>>>,
+    /// The sandbox line, once it was asked for.
+    sandbox: Option<Option<Line>>,
 }
 
 impl Directory {
@@ -72,6 +74,20 @@ impl Directory {
             known.lines.insert(account, Arc::clone(&lines));
         });
         Ok(lines)
+    }
+
+    /// The sandbox line, if there is one.
+    pub(crate) async fn sandbox_line(&self) -> Result<Option<Line>, StoreError> {
+        let generation = {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(sandbox) = &known.sandbox {
+                return Ok(sandbox.clone());
+            }
+            known.generation
+        };
+        let sandbox = self.store.sandbox_line().await?;
+        self.remember(generation, |known| known.sandbox = Some(sandbox.clone()));
+        Ok(sandbox)
     }
 
     /// Something that may be held here has changed.

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use switchboard_model::{file::UNREFERENCED_MS, idempotency::REMEMBERED_MS};
 use tokio_util::sync::CancellationToken;
 
 use crate::{api::problem::chain, app::App};
@@ -48,6 +49,39 @@ pub(crate) async fn prune(app: Arc<App>, stop: CancellationToken) {
                     break;
                 }
             }
+        }
+    }
+}
+
+/// Turns off typing indicators that were not renewed.
+pub(crate) async fn expire_typing(app: Arc<App>, stop: CancellationToken) {
+    while wait(&app, EXPIRE_EVERY, &stop).await {
+        let now = app.clock.now();
+        match app.store.expire_typing(now, app.deliver.lease_until(now), BATCH).await {
+            Ok(committed) => app.publish(committed),
+            Err(error) => tracing::error!(%error, "typing indicators could not be turned off"),
+        }
+    }
+}
+
+/// Forgets uploads that nothing refers to, and answers that need not be remembered any more.
+pub(crate) async fn forget_files(app: Arc<App>, stop: CancellationToken) {
+    while wait(&app, PRUNE_EVERY, &stop).await {
+        let now = app.clock.now();
+        let before = now - Duration::from_millis(UNREFERENCED_MS);
+        match app.store.forget_files(before, BATCH).await {
+            Ok(files) => {
+                for file in files {
+                    if let Err(error) = app.files.remove(file).await {
+                        tracing::error!(%error, %file, "a forgotten file could not be removed");
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, "files could not be forgotten"),
+        }
+        let before = now - Duration::from_millis(REMEMBERED_MS);
+        if let Err(error) = app.store.forget_answers(before, BATCH).await {
+            tracing::error!(%error, "answers could not be forgotten");
         }
     }
 }

@@ -8,14 +8,17 @@ pub mod clock;
 pub mod config;
 mod deliver;
 mod directory;
+mod files;
 mod hub;
 mod jobs;
 mod limiter;
 mod link;
 mod listen;
+pub mod openapi;
 pub mod routes;
 pub mod telemetry;
 
 pub use app::{App, Running, StartError};
 pub use clock::SystemClock;
 pub use config::Config;
+pub use files::FilesError;

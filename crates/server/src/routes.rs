@@ -14,7 +14,8 @@ use switchboard_model::Scope;
 use crate::{
     api::{self, admin, auth, envelope},
     app::App,
-    link,
+    files::DOWNLOAD_PATH,
+    link, openapi,
 };
 
 /// What a caller must show.
@@ -22,6 +23,12 @@ use crate::{
 pub enum Access {
     /// An API key with this scope.
     Key(Scope),
+    /// Any valid API key.
+    AnyKey,
+    /// A URL that this server has signed.
+    SignedUrl,
+    /// Nothing.
+    Public,
     /// The operator's token.
     Operator,
     /// A bridge's token.
@@ -45,17 +52,33 @@ pub struct Operation {
 /// The table. A test fails for every row without its cases.
 #[rustfmt::skip]
 pub fn table() -> Vec<Operation> {
-    use Access::{Bridge, Key, Operator};
+    use Access::{AnyKey, Bridge, Key, Operator, Public, SignedUrl};
     vec![
         // For programs.
         row(Method::GET,    "/v1/lines",               Key(Scope::LinesRead),     api::lines::list),
         row(Method::GET,    "/v1/chats",               Key(Scope::ChatsRead),     api::chats::list),
         row(Method::GET,    "/v1/messages",            Key(Scope::MessagesRead),  api::messages::list),
         row(Method::POST,   "/v1/messages",            Key(Scope::MessagesWrite), api::messages::send),
+        row(Method::POST,   "/v1/audio-messages",      Key(Scope::MessagesWrite), api::audio_messages::send),
+        row(Method::GET,    "/v1/reactions",           Key(Scope::ReactionsRead), api::reactions::list),
+        row(Method::POST,   "/v1/reactions",           Key(Scope::ReactionsWrite), api::reactions::send),
+        row(Method::GET,    "/v1/typing",              Key(Scope::TypingRead),    api::typing::list),
+        row(Method::POST,   "/v1/typing",              Key(Scope::TypingWrite),   api::typing::send),
+        row(Method::GET,    "/v1/receipts",            Key(Scope::ReceiptsRead),  api::receipts::list),
+        row(Method::POST,   "/v1/receipts",            Key(Scope::ReceiptsWrite), api::receipts::send),
         row(Method::GET,    "/v1/outbox",              Key(Scope::OutboxRead),    api::outbox::show),
         row(Method::GET,    "/v1/webhooks",            Key(Scope::WebhooksRead),  api::webhooks::list),
         row(Method::POST,   "/v1/webhooks",            Key(Scope::WebhooksWrite), api::webhooks::create),
         row(Method::DELETE, "/v1/webhooks",            Key(Scope::WebhooksWrite), api::webhooks::delete),
+        row(Method::GET,    "/v1/files",               Key(Scope::FilesRead),     api::files::show),
+        row(Method::POST,   "/v1/files",               Key(Scope::FilesWrite),    api::files::upload),
+        row(Method::GET,    DOWNLOAD_PATH,             SignedUrl,                 api::files::download),
+        row(Method::GET,    "/v1/sandbox",             AnyKey,                    api::sandbox::show),
+        row(Method::POST,   "/v1/sandbox",             AnyKey,                    api::sandbox::ensure),
+        row(Method::DELETE, "/v1/sandbox",             AnyKey,                    api::sandbox::reset),
+        row(Method::GET,    "/v1/events",              AnyKey,                    api::events::stream),
+        row(Method::GET,    openapi::PATH,             Public,                    api::docs::document),
+        row(Method::GET,    openapi::PAGE_PATH,        Public,                    api::docs::page),
         // For the operator.
         row(Method::GET,    "/admin/v1/accounts",      Operator, admin::accounts::list),
         row(Method::POST,   "/admin/v1/accounts",      Operator, admin::accounts::create),
@@ -69,10 +92,16 @@ pub fn table() -> Vec<Operation> {
         row(Method::POST,   "/admin/v1/bridges/revoke", Operator, admin::bridges::revoke),
         // For bridges.
         row(Method::GET,    "/bridge/v1/link",         Bridge,   link::connect),
+        row(Method::GET,    "/bridge/v1/files",        Bridge,   api::files::bridge_download),
+        row(Method::POST,   "/bridge/v1/files",        Bridge,   api::files::bridge_upload),
         // For tests and for people without a phone.
         simulated(row(Method::POST, "/simulator/v1/messages", Operator, api::simulator::text)),
         simulated(row(Method::GET,  "/simulator/v1/phones",   Operator, api::simulator::phone)),
         simulated(row(Method::POST, "/simulator/v1/groups",   Operator, api::simulator::group)),
+        simulated(row(Method::POST, "/simulator/v1/reactions", Operator, api::simulator::react)),
+        simulated(row(Method::POST, "/simulator/v1/typing",   Operator, api::simulator::typing)),
+        simulated(row(Method::POST, "/simulator/v1/receipts", Operator, api::simulator::read)),
+        simulated(row(Method::POST, "/simulator/v1/lines/capabilities", Operator, api::simulator::capabilities)),
         simulated(row(Method::POST, "/simulator/v1/faults",   Operator, api::simulator::fault)),
     ]
 }

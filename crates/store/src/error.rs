@@ -86,6 +86,27 @@ pub enum Refusal {
     /// No such file for this owner.
     #[error("no such file")]
     FileNotFound,
+    /// The file is no voice memo.
+    #[error("the file is not audio")]
+    NotAudio,
+    /// The line can't do this.
+    #[error("the line can't do this")]
+    AdvancedFeaturesRequired,
+    /// The account's activation code has not been texted to the sandbox line yet.
+    #[error("the sandbox is not activated")]
+    SandboxNotActivated,
+    /// On the sandbox line, the recipient is not the paired phone.
+    #[error("the recipient is not the paired phone")]
+    SandboxContactMismatch,
+    /// The account's sandbox messages of this UTC day are used up.
+    #[error("the sandbox messages of this day are used up")]
+    SandboxQuotaExceeded,
+    /// A sandbox line exists already.
+    #[error("a sandbox line exists")]
+    SandboxExists,
+    /// The idempotency key was used with another body.
+    #[error("the idempotency key was used with another body")]
+    IdempotencyMismatch,
     /// No such webhook for this owner.
     #[error("no such webhook")]
     WebhookNotFound,

@@ -13,17 +13,21 @@ pub mod sqlite;
 
 pub use error::{Refusal, StoreError};
 pub use records::{
-    Accept, Accepted, ClaimedItem, Committed, CommittedEvent, Due, NewKey, NewLine, NewWebhook,
-    Received, Seed, SettleReport,
+    Accept, Accepted, ClaimedItem, Committed, CommittedEvent, Due, NewContent, NewKey, NewLine,
+    NewWebhook, Once, Received, Remember, Seed, SettleReport,
 };
 use switchboard_model::{
-    Account, Bridge, Chat, Key, Line, Message, OutboxItem, Timestamp, Webhook,
+    Account, Bridge, Chat, EventKind, File, Key, Line, Message, OutboxItem, Reaction, ReadReceipt,
+    Sandbox, Timestamp, TypingIndicator, Webhook,
     chat::Recipient,
     delivery::{AttemptResult, Delivery, DueDelivery},
+    file::StoredFile,
     id::Id,
+    idempotency::{IdempotencyScope, RememberedAnswer},
     key::KeyUsage,
     line::{Capability, DriverKind, OperatorLine},
     link::{CarriedLine, Inbound},
+    message::MessageRef,
     page::{Cursor, Limit, Page},
     secret::SecretHash,
 };
@@ -49,15 +53,15 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Every account, oldest first.
     async fn accounts(&self) -> Result<Vec<Account>>;
 
-    /// Makes an account with its first line and key, unless the key is known already: all or nothing,
-    /// and nothing the second time. If there is such a line, its account gets the key, and nothing else
-    /// is made: whoever has lost the key goes on. For `switchboard dev`.
+    /// Makes an account with its first line and key, unless the key is known already; if there is such a
+    /// line, its account gets the key: whoever has lost the key goes on. And makes the sandbox line with an
+    /// account of its own, unless there is one. All or nothing, and nothing the second time. For `switchboard dev`.
     async fn seed(&self, seed: Seed, now: Timestamp) -> Result<()>;
 
     // ---- keys -----------------------------------------------------------
 
     /// Makes a key. Refuses an unknown account ([`Refusal::AccountNotFound`]) and
-    /// a restriction to a line that is not the account's ([`Refusal::LineNotFound`]).
+    /// a restriction to a line that is neither the account's nor the sandbox line ([`Refusal::LineNotFound`]).
     async fn create_key(&self, key: NewKey, now: Timestamp) -> Result<Key>;
 
     /// The key with this hash, revoked and expired ones too, with its use of the current hour.
@@ -75,6 +79,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     // ---- lines ----------------------------------------------------------
 
     /// Makes a line. A handle is one line's only, on the whole server ([`Refusal::LineExists`]).
+    /// There is at most one sandbox line ([`Refusal::SandboxExists`]).
     /// A line of the simulator goes to the simulator's bridge by itself; another may name a bridge
     /// of its driver ([`Refusal::BridgeNotFound`], [`Refusal::BridgeOfAnotherDriver`]).
     async fn create_line(&self, line: NewLine) -> Result<OperatorLine>;
@@ -82,7 +87,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Every line of every account, oldest first: for the operator.
     async fn operator_lines(&self) -> Result<Vec<OperatorLine>>;
 
-    /// The lines of this account, oldest first.
+    /// The lines of this account and the sandbox line, which is every account's; oldest first.
     async fn lines(&self, account: Id<Account>) -> Result<Vec<Line>>;
 
     /// The line that a bridge reports on: what it can do. Nothing for a line that is not this bridge's.
@@ -122,10 +127,18 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     // ---- outbox ---------------------------------------------------------
 
-    /// Takes a write into the outbox, durably. Makes the chat if the line lets it.
-    /// Refuses in this order: [`Refusal::LineNotFound`], [`Refusal::ChatNotFound`],
-    /// [`Refusal::ContactHasNotMessaged`], [`Refusal::MessageNotFound`], [`Refusal::FileNotFound`].
-    async fn accept(&self, accept: Accept, now: Timestamp) -> Result<Accepted>;
+    /// Takes a write into the outbox, durably. A message makes the chat if the line lets it;
+    /// nothing else does. Refuses in this order: [`Refusal::LineNotFound`]; on the sandbox line
+    /// [`Refusal::SandboxNotActivated`], [`Refusal::SandboxContactMismatch`],
+    /// [`Refusal::SandboxQuotaExceeded`]; [`Refusal::ChatNotFound`], [`Refusal::ContactHasNotMessaged`] (not on the
+    /// sandbox line), [`Refusal::MessageNotFound`] (reply or reaction), [`Refusal::FileNotFound`],
+    /// [`Refusal::NotAudio`], [`Refusal::AdvancedFeaturesRequired`]. A file that is taken counts as referred to from then on.
+    async fn accept(
+        &self,
+        accept: Accept,
+        remember: Option<Remember>,
+        now: Timestamp,
+    ) -> Result<Once<Accepted>>;
 
     /// An item of this account.
     async fn outbox_item(
@@ -155,7 +168,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// had a chance to speak yet.
     async fn extend_all_claims(&self, lease_until: Timestamp) -> Result<()>;
 
-    /// Writes down what came of items: message, outbox, event and deliveries together.
+    /// Writes down what came of items: message, reaction, indicator or receipt, outbox, event and
+    /// deliveries together. What a driver names wrongly, a reaction `Sent` or a message `Done`, is sent all the
+    /// same: it is out. A message that is only `Done` has no guid, and so becomes no message here.
     /// An item that is not claimed by this bridge any more is left as it is. New
     /// deliveries are leased until `lease_until` to the caller, who gets them.
     async fn settle(
@@ -179,7 +194,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Takes a batch of a line's history and the place it ends at: chats, messages,
     /// events and deliveries together. A guid that is known is the message that it was, and makes
-    /// no event. [`Refusal::LineNotFound`] for a line that is not this bridge's.
+    /// no event. What is about a chat or a message that is not known is nothing. What comes to the sandbox
+    /// line is the account's that the phone is paired with, or else its owner's; a code that a phone texts pairs it, and
+    /// is the first message of the new pair. [`Refusal::LineNotFound`] for a line that is not this bridge's.
     async fn receive(
         &self,
         bridge: Id<Bridge>,
@@ -189,6 +206,14 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         now: Timestamp,
         lease_until: Timestamp,
     ) -> Result<Received>;
+
+    /// Turns off typing indicators that were not renewed for 60 s, with their events. At most `limit`.
+    async fn expire_typing(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+    ) -> Result<Committed>;
 
     // ---- chats and messages ---------------------------------------------
 
@@ -212,10 +237,145 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         limit: Limit,
     ) -> Result<Page<Message, 1>>;
 
+    /// The messages of this account that a caller means by an id or a guid, with their lines: at most
+    /// one by an id, one on each line by a guid.
+    async fn find_messages(
+        &self,
+        account: Id<Account>,
+        message: MessageRef,
+    ) -> Result<Vec<(Id<Line>, Id<Message>)>>;
+
+    /// What was said about a message of this account: for each sender and type the latest
+    /// occurrence, removed ones with `added: false`, oldest first.
+    async fn reactions(&self, account: Id<Account>, message: Id<Message>) -> Result<Vec<Reaction>>;
+
+    /// Who types in a chat, or did; one whose 60 s are over is off. [`Refusal::ChatNotFound`].
+    async fn typing(
+        &self,
+        account: Id<Account>,
+        line: Id<Line>,
+        chat: Recipient,
+        now: Timestamp,
+    ) -> Result<Vec<TypingIndicator>>;
+
+    /// Who has read a chat up to when. [`Refusal::ChatNotFound`].
+    async fn receipts(
+        &self,
+        account: Id<Account>,
+        line: Id<Line>,
+        chat: Recipient,
+    ) -> Result<Vec<ReadReceipt>>;
+
+    // ---- files ----------------------------------------------------------
+
+    /// Writes down a file whose bytes are kept already.
+    async fn create_file(
+        &self,
+        account: Id<Account>,
+        file: StoredFile,
+        remember: Option<Remember>,
+    ) -> Result<Once<StoredFile>>;
+
+    /// Writes down a file that a bridge has uploaded for a line that it carries. [`Refusal::LineNotFound`].
+    async fn create_bridge_file(
+        &self,
+        bridge: Id<Bridge>,
+        line: Id<Line>,
+        file: StoredFile,
+    ) -> Result<StoredFile>;
+
+    /// A file of this account.
+    async fn file(&self, account: Id<Account>, id: Id<File>) -> Result<Option<StoredFile>>;
+
+    /// A file, for whoever shows a signed URL: the signature is the permission.
+    async fn signed_file(&self, id: Id<File>) -> Result<Option<StoredFile>>;
+
+    /// A file that an item names which this bridge has claimed.
+    async fn bridge_file(&self, bridge: Id<Bridge>, id: Id<File>) -> Result<Option<StoredFile>>;
+
+    /// Forgets files from before `before` that no message and no item refers to, at most `limit`.
+    /// Answers which: their bytes are the caller's to remove.
+    async fn forget_files(&self, before: Timestamp, limit: usize) -> Result<Vec<Id<File>>>;
+
+    /// The secret with which file URLs are signed; the one given if there was none.
+    async fn file_url_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32]>;
+
+    // ---- sandbox --------------------------------------------------------
+
+    /// The shared line, if there is one.
+    async fn sandbox_line(&self) -> Result<Option<Line>>;
+
+    /// The sandbox as this account sees it. [`Refusal::LineNotFound`] without a sandbox line.
+    async fn sandbox(&self, account: Id<Account>, now: Timestamp) -> Result<Sandbox>;
+
+    /// Makes sure that the account has a code or a paired phone; `code` is used if it has neither.
+    /// Idempotent by its nature. [`Refusal::AccountNotFound`], [`Refusal::LineNotFound`].
+    async fn ensure_sandbox(
+        &self,
+        account: Id<Account>,
+        code: String,
+        now: Timestamp,
+    ) -> Result<Sandbox>;
+
+    /// Ends the pairing and gives the account this new code; its chat stays, and so does what it has used of
+    /// the day. [`Refusal::AccountNotFound`], [`Refusal::LineNotFound`].
+    async fn reset_sandbox(
+        &self,
+        account: Id<Account>,
+        code: String,
+        now: Timestamp,
+    ) -> Result<Sandbox>;
+
+    // ---- events ---------------------------------------------------------
+
+    /// The events of this account after a place, in order, at most `limit`: of these lines only, if
+    /// any are named, and of these kinds.
+    async fn events_after(
+        &self,
+        account: Id<Account>,
+        after: i64,
+        lines: Option<Vec<Id<Line>>>,
+        kinds: Vec<EventKind>,
+        limit: usize,
+    ) -> Result<Vec<CommittedEvent>>;
+
+    /// The place before the first event at or after `since`; the latest place if there is none, or no `since`.
+    async fn event_place(&self, since: Option<Timestamp>) -> Result<i64>;
+
+    /// Makes known that a line went up or down: line.status, to the line's owner. Nothing for a line that is
+    /// not this bridge's.
+    async fn line_status(
+        &self,
+        bridge: Id<Bridge>,
+        line: Id<Line>,
+        online: bool,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Committed>;
+
+    // ---- idempotency ----------------------------------------------------
+
+    /// The answer that was given to this request before. [`Refusal::IdempotencyMismatch`] if the
+    /// key was used with another body.
+    async fn remembered(
+        &self,
+        scope: IdempotencyScope,
+        now: Timestamp,
+    ) -> Result<Option<RememberedAnswer>>;
+
+    /// Forgets answers from before `before`, at most `limit`. Answers how many went.
+    async fn forget_answers(&self, before: Timestamp, limit: usize) -> Result<usize>;
+
     // ---- webhooks -------------------------------------------------------
 
-    /// Makes a webhook. [`Refusal::TooManyWebhooks`]; [`Refusal::LineNotFound`] if a line is not the account's.
-    async fn create_webhook(&self, webhook: NewWebhook, now: Timestamp) -> Result<Webhook>;
+    /// Makes a webhook. [`Refusal::TooManyWebhooks`]; [`Refusal::LineNotFound`] if a line is neither the
+    /// account's nor the sandbox line.
+    async fn create_webhook(
+        &self,
+        webhook: NewWebhook,
+        remember: Option<Remember>,
+        now: Timestamp,
+    ) -> Result<Once<Webhook>>;
 
     /// The webhooks of this account, oldest first, without secrets. One for all lines lists those that there are now.
     async fn webhooks(&self, account: Id<Account>) -> Result<Vec<Webhook>>;

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use switchboard_model::{
-    Account, Bridge, Chat, EventKind, Handle, Line, OutboxItem, Scopes, Timestamp, Webhook,
+    Account, Bridge, Chat, EventKind, File, Handle, Line, OutboxItem, ReactionType, Scopes,
+    Timestamp, Webhook,
     chat::Recipient,
     delivery::DueDelivery,
     event::Event,
     id::Id,
+    idempotency::{IdempotencyScope, RememberedAnswer},
     line::{DriverKind, LineService},
     link::{Content, Outcome, ReceivedEntry},
     message::MessageRef,
@@ -54,6 +56,8 @@ pub struct NewLine {
     pub bridge_id: Option<Id<Bridge>>,
     /// Whether contacts must write first.
     pub contact_first: bool,
+    /// Whether it is the shared sandbox line; there is at most one.
+    pub is_sandbox: bool,
 }
 
 /// An account with its first line and key.
@@ -65,6 +69,8 @@ pub struct Seed {
     pub line: Handle,
     /// The line's label.
     pub label: String,
+    /// The handle of the shared sandbox line; the simulator carries it, too.
+    pub sandbox_line: Handle,
     /// The key's name.
     pub key: String,
     /// The last letters of the key.
@@ -76,20 +82,75 @@ pub struct Seed {
 /// A write for the outbox.
 #[derive(Debug, Clone)]
 pub struct Accept {
+    /// The item's id: given by the caller, so that the answer can be made before the transaction.
+    pub id: Id<OutboxItem>,
     /// Who writes.
     pub account_id: Id<Account>,
     /// By which line.
     pub line_id: Id<Line>,
     /// To whom.
     pub to: Recipient,
-    /// What; a reply's guid is filled in by the store from `reply_to`.
-    pub text: String,
-    /// The message it answers.
-    pub reply_to: Option<MessageRef>,
-    /// Whether it names a file. No file is kept yet, so none is found ([`crate::Refusal::FileNotFound`]).
-    pub attached: bool,
+    /// What; the store fills in the guids.
+    pub content: NewContent,
     /// The request's own fields, to be shown again.
     pub payload: Box<RawValue>,
+}
+
+/// What a write is, as its caller names things.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NewContent {
+    /// A message, with a text or a file or both.
+    Message {
+        /// The text.
+        text: Option<String>,
+        /// The file.
+        attachment: Option<Id<File>>,
+        /// The message it answers.
+        reply_to: Option<MessageRef>,
+    },
+    /// A voice memo. Needs [`switchboard_model::line::Capability::AudioMessages`].
+    AudioMessage {
+        /// The file, which must be audio.
+        file: Id<File>,
+        /// The message it answers.
+        reply_to: Option<MessageRef>,
+    },
+    /// A reaction. Needs [`switchboard_model::line::Capability::Reactions`].
+    Reaction {
+        /// The message, of this chat.
+        message: MessageRef,
+        /// What it says.
+        reaction_type: ReactionType,
+        /// Whether it is taken back.
+        remove: bool,
+    },
+    /// The line types, or stops. Needs [`switchboard_model::line::Capability::Typing`].
+    Typing {
+        /// Whether it types.
+        on: bool,
+    },
+    /// The whole chat is marked as read. Needs [`switchboard_model::line::Capability::ReadReceipts`].
+    Read,
+}
+
+/// What came of a write that carries an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Once<T> {
+    /// It was done now.
+    Done(T),
+    /// It was done before; this was the answer.
+    Replayed(RememberedAnswer),
+}
+
+/// An answer to be remembered in the transaction of its write. If the same request is
+/// remembered already, nothing is written ([`Once::Replayed`]); with another body, it is refused
+/// ([`crate::Refusal::IdempotencyMismatch`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remember {
+    /// Of which request.
+    pub scope: IdempotencyScope,
+    /// The answer, made before the transaction.
+    pub answer: RememberedAnswer,
 }
 
 /// What was accepted.
@@ -183,6 +244,8 @@ pub struct Received {
 /// A webhook to be made.
 #[derive(Debug, Clone)]
 pub struct NewWebhook {
+    /// Its id: given by the caller, so that the answer can be made before the transaction.
+    pub id: Id<Webhook>,
     /// Whose.
     pub account_id: Id<Account>,
     /// The lines whose events it gets; none means every line of the account, future ones too.

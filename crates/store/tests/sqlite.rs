@@ -22,6 +22,7 @@ fn seed(hash: u8) -> Seed {
         account: "dev".into(),
         line: "+15550100001".parse().unwrap(),
         label: "dev".into(),
+        sandbox_line: "+15550199999".parse().unwrap(),
         key: "dev".into(),
         hint: "abcd".into(),
         hash: SecretHash([hash; 32]),
@@ -37,7 +38,7 @@ fn a_newer_database_is_not_touched() {
     drop(sql);
     let before = std::fs::read(&path).unwrap();
     match open(&path) {
-        Err(StoreError::NewerSchema { found: 99, known: 1, .. }) => {}
+        Err(StoreError::NewerSchema { found: 99, known: 2, .. }) => {}
         other => panic!("{other:?}"),
     }
     assert_eq!(std::fs::read(&path).unwrap(), before);
@@ -76,7 +77,7 @@ async fn what_was_answered_is_there_after_reopening() {
     assert_eq!(store.accounts().await.unwrap()[0], account);
     assert!(store.find_key(SecretHash([1; 32])).await.unwrap().is_some());
     store.seed(seed(1), NOW).await.unwrap();
-    assert_eq!(store.accounts().await.unwrap().len(), 2);
+    assert_eq!(store.accounts().await.unwrap().len(), 3);
 }
 
 #[tokio::test]
@@ -107,10 +108,10 @@ async fn a_command_that_fails_in_a_crowd_takes_back_only_its_own() {
     let mut made = crowd.join_all().await;
     made.sort_unstable();
     let mut kept: Vec<_> =
-        store.accounts().await.unwrap().into_iter().skip(1).map(|account| account.id).collect();
+        store.accounts().await.unwrap().into_iter().skip(2).map(|account| account.id).collect();
     kept.sort_unstable();
     assert_eq!(kept, made);
-    assert_eq!(store.operator_lines().await.unwrap().len(), 1);
+    assert_eq!(store.operator_lines().await.unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -50,6 +50,8 @@ fn entry(step: Step, number: usize) -> Inbound {
         sent_at: NOW,
         service: Service::IMessage,
         reply_to_guid: None,
+        attachments: Vec::new(),
+        is_audio_message: false,
     })
 }
 
@@ -68,6 +70,7 @@ async fn walk(before: Vec<Step>, between: Vec<Vec<Step>>, rows: usize) {
         driver: DriverKind::Simulator,
         bridge_id: None,
         contact_first: false,
+        is_sandbox: false,
     };
     let line = store.create_line(line).await.unwrap().line.id;
     let mut number = 0;

@@ -3,6 +3,8 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use http::Method;
+use serde_json::json;
 use switchboard_bridge::{Bridge, BridgeConfig, Simulator, SimulatorOptions};
 use switchboard_client::{
     AdminClient, Client, ContactText, CreateKey, CreateLine, KeyScopes, SimulatorClient,
@@ -209,6 +211,11 @@ impl TestServer {
         builder.build_admin().expect("a URL of ours")
     }
 
+    /// Where the server keeps its database and its files.
+    pub fn data_dir(&self) -> &Path {
+        self.setup.dir.path()
+    }
+
     /// The operator's token.
     pub fn operator_token(&self) -> &'static str {
         OPERATOR
@@ -234,24 +241,44 @@ impl TestServer {
         let key = admin.create_key(&CreateKey::new(account.id, "test")).await.expect("a key");
         let key = key.value.secret.reveal().to_owned();
         let client = self.client(&key);
-        let tenant =
-            Tenant { account: account.id, line_id: line.id, line: handle.to_owned(), key, client };
-        if self.bridge.is_some() {
-            // The line is there once its bridge has reported what it can do.
-            eventually("the line is carried", async || {
-                let lines = tenant.client.lines().await.expect("lines").value.data;
-                lines.iter().find(|line| line.id == tenant.line_id)?.advanced_features.then_some(())
-            })
-            .await;
-        }
-        tenant
+        self.carried(line.id).await;
+        Tenant { account: account.id, line_id: line.id, line: handle.to_owned(), key, client }
     }
 
     /// Makes a simulated line for this account that may write to contacts who have not written first.
     pub async fn open_line(&self, account: Id<Account>, handle: &str) -> Line {
         let mut line = CreateLine::new(account, handle, DriverKind::Simulator);
         line.contact_first = Some(false);
-        self.admin().create_line(&line).await.expect("a line").value.line
+        let line = self.admin().create_line(&line).await.expect("a line").value.line;
+        self.carried(line.id).await;
+        line
+    }
+
+    /// Waits until the simulator's bridge, if it is there, has said what this line can do.
+    async fn carried(&self, line: Id<Line>) {
+        if self.bridge.is_none() {
+            return;
+        }
+        eventually("the line is carried", async || {
+            let lines = self.admin().lines().await.expect("lines").value.data;
+            lines.iter().find(|one| one.line.id == line)?.line.advanced_features.then_some(())
+        })
+        .await;
+    }
+
+    /// Makes the shared sandbox line, which belongs to an account of its own.
+    pub async fn sandbox_line(&self, handle: &str) -> Line {
+        let account = self.admin().create_account("House").await.expect("an account").value.id;
+        let line = json!({
+            "account_id": account, "handle": handle, "driver": "simulator", "is_sandbox": true,
+        });
+        let operator = self.client(OPERATOR);
+        let made = operator.request_json(Method::POST, "/admin/v1/lines", &line).await;
+        let made = made.expect("an answer");
+        assert_eq!(made.status, 201, "the sandbox line is made: {made:?}");
+        let line: Line = serde_json::from_value(made.body).expect("a line");
+        self.carried(line.id).await;
+        line
     }
 
     /// A key of this account with these scopes, restricted to these lines if there are any.

@@ -22,7 +22,10 @@ use super::{
     LinkError,
     session::{Outgoing, encode},
 };
-use crate::driver::{Driver, HistoryBatch};
+use crate::{
+    driver::{Driver, HistoryBatch},
+    files::Files,
+};
 
 /// How long a pump waits after its driver could not read the history.
 const RETRY: Duration = Duration::from_secs(2);
@@ -36,14 +39,15 @@ struct Answer {
 /// The pumps of one socket.
 pub(super) struct Pumps {
     driver: Arc<dyn Driver>,
+    files: Files,
     out: Outgoing,
     running: HashMap<Id<Line>, (mpsc::Sender<Answer>, AbortHandle)>,
     tasks: JoinSet<LinkError>,
 }
 
 impl Pumps {
-    pub(super) fn new(driver: Arc<dyn Driver>, out: Outgoing) -> Self {
-        Self { driver, out, running: HashMap::new(), tasks: JoinSet::new() }
+    pub(super) fn new(driver: Arc<dyn Driver>, files: Files, out: Outgoing) -> Self {
+        Self { driver, files, out, running: HashMap::new(), tasks: JoinSet::new() }
     }
 
     /// Pumps exactly these lines. One that runs already keeps its own place, which is never behind.
@@ -63,6 +67,7 @@ impl Pumps {
             let (answers, inbox) = mpsc::channel(1);
             let pump = Pump {
                 driver: Arc::clone(&self.driver),
+                files: self.files.clone(),
                 out: self.out.clone(),
                 line_id: line.id,
                 inbox,
@@ -103,6 +108,7 @@ impl Pumps {
 
 struct Pump {
     driver: Arc<dyn Driver>,
+    files: Files,
     out: Outgoing,
     line_id: Id<Line>,
     inbox: mpsc::Receiver<Answer>,
@@ -142,6 +148,9 @@ impl Pump {
             for entry in &mut batch.entries {
                 if let Inbound::Message(message) = entry {
                     message.text = None;
+                    for file in &mut message.attachments {
+                        file.transcription = None;
+                    }
                 }
             }
             let frame = encode(&self.frame(&batch));
@@ -151,11 +160,12 @@ impl Pump {
 
     async fn read(&self, after: Option<&str>, limit: usize) -> HistoryBatch {
         loop {
-            match self.driver.history(self.line_id, after, limit).await {
+            match self.driver.history(self.line_id, after, limit, &self.files).await {
                 Ok(batch) if !batch.entries.is_empty() => return batch,
                 Ok(_) => warn!(line = %self.line_id, "the driver gave an empty batch"),
                 Err(error) => {
-                    warn!(line = %self.line_id, %error, "the line's history can't be read");
+                    let why = std::error::Error::source(&error).map(ToString::to_string);
+                    warn!(line = %self.line_id, %error, why, "the line's history can't be read");
                 }
             }
             sleep(RETRY).await;

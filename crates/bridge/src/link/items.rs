@@ -22,11 +22,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, warn};
 
 use super::table::{Given, Overrun, Table};
-use crate::driver::{Driver, LineStatuses};
+use crate::{
+    driver::{Driver, LineStatuses},
+    files::Files,
+};
 
 /// The items in hand.
 pub(super) struct Items {
     driver: Arc<dyn Driver>,
+    files: Files,
     statuses: watch::Receiver<LineStatuses>,
     table: Mutex<Table>,
     /// Something may be there to report. One waiter: the socket's writer.
@@ -42,10 +46,11 @@ pub(super) struct Items {
 }
 
 impl Items {
-    pub(super) fn new(driver: Arc<dyn Driver>) -> Arc<Self> {
+    pub(super) fn new(driver: Arc<dyn Driver>, files: Files) -> Arc<Self> {
         Arc::new(Self {
             statuses: driver.statuses(),
             driver,
+            files,
             table: Mutex::default(),
             finished: Notify::new(),
             empty: Notify::new(),
@@ -97,7 +102,8 @@ impl Items {
         while let Some(item) = self.next(chat_id, done) {
             let id = item.id;
             let limit = self.driver.send_timeout(&item);
-            let call = AssertUnwindSafe(async { self.driver.send(item).await }).catch_unwind();
+            let send = async { self.driver.send(item, &self.files).await };
+            let call = AssertUnwindSafe(send).catch_unwind();
             let outcome = match tokio::time::timeout(limit, call).await {
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(_panic)) => {

@@ -16,7 +16,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use url::Url;
 
-use crate::driver::{Driver, DriverError};
+use crate::{
+    driver::{Driver, DriverError},
+    files::Files,
+};
 use items::Items;
 
 /// The first pause before dialling again.
@@ -29,6 +32,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 pub struct BridgeConfig {
     url: Url,
     authorization: HeaderValue,
+    files: Files,
 }
 
 /// The configuration can't work.
@@ -40,6 +44,9 @@ pub enum InvalidBridgeConfig {
     /// The token can't stand in a header.
     #[error("the bridge's token has characters that no token has")]
     Token,
+    /// This machine can't make HTTP requests.
+    #[error("no HTTP client can be made: TLS can't be set up on this machine")]
+    Client,
 }
 
 impl BridgeConfig {
@@ -55,7 +62,20 @@ impl BridgeConfig {
         let mut authorization = HeaderValue::try_from(format!("Bearer {token}"))
             .map_err(|_| InvalidBridgeConfig::Token)?;
         authorization.set_sensitive(true);
-        Ok(Self { url, authorization })
+        let files = Files::new(&url, authorization.clone()).ok_or(InvalidBridgeConfig::Client)?;
+        Ok(Self { url, authorization, files })
+    }
+
+    /// Lets files of up to this many bytes through, instead of [`DEFAULT_MAX_BYTES`](crate::DEFAULT_MAX_BYTES).
+    #[must_use]
+    pub fn max_file_bytes(mut self, max_bytes: u64) -> Self {
+        self.files.set_max_bytes(max_bytes);
+        self
+    }
+
+    /// The files beside that link.
+    pub fn files(&self) -> &Files {
+        &self.files
     }
 }
 
@@ -91,7 +111,7 @@ impl Bridge {
     /// # Errors
     /// [`Refused`] when the server says that dialling again is of no use.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Refused> {
-        let items = Items::new(Arc::clone(&self.driver));
+        let items = Items::new(Arc::clone(&self.driver), self.config.files.clone());
         let ended = self.keep_linked(&items, &stop).await;
         items.stop().await;
         ended
@@ -112,10 +132,8 @@ impl Bridge {
                 pause = BACKOFF_MIN;
             }
             match ended {
-                Err(LinkError::Refused(reason)) => {
-                    error!(%reason, "the server refuses this bridge; it stops");
-                    return Err(Refused { reason });
-                }
+                // Whoever runs the bridge says so.
+                Err(LinkError::Refused(reason)) => return Err(Refused { reason }),
                 Err(problem @ LinkError::TokenRefused) => {
                     error!("{problem}; trying again, in case it is made known");
                     pause = BACKOFF_MAX;

@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use switchboard_bridge::{Driver, DriverError, Fate, HistoryBatch, LineStatus, LineStatuses};
+use switchboard_bridge::{
+    Driver, DriverError, Fate, Files, HistoryBatch, LineStatus, LineStatuses,
+};
 use switchboard_model::{
     Line, OutboxItem,
     id::Id,
@@ -109,7 +111,7 @@ impl Driver for FakeDriver {
         });
     }
 
-    async fn send(&self, item: SendItem) -> Outcome {
+    async fn send(&self, item: SendItem, _files: &Files) -> Outcome {
         let (sender, outcome) = oneshot::channel();
         self.running.lock().unwrap().insert(item.id, sender);
         self.started.try_send(item.id).expect("room for every started item");
@@ -129,6 +131,7 @@ impl Driver for FakeDriver {
         _line: Id<Line>,
         after: Option<&str>,
         limit: usize,
+        _files: &Files,
     ) -> Result<HistoryBatch, DriverError> {
         let from: usize = after.map_or(0, |after| after.parse().expect("a position of ours"));
         loop {

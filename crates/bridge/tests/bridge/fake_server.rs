@@ -1,4 +1,5 @@
-//! The server's side of the link, frame by frame: a listener on port 0 and a real [`Bridge`] that dials it.
+//! The server's side of the link, frame by frame: a listener on port 0 and a real [`Bridge`] that
+//! dials it. Files go over the same port.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -7,6 +8,7 @@ use switchboard_bridge::{Bridge, BridgeConfig, Driver, Refused};
 use switchboard_model::{
     Line, OutboxItem,
     id::Id,
+    line::Capability,
     link::{
         BridgeFrame, CarriedLine, Inbound, PROTOCOL, Recalled, ReceivedEntry, Report, SendItem,
         ServerFrame,
@@ -14,6 +16,7 @@ use switchboard_model::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::{Mutex, mpsc},
     task::JoinHandle,
 };
 use tokio_tungstenite::{
@@ -25,12 +28,16 @@ use tokio_tungstenite::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::soon;
+use crate::{fake_files::FakeFiles, soon};
 
 pub(crate) const TOKEN: &str = "the-token";
 
 pub(crate) struct FakeServer {
-    pub(crate) listener: TcpListener,
+    pub(crate) files: Arc<FakeFiles>,
+    /// With which the bridge dials.
+    pub(crate) config: BridgeConfig,
+    /// Connections to the link.
+    dials: Mutex<mpsc::Receiver<TcpStream>>,
     pub(crate) stop: CancellationToken,
     pub(crate) bridge: JoinHandle<Result<(), Refused>>,
     _stop_at_end: DropGuard,
@@ -44,14 +51,40 @@ impl FakeServer {
         let url = format!("ws://{address}/bridge/v1/link");
         let config = BridgeConfig::new(&url, TOKEN).expect("a configuration");
         let stop = CancellationToken::new();
-        let bridge = tokio::spawn(Bridge::new(config, driver).run(stop.clone()));
-        Self { listener, bridge, _stop_at_end: stop.clone().drop_guard(), stop }
+        let bridge = tokio::spawn(Bridge::new(config.clone(), driver).run(stop.clone()));
+        let (dialled, dials) = mpsc::channel(100);
+        let files = Arc::new(FakeFiles::default());
+        let share = Arc::clone(&files);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (dialled, files) = (dialled.clone(), Arc::clone(&share));
+                tokio::spawn(async move {
+                    let mut first = [0; 20];
+                    while stream.peek(&mut first).await.is_ok_and(|n| 0 < n && n < first.len()) {
+                        stream.readable().await.unwrap();
+                    }
+                    if first == *b"GET /bridge/v1/link " {
+                        // A test that ended takes no more.
+                        let _ = dialled.send(stream).await;
+                    } else {
+                        files.serve(stream).await;
+                    }
+                });
+            }
+        }));
+        let dials = Mutex::new(dials);
+        Self { files, config, dials, bridge, _stop_at_end: stop.clone().drop_guard(), stop }
+    }
+
+    /// The next connection to the link, before its handshake.
+    pub(crate) async fn dialled(&self) -> TcpStream {
+        self.dials.lock().await.recv().await.expect("the server runs")
     }
 
     /// The next socket, before its hello.
     pub(crate) async fn accept(&self) -> Peer {
         soon(async {
-            let (stream, _) = self.listener.accept().await.expect("a socket");
+            let stream = self.dialled().await;
             let socket = accept_hdr_async(stream, check_token).await.expect("a handshake");
             Peer { socket, aside: VecDeque::new() }
         })
@@ -154,6 +187,15 @@ impl Peer {
         .await
     }
 
+    /// What the bridge says of a line next.
+    pub(crate) async fn line_can(&mut self) -> Vec<Capability> {
+        self.pick(|frame| match frame {
+            BridgeFrame::Line { capabilities, .. } => Some(capabilities.clone()),
+            _ => None,
+        })
+        .await
+    }
+
     /// Returns once the bridge has said that the line is so.
     pub(crate) async fn line_is(&mut self, wanted: bool) {
         self.pick(|frame| match frame {
@@ -182,8 +224,9 @@ impl Peer {
         let results: Vec<ReceivedEntry> = entries
             .iter()
             .map(|entry| ReceivedEntry {
-                chat_id: Id::generate(),
-                message_id: matches!(entry, Inbound::Message(_)).then(Id::generate),
+                chat_id: Some(Id::generate()),
+                message_id: matches!(entry, Inbound::Message(_) | Inbound::Reaction(_))
+                    .then(Id::generate),
             })
             .collect();
         let (at, answers) = (position.clone(), results.clone());

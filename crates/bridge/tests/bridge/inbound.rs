@@ -18,6 +18,8 @@ fn message(n: usize, text: String) -> Inbound {
         sent_at: Timestamp(1),
         service: Service::IMessage,
         reply_to_guid: None,
+        attachments: Vec::new(),
+        is_audio_message: false,
     })
 }
 

@@ -11,7 +11,7 @@ use switchboard_model::{
     simulator::{ALWAYS_FAILS, ECHOES, Fault, FaultMode, SimulatedPhones},
 };
 
-use crate::{Ticks, item, line};
+use crate::{Ticks, item, line, no_files};
 
 fn open(path: &Path) -> Arc<Simulator> {
     Simulator::open(path, Arc::new(Ticks::default()), SimulatorOptions::default()).unwrap()
@@ -29,7 +29,7 @@ async fn landed(simulator: &Simulator, items: &[SendItem]) -> Vec<bool> {
     let fates = simulator.recall(&ids).await.unwrap();
     let mut landed = Vec::new();
     for item in items {
-        let phone = simulator.phone(&item.identifier.parse().unwrap()).await;
+        let phone = simulator.phone(&item.identifier.parse().unwrap()).await.messages;
         let shows = match &fates[&item.id] {
             Fate::Finished(Outcome::Sent { guid, .. }) => {
                 assert_eq!(phone.iter().filter(|one| one.guid == *guid).count(), 1);
@@ -47,12 +47,12 @@ async fn landed(simulator: &Simulator, items: &[SendItem]) -> Vec<bool> {
 async fn a_journal_cut_at_any_byte_is_exact() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, torn) = (folder.path().join("simulator.jsonl"), folder.path().join("torn.jsonl"));
-    let line = line();
+    let (line, files) = (line(), no_files());
     let simulator = carried(&whole, &line).await;
     let phones = ["+15550100002", ECHOES, "+15550100003"];
     let items: Vec<_> = phones.map(|to| item(&line, Id::generate(), to, "x\u{e9}\n")).to_vec();
     for item in &items {
-        assert!(matches!(simulator.send(item.clone()).await, Outcome::Sent { .. }));
+        assert!(matches!(simulator.send(item.clone(), &files).await, Outcome::Sent { .. }));
     }
     let bytes = fs::read(&whole).unwrap();
     let lines_in = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
@@ -65,12 +65,12 @@ async fn a_journal_cut_at_any_byte_is_exact() {
         assert_eq!(landed(&simulator, &items).await, shows, "cut at byte {cut}");
         // The echo is on the line exactly if the message is on the phone.
         if whole_lines >= 3 {
-            let echo = simulator.history(line.id, None, 9).await.unwrap();
+            let echo = simulator.history(line.id, None, 9, &files).await.unwrap();
             assert_eq!(echo.entries.len(), 1);
         }
         // It goes on from there, and what it writes is there the next time.
         let more = item(&line, Id::generate(), "+15550100004", "more");
-        simulator.send(more.clone()).await;
+        simulator.send(more.clone(), &files).await;
         drop(simulator);
         assert_eq!(landed(&open(&torn), &[more]).await, [true]);
     }
@@ -99,17 +99,17 @@ async fn refusals_and_lost_reports_are_recalled_as_they_were() {
     let (failed, lost, refused, sent) =
         (to(ALWAYS_FAILS), to("+15550100002"), to("+15550100002"), to("+15550100002"));
     let once = |mode| Fault { mode, after: None, count: Some(1) };
-    let fails = simulator.send(failed.clone()).await;
+    let fails = simulator.send(failed.clone(), &no_files()).await;
     assert!(matches!(fails, Outcome::Failed { .. }));
     simulator.fault(&line.handle, once(FaultMode::LoseReport)).await.unwrap();
-    assert_eq!(simulator.send(lost.clone()).await, Outcome::Unknown);
+    assert_eq!(simulator.send(lost.clone(), &no_files()).await, Outcome::Unknown);
     simulator.fault(&line.handle, once(FaultMode::Reject)).await.unwrap();
-    let refuses = simulator.send(refused.clone()).await;
+    let refuses = simulator.send(refused.clone(), &no_files()).await;
     assert!(matches!(refuses, Outcome::Failed { .. }));
-    let sends = simulator.send(sent.clone()).await;
+    let sends = simulator.send(sent.clone(), &no_files()).await;
     assert!(matches!(sends, Outcome::Sent { .. }));
     // The same item again is the same outcome, not a second message.
-    assert_eq!(simulator.send(sent.clone()).await, sends);
+    assert_eq!(simulator.send(sent.clone(), &no_files()).await, sends);
 
     drop(simulator);
     let simulator = open(&path);
@@ -119,7 +119,7 @@ async fn refusals_and_lost_reports_are_recalled_as_they_were() {
     assert_eq!(fates[&refused.id], Fate::Finished(refuses));
     assert_eq!(fates[&sent.id], Fate::Finished(sends));
     let phone: Handle = "+15550100002".parse().unwrap();
-    assert_eq!(simulator.phone(&phone).await.len(), 2, "the lost one and the sent one");
+    assert_eq!(simulator.phone(&phone).await.messages.len(), 2, "the lost one and the sent one");
 }
 
 #[tokio::test]
@@ -129,18 +129,18 @@ async fn a_journal_that_was_replaced_starts_anew() {
     let mut line = line();
     let simulator = carried(&old, &line).await;
     for text in ["1", "2", "3"] {
-        simulator.send(item(&line, Id::generate(), ECHOES, text)).await;
+        simulator.send(item(&line, Id::generate(), ECHOES, text), &no_files()).await;
     }
-    let batch = simulator.history(line.id, None, 2).await.unwrap();
+    let batch = simulator.history(line.id, None, 2, &no_files()).await.unwrap();
     assert_eq!(batch.entries.len(), 2);
-    let rest = simulator.history(line.id, Some(&batch.position), 9).await.unwrap();
+    let rest = simulator.history(line.id, Some(&batch.position), 9, &no_files()).await.unwrap();
     assert_eq!(rest.entries.len(), 1);
 
     // The server knows a place of the old life; it must not hide the new one's entries.
     line.position = Some(rest.position);
     let simulator = carried(&new, &line).await;
-    simulator.send(item(&line, Id::generate(), ECHOES, "4")).await;
-    let batch = simulator.history(line.id, line.position.as_deref(), 9).await.unwrap();
+    simulator.send(item(&line, Id::generate(), ECHOES, "4"), &no_files()).await;
+    let batch = simulator.history(line.id, line.position.as_deref(), 9, &no_files()).await.unwrap();
     assert_eq!(batch.entries.len(), 1);
 }
 
@@ -152,13 +152,13 @@ async fn a_long_and_outlived_journal_is_rewritten_and_says_the_same() {
     let simulator = carried(&path, &line).await;
     let items: Vec<_> = (0..20).map(|_| item(&line, Id::generate(), ECHOES, "kept")).collect();
     for item in &items {
-        simulator.send(item.clone()).await;
+        simulator.send(item.clone(), &no_files()).await;
     }
     // The server has received half of it.
-    let position = simulator.history(line.id, None, 10).await.unwrap().position;
+    let position = simulator.history(line.id, None, 10, &no_files()).await.unwrap().position;
     line.position = Some(position.clone());
     simulator.carry(vec![line.clone()]).await;
-    let left = simulator.history(line.id, Some(&position), 99).await.unwrap();
+    let left = simulator.history(line.id, Some(&position), 99, &no_files()).await.unwrap();
     drop(simulator);
     // Long outlived: what the server had long ago, said again and again.
     let received = fs::read_to_string(&path).unwrap().lines().last().unwrap().to_owned() + "\n";
@@ -170,10 +170,10 @@ async fn a_long_and_outlived_journal_is_rewritten_and_says_the_same() {
     assert!(fs::metadata(&path).unwrap().len() < 100_000);
     let simulator = carried(&path, &line).await;
     assert_eq!(landed(&simulator, &items).await, [true; 20]);
-    assert_eq!(simulator.history(line.id, Some(&position), 99).await.unwrap(), left);
+    assert_eq!(simulator.history(line.id, Some(&position), 99, &no_files()).await.unwrap(), left);
     // Numbers go on after those that were.
-    simulator.send(item(&line, Id::generate(), ECHOES, "new")).await;
-    let next = simulator.history(line.id, Some(&left.position), 99).await.unwrap();
+    simulator.send(item(&line, Id::generate(), ECHOES, "new"), &no_files()).await;
+    let next = simulator.history(line.id, Some(&left.position), 99, &no_files()).await.unwrap();
     assert_eq!(next.entries.len(), 1);
 }
 
@@ -201,7 +201,7 @@ proptest! {
                 let there = landed(&simulator, &items).await;
                 for (item, there) in items.iter().zip(there) {
                     if !there {
-                        simulator.send(item.clone()).await;
+                        simulator.send(item.clone(), &no_files()).await;
                     }
                 }
                 drop(simulator);
@@ -216,6 +216,7 @@ proptest! {
             let mut texts: Vec<_> = simulator
                 .phone(&phone.parse().unwrap())
                 .await
+                .messages
                 .into_iter()
                 .map(|message| message.text.unwrap().parse::<usize>().unwrap())
                 .collect();

@@ -2,11 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+mod contacts;
 mod fake_driver;
+mod fake_files;
 mod fake_server;
+mod files;
 mod inbound;
 mod items;
 mod journal;
+mod room;
+mod sending;
 mod sockets;
 mod virtual_phones;
 
@@ -15,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+use switchboard_bridge::{BridgeConfig, Files};
 use switchboard_model::{
     Chat, Line, OutboxItem, Timestamp,
     id::Id,
@@ -49,19 +55,35 @@ fn line() -> CarriedLine {
 }
 
 fn item(line: &CarriedLine, chat: Id<Chat>, to: &str, text: &str) -> SendItem {
+    let content = Content::Message {
+        text: Some(text.to_owned()),
+        attachments: Vec::new(),
+        is_audio_message: false,
+        reply_to_guid: None,
+    };
+    item_of(line, chat, to, content)
+}
+
+fn item_of(line: &CarriedLine, chat: Id<Chat>, to: &str, content: Content) -> SendItem {
     SendItem {
         id: Id::<OutboxItem>::generate(),
         line_id: Id::<Line>::clone(&line.id),
         chat_id: chat,
         identifier: to.to_owned(),
         is_group: false,
-        content: Content::Message { text: text.to_owned(), reply_to_guid: None },
+        content,
     }
 }
 
 /// A clock of its own: a millisecond later at each look.
 #[derive(Debug, Default)]
 struct Ticks(AtomicI64);
+
+impl Ticks {
+    fn advance(&self, by: Duration) {
+        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+}
 
 #[async_trait::async_trait]
 impl Clock for Ticks {
@@ -70,4 +92,11 @@ impl Clock for Ticks {
     }
 
     async fn sleep_until(&self, _until: Timestamp) {}
+}
+
+/// Files of a server that is not there.
+fn no_files() -> Files {
+    // Nobody listens on the discard port of this machine.
+    let config = BridgeConfig::new("ws://127.0.0.1:9/bridge/v1/link", "t").unwrap();
+    config.files().clone()
 }

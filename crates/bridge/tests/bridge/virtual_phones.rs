@@ -1,89 +1,17 @@
 //! The simulator behind a real link: people text, lines go wrong, contacts behave.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use switchboard_bridge::{Simulator, SimulatorOptions};
 use switchboard_model::{
-    Chat, Handle,
-    id::Id,
-    link::{CarriedLine, Inbound, InboundChat, Outcome, Report, SendItem},
-    simulator::{
-        ALWAYS_FAILS, ContactText, ECHOES, Fault, FaultMode, NEVER_ANSWERS, SimulatedPhones,
-        SimulatorError,
-    },
+    link::{Inbound, InboundChat, Outcome},
+    simulator::{ALWAYS_FAILS, ECHOES, FaultMode, NEVER_ANSWERS, SimulatedPhones, SimulatorError},
 };
-use tempfile::TempDir;
 
 use crate::{
-    Ticks,
-    fake_server::{FakeServer, Peer},
-    item, line, soon,
+    item,
+    room::{CONTACT, Room, handle, open},
+    soon,
 };
-
-const CONTACT: &str = "+15550100002";
-
-struct Room {
-    folder: TempDir,
-    line: CarriedLine,
-    simulator: Arc<Simulator>,
-    server: FakeServer,
-}
-
-fn open(folder: &Path) -> Arc<Simulator> {
-    let options = SimulatorOptions {
-        send_timeout: Duration::from_millis(100),
-        ..SimulatorOptions::default()
-    };
-    Simulator::open(&folder.join("simulator.jsonl"), Arc::new(Ticks::default()), options).unwrap()
-}
-
-impl Room {
-    async fn new() -> (Self, Peer) {
-        let folder = tempfile::tempdir().unwrap();
-        let simulator = open(folder.path());
-        let server = FakeServer::start(simulator.clone()).await;
-        let line = line();
-        let (peer, _) = server.welcome(std::slice::from_ref(&line), &[]).await;
-        (Self { folder, line, simulator, server }, peer)
-    }
-
-    fn says(&self, from: &str, text: &str, chat_id: Option<Id<Chat>>) -> ContactText {
-        ContactText {
-            line: self.line.handle.clone(),
-            from: handle(from),
-            text: Some(text.to_owned()),
-            chat_id,
-            reply_to_guid: None,
-        }
-    }
-
-    async fn fault(&self, mode: FaultMode, after: Option<Duration>, count: Option<u32>) {
-        self.simulator.fault(&self.line.handle, Fault { mode, after, count }).await.unwrap();
-    }
-
-    async fn texts_on(&self, phone: &str) -> Vec<(String, String)> {
-        let shown = self.simulator.phone(&handle(phone)).await;
-        shown
-            .into_iter()
-            .map(|one| (one.from.as_str().to_owned(), one.text.unwrap_or_default()))
-            .collect()
-    }
-
-    /// Gives one item and waits for its report.
-    async fn outcome(&self, peer: &mut Peer, to: &str) -> (SendItem, Outcome) {
-        let item = item(&self.line, Id::generate(), to, "x");
-        peer.give(std::slice::from_ref(&item)).await;
-        let [Report { id, outcome }] =
-            <[Report; 1]>::try_from(peer.reports().await).expect("one report");
-        assert_eq!(id, item.id);
-        peer.settle(&[id]).await;
-        (item, outcome)
-    }
-}
-
-fn handle(text: &str) -> Handle {
-    text.parse().expect("a handle")
-}
 
 #[tokio::test]
 async fn a_contacts_text_is_answered_once_the_server_has_it() {
@@ -92,7 +20,7 @@ async fn a_contacts_text_is_answered_once_the_server_has_it() {
     let (text, (_, entries, results)) =
         soon(async { tokio::join!(text, peer.take_inbound()) }).await;
     let text = text.unwrap();
-    assert_eq!((text.chat_id, text.message_id), (Some(results[0].chat_id), results[0].message_id));
+    assert_eq!((text.chat_id, text.message_id), (results[0].chat_id, results[0].message_id));
     let [Inbound::Message(message)] = &entries[..] else { panic!("{entries:?}") };
     assert_eq!(message.guid, text.guid);
     assert_eq!(text.guid, text.guid.to_uppercase());
@@ -100,7 +28,7 @@ async fn a_contacts_text_is_answered_once_the_server_has_it() {
     assert_eq!(message.text.as_deref(), Some("hello"));
 
     // Its chat's id is as good as none; another's is not.
-    let chat_id = Some(results[0].chat_id);
+    let chat_id = results[0].chat_id;
     let again = room.simulator.text(room.says(CONTACT, "again", chat_id));
     let (again, _) = soon(async { tokio::join!(again, peer.take_inbound()) }).await;
     assert!(again.unwrap().message_id.is_some());
@@ -136,7 +64,7 @@ async fn while_the_bridge_is_away_texts_wait_and_come_in_order() {
         .iter()
         .map(|entry| match entry {
             Inbound::Message(message) => message.text.as_deref(),
-            Inbound::Group { .. } => None,
+            other => panic!("{other:?}"),
         })
         .collect();
     assert_eq!(texts, [Some("1"), Some("2")]);
@@ -150,7 +78,7 @@ async fn a_group_is_known_by_its_chat_id_even_after_a_restart() {
     let (chat_id, (position, entries, results)) =
         soon(async { tokio::join!(group, peer.take_inbound()) }).await;
     let chat_id = chat_id.unwrap();
-    assert_eq!(chat_id, results[0].chat_id);
+    assert_eq!(Some(chat_id), results[0].chat_id);
     let [Inbound::Group { chat: InboundChat::Group { identifier, participants, .. } }] =
         &entries[..]
     else {
@@ -159,12 +87,7 @@ async fn a_group_is_known_by_its_chat_id_even_after_a_restart() {
     assert_eq!(participants.len(), 2);
 
     room.line.position = Some(position);
-    room.server.stop.cancel();
-    soon(&mut room.server.bridge).await.unwrap().unwrap();
-    drop(peer);
-    room.simulator = open(room.folder.path());
-    room.server = FakeServer::start(room.simulator.clone()).await;
-    let (mut peer, _) = room.server.welcome(std::slice::from_ref(&room.line), &[]).await;
+    let mut peer = room.restart(peer).await;
     let text = room.simulator.text(room.says(CONTACT, "hi all", Some(chat_id)));
     let (text, (_, entries, _)) = soon(async { tokio::join!(text, peer.take_inbound()) }).await;
     assert!(text.unwrap().message_id.is_some());
@@ -198,7 +121,7 @@ async fn a_group_whose_answer_was_lost_is_told_again() {
     let (mut peer, _) = room.server.welcome(std::slice::from_ref(&room.line), &[]).await;
     let (_, again, results) = peer.take_inbound().await;
     assert_eq!(again, first);
-    assert_eq!(soon(group).await.unwrap().unwrap(), results[0].chat_id);
+    assert_eq!(Some(soon(group).await.unwrap().unwrap()), results[0].chat_id);
 }
 
 #[tokio::test]
@@ -248,7 +171,7 @@ async fn lines_go_wrong_for_so_many_items() {
 #[tokio::test(start_paused = true)]
 async fn before_the_first_link_nobody_knows_the_lines() {
     let folder = tempfile::tempdir().unwrap();
-    let simulator = open(folder.path());
+    let simulator = open(folder.path(), &Arc::default());
     let group = simulator.group(&handle("+15550100001"), None, vec![handle(CONTACT)]).await;
     assert!(matches!(group, Err(SimulatorError::NotLinked)));
 }

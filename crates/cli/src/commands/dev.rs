@@ -20,6 +20,8 @@ use crate::output;
 
 /// The line of every development server.
 const LINE: &str = "+15550100001";
+/// The shared sandbox line of every development server.
+const SANDBOX_LINE: &str = "+15550100000";
 /// The contact of the commands that are printed.
 const CONTACT: &str = "+15550100002";
 /// Where the secrets of a development server are kept, so that it shows the same again.
@@ -88,6 +90,7 @@ struct Ready<'a> {
     line: &'a str,
     operator_token: &'a str,
     simulator_url: &'a str,
+    sandbox_line: &'a str,
 }
 
 pub(crate) async fn run(dev: Dev) -> anyhow::Result<()> {
@@ -105,6 +108,7 @@ pub(crate) async fn run(dev: Dev) -> anyhow::Result<()> {
         account: "Development".to_owned(),
         line: LINE.parse().context("the development line is a phone number")?,
         label: "Simulated line".to_owned(),
+        sandbox_line: SANDBOX_LINE.parse().context("the sandbox line is a phone number")?,
         key: "Development".to_owned(),
         hint: api_key.hint(),
         hash: api_key.hash(),
@@ -120,6 +124,7 @@ pub(crate) async fn run(dev: Dev) -> anyhow::Result<()> {
         line: LINE,
         operator_token: operator.reveal(),
         simulator_url: &simulator_url,
+        sandbox_line: SANDBOX_LINE,
     };
     if dev.json {
         output::data(&serde_json::to_string(&ready)?)?;
@@ -170,13 +175,14 @@ fn read_secrets(path: &Path) -> anyhow::Result<Option<Secrets>> {
 }
 
 fn welcome(ready: &Ready<'_>) -> String {
-    let Ready { api_url, api_key, line, operator_token, simulator_url } = ready;
+    let Ready { api_url, api_key, line, operator_token, simulator_url, sandbox_line } = ready;
     format!(
         "Switchboard is ready.
 
   API    {api_url}/v1
   Key    {api_key}
   Line   {line} (simulated)
+  Shared {sandbox_line} (the sandbox line, simulated)
 
 Text the line as a contact:
 

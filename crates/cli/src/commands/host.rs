@@ -1,12 +1,6 @@
 //! A server in this process, with or without the simulator: what `dev` and `serve` share.
 
-use std::{
-    fs,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use switchboard_bridge::{Bridge, BridgeConfig, Simulator, SimulatorOptions};
@@ -108,7 +102,7 @@ impl Host {
         let bridge = match (simulator, running.simulator_token()) {
             (Some(simulator), Some(token)) => {
                 // Over loopback, as a Mac would over the network: the whole way is always the real one.
-                let url = format!("ws://{}/bridge/v1/link", reachable(running.addr()));
+                let url = format!("ws://{}/bridge/v1/link", running.reachable_addr());
                 let bridge = Bridge::new(BridgeConfig::new(&url, token.reveal())?, simulator);
                 let stop = CancellationToken::new();
                 let task = tokio::spawn({
@@ -128,7 +122,7 @@ impl Host {
 
     /// The URL at which this machine reaches the server.
     pub(super) fn url(&self) -> String {
-        format!("http://{}", reachable(self.running.addr()))
+        format!("http://{}", self.running.reachable_addr())
     }
 
     /// Waits for Ctrl-C or SIGTERM, then stops.
@@ -141,16 +135,6 @@ impl Host {
         }
         self.running.stop().await;
     }
-}
-
-/// The address to dial for a listener that may listen on all of them.
-fn reachable(addr: SocketAddr) -> SocketAddr {
-    let ip = match addr.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, addr.port())
 }
 
 fn make_private_dir(dir: &Path) -> std::io::Result<()> {

@@ -24,12 +24,16 @@ async fn a_script_gets_one_line_and_the_same_at_every_start() {
     let line = process.line().await;
     let printed: Value = serde_json::from_str(&line).unwrap();
     let names: Vec<_> = printed.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(names, ["api_key", "api_url", "line", "operator_token", "simulator_url"]);
+    assert_eq!(
+        names,
+        ["api_key", "api_url", "line", "operator_token", "sandbox_line", "simulator_url"]
+    );
     // It answers as soon as it has said so; and stop() finds nothing more on stdout.
     let ready: crate::process::Ready = serde_json::from_str(&line).unwrap();
     assert_eq!(ready.simulator_url, format!("{}/simulator/v1", ready.api_url));
     let lines = ready.client().lines().await.unwrap().value.data;
-    assert_eq!((lines.len(), lines[0].handle.as_str()), (1, LINE));
+    // Its own and the shared one.
+    assert_eq!((lines.len(), lines[0].handle.as_str()), (2, LINE));
     assert_eq!(ready.line, LINE);
     for name in ["", "-wal", "-shm", ".lock"] {
         assert_eq!(mode(&dir.join(format!("switchboard.db{name}"))), 0o600, "{name}");
@@ -45,7 +49,8 @@ async fn a_script_gets_one_line_and_the_same_at_every_start() {
     assert_eq!(again.ready.operator_token, ready.operator_token);
     let same = again.ready.client().lines().await.unwrap().value.data;
     assert_eq!(same[0].id, lines[0].id);
-    assert_eq!(again.ready.admin().accounts().await.unwrap().value.data.len(), 1);
+    // Its own and the one that the shared line belongs to.
+    assert_eq!(again.ready.admin().accounts().await.unwrap().value.data.len(), 2);
     assert_eq!(again.ready.admin().keys().await.unwrap().value.data.len(), 1);
     again.stop().await;
 }
@@ -163,7 +168,7 @@ async fn a_damaged_key_is_replaced_as_it_is_told() {
         let dev = Dev::start(dir.path(), ANY_PORT).await;
         assert_ne!(dev.ready.api_key, ready.api_key);
         assert_eq!(the_line(&dev).await, line);
-        assert_eq!(dev.ready.admin().accounts().await.unwrap().value.data.len(), 1);
+        assert_eq!(dev.ready.admin().accounts().await.unwrap().value.data.len(), 2);
         assert_eq!(dev.ready.admin().keys().await.unwrap().value.data.len(), 2);
         dev.stop().await;
     }
@@ -171,7 +176,7 @@ async fn a_damaged_key_is_replaced_as_it_is_told() {
 
 async fn the_line(dev: &Dev) -> Id<Line> {
     let lines = dev.ready.client().lines().await.unwrap().value.data;
-    assert_eq!(lines.len(), 1);
+    assert_eq!(lines.len(), 2);
     lines[0].id
 }
 

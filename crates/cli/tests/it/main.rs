@@ -5,6 +5,9 @@
 
 mod admin;
 mod dev;
+mod examples;
+#[cfg(target_os = "linux")]
+mod files;
 mod help;
 mod kill;
 mod process;

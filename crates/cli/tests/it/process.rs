@@ -134,6 +134,15 @@ impl Process {
         assert!(sent.await.unwrap().success());
     }
 
+    /// The most memory that it ever had, in bytes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let pid = self.child.id().expect("it runs");
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
     /// Kills it with SIGKILL and waits until it is gone.
     pub(crate) async fn kill(mut self) -> String {
         self.child.kill().await.unwrap();
@@ -174,6 +183,7 @@ pub(crate) struct Ready {
     pub(crate) line: String,
     pub(crate) operator_token: String,
     pub(crate) simulator_url: String,
+    pub(crate) sandbox_line: String,
 }
 
 impl Ready {

@@ -1,41 +1,16 @@
-//! The tables: one line for one field, in the order of the contract. "ext" marks what
+//! The tables of the contract: one line for one field, in its order. "ext" marks what
 //! Switchboard adds.
 
 use super::{
     Field, Kind,
     Kind::{AnyObject, Bool, Id, List, Millis, Number, Object, OneOf, RequestId, Text},
-    Presence, Shape,
+    Shape, always, always_or_null, extended, never, nullable, optional, ours, shape,
 };
-
-const fn always(name: &'static str, kind: Kind) -> Field {
-    Field { name, kind, presence: Presence::Always }
-}
-
-const fn nullable(name: &'static str, kind: Kind) -> Field {
-    Field { name, kind, presence: Presence::Nullable }
-}
-
-const fn optional(name: &'static str, kind: Kind) -> Field {
-    Field { name, kind, presence: Presence::Optional }
-}
-
-const fn never(name: &'static str) -> Field {
-    Field { name, kind: Text, presence: Presence::Never }
-}
-
-const fn shape(name: &'static str, fields: &'static [Field]) -> Shape {
-    Shape { name, base: None, fields }
-}
-
-const fn extended(name: &'static str, base: &'static Shape, fields: &'static [Field]) -> Shape {
-    Shape { name, base: Some(base), fields }
-}
 
 const LINE_SERVICE: Kind = OneOf(&["imessage", "sms", "auto"]);
 const CHAT_SERVICE: Kind = OneOf(&["iMessage", "SMS"]);
-const DRIVER: Kind = OneOf(&["simulator", "imsg", "bluebubbles"]);
-const TEXTS: Kind = List(&Text);
-const LINE_IDS: Kind = List(&Id("ln_"));
+pub(super) const TEXTS: Kind = List(&Text);
+pub(super) const LINE_IDS: Kind = List(&Id("ln_"));
 
 /// Beside every resource that is an answer (§1).
 pub(super) static REQUEST_ID: Field = always("request_id", RequestId);
@@ -46,7 +21,7 @@ pub(super) static LIST: Shape = shape(
     &[
         always("data", List(&AnyObject)),
         always("has_more", Bool),
-        Field { name: "next_cursor", kind: Text, presence: Presence::AlwaysOrNull },
+        always_or_null("next_cursor", Text),
     ],
 );
 
@@ -71,9 +46,9 @@ pub static LINE: Shape = shape(
         nullable("label", Text),
         always("service", LINE_SERVICE),
         always("is_active", Bool),
-        always("advanced_features", Bool), // ext
-        always("capabilities", TEXTS),     // ext
-        always("is_sandbox", Bool),        // ext
+        ours("advanced_features", Bool), // ext
+        ours("capabilities", TEXTS),     // ext
+        ours("is_sandbox", Bool),        // ext
     ],
 );
 
@@ -130,8 +105,71 @@ pub static ATTACHMENT: Shape = shape(
     ],
 );
 
-/// The data of message.received and message.sent (§9).
+/// The data of message.received, message.sent and message.updated (§9).
 pub static MESSAGE_EVENT: Shape = extended("message", &MESSAGE, &[always("line_handle", Text)]);
+
+/// Reaction.
+pub static REACTION: Shape = shape(
+    "reaction",
+    &[
+        always("id", Id("rxn_")),
+        always("message_id", Id("msg_")),
+        always("type", Text),
+        always("sender", Text),
+        always("is_from_me", Bool),
+        always("added", Bool),
+        always("sent_at", Millis),
+        always("synced_at", Millis),
+    ],
+);
+
+/// The data of reaction.added and reaction.removed (§9).
+pub static REACTION_EVENT: Shape =
+    extended("reaction", &REACTION, &[always("chat_id", Id("cht_")), always("line_handle", Text)]);
+
+/// TypingIndicator.
+pub static TYPING: Shape = shape(
+    "typing indicator",
+    &[
+        always("id", Id("ind_")),
+        always("chat_id", Id("cht_")),
+        always("handle", Text),
+        always("is_typing", Bool),
+        always("updated_at", Millis),
+    ],
+);
+
+/// The data of typing.started and typing.stopped (§9).
+pub static TYPING_EVENT: Shape =
+    extended("typing indicator", &TYPING, &[always("line_handle", Text)]);
+
+/// ReadReceipt.
+pub static RECEIPT: Shape = shape(
+    "read receipt",
+    &[
+        always("id", Id("rcp_")),
+        always("chat_id", Id("cht_")),
+        always("handle", Text),
+        always("last_read_at", Millis),
+        always("synced_at", Millis),
+    ],
+);
+
+/// The data of receipt.read (§9).
+pub static RECEIPT_EVENT: Shape =
+    extended("read receipt", &RECEIPT, &[always("line_handle", Text)]);
+
+/// File.
+pub static FILE: Shape = shape(
+    "file",
+    &[
+        always("id", Id("file_")),
+        nullable("url", Text),
+        nullable("filename", Text),
+        always("mime_type", Text),
+        always("size", Number),
+    ],
+);
 
 /// The answer to a write: exactly these.
 pub static ACCEPTED: Shape =
@@ -144,7 +182,6 @@ pub static OUTBOX_ITEM: Shape = shape(
         always("id", Id("obx_")),
         always("status", OneOf(&["pending", "claimed", "sent", "failed"])),
         nullable("error", Text),
-        // The contract allows its absence; the model does not, so neither does the client.
         optional("created_at", Millis),
         nullable("completed_at", Millis),
         always("line_id", Id("ln_")),
@@ -154,6 +191,17 @@ pub static OUTBOX_ITEM: Shape = shape(
         nullable("message_id", Id("msg_")), // ext
     ],
 );
+
+/// The data of message.failed (§9): the item, and where it was to go.
+pub static FAILED_EVENT: Shape = extended(
+    "outbox item",
+    &OUTBOX_ITEM,
+    &[always("chat_id", Id("cht_")), always("line_handle", Text)],
+);
+
+/// The data of line.status (§9): the line, and whether its bridge is there.
+pub static LINE_STATUS_EVENT: Shape =
+    extended("line", &LINE, &[always("online", Bool), always("line_handle", Text)]);
 
 /// What every answer says of a webhook.
 static WEBHOOK: Shape = shape(
@@ -184,103 +232,26 @@ pub static DELIVERY: Shape = shape(
     ],
 );
 
-/// Account, as the operator sees it.
-pub static ACCOUNT: Shape = shape(
-    "account",
-    &[always("id", Id("acc_")), always("name", Text), always("created_at", Millis)],
-);
-
-/// Line, as the operator sees it.
-pub static OPERATOR_LINE: Shape = extended(
-    "line",
-    &LINE,
+/// The state of the sandbox (§11).
+pub static SANDBOX: Shape = shape(
+    "sandbox",
     &[
-        always("account_id", Id("acc_")),
-        always("driver", DRIVER),
-        nullable("bridge_id", Id("brg_")),
-        always("contact_first", Bool),
+        always("status", OneOf(&["missing", "pending", "active"])),
+        always_or_null("activation_code", Text),
+        always("sandbox_line_handle", Text),
+        always_or_null("contact_identifier", Text),
+        always_or_null("activated_at", Millis),
+        always("usage", Object(&SANDBOX_USAGE)),
     ],
 );
 
-/// What every answer says of a key.
-static ANY_KEY: Shape = shape(
-    "key",
+/// What an account has used of its sandbox day.
+pub static SANDBOX_USAGE: Shape = shape(
+    "sandbox usage",
     &[
-        always("id", Id("key_")),
-        nullable("account_id", Id("acc_")),
-        always("name", Text),
-        always("hint", Text),
-        always("scopes", TEXTS),
-        nullable("line_ids", LINE_IDS),
-        nullable("rate_limit", Number),
-        nullable("expires_at", Millis),
-        nullable("revoked_at", Millis),
-        always("created_at", Millis),
-    ],
-);
-
-/// Key, in a list: without its secret.
-pub static KEY: Shape = extended("key", &ANY_KEY, &[never("key")]);
-
-/// Key, in the answer to its creation.
-pub static CREATED_KEY: Shape = extended("key", &ANY_KEY, &[always("key", Text)]);
-
-/// What every answer says of a bridge.
-static ANY_BRIDGE: Shape = shape(
-    "bridge",
-    &[
-        always("id", Id("brg_")),
-        always("name", Text),
-        always("driver", DRIVER),
-        nullable("last_seen_at", Millis),
-        nullable("revoked_at", Millis),
-        always("created_at", Millis),
-    ],
-);
-
-/// Bridge, in a list: without its token.
-pub static BRIDGE: Shape = extended("bridge", &ANY_BRIDGE, &[never("token")]);
-
-/// Bridge, in the answer to its creation.
-pub static CREATED_BRIDGE: Shape = extended("bridge", &ANY_BRIDGE, &[always("token", Text)]);
-
-/// What became of a contact's text.
-pub static SIMULATED_TEXT: Shape = shape(
-    "simulated text",
-    &[
-        always("guid", Text),
-        // Null while the line's bridge is away.
-        nullable("chat_id", Id("cht_")),
-        nullable("message_id", Id("msg_")),
-    ],
-);
-
-/// What a contact's phone shows.
-pub static PHONE: Shape = shape("phone", &[always("messages", List(&Object(&PHONE_MESSAGE)))]);
-
-/// A message on a contact's phone.
-pub static PHONE_MESSAGE: Shape = shape(
-    "phone message",
-    &[
-        always("guid", Text),
-        always("line", Text),
-        always("from", Text),
-        nullable("text", Text),
-        nullable("reply_to_guid", Text),
-        always("received_at", Millis),
-    ],
-);
-
-/// A group that was made.
-pub static SIMULATED_GROUP: Shape = shape("group", &[always("chat_id", Id("cht_"))]);
-
-/// What goes wrong on a line.
-pub static FAULT: Shape = shape(
-    "fault",
-    &[
-        always("line", Text),
-        always("mode", OneOf(&["none", "offline", "reject", "slow", "lose_report"])),
-        nullable("ms", Number),
-        nullable("count", Number),
+        always("used", Number),
+        always("limit", Number),
+        always("remaining", Number),
+        always("resets_at", Millis),
     ],
 );

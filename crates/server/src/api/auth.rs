@@ -40,7 +40,9 @@ pub(crate) async fn authorize(
     next: Next,
 ) -> Response {
     let admitted = match gate.access {
-        Access::Key(scope) => return with_key(&gate.app, scope, request, next).await,
+        Access::Key(scope) => return with_key(&gate.app, Some(scope), request, next).await,
+        Access::AnyKey => return with_key(&gate.app, None, request, next).await,
+        Access::SignedUrl | Access::Public => Ok(()),
         Access::Operator => operator(&gate.app, request.headers()).map(|operator| {
             request.extensions_mut().insert(operator);
         }),
@@ -54,7 +56,12 @@ pub(crate) async fn authorize(
     }
 }
 
-async fn with_key(app: &Arc<App>, scope: Scope, mut request: Request, next: Next) -> Response {
+async fn with_key(
+    app: &Arc<App>,
+    scope: Option<Scope>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let key = match key(app, request.headers()).await {
         Ok(key) => key,
         Err(failure) => return failure.into_response(),
@@ -68,12 +75,18 @@ async fn with_key(app: &Arc<App>, scope: Scope, mut request: Request, next: Next
         );
         Failure::from(Problem::new(Code::RateLimitExceeded, message).retry_after(seconds))
             .into_response()
-    } else if !key.scopes.contains(scope) {
+    } else if let Some(scope) = scope.filter(|scope| !key.scopes.contains(*scope)) {
         let message = format!("This key lacks the scope '{}'.", scope.as_str());
         Failure::from(Problem::new(Code::InsufficientScope, message)).into_response()
     } else {
-        request.extensions_mut().insert(Caller { key });
-        next.run(request).await
+        match app.directory.sandbox_line().await {
+            Ok(sandbox) => {
+                let sandbox = sandbox.map(|line| line.id);
+                request.extensions_mut().insert(Caller { key, sandbox });
+                next.run(request).await
+            }
+            Err(error) => Failure::from(error).into_response(),
+        }
     };
     standing.write(response.headers_mut());
     response
@@ -145,6 +158,8 @@ async fn bridge(app: &App, headers: &HeaderMap) -> Result<Bridge, Failure> {
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     key: Arc<Key>,
+    /// The sandbox line, which the restriction of a key does not bar.
+    sandbox: Option<Id<Line>>,
 }
 
 impl Caller {
@@ -153,31 +168,58 @@ impl Caller {
         self.key.account_id
     }
 
-    /// The lines of the account that the key may use.
+    /// Which key it is.
+    pub(crate) fn key_id(&self) -> Id<Key> {
+        self.key.id
+    }
+
+    /// Whether the key has this scope.
+    pub(crate) fn has(&self, scope: Scope) -> bool {
+        self.key.scopes.contains(scope)
+    }
+
+    /// The lines that the key may use: its account's, and the sandbox line, which every key reaches (§2).
     pub(crate) async fn lines(&self, app: &App) -> Result<Vec<Line>, Failure> {
-        let Some(account) = self.account() else { return Ok(vec![]) };
-        let lines = app.directory.lines(account).await?;
-        Ok(lines.iter().filter(|line| self.key.may_use(line.id)).cloned().collect())
+        let lines = match self.account() {
+            Some(account) => app.directory.lines(account).await?,
+            None => Arc::new(app.directory.sandbox_line().await?.into_iter().collect()),
+        };
+        Ok(lines.iter().filter(|line| self.reaches(line)).cloned().collect())
+    }
+
+    /// The lines that the key is restricted to, with the sandbox line; none if it may use all.
+    pub(crate) async fn restricted_lines(
+        &self,
+        app: &App,
+    ) -> Result<Option<Vec<Id<Line>>>, Failure> {
+        if self.key.line_ids.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(self.lines(app).await?.iter().map(|line| line.id).collect()))
+    }
+
+    fn reaches(&self, line: &Line) -> bool {
+        line.is_sandbox || self.key.may_use(line.id)
     }
 
     /// The line that `from` names, if it is the account's and the key may use it.
     pub(crate) async fn line(&self, app: &App, from: &LineRef) -> Result<OwnLine, Failure> {
-        let account = self.account().ok_or_else(line_not_found)?;
+        let Some(account) = self.account() else {
+            let sandbox = app.directory.sandbox_line().await?.filter(|line| from.names(line));
+            return match sandbox {
+                Some(_) => Err(self.owner().err().unwrap_or_else(line_not_found).into()),
+                None => Err(line_not_found().into()),
+            };
+        };
         let lines = app.directory.lines(account).await?;
-        let line = lines
-            .iter()
-            .find(|line| match from {
-                LineRef::Handle(handle) => line.handle == *handle,
-                LineRef::Id(id) => line.id == *id,
-            })
-            .ok_or_else(line_not_found)?;
+        let line = lines.iter().find(|line| from.names(line)).ok_or_else(line_not_found)?;
         self.check_line(line.id)?;
         Ok(OwnLine { account, id: line.id })
     }
 
-    /// Refuses a line that the key is not for.
+    /// Refuses a line that the key is not for. Every key is for the sandbox line (§2).
     pub(crate) fn check_line(&self, line: Id<Line>) -> Result<(), Problem> {
-        if self.key.may_use(line) {
+        if self.key.may_use(line) || self.sandbox == Some(line) {
             Ok(())
         } else {
             let message = "This key is restricted to other lines.";
@@ -185,9 +227,9 @@ impl Caller {
         }
     }
 
-    /// The lines that the key is restricted to; none if it may use all of the account.
-    pub(crate) fn restriction(&self) -> Option<&[Id<Line>]> {
-        self.key.line_ids.as_deref()
+    /// Whether the key is restricted to some lines.
+    pub(crate) fn is_restricted(&self) -> bool {
+        self.key.line_ids.is_some()
     }
 
     /// The account, where nothing can be done without one.
@@ -214,16 +256,26 @@ pub(crate) enum LineRef {
 }
 
 impl LineRef {
+    /// Whether it names this line.
+    fn names(&self, line: &Line) -> bool {
+        match self {
+            Self::Handle(handle) => line.handle == *handle,
+            Self::Id(id) => line.id == *id,
+        }
+    }
+
     /// Takes `from`: a handle, or `ln_…`.
     pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
+        Self::parse_as(text, "from")
+    }
+
+    /// The same, where the parameter has this name.
+    pub(crate) fn parse_as(text: &str, param: &'static str) -> Result<Self, Problem> {
         if text.starts_with("ln_") {
-            return id_of(text, "from").map(Self::Id);
+            return id_of(text, param).map(Self::Id);
         }
-        text.parse().map(Self::Handle).map_err(
-            |error: switchboard_model::handle::ParseHandleError| {
-                Problem::invalid_value("from", error)
-            },
-        )
+        let handle: Result<Handle, _> = text.parse();
+        handle.map(Self::Handle).map_err(|error| Problem::invalid_value(param, error))
     }
 }
 

@@ -6,6 +6,7 @@ use axum::{
     body::HttpBody,
     extract::{FromRequest, Request},
 };
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue,
     header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT},
@@ -25,12 +26,20 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A JSON object. Unknown fields are ignored (§7); null is the same as missing.
 #[derive(Debug)]
-pub(crate) struct Body(Map<String, Value>);
+pub(crate) struct Body {
+    fields: Map<String, Value>,
+    raw: Bytes,
+}
 
 impl Body {
+    /// The bytes that came.
+    pub(crate) fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
     /// A field that may be missing.
     pub(crate) fn field(&self, name: &str) -> Option<&Value> {
-        self.0.get(name).filter(|value| !value.is_null())
+        self.fields.get(name).filter(|value| !value.is_null())
     }
 
     /// A field that must be there; an empty text is missing.
@@ -126,7 +135,7 @@ impl FromRequest<Arc<App>> for Body {
             })?
             .to_bytes();
         match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(Value::Object(fields)) => Ok(Self { fields, raw: bytes }),
             Ok(_) => Err(invalid("The body must be a JSON object: {…}.").into()),
             Err(error) => {
                 let message = format!(

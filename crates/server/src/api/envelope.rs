@@ -8,6 +8,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
@@ -40,7 +41,30 @@ pub(crate) struct One<'a, T> {
 
 /// Answers with one resource.
 pub(crate) fn one<T: Serialize>(status: StatusCode, resource: &T, id: &RequestId) -> Response {
-    (status, Json(One { resource, request_id: &id.0 })).into_response()
+    Rendered::one(status, resource, id).into_response()
+}
+
+/// An answer in its bytes: what is remembered of it is what was sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Rendered {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
+}
+
+impl Rendered {
+    /// One resource at top level, plus `request_id`.
+    pub(crate) fn one<T: Serialize>(status: StatusCode, resource: &T, id: &RequestId) -> Self {
+        let body = serde_json::to_vec(&One { resource, request_id: &id.0 })
+            .expect("resources are structs with string keys, which always serialise");
+        Self { status, body: body.into() }
+    }
+}
+
+impl IntoResponse for Rendered {
+    fn into_response(self) -> Response {
+        let json = HeaderValue::from_static("application/json");
+        (self.status, [(header::CONTENT_TYPE, json)], self.body).into_response()
+    }
 }
 
 /// Answers with a list.
@@ -91,7 +115,7 @@ pub(crate) async fn wrap(mut request: Request, next: Next) -> Response {
 }
 
 const EXPOSED: &str = "X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, \
-     RateLimit, RateLimit-Policy, Retry-After";
+     RateLimit, RateLimit-Policy, Retry-After, Idempotent-Replayed";
 
 /// 204 with no authentication, for any origin and path (§1).
 fn preflight(asked: &HeaderMap) -> Response {

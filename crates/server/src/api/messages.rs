@@ -3,23 +3,17 @@
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
-use http::StatusCode;
+use http::HeaderMap;
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
-use switchboard_model::{
-    Code, Handle, OutboxItem, Problem,
-    chat::Recipient,
-    id::{self, Id},
-    message::{MAX_GUID_LEN, MAX_TEXT_CHARS, MessageRef},
-    outbox::OutboxStatus,
-};
-use switchboard_store::Accept;
+use switchboard_model::{Code, File, Problem, chat::Recipient, id::Id, message::MAX_TEXT_CHARS};
+use switchboard_store::NewContent;
 
 use crate::{
     api::{
         auth::{Caller, LineRef},
         body::{self, Body},
         envelope::{self, RequestId},
+        outgoing::{self, Outgoing, message_ref, recipient},
         problem::{Failure, id_of},
         query::Query,
     },
@@ -42,20 +36,27 @@ pub(crate) async fn list(
     };
     let after = query.cursor(&name)?;
     let line = caller.line(&app, &from).await?;
-    let page = app.store.messages(line.account, line.id, to, after, limit).await?;
+    let mut page = app.store.messages(line.account, line.id, to, after, limit).await?;
+    let now = app.clock.now();
+    page.rows.iter_mut().for_each(|message| app.files.show_message(message, now));
     Ok(envelope::list(page.rows, page.next.map(|next| next.encode(&name)), &id))
 }
 
-/// Takes a text into the outbox, durably, and answers at once.
+/// Takes a message into the outbox.
 pub(crate) async fn send(
     State(app): State<Arc<App>>,
     caller: Caller,
     id: RequestId,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
+    let begun = outgoing::begin(&app, &caller, &id, &headers, "POST /v1/messages", body.raw());
+    let request = match begun.await? {
+        Ok(request) => request,
+        Err(first_answer) => return Ok(first_answer),
+    };
     let (from, to) = (body.required("from")?, body.required("to")?);
-    let attached = has_attachments(&body);
-    if body.required("text").is_err() && !attached {
+    if body.required("text").is_err() && !has_attachments(&body) {
         let message = "The 'text' field is required when there are no attachments.";
         let problem = Problem::new(Code::MissingRequiredParameter, message).param("text");
         return Err(problem.into());
@@ -64,56 +65,49 @@ pub(crate) async fn send(
     let line = LineRef::parse(from)?;
     let to = body::text(to, "to")?;
     let chat = recipient(to)?;
-    let text = text(&body, attached)?;
-    check_attachments(&body)?;
+    let text = text(&body)?;
+    let attachment = attachment(&body)?;
+    if attachment.is_none() && text.is_none_or(|text| text.trim().is_empty()) {
+        let must = "must not be blank when it stands alone";
+        return Err(Problem::invalid_value("text", must).into());
+    }
     let reply_to = body.optional_text("reply_to")?;
-    let answered = reply_to.map(message_ref).transpose()?;
-
-    let line = caller.line(&app, &line).await?;
-    let payload = payload(&Original { from, to, text, reply_to });
-    let accept = Accept {
-        account_id: line.account,
-        line_id: line.id,
+    let answered = reply_to.map(|text| message_ref(text, "reply_to")).transpose()?;
+    let attachments: Vec<String> = attachment.iter().map(ToString::to_string).collect();
+    let content =
+        NewContent::Message { text: text.map(str::to_owned), attachment, reply_to: answered };
+    let payload = &Original { from, to, text, attachments, reply_to };
+    let outgoing = Outgoing {
+        from: line,
         to: chat,
-        text: text.to_owned(),
-        reply_to: answered,
-        attached,
+        content,
         payload,
+        message_param: "reply_to",
+        file_param: "attachments",
     };
-    let accepted = app.store.accept(accept, app.clock.now()).await?;
-    app.hub.wake(line.id);
-    let answer = Pending { id: accepted.id, status: OutboxStatus::Pending };
-    Ok(envelope::one(StatusCode::CREATED, &answer, &id))
+    request.accept(outgoing).await
 }
 
-/// What a write is answered with: exactly this, and `request_id` (§6).
-#[derive(Debug, Serialize)]
-struct Pending {
-    id: Id<OutboxItem>,
-    status: OutboxStatus,
-}
-
-/// The request as the caller wrote it, for GET /v1/outbox.
+/// The request as the caller wrote it.
 #[derive(Debug, Serialize)]
 struct Original<'a> {
     from: &'a str,
     to: &'a str,
-    text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attachments: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<&'a str>,
 }
 
-fn payload(original: &Original<'_>) -> Box<RawValue> {
-    to_raw_value(original).expect("texts under fixed names always serialise")
-}
-
-fn text(body: &Body, attached: bool) -> Result<&str, Problem> {
-    let text = body.optional_text("text")?.unwrap_or_default();
-    if text.trim().is_empty() && !attached {
-        return Err(Problem::invalid_value("text", "must not be blank when it stands alone"));
-    }
+fn text(body: &Body) -> Result<Option<&str>, Problem> {
+    let text = body.optional_text("text")?;
     // Characters are at most as many as bytes: the count is needed only for long texts.
-    if text.len() > MAX_TEXT_CHARS && text.chars().count() > MAX_TEXT_CHARS {
+    if let Some(text) = text
+        && text.len() > MAX_TEXT_CHARS
+        && text.chars().count() > MAX_TEXT_CHARS
+    {
         let must = format_args!("must be at most {MAX_TEXT_CHARS} characters long");
         return Err(Problem::invalid_value("text", must));
     }
@@ -126,9 +120,9 @@ fn has_attachments(body: &Body) -> bool {
         .is_ok_and(|value| value.as_array().is_none_or(|ids| !ids.is_empty()))
 }
 
-/// Checks the form of the attachments' ids.
-fn check_attachments(body: &Body) -> Result<(), Problem> {
-    let Some(value) = body.field("attachments") else { return Ok(()) };
+/// The attachment, after its form was checked.
+fn attachment(body: &Body) -> Result<Option<Id<File>>, Problem> {
+    let Some(value) = body.field("attachments") else { return Ok(None) };
     let ids = body::texts(value, "attachments")?;
     if ids.len() > 1 {
         return Err(Problem::invalid_value("attachments", "must hold at most one file id"));
@@ -137,31 +131,5 @@ fn check_attachments(body: &Body) -> Result<(), Problem> {
         let must = "must hold ids that start with 'file_'";
         return Err(Problem::invalid_value("attachments", must));
     }
-    Ok(())
-}
-
-/// Takes `to`: a phone, an Apple ID, or `cht_…`.
-fn recipient(text: &str) -> Result<Recipient, Problem> {
-    if text.starts_with("cht_") {
-        return id_of(text, "to").map(Recipient::Chat);
-    }
-    text.parse::<Handle>()
-        .map(Recipient::Contact)
-        .map_err(|error| Problem::invalid_value("to", format_args!("{error}, or a chat id")))
-}
-
-/// Takes a message as a caller names it: `msg_…`, or a guid.
-fn message_ref(text: &str) -> Result<MessageRef, Problem> {
-    if text.starts_with("msg_") {
-        return id_of(text, "reply_to").map(MessageRef::Id);
-    }
-    if id::has_any_prefix(text) {
-        let must = "must be an id that starts with 'msg_', or a guid";
-        return Err(Problem::invalid_value("reply_to", must));
-    }
-    if text.len() > MAX_GUID_LEN {
-        // No guid is kept that is longer.
-        return Ok(MessageRef::Id(Id::of_nothing()));
-    }
-    Ok(MessageRef::Guid(text.to_owned()))
+    ids.first().map(|id| id_of(id, "attachments")).transpose()
 }

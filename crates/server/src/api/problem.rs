@@ -2,8 +2,9 @@
 
 use axum::response::{IntoResponse, Response};
 use switchboard_model::{
-    Code, Problem,
+    Code, Problem, Timestamp,
     id::{Id, Kind, ParseIdError},
+    sandbox::{self, DAILY_LIMIT},
     simulator::SimulatorError,
 };
 use switchboard_store::{Refusal, StoreError};
@@ -28,6 +29,26 @@ impl Failure {
 
     fn unavailable(message: &'static str) -> Problem {
         Problem::new(Code::ServiceUnavailable, message).retry_after(BUSY_RETRY_AFTER)
+    }
+
+    /// As the error says it at this time: the sandbox's day has an end.
+    pub(crate) fn at(error: StoreError, now: Timestamp) -> Self {
+        let is_quota = matches!(&error, StoreError::Refused(Refusal::SandboxQuotaExceeded));
+        let mut failure = Self::from(error);
+        if is_quota {
+            let wait = sandbox::end_of_day(now).since(now).as_millis().div_ceil(1000);
+            let seconds = u64::try_from(wait).unwrap_or(u64::MAX);
+            failure.problem = failure.problem.retry_after(seconds);
+        }
+        failure
+    }
+
+    /// The same failure, about this parameter.
+    pub(crate) fn param(mut self, param: &'static str) -> Self {
+        if self.problem.param.is_some() {
+            self.problem = self.problem.param(param);
+        }
+        self
     }
 
     /// As the error says it, but `refusal` is about this parameter: not every endpoint calls it the same.
@@ -95,6 +116,42 @@ fn refused(refusal: &Refusal) -> Problem {
         ),
         Refusal::MessageNotFound => return message_not_found(),
         Refusal::FileNotFound => (Code::FileNotFound, "There is no file with this id.".into()),
+        Refusal::NotAudio => (
+            Code::InvalidParameterValue,
+            "The file is no voice memo: it must be m4a, aac, mp3, wav, caf or aiff.".into(),
+        ),
+        Refusal::AdvancedFeaturesRequired => (
+            Code::AdvancedFeaturesRequired,
+            "This line cannot do this; it needs a bridge with the advanced features. GET /v1/lines \
+             shows what each line can do."
+                .into(),
+        ),
+        Refusal::SandboxNotActivated => (
+            Code::SandboxNotActivated,
+            "The sandbox is not activated: text the activation code of POST /v1/sandbox to the \
+             sandbox line first."
+                .into(),
+        ),
+        Refusal::SandboxContactMismatch => (
+            Code::SandboxContactMismatch,
+            "On the sandbox line you can write only to the phone that is paired with your account."
+                .into(),
+        ),
+        Refusal::SandboxQuotaExceeded => (
+            Code::SandboxQuotaExceeded,
+            format!(
+                "Your account has sent its {DAILY_LIMIT} sandbox messages of this UTC day. It can \
+                 send again after midnight UTC."
+            ),
+        ),
+        Refusal::SandboxExists => {
+            (Code::ResourceExists, "This server has a sandbox line already.".into())
+        }
+        Refusal::IdempotencyMismatch => (
+            Code::IdempotencyMismatch,
+            "This Idempotency-Key was used with another body. Take a new key for a new request."
+                .into(),
+        ),
         Refusal::WebhookNotFound => return webhook_not_found(),
         Refusal::TooManyWebhooks { max } => (
             Code::InvalidParameterValue,
@@ -109,7 +166,9 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::BridgeOfAnotherDriver => problem.param("bridge_id"),
         Refusal::LineExists => problem.param("handle"),
         Refusal::ContactHasNotMessaged => problem.param("to"),
-        Refusal::FileNotFound => problem.param("attachments"),
+        Refusal::FileNotFound | Refusal::NotAudio => problem.param("attachments"),
+        Refusal::SandboxContactMismatch => problem.param("to"),
+        Refusal::SandboxExists => problem.param("is_sandbox"),
         _ => problem,
     }
 }
@@ -172,6 +231,12 @@ impl From<SimulatorError> for Failure {
                 "There is no such chat on this line with this contact in it.",
             )
             .param("chat_id")
+            .into(),
+            SimulatorError::MessageNotFound => Problem::new(
+                Code::MessageNotFound,
+                "There is no message with this guid in a chat with this contact.",
+            )
+            .param("message_guid")
             .into(),
             SimulatorError::NotLinked => {
                 Self::unavailable("The simulator is not linked to the server. Try again.").into()

@@ -1,6 +1,6 @@
 //! Query parameters, as callers really write them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -14,21 +14,32 @@ use crate::{api::problem::Failure, app::App};
 
 /// The parameters of a request. Of a name that comes twice, the first counts.
 #[derive(Debug, Default)]
-pub(crate) struct Query(HashMap<String, String>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     fn parse(query: &str) -> Self {
-        let mut values = HashMap::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            values.entry(decode(name)).or_insert_with(|| decode(value));
-        }
-        Self(values)
+            (decode(name), decode(value))
+        });
+        Self(pairs.collect())
     }
 
     /// A parameter that may be missing; an empty one is missing.
     pub(crate) fn optional(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.first(name).filter(|value| !value.is_empty())
+    }
+
+    /// All values of a parameter that may be repeated; empty ones are none.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0
+            .iter()
+            .filter(move |(other, value)| other == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
+    }
+
+    fn first(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
     /// A parameter that must be there and not empty.
@@ -38,12 +49,12 @@ impl Query {
 
     /// A parameter that must be there, but may be empty.
     pub(crate) fn present(&self, name: &'static str) -> Result<&str, Problem> {
-        self.0.get(name).map(String::as_str).ok_or_else(|| Problem::missing_query(name))
+        self.first(name).ok_or_else(|| Problem::missing_query(name))
     }
 
     /// How many rows are wanted (§5).
     pub(crate) fn limit(&self) -> Result<Limit, Problem> {
-        let Some(text) = self.0.get("limit") else { return Ok(Limit::default()) };
+        let Some(text) = self.first("limit") else { return Ok(Limit::default()) };
         Limit::parse(text)
             .ok_or_else(|| Problem::invalid_value("limit", "must be a whole number from 1 to 100"))
     }
@@ -59,12 +70,14 @@ impl Query {
 }
 
 /// Percent-decodes. A `+` is a space, as in forms, except in front: there it is the plus of
-/// a phone number that somebody forgot to encode. What is no UTF-8 becomes U+FFFD, which no
+/// a phone number that somebody forgot to encode, unless the encoded plus comes after it. What is no UTF-8 becomes U+FFFD, which no
 /// parser of a parameter takes: so the mistake is told of the parameter it is in, in its turn.
 fn decode(text: &str) -> String {
     let (plus, rest) = match text.strip_prefix('+') {
-        Some(rest) => ("+", rest),
-        None => ("", text),
+        Some(rest) if !rest.trim_start_matches('+').to_ascii_lowercase().starts_with("%2b") => {
+            ("+", rest)
+        }
+        _ => ("", text),
     };
     let spaced = rest.replace('+', " ");
     format!("{plus}{}", percent_decode_str(&spaced).decode_utf8_lossy())
@@ -89,6 +102,9 @@ mod tests {
             assert_eq!(query.required("from").unwrap(), "+15550100001");
         }
         assert_eq!(decode("a+b%20c"), "a b c");
+        // A form that begins with a space before the plus.
+        assert_eq!(decode("+%2B1+555"), " +1 555");
+        assert_eq!(decode("++%2b1"), "  +1");
     }
 
     #[test]

@@ -2,15 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::response::IntoResponse;
-use axum::{Json, extract::State, response::Response};
+use axum::{extract::State, response::Response};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::StatusCode;
-use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use switchboard_model::{
-    Handle, Problem,
+    Chat, Handle, Problem, ReactionType,
+    id::Id,
     message::MAX_TEXT_CHARS,
-    simulator::{ContactText, Fault, FaultMode, PhoneMessage, SimulatedPhones},
+    simulator::{
+        ContactFile, ContactInChat, ContactReaction, ContactText, Fault, FaultMode, SimulatedPhones,
+    },
 };
 
 use crate::{
@@ -27,7 +29,10 @@ use crate::{
 /// The most participants of a simulated group, the line not counted.
 const MAX_PARTICIPANTS: usize = 31;
 
-/// A contact texts a line.
+/// The most files of one simulated message.
+const MAX_FILES: usize = 10;
+
+/// A contact texts a line, with files or without.
 pub(crate) async fn text(
     State(app): State<Arc<App>>,
     _: Operator,
@@ -35,19 +40,122 @@ pub(crate) async fn text(
     body: Body,
 ) -> Result<Response, Failure> {
     let (line, from) = (body.required("line")?, body.required("from")?);
-    body.required("text")?;
+    let attached = body.field("attachments").is_some();
+    if !attached {
+        body.required("text")?;
+    }
     let (line, from) = (handle(line, "line")?, handle(from, "from")?);
     let text = body.optional_text("text")?.map(str::to_owned);
     if text.as_ref().is_some_and(|text| text.chars().count() > MAX_TEXT_CHARS) {
         let must = format_args!("must be at most {MAX_TEXT_CHARS} characters long");
         return Err(Problem::invalid_value("text", must).into());
     }
-    let chat_id = body.optional_text("chat_id")?;
-    let chat_id = chat_id.map(|text| id_of(text, "chat_id")).transpose()?;
+    let chat_id = optional_chat(&body)?;
     let reply_to_guid = body.optional_text("reply_to_guid")?.map(str::to_owned);
-    let text = ContactText { line, from, text, chat_id, reply_to_guid };
+    let attachments = match body.field("attachments") {
+        Some(list) => contact_files(list)?,
+        None => Vec::new(),
+    };
+    let is_audio_message = body.optional_bool("is_audio_message")?.unwrap_or(false);
+    if is_audio_message && attachments.len() != 1 {
+        let must = "needs exactly one attachment, the voice memo";
+        return Err(Problem::invalid_value("is_audio_message", must).into());
+    }
+    let text =
+        ContactText { line, from, text, chat_id, reply_to_guid, attachments, is_audio_message };
     let texted = phones(&app)?.text(text).await?;
     Ok(envelope::one(StatusCode::CREATED, &texted, &id))
+}
+
+/// The files of a contact's message: `[{data: base64, mime_type, filename?, transcription?}]`.
+fn contact_files(list: &Value) -> Result<Vec<ContactFile>, Problem> {
+    let must = || {
+        let must = "must be a list of {data (base64), mime_type, filename?, transcription?}";
+        Problem::invalid_value("attachments", must)
+    };
+    let file = |file: &Value| {
+        let text = |name: &str| file.get(name).and_then(Value::as_str);
+        let data = BASE64_STANDARD.decode(text("data")?).ok().filter(|data| !data.is_empty())?;
+        Some(ContactFile {
+            filename: text("filename").map(str::to_owned),
+            mime_type: text("mime_type")?.to_owned(),
+            data,
+            transcription: text("transcription").map(str::to_owned),
+        })
+    };
+    list.as_array()
+        .filter(|files| !files.is_empty() && files.len() <= MAX_FILES)
+        .ok_or_else(must)?
+        .iter()
+        .map(|one| file(one).ok_or_else(must))
+        .collect()
+}
+
+/// A contact reacts to a message, or takes a reaction back.
+pub(crate) async fn react(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    id: RequestId,
+    body: Body,
+) -> Result<Response, Failure> {
+    let (line, from) = (body.required("line")?, body.required("from")?);
+    let (guid, kind) = (body.required("message_guid")?, body.required("type")?);
+    let reaction = ContactReaction {
+        line: handle(line, "line")?,
+        from: handle(from, "from")?,
+        message_guid: body::text(guid, "message_guid")?.to_owned(),
+        reaction_type: ReactionType::parse(body::text(kind, "type")?).ok_or_else(|| {
+            Problem::invalid_value("type", "must be one of the six kinds, or one emoji")
+        })?,
+        remove: body.optional_bool("remove")?.unwrap_or(false),
+    };
+    let message_id = phones(&app)?.react(reaction).await?;
+    Ok(envelope::one(StatusCode::CREATED, &json!({ "message_id": message_id }), &id))
+}
+
+/// A contact begins or stops typing.
+pub(crate) async fn typing(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    id: RequestId,
+    body: Body,
+) -> Result<Response, Failure> {
+    let contact = contact(&body)?;
+    let on = match body.optional_text("state")? {
+        None | Some("on") => true,
+        Some("off") => false,
+        Some(_) => return Err(Problem::invalid_value("state", "must be 'on' or 'off'").into()),
+    };
+    phones(&app)?.typing(contact, on).await?;
+    Ok(envelope::one(StatusCode::CREATED, &json!({ "is_typing": on }), &id))
+}
+
+/// A contact reads all that the line wrote.
+pub(crate) async fn read(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    id: RequestId,
+    body: Body,
+) -> Result<Response, Failure> {
+    let contact = contact(&body)?;
+    phones(&app)?.read(contact).await?;
+    Ok(envelope::one(StatusCode::CREATED, &json!({ "read": true }), &id))
+}
+
+/// Gives a line the advanced features, or takes them away.
+pub(crate) async fn capabilities(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    id: RequestId,
+    body: Body,
+) -> Result<Response, Failure> {
+    let line = handle(body.required("line")?, "line")?;
+    let advanced = body
+        .optional_bool("advanced_features")?
+        .ok_or_else(|| Problem::missing_field("advanced_features"))?;
+    phones(&app)?.capabilities(&line, advanced).await?;
+    let answer = json!({ "line": line, "advanced_features": advanced });
+    Ok(envelope::one(StatusCode::OK, &answer, &id))
 }
 
 /// What a contact's phone shows.
@@ -57,17 +165,26 @@ pub(crate) async fn phone(
     id: RequestId,
     query: Query,
 ) -> Result<Response, Failure> {
-    #[derive(Serialize)]
-    struct Phone<'a> {
-        messages: Vec<PhoneMessage>,
-        request_id: &'a str,
-    }
     let handle: Handle = query
         .required("handle")?
         .parse()
         .map_err(|error| Problem::invalid_value("handle", error))?;
-    let messages = phones(&app)?.phone(&handle).await;
-    Ok(Json(Phone { messages, request_id: &id.0 }).into_response())
+    let phone = phones(&app)?.phone(&handle).await;
+    Ok(envelope::one(StatusCode::OK, &phone, &id))
+}
+
+/// The contact and the chat that a request is about.
+fn contact(body: &Body) -> Result<ContactInChat, Problem> {
+    let (line, from) = (body.required("line")?, body.required("from")?);
+    Ok(ContactInChat {
+        line: handle(line, "line")?,
+        from: handle(from, "from")?,
+        chat_id: optional_chat(body)?,
+    })
+}
+
+fn optional_chat(body: &Body) -> Result<Option<Id<Chat>>, Problem> {
+    body.optional_text("chat_id")?.map(|text| id_of(text, "chat_id")).transpose()
 }
 
 /// Makes a group.

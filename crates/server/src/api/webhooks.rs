@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, response::Response};
-use http::StatusCode;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode};
 use switchboard_model::{
     EventKind, Line, Problem, Webhook,
     id::Id,
     webhook::{MAX_URL_LEN, WebhookSecret},
 };
-use switchboard_store::NewWebhook;
+use switchboard_store::{NewWebhook, Once};
 
 use crate::{
     api::{
         auth::{Caller, LineRef},
         body::{self, Body},
-        envelope::{self, RequestId},
+        envelope::{self, Rendered, RequestId},
+        once,
         problem::{Failure, id_of, webhook_not_found},
         query::Query,
     },
@@ -50,8 +54,14 @@ pub(crate) async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
     id: RequestId,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
+    let operation = "POST /v1/webhooks";
+    let once = match once::begin(&app, &caller, &headers, operation, body.raw()).await? {
+        Ok(once) => once,
+        Err(first_answer) => return Ok(first_answer),
+    };
     let from = body.field("from").ok_or_else(|| Problem::missing_field("from"))?;
     let (url, events) = (body.required("url")?, body.required("events")?);
     let from = body::text(from, "from")?;
@@ -60,19 +70,31 @@ pub(crate) async fn create(
     }
     let url = url_of(&app, body::text(url, "url")?)?;
     let events = events_of(&body::texts(events, "events")?)?;
-    let line_ids = match lines(&app, &caller, from).await? {
-        Lines::One(line) => Some(vec![line]),
-        Lines::All => caller.restriction().map(<[Id<Line>]>::to_vec),
+    let (line_ids, shown) = match lines(&app, &caller, from).await? {
+        Lines::One(line) => (Some(vec![line]), vec![line]),
+        Lines::All => {
+            let all = caller.lines(&app).await?.iter().map(|line| line.id).collect();
+            (caller.restricted_lines(&app).await?, all)
+        }
     };
-    let webhook = NewWebhook {
-        account_id: caller.owner()?,
-        line_ids,
-        url,
-        events,
-        secret: WebhookSecret::from_random(rand::random()),
+    let account_id = caller.owner()?;
+    let secret = WebhookSecret::from_random(rand::random());
+    let webhook = Webhook {
+        id: Id::generate(),
+        line_ids: shown,
+        url: url.clone(),
+        events: events.clone(),
+        is_active: true,
+        secret: Some(secret.clone()),
     };
-    let webhook = app.store.create_webhook(webhook, app.clock.now()).await?;
-    Ok(envelope::one(StatusCode::CREATED, &webhook, &id))
+    let rendered = Rendered::one(StatusCode::CREATED, &webhook, &id);
+    let now = app.clock.now();
+    let remember = once.remember(&rendered, now);
+    let webhook = NewWebhook { id: webhook.id, account_id, line_ids, url, events, secret };
+    Ok(match app.store.create_webhook(webhook, remember, now).await? {
+        Once::Done(_) => rendered.into_response(),
+        Once::Replayed(answer) => once::replay(answer),
+    })
 }
 
 /// Removes a webhook.
@@ -84,7 +106,7 @@ pub(crate) async fn delete(
 ) -> Result<Response, Failure> {
     let webhook: Id<Webhook> = id_of(body::text(body.required("id")?, "id")?, "id")?;
     let account = caller.account().ok_or_else(webhook_not_found)?;
-    if caller.restriction().is_some() {
+    if caller.is_restricted() {
         // One that also serves lines this key is not for is not this key's to delete.
         let webhooks = app.store.webhooks(account).await?;
         let found = webhooks.iter().find(|one| one.id == webhook).ok_or_else(webhook_not_found)?;

@@ -30,7 +30,7 @@ use switchboard_store::{Store, StoreError};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{api::problem::chain, config::Config};
+use crate::{api::problem::chain, config::Config, files::Files};
 use health::Health;
 use lanes::{Lanes, Slot};
 
@@ -74,6 +74,7 @@ impl Deliver {
     pub(crate) fn new(
         config: &Config,
         guard: &Guard,
+        files: Arc<Files>,
         clock: Arc<dyn Clock>,
         stored: Vec<Id<Webhook>>,
     ) -> Result<Self, reqwest::Error> {
@@ -85,7 +86,7 @@ impl Deliver {
             work: Notify::new(),
             scan: Notify::new(),
         };
-        let sender = send::Sender::new(guard.clone(), config.webhook_timeout(), clock)?;
+        let sender = send::Sender::new(guard.clone(), files, config.webhook_timeout(), clock)?;
         Ok(Self { shared: Arc::new(shared), sender })
     }
 

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
+use serde_json::value::RawValue;
 use switchboard_model::{
     Timestamp,
     delivery::{AttemptResult, DeliveryBody, DueDelivery},
@@ -12,7 +13,7 @@ use switchboard_model::{
 };
 
 use super::Guard;
-use crate::api::problem::chain;
+use crate::{api::problem::chain, files::Files};
 
 /// How long an endpoint has to take a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,12 +26,14 @@ const MAX_ANSWER: usize = 64 * 1024;
 pub(super) struct Sender {
     http: reqwest::Client,
     guard: Guard,
+    files: Arc<Files>,
     clock: Arc<dyn Clock>,
 }
 
 impl Sender {
     pub(super) fn new(
         guard: Guard,
+        files: Arc<Files>,
         timeout: Duration,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, reqwest::Error> {
@@ -44,7 +47,7 @@ impl Sender {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .tcp_nodelay(true)
             .build()?;
-        Ok(Self { http, guard, clock })
+        Ok(Self { http, guard, files, clock })
     }
 
     /// Attempts a delivery once and says what is to become of it.
@@ -77,7 +80,9 @@ impl Sender {
             .guard
             .check_url(&delivery.url)
             .map_err(|refused| format!("the webhook's URL {refused}"))?;
-        let (headers, body) = signed(delivery, self.clock.now())?;
+        let now = self.clock.now();
+        let data = self.files.show_event(&delivery.data, now);
+        let (headers, body) = signed(delivery, &data, now)?;
         let sent = self.http.post(url).headers(headers).body(body).send().await;
         // The URL may hold a token of the endpoint's owner: it stays out of the error.
         let mut answer = sent.map_err(|error| chain(&error.without_url()))?;
@@ -94,13 +99,13 @@ impl Sender {
 }
 
 /// The body, and the headers that prove it: both schemes, signed afresh for this attempt (§9).
-fn signed(delivery: &DueDelivery, now: Timestamp) -> Result<(HeaderMap, Vec<u8>), String> {
-    let body = DeliveryBody {
-        event: delivery.event,
-        data: &delivery.data,
-        timestamp: now,
-        delivery_id: delivery.id,
-    };
+fn signed(
+    delivery: &DueDelivery,
+    data: &RawValue,
+    now: Timestamp,
+) -> Result<(HeaderMap, Vec<u8>), String> {
+    let body =
+        DeliveryBody { event: delivery.event, data, timestamp: now, delivery_id: delivery.id };
     let body = serde_json::to_vec(&body).map_err(|error| error.to_string())?;
     let id = delivery.id.to_string();
     let hosted = signature::hosted(&delivery.secret, now, &body);

@@ -58,7 +58,7 @@ mod tests {
             chat_id,
             identifier: String::new(),
             is_group: false,
-            content: Content::Message { text: String::new(), reply_to_guid: None },
+            content: Content::Read,
         }
     }
 

@@ -36,7 +36,7 @@ use super::{
     flight::Flight,
     wire::{Ended, read, send_frames, settle_recalled, settle_report, write},
 };
-use crate::app::App;
+use crate::{api::problem::chain, app::App};
 
 /// How long a bridge has for its `hello`.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -161,6 +161,7 @@ async fn carry(
         () = seat.end.cancelled() => Ended::Closing("the server ends this link; dial again"),
     };
     app.hub.unwatch(&session.wake);
+    session.announce_end().await;
     ended
 }
 
@@ -254,14 +255,39 @@ impl Session<'_> {
             self.app.store.set_capabilities(self.bridge.id, line, capabilities).await?;
             self.app.directory.forget();
         }
-        tracing::info!(%line, online, "line status");
+        let changed =
+            if online { lock(&self.online).insert(line) } else { lock(&self.online).remove(&line) };
+        if changed {
+            tracing::info!(%line, online, "line status");
+            self.announce(line, online).await?;
+        }
         if online {
-            lock(&self.online).insert(line);
             self.wake.notify_one();
-        } else {
-            lock(&self.online).remove(&line);
         }
         Ok(())
+    }
+
+    /// Makes known that a line went up or down.
+    async fn announce(&self, line: Id<Line>, online: bool) -> Result<(), StoreError> {
+        let now = self.app.clock.now();
+        let lease = self.app.deliver.lease_until(now);
+        let bridge = self.bridge.id;
+        let committed = self.app.store.line_status(bridge, line, online, now, lease).await?;
+        self.app.publish(committed);
+        Ok(())
+    }
+
+    /// The link has ended: its lines are down. Not when the server itself stops: it says nothing of the lines.
+    async fn announce_end(&self) {
+        if self.app.stopping.is_cancelled() {
+            return;
+        }
+        let online = std::mem::take(&mut *lock(&self.online));
+        for line in online {
+            if let Err(error) = self.announce(line, false).await {
+                tracing::warn!(%line, error = chain(&error), "line.status could not be made known");
+            }
+        }
     }
 
     /// Commits reports, and acknowledges them after that.

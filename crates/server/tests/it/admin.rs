@@ -133,7 +133,7 @@ async fn a_new_line_is_carried_at_once() {
     let send = switchboard_client::SendMessage::text(SECOND, CONTACT, "hello yourself");
     let item = tenant.client.send_message(&send).await.unwrap().value.id;
     settled(&tenant, item, Sent).await;
-    assert_eq!(server.phones().phone(CONTACT).await.unwrap().value.len(), 1);
+    assert_eq!(server.phones().phone(CONTACT).await.unwrap().value.messages.len(), 1);
     server.stop().await;
 }
 

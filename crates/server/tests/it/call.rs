@@ -1,10 +1,18 @@
 //! One raw call, and the judgement of a refusal: for what the strict client would never send.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
-use switchboard_client::{Client, RawAnswer};
+use switchboard_client::RawAnswer;
 use switchboard_model::Code;
+
+/// One for all tests, so it must not keep connections: each would belong to the runtime of one test.
+static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    client.no_proxy().tls_certs_only([]).pool_max_idle_per_host(0).build().unwrap()
+});
 
 /// A call that may be wrong in every way.
 #[derive(Debug, Clone)]
@@ -60,13 +68,33 @@ impl Call {
         self
     }
 
+    /// The whole answer; of a live stream only its head.
     pub(crate) async fn send(&self, url: &str) -> RawAnswer {
-        let client = Client::without_key(url).unwrap();
-        let authorization = self.authorization.iter().map(|value| ("authorization", &**value));
-        let headers = self.headers.iter().map(|(name, value)| (&**name, &**value));
-        let headers: Vec<_> = headers.chain(authorization).collect();
-        let (method, body) = (self.method.clone(), self.body.clone());
-        client.request(method, &self.path, body, &headers).await.unwrap()
+        let mut response = self.open(url).await;
+        let headers = std::mem::take(response.headers_mut());
+        let is_stream = headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        let status = response.status().as_u16();
+        let bytes = if is_stream { Bytes::new() } else { response.bytes().await.unwrap() };
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        RawAnswer { status, headers, body, bytes }
+    }
+
+    /// The answer as it begins to come.
+    pub(crate) async fn open(&self, url: &str) -> reqwest::Response {
+        // A signed URL is whole.
+        let whole = self.path.starts_with("http://");
+        let url = if whole { self.path.clone() } else { format!("{url}{}", self.path) };
+        let mut request = CLIENT.request(self.method.clone(), url);
+        for (name, value) in &self.headers {
+            request = request.header(name, value.as_bytes());
+        }
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        if let Some(body) = &self.body {
+            request = request.body(body.clone());
+        }
+        request.send().await.unwrap()
     }
 }
 

@@ -35,7 +35,7 @@ async fn a_text_comes_in_is_answered_and_both_are_told() {
     let accepted = tenant.client.send_message(&answer).await.unwrap();
     assert_eq!((accepted.status, accepted.value.status), (201, OutboxStatus::Pending));
     let shown = eventually("the phone shows the answer", async || {
-        server.phones().phone(CONTACT).await.unwrap().value.pop()
+        server.phones().phone(CONTACT).await.unwrap().value.messages.pop()
     })
     .await;
     assert_eq!(shown.text.as_deref(), Some("Yes!"));

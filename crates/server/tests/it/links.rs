@@ -115,6 +115,8 @@ async fn what_is_committed_is_made_known_although_the_link_ends() {
             sent_at: Timestamp(0),
             service: Service::IMessage,
             reply_to_guid: None,
+            attachments: Vec::new(),
+            is_audio_message: false,
         })
     };
     for round in 0..40 {

@@ -3,18 +3,35 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 mod admin;
+mod attachments;
 mod bridge;
 mod call;
 mod chats;
 mod circle;
 mod conventions;
 mod deliveries;
+mod downloads;
 mod errors;
+mod events;
+mod files;
+mod groups;
+mod idempotency;
+mod isolation;
 mod links;
+mod live;
 mod messages;
+mod openapi;
 mod operations;
+mod operators;
 mod order;
+mod order_writes;
 mod outbox;
+mod people;
+mod presence;
+mod reactions;
+mod refusals;
+mod rows;
+mod sandbox;
 mod simulator;
 mod values;
 mod webhooks;

@@ -116,7 +116,7 @@ async fn a_group_is_a_chat_of_its_own() {
     let item = tenant.client.send_message(&hello).await.unwrap().value.id;
     settled(&tenant, item, Sent).await;
     for handle in [ann, bob] {
-        let shown = server.phones().phone(handle).await.unwrap().value;
+        let shown = server.phones().phone(handle).await.unwrap().value.messages;
         let texts: Vec<_> = shown.iter().filter_map(|message| message.text.as_deref()).collect();
         assert!(texts.ends_with(&["hello, both"]), "{texts:?}");
     }
@@ -147,7 +147,7 @@ async fn a_reply_names_its_message_by_id_or_guid() {
         let item = tenant.client.send_message(&answer).await.unwrap().value.id;
         let item = settled(&tenant, item, Sent).await;
         assert_eq!(item.payload["reply_to"], name, "as the caller wrote it");
-        let shown = server.phones().phone(CONTACT).await.unwrap().value.pop().unwrap();
+        let shown = server.phones().phone(CONTACT).await.unwrap().value.messages.pop().unwrap();
         assert_eq!(shown.reply_to_guid.as_ref(), Some(&texted.guid));
         let newest = newest(&tenant, CONTACT).await;
         assert_eq!(newest.reply_to_guid.as_ref(), Some(&texted.guid));
@@ -182,7 +182,8 @@ async fn a_send_is_answered_with_exactly_three_fields_and_kept_as_it_was_written
         assert_eq!(item.payload, json!({ "from": OPEN, "to": to, "text": text }));
 
         let handle: switchboard_model::Handle = to.parse().unwrap();
-        let shown = server.phones().phone(handle.as_str()).await.unwrap().value.pop().unwrap();
+        let shown =
+            server.phones().phone(handle.as_str()).await.unwrap().value.messages.pop().unwrap();
         assert_eq!(shown.text.as_deref(), Some(text));
         let listed = tenant.client.messages(OPEN, to).send().await.unwrap().value.data;
         let message = &listed[0];

@@ -34,7 +34,7 @@ async fn fault(server: &TestServer, mode: FaultMode) {
 
 /// The texts on a phone, oldest first.
 async fn shown(server: &TestServer, handle: &str) -> Vec<String> {
-    let messages = server.phones().phone(handle).await.unwrap().value;
+    let messages = server.phones().phone(handle).await.unwrap().value.messages;
     messages.into_iter().map(|message| message.text.unwrap_or_default()).collect()
 }
 

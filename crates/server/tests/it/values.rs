@@ -17,6 +17,12 @@ pub(crate) fn missing(world: &World) -> Vec<(Call, String, &'static str)> {
         ("/v1/chats", &[("from", LINE)][..], key.as_str()),
         ("/v1/messages", &[("from", LINE), ("to", CONTACT)], key),
         ("/v1/outbox", &[("id", "obx_x")], key),
+        ("/v1/reactions", &[("message_id", "msg_x")], key),
+        ("/v1/typing", &[("from", LINE), ("to", CONTACT)], key),
+        ("/v1/receipts", &[("from", LINE), ("to", CONTACT)], key),
+        ("/v1/files", &[("id", "file_x")], key),
+        ("/files/download", &[("id", "file_x"), ("expires", "1"), ("signature", "x")], key),
+        ("/bridge/v1/files", &[("id", "file_x")], &world.bridge),
         ("/simulator/v1/phones", &[("handle", CONTACT)], token),
     ];
     for (path, values, bearer) in queries {
@@ -34,9 +40,16 @@ pub(crate) fn missing(world: &World) -> Vec<(Call, String, &'static str)> {
 
     // In the order of the checks: each field is missed although those after it are missing too.
     let post = Method::POST;
-    let bodies: [(Method, &str, &[&str], &str); 10] = [
+    let bodies: [(Method, &str, &[&str], &str); 17] = [
         (post.clone(), "/v1/messages", &["from", "to", "text"], key),
         (post.clone(), "/v1/webhooks", &["from", "url", "events"], key),
+        (post.clone(), "/v1/audio-messages", &["from", "to", "audio_message"], key),
+        (post.clone(), "/v1/reactions", &["from", "to", "message_id", "type"], key),
+        (post.clone(), "/v1/typing", &["from", "to"], key),
+        (post.clone(), "/v1/receipts", &["from", "to"], key),
+        (post.clone(), "/simulator/v1/reactions", &["line", "from", "message_guid", "type"], token),
+        (post.clone(), "/simulator/v1/typing", &["line", "from"], token),
+        (post.clone(), "/simulator/v1/receipts", &["line", "from"], token),
         (Method::DELETE, "/v1/webhooks", &["id"], key),
         (post.clone(), "/admin/v1/accounts", &["name"], token),
         (post.clone(), "/admin/v1/lines", &["account_id", "handle", "driver"], token),
@@ -97,14 +110,29 @@ pub(crate) fn unacceptable(world: &World) -> Vec<(Call, Option<&'static str>)> {
             ("/v1/messages", "from", &[("to", CONTACT)]),
             ("/v1/messages", "to", &[("from", LINE)]),
             ("/v1/webhooks", "from", &[]),
+            ("/v1/typing", "from", &[("to", CONTACT)]),
+            ("/v1/typing", "to", &[("from", LINE)]),
+            ("/v1/receipts", "from", &[("to", CONTACT)]),
+            ("/v1/receipts", "to", &[("from", LINE)]),
+            ("/v1/events", "line", &[]),
         ] {
             let mut values = others.to_vec();
             values.push((name, wrong));
             cases.push((Call::get(query(path, &values)), Some(name)));
         }
         for name in ["from", "to"] {
-            let body = send_with(&json!({ name: wrong }));
-            cases.push((Call::post("/v1/messages", &body), Some(name)));
+            let more = json!({ "audio_message": "file_x", "message_id": "msg_x", "type": "love" });
+            let mut body = send_with(&more);
+            body[name] = wrong.into();
+            for path in [
+                "/v1/messages",
+                "/v1/audio-messages",
+                "/v1/reactions",
+                "/v1/typing",
+                "/v1/receipts",
+            ] {
+                cases.push((Call::post(path, &body), Some(name)));
+            }
         }
     }
     for limit in ["0", "-1", "1.5", "ten", "", "%ff"] {
@@ -137,6 +165,32 @@ pub(crate) fn unacceptable(world: &World) -> Vec<(Call, Option<&'static str>)> {
     for (changes, name) in sends {
         cases.push((Call::post("/v1/messages", &send_with(&changes)), Some(name)));
     }
+    let others = [
+        ("/v1/audio-messages", json!({ "audio_message": "msg_x" }), "audio_message"),
+        ("/v1/audio-messages", json!({ "audio_message": ["file_x"] }), "audio_message"),
+        ("/v1/audio-messages", json!({ "audio_message": "file_x", "reply_to": 1 }), "reply_to"),
+        ("/v1/reactions", json!({ "message_id": "cht_x", "type": "love" }), "message_id"),
+        ("/v1/reactions", json!({ "message_id": 1, "type": "love" }), "message_id"),
+        ("/v1/reactions", json!({ "message_id": "msg_x", "type": "love " }), "type"),
+        ("/v1/reactions", json!({ "message_id": "msg_x", "type": 1 }), "type"),
+        ("/v1/reactions", json!({ "message_id": "x", "type": "love", "remove": "no" }), "remove"),
+        ("/v1/typing", json!({ "state": "maybe" }), "state"),
+        ("/v1/typing", json!({ "state": true }), "state"),
+    ];
+    for (path, changes, name) in others {
+        cases.push((Call::post(path, &send_with(&changes)), Some(name)));
+    }
+    let gets = [
+        ("/v1/reactions?message_id=obx_x", "message_id"),
+        ("/v1/files?id=msg_x", "id"),
+        ("/v1/events?event=typing", "event"),
+        ("/v1/events?since=now", "since"),
+    ];
+    cases.extend(gets.map(|(path, name)| (Call::get(path), Some(name))));
+    let file = || Call::new(Method::POST, "/v1/files").raw("x");
+    cases.push((file().header("content-type", "image/png"), Some("Content-Type")));
+    cases.push((file().header("x-filename", "%ff"), Some("X-Filename")));
+    cases.push((file().header("idempotency-key", "a b"), Some("Idempotency-Key")));
     let far = format!("http://127.0.0.1/{}", "x".repeat(2048));
     let webhooks = [
         (json!({ "from": false }), "from"),
@@ -172,6 +226,8 @@ fn operators_values(world: &World) -> Vec<(Call, &'static str)> {
     let line = json!({ "account_id": account, "handle": NO_LINE, "driver": "imsg" });
     let key = json!({ "name": "x", "scopes": "all" });
     let text = json!({ "line": LINE, "from": CONTACT, "text": "x" });
+    let person =
+        json!({ "line": LINE, "from": CONTACT, "message_guid": world.first.guid, "type": "love" });
     let group = json!({ "line": LINE, "participants": [CONTACT] });
     let fault = json!({ "line": LINE, "mode": "slow" });
     let crowd: Vec<_> = (0..32).map(|n| format!("+155501010{n:02}")).collect();
@@ -213,7 +269,20 @@ fn operators_values(world: &World) -> Vec<(Call, &'static str)> {
         ("/simulator/v1/messages", text.clone(), "from", vec![json!("x"), json!(1)]),
         ("/simulator/v1/messages", text.clone(), "text", vec![json!(1)]),
         ("/simulator/v1/messages", text.clone(), "chat_id", vec![json!("msg_x"), json!(1)]),
-        ("/simulator/v1/messages", text, "reply_to_guid", vec![json!(1)]),
+        ("/simulator/v1/messages", text.clone(), "reply_to_guid", vec![json!(1)]),
+        (
+            "/simulator/v1/messages",
+            text.clone(),
+            "attachments",
+            vec![json!("x"), json!([]), json!([{}]), json!([{ "data": "?", "mime_type": "x/y" }])],
+        ),
+        ("/simulator/v1/messages", text, "is_audio_message", vec![json!(true), json!(1)]),
+        ("/simulator/v1/reactions", person.clone(), "type", vec![json!("hate"), json!(1)]),
+        ("/simulator/v1/reactions", person.clone(), "remove", vec![json!("yes")]),
+        ("/simulator/v1/typing", person.clone(), "state", vec![json!("maybe"), json!(1)]),
+        ("/simulator/v1/typing", person.clone(), "chat_id", vec![json!("msg_x")]),
+        ("/simulator/v1/receipts", person.clone(), "from", vec![json!("bob")]),
+        ("/simulator/v1/lines/capabilities", person, "advanced_features", vec![json!("yes")]),
         ("/simulator/v1/groups", group.clone(), "line", vec![json!("x")]),
         ("/simulator/v1/groups", group.clone(), "name", vec![json!(1)]),
         (

@@ -6,9 +6,15 @@ use serde_json::{Value, json};
 use switchboard_client::{CreateBridge, CreateKey, CreateWebhook, KeyScopes, SendMessage};
 use switchboard_model::{
     Account, Bridge, EventKind, Key, Line, OutboxItem, Scope, Timestamp, id::Id, line::DriverKind,
-    outbox::OutboxStatus,
+    link::RecallState, outbox::OutboxStatus,
 };
 use switchboard_testkit::{LINE, Setup, Tenant, TestServer, eventually};
+
+use crate::{
+    bridge::{Link, Mac},
+    call::Call,
+    people::Sample,
+};
 
 /// The other line of the first account.
 pub(crate) const SECOND: &str = "+15550100003";
@@ -20,8 +26,14 @@ pub(crate) const THEIRS: &str = "+15550100005";
 pub(crate) const CONTACT: &str = "+15550100002";
 /// Who has written to nobody.
 pub(crate) const STRANGER: &str = "+15550100009";
+/// The shared line, with which no account is paired yet.
+pub(crate) const SANDBOX: &str = "+15550100000";
+/// The line that a bridge on a Mac carries.
+pub(crate) const MAC: &str = "+15550100008";
 /// No line at all.
 pub(crate) const NO_LINE: &str = "+15550100077";
+/// The largest file that the server of [`World`] takes.
+pub(crate) const MAX_FILE: usize = 10_000;
 /// How long anything may take.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
@@ -35,6 +47,9 @@ pub(crate) struct Things {
     pub(crate) guid: String,
     pub(crate) item: String,
     pub(crate) webhook: String,
+    pub(crate) file: String,
+    /// A file that can be a voice memo.
+    pub(crate) memo: String,
 }
 
 pub(crate) struct World {
@@ -51,16 +66,29 @@ pub(crate) struct World {
     /// A key of no account.
     pub(crate) homeless: String,
     pub(crate) homeless_id: Id<Key>,
-    /// The token of a bridge.
+    /// The token of a bridge, and its line.
     pub(crate) bridge: String,
+    pub(crate) bridge_line: String,
+    /// A file that this bridge is to send.
+    pub(crate) bridge_file: String,
+    _link: Link,
     /// Another bridge, that has never dialled.
     pub(crate) spare: Id<Bridge>,
 }
 
 impl World {
     pub(crate) async fn make() -> Self {
+        // Boxed, for the tests that hold it would be large otherwise.
+        Box::pin(Self::furnish()).await
+    }
+
+    async fn furnish() -> Self {
         // So small that a large body is still sent whole before the refusal comes.
-        let server = Setup::new().config(|config| config.max_body = 4096).start().await;
+        let setup = Setup::new().config(|config| {
+            config.max_body = 4096;
+            config.max_file = MAX_FILE as u64;
+        });
+        let server = setup.start().await;
         let owner = server.tenant(LINE).await;
         let other = server.tenant(THEIRS).await;
         let second = add_line(&server, owner.account, SECOND).await;
@@ -72,8 +100,15 @@ impl World {
         let homeless = server.admin().create_key(&CreateKey::of_no_account("homeless")).await;
         let homeless = homeless.unwrap().value;
         let (homeless, homeless_id) = (homeless.secret.reveal().to_owned(), homeless.key.id);
-        let bridge = CreateBridge { name: "mac".into(), driver: DriverKind::Imsg };
-        let bridge = server.admin().create_bridge(&bridge).await.unwrap().value;
+        server.sandbox_line(SANDBOX).await;
+        let mac = Mac::make(&server, &owner, MAC).await;
+        let bridge_file = Sample::png().uploaded(&server, &owner.key).await;
+        let body = send_with(&json!({ "from": MAC, "attachments": [bridge_file] }));
+        let sent = Call::post("/v1/messages", &body).key(&owner.key).send(&server.url).await;
+        assert_eq!(sent.status, 201, "{sent:?}");
+        let mut link = mac.dial(&server).await;
+        link.take(&mac.line, &RecallState::NeverStarted).await;
+        assert_eq!(link.items().await.len(), 1);
         let spare = CreateBridge { name: "spare".into(), driver: DriverKind::Imsg };
         let spare = server.admin().create_bridge(&spare).await.unwrap().value.bridge.id;
         Self {
@@ -85,7 +120,10 @@ impl World {
             restricted,
             homeless,
             homeless_id,
-            bridge: bridge.token.reveal().to_owned(),
+            bridge: mac.token,
+            bridge_line: mac.line.id.to_string(),
+            bridge_file,
+            _link: link,
             spare,
         }
     }
@@ -183,5 +221,7 @@ async fn things(server: &TestServer, tenant: &Tenant, line: &str, line_id: Id<Li
         guid: texted.guid,
         item: item.to_string(),
         webhook: webhook.to_string(),
+        file: Sample::png().uploaded(server, &tenant.key).await,
+        memo: Sample::memo().uploaded(server, &tenant.key).await,
     }
 }

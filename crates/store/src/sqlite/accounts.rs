@@ -7,7 +7,7 @@ use switchboard_model::{
     line::{DriverKind, LineService},
 };
 
-use super::{columns::Text, keys, lines, statement, writer::Tx};
+use super::{columns::Text, keys, lines, statement};
 use crate::{NewKey, NewLine, Refusal, Result, Seed};
 
 pub(super) fn create(sql: &Connection, name: String, now: Timestamp) -> Result<Account> {
@@ -36,33 +36,31 @@ pub(super) fn must_exist(sql: &Connection, id: Id<Account>) -> Result<()> {
         .ok_or_else(|| Refusal::AccountNotFound.into())
 }
 
-pub(super) fn seed(tx: &mut Tx<'_>, seed: Seed, now: Timestamp) -> Result<()> {
-    if keys::find(tx.sql, seed.hash)?.is_some() {
-        return Ok(());
-    }
-    let account_id = match lines::owner(tx.sql, &seed.line)? {
-        // The key that came with it is lost.
-        Some(account_id) => account_id,
-        None => {
-            let account = create(tx.sql, seed.account, now)?;
-            lines::create(
-                tx,
-                NewLine {
-                    account_id: account.id,
-                    handle: seed.line,
-                    label: Some(seed.label),
-                    service: LineService::default(),
-                    driver: DriverKind::Simulator,
-                    bridge_id: None,
-                    contact_first: true,
-                },
-            )?;
-            account.id
-        }
+/// The account that has the sandbox line when a seed has made it; nobody has a key of it.
+const SANDBOX: &str = "Sandbox";
+
+pub(super) fn seed(sql: &Connection, seed: Seed, now: Timestamp) -> Result<()> {
+    let line = |account_id, handle, label, is_sandbox| NewLine {
+        account_id,
+        handle,
+        label: Some(label),
+        service: LineService::default(),
+        driver: DriverKind::Simulator,
+        bridge_id: None,
+        contact_first: true,
+        is_sandbox,
     };
-    keys::create(
-        tx.sql,
-        NewKey {
+    if keys::find(sql, seed.hash)?.is_none() {
+        let account_id = match lines::owner(sql, &seed.line)? {
+            // The key that came with it is lost.
+            Some(account_id) => account_id,
+            None => {
+                let account_id = create(sql, seed.account, now)?.id;
+                lines::create(sql, line(account_id, seed.line, seed.label, false))?;
+                account_id
+            }
+        };
+        let key = NewKey {
             account_id: Some(account_id),
             name: seed.key,
             hint: seed.hint,
@@ -71,8 +69,12 @@ pub(super) fn seed(tx: &mut Tx<'_>, seed: Seed, now: Timestamp) -> Result<()> {
             line_ids: None,
             rate_limit: None,
             expires_at: None,
-        },
-        now,
-    )?;
+        };
+        keys::create(sql, key, now)?;
+    }
+    if lines::sandbox_line(sql)?.is_none() {
+        let account = create(sql, SANDBOX.into(), now)?;
+        lines::create(sql, line(account.id, seed.sandbox_line, SANDBOX.into(), true))?;
+    }
     Ok(())
 }

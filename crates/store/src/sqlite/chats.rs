@@ -18,9 +18,14 @@ use super::{
 };
 use crate::{ChatsCursor, Refusal, Result};
 
-/// The chat that a write goes to. Makes the chat with a contact where the line lets a stranger be
-/// written to.
-pub(super) fn to_write_to(sql: &Connection, line: &KnownLine, to: &Recipient) -> Result<Id<Chat>> {
+/// The chat that a write goes to, on a line of the writer's own. If the line lets a stranger be
+/// written to and the write `may_begin` one, the chat with a contact is made.
+pub(super) fn to_write_to(
+    sql: &Connection,
+    line: &KnownLine,
+    to: &Recipient,
+    may_begin: bool,
+) -> Result<Id<Chat>> {
     let found = match to {
         Recipient::Chat(id) => {
             let found = statement::first(
@@ -45,25 +50,40 @@ pub(super) fn to_write_to(sql: &Connection, line: &KnownLine, to: &Recipient) ->
             Err(Refusal::ContactHasNotMessaged.into())
         }
         (Some((id, _)), _) => Ok(id),
-        (None, Recipient::Contact(handle)) => {
-            let service = match line.service {
-                LineService::Sms => Service::Sms,
-                LineService::Imessage | LineService::Auto => Service::IMessage,
-            };
-            make(sql, line, &NewChat::with_contact(handle), service)
+        (None, Recipient::Contact(handle)) if may_begin => {
+            begin(sql, line, line.account_id, handle)
         }
-        (None, Recipient::Chat(_)) => Err(Refusal::ChatNotFound.into()),
+        (None, _) => Err(Refusal::ChatNotFound.into()),
     }
 }
 
-/// The chat that a driver tells of: made if it is new, renamed if it has changed.
-pub(super) fn met(sql: &Connection, line: &KnownLine, chat: InboundChat) -> Result<Id<Chat>> {
+/// Makes the chat of this account with a contact who has never been heard of.
+pub(super) fn begin(
+    sql: &Connection,
+    line: &KnownLine,
+    account: Id<Account>,
+    contact: &Handle,
+) -> Result<Id<Chat>> {
+    let service = match line.service {
+        LineService::Sms => Service::Sms,
+        LineService::Imessage | LineService::Auto => Service::IMessage,
+    };
+    make(sql, line, account, &NewChat::with_contact(contact), service)
+}
+
+/// The chat that a driver tells of: made for this account if it is new, renamed if it has changed.
+pub(super) fn met(
+    sql: &Connection,
+    line: &KnownLine,
+    account: Id<Account>,
+    chat: InboundChat,
+) -> Result<Id<Chat>> {
     let chat = NewChat::told(chat);
     let known = statement::first(
         sql,
         "select id, name, participants from chats
-         where line_id = ?1 and identifier = ?2 and is_group = ?3",
-        params![Text(line.id), chat.identifier, chat.is_group],
+         where line_id = ?1 and identifier = ?2 and is_group = ?3 and account_id = ?4",
+        params![Text(line.id), chat.identifier, chat.is_group, Text(account)],
         |row| {
             Ok((
                 row.get::<_, Text<Id<Chat>>>(0)?.0,
@@ -73,7 +93,7 @@ pub(super) fn met(sql: &Connection, line: &KnownLine, chat: InboundChat) -> Resu
         },
     )?;
     let Some((id, name, participants)) = known else {
-        return make(sql, line, &chat, Service::default());
+        return make(sql, line, account, &chat, Service::default());
     };
     // A driver that names nobody doesn't know who is there; a group of nobody is none.
     let unknown = chat.participants.is_empty();
@@ -86,6 +106,23 @@ pub(super) fn met(sql: &Connection, line: &KnownLine, chat: InboundChat) -> Resu
         )?;
     }
     Ok(id)
+}
+
+/// The chat that a driver tells of, if this account has it.
+pub(super) fn told_of(
+    sql: &Connection,
+    line: &KnownLine,
+    account: Id<Account>,
+    chat: InboundChat,
+) -> Result<Option<Id<Chat>>> {
+    let chat = NewChat::told(chat);
+    statement::first(
+        sql,
+        "select id from chats
+         where line_id = ?1 and identifier = ?2 and is_group = ?3 and account_id = ?4",
+        params![Text(line.id), chat.identifier, chat.is_group, Text(account)],
+        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+    )
 }
 
 struct NewChat {
@@ -118,7 +155,13 @@ impl NewChat {
     }
 }
 
-fn make(sql: &Connection, line: &KnownLine, chat: &NewChat, service: Service) -> Result<Id<Chat>> {
+fn make(
+    sql: &Connection,
+    line: &KnownLine,
+    account: Id<Account>,
+    chat: &NewChat,
+    service: Service,
+) -> Result<Id<Chat>> {
     let id = Id::generate();
     statement::run(
         sql,
@@ -126,7 +169,7 @@ fn make(sql: &Connection, line: &KnownLine, chat: &NewChat, service: Service) ->
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             Text(id),
-            Text(line.account_id),
+            Text(account),
             Text(line.id),
             chat.identifier,
             chat.is_group,

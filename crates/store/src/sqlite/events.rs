@@ -4,14 +4,17 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
-use serde_json::value::RawValue;
-use switchboard_model::{Chat, EventKind, Timestamp, id::Id};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use switchboard_model::{
+    Account, Bridge, Chat, EventKind, Line, Timestamp, event::LineStatusEvent, id::Id,
+};
 
 use super::{
-    columns::{Name, Text},
+    columns::{Json, Name, Text},
     deliveries,
     known::KnownLine,
-    statement,
+    lines, statement,
     writer::Tx,
 };
 use crate::{Committed, CommittedEvent, Result};
@@ -23,9 +26,31 @@ pub(super) struct Moment {
     pub(super) lease_until: Timestamp,
 }
 
+/// In which chat something happens, and whose that is.
+pub(super) struct Where<'a> {
+    pub(super) line: &'a KnownLine,
+    pub(super) account_id: Id<Account>,
+    pub(super) chat_id: Id<Chat>,
+}
+
+impl<'a> Where<'a> {
+    /// The event that this has happened here.
+    pub(super) fn event(&self, kind: EventKind, data: &impl Serialize) -> NewEvent<'a> {
+        NewEvent {
+            line: self.line,
+            account_id: self.account_id,
+            chat_id: Some(self.chat_id),
+            kind,
+            data: to_raw_value(data).expect("what the model calls data has only string keys"),
+        }
+    }
+}
+
 /// What happened.
 pub(super) struct NewEvent<'a> {
     pub(super) line: &'a KnownLine,
+    /// Whose the chat is.
+    pub(super) account_id: Id<Account>,
     pub(super) chat_id: Option<Id<Chat>>,
     pub(super) kind: EventKind,
     pub(super) data: Box<RawValue>,
@@ -45,7 +70,7 @@ pub(super) fn publish(
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             Text(id),
-            Text(new.line.account_id),
+            Text(new.account_id),
             Text(new.line.id),
             new.chat_id.map(Text),
             Name(new.kind),
@@ -56,7 +81,7 @@ pub(super) fn publish(
     let event = CommittedEvent {
         seq: tx.sql.last_insert_rowid(),
         id,
-        account_id: new.line.account_id,
+        account_id: new.account_id,
         line_id: new.line.id,
         chat_id: new.chat_id,
         kind: new.kind,
@@ -66,6 +91,98 @@ pub(super) fn publish(
     deliveries::lease_new(tx, &event, moment, &mut committed.deliveries)?;
     committed.events.push(event);
     Ok(())
+}
+
+/// Tells that a line went up or down. That is its owner's to know, also of the sandbox line.
+pub(super) fn line_status(
+    tx: &mut Tx<'_>,
+    bridge: Id<Bridge>,
+    id: Id<Line>,
+    online: bool,
+    moment: Moment,
+) -> Result<Committed> {
+    let mut committed = Committed::default();
+    let (Some(shown), Some(line)) =
+        (lines::of_bridge(tx.sql, bridge, id)?, tx.known.line(tx.sql, id)?)
+    else {
+        return Ok(committed);
+    };
+    let data = LineStatusEvent { line: shown, online, line_handle: line.handle.clone() };
+    let event = NewEvent {
+        line: &line,
+        account_id: line.account_id,
+        chat_id: None,
+        kind: EventKind::LineStatus,
+        data: to_raw_value(&data).expect("a line has only string keys"),
+    };
+    publish(tx, event, moment, &mut committed)?;
+    Ok(committed)
+}
+
+pub(super) fn after(
+    sql: &Connection,
+    account: Id<Account>,
+    place: i64,
+    lines: Option<&[Id<Line>]>,
+    kinds: &[EventKind],
+    limit: usize,
+) -> Result<Vec<CommittedEvent>> {
+    statement::all(
+        sql,
+        "select seq, id, account_id, line_id, chat_id, kind, data, created_at
+         from events indexed by events_by_account
+         where account_id = ?1 and seq > ?2
+           and (?3 is null or line_id in (select value from json_each(?3)))
+           and kind in (select value from json_each(?4))
+         order by seq limit ?5",
+        params![Text(account), place, lines.map(Json), Json(kinds), statement::limit(limit),],
+        |row| {
+            Ok(CommittedEvent {
+                seq: row.get(0)?,
+                id: row.get::<_, Text<_>>(1)?.0,
+                account_id: row.get::<_, Text<_>>(2)?.0,
+                line_id: row.get::<_, Text<_>>(3)?.0,
+                chat_id: row.get::<_, Option<Text<_>>>(4)?.map(|id| id.0),
+                kind: row.get::<_, Name<_>>(5)?.0,
+                data: Arc::from(row.get::<_, Json<Box<RawValue>>>(6)?.0),
+                created_at: Timestamp(row.get(7)?),
+            })
+        },
+    )
+}
+
+/// Halves what is left until the first event that is young enough is found: times have no index,
+/// because they rise with the places. Where the clock was set back they don't, and the place found
+/// is one of those where events begin to be young enough.
+pub(super) fn place(sql: &Connection, since: Option<Timestamp>) -> Result<i64> {
+    // Not the newest row: that may be pruned, and its place must not come twice.
+    let newest = statement::first(
+        sql,
+        "select seq from sqlite_sequence where name = 'events'",
+        [],
+        |row| row.get::<_, i64>(0),
+    )?;
+    let newest = newest.unwrap_or(0);
+    let Some(since) = since else { return Ok(newest) };
+    // Events up to `old` are too old; those behind `young` are young enough, or there are none.
+    let (mut old, mut young, mut first_young) = (0, newest, None);
+    while old < young {
+        let middle = old + (young - old) / 2;
+        let next = statement::first(
+            sql,
+            "select seq, created_at from events where seq > ?1 order by seq limit 1",
+            params![middle],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
+        )?;
+        match next {
+            Some((seq, created_at)) if created_at < since.0 => old = seq,
+            found => {
+                first_young = found.map(|(seq, _)| seq).or(first_young);
+                young = middle;
+            }
+        }
+    }
+    Ok(first_young.map_or(newest, |seq| seq - 1))
 }
 
 /// Goes from the oldest to the first that is young enough, so that nothing is read in vain.

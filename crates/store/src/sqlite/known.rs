@@ -8,7 +8,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use rusqlite::{Connection, params};
 use switchboard_model::{
-    Account, Bridge, EventKind, Handle, Line, Webhook, id::Id, line::LineService,
+    Account, Bridge, EventKind, Handle, Line, Webhook,
+    id::Id,
+    line::{Capability, LineService},
     webhook::WebhookSecret,
 };
 
@@ -25,11 +27,14 @@ const MAX_KNOWN: usize = 4096;
 #[derive(Debug)]
 pub(super) struct KnownLine {
     pub(super) id: Id<Line>,
+    /// Whose it is. On the sandbox line, a chat may be another account's.
     pub(super) account_id: Id<Account>,
     pub(super) handle: Handle,
     pub(super) service: LineService,
     pub(super) is_active: bool,
     pub(super) contact_first: bool,
+    pub(super) is_sandbox: bool,
+    pub(super) capabilities: Vec<Capability>,
     pub(super) bridge_id: Option<Id<Bridge>>,
 }
 
@@ -90,7 +95,8 @@ impl Known {
         }
         let line = statement::first(
             sql,
-            "select account_id, handle, service, is_active, contact_first, bridge_id
+            "select account_id, handle, service, is_active, contact_first, bridge_id,
+                    is_sandbox, capabilities
              from lines where id = ?1",
             params![Text(id)],
             |row| {
@@ -102,6 +108,8 @@ impl Known {
                     is_active: row.get(3)?,
                     contact_first: row.get(4)?,
                     bridge_id: row.get::<_, Option<Text<_>>>(5)?.map(|id| id.0),
+                    is_sandbox: row.get(6)?,
+                    capabilities: row.get::<_, Json<_>>(7)?.0,
                 }))
             },
         )?;

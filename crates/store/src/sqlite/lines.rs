@@ -16,9 +16,11 @@ use super::{
 };
 use crate::{NewLine, Refusal, Result};
 
-pub(super) fn create(tx: &mut Tx<'_>, new: NewLine) -> Result<OperatorLine> {
-    let sql = tx.sql;
+pub(super) fn create(sql: &Connection, new: NewLine) -> Result<OperatorLine> {
     accounts::must_exist(sql, new.account_id)?;
+    if new.is_sandbox && sandbox_line(sql)?.is_some() {
+        return Err(Refusal::SandboxExists.into());
+    }
     let bridge_id = match (new.driver, new.bridge_id) {
         (driver, Some(bridge)) => Some(bridges::must_be_usable(sql, bridge, driver)?),
         (DriverKind::Simulator, None) => bridges::simulator(sql)?,
@@ -34,7 +36,7 @@ pub(super) fn create(tx: &mut Tx<'_>, new: NewLine) -> Result<OperatorLine> {
             advanced_features: false,
             // What it can do is the bridge's to say.
             capabilities: Vec::new(),
-            is_sandbox: false,
+            is_sandbox: new.is_sandbox,
         },
         account_id: new.account_id,
         driver: new.driver,
@@ -43,8 +45,8 @@ pub(super) fn create(tx: &mut Tx<'_>, new: NewLine) -> Result<OperatorLine> {
     };
     let made = statement::run(
         sql,
-        "insert into lines (id, account_id, handle, label, service, driver, bridge_id, contact_first)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) on conflict (handle) do nothing",
+        "insert into lines (id, account_id, handle, label, service, driver, bridge_id, contact_first, is_sandbox)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) on conflict (handle) do nothing",
         params![
             Text(line.line.id),
             Text(line.account_id),
@@ -54,6 +56,7 @@ pub(super) fn create(tx: &mut Tx<'_>, new: NewLine) -> Result<OperatorLine> {
             Name(line.driver),
             line.bridge_id.map(Text),
             line.contact_first,
+            line.line.is_sandbox,
         ],
     )?;
     if made == 0 {
@@ -95,23 +98,33 @@ pub(super) fn of_account(sql: &Connection, account: Id<Account>) -> Result<Vec<L
     statement::all(
         sql,
         "select id, handle, label, service, is_active, capabilities, is_sandbox
-         from lines where account_id = ?1 order by seq",
+         from lines where account_id = ?1 or is_sandbox = 1 order by seq",
         params![Text(account)],
         line,
     )
 }
 
-/// The ids of an account's lines, oldest first.
+pub(super) fn sandbox_line(sql: &Connection) -> Result<Option<Line>> {
+    statement::first(
+        sql,
+        "select id, handle, label, service, is_active, capabilities, is_sandbox
+         from lines where is_sandbox = 1",
+        [],
+        line,
+    )
+}
+
+/// The ids of an account's lines and of the sandbox line, oldest first.
 pub(super) fn ids_of_account(sql: &Connection, account: Id<Account>) -> Result<Vec<Id<Line>>> {
     statement::all(
         sql,
-        "select id from lines where account_id = ?1 order by seq",
+        "select id from lines where account_id = ?1 or is_sandbox = 1 order by seq",
         params![Text(account)],
         |row| Ok(row.get::<_, Text<_>>(0)?.0),
     )
 }
 
-/// Refuses lines that are not this account's.
+/// Refuses lines that are neither this account's nor the sandbox line.
 pub(super) fn must_belong(
     sql: &Connection,
     account: Id<Account>,
@@ -125,18 +138,38 @@ pub(super) fn must_belong(
     }
 }
 
+/// A bridge says it each time that it links up: only what is new makes the writer forget.
 pub(super) fn set_capabilities(
-    sql: &Connection,
+    tx: &mut Tx<'_>,
     bridge: Id<Bridge>,
     line: Id<Line>,
     capabilities: &[Capability],
 ) -> Result<()> {
-    statement::run(
-        sql,
-        "update lines set capabilities = ?3 where id = ?1 and bridge_id = ?2",
+    let changed = statement::run(
+        tx.sql,
+        "update lines set capabilities = ?3
+         where id = ?1 and bridge_id = ?2 and capabilities is not ?3",
         params![Text(line), Text(bridge), Json(capabilities)],
     )?;
+    if changed > 0 {
+        tx.known.forget();
+    }
     Ok(())
+}
+
+/// The line with this id, if this bridge carries it.
+pub(super) fn of_bridge(
+    sql: &Connection,
+    bridge: Id<Bridge>,
+    id: Id<Line>,
+) -> Result<Option<Line>> {
+    statement::first(
+        sql,
+        "select id, handle, label, service, is_active, capabilities, is_sandbox
+         from lines where id = ?1 and bridge_id = ?2",
+        params![Text(id), Text(bridge)],
+        line,
+    )
 }
 
 pub(super) fn carried_by(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<CarriedLine>> {

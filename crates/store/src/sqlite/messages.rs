@@ -107,6 +107,33 @@ pub(super) fn guid_in_chat(
     }
 }
 
+/// By guid it is asked line by line, because that is how guids are kept; an account has few lines.
+pub(super) fn meant_by(
+    sql: &Connection,
+    account: Id<Account>,
+    message: &MessageRef,
+) -> Result<Vec<(Id<Line>, Id<Message>)>> {
+    let place = |row: &Row<'_>| Ok((row.get::<_, Text<_>>(0)?.0, row.get::<_, Text<_>>(1)?.0));
+    match message {
+        MessageRef::Id(id) => statement::all(
+            sql,
+            "select m.line_id, m.id from messages m cross join chats c on c.id = m.chat_id
+             where m.id = ?1 and c.account_id = ?2",
+            params![Text(*id), Text(account)],
+            place,
+        ),
+        MessageRef::Guid(guid) => statement::all(
+            sql,
+            "select m.line_id, m.id from lines l
+             cross join messages m on m.line_id = l.id and m.guid = ?1
+             cross join chats c on c.id = m.chat_id
+             where (l.account_id = ?2 or l.is_sandbox = 1) and c.account_id = ?2 order by l.seq",
+            params![guid, Text(account)],
+            place,
+        ),
+    }
+}
+
 pub(super) fn page(
     sql: &Connection,
     account: Id<Account>,

@@ -9,7 +9,8 @@ use crate::{Result, StoreError};
 
 /// What leads from each version to the next; version 0 is an empty file. Never edit one that
 /// was released: add another.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_initial.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_contract.sql")];
 
 /// Refuses a database that a newer version has written, before anything is changed in it.
 pub(super) fn refuse_newer(sql: &Connection, path: &Path) -> Result<()> {
@@ -37,4 +38,51 @@ pub(super) fn apply(sql: &mut Connection) -> Result<()> {
 
 fn version(sql: &Connection) -> Result<u32> {
     Ok(sql.query_row("pragma user_version", [], |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A database as the version before the rest of the contract left it, with a row in each table
+    /// that the way to the next version touches or that names one.
+    const VERSION_1: &str = "
+        insert into accounts values (1, 'acc_1', 'One', 10);
+        insert into bridges values (1, 'brg_1', 'mac', 'simulator', x'01', null, null, 10);
+        insert into lines (seq, id, account_id, handle, service, driver, bridge_id, contact_first)
+        values (1, 'ln_1', 'acc_1', '+15550100001', 'auto', 'simulator', 'brg_1', 1);
+        insert into chats values
+            (1, 'cht_1', 'acc_1', 'ln_1', '+15550100002', 0, 'iMessage', null, '[]', 1, 20, 7),
+            (2, 'cht_2', 'acc_1', 'ln_1', 'group', 1, 'iMessage', 'Us', '[]', 0, null, 0);
+        insert into messages values
+            (7, 'msg_1', 'ln_1', 'cht_1', 'guid', '+15550100002', 'Hello', '[]', null, 0, null, 20, 21,
+             null, null);
+        pragma user_version = 1;
+    ";
+
+    #[test]
+    fn an_older_database_keeps_what_it_has() {
+        let mut sql = Connection::open_in_memory().unwrap();
+        // As the writer has it.
+        sql.execute_batch("pragma foreign_keys = off").unwrap();
+        sql.execute_batch(MIGRATIONS[0]).unwrap();
+        sql.execute_batch(VERSION_1).unwrap();
+        apply(&mut sql).unwrap();
+        assert_eq!(version(&sql).unwrap() as usize, MIGRATIONS.len());
+
+        let chats = "select group_concat(concat_ws(' ', seq, id, identifier, is_group, \
+                     has_received_inbound, last_message_at, last_seq), ';') from chats";
+        let chats: String = sql.query_row(chats, [], |row| row.get(0)).unwrap();
+        assert_eq!(chats, "1 cht_1 +15550100002 0 1 20 7;2 cht_2 group 1 0 0");
+        let broken = sql.prepare("pragma foreign_key_check").unwrap().exists([]).unwrap();
+        assert!(!broken, "messages still name their chats");
+        // The same phone may have a chat with another account on this line.
+        let second = "insert into chats select 3, 'cht_3', 'acc_2', line_id, identifier, is_group, \
+                      service, name, participants, 0, null, 0 from chats where seq = 1";
+        sql.execute(second, []).unwrap();
+        let again = second.replace("select 3, 'cht_3'", "select 4, 'cht_4'");
+        assert!(sql.execute(&again, []).is_err(), "one chat for an account");
+        // What is brought up to date is left alone.
+        apply(&mut sql).unwrap();
+    }
 }

@@ -1,13 +1,12 @@
-//! The outbox: taken in, claimed, and settled or expired.
+//! The outbox: claimed, and settled or expired. How it is filled stands in `accept`.
 //!
 //! Every change of status goes through [`OutboxStatus::after`]; a report that comes too late finds
 //! its item settled and changes nothing. Order is that of `seq`: of acceptance.
 
 use rusqlite::{Connection, Row, params};
-use serde::Serialize;
-use serde_json::value::to_raw_value;
 use switchboard_model::{
-    Account, Bridge, Chat, EventKind, Handle, Line, Message, OutboxItem, Timestamp,
+    Account, Bridge, Chat, EventKind, Line, Message, OutboxItem, Timestamp,
+    event::FailedEvent,
     id::Id,
     link::Content,
     outbox::{
@@ -16,50 +15,13 @@ use switchboard_model::{
 };
 
 use super::{
-    chats,
     columns::{Json, Name, Text},
-    events::{self, Moment, NewEvent},
+    events::{self, Moment, Where},
     known::KnownLine,
-    messages, statement,
+    statement,
     writer::Tx,
 };
-use crate::{Accept, Accepted, ClaimedItem, Committed, Refusal, Result, StoreError};
-
-/// Refuses in the order of the contract: line, chat, contact-first, reference.
-pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<Accepted> {
-    let line = tx
-        .known
-        .line(tx.sql, accept.line_id)?
-        .filter(|line| line.account_id == accept.account_id && line.is_active)
-        .ok_or(Refusal::LineNotFound)?;
-    let chat_id = chats::to_write_to(tx.sql, &line, &accept.to)?;
-    let reply_to_guid = match &accept.reply_to {
-        None => None,
-        Some(message) => Some(
-            messages::guid_in_chat(tx.sql, chat_id, message)?.ok_or(Refusal::MessageNotFound)?,
-        ),
-    };
-    if accept.attached {
-        return Err(Refusal::FileNotFound.into());
-    }
-    let id = Id::generate();
-    statement::run(
-        tx.sql,
-        "insert into outbox (id, account_id, line_id, chat_id, status, created_at, content, payload)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        params![
-            Text(id),
-            Text(line.account_id),
-            Text(line.id),
-            Text(chat_id),
-            Name(OutboxStatus::Pending),
-            now.0,
-            Json(&Content::Message { text: accept.text, reply_to_guid }),
-            accept.payload.get(),
-        ],
-    )?;
-    Ok(Accepted { id, chat_id })
-}
+use crate::{ClaimedItem, Committed, Result, StoreError};
 
 pub(super) fn find(
     sql: &Connection,
@@ -222,11 +184,11 @@ fn waited_too_long(sql: &Connection, now: Timestamp, limit: usize) -> Result<Vec
     Ok(items)
 }
 
-/// The item became this message.
+/// Messages has the item; it became this message, if it was one.
 pub(super) fn mark_sent(
     sql: &Connection,
     item: &OpenItem,
-    message: Id<Message>,
+    message: Option<Id<Message>>,
     now: Timestamp,
 ) -> Result<()> {
     let sent = step(item.status, OutboxStep::Send)?;
@@ -235,7 +197,14 @@ pub(super) fn mark_sent(
         "update outbox set status = ?2, attempts = ?3, completed_at = ?4, message_id = ?5,
                 bridge_id = null, lease_until = null
          where seq = ?1 and status = ?6",
-        params![item.seq, Name(sent), item.attempts + 1, now.0, Text(message), Name(item.status)],
+        params![
+            item.seq,
+            Name(sent),
+            item.attempts + 1,
+            now.0,
+            message.map(Text),
+            Name(item.status)
+        ],
     )?;
     Ok(())
 }
@@ -286,28 +255,14 @@ pub(super) fn fail(
     )?;
     let shown = find(tx.sql, item.account_id, item.id)?.ok_or_else(|| lost("outbox item"))?;
     let line = line_of(tx, item)?;
-    let data = FailedEvent { item: shown, chat_id: item.chat_id, line_handle: &line.handle };
-    let event = NewEvent {
-        line: &line,
-        chat_id: Some(item.chat_id),
-        kind: EventKind::MessageFailed,
-        data: to_raw_value(&data).expect("an outbox item has only string keys"),
-    };
-    events::publish(tx, event, moment, committed)
+    let place = Where { line: &line, account_id: item.account_id, chat_id: item.chat_id };
+    let data = FailedEvent { item: shown, chat_id: item.chat_id, line_handle: line.handle.clone() };
+    events::publish(tx, place.event(EventKind::MessageFailed, &data), moment, committed)
 }
 
 /// The line of an item. Lines are never deleted.
 pub(super) fn line_of(tx: &mut Tx<'_>, item: &OpenItem) -> Result<std::sync::Arc<KnownLine>> {
     tx.known.line(tx.sql, item.line_id)?.ok_or_else(|| lost("line of an outbox item"))
-}
-
-/// The `data` of message.failed: the item as GET /v1/outbox shows it, and where it was to go.
-#[derive(Serialize)]
-struct FailedEvent<'a> {
-    #[serde(flatten)]
-    item: OutboxItem,
-    chat_id: Id<Chat>,
-    line_handle: &'a Handle,
 }
 
 fn lost(what: &str) -> StoreError {

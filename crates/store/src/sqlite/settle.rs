@@ -1,20 +1,21 @@
 //! What came of items: outbox, message, chat, event and deliveries, together or not at all.
 
-use serde_json::value::to_raw_value;
 use switchboard_model::{
-    Bridge, EventKind, Message, Timestamp,
+    Attachment, Bridge, EventKind, Message, Timestamp,
     chat::Service,
     event::MessageEvent,
     id::Id,
-    link::{Content, Outcome},
+    link::{Content, LinkedFile, Outcome},
     outbox::MAY_HAVE_BEEN_HANDED_OVER,
 };
 
 use super::{
     chats,
-    events::{self, Moment, NewEvent},
+    events::{self, Moment, Where},
     messages::{self, bounded_guid},
     outbox::{self, OpenItem},
+    reactions::{self, Occurrence},
+    receipts, typing,
     writer::Tx,
 };
 use crate::{Committed, Result, SettleReport};
@@ -36,6 +37,7 @@ pub(super) fn settle(
             Outcome::Sent { guid, sent_at, service } => {
                 sent(tx, &item, guid, sent_at, service, moment, &mut committed)?;
             }
+            Outcome::Done { at } => done(tx, &item, at, moment, &mut committed)?,
             Outcome::Failed { error } => {
                 outbox::fail(tx, &item, taken, &error, moment, &mut committed)?;
             }
@@ -61,19 +63,23 @@ fn sent(
     moment: Moment,
     committed: &mut Committed,
 ) -> Result<()> {
+    let Content::Message { text, attachments, is_audio_message, reply_to_guid } = &item.content
+    else {
+        // Called a message by mistake: it was done all the same.
+        return done(tx, item, sent_at, moment, committed);
+    };
     let line = outbox::line_of(tx, item)?;
-    let Content::Message { text, reply_to_guid } = &item.content;
     let message = Message {
         id: Id::generate(),
         line_id: item.line_id,
         chat_id: item.chat_id,
         guid: bounded_guid(guid),
         sender: line.handle.to_string(),
-        text: Some(text.clone()),
-        attachments: Vec::new(),
+        text: text.clone(),
+        attachments: attachments.iter().map(attachment).collect(),
         service: Some(service),
         is_from_me: true,
-        is_audio_message: Some(false),
+        is_audio_message: Some(*is_audio_message),
         sent_at,
         synced_at: moment.now,
         outbox_id: Some(item.id),
@@ -87,13 +93,55 @@ fn sent(
         // The line's history told of it first: the same message, not a second one.
         None => messages::link(tx.sql, item.line_id, &message.guid, item.id)?,
     };
-    outbox::mark_sent(tx.sql, item, message.id, moment.now)?;
+    outbox::mark_sent(tx.sql, item, Some(message.id), moment.now)?;
+    let place = Where { line: &line, account_id: item.account_id, chat_id: message.chat_id };
     let data = MessageEvent { message, line_handle: line.handle.clone() };
-    let event = NewEvent {
-        line: &line,
-        chat_id: Some(data.message.chat_id),
-        kind: EventKind::MessageSent,
-        data: to_raw_value(&data).expect("a message has only string keys"),
-    };
-    events::publish(tx, event, moment, committed)
+    events::publish(tx, place.event(EventKind::MessageSent, &data), moment, committed)
+}
+
+/// What is no message has happened: in the chat it looks as if the line's own handle had done it.
+fn done(
+    tx: &mut Tx<'_>,
+    item: &OpenItem,
+    at: Timestamp,
+    moment: Moment,
+    committed: &mut Committed,
+) -> Result<()> {
+    outbox::mark_sent(tx.sql, item, None, moment.now)?;
+    let line = outbox::line_of(tx, item)?;
+    let place = Where { line: &line, account_id: item.account_id, chat_id: item.chat_id };
+    let handle = line.handle.as_str();
+    match &item.content {
+        // It is out, and to fail it would invite to send it again; but without its guid it is
+        // nothing that could be shown. The line's history may yet tell of it.
+        Content::Message { .. } => {
+            tracing::warn!(item = %item.id, "a driver sent a message and did not say which it became");
+            Ok(())
+        }
+        Content::Reaction { message_guid, reaction_type, remove } => {
+            let known = messages::known(tx.sql, item.line_id, message_guid)?;
+            let Some((message_id, _)) = known else { return Ok(()) };
+            let occurrence = Occurrence {
+                message_id,
+                reaction_type: reaction_type.clone(),
+                sender: handle.into(),
+                added: !remove,
+                sent_at: at,
+            };
+            reactions::happened(tx, &place, occurrence, moment, committed)
+        }
+        Content::Typing { on } => typing::changed(tx, &place, handle, *on, at, moment, committed),
+        Content::Read => receipts::read(tx, &place, handle, at, moment, committed),
+    }
+}
+
+fn attachment(file: &LinkedFile) -> Attachment {
+    Attachment {
+        filename: file.filename.clone(),
+        mime_type: Some(file.mime_type.clone()),
+        size: Some(file.size),
+        url: None,
+        transcription: file.transcription.clone(),
+        file_id: Some(file.file_id),
+    }
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 use crate::Result;
 
 /// Statements that a connection keeps prepared: more than there are in this crate.
-pub(super) const KEPT: usize = 128;
+pub(super) const KEPT: usize = 256;
 
 /// Changes rows; answers how many.
 pub(super) fn run(sql: &Connection, text: &str, params: impl Params) -> Result<usize> {

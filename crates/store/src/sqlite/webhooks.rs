@@ -23,7 +23,7 @@ pub(super) fn create(tx: &mut Tx<'_>, new: NewWebhook, now: Timestamp) -> Result
     if let Some(wanted) = &new.line_ids {
         lines::must_belong(tx.sql, new.account_id, wanted)?;
     }
-    let id = Id::generate();
+    let id = new.id;
     statement::run(
         tx.sql,
         "insert into webhooks (id, account_id, line_ids, url, events, secret, created_at)

@@ -46,7 +46,7 @@ pub(crate) async fn each_webhook_gets_what_it_names(store: Arc<dyn Store>) {
         url: "https://example.org".into(),
         ..world.new_webhook(&EVENTS)
     };
-    store.create_webhook(elsewhere, NOW).await.unwrap();
+    store.create_webhook(elsewhere, None, NOW).await.unwrap();
     let made = leased(&world, "1").await;
     assert_eq!(made.iter().map(|one| one.webhook_id).collect::<Vec<_>>(), [wants]);
     assert_eq!((&*made[0].url, made[0].attempts), ("https://example.com/hook", 0));

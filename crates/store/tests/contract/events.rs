@@ -1,9 +1,14 @@
 use std::sync::Arc;
 
-use switchboard_model::{EventKind, delivery::AttemptResult};
-use switchboard_store::Store;
+use switchboard_model::{
+    Account, EventKind, Line, Timestamp,
+    delivery::AttemptResult,
+    event::{LineStatusEvent, MessageEvent},
+    id::Id,
+};
+use switchboard_store::{CommittedEvent, Store};
 
-use crate::world::{ANN, LEASE, World, later, text_from};
+use crate::world::{ANN, LEASE, NOW, World, data, kinds, later, new_line, sent, text_from};
 
 pub(crate) async fn what_is_old_is_forgotten_unless_it_is_still_tried(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
@@ -37,4 +42,115 @@ pub(crate) async fn what_is_old_is_forgotten_unless_it_is_still_tried(store: Arc
     // A place in the stream never comes twice, even when nothing is left.
     let next = world.receive(vec![text_from(ANN, "5")]).await.committed.events[0].seq;
     assert_eq!(next, 5);
+}
+
+async fn after(
+    world: &World,
+    account: Id<Account>,
+    place: i64,
+    lines: Option<Vec<Id<Line>>>,
+    kinds: &[EventKind],
+    limit: usize,
+) -> Vec<CommittedEvent> {
+    world.store.events_after(account, place, lines, kinds.to_vec(), limit).await.unwrap()
+}
+
+fn guids(events: &[CommittedEvent]) -> Vec<String> {
+    events.iter().map(|event| data::<MessageEvent>(event).message.guid).collect()
+}
+
+pub(crate) async fn they_are_read_as_they_were_committed(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let entries = ["1", "2", "3"].map(|guid| text_from(ANN, guid)).into();
+    let committed = world.receive(entries).await.committed.events;
+    let read = after(&world, world.account, 0, None, &EventKind::ALL, 10).await;
+    assert_eq!(read.len(), 3);
+    for (read, committed) in read.iter().zip(&committed) {
+        assert_eq!((read.seq, read.id, read.kind), (committed.seq, committed.id, committed.kind));
+        assert_eq!((read.account_id, read.line_id), (world.account, world.line));
+        assert_eq!((read.chat_id, read.created_at), (committed.chat_id, NOW));
+        assert_eq!(read.data.get(), committed.data.get());
+    }
+    // Pages meet.
+    let first = after(&world, world.account, 0, None, &EventKind::ALL, 2).await;
+    assert_eq!(guids(&first), ["1", "2"]);
+    let rest = after(&world, world.account, first[1].seq, None, &EventKind::ALL, 2).await;
+    assert_eq!(guids(&rest), ["3"]);
+    assert!(after(&world, world.account, rest[0].seq, None, &EventKind::ALL, 2).await.is_empty());
+}
+
+pub(crate) async fn they_are_filtered_by_account_line_and_kind(store: Arc<dyn Store>) {
+    let mut world = World::new(Arc::clone(&store)).await;
+    let first = world.line;
+    world.receive_one(text_from(ANN, "1")).await;
+    let id = world.claimed(ANN, "2").await;
+    world.settle(id, sent("2")).await;
+    world.line = store.create_line(new_line(world.account, "+15550100003")).await.unwrap().line.id;
+    world.receive_one(text_from(ANN, "3")).await;
+    let theirs = vec![text_from(ANN, "4")];
+    store.receive(world.bridge, world.other_line, "1".into(), theirs, NOW, LEASE).await.unwrap();
+    let read = async |account, lines, kinds: &[EventKind]| {
+        guids(&after(&world, account, 0, lines, kinds, 10).await)
+    };
+    let all = EventKind::ALL;
+    assert_eq!(read(world.account, None, &all).await, ["1", "2", "3"]);
+    assert_eq!(read(world.account, Some(vec![first]), &all).await, ["1", "2"]);
+    assert_eq!(read(world.account, Some(vec![first, world.line]), &all).await, ["1", "2", "3"]);
+    let received = [EventKind::MessageReceived];
+    assert_eq!(read(world.account, None, &received).await, ["1", "3"]);
+    assert_eq!(read(world.account, Some(vec![first]), &received).await, ["1"]);
+    // Another account's line says nothing, even when it is named.
+    for lines in [vec![], vec![world.other_line], vec![Id::generate()]] {
+        assert!(read(world.account, Some(lines), &all).await.is_empty());
+    }
+    assert!(read(world.account, None, &[]).await.is_empty());
+    assert_eq!(read(world.other_account, None, &all).await, ["4"]);
+}
+
+pub(crate) async fn a_place_is_found_by_its_time(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let place = async |since: Option<Timestamp>| store.event_place(since).await.unwrap();
+    assert_eq!((place(None).await, place(Some(NOW)).await), (0, 0));
+    // Two at each of the times 0, 10, 20, 30.
+    for number in 0..8i64 {
+        let at = later(number / 2 * 10);
+        world.receive_at(text_from(ANN, &number.to_string()), at).await;
+    }
+    let newest = place(None).await;
+    let read = async |since| {
+        let from = place(Some(later(since))).await;
+        guids(&after(&world, world.account, from, None, &EventKind::ALL, 1).await)
+    };
+    for (since, first) in [(-5, "0"), (0, "0"), (1, "2"), (10, "2"), (19, "4"), (30, "6")] {
+        assert_eq!(read(since).await, [first], "since {since}");
+    }
+    assert_eq!(place(Some(later(31))).await, newest);
+    // Pruned or not, a place does not come twice.
+    assert_eq!(store.prune_events(later(20), 10).await.unwrap(), 4);
+    assert_eq!((read(-5).await, read(20).await), (vec!["4".into()], vec!["4".into()]));
+    assert_eq!(store.prune_events(later(100), 10).await.unwrap(), 4);
+    assert_eq!((place(None).await, place(Some(NOW)).await), (newest, newest));
+    let next = world.receive(vec![text_from(ANN, "next")]).await.committed.events[0].seq;
+    assert!(next > newest);
+    assert_eq!(place(Some(NOW)).await, next - 1);
+}
+
+pub(crate) async fn a_line_goes_up_and_down(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let webhook = world.webhook(&[EventKind::LineStatus]).await;
+    world.advance().await;
+    for online in [true, false] {
+        let told =
+            store.line_status(world.bridge, world.line, online, later(3), LEASE).await.unwrap();
+        assert_eq!(kinds(&told), [EventKind::LineStatus]);
+        assert_eq!(told.deliveries.iter().map(|one| one.webhook_id).collect::<Vec<_>>(), [webhook]);
+        assert_eq!((told.events[0].account_id, told.events[0].chat_id), (world.account, None));
+        let status: LineStatusEvent = data(&told.events[0]);
+        assert_eq!((status.online, status.line_handle.as_str()), (online, "+15550100001"));
+        assert_eq!(status.line, store.lines(world.account).await.unwrap()[0]);
+    }
+    for (bridge, line) in [(Id::generate(), world.line), (world.bridge, Id::generate())] {
+        let told = store.line_status(bridge, line, true, NOW, LEASE).await.unwrap();
+        assert!(told.events.is_empty());
+    }
 }

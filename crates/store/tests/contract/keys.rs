@@ -3,9 +3,9 @@ use std::sync::Arc;
 use switchboard_model::{
     Account, Line, Scope, Scopes, Timestamp, id::Id, key::KeyUsage, secret::SecretHash,
 };
-use switchboard_store::{NewKey, Refusal, Store};
+use switchboard_store::{NewKey, NewLine, Refusal, Store};
 
-use crate::world::{NOW, World, later, refusal};
+use crate::world::{NOW, World, later, new_line, refusal};
 
 fn new_key(account_id: Option<Id<Account>>, line_ids: Option<Vec<Id<Line>>>, hash: u8) -> NewKey {
     NewKey {
@@ -37,6 +37,12 @@ pub(crate) async fn a_key_for_what_is_not_the_accounts_is_refused(store: Arc<dyn
     assert_eq!(refusal(ask(Some(world.account), others.clone()).await), Refusal::LineNotFound);
     assert_eq!(refusal(ask(None, others).await), Refusal::LineNotFound);
     assert!(ask(None, None).await.unwrap().account_id.is_none());
+    // The sandbox line is everybody's.
+    let sandbox = NewLine { is_sandbox: true, ..new_line(world.other_account, "+15550199999") };
+    let sandbox = store.create_line(sandbox).await.unwrap().line.id;
+    let both = Some(vec![world.line, sandbox]);
+    let named = store.create_key(new_key(Some(world.account), both.clone(), 4), NOW).await.unwrap();
+    assert_eq!(named.line_ids, both);
 }
 
 pub(crate) async fn revoking_is_final(store: Arc<dyn Store>) {

@@ -10,12 +10,18 @@ mod bridges;
 mod chats;
 mod deliveries;
 mod events;
+mod files;
+mod idempotency;
 mod keys;
 mod lines;
 mod messages;
 mod outbox;
+mod reactions;
+mod receipts;
 mod receive;
+mod sandbox;
 mod settle;
+mod typing;
 mod webhooks;
 mod whole;
 mod world;
@@ -83,6 +89,7 @@ mod sqlite {
 
     promises! { super::Kept::new =>
         accounts: accounts_are_listed_oldest_first, a_seed_is_sown_once,
+                  a_seed_keeps_the_sandbox_line_that_there_is,
                   a_line_that_is_there_gets_the_seeds_key;
         keys: a_key_is_found_by_its_hash, a_key_for_what_is_not_the_accounts_is_refused, revoking_is_final,
               counts_never_go_back;
@@ -103,14 +110,40 @@ mod sqlite {
                  the_place_is_kept, groups_follow_their_driver, only_the_lines_bridge_tells,
                  what_is_too_long_is_neither_lost_nor_merged, a_group_is_never_a_contact;
         chats: latest_activity_comes_first, another_accounts_chats_are_not_listed;
-        messages: newest_comes_first_and_pages_meet, an_unknown_chat_is_refused;
+        messages: newest_comes_first_and_pages_meet, an_unknown_chat_is_refused,
+                  a_message_is_found_by_id_or_guid;
         webhooks: a_secret_is_shown_once, one_for_all_lines_has_future_ones,
                   what_is_not_the_accounts_is_refused, there_is_a_most;
         deliveries: each_webhook_gets_what_it_names, a_lease_ends, oldest_come_first,
             what_was_not_attempted_comes_in_event_order, a_claim_is_of_whom_it_names,
                     results_count_once, what_is_given_back_is_due_at_once,
                     a_deleted_webhook_gets_nothing_more, at_the_start_all_are_due;
-        events: what_is_old_is_forgotten_unless_it_is_still_tried;
+        events: what_is_old_is_forgotten_unless_it_is_still_tried,
+                they_are_read_as_they_were_committed, they_are_filtered_by_account_line_and_kind,
+                a_place_is_found_by_its_time, a_line_goes_up_and_down;
+        files: a_file_is_its_accounts_only, a_file_goes_out_and_is_an_attachment,
+               a_voice_memo_is_audio_on_a_line_that_can, a_bridge_gets_the_files_that_it_has_claimed,
+               a_file_comes_in_with_its_message, a_bridge_gives_away_only_what_it_uploaded,
+               only_what_nothing_refers_to_is_forgotten, the_secret_stays;
+        idempotency: the_same_request_has_the_first_answer, another_body_is_refused,
+                     keys_and_operations_are_apart, what_was_refused_is_not_remembered,
+                     after_a_day_it_is_forgotten, old_answers_are_swept, of_many_at_once_one_is_done,
+                     files_and_webhooks_too;
+        reactions: the_latest_occurrence_is_shown,
+                   an_occurrence_counts_once_however_late_it_is_repeated,
+                   a_reaction_to_nothing_is_nothing, the_line_reacts_and_takes_it_back,
+                   a_message_by_mistake_is_still_done, refusals_come_in_order,
+                   another_account_sees_nothing, an_emoji_is_a_reaction;
+        receipts: a_receipt_never_goes_back, in_an_unknown_chat_it_is_nothing,
+                  in_a_group_each_has_one, the_line_reads_where_it_can;
+        sandbox: there_is_one_line_for_all, a_code_that_is_texted_pairs,
+                 writes_go_to_the_paired_phone_only, a_phone_is_paired_with_one_account_at_a_time,
+                 a_reset_ends_the_pairing, the_quota_ends_at_midnight_utc,
+                 events_are_the_paired_accounts, receipts_and_files_follow_the_pairing;
+        typing: only_a_change_is_told, it_goes_off_by_itself,
+                a_new_start_after_the_end_is_told_as_both, who_writes_types_no_more,
+                clocks_can_not_hold_it_on, in_an_unknown_chat_it_is_nothing,
+                the_line_types_where_it_can;
         whole: a_closed_store_says_so;
     }
 }

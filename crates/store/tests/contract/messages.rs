@@ -1,15 +1,15 @@
 use std::sync::Arc;
 
-use switchboard_model::{chat::Recipient, id::Id};
+use switchboard_model::{chat::Recipient, id::Id, message::MessageRef};
 use switchboard_store::{Refusal, Store};
 
-use crate::world::{ANN, BOB, World, contact, limit, refusal, text_from};
+use crate::world::{ANN, BOB, LEASE, NOW, World, contact, limit, new_line, refusal, text_from};
 
 pub(crate) async fn newest_comes_first_and_pages_meet(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let mut chat = None;
     for number in 0..7 {
-        chat = Some(world.receive_one(text_from(ANN, &format!("a{number}"))).await.chat_id);
+        chat = world.receive_one(text_from(ANN, &format!("a{number}"))).await.chat_id;
         world.receive_one(text_from(BOB, &format!("b{number}"))).await;
     }
     let mut walked = Vec::new();
@@ -30,7 +30,7 @@ pub(crate) async fn newest_comes_first_and_pages_meet(store: Arc<dyn Store>) {
 
 pub(crate) async fn an_unknown_chat_is_refused(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    let chat = Recipient::Chat(world.receive_one(text_from(ANN, "1")).await.chat_id);
+    let chat = Recipient::Chat(world.receive_one(text_from(ANN, "1")).await.chat_id.unwrap());
     for (account, line, chat) in [
         (world.other_account, world.line, chat.clone()),
         (world.other_account, world.line, contact(ANN)),
@@ -41,5 +41,27 @@ pub(crate) async fn an_unknown_chat_is_refused(store: Arc<dyn Store>) {
     ] {
         let asked = store.messages(account, line, chat, None, limit(10)).await;
         assert_eq!(refusal(asked), Refusal::ChatNotFound);
+    }
+}
+
+pub(crate) async fn a_message_is_found_by_id_or_guid(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let here = world.receive_one(text_from(ANN, "g1")).await.message_id.unwrap();
+    let second = store.create_line(new_line(world.account, "+15550100003")).await.unwrap().line.id;
+    let mut there = Vec::new();
+    for line in [second, world.other_line] {
+        let told = vec![text_from(ANN, "g1")];
+        let received = store.receive(world.bridge, line, "1".into(), told, NOW, LEASE).await;
+        there.push(received.unwrap().results[0].message_id.unwrap());
+    }
+    let found = async |account, message| store.find_messages(account, message).await.unwrap();
+    let guid = || MessageRef::Guid("g1".into());
+    assert_eq!(found(world.account, guid()).await, [(world.line, here), (second, there[0])]);
+    assert_eq!(found(world.other_account, guid()).await, [(world.other_line, there[1])]);
+    assert_eq!(found(world.account, MessageRef::Id(here)).await, [(world.line, here)]);
+    for unknown in
+        [MessageRef::Id(there[1]), MessageRef::Id(Id::generate()), MessageRef::Guid("g2".into())]
+    {
+        assert!(found(world.account, unknown).await.is_empty());
     }
 }

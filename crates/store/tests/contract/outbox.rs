@@ -7,11 +7,11 @@ use switchboard_model::{
     message::MessageRef,
     outbox::{EXPIRED, EXPIRY_MS, MAX_ATTEMPTS, MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus},
 };
-use switchboard_store::{Accept, NewLine, Refusal, Store};
+use switchboard_store::{Accept, NewContent, NewLine, Refusal, Store};
 
 use crate::world::{
-    ANN, BOB, LEASE, NOW, World, contact, group, later, limit, new_line, refusal, sent, text_from,
-    text_in,
+    ANN, BOB, LEASE, NOW, World, contact, group, later, limit, new_line, refusal, sent, take,
+    text_from, text_in,
 };
 
 pub(crate) async fn what_is_accepted_is_shown(store: Arc<dyn Store>) {
@@ -27,15 +27,18 @@ pub(crate) async fn what_is_accepted_is_shown(store: Arc<dyn Store>) {
 
 pub(crate) async fn refusals_come_in_order(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    let nothing = Some(MessageRef::Guid("nothing".into()));
+    let reply = NewContent::Message {
+        text: Some("x".into()),
+        attachment: Some(Id::generate()),
+        reply_to: Some(MessageRef::Guid("nothing".into())),
+    };
     let unknown = Recipient::Chat(Id::generate());
-    let mut wrong =
-        Accept { line_id: world.other_line, reply_to: nothing, ..world.draft(unknown, "x") };
-    assert_eq!(refusal(store.accept(wrong.clone(), NOW).await), Refusal::LineNotFound);
+    let mut wrong = Accept { line_id: world.other_line, ..world.write(unknown, reply) };
+    assert_eq!(refusal(store.accept(wrong.clone(), None, NOW).await), Refusal::LineNotFound);
     wrong.line_id = world.line;
-    assert_eq!(refusal(store.accept(wrong.clone(), NOW).await), Refusal::ChatNotFound);
+    assert_eq!(refusal(store.accept(wrong.clone(), None, NOW).await), Refusal::ChatNotFound);
     wrong.to = contact(ANN);
-    assert_eq!(refusal(store.accept(wrong, NOW).await), Refusal::MessageNotFound);
+    assert_eq!(refusal(store.accept(wrong, None, NOW).await), Refusal::MessageNotFound);
     // What a refused command began is not kept.
     let chats = store.chats(world.account, world.line, None, limit(10)).await.unwrap();
     assert!(chats.rows.is_empty());
@@ -45,36 +48,48 @@ pub(crate) async fn contact_first_waits_for_the_contact(store: Arc<dyn Store>) {
     let mut world = World::new(Arc::clone(&store)).await;
     let shy = NewLine { contact_first: true, ..new_line(world.account, "+15550100003") };
     world.line = store.create_line(shy).await.unwrap().line.id;
-    let ask = || store.accept(world.draft(contact(ANN), "x"), NOW);
+    let ask = || store.accept(world.draft(contact(ANN), "x"), None, NOW);
     assert_eq!(refusal(ask().await), Refusal::ContactHasNotMessaged);
     // A group that exists but in which nobody has written.
     let silent = world
         .receive_one(switchboard_model::link::Inbound::Group { chat: group("g", &[ANN]) })
         .await;
-    let to_group = world.draft(Recipient::Chat(silent.chat_id), "x");
-    assert_eq!(refusal(store.accept(to_group.clone(), NOW).await), Refusal::ContactHasNotMessaged);
+    let to_group = world.draft(Recipient::Chat(silent.chat_id.unwrap()), "x");
+    assert_eq!(
+        refusal(store.accept(to_group.clone(), None, NOW).await),
+        Refusal::ContactHasNotMessaged
+    );
     world.receive(vec![text_from(ANN, "g1"), text_in(group("g", &[ANN]), ANN, "g2")]).await;
     ask().await.unwrap();
-    store.accept(to_group, NOW).await.unwrap();
+    take(store.accept(to_group, None, NOW).await).unwrap();
 }
 
 pub(crate) async fn a_reply_names_a_message_of_its_chat(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let here = world.receive_one(text_from(ANN, "here")).await.message_id.unwrap();
     let elsewhere = world.receive_one(text_from(BOB, "elsewhere")).await.message_id.unwrap();
-    let reply = |to| Accept { reply_to: Some(to), ..world.draft(contact(ANN), "x") };
+    let reply = |to| {
+        let content =
+            NewContent::Message { text: Some("x".into()), attachment: None, reply_to: Some(to) };
+        world.write(contact(ANN), content)
+    };
     for wrong in [
         MessageRef::Id(elsewhere),
         MessageRef::Guid("elsewhere".into()),
         MessageRef::Id(Id::generate()),
     ] {
-        assert_eq!(refusal(store.accept(reply(wrong), NOW).await), Refusal::MessageNotFound);
+        assert_eq!(refusal(store.accept(reply(wrong), None, NOW).await), Refusal::MessageNotFound);
     }
     for right in [MessageRef::Id(here), MessageRef::Guid("here".into())] {
-        store.accept(reply(right), NOW).await.unwrap();
+        take(store.accept(reply(right), None, NOW).await).unwrap();
     }
     let items = store.claim(world.bridge, world.line, vec![], 10, LEASE).await.unwrap();
-    let expected = Content::Message { text: "x".into(), reply_to_guid: Some("here".into()) };
+    let expected = Content::Message {
+        text: Some("x".into()),
+        attachments: Vec::new(),
+        is_audio_message: false,
+        reply_to_guid: Some("here".into()),
+    };
     assert!(items.len() == 2 && items.iter().all(|item| item.content == expected));
 }
 
@@ -88,7 +103,7 @@ pub(crate) async fn another_account_sees_nothing(store: Arc<dyn Store>) {
         line_id: world.other_line,
         ..world.draft(Recipient::Chat(chat.id), "x")
     };
-    assert_eq!(refusal(store.accept(theirs, NOW).await), Refusal::ChatNotFound);
+    assert_eq!(refusal(store.accept(theirs, None, NOW).await), Refusal::ChatNotFound);
 }
 
 pub(crate) async fn claims_come_in_the_order_of_acceptance(store: Arc<dyn Store>) {
@@ -98,7 +113,7 @@ pub(crate) async fn claims_come_in_the_order_of_acceptance(store: Arc<dyn Store>
         // The clock goes backwards: order does not ask it.
         let to = contact(if number % 3 == 0 { ANN } else { BOB });
         let draft = world.draft(to, &number.to_string());
-        accepted.push(store.accept(draft, later(-number)).await.unwrap().id);
+        accepted.push(take(store.accept(draft, None, later(-number)).await).unwrap().id);
     }
     let mut claimed = world.claim(4).await;
     claimed.extend(world.claim(100).await);
@@ -109,7 +124,7 @@ pub(crate) async fn claims_come_in_the_order_of_acceptance(store: Arc<dyn Store>
 
 pub(crate) async fn a_full_chat_is_passed_over_whole(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    let first = store.accept(world.draft(contact(ANN), "1"), NOW).await.unwrap();
+    let first = take(store.accept(world.draft(contact(ANN), "1"), None, NOW).await).unwrap();
     let second = world.accept(BOB, "2").await;
     let third = world.accept(ANN, "3").await;
     assert_eq!(world.claim_but(vec![first.chat_id], 10).await, [second]);
@@ -149,7 +164,7 @@ pub(crate) async fn what_waits_too_long_expires(store: Arc<dyn Store>) {
     let mut ids = Vec::new();
     for number in 0..3 {
         let draft = world.draft(contact(ANN), "x");
-        ids.push(store.accept(draft, later(number)).await.unwrap().id);
+        ids.push(take(store.accept(draft, None, later(number)).await).unwrap().id);
     }
     let end = i64::try_from(EXPIRY_MS).unwrap();
     assert!(store.expire(later(end - 1), LEASE, 10).await.unwrap().events.is_empty());

@@ -25,7 +25,7 @@ pub(crate) async fn what_comes_in_is_a_message_an_event_and_a_chat(store: Arc<dy
     let told: MessageEvent = serde_json::from_str(received.committed.events[0].data.get()).unwrap();
     assert_eq!(Some(told.message.id), received.results[0].message_id);
     assert_eq!((told.message.sender.as_str(), told.message.is_from_me), (ANN, false));
-    let chat = world.chat(received.results[0].chat_id).await;
+    let chat = world.chat(received.results[0].chat_id.unwrap()).await;
     assert_eq!((chat.identifier.as_str(), chat.is_group), (ANN, Some(false)));
     assert_eq!((chat.has_received_inbound, chat.last_message_at), (true, Some(later(-1000))));
     assert_eq!((chat.participants, chat.service), (Some(vec![ANN.into()]), Service::IMessage));
@@ -67,7 +67,7 @@ pub(crate) async fn groups_follow_their_driver(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let made = world.receive_one(Inbound::Group { chat: group("chat1", &[ANN]) }).await;
     assert_eq!(made.message_id, None);
-    let chat = world.chat(made.chat_id).await;
+    let chat = world.chat(made.chat_id.unwrap()).await;
     assert_eq!((chat.name.as_deref(), chat.is_group), (Some("Friends"), Some(true)));
     assert_eq!((chat.has_received_inbound, chat.last_message_at), (false, None));
     let renamed = InboundChat::Group {
@@ -77,7 +77,7 @@ pub(crate) async fn groups_follow_their_driver(store: Arc<dyn Store>) {
     };
     let same = world.receive_one(text_in(renamed, BOB, "g1")).await;
     assert_eq!(same.chat_id, made.chat_id);
-    let chat = world.chat(made.chat_id).await;
+    let chat = world.chat(made.chat_id.unwrap()).await;
     assert_eq!((chat.name.as_deref(), chat.has_received_inbound), (Some("Family"), true));
     assert_eq!(chat.participants, Some(vec![ANN.into(), BOB.into()]));
 }
@@ -104,8 +104,8 @@ pub(crate) async fn what_is_too_long_is_neither_lost_nor_merged(store: Arc<dyn S
     assert_eq!(results[0], results[2]);
     assert_ne!(results[0].message_id, results[1].message_id);
     assert_ne!(results[0].chat_id, results[1].chat_id);
-    assert!(world.chat(results[0].chat_id).await.identifier.len() <= MAX_IDENTIFIER_LEN);
-    let chat = Recipient::Chat(results[0].chat_id);
+    assert!(world.chat(results[0].chat_id.unwrap()).await.identifier.len() <= MAX_IDENTIFIER_LEN);
+    let chat = Recipient::Chat(results[0].chat_id.unwrap());
     let shown = store.messages(world.account, world.line, chat, None, limit(10)).await.unwrap();
     assert!(shown.rows[0].guid.len() <= MAX_GUID_LEN);
     // A text is kept whole.

@@ -7,15 +7,15 @@ use switchboard_model::{
     Account, Bridge, Chat, EventKind, Handle, Line, OutboxItem, Timestamp, Webhook,
     chat::{Recipient, Service},
     id::Id,
-    line::{DriverKind, LineService},
+    line::{Capability, DriverKind, LineService},
     link::{Inbound, InboundChat, InboundMessage, Outcome, ReceivedEntry},
     page::Limit,
     secret::SecretHash,
     webhook::WebhookSecret,
 };
 use switchboard_store::{
-    Accept, Committed, NewLine, NewWebhook, Received, Refusal, Result, SettleReport, Store,
-    StoreError,
+    Accept, Accepted, Committed, CommittedEvent, NewContent, NewLine, NewWebhook, Once, Received,
+    Refusal, Result, SettleReport, Store, StoreError,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -57,6 +57,23 @@ pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T>) -> Refusal {
     }
 }
 
+/// What was done now.
+pub(crate) fn take<T>(result: Result<Once<T>>) -> Result<T> {
+    result.map(|once| match once {
+        Once::Done(done) => done,
+        Once::Replayed(answer) => panic!("replayed: {answer:?}"),
+    })
+}
+
+/// An event as its reader gets it.
+pub(crate) fn data<T: serde::de::DeserializeOwned>(event: &CommittedEvent) -> T {
+    serde_json::from_str(event.data.get()).unwrap()
+}
+
+pub(crate) fn kinds(committed: &Committed) -> Vec<EventKind> {
+    committed.events.iter().map(|event| event.kind).collect()
+}
+
 pub(crate) fn new_line(account_id: Id<Account>, number: &str) -> NewLine {
     NewLine {
         account_id,
@@ -66,11 +83,17 @@ pub(crate) fn new_line(account_id: Id<Account>, number: &str) -> NewLine {
         driver: DriverKind::Simulator,
         bridge_id: None,
         contact_first: false,
+        is_sandbox: false,
     }
 }
 
 pub(crate) fn text_from(sender: &str, guid: &str) -> Inbound {
-    text_in(InboundChat::Contact { handle: handle(sender) }, sender, guid)
+    text_in(chat_with(sender), sender, guid)
+}
+
+/// The chat with a contact, as a driver tells of it.
+pub(crate) fn chat_with(contact: &str) -> InboundChat {
+    InboundChat::Contact { handle: handle(contact) }
 }
 
 pub(crate) fn text_in(chat: InboundChat, sender: &str, guid: &str) -> Inbound {
@@ -82,6 +105,8 @@ pub(crate) fn text_in(chat: InboundChat, sender: &str, guid: &str) -> Inbound {
         sent_at: later(-1000),
         service: Service::IMessage,
         reply_to_guid: None,
+        attachments: Vec::new(),
+        is_audio_message: false,
     })
 }
 
@@ -109,20 +134,51 @@ impl World {
     }
 
     pub(crate) fn draft(&self, to: Recipient, text: &str) -> Accept {
+        let content =
+            NewContent::Message { text: Some(text.into()), attachment: None, reply_to: None };
         let payload = serde_json::json!({"text": text}).to_string();
+        Accept { payload: RawValue::from_string(payload).unwrap(), ..self.write(to, content) }
+    }
+
+    pub(crate) fn write(&self, to: Recipient, content: NewContent) -> Accept {
         Accept {
+            id: Id::generate(),
             account_id: self.account,
             line_id: self.line,
             to,
-            text: text.into(),
-            reply_to: None,
-            attached: false,
-            payload: RawValue::from_string(payload).unwrap(),
+            content,
+            payload: RawValue::from_string("{}".into()).unwrap(),
         }
     }
 
+    /// Accepts what the line must be able to do, and can.
+    pub(crate) async fn try_write(&self, to: &str, content: NewContent) -> Result<Accepted> {
+        take(self.store.accept(self.write(contact(to), content), None, NOW).await)
+    }
+
+    /// Accepts and claims something, and settles it as done.
+    pub(crate) async fn do_now(&self, to: &str, content: NewContent, at: Timestamp) -> Committed {
+        let id = self.try_write(to, content).await.unwrap().id;
+        assert_eq!(self.claim(1).await, [id]);
+        let report = SettleReport { id, outcome: Outcome::Done { at }, counts_as_attempt: true };
+        let now = later((at.0 - NOW.0).max(0));
+        self.store.settle(self.bridge, vec![report], now, LEASE).await.unwrap()
+    }
+
+    /// Lets the line do everything.
+    pub(crate) async fn advance(&self) {
+        let all = Capability::ALL.to_vec();
+        self.store.set_capabilities(self.bridge, self.line, all).await.unwrap();
+    }
+
+    /// Takes what happens on the line at this moment.
+    pub(crate) async fn receive_at(&self, entry: Inbound, now: Timestamp) -> Received {
+        let entries = vec![entry];
+        self.store.receive(self.bridge, self.line, "1".into(), entries, now, LEASE).await.unwrap()
+    }
+
     pub(crate) async fn accept(&self, to: &str, text: &str) -> Id<OutboxItem> {
-        self.store.accept(self.draft(contact(to), text), NOW).await.unwrap().id
+        take(self.store.accept(self.draft(contact(to), text), None, NOW).await).unwrap().id
     }
 
     pub(crate) async fn claim(&self, limit: usize) -> Vec<Id<OutboxItem>> {
@@ -159,11 +215,12 @@ impl World {
     }
 
     pub(crate) async fn webhook(&self, events: &[EventKind]) -> Id<Webhook> {
-        self.store.create_webhook(self.new_webhook(events), NOW).await.unwrap().id
+        take(self.store.create_webhook(self.new_webhook(events), None, NOW).await).unwrap().id
     }
 
     pub(crate) fn new_webhook(&self, events: &[EventKind]) -> NewWebhook {
         NewWebhook {
+            id: Id::generate(),
             account_id: self.account,
             line_ids: None,
             url: "https://example.com/hook".into(),

@@ -1,35 +1,28 @@
 //! The simulator as the link sees it.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use switchboard_model::{
     Handle, Line, OutboxItem,
-    chat::Service,
     id::Id,
     line::DriverKind,
-    link::{
-        CarriedLine, Content, Inbound, InboundChat, InboundMessage, Outcome, ReceivedEntry, Report,
-        SendItem,
-    },
-    simulator::{ALWAYS_FAILS, ECHOES, NEVER_ANSWERS, PhoneMessage},
-    time::Timestamp,
+    link::{CarriedLine, Inbound, LinkedFile, Outcome, ReceivedEntry, SendItem},
 };
-use tokio::{sync::watch, time::sleep};
+use tokio::sync::watch;
 use tracing::error;
 
 use super::{
-    Book, Simulator, entry_key,
-    faults::Fortune,
-    journal::{KnownChat, Place, Record, Shown, With},
-    new_guid,
+    Book, Simulator, chat_of, entry_key,
+    history::Waiting,
+    journal::{KeptFile, KnownChat, Place, Record, With},
 };
-use crate::driver::{Driver, DriverError, Fate, HistoryBatch, LineStatuses};
+use crate::{
+    driver::{Driver, DriverError, Fate, HistoryBatch, LineStatuses},
+    files::Files,
+};
 
-const REFUSED: &str = "The simulator refused the message (fault mode 'reject').";
-const CONTACT_FAILS: &str = "The simulated contact +15005550001 fails every message.";
-const NO_CONTACT: &str = "The simulator knows no phone with this handle.";
-const NO_GROUP: &str = "The simulator knows no such group.";
-const NO_JOURNAL: &str = "The simulator's journal can't be written.";
+/// The bytes of attachments after which a batch goes on its way without further entries.
+const UPLOAD_PER_BATCH: u64 = 32 * 1024 * 1024;
 
 #[async_trait::async_trait]
 impl Driver for Simulator {
@@ -42,40 +35,23 @@ impl Driver for Simulator {
     }
 
     fn send_timeout(&self, item: &SendItem) -> Duration {
-        self.options.send_timeout.saturating_add(self.lines.delay(item.line_id))
+        self.limit(item)
     }
 
     async fn carry(&self, lines: Vec<CarriedLine>) {
         let mut book = self.book();
+        book.uploaded.clear();
         for line in &lines {
             if let Err(error) = book.catch_up(line) {
                 error!(line = %line.id, %error, "the simulator's journal can't be written");
             }
         }
-        drop(book);
-        self.lines.carry(&lines);
+        // Under the book's lock: a change of what a line can do comes before this or after it.
+        self.lines.carry(&lines, |line| book.phones.is_advanced(line));
     }
 
-    async fn send(&self, item: SendItem) -> Outcome {
-        if let Some(outcome) = self.book().phones.outcome(item.id) {
-            return outcome.clone();
-        }
-        let Some(line) = self.lines.handle_of(item.line_id) else { return Outcome::Released };
-        let mut report_lost = false;
-        match self.lines.draw(item.line_id) {
-            Fortune::Good => {}
-            Fortune::Away => return Outcome::Released,
-            Fortune::Refused => return self.fail(item.id, REFUSED),
-            Fortune::Late(delay) => sleep(delay).await,
-            Fortune::ReportLost => report_lost = true,
-        }
-        if !item.is_group && item.identifier == NEVER_ANSWERS {
-            std::future::pending::<()>().await;
-        }
-        if !item.is_group && item.identifier == ALWAYS_FAILS {
-            return self.fail(item.id, CONTACT_FAILS);
-        }
-        self.deliver(item, line, report_lost)
+    async fn send(&self, item: SendItem, files: &Files) -> Outcome {
+        self.carry_out(item, files).await
     }
 
     async fn recall(
@@ -95,6 +71,7 @@ impl Driver for Simulator {
         line: Id<Line>,
         after: Option<&str>,
         limit: usize,
+        files: &Files,
     ) -> Result<HistoryBatch, DriverError> {
         loop {
             let (handle, online, stirred) = self
@@ -102,10 +79,13 @@ impl Driver for Simulator {
                 .reader(line)
                 .ok_or(DriverError { what: "the line is not carried", source: None })?;
             if online {
-                let book = self.book();
-                let after = book.parse_position(after);
-                if let Some((last, entries)) = book.phones.entries_after(&handle, after, limit) {
-                    return Ok(HistoryBatch { position: book.position(last), entries });
+                let waiting = {
+                    let book = self.book();
+                    let after = book.parse_position(after);
+                    book.phones.histories.after(&handle, after, limit)
+                };
+                if !waiting.is_empty() {
+                    return self.batch(line, &handle, waiting, files).await;
                 }
             }
             // A permit is kept if it stirs between the look and the wait.
@@ -117,24 +97,23 @@ impl Driver for Simulator {
         let Some(handle) = self.lines.handle_of(line) else { return };
         let mut book = self.book();
         let n = book.parse_position(Some(&batch.position));
+        let first = n.saturating_sub(batch.entries.len() as u64) + 1;
         let mut record =
             Record { received: Some(Place { line: handle.clone(), n }), ..Record::default() };
         let mut waiters = Vec::new();
-        for (entry, result) in batch.entries.iter().zip(results) {
-            if book.phones.chat(result.chat_id).is_none()
-                && !record.chats.iter().any(|known| known.id == result.chat_id)
+        for ((at, entry), result) in (first..).zip(&batch.entries).zip(results) {
+            if let Some(id) = result.chat_id
+                && book.phones.chat(id).is_none()
+                && !record.chats.iter().any(|known| known.id == id)
             {
-                let with = match entry {
-                    Inbound::Message(InboundMessage { chat, .. }) | Inbound::Group { chat } => chat,
-                };
-                let with = match with {
-                    InboundChat::Contact { handle } => With::Contact(handle.clone()),
-                    InboundChat::Group { identifier, .. } => With::Group(identifier.clone()),
-                };
-                record.chats.push(KnownChat { id: result.chat_id, line: handle.clone(), with });
+                let with = With::from(chat_of(entry));
+                record.chats.push(KnownChat { id, line: handle.clone(), with });
             }
-            let waiter = entry_key(entry).and_then(|key| book.waiting.remove(key));
+            let waiter = book.waiting.remove(&*entry_key(&handle, at, entry));
             waiters.extend(waiter.map(|waiter| (waiter, *result)));
+        }
+        if let Some(uploaded) = book.uploaded.get_mut(&handle) {
+            *uploaded = uploaded.split_off(&(n + 1));
         }
         if let Err(error) = book.commit(record) {
             error!(%line, %error, "the simulator's journal can't be written");
@@ -148,75 +127,66 @@ impl Driver for Simulator {
 }
 
 impl Simulator {
-    /// Books a certain failure, so that a recall says the same.
-    fn fail(&self, id: Id<OutboxItem>, error: &str) -> Outcome {
-        let outcome = Outcome::Failed { error: error.to_owned() };
-        let report = Some(Report { id, outcome: outcome.clone() });
-        if let Err(error) = self.book().commit(Record { outcome: report, ..Record::default() }) {
-            error!(item = %id, %error, "the simulator's journal can't be written");
+    /// Entries as the link wants them, their files uploaded.
+    async fn batch(
+        &self,
+        line: Id<Line>,
+        handle: &Handle,
+        waiting: Vec<Waiting>,
+        files: &Files,
+    ) -> Result<HistoryBatch, DriverError> {
+        let (mut entries, mut last, mut bytes) = (Vec::with_capacity(waiting.len()), 0, 0);
+        for Waiting { n, mut what, files: kept } in waiting {
+            if let Inbound::Message(message) = &mut what
+                && !kept.is_empty()
+            {
+                message.attachments = self.upload(line, handle, n, &kept, files).await?;
+                message.is_audio_message &= !message.attachments.is_empty();
+                bytes += kept.iter().map(|file| file.shown.size).sum::<u64>();
+            }
+            entries.push(what);
+            last = n;
+            if bytes > UPLOAD_PER_BATCH {
+                break;
+            }
         }
-        outcome
+        Ok(HistoryBatch { position: self.book().position(last), entries })
     }
 
-    /// Puts a message on the phones of those it is for: one record, so all of it or nothing.
-    fn deliver(&self, item: SendItem, line: Handle, report_lost: bool) -> Outcome {
-        let Content::Message { text, reply_to_guid } = item.content;
-        let (guid, now) = (new_guid(), self.clock.now());
-        let mut book = self.book();
-        let (on, with) = if item.is_group {
-            let Some(group) = book.phones.group(&item.identifier) else {
-                drop(book);
-                return self.fail(item.id, NO_GROUP);
-            };
-            (group.participants.clone(), With::Group(item.identifier))
-        } else {
-            let Ok(contact) = item.identifier.parse::<Handle>() else {
-                drop(book);
-                return self.fail(item.id, NO_CONTACT);
-            };
-            (vec![contact.clone()], With::Contact(contact))
-        };
-        let entry = match &with {
-            With::Contact(contact) if contact.as_str() == ECHOES => {
-                let echo = message_of(contact.clone(), Some(text.clone()), now);
-                book.phones.next_entry(&line, Inbound::Message(echo))
+    /// Uploads the files of one entry, unless they are there from an earlier look at it.
+    async fn upload(
+        &self,
+        line: Id<Line>,
+        handle: &Handle,
+        n: u64,
+        kept: &[KeptFile],
+        files: &Files,
+    ) -> Result<Vec<LinkedFile>, DriverError> {
+        let known = self.book().uploaded.get(handle).and_then(|known| known.get(&n)).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let mut uploaded = Vec::with_capacity(kept.len());
+        for KeptFile { shown, transcription } in kept {
+            let path = self.book().files.path(&shown.sha256);
+            let name = shown.filename.as_deref();
+            match files.upload(line, &path, name, &shown.mime_type).await {
+                Ok(file) => {
+                    uploaded.push(LinkedFile { transcription: transcription.clone(), ..file });
+                }
+                Err(problem) if problem.may_pass() => {
+                    let what = "a contact's file can't be uploaded now";
+                    return Err(DriverError { what, source: Some(Box::new(problem)) });
+                }
+                // The line would stand still for ever.
+                Err(problem) => {
+                    error!(%line, %problem, "a message arrives without one of its files")
+                }
             }
-            _ => None,
-        };
-        let echoes = entry.is_some();
-        let chats = match book.phones.chat(item.chat_id) {
-            Some(_) => Vec::new(),
-            None => vec![KnownChat { id: item.chat_id, line: line.clone(), with }],
-        };
-        let outcome = if report_lost {
-            Outcome::Unknown
-        } else {
-            Outcome::Sent { guid: guid.clone(), sent_at: now, service: Service::IMessage }
-        };
-        let message = Arc::new(PhoneMessage {
-            guid,
-            line: line.clone(),
-            from: line,
-            text: Some(text),
-            reply_to_guid,
-            received_at: now,
-        });
-        let committed = book.commit(Record {
-            outcome: Some(Report { id: item.id, outcome: outcome.clone() }),
-            shown: Some(Shown { on, message }),
-            entry,
-            chats,
-            ..Record::default()
-        });
-        drop(book);
-        if let Err(error) = committed {
-            error!(item = %item.id, %error, "the simulator's journal can't be written");
-            return Outcome::Failed { error: NO_JOURNAL.to_owned() };
         }
-        if echoes {
-            self.lines.stir(item.line_id);
-        }
-        outcome
+        let known = (n, uploaded.clone());
+        self.book().uploaded.entry(handle.clone()).or_default().extend([known]);
+        Ok(uploaded)
     }
 }
 
@@ -225,28 +195,15 @@ impl Book {
     /// heard (the answer was lost with a socket) is told again where we need the answer.
     fn catch_up(&mut self, line: &CarriedLine) -> std::io::Result<()> {
         let n = self.parse_position(line.position.as_deref());
-        if n > self.phones.received(&line.handle) {
+        if n > self.phones.histories.received(&line.handle) {
             let received = Some(Place { line: line.handle.clone(), n });
             self.commit(Record { received, ..Record::default() })?;
         }
         for group in self.phones.unconfirmed_groups(&line.handle) {
-            let entry =
-                self.phones.next_entry(&line.handle, Inbound::Group { chat: group.as_chat() });
+            let told = Inbound::Group { chat: group.as_chat() };
+            let entry = self.phones.histories.next_entry(&line.handle, told, Vec::new());
             self.commit(Record { entry, ..Record::default() })?;
         }
         Ok(())
-    }
-}
-
-/// A new message from a contact in its 1:1 chat.
-pub(super) fn message_of(from: Handle, text: Option<String>, now: Timestamp) -> InboundMessage {
-    InboundMessage {
-        guid: new_guid(),
-        chat: InboundChat::Contact { handle: from.clone() },
-        sender: from,
-        text,
-        sent_at: now,
-        service: Service::IMessage,
-        reply_to_guid: None,
     }
 }

@@ -1,4 +1,4 @@
-//! The carried lines, and what goes wrong on them.
+//! The carried lines, what they can do, and what goes wrong on them.
 //!
 //! Faults are for the moment: a restart ends them. What they did (a refusal, a lost report) is in the
 //! journal like everything else.
@@ -26,6 +26,9 @@ use crate::driver::{LineStatus, LineStatuses};
 /// How long a slow item takes when nothing else is said.
 const SLOW_DEFAULT: Duration = Duration::from_secs(1);
 
+/// What a line can do without the advanced features.
+const PLAIN: [Capability; 1] = [Capability::Replies];
+
 const GOOD: Fault = Fault { mode: FaultMode::None, after: None, count: None };
 
 /// The carried lines with their faults.
@@ -38,6 +41,8 @@ pub(super) struct Lines {
 
 struct CarriedPhone {
     handle: Handle,
+    /// Whether it has the advanced features. The journal knows; here it is as told.
+    advanced: bool,
     /// Wakes whoever reads this line's history: it grew, or the line is back.
     stirred: Arc<Notify>,
     fault: Fault,
@@ -75,18 +80,20 @@ impl Lines {
     }
 
     /// Carries exactly these; a line that stays keeps its fault.
-    pub(super) fn carry(&self, lines: &[CarriedLine]) {
+    pub(super) fn carry(&self, lines: &[CarriedLine], is_advanced: impl Fn(&Handle) -> bool) {
         let mut by_id = self.lock();
         by_id.retain(|id, _| lines.iter().any(|line| line.id == *id));
         for line in lines {
             let phone = by_id.entry(line.id).or_insert_with(|| CarriedPhone {
                 handle: line.handle.clone(),
+                advanced: true,
                 stirred: Arc::new(Notify::new()),
                 fault: GOOD,
                 turn: 0,
                 comes_back: None,
             });
             phone.handle = line.handle.clone();
+            phone.advanced = is_advanced(&line.handle);
         }
         self.publish(&by_id);
         self.known.send_replace(true);
@@ -115,6 +122,15 @@ impl Lines {
         let lines = self.lock();
         let phone = lines.get(&id)?;
         Some((phone.handle.clone(), phone.is_online(), Arc::clone(&phone.stirred)))
+    }
+
+    /// What a line can do has changed.
+    pub(super) fn set_advanced(&self, id: Id<Line>, advanced: bool) {
+        let mut lines = self.lock();
+        if let Some(phone) = lines.get_mut(&id) {
+            phone.advanced = advanced;
+        }
+        self.publish(&lines);
     }
 
     pub(super) fn is_online(&self, id: Id<Line>) -> bool {
@@ -201,8 +217,8 @@ impl Lines {
         let now: LineStatuses = lines
             .iter()
             .map(|(id, phone)| {
-                let capabilities = Capability::ALL.to_vec();
-                (*id, LineStatus { online: phone.is_online(), capabilities })
+                let can: &[_] = if phone.advanced { &Capability::ALL } else { &PLAIN };
+                (*id, LineStatus { online: phone.is_online(), capabilities: can.to_vec() })
             })
             .collect();
         self.statuses.send_if_modified(|statuses| {

@@ -8,15 +8,14 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, BufRead, BufReader, BufWriter, Write},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
 use switchboard_model::{
-    Chat, Handle,
+    Chat, Handle, Timestamp,
     id::Id,
     link::{Inbound, Report},
-    simulator::PhoneMessage,
+    simulator::{PhoneFile, PhoneMessage, PhoneReaction},
 };
 
 /// What became true together. Each part may stand alone, and does after compaction.
@@ -29,9 +28,18 @@ pub(super) struct Record {
     /// What came of an outbox item.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) outcome: Option<Report>,
-    /// A message that phones show.
+    /// Messages that phones show.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) shown: Vec<Shown>,
+    /// A reaction that phones show, or show no longer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) shown: Option<Shown>,
+    pub(super) reaction: Option<Reacted>,
+    /// A line has read a chat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) read: Option<ReadUpTo>,
+    /// What a line can do now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) features: Option<Features>,
     /// An entry in a line's history.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) entry: Option<Entry>,
@@ -46,18 +54,56 @@ pub(super) struct Record {
     pub(super) received: Option<Place>,
 }
 
-/// A message and the phones that show it.
+/// A message, the chat it stands in, and the contacts on whose phones it is, who wrote it among them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Shown {
     pub(super) on: Vec<Handle>,
-    pub(super) message: Arc<PhoneMessage>,
+    pub(super) with: With,
+    pub(super) message: PhoneMessage,
+}
+
+/// A reaction, given or taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Reacted {
+    pub(super) message_guid: String,
+    pub(super) reaction: PhoneReaction,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) removed: bool,
+}
+
+/// Up to when a line has read a chat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ReadUpTo {
+    pub(super) line: Handle,
+    pub(super) with: With,
+    pub(super) at: Timestamp,
+}
+
+/// Whether a line has the advanced features.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Features {
+    pub(super) line: Handle,
+    pub(super) advanced: bool,
 }
 
 /// One entry of a line's history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) at: Place,
+    /// A message stands here without its attachments: what they are on the server is not known yet.
     pub(super) what: Inbound,
+    /// Those attachments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) files: Vec<KeptFile>,
+}
+
+/// A file that waits for the server; its bytes are beside the journal, named by their SHA-256.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeptFile {
+    #[serde(flatten)]
+    pub(super) shown: PhoneFile,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) transcription: Option<String>,
 }
 
 /// A place in a line's history: the n-th entry.
@@ -85,7 +131,7 @@ pub(super) struct KnownChat {
 }
 
 /// Whom a chat is with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum With {
     Contact(Handle),

@@ -5,12 +5,20 @@
 //! the outbox item, so a message is on the phone exactly if its recall says so, whenever
 //! the process is killed.
 //!
-//! Some contacts behave in their own way ([`ALWAYS_FAILS`], [`NEVER_ANSWERS`], [`ECHOES`]);
-//! all three only in the 1:1 chat: in a group they are contacts like any other.
+//! The same holds of reactions and of what a line has read. A typing indicator is gone in a
+//! minute, or with the process; only that it was given is remembered.
+//!
+//! Some contacts behave in their own way, in the 1:1 chat only: in a group they are contacts like
+//! any other. [`ALWAYS_FAILS`] and [`NEVER_ANSWERS`] do so with whatever is sent to them;
+//! [`ECHOES`] sends back texts, without attachments, and nothing else.
 
+mod deliver;
 mod driver;
 mod faults;
+mod files;
+mod history;
 mod journal;
+mod newest;
 mod outside;
 mod phones;
 
@@ -18,7 +26,8 @@ mod phones;
 use switchboard_model::simulator::{ALWAYS_FAILS, ECHOES, NEVER_ANSWERS};
 
 use std::{
-    collections::HashMap,
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
     io,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -27,14 +36,15 @@ use std::{
 
 use switchboard_model::{
     Handle,
-    link::{Inbound, InboundChat, ReceivedEntry},
+    link::{Inbound, InboundChat, LinkedFile, ReceivedEntry},
     time::Clock,
 };
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use faults::Lines;
-use journal::{Group, Journal, Record};
+use files::KeptFiles;
+use journal::{Group, Journal, Record, With};
 use phones::Phones;
 
 /// The journal is rewritten at start when it is longer than this, in bytes, and mostly outlived.
@@ -46,13 +56,19 @@ pub struct SimulatorOptions {
     /// How long an item may take on a line that is not slow: after this, an item to [`NEVER_ANSWERS`]
     /// is reported as unknown.
     pub send_timeout: Duration,
-    /// How long a contact's text or a new group waits for the server to have it.
+    /// How much longer it may take to fetch the attachments of an item.
+    pub fetch_timeout: Duration,
+    /// How long what a contact does, or a new group, waits for the server to have it.
     pub confirm_timeout: Duration,
 }
 
 impl Default for SimulatorOptions {
     fn default() -> Self {
-        Self { send_timeout: Duration::from_secs(10), confirm_timeout: Duration::from_secs(10) }
+        Self {
+            send_timeout: Duration::from_secs(10),
+            fetch_timeout: Duration::from_secs(60),
+            confirm_timeout: Duration::from_secs(10),
+        }
     }
 }
 
@@ -69,15 +85,20 @@ pub struct Simulator {
 struct Book {
     journal: Journal,
     phones: Phones,
-    /// Who waits for the server to have an entry, by the guid or the group's identifier.
+    files: KeptFiles,
+    /// Files that are on the server and of which it has not heard in a message, by line and place: read
+    /// again on the same socket, an entry is the same. Forgotten with the socket, for there they expire.
+    uploaded: HashMap<Handle, BTreeMap<u64, Vec<LinkedFile>>>,
+    /// Who waits for the server to have an entry, by [`entry_key`].
     waiting: HashMap<String, oneshot::Sender<ReceivedEntry>>,
 }
 
 impl Simulator {
     /// Opens the phones whose journal is this file; makes it if there is none. Reads the whole file.
+    /// Files that contacts sent wait for the server in a folder beside it, of the same name with `.files`.
     ///
     /// # Errors
-    /// When the file can't be read or written, or is no journal of a simulator.
+    /// When the file or the folder can't be read or written, or is no journal of a simulator.
     pub fn open(
         path: &Path,
         clock: Arc<dyn Clock>,
@@ -87,21 +108,24 @@ impl Simulator {
         let mut replayed = 0;
         let mut journal = Journal::open(path, |record| {
             replayed += 1;
-            phones.apply(record);
+            // Which files still wait is counted at the end.
+            drop(phones.apply(record));
         })?;
         if phones.epoch.is_empty() {
             let epoch = Some(Uuid::now_v7().simple().to_string());
             let record = Record { epoch, ..Record::default() };
             journal.append(&record)?;
-            phones.apply(record);
+            drop(phones.apply(record));
         } else if journal.len() > COMPACT_ABOVE && replayed > 2 * phones.record_count() {
             journal.rewrite(phones.records())?;
         }
+        let files = KeptFiles::open(path.with_extension("files"), phones.histories.files())?;
+        let (uploaded, waiting) = (HashMap::new(), HashMap::new());
         Ok(Arc::new(Self {
             clock,
             options,
             lines: Arc::new(Lines::new()),
-            book: Mutex::new(Book { journal, phones, waiting: HashMap::new() }),
+            book: Mutex::new(Book { journal, phones, files, uploaded, waiting }),
         }))
     }
 
@@ -115,7 +139,12 @@ impl Book {
     /// Writes a record and makes it true.
     fn commit(&mut self, record: Record) -> io::Result<()> {
         self.journal.append(&record)?;
-        self.phones.apply(record);
+        for file in record.entry.iter().flat_map(|entry| &entry.files) {
+            self.files.hold(&file.shown);
+        }
+        for file in self.phones.apply(record) {
+            self.files.release(&file.shown);
+        }
         Ok(())
     }
 
@@ -137,12 +166,36 @@ fn new_guid() -> String {
     Uuid::now_v7().hyphenated().encode_upper(&mut Uuid::encode_buffer()).to_owned()
 }
 
-/// What names an entry for who waits for it.
-fn entry_key(entry: &Inbound) -> Option<&str> {
+/// What names the n-th entry of a line for who waits for it.
+fn entry_key<'a>(line: &Handle, n: u64, entry: &'a Inbound) -> Cow<'a, str> {
     match entry {
-        Inbound::Message(message) => Some(&message.guid),
-        Inbound::Group { chat: InboundChat::Group { identifier, .. } } => Some(identifier),
-        Inbound::Group { chat: InboundChat::Contact { .. } } => None,
+        Inbound::Message(message) => (&message.guid).into(),
+        Inbound::Reaction(reaction) => (&reaction.guid).into(),
+        // It may be told again at another place.
+        Inbound::Group { chat: InboundChat::Group { identifier, .. } } => identifier.into(),
+        Inbound::Group { .. } | Inbound::Typing(_) | Inbound::Read(_) => {
+            format!("{line} {n}").into()
+        }
+    }
+}
+
+/// The chat in which an entry stands.
+fn chat_of(entry: &Inbound) -> &InboundChat {
+    match entry {
+        Inbound::Message(message) => &message.chat,
+        Inbound::Reaction(reaction) => &reaction.chat,
+        Inbound::Typing(typing) => &typing.chat,
+        Inbound::Read(read) => &read.chat,
+        Inbound::Group { chat } => chat,
+    }
+}
+
+impl From<&InboundChat> for With {
+    fn from(chat: &InboundChat) -> Self {
+        match chat {
+            InboundChat::Contact { handle } => Self::Contact(handle.clone()),
+            InboundChat::Group { identifier, .. } => Self::Group(identifier.clone()),
+        }
     }
 }
 

@@ -1,22 +1,28 @@
-//! The simulator as people and tests see it: they text, make groups, look at phones, break lines.
+//! The simulator as people and tests see it: contacts text, react, type and read; groups are made;
+//! phones are looked at; lines go wrong.
 //!
 //! The promise: what has been answered is in the journal and will reach the server, in order.
 
-use std::sync::Arc;
+use std::io;
 
 use switchboard_model::{
-    Chat, Handle, Line,
+    Chat, Handle, Line, Message,
     id::Id,
-    link::{Inbound, ReceivedEntry},
-    simulator::{ContactText, Fault, PhoneMessage, SimulatedPhones, SimulatedText, SimulatorError},
+    link::{Inbound, InboundChat, InboundReaction, InboundRead, InboundTyping, ReceivedEntry},
+    simulator::{
+        ContactInChat, ContactReaction, ContactText, Fault, Phone, PhoneReaction, SimulatedPhones,
+        SimulatedText, SimulatorError,
+    },
 };
 use tokio::{sync::oneshot, time::timeout};
 use uuid::Uuid;
 
 use super::{
     Book, Simulator,
-    driver::message_of,
-    journal::{Group, Record, Shown, With},
+    deliver::message_of,
+    entry_key,
+    journal::{Features, Group, KeptFile, KnownChat, Reacted, Record, Shown, With},
+    new_guid,
     phones::MAX_GROUPS,
 };
 
@@ -37,46 +43,92 @@ impl Drop for Waiter<'_> {
 impl SimulatedPhones for Simulator {
     async fn text(&self, text: ContactText) -> Result<SimulatedText, SimulatorError> {
         let line_id = self.line(&text.line).await?;
-        let mut message = message_of(text.from.clone(), text.text.clone(), self.clock.now());
-        message.reply_to_guid.clone_from(&text.reply_to_guid);
-        let guid = message.guid.clone();
-        let waiter = {
+        let held = self.keep(text.attachments).await?;
+        let (guid, waiter) = {
             let mut book = self.book();
-            let group = book.chat_of(&text)?;
-            let mut shown = None;
-            if let Some(group) = group {
-                let on = group.participants.iter().filter(|one| **one != text.from).cloned();
-                shown = Some(Shown {
-                    on: on.collect(),
-                    message: Arc::new(PhoneMessage {
-                        guid: guid.clone(),
-                        line: text.line.clone(),
-                        from: text.from,
-                        text: text.text,
-                        reply_to_guid: text.reply_to_guid,
-                        received_at: message.sent_at,
-                    }),
-                });
-                message.chat = group.as_chat();
-            }
-            let entry = book.phones.next_entry(&text.line, Inbound::Message(message));
-            let entry = Some(entry.ok_or(SimulatorError::Full)?);
-            book.commit(Record { entry, shown, ..Record::default() })
-                .map_err(SimulatorError::Journal)?;
-            self.wait_for(&mut book, guid.clone())
+            let mut message = message_of(text.from, text.text, self.clock.now());
+            message.chat = book.chat_with(&text.line, &message.sender, text.chat_id)?;
+            message.reply_to_guid = text.reply_to_guid;
+            message.is_audio_message = text.is_audio_message;
+            let guid = message.guid.clone();
+            let attachments = held.files.iter().map(|file| file.shown.clone()).collect();
+            let shown = vec![Shown::of_contact(&text.line, &message, attachments)];
+            let record = Record { shown, ..Record::default() };
+            let files = held.files.clone();
+            let waiter =
+                self.enter(&mut book, &text.line, Inbound::Message(message), files, record)?;
+            (guid, waiter)
         };
-        self.lines.stir(line_id);
-        let received =
-            if self.lines.is_online(line_id) { self.confirmed(waiter).await } else { None };
+        let received = self.told(line_id, waiter).await;
         Ok(SimulatedText {
             guid,
-            chat_id: received.map(|entry| entry.chat_id),
+            chat_id: received.and_then(|entry| entry.chat_id),
             message_id: received.and_then(|entry| entry.message_id),
         })
     }
 
-    async fn phone(&self, handle: &Handle) -> Vec<PhoneMessage> {
-        self.book().phones.shown_on(handle)
+    async fn react(
+        &self,
+        reaction: ContactReaction,
+    ) -> Result<Option<Id<Message>>, SimulatorError> {
+        let ContactReaction { line, from, message_guid, reaction_type, remove } = reaction;
+        let line_id = self.line(&line).await?;
+        let waiter = {
+            let mut book = self.book();
+            let chat = book.chat_of_message(&line, &from, &message_guid)?;
+            let record = Record {
+                reaction: Some(Reacted {
+                    message_guid: message_guid.clone(),
+                    reaction: PhoneReaction {
+                        reaction_type: reaction_type.clone(),
+                        from: from.clone(),
+                    },
+                    removed: remove,
+                }),
+                ..Record::default()
+            };
+            let what = Inbound::Reaction(InboundReaction {
+                guid: new_guid(),
+                chat,
+                message_guid,
+                sender: from,
+                reaction_type,
+                added: !remove,
+                sent_at: self.clock.now(),
+            });
+            self.enter(&mut book, &line, what, Vec::new(), record)?
+        };
+        Ok(self.told(line_id, waiter).await.and_then(|entry| entry.message_id))
+    }
+
+    async fn typing(&self, contact: ContactInChat, on: bool) -> Result<(), SimulatorError> {
+        let at = self.clock.now();
+        self.happens(&contact, |chat| {
+            let handle = contact.from.clone();
+            Inbound::Typing(InboundTyping { chat, handle, is_typing: on, at })
+        })
+        .await
+    }
+
+    async fn read(&self, contact: ContactInChat) -> Result<(), SimulatorError> {
+        let at = self.clock.now();
+        self.happens(&contact, |chat| {
+            Inbound::Read(InboundRead { chat, handle: contact.from.clone(), at })
+        })
+        .await
+    }
+
+    async fn capabilities(&self, line: &Handle, advanced: bool) -> Result<(), SimulatorError> {
+        let line_id = self.line(line).await?;
+        let mut book = self.book();
+        let features = Some(Features { line: line.clone(), advanced });
+        book.commit(Record { features, ..Record::default() }).map_err(SimulatorError::Journal)?;
+        self.lines.set_advanced(line_id, advanced);
+        Ok(())
+    }
+
+    async fn phone(&self, handle: &Handle) -> Phone {
+        self.book().phones.phone(handle, self.clock.now())
     }
 
     async fn group(
@@ -97,26 +149,19 @@ impl SimulatedPhones for Simulator {
             return Err(SimulatorError::Offline);
         }
         let identifier = format!("simulated-group-{}", Uuid::now_v7());
-        let group = Group {
-            identifier: identifier.clone(),
-            line: line.clone(),
-            name,
-            participants: others,
-        };
+        let group = Group { identifier, line: line.clone(), name, participants: others };
         let waiter = {
             let mut book = self.book();
             if book.phones.group_count() >= MAX_GROUPS {
                 return Err(SimulatorError::Full);
             }
-            let entry = book.phones.next_entry(line, Inbound::Group { chat: group.as_chat() });
-            let entry = Some(entry.ok_or(SimulatorError::Full)?);
-            book.commit(Record { group: Some(group), entry, ..Record::default() })
-                .map_err(SimulatorError::Journal)?;
-            self.wait_for(&mut book, identifier)
+            let what = Inbound::Group { chat: group.as_chat() };
+            let record = Record { group: Some(group), ..Record::default() };
+            self.enter(&mut book, line, what, Vec::new(), record)?
         };
         self.lines.stir(line_id);
         let received = self.confirmed(waiter).await;
-        received.map(|entry| entry.chat_id).ok_or(SimulatorError::NotLinked)
+        received.and_then(|entry| entry.chat_id).ok_or(SimulatorError::NotLinked)
     }
 
     async fn fault(&self, line: &Handle, fault: Fault) -> Result<(), SimulatorError> {
@@ -134,11 +179,44 @@ impl Simulator {
         self.lines.id_of(handle).ok_or(SimulatorError::LineNotFound)
     }
 
-    /// Registered under the same lock as the entry, so that no answer is too early.
-    fn wait_for(&self, book: &mut Book, key: String) -> Waiter<'_> {
+    /// A contact does something in a chat that leaves nothing on a phone.
+    async fn happens(
+        &self,
+        contact: &ContactInChat,
+        what: impl FnOnce(InboundChat) -> Inbound + Send,
+    ) -> Result<(), SimulatorError> {
+        let line_id = self.line(&contact.line).await?;
+        let waiter = {
+            let mut book = self.book();
+            let chat = book.chat_with(&contact.line, &contact.from, contact.chat_id)?;
+            self.enter(&mut book, &contact.line, what(chat), Vec::new(), Record::default())?
+        };
+        self.told(line_id, waiter).await;
+        Ok(())
+    }
+
+    /// Puts an entry in a line's history, together with what else becomes true. The waiter is
+    /// registered under the same lock, so that no answer is too early.
+    fn enter(
+        &self,
+        book: &mut Book,
+        line: &Handle,
+        what: Inbound,
+        files: Vec<KeptFile>,
+        record: Record,
+    ) -> Result<Waiter<'_>, SimulatorError> {
+        let entry = book.phones.histories.next_entry(line, what, files).ok_or_else(too_much)?;
+        let key = entry_key(line, entry.at.n, &entry.what).into_owned();
+        book.commit(Record { entry: Some(entry), ..record }).map_err(SimulatorError::Journal)?;
         let (sender, answer) = oneshot::channel();
         book.waiting.insert(key.clone(), sender);
-        Waiter { simulator: self, key, answer }
+        Ok(Waiter { simulator: self, key, answer })
+    }
+
+    /// What the server made of an entry; none, at once, while the line's bridge is away.
+    async fn told(&self, line: Id<Line>, waiter: Waiter<'_>) -> Option<ReceivedEntry> {
+        self.lines.stir(line);
+        if self.lines.is_online(line) { self.confirmed(waiter).await } else { None }
     }
 
     async fn confirmed(&self, mut waiter: Waiter<'_>) -> Option<ReceivedEntry> {
@@ -147,18 +225,52 @@ impl Simulator {
 }
 
 impl Book {
-    /// The group in which a text is said; none for the 1:1 chat.
-    fn chat_of(&self, text: &ContactText) -> Result<Option<Group>, SimulatorError> {
-        let Some(chat_id) = text.chat_id else { return Ok(None) };
+    /// The chat that a contact means: the 1:1 chat with the line, or the group with this id.
+    fn chat_with(
+        &self,
+        line: &Handle,
+        from: &Handle,
+        chat_id: Option<Id<Chat>>,
+    ) -> Result<InboundChat, SimulatorError> {
+        let Some(chat_id) = chat_id else {
+            return Ok(InboundChat::Contact { handle: from.clone() });
+        };
         match self.phones.chat(chat_id) {
-            Some((line, With::Contact(contact))) if *line == text.line && *contact == text.from => {
-                Ok(None)
-            }
-            Some((line, With::Group(identifier))) if *line == text.line => {
-                let group = self.phones.group(identifier).filter(|group| group.has(&text.from));
-                group.cloned().map(Some).ok_or(SimulatorError::ChatNotFound)
+            Some(KnownChat { line: of, with, .. }) if of == line => {
+                self.chat_if_in(from, with).ok_or(SimulatorError::ChatNotFound)
             }
             _ => Err(SimulatorError::ChatNotFound),
         }
     }
+
+    /// The chat in which a message stands, if the contact is in it.
+    fn chat_of_message(
+        &self,
+        line: &Handle,
+        from: &Handle,
+        guid: &str,
+    ) -> Result<InboundChat, SimulatorError> {
+        let shown = self.phones.message(guid).filter(|shown| shown.message.line == *line);
+        shown
+            .and_then(|shown| self.chat_if_in(from, &shown.with))
+            .ok_or(SimulatorError::MessageNotFound)
+    }
+
+    fn chat_if_in(&self, from: &Handle, with: &With) -> Option<InboundChat> {
+        if !self.phones.is_in(from, with) {
+            return None;
+        }
+        match with {
+            With::Contact(handle) => Some(InboundChat::Contact { handle: handle.clone() }),
+            With::Group(identifier) => self.phones.group(identifier).map(Group::as_chat),
+        }
+    }
+}
+
+/// The simulator keeps no more than it promised; what does not fit is refused, not dropped.
+pub(super) fn too_much() -> SimulatorError {
+    SimulatorError::Journal(io::Error::new(
+        io::ErrorKind::StorageFull,
+        "too much waits for the server, or there are too many groups",
+    ))
 }

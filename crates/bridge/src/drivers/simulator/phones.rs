@@ -1,21 +1,28 @@
 //! The phones in memory: exactly what the journal's records say, in bounds.
 //!
 //! [`Phones::apply`] is the one way in, for a record just written as for one replayed, so
-//! what a restart brings back is what was there.
+//! what a restart brings back is what was there. Typing indicators alone are not in the
+//! journal: they are gone in a minute anyway.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use switchboard_model::{
-    Chat, Handle, OutboxItem,
+    Chat, Handle, OutboxItem, Timestamp,
     id::Id,
     link::{Inbound, InboundChat, Outcome, Report},
-    simulator::PhoneMessage,
+    simulator::{MessageReaction, Phone, PhoneReaction, PhoneRead},
+    typing::EXPIRES_AFTER_MS,
 };
 
-use super::journal::{Entry, Group, KnownChat, Place, Record, Shown, With};
+use super::{
+    history::Histories,
+    journal::{Features, Group, KeptFile, KnownChat, Reacted, ReadUpTo, Record, Shown, With},
+    newest::Newest,
+};
 
 /// The newest messages that one phone shows.
 pub(super) const MAX_PER_PHONE: usize = 10_000;
@@ -24,91 +31,119 @@ pub(super) const MAX_SHOWN: usize = 200_000;
 /// The newest items whose outcome is known. Far more than all windows of the link together,
 /// for an item that is forgotten here could go out twice.
 pub(super) const MAX_OUTCOMES: usize = 65_536;
-/// The newest chats with contacts whose ids are known.
+/// The newest chats with contacts whose ids are known, and those that lines have read.
 pub(super) const MAX_CONTACT_CHATS: usize = 65_536;
 /// The most groups.
 pub(super) const MAX_GROUPS: usize = 10_000;
-/// The most entries of a line that wait for the server.
-pub(super) const MAX_WAITING: usize = 100_000;
+/// The most chats in which lines type at the same time.
+const MAX_TYPING: usize = 10_000;
 
 /// The phones and the lines' histories.
-#[derive(Default)]
 pub(super) struct Phones {
     pub(super) epoch: String,
+    pub(super) histories: Histories,
     /// Oldest first, over all phones: what is dropped first.
-    shown: VecDeque<Shown>,
-    phones: HashMap<Handle, VecDeque<Arc<PhoneMessage>>>,
-    outcomes: HashMap<Id<OutboxItem>, Outcome>,
-    outcome_order: VecDeque<Id<OutboxItem>>,
+    shown: VecDeque<Arc<Shown>>,
+    phones: HashMap<Handle, VecDeque<Arc<Shown>>>,
+    by_guid: HashMap<String, Arc<Shown>>,
+    /// By the message's guid; of one sender there is one reaction, as in Messages.
+    reactions: HashMap<String, Vec<PhoneReaction>>,
+    outcomes: Newest<Id<OutboxItem>, Outcome>,
     groups: HashMap<String, Group>,
-    chats: HashMap<Id<Chat>, (Handle, With)>,
-    contact_chat_order: VecDeque<Id<Chat>>,
-    histories: HashMap<Handle, History>,
+    contact_chats: Newest<Id<Chat>, KnownChat>,
+    group_chats: HashMap<Id<Chat>, KnownChat>,
+    read: Newest<(Handle, With), Timestamp>,
+    /// Lines without the advanced features.
+    plain: HashSet<Handle>,
+    /// Until when a line types in a chat.
+    typing: HashMap<(Handle, With), Timestamp>,
 }
 
-/// What happened on a line and has not been received by the server.
-#[derive(Default)]
-struct History {
-    /// The number of the last entry that ever was.
-    last: u64,
-    waiting: VecDeque<(u64, Inbound)>,
+impl Default for Phones {
+    fn default() -> Self {
+        Self {
+            epoch: String::new(),
+            histories: Histories::default(),
+            shown: VecDeque::new(),
+            phones: HashMap::new(),
+            by_guid: HashMap::new(),
+            reactions: HashMap::new(),
+            outcomes: Newest::new(MAX_OUTCOMES),
+            groups: HashMap::new(),
+            contact_chats: Newest::new(MAX_CONTACT_CHATS),
+            group_chats: HashMap::new(),
+            read: Newest::new(MAX_CONTACT_CHATS),
+            plain: HashSet::new(),
+            typing: HashMap::new(),
+        }
+    }
 }
 
 impl Phones {
-    /// Makes a record true.
-    pub(super) fn apply(&mut self, record: Record) {
+    /// Makes a record true. Returns the files that nobody waits for any more.
+    pub(super) fn apply(&mut self, record: Record) -> Vec<KeptFile> {
         if let Some(epoch) = record.epoch {
             self.epoch = epoch;
         }
-        if let Some(Report { id, outcome }) = record.outcome
-            && self.outcomes.insert(id, outcome).is_none()
-        {
-            self.outcome_order.push_back(id);
-            if self.outcome_order.len() > MAX_OUTCOMES
-                && let Some(oldest) = self.outcome_order.pop_front()
-            {
-                self.outcomes.remove(&oldest);
-            }
+        if let Some(Report { id, outcome }) = record.outcome {
+            self.outcomes.insert(id, outcome);
         }
-        if let Some(shown) = record.shown {
+        for shown in record.shown {
             self.show(shown);
+        }
+        if let Some(reacted) = record.reaction {
+            self.react(reacted);
+        }
+        if let Some(ReadUpTo { line, with, at }) = record.read {
+            self.read.insert((line, with), at);
         }
         if let Some(group) = record.group {
             self.groups.insert(group.identifier.clone(), group);
         }
         for chat in record.chats {
-            self.know(chat);
-        }
-        if let Some(Entry { at, what }) = record.entry {
-            let history = self.histories.entry(at.line).or_default();
-            history.last = history.last.max(at.n);
-            history.waiting.push_back((at.n, what));
-        }
-        if let Some(Place { line, n }) = record.received {
-            let history = self.histories.entry(line).or_default();
-            history.last = history.last.max(n);
-            while history.waiting.front().is_some_and(|(at, _)| *at <= n) {
-                history.waiting.pop_front();
+            match chat.with {
+                With::Contact(_) => self.contact_chats.insert(chat.id, chat),
+                With::Group(_) => drop(self.group_chats.insert(chat.id, chat)),
             }
         }
+        if let Some(Features { line, advanced }) = record.features {
+            if advanced {
+                self.plain.remove(&line)
+            } else {
+                self.plain.insert(line)
+            };
+        }
+        if let Some(entry) = record.entry {
+            self.histories.enter(entry);
+        }
+        record.received.map_or_else(Vec::new, |place| self.histories.receive(place))
     }
 
     fn show(&mut self, shown: Shown) {
+        let shown = Arc::new(shown);
+        let message = &shown.message;
+        // A message ends its sender's typing.
+        if message.from == message.line {
+            self.typing.remove(&(message.line.clone(), shown.with.clone()));
+        }
         for handle in &shown.on {
             let phone = self.phones.entry(handle.clone()).or_default();
-            phone.push_back(Arc::clone(&shown.message));
+            phone.push_back(Arc::clone(&shown));
             if phone.len() > MAX_PER_PHONE {
                 phone.pop_front();
             }
         }
+        self.by_guid.insert(message.guid.clone(), Arc::clone(&shown));
         self.shown.push_back(shown);
         if self.shown.len() > MAX_SHOWN
             && let Some(oldest) = self.shown.pop_front()
         {
+            self.by_guid.remove(&oldest.message.guid);
+            self.reactions.remove(&oldest.message.guid);
             for handle in &oldest.on {
                 if let Some(phone) = self.phones.get_mut(handle) {
                     // Each phone is in the same order, so it is the first there, or gone already.
-                    if phone.front().is_some_and(|first| Arc::ptr_eq(first, &oldest.message)) {
+                    if phone.front().is_some_and(|first| Arc::ptr_eq(first, &oldest)) {
                         phone.pop_front();
                     }
                     if phone.is_empty() {
@@ -119,14 +154,71 @@ impl Phones {
         }
     }
 
-    fn know(&mut self, chat: KnownChat) {
-        let is_contact = matches!(chat.with, With::Contact(_));
-        if self.chats.insert(chat.id, (chat.line, chat.with)).is_none() && is_contact {
-            self.contact_chat_order.push_back(chat.id);
-            if self.contact_chat_order.len() > MAX_CONTACT_CHATS
-                && let Some(oldest) = self.contact_chat_order.pop_front()
-            {
-                self.chats.remove(&oldest);
+    fn react(&mut self, Reacted { message_guid, reaction, removed }: Reacted) {
+        if !self.by_guid.contains_key(&message_guid) {
+            return;
+        }
+        let on_it = self.reactions.entry(message_guid.clone()).or_default();
+        // A new one takes the place of the old one; only the very one that is there can be taken back.
+        on_it.retain(|one| one.from != reaction.from || (removed && *one != reaction));
+        if !removed {
+            on_it.push(reaction);
+        } else if on_it.is_empty() {
+            self.reactions.remove(&message_guid);
+        }
+    }
+
+    /// A line begins or stops typing in a chat.
+    pub(super) fn type_in(&mut self, line: Handle, with: With, on: bool, now: Timestamp) {
+        self.typing.retain(|_, until| *until > now);
+        if !on {
+            self.typing.remove(&(line, with));
+        } else if self.typing.len() < MAX_TYPING {
+            self.typing.insert((line, with), now + Duration::from_millis(EXPIRES_AFTER_MS));
+        }
+    }
+
+    /// What a phone shows.
+    pub(super) fn phone(&self, handle: &Handle, now: Timestamp) -> Phone {
+        let mut phone = Phone::default();
+        for shown in self.phones.get(handle).into_iter().flatten() {
+            let guid = &shown.message.guid;
+            let reactions = self.reactions.get(guid).map_or(&[][..], Vec::as_slice);
+            phone.reactions.extend(reactions.iter().map(|reaction| MessageReaction {
+                message_guid: guid.clone(),
+                reaction: reaction.clone(),
+            }));
+            if shown.message.from != *handle {
+                let mut message = shown.message.clone();
+                message.reactions = reactions.to_vec();
+                phone.messages.push(message);
+            }
+        }
+        let typing = self
+            .typing
+            .iter()
+            .filter(|((_, with), until)| **until > now && self.is_in(handle, with));
+        phone.typing = typing.map(|((line, _), _)| line.clone()).collect();
+        phone.typing.sort();
+        phone.typing.dedup();
+        for ((line, with), at) in self.read.iter() {
+            if !self.is_in(handle, with) {
+                continue;
+            }
+            match phone.read.iter_mut().find(|read| read.line == *line) {
+                Some(read) => read.read_at = read.read_at.max(*at),
+                None => phone.read.push(PhoneRead { line: line.clone(), read_at: *at }),
+            }
+        }
+        phone
+    }
+
+    /// Whether a contact is in the chat that a line has with these.
+    pub(super) fn is_in(&self, handle: &Handle, with: &With) -> bool {
+        match with {
+            With::Contact(contact) => contact == handle,
+            With::Group(identifier) => {
+                self.groups.get(identifier).is_some_and(|group| group.has(handle))
             }
         }
     }
@@ -136,9 +228,9 @@ impl Phones {
         self.outcomes.get(&id)
     }
 
-    /// What a phone shows, oldest first.
-    pub(super) fn shown_on(&self, handle: &Handle) -> Vec<PhoneMessage> {
-        self.phones.get(handle).into_iter().flatten().map(|message| (**message).clone()).collect()
+    /// The message with this guid.
+    pub(super) fn message(&self, guid: &str) -> Option<&Shown> {
+        self.by_guid.get(guid).map(Arc::as_ref)
     }
 
     pub(super) fn group(&self, identifier: &str) -> Option<&Group> {
@@ -149,51 +241,23 @@ impl Phones {
         self.groups.len()
     }
 
-    /// The line and the other party of a chat whose id is known.
-    pub(super) fn chat(&self, id: Id<Chat>) -> Option<&(Handle, With)> {
-        self.chats.get(&id)
+    /// Whether a line has the advanced features.
+    pub(super) fn is_advanced(&self, line: &Handle) -> bool {
+        !self.plain.contains(line)
     }
 
-    /// The entry that would come next on a line; none if too many wait already.
-    pub(super) fn next_entry(&self, line: &Handle, what: Inbound) -> Option<Entry> {
-        let history = self.histories.get(line);
-        if history.is_some_and(|history| history.waiting.len() >= MAX_WAITING) {
-            return None;
-        }
-        let n = history.map_or(0, |history| history.last) + 1;
-        Some(Entry { at: Place { line: line.clone(), n }, what })
-    }
-
-    /// At most `limit` entries of a line after a place, and the place after them.
-    pub(super) fn entries_after(
-        &self,
-        line: &Handle,
-        after: u64,
-        limit: usize,
-    ) -> Option<(u64, Vec<Inbound>)> {
-        let waiting = &self.histories.get(line)?.waiting;
-        let from = waiting.partition_point(|(n, _)| *n <= after);
-        let entries: Vec<_> =
-            waiting.range(from..).take(limit).map(|(_, what)| what.clone()).collect();
-        let last = waiting.get(from + entries.len().checked_sub(1)?)?.0;
-        Some((last, entries))
-    }
-
-    /// The place up to which the server has a line's history.
-    pub(super) fn received(&self, line: &Handle) -> u64 {
-        let Some(history) = self.histories.get(line) else { return 0 };
-        history.waiting.front().map_or(history.last, |(first, _)| first - 1)
+    /// A chat whose id is known.
+    pub(super) fn chat(&self, id: Id<Chat>) -> Option<&KnownChat> {
+        self.contact_chats.get(&id).or_else(|| self.group_chats.get(&id))
     }
 
     /// The groups of a line of which the server has been told but whose ids never came back.
     pub(super) fn unconfirmed_groups(&self, line: &Handle) -> Vec<Group> {
-        let confirmed = self.chats.values().filter_map(|(_, with)| match with {
+        let confirmed = self.group_chats.values().filter_map(|chat| match &chat.with {
             With::Group(identifier) => Some(identifier),
             With::Contact(_) => None,
         });
-        let history = self.histories.get(line);
-        let waiting = history.into_iter().flat_map(|history| &history.waiting);
-        let waiting = waiting.filter_map(|(_, what)| match what {
+        let waiting = self.histories.waiting(line).filter_map(|what| match what {
             Inbound::Group { chat: InboundChat::Group { identifier, .. } } => Some(identifier),
             _ => None,
         });
@@ -204,8 +268,10 @@ impl Phones {
 
     /// How many records say all that is in memory.
     pub(super) fn record_count(&self) -> usize {
-        let waiting: usize = self.histories.values().map(|history| history.waiting.len() + 1).sum();
-        1 + self.shown.len() + self.outcomes.len() + self.groups.len() + self.chats.len() + waiting
+        let chats = self.contact_chats.len() + self.group_chats.len();
+        let reactions: usize = self.reactions.values().map(Vec::len).sum();
+        let phones = self.shown.len() + reactions + self.read.len() + self.plain.len();
+        1 + phones + self.outcomes.len() + self.groups.len() + chats + self.histories.record_count()
     }
 
     /// The records that say all that is in memory.
@@ -214,37 +280,42 @@ impl Phones {
         let shown = self
             .shown
             .iter()
-            .map(|shown| Record { shown: Some(shown.clone()), ..Record::default() });
-        let outcomes = self.outcome_order.iter().filter_map(|id| {
-            let outcome = self.outcomes.get(id)?.clone();
-            Some(Record { outcome: Some(Report { id: *id, outcome }), ..Record::default() })
+            .map(|shown| Record { shown: vec![Shown::clone(shown)], ..Record::default() });
+        let reactions = self.reactions.iter().flat_map(|(guid, reactions)| {
+            reactions.iter().map(|reaction| {
+                let (message_guid, reaction) = (guid.clone(), reaction.clone());
+                let reacted = Reacted { message_guid, reaction, removed: false };
+                Record { reaction: Some(reacted), ..Record::default() }
+            })
+        });
+        let read = self.read.iter().map(|((line, with), at)| {
+            let read = ReadUpTo { line: line.clone(), with: with.clone(), at: *at };
+            Record { read: Some(read), ..Record::default() }
+        });
+        let outcomes = self.outcomes.iter().map(|(id, outcome)| {
+            let report = Report { id: *id, outcome: outcome.clone() };
+            Record { outcome: Some(report), ..Record::default() }
         });
         let groups = self
             .groups
             .values()
             .map(|group| Record { group: Some(group.clone()), ..Record::default() });
-        let group_chats = self
-            .chats
-            .iter()
-            .filter(|(_, (_, with))| matches!(with, With::Group(_)))
-            .map(|(id, _)| id);
-        let chats = self.contact_chat_order.iter().chain(group_chats).filter_map(|id| {
-            let (line, with) = self.chats.get(id)?.clone();
-            Some(Record { chats: vec![KnownChat { id: *id, line, with }], ..Record::default() })
-        });
-        let histories = self.histories.iter().flat_map(|(line, history)| {
-            let received = Place { line: line.clone(), n: self.received(line) };
-            let received = Record { received: Some(received), ..Record::default() };
-            std::iter::once(received).chain(history.waiting.iter().map(|(n, what)| {
-                let at = Place { line: line.clone(), n: *n };
-                Record { entry: Some(Entry { at, what: what.clone() }), ..Record::default() }
-            }))
+        let chats = self.contact_chats.iter().map(|(_, chat)| chat);
+        let chats = chats
+            .chain(self.group_chats.values())
+            .map(|chat| Record { chats: vec![chat.clone()], ..Record::default() });
+        let features = self.plain.iter().map(|line| {
+            let features = Features { line: line.clone(), advanced: false };
+            Record { features: Some(features), ..Record::default() }
         });
         std::iter::once(epoch)
             .chain(shown)
+            .chain(reactions)
+            .chain(read)
             .chain(outcomes)
             .chain(groups)
             .chain(chats)
-            .chain(histories)
+            .chain(features)
+            .chain(self.histories.records())
     }
 }

@@ -56,12 +56,22 @@ pub(crate) async fn create(
         Problem::invalid_value("driver", format_args!("must be one of {known}"))
     })?;
     let bridge_id = admin::optional_id(&body, "bridge_id")?;
+    let is_sandbox = body.optional_bool("is_sandbox")?.unwrap_or(false);
     if driver == DriverKind::Simulator && bridge_id.is_some() {
         let must = "must be left out: the simulator has a bridge of its own";
         return Err(Problem::invalid_value("bridge_id", must).into());
     }
     let contact_first = body.optional_bool("contact_first")?.unwrap_or(true);
-    let line = NewLine { account_id, handle, label, service, driver, bridge_id, contact_first };
+    let line = NewLine {
+        account_id,
+        handle,
+        label,
+        service,
+        driver,
+        bridge_id,
+        contact_first,
+        is_sandbox,
+    };
     let made = app.store.create_line(line).await;
     let line =
         made.map_err(|error| Failure::about(error, &Refusal::BridgeNotFound, "bridge_id"))?;

@@ -1,0 +1,296 @@
+//! What a line sends, put on the phones: with one record, so all of it or nothing.
+
+use std::time::Duration;
+
+use switchboard_model::{
+    Handle, OutboxItem, Timestamp,
+    chat::Service,
+    id::Id,
+    link::{Content, Inbound, InboundChat, InboundMessage, LinkedFile, Outcome, Report, SendItem},
+    simulator::{ALWAYS_FAILS, ECHOES, NEVER_ANSWERS, PhoneFile, PhoneMessage, PhoneReaction},
+};
+use tempfile::NamedTempFile;
+use tokio::time::{Instant, sleep};
+use tracing::{error, warn};
+
+use super::{
+    Book, Simulator,
+    faults::Fortune,
+    journal::{KnownChat, Reacted, ReadUpTo, Record, Shown, With},
+    new_guid,
+};
+use crate::files::{FileError, Files};
+
+const REFUSED: &str = "The simulator refused the message (fault mode 'reject').";
+const CONTACT_FAILS: &str = "The simulated contact +15005550001 fails every message.";
+const NO_CONTACT: &str = "The simulator knows no phone with this handle.";
+const NO_GROUP: &str = "The simulator knows no such group.";
+const NO_MESSAGE: &str = "The simulator knows no such message in this chat.";
+const NOT_ADVANCED: &str = "The simulated line does not have the advanced features now.";
+const NO_JOURNAL: &str = "The simulator's journal can't be written.";
+
+/// What is about to become true.
+struct Prepared {
+    record: Record,
+    outcome: Outcome,
+    /// The chat in which the line begins or stops typing.
+    typing: Option<(With, bool)>,
+}
+
+impl Simulator {
+    /// How long an item may take.
+    pub(super) fn limit(&self, item: &SendItem) -> Duration {
+        let usual = self.options.send_timeout.saturating_add(self.lines.delay(item.line_id));
+        if attachments_of(&item.content).is_empty() || is_to(item, NEVER_ANSWERS) {
+            usual
+        } else {
+            usual.saturating_add(self.options.fetch_timeout)
+        }
+    }
+
+    /// See [`Driver::send`](crate::Driver::send).
+    pub(super) async fn carry_out(&self, item: SendItem, files: &Files) -> Outcome {
+        if let Some(outcome) = self.book().phones.outcome(item.id) {
+            return outcome.clone();
+        }
+        let Some(line) = self.lines.handle_of(item.line_id) else { return Outcome::Released };
+        let mut report_lost = false;
+        match self.lines.draw(item.line_id) {
+            Fortune::Good => {}
+            Fortune::Away => return Outcome::Released,
+            Fortune::Refused => return self.fail(item.id, REFUSED),
+            Fortune::Late(delay) => sleep(delay).await,
+            Fortune::ReportLost => report_lost = true,
+        }
+        if is_to(&item, NEVER_ANSWERS) {
+            std::future::pending::<()>().await;
+        }
+        if is_to(&item, ALWAYS_FAILS) {
+            return self.fail(item.id, CONTACT_FAILS);
+        }
+        let attachments = match self.fetch(attachments_of(&item.content), files).await {
+            Ok(attachments) => attachments,
+            Err(problem) => {
+                warn!(item = %item.id, %problem, "the attachments of an item can't be fetched");
+                return match problem.outcome() {
+                    Outcome::Failed { error } => self.fail(item.id, &error),
+                    other => other,
+                };
+            }
+        };
+        self.deliver(item, line, attachments, report_lost)
+    }
+
+    /// Fetches attachments as a phone does. Only what it shows of them is kept.
+    async fn fetch(
+        &self,
+        attachments: &[LinkedFile],
+        files: &Files,
+    ) -> Result<Vec<PhoneFile>, FileError> {
+        let deadline = Instant::now() + self.options.fetch_timeout;
+        let mut fetched = Vec::with_capacity(attachments.len());
+        for file in attachments {
+            let dir = self.book().files.dir().to_owned();
+            // Gone again when it has been read, or when this call is dropped.
+            let draft = NamedTempFile::new_in(dir).map_err(FileError::Disk)?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            let hash = files.fetch(file, draft.path(), left).await?;
+            fetched.push(PhoneFile {
+                filename: file.filename.clone(),
+                mime_type: file.mime_type.clone(),
+                size: file.size,
+                sha256: hash.to_string(),
+            });
+        }
+        Ok(fetched)
+    }
+
+    /// Books a certain failure, so that a recall says the same.
+    fn fail(&self, id: Id<OutboxItem>, error: &str) -> Outcome {
+        let outcome = Outcome::Failed { error: error.to_owned() };
+        let report = Some(Report { id, outcome: outcome.clone() });
+        if let Err(error) = self.book().commit(Record { outcome: report, ..Record::default() }) {
+            error!(item = %id, %error, "the simulator's journal can't be written");
+        }
+        outcome
+    }
+
+    fn deliver(
+        &self,
+        item: SendItem,
+        line: Handle,
+        attachments: Vec<PhoneFile>,
+        report_lost: bool,
+    ) -> Outcome {
+        let (id, line_id, now) = (item.id, item.line_id, self.clock.now());
+        let mut book = self.book();
+        let Prepared { mut record, mut outcome, typing } =
+            match book.prepare(item, &line, attachments, now) {
+                Ok(prepared) => prepared,
+                Err(why) => {
+                    drop(book);
+                    return self.fail(id, why);
+                }
+            };
+        if report_lost {
+            outcome = Outcome::Unknown;
+        }
+        record.outcome = Some(Report { id, outcome: outcome.clone() });
+        let echoes = record.entry.is_some();
+        if let Err(error) = book.commit(record) {
+            drop(book);
+            error!(item = %id, %error, "the simulator's journal can't be written");
+            return Outcome::Failed { error: NO_JOURNAL.to_owned() };
+        }
+        if let Some((with, on)) = typing {
+            book.phones.type_in(line, with, on, now);
+        }
+        drop(book);
+        if echoes {
+            self.lines.stir(line_id);
+        }
+        outcome
+    }
+}
+
+impl Book {
+    /// What an item makes true, or why it can't.
+    fn prepare(
+        &self,
+        item: SendItem,
+        line: &Handle,
+        attachments: Vec<PhoneFile>,
+        now: Timestamp,
+    ) -> Result<Prepared, &'static str> {
+        let needs_more = match &item.content {
+            Content::Message { is_audio_message, .. } => *is_audio_message,
+            Content::Reaction { .. } | Content::Typing { .. } | Content::Read => true,
+        };
+        if needs_more && !self.phones.is_advanced(line) {
+            return Err(NOT_ADVANCED);
+        }
+        let (on, with) = if item.is_group {
+            let group = self.phones.group(&item.identifier).ok_or(NO_GROUP)?;
+            (group.participants.clone(), With::Group(item.identifier))
+        } else {
+            let contact: Handle = item.identifier.parse().map_err(|_| NO_CONTACT)?;
+            (vec![contact.clone()], With::Contact(contact))
+        };
+        let mut record = Record::default();
+        if self.phones.chat(item.chat_id).is_none() {
+            let chat = KnownChat { id: item.chat_id, line: line.clone(), with: with.clone() };
+            record.chats.push(chat);
+        }
+        let (mut outcome, mut typing) = (Outcome::Done { at: now }, None);
+        match item.content {
+            Content::Message { text, reply_to_guid, is_audio_message, attachments: _ } => {
+                let guid = new_guid();
+                let service = Service::IMessage;
+                outcome = Outcome::Sent { guid: guid.clone(), sent_at: now, service };
+                let echo = text.clone().filter(|_| is_echo(&with));
+                let message = PhoneMessage {
+                    guid,
+                    line: line.clone(),
+                    from: line.clone(),
+                    text,
+                    reply_to_guid,
+                    received_at: now,
+                    attachments,
+                    is_audio_message,
+                    reactions: Vec::new(),
+                };
+                record.shown.push(Shown { on, with: with.clone(), message });
+                if let (Some(text), With::Contact(contact)) = (echo, with) {
+                    self.echo(&mut record, line, contact, text, now);
+                }
+            }
+            Content::Reaction { message_guid, reaction_type, remove } => {
+                let message = self.phones.message(&message_guid).ok_or(NO_MESSAGE)?;
+                if message.message.line != *line || message.with != with {
+                    return Err(NO_MESSAGE);
+                }
+                let reaction = PhoneReaction { reaction_type, from: line.clone() };
+                record.reaction = Some(Reacted { message_guid, reaction, removed: remove });
+            }
+            Content::Typing { on } => typing = Some((with, on)),
+            Content::Read => {
+                record.read = Some(ReadUpTo { line: line.clone(), with, at: now });
+            }
+        }
+        Ok(Prepared { record, outcome, typing })
+    }
+
+    /// Adds the answer of a contact that echoes, if there is room for it.
+    fn echo(
+        &self,
+        record: &mut Record,
+        line: &Handle,
+        contact: Handle,
+        text: String,
+        now: Timestamp,
+    ) {
+        let echo = message_of(contact, Some(text), now);
+        let shown = Shown::of_contact(line, &echo, Vec::new());
+        record.entry = self.phones.histories.next_entry(line, Inbound::Message(echo), Vec::new());
+        if record.entry.is_some() {
+            record.shown.push(shown);
+        }
+    }
+}
+
+impl Shown {
+    /// A contact's message, on the phones of all who are in its chat.
+    pub(super) fn of_contact(
+        line: &Handle,
+        message: &InboundMessage,
+        attachments: Vec<PhoneFile>,
+    ) -> Self {
+        let on = match &message.chat {
+            InboundChat::Contact { handle } => vec![handle.clone()],
+            InboundChat::Group { participants, .. } => participants.clone(),
+        };
+        let with = With::from(&message.chat);
+        let message = PhoneMessage {
+            guid: message.guid.clone(),
+            line: line.clone(),
+            from: message.sender.clone(),
+            text: message.text.clone(),
+            reply_to_guid: message.reply_to_guid.clone(),
+            received_at: message.sent_at,
+            attachments,
+            is_audio_message: message.is_audio_message,
+            reactions: Vec::new(),
+        };
+        Self { on, with, message }
+    }
+}
+
+/// A new message from a contact in its 1:1 chat.
+pub(super) fn message_of(from: Handle, text: Option<String>, now: Timestamp) -> InboundMessage {
+    InboundMessage {
+        guid: new_guid(),
+        chat: InboundChat::Contact { handle: from.clone() },
+        sender: from,
+        text,
+        sent_at: now,
+        service: Service::IMessage,
+        reply_to_guid: None,
+        attachments: Vec::new(),
+        is_audio_message: false,
+    }
+}
+
+fn attachments_of(content: &Content) -> &[LinkedFile] {
+    match content {
+        Content::Message { attachments, .. } => attachments,
+        Content::Reaction { .. } | Content::Typing { .. } | Content::Read => &[],
+    }
+}
+
+fn is_to(item: &SendItem, contact: &str) -> bool {
+    !item.is_group && item.identifier == contact
+}
+
+fn is_echo(with: &With) -> bool {
+    matches!(with, With::Contact(contact) if contact.as_str() == ECHOES)
+}

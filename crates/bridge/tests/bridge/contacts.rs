@@ -1,0 +1,284 @@
+//! What contacts do beside texting: files and voice memos, reactions, typing, reading.
+
+use std::{fs, sync::Arc};
+
+use switchboard_bridge::{Driver, SimulatorOptions};
+use switchboard_model::{
+    link::{Content, Inbound, InboundChat, InboundMessage},
+    reaction::ReactionType,
+    simulator::{ContactFile, ContactText, FaultMode, SimulatedPhones, SimulatorError},
+};
+
+use crate::{
+    fake_files::Trouble,
+    fake_server::Peer,
+    room::{CONTACT, Room, handle},
+    soon,
+};
+
+const OTHER: &str = "+15550100003";
+/// The SHA-256 of `hello`.
+const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+
+fn photo(data: &[u8]) -> ContactFile {
+    ContactFile {
+        filename: Some("photo.jpg".to_owned()),
+        mime_type: "image/jpeg".to_owned(),
+        data: data.to_vec(),
+        transcription: None,
+    }
+}
+
+fn with_files(text: ContactText, files: &[&[u8]]) -> ContactText {
+    ContactText { attachments: files.iter().map(|data| photo(data)).collect(), ..text }
+}
+
+fn message(entries: &[Inbound]) -> &InboundMessage {
+    match entries {
+        [Inbound::Message(message)] => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn group_of_two(
+    room: &Room,
+    peer: &mut Peer,
+) -> switchboard_model::id::Id<switchboard_model::Chat> {
+    let members = vec![handle(CONTACT), handle(OTHER)];
+    let made = room.simulator.group(&room.line.handle, None, members);
+    room.taken(peer, made).await.1.unwrap()
+}
+
+#[tokio::test]
+async fn files_are_on_the_server_before_their_message() {
+    let (room, mut peer) = Room::new().await;
+    let text = with_files(room.says(CONTACT, "look", None), &[b"hello", b"more", b"hello"]);
+    let (entries, text) = room.taken(&mut peer, room.simulator.text(text)).await;
+    assert!(text.unwrap().message_id.is_some());
+    let message = message(&entries);
+    let uploads = room.server.files.uploads();
+    assert_eq!(uploads.len(), 3);
+    for (linked, uploaded) in message.attachments.iter().zip(&uploads) {
+        assert_eq!(linked.file_id, uploaded.id);
+        assert_eq!(uploaded.line_id, room.line.id.to_string());
+        assert_eq!(linked.filename.as_deref(), Some("photo%2Ejpg"), "the server's word counts");
+    }
+    assert_eq!([&uploads[0].data, &uploads[1].data], [b"hello".as_slice(), b"more"]);
+    assert!(!message.is_audio_message);
+    // Nobody needs them here any more.
+    assert_eq!(room.waiting_files(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_voice_memo_keeps_what_is_said_in_it() {
+    let (room, mut peer) = Room::new().await;
+    let memo = ContactFile {
+        filename: None,
+        mime_type: "audio/x-caf".to_owned(),
+        data: b"caff".to_vec(),
+        transcription: Some("call me".to_owned()),
+    };
+    let text = ContactText {
+        text: None,
+        attachments: vec![memo],
+        is_audio_message: true,
+        ..room.says(CONTACT, "", None)
+    };
+    let (entries, _) = room.taken(&mut peer, room.simulator.text(text)).await;
+    let message = message(&entries);
+    assert!(message.is_audio_message && message.text.is_none());
+    let [memo] = &message.attachments[..] else { panic!() };
+    assert_eq!(memo.transcription.as_deref(), Some("call me"));
+    assert_eq!(memo.mime_type, "audio/x-caf");
+}
+
+#[tokio::test]
+async fn files_that_wait_survive_a_restart_and_go_up_again() {
+    let (mut room, mut peer) = Room::new().await;
+    peer.line_is(true).await;
+    room.fault(FaultMode::Offline, None, None).await;
+    peer.line_is(false).await;
+    let text = with_files(room.says(CONTACT, "look", None), &[b"hello"]);
+    assert_eq!(soon(room.simulator.text(text)).await.unwrap().message_id, None);
+    assert_eq!(room.waiting_files(), [HELLO]);
+    // What a killed process leaves behind is swept away; what is needed stays.
+    fs::write(room.folder.path().join("simulator.files/.tmpX"), "half").unwrap();
+
+    let mut peer = room.restart(peer).await;
+    let (_, _, lost) = peer.inbound().await;
+    assert_eq!(room.waiting_files(), [HELLO]);
+    // The socket is cut before the server has the message: the bytes go up again.
+    drop(peer);
+    let (mut peer, _) = room.server.welcome(std::slice::from_ref(&room.line), &[]).await;
+    let (_, entries, _) = peer.take_inbound().await;
+    let uploads = room.server.files.uploads();
+    assert_eq!(uploads.len(), 2);
+    assert_eq!(uploads[0].data, uploads[1].data);
+    assert_eq!(message(&entries).attachments[0].file_id, uploads[1].id);
+    assert_eq!(message(&lost).attachments[0].file_id, uploads[0].id);
+    assert_eq!(message(&lost).guid, message(&entries).guid);
+    crate::eventually(|| room.waiting_files().is_empty()).await;
+}
+
+#[tokio::test]
+async fn an_upload_that_may_pass_is_asked_again_one_that_will_not_is_left_out() {
+    let (room, mut peer) = Room::new().await;
+    peer.line_is(true).await;
+    room.fault(FaultMode::Offline, None, None).await;
+    peer.line_is(false).await;
+    let memo = ContactText {
+        is_audio_message: true,
+        ..with_files(room.says(CONTACT, "1", None), &[b"hello"])
+    };
+    soon(room.simulator.text(memo)).await.unwrap();
+    let two = with_files(room.says(CONTACT, "2", None), &[b"hello", b"more"]);
+    soon(room.simulator.text(two)).await.unwrap();
+    // Nobody reads the history here but this test.
+    room.server.bridge.abort();
+    drop(peer);
+    room.fault(FaultMode::None, None, None).await;
+    let files = room.server.config.files();
+    let read = || room.simulator.history(room.line.id, None, 9, files);
+    room.server.files.fail_next([Trouble::Status(413), Trouble::Status(503)]);
+    assert!(soon(read()).await.is_err());
+    let batch = soon(read()).await.unwrap();
+    let [Inbound::Message(one), Inbound::Message(two)] = &batch.entries[..] else { panic!() };
+    assert!(one.attachments.is_empty() && !one.is_audio_message);
+    assert_eq!(one.text.as_deref(), Some("1"));
+    assert_eq!(two.attachments.len(), 2);
+    // The same place gives the same entries, and asks for nothing again.
+    let asked = room.server.files.requests();
+    assert_eq!(soon(read()).await.unwrap(), batch);
+    assert_eq!(room.server.files.requests(), asked);
+}
+
+#[tokio::test]
+async fn a_group_sees_the_files_too() {
+    let (room, mut peer) = Room::new().await;
+    let chat = group_of_two(&room, &mut peer).await;
+    let text = with_files(room.says(CONTACT, "look", Some(chat)), &[b"hello"]);
+    room.taken(&mut peer, room.simulator.text(text)).await.1.unwrap();
+    let phone = room.phone(OTHER).await;
+    let [shown] = &phone.messages[..] else { panic!("{phone:?}") };
+    assert_eq!((shown.attachments[0].sha256.as_str(), shown.attachments[0].size), (HELLO, 5));
+    assert!(room.phone(CONTACT).await.messages.is_empty());
+}
+
+#[tokio::test]
+async fn contacts_react_to_what_stands_in_their_chats() {
+    let (mut room, mut peer) = Room::new().await;
+    let sent = room.sent(&mut peer, CONTACT).await;
+    let (entries, reacted) =
+        room.taken(&mut peer, room.simulator.react(room.reacts(CONTACT, &sent, "love"))).await;
+    assert!(reacted.unwrap().is_some());
+    let [Inbound::Reaction(first)] = &entries[..] else { panic!("{entries:?}") };
+    assert_eq!(first.chat, InboundChat::Contact { handle: handle(CONTACT) });
+    assert_eq!((first.message_guid.as_str(), first.added), (sent.as_str(), true));
+    let on_phone = |what: &str| vec![(sent.clone(), CONTACT.to_owned(), what.to_owned())];
+    assert_eq!(room.reactions_on(CONTACT).await, on_phone("love"));
+    assert_eq!(room.phone(CONTACT).await.messages[0].reactions.len(), 1);
+
+    // Another one takes its place; taking back what is not there changes nothing.
+    room.react(&mut peer, room.reacts(CONTACT, &sent, "\u{1f389}")).await.unwrap();
+    assert_eq!(room.reactions_on(CONTACT).await, on_phone("\u{1f389}"));
+    let mut back = room.reacts(CONTACT, &sent, "love");
+    back.remove = true;
+    room.react(&mut peer, back.clone()).await.unwrap();
+    assert_eq!(room.reactions_on(CONTACT).await, on_phone("\u{1f389}"));
+    let mut peer = room.restart(peer).await;
+    assert_eq!(room.reactions_on(CONTACT).await, on_phone("\u{1f389}"));
+    back.reaction_type = ReactionType::Emoji("\u{1f389}".to_owned());
+    let (entries, _) = room.taken(&mut peer, room.simulator.react(back)).await;
+    let Some(Inbound::Reaction(last)) = entries.last() else { panic!("{entries:?}") };
+    assert!(!last.added && last.guid != first.guid);
+    assert_eq!(room.reactions_on(CONTACT).await, []);
+    assert_eq!(room.phone(CONTACT).await.messages[0].reactions, []);
+
+    for (from, guid) in [(CONTACT, "no such"), (OTHER, sent.as_str())] {
+        let refused = room.simulator.react(room.reacts(from, guid, "love")).await;
+        assert!(matches!(refused, Err(SimulatorError::MessageNotFound)), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_reaction_in_a_group_is_on_every_phone() {
+    let (mut room, mut peer) = Room::new().await;
+    let chat = group_of_two(&room, &mut peer).await;
+    let said = room.says(CONTACT, "hi", Some(chat));
+    let guid = room.text(&mut peer, said).await.guid;
+    let (entries, _) =
+        room.taken(&mut peer, room.simulator.react(room.reacts(OTHER, &guid, "laugh"))).await;
+    let [Inbound::Reaction(reaction)] = &entries[..] else { panic!("{entries:?}") };
+    assert!(matches!(reaction.chat, InboundChat::Group { .. }));
+    let shown = [(guid, OTHER.to_owned(), "laugh".to_owned())];
+    assert_eq!(room.reactions_on(OTHER).await, shown);
+    assert_eq!(room.reactions_on(CONTACT).await, shown, "also on what it wrote itself");
+}
+
+#[tokio::test]
+async fn typing_and_reading_are_entries_like_any_other() {
+    let (room, mut peer) = Room::new().await;
+    let chat = group_of_two(&room, &mut peer).await;
+    let typing = room.simulator.typing(room.contact(CONTACT, None), true);
+    let (entries, done) = room.taken(&mut peer, typing).await;
+    done.unwrap();
+    let [Inbound::Typing(typing)] = &entries[..] else { panic!("{entries:?}") };
+    assert_eq!((&typing.handle, typing.is_typing), (&handle(CONTACT), true));
+    let typing = room.simulator.typing(room.contact(CONTACT, None), false);
+    let (entries, _) = room.taken(&mut peer, typing).await;
+    assert!(matches!(&entries[..], [Inbound::Typing(typing)] if !typing.is_typing));
+    let read = room.simulator.read(room.contact(OTHER, Some(chat)));
+    let (entries, _) = room.taken(&mut peer, read).await;
+    let [Inbound::Read(read)] = &entries[..] else { panic!("{entries:?}") };
+    assert!(matches!(read.chat, InboundChat::Group { .. }));
+
+    let stranger = room.simulator.read(room.contact("+15550100009", Some(chat))).await;
+    assert!(matches!(stranger, Err(SimulatorError::ChatNotFound)));
+    // Without the bridge nobody waits; it arrives when the bridge is back.
+    peer.line_is(true).await;
+    room.fault(FaultMode::Offline, None, None).await;
+    peer.line_is(false).await;
+    soon(room.simulator.read(room.contact(CONTACT, None))).await.unwrap();
+    room.fault(FaultMode::None, None, None).await;
+    assert!(matches!(&peer.take_inbound().await.1[..], [Inbound::Read(_)]));
+}
+
+#[tokio::test]
+async fn what_a_contact_wrote_can_be_reacted_to_by_the_line_even_after_compaction() {
+    let (mut room, mut peer) = Room::new().await;
+    let guid = room.text(&mut peer, room.says(CONTACT, "hello", None)).await.guid;
+    let content = Content::Reaction {
+        message_guid: guid.clone(),
+        reaction_type: ReactionType::Like,
+        remove: false,
+    };
+    room.outcome_of(&mut peer, CONTACT, content).await;
+    room.outcome_of(&mut peer, CONTACT, Content::Read).await;
+    room.simulator.capabilities(&room.line.handle, false).await.unwrap();
+    let shown = room.reactions_on(CONTACT).await;
+    let read = room.phone(CONTACT).await.read;
+    assert_eq!((shown.len(), read.len()), (1, 1));
+
+    let path = room.folder.path().join("simulator.jsonl");
+    room.server.stop.cancel();
+    soon(&mut room.server.bridge).await.unwrap().unwrap();
+    let last = fs::read_to_string(&path).unwrap().lines().last().unwrap().to_owned() + "\n";
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.extend(last.repeat(9 * 1024 * 1024 / last.len()).into_bytes());
+    fs::write(&path, &bytes).unwrap();
+    room.simulator = crate::room::open(room.folder.path(), &room.clock);
+    assert!(fs::metadata(&path).unwrap().len() < 10_000);
+    assert_eq!(room.reactions_on(CONTACT).await, shown);
+    assert_eq!(room.phone(CONTACT).await.read, read);
+    room.simulator.carry(vec![room.line.clone()]).await;
+    let status = room.simulator.statuses().borrow()[&room.line.id].clone();
+    assert_eq!(status.capabilities.len(), 1);
+    // By the rewritten journal alone.
+    let again = switchboard_bridge::Simulator::open(
+        &path,
+        Arc::<crate::Ticks>::default(),
+        SimulatorOptions::default(),
+    );
+    let again = again.unwrap().phone(&handle(CONTACT)).await;
+    assert_eq!(again, room.phone(CONTACT).await);
+}

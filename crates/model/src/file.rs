@@ -1,0 +1,172 @@
+//! Files: what is uploaded to be sent, and what came with a message (§6, §7).
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{Id, Kind},
+    time::Timestamp,
+};
+
+/// The longest file name that is kept, in bytes: what common file systems take.
+pub const MAX_NAME_BYTES: usize = 200;
+
+/// How long an upload that no message refers to is kept, in milliseconds: 24 h.
+pub const UNREFERENCED_MS: u64 = 24 * 3_600_000;
+
+/// A file as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// `file_…`
+    pub id: Id<File>,
+    /// Where to download it, with no key; signed, expires.
+    pub url: Option<String>,
+    /// Its name.
+    pub filename: Option<String>,
+    /// Its type, found from its bytes.
+    pub mime_type: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+impl Kind for File {
+    const PREFIX: &'static str = "file_";
+}
+
+/// The SHA-256 of a file's bytes: the name under which they are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ContentHash(pub [u8; 32]);
+
+impl std::fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::str::FromStr for ContentHash {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(());
+        }
+        let mut bytes = [0; 32];
+        for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
+            *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| ())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// A file as it is kept: with the name of its bytes, without an URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredFile {
+    /// `file_…`
+    pub id: Id<File>,
+    /// Its name.
+    pub filename: Option<String>,
+    /// Its type.
+    pub mime_type: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// What it holds.
+    pub content: ContentHash,
+    /// When it was uploaded.
+    pub created_at: Timestamp,
+}
+
+/// Makes a name that somebody else chose safe to be kept, sent and offered for
+/// download: its last path component, without control characters, quotes or
+/// characters that change the direction of text, of bounded length. None if nothing is left.
+pub fn safe_name(text: &str) -> Option<String> {
+    let last = text.rsplit(['/', '\\']).next().unwrap_or_default();
+    let is_hostile = |c: char| {
+        c.is_control()
+            || matches!(c, '"' | '<' | '>' | '|' | ':' | '*' | '?' | '\u{feff}')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let clean: String = last.chars().filter(|c| !is_hostile(*c)).collect();
+    let clean = clean.trim().trim_start_matches('.').trim_end_matches(['.', ' ']);
+    if clean.is_empty() {
+        return None;
+    }
+    Some(shortened(clean).into_owned())
+}
+
+/// Cuts a long name in its middle: the extension says what it is.
+fn shortened(name: &str) -> Cow<'_, str> {
+    if name.len() <= MAX_NAME_BYTES {
+        return name.into();
+    }
+    let (stem, extension) = match name.rfind('.') {
+        Some(dot) if name.len() - dot <= 20 => name.split_at(dot),
+        _ => (name, ""),
+    };
+    let mut end = MAX_NAME_BYTES - extension.len();
+    while !stem.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{extension}", &stem[..end]).into()
+}
+
+/// Whether this type is a voice memo that POST /v1/audio-messages takes: m4a/aac, mp3, wav, caf, aiff (§7).
+pub fn is_audio_message_type(mime_type: &str) -> bool {
+    matches!(
+        mime_type,
+        "audio/mp4"
+            | "audio/m4a"
+            | "audio/x-m4a"
+            | "audio/aac"
+            | "audio/mpeg"
+            | "audio/mp3"
+            | "audio/wav"
+            | "audio/x-wav"
+            | "audio/vnd.wave"
+            | "audio/x-caf"
+            | "audio/aiff"
+            | "audio/x-aiff"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_lose_what_could_hurt() {
+        for (given, kept) in [
+            ("photo.jpg", Some("photo.jpg")),
+            ("../../etc/passwd", Some("passwd")),
+            ("C:\\temp\\a.txt", Some("a.txt")),
+            (".htaccess", Some("htaccess")),
+            ("a\r\nSet-Cookie: x", Some("aSet-Cookie x")),
+            ("gpj.\u{202e}exe", Some("gpj.exe")),
+            ("\"quoted\".pdf", Some("quoted.pdf")),
+            ("...", None),
+            ("/", None),
+            ("", None),
+        ] {
+            assert_eq!(safe_name(given).as_deref(), kept, "{given:?}");
+        }
+        let long = safe_name(&format!("{}.jpeg", "ä".repeat(300))).unwrap();
+        assert!(long.len() <= MAX_NAME_BYTES && long.ends_with(".jpeg"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_safe_name_is_safe_again(text: String) {
+            if let Some(name) = safe_name(&text) {
+                prop_assert!(name.len() <= MAX_NAME_BYTES && !name.contains(['/', '\\', '\n']));
+                prop_assert_eq!(safe_name(&name), Some(name));
+            }
+        }
+
+        #[test]
+        fn a_content_hash_survives_text(bytes: [u8; 32]) {
+            prop_assert_eq!(ContentHash(bytes).to_string().parse(), Ok(ContentHash(bytes)));
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! GET /v1/events: the live stream (§9).
+//!
+//! The stream reads the store, in the order of the store, from a place that the client names; the
+//! hub only says that there is more to read. So there is no gap and no repeat, across
+//! reconnects and restarts, and a reader costs no memory while it waits.
+
+use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    extract::State,
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures_util::{Stream, stream};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde_json::json;
+use switchboard_model::{Account, Code, EventKind, Line, Problem, Timestamp, id::Id};
+use switchboard_store::CommittedEvent;
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::Instant,
+};
+
+use crate::{
+    api::{
+        auth::{Caller, LineRef},
+        problem::{Failure, chain},
+        query::Query,
+    },
+    app::App,
+};
+
+/// A comment this often keeps the connection open through proxies (§9).
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Events that are read at a time.
+const BATCH: usize = 100;
+/// A reader that takes no event for so long while some wait is cut; it can resume.
+const SLOW: Duration = Duration::from_secs(30);
+/// The last event of a stream that the server ends.
+const CLOSED: &str = "stream.closed";
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Opens a live stream.
+pub(crate) async fn stream(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    headers: HeaderMap,
+    query: Query,
+) -> Result<Response, Failure> {
+    let kinds = kinds(&caller, &query)?;
+    let since = since(&query)?;
+    let last = last_event_id(&headers)?;
+    let lines = query.all("line").map(|line| LineRef::parse_as(line, "line"));
+    let lines = lines.collect::<Result<Vec<_>, _>>()?;
+    let account = caller.owner()?;
+    let lines = if lines.is_empty() {
+        caller.restricted_lines(&app).await?
+    } else {
+        let mut named = Vec::with_capacity(lines.len());
+        for line in lines {
+            named.push(caller.line(&app, &line).await.map_err(|failure| failure.param("line"))?.id);
+        }
+        Some(named)
+    };
+    let permit = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| {
+        let message = "This server has as many live streams as it takes. Try again later.";
+        Problem::new(Code::ServiceUnavailable, message).retry_after(30)
+    })?;
+    // Before the place is looked up: what is committed in between wakes the stream.
+    let news = app.hub.follow(account);
+    let place = match last {
+        Some(place) => place,
+        None => app.store.event_place(since).await?,
+    };
+    let reader = Reader {
+        app,
+        account,
+        kinds,
+        lines,
+        place,
+        ready: VecDeque::new(),
+        news,
+        taken_at: Instant::now(),
+        greeted: false,
+        ended: false,
+        _permit: permit,
+    };
+    let keep_alive = KeepAlive::new().interval(HEARTBEAT);
+    let mut response = Sse::new(reader.into_stream()).keep_alive(keep_alive).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Some proxies gather answers unless they are told not to.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// The events that are asked for, each with its scope; without a word, the contract's own that
+/// the key may read. The ext events reach only who names them.
+fn kinds(caller: &Caller, query: &Query) -> Result<Vec<EventKind>, Problem> {
+    const UNASKED: [EventKind; 4] = [
+        EventKind::MessageReceived,
+        EventKind::MessageSent,
+        EventKind::ReactionAdded,
+        EventKind::ReactionRemoved,
+    ];
+    let lacks = |kind: EventKind| {
+        let message = format!("This key lacks the scope '{}'.", kind.scope().as_str());
+        Problem::new(Code::InsufficientScope, message)
+    };
+    let mut named = Vec::new();
+    for name in query.all("event") {
+        named.push(EventKind::from_name(name).ok_or_else(|| {
+            let known = EventKind::ALL.map(EventKind::as_str).join(", ");
+            Problem::invalid_value("event", format_args!("must be one of {known}"))
+        })?);
+    }
+    if named.is_empty() {
+        let readable: Vec<_> =
+            UNASKED.into_iter().filter(|kind| caller.has(kind.scope())).collect();
+        return if readable.is_empty() { Err(lacks(UNASKED[0])) } else { Ok(readable) };
+    }
+    match named.iter().find(|kind| !caller.has(kind.scope())) {
+        Some(kind) => Err(lacks(*kind)),
+        None => Ok(named),
+    }
+}
+
+fn since(query: &Query) -> Result<Option<Timestamp>, Problem> {
+    let must = "must be a time in Unix milliseconds";
+    let Some(text) = query.optional("since") else { return Ok(None) };
+    text.parse::<i64>()
+        .ok()
+        .filter(|millis| *millis >= 0)
+        .map(|millis| Some(Timestamp(millis)))
+        .ok_or_else(|| Problem::invalid_value("since", must))
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+    let Some(value) = headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    value
+        .to_str()
+        .ok()
+        .and_then(|text| text.parse::<i64>().ok())
+        .filter(|place| *place >= 0)
+        .map(Some)
+        .ok_or_else(|| {
+            Problem::invalid_value("Last-Event-ID", "must be the id of an event of this stream")
+        })
+}
+
+struct Reader {
+    app: Arc<App>,
+    account: Id<Account>,
+    kinds: Vec<EventKind>,
+    lines: Option<Vec<Id<Line>>>,
+    /// The place of the last event that was given out.
+    place: i64,
+    ready: VecDeque<CommittedEvent>,
+    news: watch::Receiver<()>,
+    /// When the last event was taken.
+    taken_at: Instant,
+    greeted: bool,
+    ended: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Reader {
+    fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> {
+        stream::unfold(self, |mut reader| async move {
+            let event = reader.next().await?;
+            Some((Ok(event), reader))
+        })
+    }
+
+    async fn next(&mut self) -> Option<Event> {
+        if self.ended {
+            return None;
+        }
+        if !std::mem::replace(&mut self.greeted, true) {
+            // An id without data is no event, but a place: who loses the connection before the first event
+            // resumes from here, and not from wherever the stream is by then.
+            return Some(Event::default().id(self.place.to_string()));
+        }
+        // Asked for again only when the last event was taken: some waited all that time.
+        if !self.ready.is_empty() && self.taken_at.elapsed() > SLOW {
+            return Some(self.close("slow_reader"));
+        }
+        while self.ready.is_empty() {
+            // Marked as seen before the read: what comes during it wakes the next round.
+            self.news.mark_unchanged();
+            let lines = self.lines.clone();
+            let read = self.app.store.events_after(
+                self.account,
+                self.place,
+                lines,
+                self.kinds.clone(),
+                BATCH,
+            );
+            match read.await {
+                Ok(events) if events.is_empty() => {
+                    tokio::select! {
+                        changed = self.news.changed() => changed.ok()?,
+                        () = self.app.stopping.cancelled() => return Some(self.close("server_stopping")),
+                    }
+                }
+                Ok(events) => self.ready.extend(events),
+                Err(error) => {
+                    tracing::error!(error = chain(&error), "a live stream could not be read");
+                    return Some(self.close("server_failed"));
+                }
+            }
+        }
+        self.taken_at = Instant::now();
+        let event = self.ready.pop_front()?;
+        self.place = event.seq;
+        let data = self.app.files.show_event(&event.data, self.app.clock.now());
+        Some(Event::default().id(event.seq.to_string()).event(event.kind.as_str()).data(data.get()))
+    }
+
+    /// Says why the stream ends, and from where it can be resumed. No `id:`, so that the place stays.
+    fn close(&mut self, reason: &str) -> Event {
+        self.ended = true;
+        let data = json!({ "reason": reason, "last_event_id": self.place.to_string() });
+        Event::default().event(CLOSED).data(data.to_string())
+    }
+}

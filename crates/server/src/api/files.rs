@@ -1,0 +1,326 @@
+//! POST and GET /v1/files, the signed download, and the same two for bridges.
+
+use std::{ops::Range, sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+};
+use futures_util::StreamExt;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use object_store::{GetOptions, GetRange};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde::Serialize;
+use switchboard_model::{
+    Code, File, Problem,
+    file::{StoredFile, safe_name},
+    id::Id,
+};
+use switchboard_store::{Once, Refusal};
+
+use crate::{
+    api::{
+        auth::{Caller, Linked},
+        envelope::{self, Rendered, RequestId},
+        once,
+        problem::{Failure, id_of},
+        query::Query,
+    },
+    app::App,
+    files::kind,
+};
+
+/// How long an upload may pause before it is given up.
+const PAUSE: Duration = Duration::from_secs(30);
+
+const FILENAME: HeaderName = HeaderName::from_static("x-filename");
+
+/// Takes a file: raw bytes, whose type is the Content-Type header's.
+pub(crate) async fn upload(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    id: RequestId,
+    request: Request,
+) -> Result<Response, Failure> {
+    let headers = request.headers().clone();
+    once::key_of(&headers)?;
+    let file = store(&app, request, kind::mime_type).await?;
+    let account = match caller.owner() {
+        Ok(account) => account,
+        Err(problem) => return refuse(&app, &file, problem.into()).await,
+    };
+    // The same request is one with the same bytes, type and name: known only now.
+    let body = format!("{} {} {:?}", file.content, file.mime_type, file.filename);
+    let once = match once::begin(&app, &caller, &headers, "POST /v1/files", body.as_bytes()).await {
+        Ok(Ok(once)) => once,
+        Ok(Err(first_answer)) => {
+            drop_bytes(&app, file.id).await;
+            return Ok(first_answer);
+        }
+        Err(failure) => return refuse(&app, &file, failure).await,
+    };
+    let now = app.clock.now();
+    let rendered = Rendered::one(StatusCode::CREATED, &app.files.show(file.clone(), now), &id);
+    let created = app.store.create_file(account, file.clone(), once.remember(&rendered, now)).await;
+    match created {
+        Ok(Once::Done(_)) => Ok(rendered.into_response()),
+        Ok(Once::Replayed(answer)) => {
+            drop_bytes(&app, file.id).await;
+            Ok(once::replay(answer))
+        }
+        Err(error) => refuse(&app, &file, error.into()).await,
+    }
+}
+
+/// Sends the caller to a URL that needs no key.
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    query: Query,
+) -> Result<Response, Failure> {
+    let file: Id<File> = id_of(query.required("id")?, "id")?;
+    let account = caller.account().ok_or_else(not_found)?;
+    let file = app.store.file(account, file).await?.ok_or_else(not_found)?;
+    let url = app.files.url(file.id, app.clock.now());
+    Ok((StatusCode::FOUND, [(header::LOCATION, url)]).into_response())
+}
+
+/// Hands out the bytes to whoever shows a signed URL.
+pub(crate) async fn download(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    query: Query,
+) -> Result<Response, Failure> {
+    let file: Id<File> = id_of(query.required("id")?, "id")?;
+    let expires = query.required("expires")?.parse().unwrap_or(0);
+    if !app.files.opens(file, expires, query.required("signature")?, app.clock.now()) {
+        let message = "This URL was not made by this server, or it has expired. Ask for a new one.";
+        return Err(Problem::new(Code::FileNotFound, message).param("signature").into());
+    }
+    let file = app.store.signed_file(file).await?.ok_or_else(not_found)?;
+    send(&app, &file, &headers).await
+}
+
+/// Takes a file that came with a message, from the bridge of the line.
+pub(crate) async fn bridge_upload(
+    State(app): State<Arc<App>>,
+    Linked(bridge): Linked,
+    id: RequestId,
+    query: Query,
+    request: Request,
+) -> Result<Response, Failure> {
+    #[derive(Serialize)]
+    struct Uploaded {
+        id: Id<File>,
+        filename: Option<String>,
+        mime_type: String,
+        size: u64,
+    }
+    let line = id_of(query.required("line_id")?, "line_id")?;
+    let file = store(&app, request, |head, complete, declared, name| {
+        Ok(kind::received_type(head, complete, declared, name))
+    })
+    .await?;
+    match app.store.create_bridge_file(bridge.id, line, file.clone()).await {
+        Ok(StoredFile { id: file, filename, mime_type, size, .. }) => {
+            let uploaded = Uploaded { id: file, filename, mime_type, size };
+            Ok(envelope::one(StatusCode::CREATED, &uploaded, &id))
+        }
+        Err(error) => {
+            let failure = Failure::about(error, &Refusal::LineNotFound, "line_id");
+            refuse(&app, &file, failure).await
+        }
+    }
+}
+
+/// Hands the bytes of a file to the bridge that is to send it.
+pub(crate) async fn bridge_download(
+    State(app): State<Arc<App>>,
+    Linked(bridge): Linked,
+    headers: HeaderMap,
+    query: Query,
+) -> Result<Response, Failure> {
+    let file = id_of(query.required("id")?, "id")?;
+    let file = app.store.bridge_file(bridge.id, file).await?.ok_or_else(not_found)?;
+    send(&app, &file, &headers).await
+}
+
+fn not_found() -> Problem {
+    Problem::new(Code::FileNotFound, "There is no file with this id.").param("id")
+}
+
+/// Decides what a file is: by its first bytes, whether these are all, its declared type, its name.
+type KindOf = fn(&[u8], bool, Option<&str>, Option<&str>) -> Result<String, Problem>;
+
+/// Writes the bytes of a request, as they come, and finds out what they are.
+async fn store(app: &App, request: Request, kind_of: KindOf) -> Result<StoredFile, Failure> {
+    let headers = request.headers();
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        let message = "Send the file without Content-Encoding.";
+        return Err(Problem::new(Code::UnsupportedMediaType, message).into());
+    }
+    let most = app.files.most;
+    let too_large = || {
+        let message = format!("The file is larger than the {most} bytes that this server takes.");
+        Failure::from(Problem::new(Code::FileTooLarge, message))
+    };
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if announced.and_then(|text| text.parse().ok()).is_some_and(|length: u64| length > most) {
+        return Err(too_large());
+    }
+    let name = filename(headers)?;
+    let declared = headers.get(header::CONTENT_TYPE);
+    let declared = declared.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let id = Id::generate();
+    let mut upload = app.files.upload(id).await.map_err(|error| kept_badly(&error))?;
+    let mut bytes = request.into_body().into_data_stream();
+    loop {
+        let next = tokio::time::timeout(PAUSE, bytes.next()).await;
+        let broken = |message: &'static str| Problem::new(Code::InvalidParameterValue, message);
+        let chunk = match next {
+            Ok(Some(Ok(chunk))) => chunk,
+            Ok(None) => break,
+            Ok(Some(Err(_))) => {
+                return Err(broken("The file ended before all of it had arrived.").into());
+            }
+            Err(_) => return Err(broken("The file did not arrive in time.").into()),
+        };
+        upload.write(chunk).await.map_err(|error| kept_badly(&error))?;
+        if upload.size() > most {
+            return Err(too_large());
+        }
+    }
+    if upload.size() == 0 {
+        return Err(Problem::new(Code::EmptyFile, "The file has no bytes.").into());
+    }
+    // Judged before it is finished: what is refused leaves nothing behind.
+    let complete = upload.size() <= kind::HEAD as u64;
+    let mime_type = kind_of(upload.head(), complete, declared.as_deref(), name.as_deref())?;
+    let written = upload.finish().await.map_err(|error| kept_badly(&error))?;
+    Ok(StoredFile {
+        id,
+        filename: name,
+        mime_type,
+        size: written.size,
+        content: written.content,
+        created_at: app.clock.now(),
+    })
+}
+
+/// The name in `X-Filename`, made safe. UTF-8 as it is, or percent-encoded.
+fn filename(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(FILENAME) else { return Ok(None) };
+    let wrong =
+        || Problem::invalid_value("X-Filename", "must be UTF-8, as it is or percent-encoded");
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| wrong())?;
+    let text = percent_decode_str(text).decode_utf8().map_err(|_| wrong())?;
+    Ok(safe_name(&text))
+}
+
+fn kept_badly(error: &object_store::Error) -> Failure {
+    Failure { cause: Some(format!("a file could not be kept: {error}")), ..Failure::internal() }
+}
+
+async fn refuse(app: &App, file: &StoredFile, failure: Failure) -> Result<Response, Failure> {
+    drop_bytes(app, file.id).await;
+    Err(failure)
+}
+
+async fn drop_bytes(app: &App, file: Id<File>) {
+    if let Err(error) = app.files.remove(file).await {
+        tracing::warn!(%error, %file, "bytes of no file could not be removed");
+    }
+}
+
+/// Answers with a file, or the part of it that is asked for (RFC 9110 §13, §14).
+async fn send(app: &App, file: &StoredFile, asked: &HeaderMap) -> Result<Response, Failure> {
+    let etag = format!("\"{}\"", file.content);
+    let text = |name: HeaderName| asked.get(name).and_then(|value| value.to_str().ok());
+    let matches = |list: &str| {
+        list.split(',')
+            .map(|tag| tag.trim().trim_start_matches("W/"))
+            .any(|tag| tag == etag || tag == "*")
+    };
+    let mut headers = file_headers(file, &etag);
+    if text(header::IF_NONE_MATCH).is_some_and(matches) {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    // A part of another version is no part of this one.
+    let range =
+        text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|tag| tag == etag));
+    let wanted = match range.map(|range| part(range, file.size)) {
+        None | Some(Part::Whole) => None,
+        Some(Part::Of(range)) => Some(range),
+        Some(Part::None) => {
+            let size = HeaderValue::try_from(format!("bytes */{}", file.size));
+            headers.insert(header::CONTENT_RANGE, size.expect("digits"));
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, headers).into_response());
+        }
+    };
+    let options =
+        GetOptions { range: wanted.clone().map(GetRange::Bounded), ..GetOptions::default() };
+    let bytes = app.files.read(file.id, options).await.map_err(|error| match error {
+        object_store::Error::NotFound { .. } => not_found().into(),
+        error => kept_badly(&error),
+    })?;
+    let (status, length) = match wanted {
+        None => (StatusCode::OK, file.size),
+        Some(Range { start, end }) => {
+            let range = HeaderValue::try_from(format!("bytes {start}-{}/{}", end - 1, file.size));
+            headers.insert(header::CONTENT_RANGE, range.expect("digits"));
+            (StatusCode::PARTIAL_CONTENT, end - start)
+        }
+    };
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    Ok((status, headers, Body::from_stream(bytes.into_stream())).into_response())
+}
+
+/// Headers under which a stranger's file does no harm in a browser.
+fn file_headers(file: &StoredFile, etag: &str) -> HeaderMap {
+    /// What RFC 8187 lets stand unencoded.
+    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    let name = file.filename.as_deref().unwrap_or("file");
+    let ascii: String = name
+        .chars()
+        .map(|c| if c.is_ascii_graphic() && !"\"\\%".contains(c) { c } else { '_' })
+        .collect();
+    let encoded = utf8_percent_encode(name, PLAIN);
+    let disposition = format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}");
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        (header::CONTENT_TYPE, file.mime_type.clone()),
+        (header::CONTENT_DISPOSITION, disposition),
+        (header::ETAG, etag.to_owned()),
+        (header::ACCEPT_RANGES, "bytes".to_owned()),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox".to_owned()),
+        (header::CACHE_CONTROL, "private, max-age=3600, immutable".to_owned()),
+    ] {
+        let value = HeaderValue::try_from(value).expect("types and names were made visible ASCII");
+        headers.insert(name, value);
+    }
+    headers
+}
+
+enum Part {
+    Whole,
+    Of(Range<u64>),
+    None,
+}
+
+/// The part that a Range header asks for. Several parts at once, or what is no range of bytes, is
+/// answered with the whole, as RFC 9110 §14.2 allows.
+fn part(range: &str, size: u64) -> Part {
+    let Some((start, end)) = range.strip_prefix("bytes=").and_then(|spec| spec.split_once('-'))
+    else {
+        return Part::Whole;
+    };
+    let range = match (start.trim().parse::<u64>().ok(), end.trim().parse::<u64>().ok()) {
+        (Some(start), Some(end)) if start <= end => start..end.saturating_add(1).min(size),
+        (Some(start), None) if end.trim().is_empty() => start..size,
+        (None, Some(last)) if start.trim().is_empty() => size.saturating_sub(last)..size,
+        _ => return Part::Whole,
+    };
+    if range.is_empty() { Part::None } else { Part::Of(range) }
+}

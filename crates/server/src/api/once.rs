@@ -1,0 +1,107 @@
+//! Idempotency-Key on any POST (§10): the same request again gives the first answer, byte for byte.
+//!
+//! The answer is made before the transaction and remembered in it, so it is there exactly if
+//! the write is. What is refused with 4xx never reaches the transaction and is not remembered.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use switchboard_model::{
+    Code, Key, Problem, Timestamp,
+    id::Id,
+    idempotency::{self, IdempotencyScope, RememberedAnswer},
+};
+use switchboard_store::Remember;
+
+use crate::{
+    api::{auth::Caller, envelope::Rendered, problem::Failure},
+    app::App,
+};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// Names of requests: key, and operation with idempotency key.
+type Names = Mutex<HashSet<(Id<Key>, String)>>;
+
+/// The requests that are in flight.
+#[derive(Debug, Default)]
+pub(crate) struct InFlight(Arc<Names>);
+
+/// A request's place among those in flight; ends with the request.
+#[derive(Debug)]
+struct Place {
+    all: Arc<Names>,
+    name: (Id<Key>, String),
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
+    }
+}
+
+/// A request that is to be done once; or any request, if it carries no Idempotency-Key.
+#[derive(Debug)]
+pub(crate) struct Once {
+    scope: Option<IdempotencyScope>,
+    _place: Option<Place>,
+}
+
+/// The Idempotency-Key of a request, if it has one.
+pub(crate) fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| idempotency::is_valid(key));
+    let must = "must be 1 to 255 visible ASCII characters";
+    key.map(|key| Some(key.to_owned()))
+        .ok_or_else(|| Problem::invalid_value("Idempotency-Key", must))
+}
+
+/// Begins a request with this body. `Err(Ok(…))` is the answer of its first time.
+pub(crate) async fn begin(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    operation: &str,
+    body: &[u8],
+) -> Result<Result<Once, Response>, Failure> {
+    let Some(idempotency_key) = key_of(headers)? else {
+        return Ok(Ok(Once { scope: None, _place: None }));
+    };
+    let scope = IdempotencyScope::new(caller.key_id(), operation.to_owned(), idempotency_key, body);
+    let name = (scope.key_id, format!("{operation} {}", scope.idempotency_key));
+    let all = Arc::clone(&app.in_flight.0);
+    if !all.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone()) {
+        let message = "The first request with this Idempotency-Key is still in flight. Try again.";
+        return Err(Problem::new(Code::IdempotencyInProgress, message).into());
+    }
+    let place = Place { all, name };
+    if let Some(answer) = app.store.remembered(scope.clone(), app.clock.now()).await? {
+        return Ok(Err(replay(answer)));
+    }
+    Ok(Ok(Once { scope: Some(scope), _place: Some(place) }))
+}
+
+impl Once {
+    /// What the transaction is to remember.
+    pub(crate) fn remember(&self, answer: &Rendered, now: Timestamp) -> Option<Remember> {
+        let answer = RememberedAnswer {
+            status: answer.status.as_u16(),
+            body: answer.body.to_vec(),
+            created_at: now,
+        };
+        self.scope.clone().map(|scope| Remember { scope, answer })
+    }
+}
+
+/// The first answer once more.
+pub(crate) fn replay(answer: RememberedAnswer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    let mut response = Rendered { status, body: answer.body.into() }.into_response();
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    response
+}

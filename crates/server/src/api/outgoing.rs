@@ -1,0 +1,137 @@
+//! What all writes to the outbox have in common: from, to, acceptance, and the answer.
+
+use std::sync::Arc;
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+use serde_json::value::to_raw_value;
+use switchboard_model::{
+    Handle, OutboxItem, Problem,
+    chat::Recipient,
+    id::{self, Id},
+    message::{MAX_GUID_LEN, MessageRef},
+    outbox::OutboxStatus,
+};
+use switchboard_store::{Accept, NewContent, Once, Refusal};
+
+use crate::{
+    api::{
+        auth::{Caller, LineRef},
+        envelope::{Rendered, RequestId},
+        once,
+        problem::{Failure, id_of},
+    },
+    app::App,
+};
+
+/// A write whose values have been judged.
+pub(crate) struct Outgoing<'a, P> {
+    pub(crate) from: LineRef,
+    pub(crate) to: Recipient,
+    pub(crate) content: NewContent,
+    /// The request as the caller wrote it, for GET /v1/outbox.
+    pub(crate) payload: &'a P,
+    /// What this endpoint calls the message that it refers to, and the file.
+    pub(crate) message_param: &'static str,
+    pub(crate) file_param: &'static str,
+}
+
+/// What a write is answered with: exactly this, and `request_id` (§6).
+#[derive(Debug, Serialize)]
+struct Pending {
+    id: Id<OutboxItem>,
+    status: OutboxStatus,
+}
+
+/// What a handler knows of its request.
+pub(crate) struct Request<'a> {
+    pub(crate) app: &'a Arc<App>,
+    pub(crate) caller: &'a Caller,
+    pub(crate) id: &'a RequestId,
+    pub(crate) once: once::Once,
+}
+
+/// The first half of every write: the answer of its first time, if this is a repetition.
+pub(crate) async fn begin<'a>(
+    app: &'a Arc<App>,
+    caller: &'a Caller,
+    id: &'a RequestId,
+    headers: &HeaderMap,
+    operation: &str,
+    body: &[u8],
+) -> Result<Result<Request<'a>, Response>, Failure> {
+    let begun = once::begin(app, caller, headers, operation, body).await?;
+    Ok(begun.map(|once| Request { app, caller, id, once }))
+}
+
+impl Request<'_> {
+    /// Takes the write into the outbox, durably, and answers at once.
+    pub(crate) async fn accept<P: Serialize>(
+        self,
+        outgoing: Outgoing<'_, P>,
+    ) -> Result<Response, Failure> {
+        let Outgoing { from, to, content, payload, message_param, file_param } = outgoing;
+        let Self { app, caller, id, once } = self;
+        let line = caller.line(app, &from).await?;
+        let answer = Pending { id: Id::generate(), status: OutboxStatus::Pending };
+        let rendered = Rendered::one(StatusCode::CREATED, &answer, id);
+        let accept = Accept {
+            id: answer.id,
+            account_id: line.account,
+            line_id: line.id,
+            to,
+            content,
+            payload: to_raw_value(payload)
+                .expect("texts under fixed names, which always serialise"),
+        };
+        let now = app.clock.now();
+        let accepted = app.store.accept(accept, once.remember(&rendered, now), now).await;
+        match accepted {
+            Ok(Once::Done(_)) => {
+                app.hub.wake(line.id);
+                Ok(rendered.into_response())
+            }
+            Ok(Once::Replayed(answer)) => Ok(once::replay(answer)),
+            Err(error) => {
+                let about = match &error {
+                    switchboard_store::StoreError::Refused(refusal) => match refusal {
+                        Refusal::MessageNotFound => Some(message_param),
+                        Refusal::FileNotFound | Refusal::NotAudio => Some(file_param),
+                        _ => None,
+                    },
+                    _ => None,
+                };
+                let mut failure = Failure::at(error, app.clock.now());
+                if let Some(param) = about {
+                    failure.problem = failure.problem.param(param);
+                }
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// Takes `to`: a phone, an Apple ID, or `cht_…`.
+pub(crate) fn recipient(text: &str) -> Result<Recipient, Problem> {
+    if text.starts_with("cht_") {
+        return id_of(text, "to").map(Recipient::Chat);
+    }
+    text.parse::<Handle>()
+        .map(Recipient::Contact)
+        .map_err(|error| Problem::invalid_value("to", format_args!("{error}, or a chat id")))
+}
+
+/// Takes a message as a caller names it: `msg_…`, or a guid.
+pub(crate) fn message_ref(text: &str, param: &'static str) -> Result<MessageRef, Problem> {
+    if text.starts_with("msg_") {
+        return id_of(text, param).map(MessageRef::Id);
+    }
+    if id::has_any_prefix(text) {
+        let must = "must be an id that starts with 'msg_', or a guid";
+        return Err(Problem::invalid_value(param, must));
+    }
+    // A guid that is longer than any that is kept names nothing: its beginning does not either.
+    let kept = text.char_indices().nth(MAX_GUID_LEN + 1).map_or(text, |(end, _)| &text[..end]);
+    Ok(MessageRef::Guid(kept.to_owned()))
+}

@@ -1,0 +1,104 @@
+//! An upload on its way: hashed, counted and handed on in parts, never whole in memory.
+//! One that is not finished leaves nothing behind.
+
+use bytes::{Bytes, BytesMut};
+use object_store::{MultipartUpload, PutPayload};
+use sha2::{Digest, Sha256};
+use switchboard_model::file::ContentHash;
+
+use super::kind::HEAD;
+
+/// Bytes that are being written.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    parts: Option<Box<dyn MultipartUpload>>,
+    part: usize,
+    waiting: BytesMut,
+    /// The first bytes, which tell what kind of file it is.
+    head: Vec<u8>,
+    hash: Sha256,
+    size: u64,
+}
+
+/// What was written.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) content: ContentHash,
+    pub(crate) size: u64,
+}
+
+impl Upload {
+    pub(super) fn new(parts: Box<dyn MultipartUpload>, part: usize) -> Self {
+        Self {
+            parts: Some(parts),
+            part,
+            waiting: BytesMut::with_capacity(part),
+            head: Vec::new(),
+            hash: Sha256::new(),
+            size: 0,
+        }
+    }
+
+    /// How many bytes came so far.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The first bytes, which tell what kind of file it is.
+    pub(crate) fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// Takes the next bytes. Waits for each full part to be written: one part is all the memory it takes.
+    pub(crate) async fn write(&mut self, mut bytes: Bytes) -> object_store::Result<()> {
+        let head = bytes.len().min(HEAD.saturating_sub(self.head.len()));
+        self.head.extend_from_slice(&bytes[..head]);
+        self.hash.update(&bytes);
+        self.size += bytes.len() as u64;
+        while !bytes.is_empty() {
+            let room = self.part - self.waiting.len();
+            self.waiting.extend_from_slice(&bytes.split_to(room.min(bytes.len())));
+            if self.waiting.len() == self.part {
+                self.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> object_store::Result<()> {
+        let full = self.waiting.split().freeze();
+        if let Some(parts) = &mut self.parts {
+            parts.put_part(PutPayload::from_bytes(full)).await?;
+        }
+        self.waiting.reserve(self.part);
+        Ok(())
+    }
+
+    /// Finishes: from now on the file is there.
+    pub(crate) async fn finish(mut self) -> object_store::Result<Written> {
+        if !self.waiting.is_empty() {
+            self.flush().await?;
+        }
+        if let Some(parts) = &mut self.parts {
+            parts.complete().await?;
+        }
+        self.parts = None;
+        let content = ContentHash(std::mem::take(&mut self.hash).finalize().into());
+        Ok(Written { content, size: self.size })
+    }
+}
+
+/// A client that went away, a limit that was met, a write that failed: all the same.
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if let Some(mut parts) = self.parts.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(async move {
+                if let Err(error) = parts.abort().await {
+                    tracing::warn!(%error, "an unfinished upload could not be removed");
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Events (§9): what webhooks are sent, and the data of each event.
+
+use serde_json::{Map, Value, json};
+use switchboard_model::{Chat, EventKind, delivery::Delivery, signature::TOLERANCE_MS};
+
+use super::{
+    example,
+    resources::LINE,
+    schema::{
+        EXAMPLE_MS, always, boolean, example_id, extended, id, millis, object, reference, text,
+    },
+};
+
+/// The schemas of what events hold, and of each event's delivery, by name.
+pub(super) fn schemas() -> Map<String, Value> {
+    let handle = || always("line_handle", text(LINE), "The handle of the line.");
+    let chat = || always("chat_id", id::<Chat>(), "The chat that it happened in.");
+    let online = always("online", boolean(true), "Whether items are handed out to its bridge now.");
+    let mut schemas = Map::new();
+    for (name, base, about, fields) in [
+        ("MessageEvent", "Message", "A message, and the line.", vec![handle()]),
+        ("ReactionEvent", "Reaction", "A reaction, and where.", vec![chat(), handle()]),
+        ("TypingEvent", "TypingIndicator", "Who types, and the line.", vec![handle()]),
+        ("ReceiptEvent", "ReadReceipt", "Who read, and the line.", vec![handle()]),
+        (
+            "FailedEvent",
+            "OutboxItem",
+            "What failed, and where it was to go.",
+            vec![chat(), handle()],
+        ),
+        (
+            "LineStatusEvent",
+            "Line",
+            "A line, and whether its bridge is there.",
+            vec![online, handle()],
+        ),
+    ] {
+        schemas.insert(name.to_owned(), extended(base, about, fields));
+    }
+    schemas.insert("Delivery".to_owned(), delivery());
+    schemas
+}
+
+/// The schema of an event's data.
+fn data(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::MessageReceived | EventKind::MessageSent | EventKind::MessageUpdated => {
+            "MessageEvent"
+        }
+        EventKind::ReactionAdded | EventKind::ReactionRemoved => "ReactionEvent",
+        EventKind::TypingStarted | EventKind::TypingStopped => "TypingEvent",
+        EventKind::ReceiptRead => "ReceiptEvent",
+        EventKind::MessageFailed => "FailedEvent",
+        EventKind::LineStatus => "LineStatusEvent",
+    }
+}
+
+fn when(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::MessageReceived => "Somebody wrote to a line",
+        EventKind::MessageSent => "A message went out",
+        EventKind::ReactionAdded => "A reaction was given",
+        EventKind::ReactionRemoved => "A reaction was taken back",
+        EventKind::TypingStarted => "Somebody began to type",
+        EventKind::TypingStopped => "Somebody stopped typing",
+        EventKind::ReceiptRead => "Somebody read a chat",
+        EventKind::MessageFailed => "A write failed",
+        EventKind::MessageUpdated => "A message was edited, unsent, delivered or read",
+        EventKind::LineStatus => "A line went up or down",
+    }
+}
+
+fn delivery() -> Value {
+    let data = json!({ "type": "object", "examples": [{}] });
+    object(
+        "The body of a delivery.",
+        vec![
+            always("event", reference("EventKind"), "What happened."),
+            always("data", data, "What it happened to."),
+            always("timestamp", millis(), "When this attempt was signed."),
+            always("delivery_id", id::<Delivery>(), "Stays the same over all attempts."),
+        ],
+    )
+}
+
+/// The section `webhooks`: one entry for each event.
+pub(super) fn webhooks(schemas: &Map<String, Value>) -> Map<String, Value> {
+    EventKind::ALL
+        .into_iter()
+        .map(|kind| (kind.as_str().to_owned(), json!({ "post": webhook(kind, schemas) })))
+        .collect()
+}
+
+fn webhook(kind: EventKind, schemas: &Map<String, Value>) -> Value {
+    let minutes = TOLERANCE_MS / 60_000;
+    let id = kind.as_str().split('.').fold("on".to_owned(), |name, word| {
+        let (first, rest) = word.split_at(1);
+        name + &first.to_uppercase() + rest
+    });
+    let own = json!({
+        "type": "object",
+        "properties": { "event": { "const": kind.as_str() }, "data": reference(data(kind)) },
+    });
+    let schema = json!({ "allOf": [reference("Delivery"), own] });
+    let example = example::of(&schema, schemas);
+    json!({
+        "operationId": id,
+        "tags": ["Webhooks"],
+        "summary": when(kind),
+        "description": format!(
+            "Sent to webhooks that name `{}`. Read on the live stream with the scope `{}`. Verify the \
+             signature over the raw body before you parse it, and refuse a timestamp that is more than \
+             {minutes} minutes off. A delivery that is not answered with 2xx is tried again for two \
+             days, signed afresh, under the same `delivery_id`.",
+            kind.as_str(),
+            kind.scope().as_str(),
+        ),
+        "security": [],
+        "parameters": headers(),
+        "requestBody": {
+            "required": true,
+            "content": { "application/json": { "schema": schema, "example": example } },
+        },
+        "responses": { "2XX": { "description": "Received. Anything else is tried again." } },
+    })
+}
+
+fn headers() -> Vec<Value> {
+    let hex = "700c916409df8cefe4a61c3eeeb0b5a6d48c61ec79de96c00ae7e1d2523dc702";
+    let seconds = (EXAMPLE_MS / 1000).to_string();
+    [
+        ("X-Webhook-Timestamp", EXAMPLE_MS.to_string(), "The body's `timestamp`, to the digit."),
+        ("X-Webhook-Delivery-Id", example_id::<Delivery>(), "The body's `delivery_id`."),
+        (
+            "X-Webhook-Signature",
+            hex.to_owned(),
+            "Lower-case hex of the HMAC-SHA256 of `<timestamp>.<raw body>`, keyed with the UTF-8 \
+             bytes of the whole secret.",
+        ),
+        ("webhook-id", example_id::<Delivery>(), "Standard Webhooks: the body's `delivery_id`."),
+        ("webhook-timestamp", seconds, "Standard Webhooks: the timestamp, in **seconds**."),
+        (
+            "webhook-signature",
+            "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=".to_owned(),
+            "Standard Webhooks: `v1,` and the base64 of the HMAC-SHA256 of \
+             `<id>.<timestamp>.<raw body>`, keyed with what the base64 after `whsec_` holds.",
+        ),
+    ]
+    .into_iter()
+    .map(|(name, example, about)| {
+        let schema = json!({ "type": "string", "examples": [example] });
+        json!({ "name": name, "in": "header", "required": true, "description": about, "schema": schema })
+    })
+    .collect()
+}

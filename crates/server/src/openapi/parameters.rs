@@ -1,0 +1,187 @@
+//! What requests carry beside their bodies: the query, and headers.
+
+use serde_json::{Map, Value, json};
+use switchboard_model::{
+    EventKind, File, OutboxItem,
+    file::MAX_NAME_BYTES,
+    idempotency::MAX_KEY_LEN,
+    page::{DEFAULT_LIMIT, MAX_LIMIT},
+};
+
+use super::{
+    requests,
+    schema::{EXAMPLE_MS, id, one_of, reference},
+};
+
+enum Place {
+    Query,
+    /// A query parameter that may be repeated.
+    Repeated,
+    Header,
+}
+
+/// Every parameter, by the name under which operations refer to it.
+pub(super) fn all() -> Map<String, Value> {
+    use Place::{Header, Query, Repeated};
+    let limit = json!({
+        "type": "integer",
+        "minimum": 1,
+        "default": DEFAULT_LIMIT,
+        "examples": [20],
+    });
+    let limit_about = format!("How many rows, at most {MAX_LIMIT}; more is taken as {MAX_LIMIT}.");
+    let cursor = json!({ "type": "string", "format": "cursor" });
+    let key = json!({
+        "type": "string",
+        "format": "idempotency-key",
+        "pattern": "^[!-~]+$",
+        "minLength": 1,
+        "maxLength": MAX_KEY_LEN,
+        "examples": ["5d1f3c0a-9f0e-4c62-b1d4-7e2a8c9f6b10"],
+    });
+    let key_about = format!(
+        "Makes the request safe to repeat: within 24 hours the same request under the same key is \
+         done once, and its first answer is given again. 1 to {MAX_KEY_LEN} visible ASCII characters."
+    );
+    let name = json!({
+        "type": "string",
+        "format": "filename",
+        "examples": ["menu.pdf"],
+    });
+    let name_about = format!(
+        "The file's name: UTF-8, as it is or percent-encoded. Made safe: only its last component \
+         is kept, at most {MAX_NAME_BYTES} bytes."
+    );
+    let place = json!({ "type": "integer", "format": "int64", "minimum": 0, "examples": [0] });
+    let since =
+        json!({ "type": "integer", "format": "int64", "minimum": 0, "examples": [EXAMPLE_MS] });
+    let text = |example| json!({ "type": "string", "examples": [example] });
+    let signed = |format, example| json!({ "type": "string", "format": format, "minLength": 1, "examples": [example] });
+    let mut file = id::<File>();
+    file["format"] = "file".into();
+    let etag = "\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"";
+    let events = one_of(&EventKind::ALL.map(EventKind::as_str));
+    let rows = [
+        ("From", "from", Query, true, reference("LineRef"), "The line."),
+        (
+            "FromOrAll",
+            "from",
+            Query,
+            true,
+            requests::line_or_all(),
+            "The line; empty for every line that the key may use.",
+        ),
+        ("To", "to", Query, true, reference("Recipient"), "The other party, or the chat."),
+        ("Limit", "limit", Query, false, limit, limit_about.as_str()),
+        (
+            "Cursor",
+            "cursor",
+            Query,
+            false,
+            cursor,
+            "The `next_cursor` of the page before, of this very list with the same filters.",
+        ),
+        (
+            "MessageId",
+            "message_id",
+            Query,
+            true,
+            reference("MessageRef"),
+            "The message: its id, or its `guid`.",
+        ),
+        ("OutboxItemId", "id", Query, true, id::<OutboxItem>(), "The item's id."),
+        ("FileId", "id", Query, true, file, "The file's id."),
+        (
+            "Expires",
+            "expires",
+            Query,
+            true,
+            signed("expires", "1767312000"),
+            "Until when the URL works, in Unix seconds.",
+        ),
+        (
+            "Signature",
+            "signature",
+            Query,
+            true,
+            signed("signature", "3q2-7w…"),
+            "What proves that this server made the URL.",
+        ),
+        (
+            "Since",
+            "since",
+            Query,
+            false,
+            since,
+            "Events from this time on, in Unix milliseconds; without it, from now on.",
+        ),
+        (
+            "Event",
+            "event",
+            Repeated,
+            false,
+            events,
+            "An event that is wanted. Without it: `message.received`, `message.sent`, `reaction.added`, `reaction.removed`, as far as the key may read them.",
+        ),
+        (
+            "EventLine",
+            "line",
+            Repeated,
+            false,
+            reference("LineRef"),
+            "A line whose events are wanted; without it, every line that the key may use.",
+        ),
+        ("IdempotencyKey", "Idempotency-Key", Header, false, key, key_about.as_str()),
+        ("Filename", "X-Filename", Header, false, name, name_about.as_str()),
+        (
+            "LastEventId",
+            "Last-Event-ID",
+            Header,
+            false,
+            place,
+            "The `id` of the last event that was received: the stream goes on after it, without a gap or a repeat. Goes before `since`.",
+        ),
+        (
+            "Range",
+            "Range",
+            Header,
+            false,
+            text("bytes=0-99"),
+            "The part that is wanted (RFC 9110 §14.2).",
+        ),
+        (
+            "IfRange",
+            "If-Range",
+            Header,
+            false,
+            text(etag),
+            "The part is wanted only if the bytes are still these.",
+        ),
+        (
+            "IfNoneMatch",
+            "If-None-Match",
+            Header,
+            false,
+            text(etag),
+            "The bytes are wanted only if they are not these.",
+        ),
+    ];
+    rows.into_iter()
+        .map(|(name, wire, place, required, schema, about)| {
+            (name.to_owned(), parameter(wire, &place, required, schema, about))
+        })
+        .collect()
+}
+
+fn parameter(name: &str, place: &Place, required: bool, schema: Value, about: &str) -> Value {
+    let mut parameter = json!({ "name": name, "description": about, "required": required });
+    parameter["in"] = match place {
+        Place::Query | Place::Repeated => "query".into(),
+        Place::Header => "header".into(),
+    };
+    parameter["schema"] = match place {
+        Place::Repeated => json!({ "type": "array", "items": schema }),
+        Place::Query | Place::Header => schema,
+    };
+    parameter
+}

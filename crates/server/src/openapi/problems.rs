@@ -1,0 +1,157 @@
+//! What can go wrong, as answers: every status with the codes that it may carry here.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use switchboard_model::{Code, Problem, problem::ErrorType};
+
+use super::{
+    headers,
+    resources::REQUEST,
+    schema::{EXAMPLE_REQUEST, always, object, one_of, optional, reference, text},
+};
+
+/// The codes that programs may meet: all but those that only `/admin` gives.
+pub(super) fn codes() -> impl Iterator<Item = Code> {
+    let operators = [Code::ResourceNotFound, Code::ResourceExists];
+    Code::ALL.iter().copied().filter(move |code| !operators.contains(code))
+}
+
+/// The schemas of errors, by name.
+pub(super) fn schemas() -> Map<String, Value> {
+    let rows = [("Error", error()), ("ErrorEnvelope", envelope()), ("ErrorCode", error_code())];
+    rows.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
+}
+
+/// Puts the answers that several operations have in common in one place, and refers to them.
+pub(super) fn share(responses: &mut Map<String, Value>, shared: &mut Map<String, Value>) {
+    /// Longer names say less than what they name.
+    const MOST: usize = 3;
+    for response in responses.values_mut() {
+        let examples = response["content"]["application/json"]["examples"].as_object();
+        let codes: Vec<_> = examples.into_iter().flat_map(Map::keys).cloned().collect();
+        if !(1..=MOST).contains(&codes.len()) {
+            continue;
+        }
+        let name = codes.join(".");
+        let known = shared.entry(name.clone()).or_insert_with(|| response.clone());
+        // Of the same codes, but not with the same headers.
+        if known == response {
+            *response = json!({ "$ref": format!("#/components/responses/{name}") });
+        }
+    }
+}
+
+/// The answers of an operation that may give these codes, by status.
+pub(super) fn responses(codes: &[Code], counted: bool) -> Map<String, Value> {
+    let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+    // In the order of the catalogue, each once.
+    for code in self::codes().filter(|code| codes.contains(code)) {
+        by_status.entry(code.status()).or_default().push(code);
+    }
+    by_status
+        .into_iter()
+        .map(|(status, codes)| (status.to_string(), response(status, &codes, counted)))
+        .collect()
+}
+
+/// An example for each code, by name.
+pub(super) fn examples() -> Map<String, Value> {
+    codes()
+        .map(|code| {
+            let envelope = Problem::new(code, code.help()).envelope(EXAMPLE_REQUEST.to_owned());
+            (code.as_str().to_owned(), json!({ "summary": code.help(), "value": envelope }))
+        })
+        .collect()
+}
+
+/// The answers that no operation gives: those to a request that reaches none.
+pub(super) fn shared() -> Map<String, Value> {
+    let mut missed = response(405, &[Code::MethodNotAllowed], false);
+    missed["headers"]["Allow"] = headers::reference("Allow");
+    let mut shared = Map::new();
+    shared.insert("MethodNotAllowed".to_owned(), missed);
+    let nowhere = response(404, &[Code::EndpointNotFound], false);
+    shared.insert("EndpointNotFound".to_owned(), nowhere);
+    shared
+}
+
+fn response(status: u16, codes: &[Code], counted: bool) -> Value {
+    let about: Vec<_> =
+        codes.iter().map(|code| format!("`{}`: {}", code.as_str(), code.help())).collect();
+    let names: Vec<_> = codes.iter().map(|code| code.as_str()).collect();
+    let examples: Map<_, _> = names
+        .iter()
+        .map(|name| {
+            ((*name).to_owned(), json!({ "$ref": format!("#/components/examples/{name}") }))
+        })
+        .collect();
+    // A failure of the server's own may come before the key is known.
+    let mut headers = headers::of_answers(counted && status != 401 && status < 500);
+    if matches!(status, 429 | 503) {
+        headers.insert("Retry-After".to_owned(), headers::reference("Retry-After"));
+    }
+    if status == 401 {
+        headers.insert("WWW-Authenticate".to_owned(), headers::reference("WWW-Authenticate"));
+    }
+    let only = json!({
+        "type": "object",
+        "properties": {
+            "error": { "type": "object", "properties": { "code": { "enum": names } } },
+        },
+    });
+    json!({
+        "description": about.join(" "),
+        "headers": headers,
+        "content": {
+            "application/json": {
+                "schema": { "allOf": [reference("ErrorEnvelope"), only] },
+                "examples": examples,
+            },
+        },
+    })
+}
+
+fn error() -> Value {
+    use ErrorType::{
+        ApiError, AuthenticationError, AuthorizationError, InvalidRequestError, NotFoundError,
+        RateLimitError,
+    };
+    let types = json!([
+        AuthenticationError,
+        AuthorizationError,
+        InvalidRequestError,
+        NotFoundError,
+        RateLimitError,
+        ApiError,
+    ]);
+    object(
+        "One mistake. Programs branch on `code`; `message` is for people.",
+        vec![
+            always("type", json!({ "type": "string", "enum": types }), "What kind of mistake."),
+            always("code", reference("ErrorCode"), "Which mistake."),
+            always("message", text("Send your API key."), "What is wrong, and the next step."),
+            optional("param", text("to"), "The parameter at fault, as the caller wrote it."),
+        ],
+    )
+}
+
+fn envelope() -> Value {
+    object(
+        "The body of every error.",
+        vec![
+            always("error", reference("Error"), "The mistake."),
+            always("request_id", reference("RequestId"), REQUEST),
+        ],
+    )
+}
+
+fn error_code() -> Value {
+    let names: Vec<_> = codes().map(Code::as_str).collect();
+    let lines =
+        codes().map(|code| format!("* `{}` ({}): {}", code.as_str(), code.status(), code.help()));
+    let about = lines.collect::<Vec<_>>().join("\n");
+    let mut schema = one_of(&names);
+    schema["description"] = about.into();
+    schema
+}

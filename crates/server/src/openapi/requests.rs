@@ -1,0 +1,205 @@
+//! What requests hold: their bodies (§7), one line for one field, in the order of the checks.
+
+use serde_json::{Map, Value, json};
+use switchboard_model::{
+    Chat, File, Line, Message, ReactionType, Webhook,
+    id::{Kind, PREFIXES},
+    message::MAX_TEXT_CHARS,
+    webhook::{MAX_PER_ACCOUNT, MAX_URL_LEN},
+};
+
+use super::{
+    resources::{CONTACT, LINE},
+    schema::{
+        Field, always, boolean, example_id, id, list, nullable, object, one_of, reference, such_as,
+    },
+};
+
+/// The schemas of all bodies, by name; and of what their fields have in common.
+pub(super) fn all() -> Map<String, Value> {
+    let mut all = Map::new();
+    for (name, schema) in [
+        ("LineRef", line_ref()),
+        ("Recipient", recipient()),
+        ("MessageRef", message_ref()),
+        ("SendMessage", send_message()),
+        ("SendAudioMessage", send_audio_message()),
+        ("SendReaction", send_reaction()),
+        ("SendTyping", send_typing()),
+        ("SendReceipt", object("The whole chat is read.", from_and_to())),
+        ("CreateWebhook", create_webhook()),
+        ("DeleteWebhook", delete_webhook()),
+    ] {
+        all.insert(name.to_owned(), schema);
+    }
+    all
+}
+
+/// What phones, Apple IDs and ids with this prefix look like. Wider than the truth: which numbers a
+/// country has, no pattern says.
+fn handle_or(prefixes: &str, format: &str, about: &str, examples: &[&str]) -> Value {
+    let pattern = format!(r"^\s*(\+[0-9 .()\[\]\u00a0-]{{7,}}|[^@\s]+@[^@\s]+)\s*$|^{prefixes}_");
+    json!({
+        "type": "string",
+        "format": format,
+        "pattern": pattern,
+        "description": about,
+        "examples": examples,
+    })
+}
+
+fn line_ref() -> Value {
+    let about = "One of your lines: its phone number in E.164 (spaces, dots, dashes and brackets \
+                 are forgiven, a missing `+` is not), its Apple ID, or its id.";
+    handle_or("ln", "line", about, &[LINE, &example_id::<Line>()])
+}
+
+fn recipient() -> Value {
+    let about = "Whom it is for: a phone number in E.164, an Apple ID, or the id of a chat. A \
+                 group is named only by its id.";
+    handle_or("cht", "recipient", about, &[CONTACT, &example_id::<Chat>()])
+}
+
+fn message_ref() -> Value {
+    let others: Vec<_> =
+        PREFIXES.iter().copied().filter(|prefix| *prefix != Message::PREFIX).collect();
+    json!({
+        "type": "string",
+        "format": "message",
+        // An id of another kind is no guid.
+        "pattern": format!(r"^(?!{})[^\u0000]+$", others.join("|")),
+        "description": "A message: its id, or its `guid`.",
+        "examples": [example_id::<Message>()],
+    })
+}
+
+fn from_and_to() -> Vec<Field> {
+    vec![
+        always("from", reference("LineRef"), "The line: its phone number, its Apple ID or its id."),
+        always(
+            "to",
+            reference("Recipient"),
+            "Whom it is for: a phone number, an Apple ID, or the id of a chat.",
+        ),
+    ]
+}
+
+fn reply_to() -> Field {
+    let about = "The message that it answers: its id, or its `guid`.";
+    nullable("reply_to", reference("MessageRef"), about)
+}
+
+fn send_message() -> Value {
+    let text = json!({
+        "type": "string",
+        "maxLength": MAX_TEXT_CHARS,
+        "pattern": r"^[^\u0000]*$",
+        "examples": ["Until six."],
+    });
+    let attachments = json!({
+        "type": "array",
+        "items": such_as(id::<File>(), example_id::<File>()),
+        "maxItems": 1,
+    });
+    let about = format!(
+        "What it says, at most {MAX_TEXT_CHARS} characters. Not blank, unless there is an attachment."
+    );
+    let mut fields = from_and_to();
+    fields.extend([
+        nullable("text", text, &about),
+        nullable(
+            "attachments",
+            attachments,
+            "The id of a file from `POST /v1/files`; at most one.",
+        ),
+        reply_to(),
+    ]);
+    let mut schema = object("A message to send: text, an attachment, or both.", fields);
+    schema["anyOf"] = json!([
+        {
+            "required": ["text"],
+            "properties": { "text": { "type": "string", "pattern": r"[^\s\u0000]" } },
+        },
+        {
+            "required": ["attachments"],
+            "properties": { "attachments": { "type": "array", "minItems": 1 } },
+        },
+    ]);
+    schema["examples"] = json!([{ "from": LINE, "to": CONTACT, "text": "Until six." }]);
+    schema
+}
+
+fn send_audio_message() -> Value {
+    let mut file = id::<File>();
+    file["format"] = "voice-memo".into();
+    let mut fields = from_and_to();
+    fields.extend([
+        always(
+            "audio_message",
+            file,
+            "A voice memo from `POST /v1/files`: m4a, aac, mp3, wav, caf or aiff.",
+        ),
+        reply_to(),
+    ]);
+    object("A voice memo to send.", fields)
+}
+
+fn send_reaction() -> Value {
+    let kind = json!({
+        "anyOf": [
+            one_of(&ReactionType::NAMED.each_ref().map(ReactionType::as_str)),
+            { "type": "string", "format": "emoji", "minLength": 1, "maxLength": 32 },
+        ],
+        "examples": ["love"],
+    });
+    let mut fields = from_and_to();
+    fields.extend([
+        always("message_id", reference("MessageRef"), "The message it is about."),
+        always("type", kind, "One of the six kinds, or one emoji."),
+        nullable("remove", boolean(false), "Take the reaction back."),
+    ]);
+    object("A reaction to give, or to take back.", fields)
+}
+
+fn send_typing() -> Value {
+    let mut state = one_of(&["on", "off"]);
+    state["default"] = "on".into();
+    let mut fields = from_and_to();
+    fields.push(nullable("state", state, "Whether the line types. Goes off by itself after 60 s."));
+    object("The line types, or stopped.", fields)
+}
+
+fn create_webhook() -> Value {
+    let url = json!({
+        "type": "string",
+        "format": "uri",
+        "pattern": "^https?://",
+        "maxLength": MAX_URL_LEN,
+        "examples": ["https://agent.example.com/hook"],
+    });
+    let mut events = list(&reference("EventKind"));
+    events["minItems"] = 1.into();
+    events["examples"] = json!([["message.received", "message.sent"]]);
+    let about = format!("A webhook to make. An account has at most {MAX_PER_ACCOUNT}.");
+    let url_about = format!(
+        "Where deliveries go, at most {MAX_URL_LEN} bytes. `https` only, and no private, loopback \
+         or reserved address, unless the operator allows it; no user name or password."
+    );
+    object(
+        &about,
+        vec![
+            always("from", line_or_all(), "The line; empty for every line that the key may use."),
+            always("url", url, &url_about),
+            always("events", events, "Which events it gets: only those that are named here."),
+        ],
+    )
+}
+
+fn delete_webhook() -> Value {
+    object("A webhook to delete.", vec![always("id", id::<Webhook>(), "The webhook's id.")])
+}
+
+/// `from` of the list of webhooks: empty means all.
+pub(super) fn line_or_all() -> Value {
+    json!({ "anyOf": [reference("LineRef"), { "const": "" }], "examples": [LINE] })
+}

@@ -1,0 +1,169 @@
+//! A reader of the live stream, who takes nothing on trust: the form of each event, and its shape.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use switchboard_client::shape::{self, Shape, Unknown};
+use switchboard_model::EventKind;
+use switchboard_testkit::TestServer;
+
+use crate::{call::Call, world::SOON};
+
+/// One live stream.
+#[derive(Debug)]
+pub(crate) struct Live {
+    response: reqwest::Response,
+    buffer: String,
+    place: String,
+}
+
+/// What came.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Heard {
+    Event {
+        id: Option<String>,
+        name: String,
+        data: Value,
+    },
+    /// From where the stream can be resumed before its first event.
+    Place(String),
+    Comment,
+    End,
+}
+
+impl Live {
+    /// Opens a stream with this query: `?event=…`.
+    pub(crate) async fn open(server: &TestServer, key: &str, query: &str) -> Self {
+        Self::call(server, Call::get(format!("/v1/events{query}")).key(key)).await
+    }
+
+    /// Goes on behind this event.
+    pub(crate) async fn resume(server: &TestServer, key: &str, query: &str, last: &str) -> Self {
+        let call = Call::get(format!("/v1/events{query}")).key(key);
+        Self::call(server, call.header("last-event-id", last)).await
+    }
+
+    async fn call(server: &TestServer, call: Call) -> Self {
+        let response = call.open(&server.url).await;
+        assert_eq!(response.status(), 200, "{call:?}");
+        let header = |name: &str| response.headers().get(name).unwrap().to_str().unwrap();
+        assert_eq!(header("content-type"), "text/event-stream");
+        assert_eq!(header("cache-control"), "no-store");
+        assert!(header("x-request-id").starts_with("req_"));
+        assert!(response.headers().contains_key("x-ratelimit-remaining"));
+        let mut live = Self { response, buffer: String::new(), place: String::new() };
+        let Heard::Place(place) = live.hear().await else {
+            panic!("a stream begins with its place")
+        };
+        live.place = place;
+        live
+    }
+
+    /// The place from which this stream began.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The next thing, whatever it is.
+    pub(crate) async fn hear(&mut self) -> Heard {
+        loop {
+            if let Some(end) = self.buffer.find("\n\n") {
+                let block: String = self.buffer.drain(..end + 2).collect();
+                return parse(&block);
+            }
+            match self.response.chunk().await {
+                Ok(Some(chunk)) => self.buffer.push_str(std::str::from_utf8(&chunk).unwrap()),
+                // A server that is gone ends the stream in the one way or the other.
+                Ok(None) | Err(_) => return Heard::End,
+            }
+        }
+    }
+
+    /// The next event: its id, its name and its data.
+    pub(crate) async fn next(&mut self) -> (String, String, Value) {
+        loop {
+            match tokio::time::timeout(SOON, self.hear()).await.expect("an event comes") {
+                Heard::Event { id: Some(id), name, data } => return (id, name, data),
+                Heard::Comment => {}
+                other => panic!("an event is awaited, not {other:?}"),
+            }
+        }
+    }
+
+    /// The next events: names and texts.
+    pub(crate) async fn texts(&mut self, count: usize) -> Vec<(String, String)> {
+        let mut texts = Vec::new();
+        for _ in 0..count {
+            let (_, name, data) = self.next().await;
+            texts.push((name, data["text"].as_str().unwrap_or_default().to_owned()));
+        }
+        texts
+    }
+
+    /// Takes what comes until the stream ends; the last event says why.
+    pub(crate) async fn closed(&mut self, within: Duration) -> (Vec<(String, Value)>, String) {
+        let mut events = Vec::new();
+        tokio::time::timeout(within, async {
+            loop {
+                match self.hear().await {
+                    Heard::Event { id: Some(id), data, .. } => events.push((id, data)),
+                    Heard::Event { id: None, name, data } => {
+                        assert_eq!(name, "stream.closed");
+                        let last = data["last_event_id"].as_str().unwrap();
+                        if let Some((id, _)) = events.last() {
+                            assert_eq!(last, id);
+                        }
+                        assert_eq!(self.hear().await, Heard::End, "nothing after the last");
+                        return data["reason"].as_str().unwrap().to_owned();
+                    }
+                    Heard::Comment => {}
+                    Heard::Place(place) => panic!("the place {place} is told at the beginning"),
+                    Heard::End => panic!("the stream ends without a word after {events:?}"),
+                }
+            }
+        })
+        .await
+        .map(|reason| (events, reason))
+        .expect("the stream ends")
+    }
+}
+
+fn parse(block: &str) -> Heard {
+    let (mut id, mut name, mut data) = (None, None::<String>, None);
+    for line in block.lines().filter(|line| !line.is_empty()) {
+        match line.split_once(':').expect("a field or a comment") {
+            ("id", value) => id = Some(value.trim().to_owned()),
+            ("event", value) => name = Some(value.trim().to_owned()),
+            ("data", value) => data = Some(serde_json::from_str(value).unwrap()),
+            ("", _) => return Heard::Comment,
+            (other, _) => panic!("{other} is no field of an event stream that is used here"),
+        }
+    }
+    let (Some(name), Some(data)) = (name, data) else {
+        return Heard::Place(id.expect("a block holds an event or a place"));
+    };
+    if name != "stream.closed" {
+        check_event(&name, &data);
+    }
+    Heard::Event { id, name, data }
+}
+
+/// Checks the data of an event, of a webhook too, against the contract.
+pub(crate) fn check_event(name: &str, data: &Value) {
+    let kind = EventKind::from_name(name).unwrap_or_else(|| panic!("{name} is no event"));
+    shape::check(shape_of(kind), data, Unknown::Refused)
+        .unwrap_or_else(|wrong| panic!("{name}: {wrong}: {data}"));
+}
+
+fn shape_of(kind: EventKind) -> &'static Shape {
+    match kind {
+        EventKind::MessageReceived | EventKind::MessageSent | EventKind::MessageUpdated => {
+            &shape::MESSAGE_EVENT
+        }
+        EventKind::ReactionAdded | EventKind::ReactionRemoved => &shape::REACTION_EVENT,
+        EventKind::TypingStarted | EventKind::TypingStopped => &shape::TYPING_EVENT,
+        EventKind::ReceiptRead => &shape::RECEIPT_EVENT,
+        EventKind::MessageFailed => &shape::FAILED_EVENT,
+        EventKind::LineStatus => &shape::LINE_STATUS_EVENT,
+    }
+}

@@ -1,0 +1,187 @@
+//! Files: what is known of them. Their bytes are kept elsewhere, under the id.
+//!
+//! A file is forgotten when nothing ever referred to it. What refers to one marks it in the
+//! same transaction, so that neither can miss the other.
+
+use rusqlite::{Connection, Row, params};
+use switchboard_model::{
+    Account, Attachment, Bridge, File, Line, Timestamp,
+    file::{ContentHash, StoredFile},
+    id::Id,
+    link::LinkedFile,
+};
+
+use super::{columns::Text, statement, writer::Tx};
+use crate::{Refusal, Result};
+
+pub(super) fn create(
+    sql: &Connection,
+    account: Id<Account>,
+    line: Option<Id<Line>>,
+    file: StoredFile,
+) -> Result<StoredFile> {
+    statement::run(
+        sql,
+        "insert into files (id, account_id, line_id, filename, mime_type, size, content, created_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            Text(file.id),
+            Text(account),
+            line.map(Text),
+            file.filename,
+            file.mime_type,
+            i64::try_from(file.size).unwrap_or(i64::MAX),
+            file.content.0,
+            file.created_at.0,
+        ],
+    )?;
+    Ok(file)
+}
+
+/// On the sandbox line nobody can say yet whose it will be: it is the line's owner's until the message
+/// that it came with is known.
+pub(super) fn create_for_bridge(
+    tx: &mut Tx<'_>,
+    bridge: Id<Bridge>,
+    line: Id<Line>,
+    file: StoredFile,
+) -> Result<StoredFile> {
+    let line = tx
+        .known
+        .line(tx.sql, line)?
+        .filter(|line| line.bridge_id == Some(bridge))
+        .ok_or(Refusal::LineNotFound)?;
+    create(tx.sql, line.account_id, Some(line.id), file)
+}
+
+pub(super) fn of_account(
+    sql: &Connection,
+    account: Id<Account>,
+    id: Id<File>,
+) -> Result<Option<StoredFile>> {
+    statement::first(
+        sql,
+        "select id, filename, mime_type, size, content, created_at from files
+         where id = ?1 and account_id = ?2",
+        params![Text(id), Text(account)],
+        file,
+    )
+}
+
+pub(super) fn find(sql: &Connection, id: Id<File>) -> Result<Option<StoredFile>> {
+    statement::first(
+        sql,
+        "select id, filename, mime_type, size, content, created_at from files where id = ?1",
+        params![Text(id)],
+        file,
+    )
+}
+
+pub(super) fn of_claims(
+    sql: &Connection,
+    bridge: Id<Bridge>,
+    id: Id<File>,
+) -> Result<Option<StoredFile>> {
+    statement::first(
+        sql,
+        "select id, filename, mime_type, size, content, created_at from files
+         where id = ?1 and exists (
+           select 1 from outbox indexed by outbox_files
+           where file_id = ?1 and bridge_id = ?2 and status = 'claimed')",
+        params![Text(id), Text(bridge)],
+        file,
+    )
+}
+
+/// The file that an account sends. From now on something refers to it.
+pub(super) fn send(sql: &Connection, account: Id<Account>, id: Id<File>) -> Result<LinkedFile> {
+    statement::first(
+        sql,
+        "update files set is_referenced = 1 where id = ?1 and account_id = ?2
+         returning filename, mime_type, size",
+        params![Text(id), Text(account)],
+        |row| {
+            Ok(LinkedFile {
+                file_id: id,
+                filename: row.get(0)?,
+                mime_type: row.get(1)?,
+                size: row.get::<_, i64>(2)?.unsigned_abs(),
+                transcription: None,
+            })
+        },
+    )?
+    .ok_or_else(|| Refusal::FileNotFound.into())
+}
+
+/// The attachment that a file becomes which came to a line, in a chat of this account.
+///
+/// Only a file that a bridge has uploaded for this line, and that is not another account's
+/// already: a bridge can't give away what it was not given. Of any other, the attachment says what the
+/// driver says and can't be downloaded; the message is not lost for that.
+pub(super) fn receive(
+    sql: &Connection,
+    line: Id<Line>,
+    account: Id<Account>,
+    told: LinkedFile,
+) -> Result<Attachment> {
+    let known = statement::first(
+        sql,
+        "update files set is_referenced = 1, account_id = ?3
+         where id = ?1 and line_id = ?2 and (is_referenced = 0 or account_id = ?3)
+         returning filename, mime_type, size",
+        params![Text(told.file_id), Text(line), Text(account)],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?.unsigned_abs())),
+    )?;
+    if known.is_none() {
+        tracing::warn!(file = %told.file_id, %line, "a message names a file that was not uploaded for its line");
+    }
+    let file_id = known.is_some().then_some(told.file_id);
+    let (filename, mime_type, size) = known.unwrap_or((told.filename, told.mime_type, told.size));
+    Ok(Attachment {
+        filename,
+        mime_type: Some(mime_type),
+        size: Some(size),
+        url: None,
+        transcription: told.transcription,
+        file_id,
+    })
+}
+
+pub(super) fn forget(sql: &Connection, before: Timestamp, limit: usize) -> Result<Vec<Id<File>>> {
+    statement::all(
+        sql,
+        "delete from files where seq in (
+           select seq from files indexed by files_unreferenced
+           where is_referenced = 0 and created_at < ?1 order by created_at limit ?2)
+         returning id",
+        params![before.0, statement::limit(limit)],
+        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+    )
+}
+
+/// The name of the secret with which file URLs are signed.
+const URL_SECRET: &str = "file urls";
+
+pub(super) fn url_secret(sql: &Connection, fresh: [u8; 32]) -> Result<[u8; 32]> {
+    statement::run(
+        sql,
+        "insert into secrets (name, secret) values (?1, ?2) on conflict (name) do nothing",
+        params![URL_SECRET, fresh],
+    )?;
+    let kept =
+        statement::first(sql, "select secret from secrets where name = ?1", [URL_SECRET], |row| {
+            row.get(0)
+        })?;
+    Ok(kept.unwrap_or(fresh))
+}
+
+fn file(row: &Row<'_>) -> rusqlite::Result<StoredFile> {
+    Ok(StoredFile {
+        id: row.get::<_, Text<_>>(0)?.0,
+        filename: row.get(1)?,
+        mime_type: row.get(2)?,
+        size: row.get::<_, i64>(3)?.unsigned_abs(),
+        content: ContentHash(row.get(4)?),
+        created_at: Timestamp(row.get(5)?),
+    })
+}

@@ -1,0 +1,87 @@
+//! Answers to requests with an idempotency key, kept in the transaction of their write. Two equal
+//! requests at the same moment are two commands of the one writer: the second finds the first one's answer.
+
+use rusqlite::{Connection, params};
+use switchboard_model::{
+    Timestamp,
+    idempotency::{IdempotencyScope, REMEMBERED_MS, RememberedAnswer},
+};
+
+use super::{columns::Text, statement, writer::Tx};
+use crate::{Once, Refusal, Remember, Result};
+
+/// Does the work and keeps its answer, unless there is an answer already. Work that is refused leaves none.
+pub(super) fn once<T>(
+    tx: &mut Tx<'_>,
+    remember: Option<Remember>,
+    work: impl FnOnce(&mut Tx<'_>) -> Result<T>,
+) -> Result<Once<T>> {
+    let Some(Remember { scope, answer }) = remember else { return Ok(Once::Done(work(tx)?)) };
+    if let Some(earlier) = find(tx.sql, &scope, answer.created_at)? {
+        return Ok(Once::Replayed(earlier));
+    }
+    let done = work(tx)?;
+    // Replaced where one is there whose time is over.
+    statement::run(
+        tx.sql,
+        "insert or replace into answers
+         (key_id, operation, idempotency_key, request, status, body, created_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            Text(scope.key_id),
+            scope.operation,
+            scope.idempotency_key,
+            scope.body,
+            answer.status,
+            answer.body,
+            answer.created_at.0,
+        ],
+    )?;
+    Ok(Once::Done(done))
+}
+
+pub(super) fn find(
+    sql: &Connection,
+    scope: &IdempotencyScope,
+    now: Timestamp,
+) -> Result<Option<RememberedAnswer>> {
+    let known = statement::first(
+        sql,
+        "select request, status, body, created_at from answers
+         where key_id = ?1 and operation = ?2 and idempotency_key = ?3 and created_at > ?4",
+        params![
+            Text(scope.key_id),
+            scope.operation,
+            scope.idempotency_key,
+            now.0.saturating_sub_unsigned(REMEMBERED_MS),
+        ],
+        |row| {
+            let answer = RememberedAnswer {
+                status: row.get(1)?,
+                body: row.get(2)?,
+                created_at: Timestamp(row.get(3)?),
+            };
+            Ok((row.get::<_, [u8; 32]>(0)?, answer))
+        },
+    )?;
+    match known {
+        None => Ok(None),
+        Some((request, answer)) if request == scope.body => Ok(Some(answer)),
+        Some(_) => Err(Refusal::IdempotencyMismatch.into()),
+    }
+}
+
+/// Looks from the oldest to the first that is young enough, so that nothing is read in vain.
+pub(super) fn forget(sql: &Connection, before: Timestamp, limit: usize) -> Result<usize> {
+    let oldest = statement::all(
+        sql,
+        "select seq, created_at from answers order by seq limit ?1",
+        params![statement::limit(limit)],
+        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
+    )?;
+    let mut gone = 0;
+    for (seq, _) in oldest.into_iter().take_while(|(_, created_at)| *created_at < before.0) {
+        gone += statement::run(sql, "delete from answers where seq = ?1", params![seq])?;
+    }
+    Ok(gone)
+}

@@ -1,0 +1,142 @@
+//! Reactions: for each message, sender and type the latest occurrence.
+//!
+//! The latest is the one that came last, not the one with the latest time: the clocks of
+//! phones differ. An occurrence that was told of before is not a new one, however long ago that was. In
+//! Messages somebody's new named reaction takes the place of the one before; that is the driver's
+//! to tell, as one more occurrence, and is not guessed here.
+
+use rusqlite::{Connection, params};
+use switchboard_model::{
+    Account, Chat, EventKind, Line, Message, Reaction, ReactionType, Timestamp, id::Id,
+    reaction::ReactionEvent,
+};
+
+use super::{
+    columns::Text,
+    events::{self, Moment, Where},
+    statement,
+    writer::Tx,
+};
+use crate::{Committed, Result, StoreError};
+
+/// A reaction is given or taken back.
+pub(super) struct Occurrence {
+    pub(super) message_id: Id<Message>,
+    pub(super) reaction_type: ReactionType,
+    pub(super) sender: String,
+    pub(super) added: bool,
+    pub(super) sent_at: Timestamp,
+}
+
+/// Keeps an occurrence and makes it known.
+pub(super) fn happened(
+    tx: &mut Tx<'_>,
+    place: &Where<'_>,
+    new: Occurrence,
+    moment: Moment,
+    committed: &mut Committed,
+) -> Result<()> {
+    let reaction = Reaction {
+        id: Id::generate(),
+        message_id: new.message_id,
+        reaction_type: new.reaction_type,
+        is_from_me: new.sender == place.line.handle.as_str(),
+        sender: new.sender,
+        added: new.added,
+        sent_at: new.sent_at,
+        synced_at: moment.now,
+    };
+    // Replaced, not updated: what happened last is last in the list.
+    statement::run(
+        tx.sql,
+        "insert or replace into reactions
+         (id, message_id, sender, type, is_from_me, added, sent_at, synced_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            Text(reaction.id),
+            Text(reaction.message_id),
+            reaction.sender,
+            reaction.reaction_type.as_str(),
+            reaction.is_from_me,
+            reaction.added,
+            reaction.sent_at.0,
+            reaction.synced_at.0,
+        ],
+    )?;
+    let kind = if reaction.added { EventKind::ReactionAdded } else { EventKind::ReactionRemoved };
+    let line_handle = place.line.handle.clone();
+    let data = ReactionEvent { reaction, chat_id: place.chat_id, line_handle };
+    events::publish(tx, place.event(kind, &data), moment, committed)
+}
+
+/// Keeps the guid of an occurrence; whether it is new.
+pub(super) fn is_new(
+    sql: &Connection,
+    line: Id<Line>,
+    guid: &str,
+    message: Id<Message>,
+) -> Result<bool> {
+    let made = statement::run(
+        sql,
+        "insert into reaction_guids (line_id, guid, message_id) values (?1, ?2, ?3)
+         on conflict (line_id, guid) do nothing",
+        params![Text(line), guid, Text(message)],
+    )?;
+    Ok(made > 0)
+}
+
+pub(super) fn of_message(
+    sql: &Connection,
+    account: Id<Account>,
+    message: Id<Message>,
+) -> Result<Vec<Reaction>> {
+    let rows = statement::all(
+        sql,
+        "select r.id, r.message_id, r.type, r.sender, r.is_from_me, r.added, r.sent_at, r.synced_at
+         from messages m cross join chats c on c.id = m.chat_id
+         cross join reactions r on r.message_id = m.id
+         where m.id = ?1 and c.account_id = ?2 order by r.seq",
+        params![Text(message), Text(account)],
+        |row| {
+            let reaction_type = ReactionType::parse(&row.get::<_, String>(2)?);
+            let Some(reaction_type) = reaction_type else { return Ok(None) };
+            Ok(Some(Reaction {
+                id: row.get::<_, Text<_>>(0)?.0,
+                message_id: row.get::<_, Text<_>>(1)?.0,
+                reaction_type,
+                sender: row.get(3)?,
+                is_from_me: row.get(4)?,
+                added: row.get(5)?,
+                sent_at: Timestamp(row.get(6)?),
+                synced_at: Timestamp(row.get(7)?),
+            }))
+        },
+    )?;
+    rows.into_iter()
+        .map(|row| row.ok_or_else(|| StoreError::Unreadable { what: "a reaction's type".into() }))
+        .collect()
+}
+
+/// A message that a reaction is about, and where it stands.
+pub(super) struct Target {
+    pub(super) message_id: Id<Message>,
+    pub(super) chat_id: Id<Chat>,
+    pub(super) account_id: Id<Account>,
+}
+
+pub(super) fn target(sql: &Connection, line: Id<Line>, guid: &str) -> Result<Option<Target>> {
+    statement::first(
+        sql,
+        "select m.id, m.chat_id, c.account_id
+         from messages m cross join chats c on c.id = m.chat_id
+         where m.line_id = ?1 and m.guid = ?2",
+        params![Text(line), guid],
+        |row| {
+            Ok(Target {
+                message_id: row.get::<_, Text<_>>(0)?.0,
+                chat_id: row.get::<_, Text<_>>(1)?.0,
+                account_id: row.get::<_, Text<_>>(2)?.0,
+            })
+        },
+    )
+}

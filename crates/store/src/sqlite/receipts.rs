@@ -1,0 +1,80 @@
+//! Read receipts: up to when each handle has read a chat. That never moves backwards.
+
+use rusqlite::{Connection, params};
+use switchboard_model::{
+    Account, EventKind, Line, ReadReceipt, Timestamp, chat::Recipient, id::Id,
+    receipt::ReceiptEvent,
+};
+
+use super::{
+    chats,
+    columns::Text,
+    events::{self, Moment, Where},
+    statement,
+    writer::Tx,
+};
+use crate::{Committed, Refusal, Result};
+
+/// Somebody has read a chat. What was known already is not made known again.
+///
+/// By the driver's clock, but never later than now: nothing could be later than a time far ahead.
+pub(super) fn read(
+    tx: &mut Tx<'_>,
+    place: &Where<'_>,
+    handle: &str,
+    at: Timestamp,
+    moment: Moment,
+    committed: &mut Committed,
+) -> Result<()> {
+    let at = at.min(moment.now);
+    let id = statement::first(
+        tx.sql,
+        "insert into receipts (id, chat_id, handle, last_read_at, synced_at)
+         values (?1, ?2, ?3, ?4, ?5)
+         on conflict (chat_id, handle) do update
+         set last_read_at = excluded.last_read_at, synced_at = excluded.synced_at
+         where excluded.last_read_at > last_read_at
+         returning id",
+        params![
+            Text(Id::<ReadReceipt>::generate()),
+            Text(place.chat_id),
+            handle,
+            at.0,
+            moment.now.0
+        ],
+        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+    )?;
+    let Some(id) = id else { return Ok(()) };
+    let receipt = ReadReceipt {
+        id,
+        chat_id: place.chat_id,
+        handle: handle.into(),
+        last_read_at: at,
+        synced_at: moment.now,
+    };
+    let data = ReceiptEvent { receipt, line_handle: place.line.handle.clone() };
+    events::publish(tx, place.event(EventKind::ReceiptRead, &data), moment, committed)
+}
+
+pub(super) fn of_chat(
+    sql: &Connection,
+    account: Id<Account>,
+    line: Id<Line>,
+    chat: &Recipient,
+) -> Result<Vec<ReadReceipt>> {
+    let chat_id = chats::find(sql, account, line, chat)?.ok_or(Refusal::ChatNotFound)?;
+    statement::all(
+        sql,
+        "select id, handle, last_read_at, synced_at from receipts where chat_id = ?1 order by seq",
+        params![Text(chat_id)],
+        |row| {
+            Ok(ReadReceipt {
+                id: row.get::<_, Text<_>>(0)?.0,
+                chat_id,
+                handle: row.get(1)?,
+                last_read_at: Timestamp(row.get(2)?),
+                synced_at: Timestamp(row.get(3)?),
+            })
+        },
+    )
+}

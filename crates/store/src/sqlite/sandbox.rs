@@ -1,0 +1,178 @@
+//! The sandbox: who is paired with which phone on the shared line, and what is used of the day.
+//!
+//! The line belongs to an account like any other, but a phone's chat on it is of the account
+//! that the phone is paired with. So what the account sees of the line needs no rule of its own.
+//! When the pairing ends, the chat stays where it was, and the phone's next words begin another one.
+
+use rusqlite::{Connection, params};
+use switchboard_model::{
+    Account, Chat, Handle, Sandbox, Timestamp,
+    chat::Recipient,
+    id::Id,
+    sandbox::{DAILY_LIMIT, SandboxStatus, SandboxUsage, day_of},
+};
+
+use super::{accounts, chats, columns::Text, known::KnownLine, lines, statement};
+use crate::{NewContent, Refusal, Result};
+
+pub(super) fn find(sql: &Connection, account: Id<Account>, now: Timestamp) -> Result<Sandbox> {
+    let line = lines::sandbox_line(sql)?.ok_or(Refusal::LineNotFound)?;
+    let mut sandbox = Sandbox {
+        status: SandboxStatus::Missing,
+        activation_code: None,
+        sandbox_line_handle: line.handle,
+        contact_identifier: None,
+        activated_at: None,
+        usage: SandboxUsage::new(0, now),
+    };
+    let known = statement::first(
+        sql,
+        "select code, contact, activated_at, day, used from sandbox where account_id = ?1",
+        params![Text(account)],
+        |row| {
+            Ok((
+                row.get(0)?,
+                row.get::<_, Option<Text<_>>>(1)?.map(|contact| contact.0),
+                row.get::<_, Option<i64>>(2)?.map(Timestamp),
+                used_today(row.get(3)?, row.get(4)?, now),
+            ))
+        },
+    )?;
+    if let Some((code, contact, activated_at, used)) = known {
+        sandbox.usage = SandboxUsage::new(used, now);
+        sandbox.status = match (&code, &contact) {
+            (_, Some(_)) => SandboxStatus::Active,
+            (Some(_), None) => SandboxStatus::Pending,
+            (None, None) => SandboxStatus::Missing,
+        };
+        (sandbox.activation_code, sandbox.contact_identifier) = (code, contact);
+        sandbox.activated_at = activated_at;
+    }
+    Ok(sandbox)
+}
+
+pub(super) fn ensure(
+    sql: &Connection,
+    account: Id<Account>,
+    code: &str,
+    now: Timestamp,
+) -> Result<Sandbox> {
+    accounts::must_exist(sql, account)?;
+    statement::run(
+        sql,
+        "insert into sandbox (account_id, code) values (?1, ?2)
+         on conflict (account_id) do update set code = excluded.code
+         where code is null and contact is null",
+        params![Text(account), code],
+    )?;
+    find(sql, account, now)
+}
+
+pub(super) fn reset(
+    sql: &Connection,
+    account: Id<Account>,
+    code: &str,
+    now: Timestamp,
+) -> Result<Sandbox> {
+    accounts::must_exist(sql, account)?;
+    statement::run(
+        sql,
+        "insert into sandbox (account_id, code) values (?1, ?2)
+         on conflict (account_id) do update
+         set code = excluded.code, contact = null, activated_at = null",
+        params![Text(account), code],
+    )?;
+    find(sql, account, now)
+}
+
+/// The account that a phone is paired with.
+pub(super) fn account_of(sql: &Connection, phone: &Handle) -> Result<Option<Id<Account>>> {
+    statement::first(
+        sql,
+        "select account_id from sandbox where contact = ?1",
+        params![phone.as_str()],
+        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+    )
+}
+
+/// Pairs a phone that texts this code with the account that has the code, and uses the code
+/// up. The phone's older pairing ends: its account has neither a phone nor a code then.
+pub(super) fn pair(
+    sql: &Connection,
+    code: &str,
+    phone: &Handle,
+    now: Timestamp,
+) -> Result<Option<Id<Account>>> {
+    let account = statement::first(
+        sql,
+        "select account_id from sandbox where code = ?1",
+        params![code],
+        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+    )?;
+    let Some(account) = account else { return Ok(None) };
+    statement::run(
+        sql,
+        "update sandbox set contact = null, activated_at = null where contact = ?1",
+        params![phone.as_str()],
+    )?;
+    statement::run(
+        sql,
+        "update sandbox set code = null, contact = ?2, activated_at = ?3 where account_id = ?1",
+        params![Text(account), phone.as_str(), now.0],
+    )?;
+    Ok(Some(account))
+}
+
+/// The chat that an account's write on the sandbox line goes to: the one with its phone, or none.
+///
+/// Messages, voice memos and reactions count against the quota: each of them stays on somebody's
+/// phone. Typing and receipts do not: clients send many, and they leave nothing behind. What is refused after
+/// this is taken back with the whole command, and so does not count.
+pub(super) fn to_write_to(
+    sql: &Connection,
+    line: &KnownLine,
+    account: Id<Account>,
+    to: &Recipient,
+    content: &NewContent,
+    now: Timestamp,
+) -> Result<Id<Chat>> {
+    let paired = statement::first(
+        sql,
+        "select contact, day, used from sandbox where account_id = ?1 and contact is not null",
+        params![Text(account)],
+        |row| Ok((row.get::<_, Text<Handle>>(0)?.0, used_today(row.get(1)?, row.get(2)?, now))),
+    )?;
+    let (phone, used) = paired.ok_or(Refusal::SandboxNotActivated)?;
+    let chat = chats::find(sql, account, line.id, &Recipient::Contact(phone.clone()))?;
+    let is_the_phones = match to {
+        Recipient::Contact(handle) => *handle == phone,
+        Recipient::Chat(id) => chat == Some(*id),
+    };
+    if !is_the_phones {
+        return Err(Refusal::SandboxContactMismatch.into());
+    }
+    let (counts, may_begin) = match content {
+        NewContent::Message { .. } | NewContent::AudioMessage { .. } => (true, true),
+        NewContent::Reaction { .. } => (true, false),
+        NewContent::Typing { .. } | NewContent::Read => (false, false),
+    };
+    if counts {
+        if used >= DAILY_LIMIT {
+            return Err(Refusal::SandboxQuotaExceeded.into());
+        }
+        statement::run(
+            sql,
+            "update sandbox set day = ?2, used = ?3 where account_id = ?1",
+            params![Text(account), day_of(now), used + 1],
+        )?;
+    }
+    match chat {
+        Some(chat) => Ok(chat),
+        None if may_begin => chats::begin(sql, line, account, &phone),
+        None => Err(Refusal::ChatNotFound.into()),
+    }
+}
+
+fn used_today(day: i64, used: u32, now: Timestamp) -> u32 {
+    if day == day_of(now) { used } else { 0 }
+}

@@ -1,0 +1,430 @@
+//! The methods of [`Store`], each of them one command of the writer or one question to a reader.
+
+use std::thread;
+
+use switchboard_model::{
+    Account, Bridge, Chat, EventKind, File, Key, Line, Message, OutboxItem, Reaction, ReadReceipt,
+    Sandbox, Timestamp, TypingIndicator, Webhook,
+    chat::Recipient,
+    delivery::{AttemptResult, Delivery, DueDelivery},
+    file::StoredFile,
+    id::Id,
+    idempotency::{IdempotencyScope, RememberedAnswer},
+    key::KeyUsage,
+    line::{Capability, DriverKind, OperatorLine},
+    link::{CarriedLine, Inbound},
+    message::MessageRef,
+    page::{Limit, Page},
+    secret::SecretHash,
+};
+use tokio::sync::oneshot;
+
+use super::{
+    SqliteStore, accept, accounts, bridges, chats, deliveries,
+    events::{self, Moment},
+    files, idempotency, keys, lines, messages, outbox, reactions, receipts, receive, sandbox,
+    settle, typing, webhooks,
+};
+use crate::{
+    Accept, Accepted, ChatsCursor, ClaimedItem, Committed, CommittedEvent, Due, MessagesCursor,
+    NewKey, NewLine, NewWebhook, Once, Received, Remember, Result, Seed, SettleReport, Store,
+};
+
+#[async_trait::async_trait]
+impl Store for SqliteStore {
+    async fn create_account(&self, name: String, now: Timestamp) -> Result<Account> {
+        self.writer.run(move |tx| accounts::create(tx.sql, name, now)).await
+    }
+
+    async fn accounts(&self) -> Result<Vec<Account>> {
+        self.readers.ask(accounts::all).await
+    }
+
+    async fn seed(&self, seed: Seed, now: Timestamp) -> Result<()> {
+        self.writer.run(move |tx| accounts::seed(tx.sql, seed, now)).await
+    }
+
+    async fn create_key(&self, key: NewKey, now: Timestamp) -> Result<Key> {
+        self.writer.run(move |tx| keys::create(tx.sql, key, now)).await
+    }
+
+    async fn find_key(&self, hash: SecretHash) -> Result<Option<(Key, Option<KeyUsage>)>> {
+        self.readers.ask(move |sql| keys::find(sql, hash)).await
+    }
+
+    async fn keys(&self) -> Result<Vec<Key>> {
+        self.readers.ask(keys::all).await
+    }
+
+    async fn revoke_key(&self, id: Id<Key>, now: Timestamp) -> Result<Key> {
+        self.writer.run(move |tx| keys::revoke(tx.sql, id, now)).await
+    }
+
+    async fn save_usage(&self, usage: Vec<KeyUsage>) -> Result<()> {
+        self.writer.run(move |tx| keys::save_usage(tx.sql, &usage)).await
+    }
+
+    async fn create_line(&self, line: NewLine) -> Result<OperatorLine> {
+        self.writer.run(move |tx| lines::create(tx.sql, line)).await
+    }
+
+    async fn operator_lines(&self) -> Result<Vec<OperatorLine>> {
+        self.readers.ask(lines::all).await
+    }
+
+    async fn lines(&self, account: Id<Account>) -> Result<Vec<Line>> {
+        self.readers.ask(move |sql| lines::of_account(sql, account)).await
+    }
+
+    async fn set_capabilities(
+        &self,
+        bridge: Id<Bridge>,
+        line: Id<Line>,
+        capabilities: Vec<Capability>,
+    ) -> Result<()> {
+        self.writer.run(move |tx| lines::set_capabilities(tx, bridge, line, &capabilities)).await
+    }
+
+    async fn create_bridge(
+        &self,
+        name: String,
+        driver: DriverKind,
+        token: SecretHash,
+        now: Timestamp,
+    ) -> Result<Bridge> {
+        self.writer.run(move |tx| bridges::create(tx.sql, name, driver, token, now)).await
+    }
+
+    async fn ensure_simulator_bridge(&self, token: SecretHash, now: Timestamp) -> Result<Bridge> {
+        self.writer.run(move |tx| bridges::ensure_simulator(tx, token, now)).await
+    }
+
+    async fn find_bridge(&self, token: SecretHash, now: Timestamp) -> Result<Option<Bridge>> {
+        self.writer.run(move |tx| bridges::find(tx.sql, token, now)).await
+    }
+
+    async fn bridges(&self) -> Result<Vec<Bridge>> {
+        self.readers.ask(bridges::all).await
+    }
+
+    async fn revoke_bridge(&self, id: Id<Bridge>, now: Timestamp) -> Result<Bridge> {
+        self.writer.run(move |tx| bridges::revoke(tx.sql, id, now)).await
+    }
+
+    async fn carried_lines(&self, bridge: Id<Bridge>) -> Result<Vec<CarriedLine>> {
+        self.readers.ask(move |sql| lines::carried_by(sql, bridge)).await
+    }
+
+    async fn accept(
+        &self,
+        accept: Accept,
+        remember: Option<Remember>,
+        now: Timestamp,
+    ) -> Result<Once<Accepted>> {
+        self.writer
+            .run(move |tx| idempotency::once(tx, remember, |tx| accept::accept(tx, accept, now)))
+            .await
+    }
+
+    async fn outbox_item(
+        &self,
+        account: Id<Account>,
+        id: Id<OutboxItem>,
+    ) -> Result<Option<OutboxItem>> {
+        self.readers.ask(move |sql| outbox::find(sql, account, id)).await
+    }
+
+    async fn claim(
+        &self,
+        bridge: Id<Bridge>,
+        line: Id<Line>,
+        full_chats: Vec<Id<Chat>>,
+        limit: usize,
+        lease_until: Timestamp,
+    ) -> Result<Vec<ClaimedItem>> {
+        self.writer
+            .run(move |tx| outbox::claim(tx, bridge, line, &full_chats, limit, lease_until))
+            .await
+    }
+
+    async fn claims_of(&self, bridge: Id<Bridge>) -> Result<Vec<ClaimedItem>> {
+        self.readers.ask(move |sql| outbox::claims_of(sql, bridge)).await
+    }
+
+    async fn extend_claims(&self, bridge: Id<Bridge>, lease_until: Timestamp) -> Result<()> {
+        self.writer.run(move |tx| outbox::extend_claims(tx.sql, bridge, lease_until)).await
+    }
+
+    async fn extend_all_claims(&self, lease_until: Timestamp) -> Result<()> {
+        self.writer.run(move |tx| outbox::extend_all_claims(tx.sql, lease_until)).await
+    }
+
+    async fn settle(
+        &self,
+        bridge: Id<Bridge>,
+        reports: Vec<SettleReport>,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Committed> {
+        let moment = Moment { now, lease_until };
+        self.writer.run(move |tx| settle::settle(tx, bridge, reports, moment)).await
+    }
+
+    async fn expire(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+    ) -> Result<Committed> {
+        let moment = Moment { now, lease_until };
+        self.writer.run(move |tx| outbox::expire(tx, moment, limit)).await
+    }
+
+    async fn receive(
+        &self,
+        bridge: Id<Bridge>,
+        line: Id<Line>,
+        position: String,
+        entries: Vec<Inbound>,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Received> {
+        let moment = Moment { now, lease_until };
+        self.writer
+            .run(move |tx| receive::receive(tx, bridge, line, &position, entries, moment))
+            .await
+    }
+
+    async fn expire_typing(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+    ) -> Result<Committed> {
+        let moment = Moment { now, lease_until };
+        self.writer.run(move |tx| typing::expire(tx, moment, limit)).await
+    }
+
+    async fn chats(
+        &self,
+        account: Id<Account>,
+        line: Id<Line>,
+        after: Option<ChatsCursor>,
+        limit: Limit,
+    ) -> Result<Page<Chat, 3>> {
+        self.readers.ask(move |sql| chats::page(sql, account, line, after, limit)).await
+    }
+
+    async fn messages(
+        &self,
+        account: Id<Account>,
+        line: Id<Line>,
+        chat: Recipient,
+        after: Option<MessagesCursor>,
+        limit: Limit,
+    ) -> Result<Page<Message, 1>> {
+        self.readers.ask(move |sql| messages::page(sql, account, line, &chat, after, limit)).await
+    }
+
+    async fn find_messages(
+        &self,
+        account: Id<Account>,
+        message: MessageRef,
+    ) -> Result<Vec<(Id<Line>, Id<Message>)>> {
+        self.readers.ask(move |sql| messages::meant_by(sql, account, &message)).await
+    }
+
+    async fn reactions(&self, account: Id<Account>, message: Id<Message>) -> Result<Vec<Reaction>> {
+        self.readers.ask(move |sql| reactions::of_message(sql, account, message)).await
+    }
+
+    async fn typing(
+        &self,
+        account: Id<Account>,
+        line: Id<Line>,
+        chat: Recipient,
+        now: Timestamp,
+    ) -> Result<Vec<TypingIndicator>> {
+        self.readers.ask(move |sql| typing::of_chat(sql, account, line, &chat, now)).await
+    }
+
+    async fn receipts(
+        &self,
+        account: Id<Account>,
+        line: Id<Line>,
+        chat: Recipient,
+    ) -> Result<Vec<ReadReceipt>> {
+        self.readers.ask(move |sql| receipts::of_chat(sql, account, line, &chat)).await
+    }
+
+    async fn create_file(
+        &self,
+        account: Id<Account>,
+        file: StoredFile,
+        remember: Option<Remember>,
+    ) -> Result<Once<StoredFile>> {
+        self.writer
+            .run(move |tx| {
+                idempotency::once(tx, remember, |tx| files::create(tx.sql, account, None, file))
+            })
+            .await
+    }
+
+    async fn create_bridge_file(
+        &self,
+        bridge: Id<Bridge>,
+        line: Id<Line>,
+        file: StoredFile,
+    ) -> Result<StoredFile> {
+        self.writer.run(move |tx| files::create_for_bridge(tx, bridge, line, file)).await
+    }
+
+    async fn file(&self, account: Id<Account>, id: Id<File>) -> Result<Option<StoredFile>> {
+        self.readers.ask(move |sql| files::of_account(sql, account, id)).await
+    }
+
+    async fn signed_file(&self, id: Id<File>) -> Result<Option<StoredFile>> {
+        self.readers.ask(move |sql| files::find(sql, id)).await
+    }
+
+    async fn bridge_file(&self, bridge: Id<Bridge>, id: Id<File>) -> Result<Option<StoredFile>> {
+        self.readers.ask(move |sql| files::of_claims(sql, bridge, id)).await
+    }
+
+    async fn forget_files(&self, before: Timestamp, limit: usize) -> Result<Vec<Id<File>>> {
+        self.writer.run(move |tx| files::forget(tx.sql, before, limit)).await
+    }
+
+    async fn file_url_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32]> {
+        self.writer.run(move |tx| files::url_secret(tx.sql, fresh)).await
+    }
+
+    async fn sandbox_line(&self) -> Result<Option<Line>> {
+        self.readers.ask(lines::sandbox_line).await
+    }
+
+    async fn sandbox(&self, account: Id<Account>, now: Timestamp) -> Result<Sandbox> {
+        self.readers.ask(move |sql| sandbox::find(sql, account, now)).await
+    }
+
+    async fn ensure_sandbox(
+        &self,
+        account: Id<Account>,
+        code: String,
+        now: Timestamp,
+    ) -> Result<Sandbox> {
+        self.writer.run(move |tx| sandbox::ensure(tx.sql, account, &code, now)).await
+    }
+
+    async fn reset_sandbox(
+        &self,
+        account: Id<Account>,
+        code: String,
+        now: Timestamp,
+    ) -> Result<Sandbox> {
+        self.writer.run(move |tx| sandbox::reset(tx.sql, account, &code, now)).await
+    }
+
+    async fn events_after(
+        &self,
+        account: Id<Account>,
+        after: i64,
+        lines: Option<Vec<Id<Line>>>,
+        kinds: Vec<EventKind>,
+        limit: usize,
+    ) -> Result<Vec<CommittedEvent>> {
+        self.readers
+            .ask(move |sql| events::after(sql, account, after, lines.as_deref(), &kinds, limit))
+            .await
+    }
+
+    async fn event_place(&self, since: Option<Timestamp>) -> Result<i64> {
+        self.readers.ask(move |sql| events::place(sql, since)).await
+    }
+
+    async fn line_status(
+        &self,
+        bridge: Id<Bridge>,
+        line: Id<Line>,
+        online: bool,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Committed> {
+        let moment = Moment { now, lease_until };
+        self.writer.run(move |tx| events::line_status(tx, bridge, line, online, moment)).await
+    }
+
+    async fn remembered(
+        &self,
+        scope: IdempotencyScope,
+        now: Timestamp,
+    ) -> Result<Option<RememberedAnswer>> {
+        self.readers.ask(move |sql| idempotency::find(sql, &scope, now)).await
+    }
+
+    async fn forget_answers(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        self.writer.run(move |tx| idempotency::forget(tx.sql, before, limit)).await
+    }
+
+    async fn create_webhook(
+        &self,
+        webhook: NewWebhook,
+        remember: Option<Remember>,
+        now: Timestamp,
+    ) -> Result<Once<Webhook>> {
+        self.writer
+            .run(move |tx| idempotency::once(tx, remember, |tx| webhooks::create(tx, webhook, now)))
+            .await
+    }
+
+    async fn webhooks(&self, account: Id<Account>) -> Result<Vec<Webhook>> {
+        self.readers.ask(move |sql| webhooks::of_account(sql, account)).await
+    }
+
+    async fn delete_webhook(&self, account: Id<Account>, id: Id<Webhook>) -> Result<()> {
+        self.writer.run(move |tx| webhooks::delete(tx, account, id)).await
+    }
+
+    async fn claim_deliveries(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        of: Vec<(Id<Webhook>, usize)>,
+    ) -> Result<Vec<DueDelivery>> {
+        self.writer.run(move |tx| deliveries::claim(tx.sql, now, lease_until, &of)).await
+    }
+
+    async fn release_deliveries(&self, ids: Vec<Id<Delivery>>, now: Timestamp) -> Result<()> {
+        self.writer.run(move |tx| deliveries::release(tx.sql, &ids, now)).await
+    }
+
+    async fn release_all_deliveries(&self, now: Timestamp) -> Result<Vec<Id<Webhook>>> {
+        self.writer.run(move |tx| deliveries::release_all(tx.sql, now)).await
+    }
+
+    async fn settle_deliveries(&self, results: Vec<AttemptResult>) -> Result<()> {
+        self.writer.run(move |tx| deliveries::settle(tx.sql, &results)).await
+    }
+
+    async fn due_deliveries(&self, now: Timestamp) -> Result<Due> {
+        self.readers.ask(move |sql| deliveries::due(sql, now)).await
+    }
+
+    async fn prune_events(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        self.writer.run(move |tx| events::prune(tx.sql, before, limit)).await
+    }
+
+    async fn close(&self) {
+        let end = self.end();
+        let (done, ended) = oneshot::channel();
+        // A thread only to wait for threads: a runtime's own must not block.
+        let waiter = thread::Builder::new().name("sqlite-close".into()).spawn(move || {
+            end();
+            let _ = done.send(());
+        });
+        match waiter {
+            Ok(_) => drop(ended.await),
+            Err(error) => tracing::error!(%error, "nobody waits for the store's threads to end"),
+        }
+    }
+}
