@@ -2,20 +2,92 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
     chat::Chat,
-    event::EventKind,
+    event::{Event, EventKind},
     id::{Id, Kind},
     time::Timestamp,
     webhook::{Webhook, WebhookSecret},
 };
 
-/// The id kind of a delivery: `dlv_`.
-#[derive(Debug)]
-pub struct Delivery;
+/// The most characters of an endpoint's answer that an attempt keeps.
+pub const MAX_ANSWER_CHARS: usize = 500;
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryStatus {
+    /// It is to be attempted, now or later.
+    Due,
+    /// The endpoint has taken it: an attempt was answered with 2xx.
+    Delivered,
+    /// It was given up: the last attempt of the schedule failed, or its webhook was disabled.
+    Failed,
+}
+
+impl DeliveryStatus {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Due, Self::Delivered, Self::Failed];
+
+    /// Its name, the same in JSON, in SQL and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The status with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
+    }
+}
+
+/// A delivery as the API shows it, with everything that was tried (ext).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// `dlv_…`, stable over all attempts.
+    pub id: Id<Delivery>,
+    /// Where it goes to. The webhook may be deleted by now.
+    pub webhook_id: Id<Webhook>,
+    /// The event that it tells of.
+    pub event_id: Id<Event>,
+    /// What happened.
+    pub event: EventKind,
+    /// Where it stands.
+    pub status: DeliveryStatus,
+    /// Every attempt so far, the first one first.
+    pub attempts: Vec<Attempt>,
+    /// When the next attempt is due; null when there will be none.
+    pub next_attempt_at: Option<Timestamp>,
+    /// Why it failed or fails; null when nothing went wrong last.
+    pub error: Option<String>,
+    /// When the event was committed, and the delivery with it.
+    pub created_at: Timestamp,
+    /// When it was delivered or given up; null before that.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// One try to deliver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// From 1, counted over retries by hand and replays too.
+    pub number: u32,
+    /// When it was signed and sent.
+    pub started_at: Timestamp,
+    /// Until the answer was read, or until it failed, in milliseconds.
+    pub duration_ms: u64,
+    /// The status of the answer; null if there was none.
+    pub status: Option<u16>,
+    /// The start of the answer's body, at most [`MAX_ANSWER_CHARS`]; null if there was none.
+    pub answer: Option<String>,
+    /// Why it did not succeed; null if it did.
+    pub error: Option<String>,
+}
 
 impl Kind for Delivery {
     const PREFIX: &'static str = "dlv_";
@@ -24,39 +96,69 @@ impl Kind for Delivery {
 /// A delivery that is due, with all that an attempt needs.
 #[derive(Debug, Clone)]
 pub struct DueDelivery {
+    /// Its place in the store.
+    pub seq: i64,
     /// Stable over all attempts.
     pub id: Id<Delivery>,
     /// Where it goes to.
     pub webhook_id: Id<Webhook>,
     /// The webhook's URL.
     pub url: Arc<str>,
-    /// The webhook's secret.
-    pub secret: Arc<WebhookSecret>,
+    /// The webhook's secrets.
+    pub secrets: Arc<Secrets>,
     /// What happened.
     pub event: EventKind,
     /// The chat it happened in.
     pub chat_id: Option<Id<Chat>>,
     /// The event's data, byte for byte as it was committed.
     pub data: Arc<RawValue>,
-    /// Attempts made so far.
+    /// Attempts made so far in this round: since it was made, or last retried or replayed by hand.
     pub attempts: u32,
+}
+
+/// What the deliveries of a webhook are signed with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secrets {
+    /// The webhook's secret.
+    pub current: WebhookSecret,
+    /// The one before it, and until when it is valid too.
+    pub previous: Option<(WebhookSecret, Timestamp)>,
+}
+
+impl Secrets {
+    /// The previous secret, while it is still valid.
+    pub fn previous_at(&self, now: Timestamp) -> Option<&WebhookSecret> {
+        self.previous.as_ref().filter(|(_, until)| now < *until).map(|(secret, _)| secret)
+    }
 }
 
 /// What came of one attempt.
 #[derive(Debug, Clone)]
 pub struct AttemptResult {
+    /// Its place in the store.
+    pub seq: i64,
     /// Of which delivery.
     pub delivery_id: Id<Delivery>,
-    /// Attempts made, this one included.
+    /// Of which webhook.
+    pub webhook_id: Id<Webhook>,
+    /// Attempts made in this round, this one included.
     pub attempts: u32,
+    /// When it was signed and sent.
+    pub started_at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
     /// The status of the answer, if there was one.
     pub status: Option<u16>,
+    /// The start of the answer's body.
+    pub answer: Option<String>,
     /// Why it did not succeed; none if it did.
     pub error: Option<String>,
     /// When to try again; none when it succeeded or is given up.
     pub next_attempt_at: Option<Timestamp>,
     /// When the attempt ended.
     pub finished_at: Timestamp,
+    /// Whether the endpoint said that it is gone for good (410): its webhook is disabled.
+    pub is_gone: bool,
 }
 
 /// The body of a delivery, in the order of the contract.

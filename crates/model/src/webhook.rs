@@ -9,10 +9,17 @@ use crate::{
     event::EventKind,
     id::{Id, Kind},
     line::Line,
+    time::Timestamp,
 };
 
 /// The longest URL that is taken.
 pub const MAX_URL_LEN: usize = 2048;
+
+/// A webhook of which nothing but failures came for so long is disabled: 5 days.
+pub const DISABLED_AFTER_MS: i64 = 5 * 24 * 3600 * 1000;
+
+/// How long the secret before the last rotation is valid too: 24 hours.
+pub const ROTATION_MS: i64 = 24 * 3600 * 1000;
 
 /// The most webhooks of one account.
 pub const MAX_PER_ACCOUNT: usize = 100;
@@ -30,9 +37,46 @@ pub struct Webhook {
     pub events: Vec<EventKind>,
     /// Whether it gets any.
     pub is_active: bool,
+    /// Since when nothing but failures came of its deliveries (ext); absent while it works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Timestamp>,
+    /// When it was disabled (ext); absent while it is active.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled_at: Option<Timestamp>,
+    /// Why it was disabled (ext); absent while it is active.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled_reason: Option<DisabledReason>,
     /// What deliveries are signed with; only in the answer to its creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<WebhookSecret>,
+}
+
+/// Why a webhook gets nothing any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisabledReason {
+    /// Somebody switched it off.
+    Manual,
+    /// Nothing but failures came of its deliveries for [`DISABLED_AFTER_MS`].
+    Failing,
+    /// Its endpoint answered 410: it is gone for good.
+    Gone,
+}
+
+impl DisabledReason {
+    /// Its name, the same in JSON and in SQL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Failing => "failing",
+            Self::Gone => "gone",
+        }
+    }
+
+    /// The reason with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Manual, Self::Failing, Self::Gone].into_iter().find(|one| one.as_str() == name)
+    }
 }
 
 impl Kind for Webhook {

@@ -30,6 +30,7 @@ use switchboard_model::{
     message::MessageRef,
     page::{Cursor, Limit, Page},
     secret::SecretHash,
+    webhook::DisabledReason,
 };
 
 /// What a method answers.
@@ -402,8 +403,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Answers which webhooks have deliveries that were not attempted yet.
     async fn release_all_deliveries(&self, now: Timestamp) -> Result<Vec<Id<Webhook>>>;
 
-    /// Writes down what came of attempts.
-    async fn settle_deliveries(&self, results: Vec<AttemptResult>) -> Result<()>;
+    /// Writes down what came of attempts, in their order. A webhook of which nothing but failures
+    /// came for [`DISABLED_AFTER_MS`](switchboard_model::webhook::DISABLED_AFTER_MS), or that is gone, is disabled: answers which and why.
+    async fn settle_deliveries(
+        &self,
+        results: Vec<AttemptResult>,
+    ) -> Result<Vec<(Id<Webhook>, DisabledReason)>>;
 
     /// What is due of active webhooks, and what will be.
     async fn due_deliveries(&self, now: Timestamp) -> Result<Due>;

@@ -85,6 +85,9 @@ pub(crate) async fn create(
         url: url.clone(),
         events: events.clone(),
         is_active: true,
+        failing_since: None,
+        disabled_at: None,
+        disabled_reason: None,
         secret: Some(secret.clone()),
     };
     let rendered = Rendered::one(StatusCode::CREATED, &webhook, &id);

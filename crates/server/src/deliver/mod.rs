@@ -25,6 +25,7 @@ use switchboard_model::{
     delivery::{AttemptResult, DueDelivery},
     id::Id,
     time::Clock,
+    webhook::DisabledReason,
 };
 use switchboard_store::{Store, StoreError};
 use tokio::sync::{Notify, mpsc};
@@ -159,6 +160,14 @@ impl Shared {
         }
     }
 
+    /// A webhook gets nothing any more. What waits here for it is given up in the store.
+    fn disabled(&self, webhook: Id<Webhook>, reason: DisabledReason) {
+        tracing::warn!(%webhook, reason = reason.as_str(), "a webhook is disabled");
+        self.lanes().forget(webhook);
+        self.health().forget(webhook);
+        self.scan.notify_one();
+    }
+
     /// An attempt has ended.
     fn done(&self, slot: Slot) {
         let room = self.lanes().done(slot);
@@ -209,7 +218,12 @@ async fn settle(
         let retries = batch.iter().any(|result| result.next_attempt_at.is_some());
         loop {
             match store.settle_deliveries(batch.clone()).await {
-                Ok(()) => break,
+                Ok(disabled) => {
+                    for (webhook, reason) in disabled {
+                        shared.disabled(webhook, reason);
+                    }
+                    break;
+                }
                 // The leases hold; after a restart these deliveries go out once more.
                 Err(StoreError::Closed) => return,
                 Err(error) => {

@@ -1,13 +1,16 @@
 //! One attempt: sign, send, judge the answer. What a stranger's server does can't hurt here:
 //! time, bytes and redirects are bounded.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use serde_json::value::RawValue;
 use switchboard_model::{
     Timestamp,
-    delivery::{AttemptResult, DeliveryBody, DueDelivery},
+    delivery::{AttemptResult, DeliveryBody, DueDelivery, MAX_ANSWER_CHARS},
     retry, signature,
     time::Clock,
 };
@@ -19,6 +22,10 @@ use crate::{api::problem::chain, files::Files};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an idle connection to an endpoint is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The status of an endpoint that is gone for good.
+const GONE: u16 = 410;
+/// Bytes of an answer that are kept: enough for the characters that are.
+const START: usize = 4 * MAX_ANSWER_CHARS;
 /// Bytes of an answer that are read, so that its connection can be used again; past them it is cut.
 const MAX_ANSWER: usize = 64 * 1024;
 
@@ -52,50 +59,80 @@ impl Sender {
 
     /// Attempts a delivery once and says what is to become of it.
     pub(super) async fn attempt(&self, delivery: &DueDelivery) -> AttemptResult {
-        let outcome = self.post(delivery).await;
+        let (started_at, began) = (self.clock.now(), Instant::now());
+        let outcome = self.post(delivery, started_at).await;
+        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let finished_at = self.clock.now();
         let attempts = delivery.attempts.saturating_add(1);
-        let (status, error) = match outcome {
-            Ok(status) if (200..300).contains(&status) => (Some(status), None),
-            Ok(status) => (Some(status), Some(format!("the endpoint answered {status}"))),
+        let (answered, error) = match outcome {
+            Ok(answer) if (200..300).contains(&answer.status) => (Some(answer), None),
+            Ok(answer) => {
+                let error = format!("the endpoint answered {}", answer.status);
+                (Some(answer), Some(error))
+            }
             Err(error) => (None, Some(error)),
         };
+        let status = answered.as_ref().map(|answer| answer.status);
         let next_attempt_at = error.as_ref().and_then(|_| {
             let pause = retry::pause_after(&retry::SCHEDULE, attempts, rand::random());
             pause.map(|pause| finished_at + pause)
         });
         AttemptResult {
+            seq: delivery.seq,
             delivery_id: delivery.id,
+            webhook_id: delivery.webhook_id,
             attempts,
+            started_at,
+            duration_ms,
             status,
+            answer: answered.and_then(|answer| answer.start),
             error,
             next_attempt_at,
             finished_at,
+            is_gone: status == Some(GONE),
         }
     }
 
-    async fn post(&self, delivery: &DueDelivery) -> Result<u16, String> {
+    async fn post(&self, delivery: &DueDelivery, now: Timestamp) -> Result<Answer, String> {
         // The policy may have become stricter since the URL was given.
         let url = self
             .guard
             .check_url(&delivery.url)
             .map_err(|refused| format!("the webhook's URL {refused}"))?;
-        let now = self.clock.now();
         let data = self.files.show_event(&delivery.data, now);
         let (headers, body) = signed(delivery, &data, now)?;
         let sent = self.http.post(url).headers(headers).body(body).send().await;
         // The URL may hold a token of the endpoint's owner: it stays out of the error.
         let mut answer = sent.map_err(|error| chain(&error.without_url()))?;
         let status = answer.status().as_u16();
-        let mut read = 0;
+        let (mut read, mut start) = (0, Vec::new());
         while let Ok(Some(chunk)) = answer.chunk().await {
+            let room = START.saturating_sub(start.len());
+            start.extend_from_slice(&chunk[..chunk.len().min(room)]);
             read += chunk.len();
             if read > MAX_ANSWER {
                 break;
             }
         }
-        Ok(status)
+        Ok(Answer { status, start: shown(&start) })
     }
+}
+
+/// What an endpoint said.
+struct Answer {
+    status: u16,
+    /// The start of the body.
+    start: Option<String>,
+}
+
+/// The start of a body as it can be kept and shown: text without control characters but for line ends.
+fn shown(start: &[u8]) -> Option<String> {
+    if start.is_empty() {
+        return None;
+    }
+    let text = String::from_utf8_lossy(start);
+    let shown = text.chars().filter(|one| !one.is_control() || *one == '\n');
+    Some(shown.take(MAX_ANSWER_CHARS).collect())
 }
 
 /// The body, and the headers that prove it: both schemes, signed afresh for this attempt (§9).
@@ -108,8 +145,8 @@ fn signed(
         DeliveryBody { event: delivery.event, data, timestamp: now, delivery_id: delivery.id };
     let body = serde_json::to_vec(&body).map_err(|error| error.to_string())?;
     let id = delivery.id.to_string();
-    let hosted = signature::hosted(&delivery.secret, now, &body);
-    let standard = signature::standard(&delivery.secret, &id, now, &body)
+    let hosted = signature::hosted(&delivery.secrets.current, now, &body);
+    let standard = signature::standard(&delivery.secrets.current, &id, now, &body)
         .ok_or("the webhook's secret has no base64 part")?;
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -8,8 +8,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use switchboard_model::{
     EventKind,
     chat::Service,
+    delivery::DeliveryStatus,
     line::{DriverKind, LineService},
     outbox::OutboxStatus,
+    replay::ReplayStatus,
+    webhook::DisabledReason,
 };
 
 use crate::StoreError;
@@ -104,6 +107,33 @@ impl Named for EventKind {
 }
 
 impl Named for OutboxStatus {
+    fn name(self) -> &'static str {
+        self.as_str()
+    }
+    fn named(name: &str) -> Option<Self> {
+        Self::from_name(name)
+    }
+}
+
+impl Named for DeliveryStatus {
+    fn name(self) -> &'static str {
+        self.as_str()
+    }
+    fn named(name: &str) -> Option<Self> {
+        Self::from_name(name)
+    }
+}
+
+impl Named for DisabledReason {
+    fn name(self) -> &'static str {
+        self.as_str()
+    }
+    fn named(name: &str) -> Option<Self> {
+        Self::from_name(name)
+    }
+}
+
+impl Named for ReplayStatus {
     fn name(self) -> &'static str {
         self.as_str()
     }

@@ -1,20 +1,21 @@
 //! Deliveries: durable from the commit of their event, leased to one sender at a time.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use rusqlite::{Connection, params};
 use serde_json::value::RawValue;
 use switchboard_model::{
     Timestamp, Webhook,
-    delivery::{AttemptResult, Delivery, DueDelivery},
+    delivery::{AttemptResult, Delivery, DeliveryStatus, DueDelivery, Secrets},
     id::Id,
-    webhook::WebhookSecret,
+    webhook::DisabledReason,
 };
 
 use super::{
     columns::{Json, Name, Text},
     events::Moment,
     statement,
+    webhooks::{self, secrets},
     writer::Tx,
 };
 use crate::{CommittedEvent, Due, Result};
@@ -44,10 +45,11 @@ pub(super) fn lease_new(
             ],
         )?;
         leased.push(DueDelivery {
+            seq: tx.sql.last_insert_rowid(),
             id,
             webhook_id: webhook.webhook_id,
             url: Arc::clone(&webhook.url),
-            secret: Arc::clone(&webhook.secret),
+            secrets: Arc::clone(&webhook.secrets),
             event: event.kind,
             chat_id: event.chat_id,
             data: Arc::clone(&event.data),
@@ -61,7 +63,7 @@ pub(super) fn lease_new(
 struct Endpoint {
     id: Id<Webhook>,
     url: Arc<str>,
-    secret: Arc<WebhookSecret>,
+    secrets: Arc<Secrets>,
 }
 
 pub(super) fn claim(
@@ -74,11 +76,12 @@ pub(super) fn claim(
     for &(id, most) in of {
         let endpoint = statement::first(
             sql,
-            "select url, secret from webhooks where id = ?1 and is_active = 1",
+            "select url, secret, previous_secret, previous_until from webhooks
+             where id = ?1 and is_active = 1",
             params![Text(id)],
             |row| {
-                let secret = Arc::new(WebhookSecret::from_stored(row.get(1)?));
-                Ok(Endpoint { id, url: row.get(0)?, secret })
+                let secrets = Arc::new(secrets(row.get(1)?, row.get(2)?, row.get(3)?));
+                Ok(Endpoint { id, url: row.get(0)?, secrets })
             },
         )?;
         let Some(endpoint) = endpoint else { continue };
@@ -86,11 +89,11 @@ pub(super) fn claim(
         let untried = due_between(sql, &endpoint, UNTRIED, UNTRIED, most - most / 4)?;
         let rest = most - untried.len();
         let others = due_between(sql, &endpoint, AFTER_UNTRIED, now, rest)?;
-        for (seq, delivery) in untried.into_iter().chain(others) {
+        for delivery in untried.into_iter().chain(others) {
             statement::run(
                 sql,
                 "update deliveries set due_at = ?2, leased = 1 where seq = ?1",
-                params![seq, lease_until.0],
+                params![delivery.seq, lease_until.0],
             )?;
             leased.push(delivery);
         }
@@ -108,7 +111,7 @@ fn due_between(
     first: Timestamp,
     last: Timestamp,
     limit: usize,
-) -> Result<Vec<(i64, DueDelivery)>> {
+) -> Result<Vec<DueDelivery>> {
     statement::all(
         sql,
         "select d.seq, d.id, d.attempts, e.kind, e.chat_id, e.data
@@ -118,17 +121,17 @@ fn due_between(
          order by d.due_at, d.seq limit ?4",
         params![Text(endpoint.id), first.0, last.0, statement::limit(limit)],
         |row| {
-            let delivery = DueDelivery {
+            Ok(DueDelivery {
+                seq: row.get(0)?,
                 id: row.get::<_, Text<_>>(1)?.0,
                 webhook_id: endpoint.id,
                 url: Arc::clone(&endpoint.url),
-                secret: Arc::clone(&endpoint.secret),
+                secrets: Arc::clone(&endpoint.secrets),
                 event: row.get::<_, Name<_>>(3)?.0,
                 chat_id: row.get::<_, Option<Text<_>>>(4)?.map(|id| id.0),
                 data: Arc::from(row.get::<_, Json<Box<RawValue>>>(5)?.0),
                 attempts: row.get(2)?,
-            };
-            Ok((row.get::<_, i64>(0)?, delivery))
+            })
         },
     )
 }
@@ -198,32 +201,97 @@ fn due_by_webhook(sql: &Connection, now: Timestamp) -> Result<Vec<Waiting>> {
     )
 }
 
-/// A result of what is settled, or gone with its webhook, changes nothing.
-pub(super) fn settle(sql: &Connection, results: &[AttemptResult]) -> Result<()> {
+/// A result of what is settled, or gone with its webhook, changes nothing. Answers which webhooks this
+/// has disabled.
+pub(super) fn settle(
+    tx: &mut Tx<'_>,
+    results: &[AttemptResult],
+) -> Result<Vec<(Id<Webhook>, DisabledReason)>> {
+    let mut trends: HashMap<Id<Webhook>, Trend> = HashMap::new();
     for result in results {
-        let (status, next) = match (&result.error, result.next_attempt_at) {
-            (None, _) => ("delivered", None),
-            (Some(_), None) => ("failed", None),
-            (Some(_), Some(next)) => ("due", Some(next)),
-        };
-        let finished = next.is_none().then_some(result.finished_at);
-        statement::run(
-            sql,
-            "update deliveries set status = ?2, attempts = ?3, due_at = coalesce(?4, due_at), leased = 0,
-                    last_status = ?5, last_error = ?6, finished_at = ?7
-             where id = ?1 and status = 'due'",
-            params![
-                Text(result.delivery_id),
-                status,
-                result.attempts,
-                next.map(Timestamp::millis),
-                result.status,
-                result.error,
-                finished.map(Timestamp::millis),
-            ],
-        )?;
+        if settle_one(tx.sql, result)? {
+            trends.entry(result.webhook_id).or_default().note(result);
+        }
     }
-    Ok(())
+    let mut disabled = Vec::new();
+    for (webhook, trend) in trends {
+        if let Some(reason) = webhooks::note(tx, webhook, &trend)? {
+            disabled.push((webhook, reason));
+        }
+    }
+    Ok(disabled)
+}
+
+/// What some attempts in a row say of a webhook.
+#[derive(Debug, Default)]
+pub(super) struct Trend {
+    /// Whether any succeeded.
+    pub(super) worked: bool,
+    /// When the first failed that failed after the last success.
+    pub(super) failing_since: Option<Timestamp>,
+    /// When the last ended.
+    pub(super) now: Timestamp,
+    /// Whether the endpoint said that it is gone.
+    pub(super) is_gone: bool,
+}
+
+impl Trend {
+    fn note(&mut self, result: &AttemptResult) {
+        self.now = result.finished_at;
+        self.is_gone |= result.is_gone;
+        if result.error.is_none() {
+            self.worked = true;
+            self.failing_since = None;
+        } else {
+            self.failing_since.get_or_insert(result.finished_at);
+        }
+    }
+}
+
+/// Whether it was waited for.
+fn settle_one(sql: &Connection, result: &AttemptResult) -> Result<bool> {
+    let (status, next) = match (&result.error, result.next_attempt_at) {
+        (None, _) => (DeliveryStatus::Delivered, None),
+        (Some(_), None) => (DeliveryStatus::Failed, None),
+        (Some(_), Some(next)) => (DeliveryStatus::Due, Some(next)),
+    };
+    let finished = next.is_none().then_some(result.finished_at);
+    // Two leases of one delivery, the first over before its attempt was, have the same number.
+    let waited_for = statement::run(
+        sql,
+        "insert or ignore into attempts (delivery_seq, number, started_at, duration_ms, status, answer, error)
+         select seq, earlier_attempts + ?3, ?4, ?5, ?6, ?7, ?8 from deliveries
+         where seq = ?1 and id = ?2 and status = 'due'",
+        params![
+            result.seq,
+            Text(result.delivery_id),
+            result.attempts,
+            result.started_at.0,
+            i64::try_from(result.duration_ms).unwrap_or(i64::MAX),
+            result.status,
+            result.answer,
+            result.error,
+        ],
+    )?;
+    if waited_for == 0 {
+        return Ok(false);
+    }
+    statement::run(
+        sql,
+        "update deliveries set status = ?2, attempts = ?3, due_at = coalesce(?4, due_at), leased = 0,
+                last_status = ?5, last_error = ?6, finished_at = ?7
+         where seq = ?1",
+        params![
+            result.seq,
+            Name(status),
+            result.attempts,
+            next.map(Timestamp::millis),
+            result.status,
+            result.error,
+            finished.map(Timestamp::millis),
+        ],
+    )?;
+    Ok(true)
 }
 
 pub(super) fn due(sql: &Connection, now: Timestamp) -> Result<Due> {
@@ -235,6 +303,13 @@ pub(super) fn due(sql: &Connection, now: Timestamp) -> Result<Due> {
 
 /// Removes what is still due of a webhook that goes. What is over goes with its event.
 pub(super) fn forget_due_of(sql: &Connection, webhook: Id<Webhook>) -> Result<()> {
+    statement::run(
+        sql,
+        "delete from attempts where delivery_seq in (
+           select seq from deliveries indexed by deliveries_due
+           where status = 'due' and webhook_id = ?1)",
+        params![Text(webhook)],
+    )?;
     statement::run(
         sql,
         "delete from deliveries indexed by deliveries_due where status = 'due' and webhook_id = ?1",

@@ -206,6 +206,12 @@ pub(super) fn prune(sql: &Connection, before: Timestamp, limit: usize) -> Result
         }
     }
     for seq in &old {
+        statement::run(
+            sql,
+            "delete from attempts where delivery_seq in (
+               select seq from deliveries where event_seq = ?1)",
+            params![seq],
+        )?;
         statement::run(sql, "delete from deliveries where event_seq = ?1", params![seq])?;
         statement::run(sql, "delete from events where seq = ?1", params![seq])?;
     }

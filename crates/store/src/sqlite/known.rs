@@ -9,14 +9,15 @@ use std::{collections::HashMap, sync::Arc};
 use rusqlite::{Connection, params};
 use switchboard_model::{
     Account, Bridge, EventKind, Handle, Line, Webhook,
+    delivery::Secrets,
     id::Id,
     line::{Capability, LineService},
-    webhook::WebhookSecret,
 };
 
 use super::{
     columns::{Json, Name, Text},
     statement,
+    webhooks::secrets,
 };
 use crate::Result;
 
@@ -43,7 +44,7 @@ pub(super) struct KnownLine {
 pub(super) struct Subscriber {
     pub(super) webhook_id: Id<Webhook>,
     pub(super) url: Arc<str>,
-    pub(super) secret: Arc<WebhookSecret>,
+    pub(super) secrets: Arc<Secrets>,
     line_ids: Option<Vec<Id<Line>>>,
     events: Vec<EventKind>,
 }
@@ -131,14 +132,14 @@ impl Known {
         }
         let subscribers: Arc<[Subscriber]> = statement::all(
             sql,
-            "select id, url, secret, line_ids, events from webhooks
+            "select id, url, secret, line_ids, events, previous_secret, previous_until from webhooks
              where account_id = ?1 and is_active = 1 order by seq",
             params![Text(account)],
             |row| {
                 Ok(Subscriber {
                     webhook_id: row.get::<_, Text<_>>(0)?.0,
                     url: row.get(1)?,
-                    secret: Arc::new(WebhookSecret::from_stored(row.get(2)?)),
+                    secrets: Arc::new(secrets(row.get(2)?, row.get(5)?, row.get(6)?)),
                     line_ids: row.get::<_, Option<Json<_>>>(3)?.map(|ids| ids.0),
                     events: row.get::<_, Json<_>>(4)?.0,
                 })

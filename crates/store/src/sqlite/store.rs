@@ -16,6 +16,7 @@ use switchboard_model::{
     message::MessageRef,
     page::{Limit, Page},
     secret::SecretHash,
+    webhook::DisabledReason,
 };
 use tokio::sync::oneshot;
 
@@ -402,8 +403,11 @@ impl Store for SqliteStore {
         self.writer.run(move |tx| deliveries::release_all(tx.sql, now)).await
     }
 
-    async fn settle_deliveries(&self, results: Vec<AttemptResult>) -> Result<()> {
-        self.writer.run(move |tx| deliveries::settle(tx.sql, &results)).await
+    async fn settle_deliveries(
+        &self,
+        results: Vec<AttemptResult>,
+    ) -> Result<Vec<(Id<Webhook>, DisabledReason)>> {
+        self.writer.run(move |tx| deliveries::settle(tx, &results)).await
     }
 
     async fn due_deliveries(&self, now: Timestamp) -> Result<Due> {

@@ -1,14 +1,32 @@
 //! Webhooks: where the events of an account go.
 
 use rusqlite::{Connection, params};
-use switchboard_model::{Account, Line, Timestamp, Webhook, id::Id, webhook::MAX_PER_ACCOUNT};
+use switchboard_model::{
+    Account, Line, Timestamp, Webhook,
+    delivery::Secrets,
+    id::Id,
+    webhook::{DISABLED_AFTER_MS, DisabledReason, MAX_PER_ACCOUNT, WebhookSecret},
+};
 
 use super::{
-    columns::{Json, Text},
-    deliveries, lines, statement,
+    columns::{Json, Name, Text},
+    deliveries::{self, Trend},
+    lines, statement,
     writer::Tx,
 };
 use crate::{NewWebhook, Refusal, Result};
+
+/// What deliveries are signed with, from the columns `secret`, `previous_secret`, `previous_until`.
+pub(super) fn secrets(
+    current: String,
+    previous: Option<String>,
+    previous_until: Option<i64>,
+) -> Secrets {
+    Secrets {
+        current: WebhookSecret::from_stored(current),
+        previous: previous.map(WebhookSecret::from_stored).zip(previous_until.map(Timestamp)),
+    }
+}
 
 pub(super) fn create(tx: &mut Tx<'_>, new: NewWebhook, now: Timestamp) -> Result<Webhook> {
     let have = statement::first(
@@ -44,14 +62,25 @@ pub(super) fn create(tx: &mut Tx<'_>, new: NewWebhook, now: Timestamp) -> Result
         None => lines::ids_of_account(tx.sql, new.account_id)?,
     };
     let secret = Some(new.secret);
-    Ok(Webhook { id, line_ids, url: new.url, events: new.events, is_active: true, secret })
+    Ok(Webhook {
+        id,
+        line_ids,
+        url: new.url,
+        events: new.events,
+        is_active: true,
+        failing_since: None,
+        disabled_at: None,
+        disabled_reason: None,
+        secret,
+    })
 }
 
 pub(super) fn of_account(sql: &Connection, account: Id<Account>) -> Result<Vec<Webhook>> {
     let all_lines = lines::ids_of_account(sql, account)?;
     statement::all(
         sql,
-        "select id, line_ids, url, events, is_active from webhooks where account_id = ?1 order by seq",
+        "select id, line_ids, url, events, is_active, failing_since, disabled_at, disabled_reason
+         from webhooks where account_id = ?1 order by seq",
         params![Text(account)],
         |row| {
             let chosen = row.get::<_, Option<Json<Vec<Id<Line>>>>>(1)?;
@@ -61,6 +90,9 @@ pub(super) fn of_account(sql: &Connection, account: Id<Account>) -> Result<Vec<W
                 url: row.get(2)?,
                 events: row.get::<_, Json<_>>(3)?.0,
                 is_active: row.get(4)?,
+                failing_since: row.get::<_, Option<i64>>(5)?.map(Timestamp),
+                disabled_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
+                disabled_reason: row.get::<_, Option<Name<_>>>(7)?.map(|reason| reason.0),
                 secret: None,
             })
         },
@@ -79,4 +111,38 @@ pub(super) fn delete(tx: &mut Tx<'_>, account: Id<Account>, id: Id<Webhook>) -> 
     deliveries::forget_due_of(tx.sql, id)?;
     tx.known.forget();
     Ok(())
+}
+
+/// Notes what attempts have said of a webhook; disables it if that is enough.
+pub(super) fn note(
+    tx: &mut Tx<'_>,
+    id: Id<Webhook>,
+    trend: &Trend,
+) -> Result<Option<DisabledReason>> {
+    let since = trend.failing_since.map(Timestamp::millis);
+    statement::run(
+        tx.sql,
+        "update webhooks set failing_since = ?2
+         where id = ?1 and (?3 or failing_since is null) and failing_since is not ?2",
+        params![Text(id), since, trend.worked],
+    )?;
+    let reason = if trend.is_gone {
+        DisabledReason::Gone
+    } else if since.is_some() {
+        DisabledReason::Failing
+    } else {
+        return Ok(None);
+    };
+    let failing_before = trend.now.0 - DISABLED_AFTER_MS;
+    let disabled = statement::run(
+        tx.sql,
+        "update webhooks set is_active = 0, disabled_at = ?2, disabled_reason = ?3
+         where id = ?1 and is_active = 1 and (?4 or failing_since <= ?5)",
+        params![Text(id), trend.now.0, Name(reason), trend.is_gone, failing_before],
+    )?;
+    if disabled == 0 {
+        return Ok(None);
+    }
+    tx.known.forget();
+    Ok(Some(reason))
 }

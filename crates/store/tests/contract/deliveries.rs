@@ -2,25 +2,14 @@ use std::sync::Arc;
 
 use switchboard_model::{
     EventKind, Timestamp,
-    delivery::{AttemptResult, Delivery, DueDelivery},
+    delivery::{Delivery, DueDelivery},
     id::Id,
 };
 use switchboard_store::{Due, NewWebhook, Store};
 
-use crate::world::{ANN, LEASE, NOW, World, later, text_from};
+use crate::world::{ANN, LEASE, NOW, World, attempted, later, text_from};
 
 const EVENTS: [EventKind; 1] = [EventKind::MessageReceived];
-
-fn result(id: Id<Delivery>, error: Option<&str>, next: Option<Timestamp>) -> AttemptResult {
-    AttemptResult {
-        delivery_id: id,
-        attempts: 1,
-        status: Some(if error.is_some() { 500 } else { 200 }),
-        error: error.map(Into::into),
-        next_attempt_at: next,
-        finished_at: later(10),
-    }
-}
 
 fn ids(deliveries: &[DueDelivery]) -> Vec<Id<Delivery>> {
     deliveries.iter().map(|one| one.id).collect()
@@ -66,10 +55,7 @@ pub(crate) async fn a_lease_ends(store: Arc<dyn Store>) {
     let again = store.claim_deliveries(LEASE, until, vec![(webhook, 10)]).await.unwrap();
     assert_eq!(ids(&again), ids(&made));
     assert_eq!(again[0].data.get(), made[0].data.get());
-    assert_eq!(
-        (&*again[0].url, again[0].secret.reveal()),
-        (&*made[0].url, made[0].secret.reveal())
-    );
+    assert_eq!((&*again[0].url, &again[0].secrets), (&*made[0].url, &made[0].secrets));
     assert_eq!((again[0].event, again[0].chat_id), (made[0].event, made[0].chat_id));
     assert!(claim(&world, LEASE).await.is_empty());
     assert_eq!(claim(&world, until).await, ids(&made));
@@ -80,24 +66,28 @@ pub(crate) async fn oldest_come_first(store: Arc<dyn Store>) {
     let webhook = world.webhook(&EVENTS).await;
     let mut made = Vec::new();
     for guid in ["1", "2", "3"] {
-        made.extend(ids(&leased(&world, guid).await));
+        made.extend(leased(&world, guid).await);
     }
-    store.settle_deliveries(vec![result(made[2], Some("no"), Some(later(20)))]).await.unwrap();
+    store.settle_deliveries(vec![attempted(&made[2], Some("no"), Some(later(20)))]).await.unwrap();
     let claimed = store.claim_deliveries(LEASE, LEASE, vec![(webhook, 2)]).await.unwrap();
-    assert_eq!(ids(&claimed), [made[2], made[0]]);
+    assert_eq!(ids(&claimed), [made[2].id, made[0].id]);
     assert_eq!(claimed[0].attempts, 1);
 }
 
 pub(crate) async fn results_count_once(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     world.webhook(&EVENTS).await;
-    let (good, bad) = (leased(&world, "1").await[0].id, leased(&world, "2").await[0].id);
-    let over = vec![result(good, None, None), result(bad, Some("no"), None)];
+    let (good, bad) = (leased(&world, "1").await.remove(0), leased(&world, "2").await.remove(0));
+    let over = vec![attempted(&good, None, None), attempted(&bad, Some("no"), None)];
     store.settle_deliveries(over).await.unwrap();
     // Whatever comes later, what is over stays over.
-    let late = vec![result(good, Some("no"), Some(NOW)), result(bad, Some("no"), Some(NOW))];
+    let late =
+        vec![attempted(&good, Some("no"), Some(NOW)), attempted(&bad, Some("no"), Some(NOW))];
     store.settle_deliveries(late).await.unwrap();
-    store.settle_deliveries(vec![result(Id::generate(), None, None)]).await.unwrap();
+    store
+        .settle_deliveries(vec![attempted(&DueDelivery { id: Id::generate(), ..good }, None, None)])
+        .await
+        .unwrap();
     assert!(store.release_all_deliveries(NOW).await.unwrap().is_empty());
     assert!(claim(&world, Timestamp(i64::MAX / 2)).await.is_empty());
     assert_eq!(store.due_deliveries(NOW).await.unwrap(), Due::default());
@@ -107,10 +97,10 @@ pub(crate) async fn what_is_given_back_is_due_at_once(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let webhook = world.webhook(&EVENTS).await;
     let given = leased(&world, "1").await[0].id;
-    let waits = leased(&world, "2").await[0].id;
-    store.settle_deliveries(vec![result(waits, Some("no"), Some(later(500)))]).await.unwrap();
+    let waits = leased(&world, "2").await.remove(0);
+    store.settle_deliveries(vec![attempted(&waits, Some("no"), Some(later(500)))]).await.unwrap();
     // One that is not leased keeps its pause.
-    store.release_deliveries(vec![given, waits], NOW).await.unwrap();
+    store.release_deliveries(vec![given, waits.id], NOW).await.unwrap();
     let due = Due { webhooks: vec![webhook], next_at: Some(later(500)) };
     assert_eq!(store.due_deliveries(NOW).await.unwrap(), due);
     assert_eq!(claim(&world, NOW).await, [given]);
@@ -122,10 +112,10 @@ pub(crate) async fn a_deleted_webhook_gets_nothing_more(store: Arc<dyn Store>) {
     let stays = world.webhook(&EVENTS).await;
     let made = leased(&world, "1").await;
     store.delete_webhook(world.account, gone).await.unwrap();
-    let lost = made.iter().find(|one| one.webhook_id == gone).unwrap().id;
+    let lost = made.iter().find(|one| one.webhook_id == gone).unwrap();
     let kept = made.iter().find(|one| one.webhook_id == stays).unwrap().id;
     // An attempt that was under way comes back to nothing.
-    store.settle_deliveries(vec![result(lost, Some("no"), Some(NOW))]).await.unwrap();
+    store.settle_deliveries(vec![attempted(lost, Some("no"), Some(NOW))]).await.unwrap();
     assert_eq!(claim(&world, LEASE).await, [kept]);
     let made = leased(&world, "2").await;
     assert_eq!(made.iter().map(|one| one.webhook_id).collect::<Vec<_>>(), [stays]);
@@ -135,11 +125,11 @@ pub(crate) async fn at_the_start_all_are_due(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let webhook = world.webhook(&EVENTS).await;
     let made = leased(&world, "1").await[0].id;
-    let waits = leased(&world, "2").await[0].id;
-    store.settle_deliveries(vec![result(waits, Some("no"), Some(later(500)))]).await.unwrap();
+    let waits = leased(&world, "2").await.remove(0);
+    store.settle_deliveries(vec![attempted(&waits, Some("no"), Some(later(500)))]).await.unwrap();
     assert_eq!(store.release_all_deliveries(NOW).await.unwrap(), [webhook]);
     assert_eq!(claim(&world, NOW).await, [made]);
-    assert_eq!(claim(&world, later(500)).await, [waits]);
+    assert_eq!(claim(&world, later(500)).await, [waits.id]);
 }
 
 pub(crate) async fn what_was_not_attempted_comes_in_event_order(store: Arc<dyn Store>) {
@@ -147,10 +137,11 @@ pub(crate) async fn what_was_not_attempted_comes_in_event_order(store: Arc<dyn S
     let webhook = world.webhook(&EVENTS).await;
     let mut made = Vec::new();
     for number in 0..8 {
-        made.extend(ids(&leased(&world, &number.to_string()).await));
+        made.extend(leased(&world, &number.to_string()).await);
     }
     let tried = made.split_off(6);
-    let failed = tried.iter().map(|one| result(*one, Some("no"), Some(NOW))).collect();
+    let failed = tried.iter().map(|one| attempted(one, Some("no"), Some(NOW))).collect();
+    let (made, tried) = (ids(&made), ids(&tried));
     store.settle_deliveries(failed).await.unwrap();
     // Given back one by one and in another order, while the clock is set back.
     for (place, id) in made.iter().enumerate() {

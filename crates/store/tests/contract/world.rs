@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use switchboard_model::{
     Account, Bridge, Chat, EventKind, Handle, Line, OutboxItem, Timestamp, Webhook,
     chat::{Recipient, Service},
+    delivery::{AttemptResult, DueDelivery},
     id::Id,
     line::{Capability, DriverKind, LineService},
     link::{Inbound, InboundChat, InboundMessage, Outcome, ReceivedEntry},
@@ -232,5 +233,27 @@ impl World {
     pub(crate) async fn chat(&self, id: Id<Chat>) -> Chat {
         let page = self.store.chats(self.account, self.line, None, limit(100)).await.unwrap();
         page.rows.into_iter().find(|chat| chat.id == id).unwrap()
+    }
+}
+
+/// What came of one more attempt.
+pub(crate) fn attempted(
+    delivery: &DueDelivery,
+    error: Option<&str>,
+    next: Option<Timestamp>,
+) -> AttemptResult {
+    AttemptResult {
+        seq: delivery.seq,
+        delivery_id: delivery.id,
+        webhook_id: delivery.webhook_id,
+        attempts: delivery.attempts + 1,
+        started_at: NOW,
+        duration_ms: 10,
+        status: Some(if error.is_some() { 500 } else { 200 }),
+        answer: None,
+        error: error.map(Into::into),
+        next_attempt_at: next,
+        finished_at: later(10),
+        is_gone: false,
     }
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use switchboard_model::{EventKind, webhook::WebhookSecret};
+use switchboard_model::{EventKind, delivery::Secrets, webhook::WebhookSecret};
 
 use super::*;
 
@@ -8,10 +8,11 @@ const LONG: Timestamp = Timestamp(i64::MAX / 2);
 
 fn delivery(webhook: Id<Webhook>, chat: Option<Id<Chat>>, attempts: u32) -> DueDelivery {
     DueDelivery {
+        seq: 0,
         id: Id::generate(),
         webhook_id: webhook,
         url: "http://localhost".into(),
-        secret: Arc::new(WebhookSecret::from_random([0; 32])),
+        secrets: Arc::new(Secrets { current: WebhookSecret::from_random([0; 32]), previous: None }),
         event: EventKind::MessageReceived,
         chat_id: chat,
         data: Arc::from(serde_json::value::to_raw_value(&()).unwrap()),
