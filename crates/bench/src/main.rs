@@ -19,6 +19,10 @@ use clap::{Args, Parser, Subcommand};
 
 use machine::Machine;
 
+/// The binary's own allocator, for the ceiling too.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Measure how fast Switchboard is, beside what this machine can do in the same minute.
 ///
 /// Absolute figures are the machine's; the ratios are ours. Every benchmark runs its ceiling

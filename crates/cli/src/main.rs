@@ -11,6 +11,12 @@ use clap::{Parser, Subcommand};
 
 use commands::{admin, dev, serve};
 
+/// A request makes some fifty allocations, on threads that hand them to each other: with this
+/// allocator a whole life of a message takes a quarter less processor time than with the system's,
+/// for 3 MiB more at rest (`switchboard-bench life` and `start`).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// A self-hosted iMessage API for agents and apps: an HTTP API, signed webhooks and
 /// bridges to phone lines that you own.
 #[derive(Debug, Parser)]
