@@ -18,7 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     api::once::InFlight,
     config::Config,
-    deliver::{Deliver, Guard},
+    deliver::{Deliver, Guard, Resolver},
     directory::Directory,
     files::{Files, FilesError},
     hub::Hub,
@@ -88,6 +88,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// How the names in the URLs of webhooks become addresses.
+    pub resolver: Arc<dyn Resolver>,
     /// The hash of the operator's token.
     pub operator: SecretHash,
     /// The virtual phones, if there are any.
@@ -118,7 +120,7 @@ impl App {
     /// # Errors
     /// [`StartError`] says what refused.
     pub async fn start(parts: Parts, listener: TcpListener) -> Result<Running, StartError> {
-        let Parts { config, store, clock, operator, simulator } = parts;
+        let Parts { config, store, clock, resolver, operator, simulator } = parts;
         let addr = listener.local_addr().map_err(StartError::Listener)?;
         let now = clock.now();
 
@@ -142,7 +144,7 @@ impl App {
             None => format!("http://{}", reachable(addr)),
         };
         let files = Arc::new(Files::open(&config, &base, secret).await?);
-        let guard = Guard::new(&config);
+        let guard = Guard::new(&config, resolver);
         let deliver = Deliver::new(&config, &guard, Arc::clone(&files), Arc::clone(&clock), stored)
             .map_err(StartError::DeliveryClient)?;
         let app = Arc::new(Self {

@@ -1,8 +1,10 @@
 //! The configuration: one definition gives the flags, the environment, `--help` and the reference.
 
 use std::{
+    fmt,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
+    str::FromStr,
     time::Duration,
 };
 
@@ -72,6 +74,16 @@ pub struct Config {
         value_name = "CIDR"
     )]
     pub webhook_allow_networks: Vec<IpNet>,
+
+    /// Ports that webhooks may use, as numbers and ranges
+    #[arg(
+        long,
+        env = "SWITCHBOARD_WEBHOOK_PORTS",
+        value_delimiter = ',',
+        default_value = "80,443,1024-65535",
+        value_name = "PORTS"
+    )]
+    pub webhook_ports: Vec<Ports>,
 
     /// Seconds that a webhook's endpoint has for its whole answer
     #[arg(
@@ -182,6 +194,42 @@ pub struct Config {
     pub log_format: LogFormat,
 }
 
+/// A port, or a range of them, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    first: u16,
+    last: u16,
+}
+
+impl Ports {
+    /// Whether this port is one of them.
+    pub fn contains(self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
+    }
+}
+
+impl FromStr for Ports {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let port = |text: &str| text.trim().parse::<u16>().ok().filter(|port| *port > 0);
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        match (port(first), port(last)) {
+            (Some(first), Some(last)) if first <= last => Ok(Self { first, last }),
+            _ => Err("must be ports from 1 to 65535, such as 443 or 8000-8999".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.first == self.last {
+            true => write!(f, "{}", self.first),
+            false => write!(f, "{}-{}", self.first, self.last),
+        }
+    }
+}
+
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -195,8 +243,8 @@ pub enum LogFormat {
 #[derive(Clone, PartialEq, Eq)]
 pub struct OperatorToken(pub String);
 
-impl std::fmt::Debug for OperatorToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for OperatorToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("OperatorToken(…)")
     }
 }
@@ -285,6 +333,7 @@ impl Config {
     pub fn to_env_file(&self) -> String {
         let networks: Vec<String> =
             self.webhook_allow_networks.iter().map(ToString::to_string).collect();
+        let ports: Vec<String> = self.webhook_ports.iter().map(ToString::to_string).collect();
         let token = if self.operator_token.is_some() { "(set, not shown)" } else { "" };
         let format = match self.log_format {
             LogFormat::Text => "text",
@@ -298,6 +347,7 @@ impl Config {
             ("SIMULATOR", self.simulator.to_string()),
             ("WEBHOOK_ALLOW_HTTP", self.webhook_allow_http.to_string()),
             ("WEBHOOK_ALLOW_NETWORKS", networks.join(",")),
+            ("WEBHOOK_PORTS", ports.join(",")),
             ("WEBHOOK_TIMEOUT", self.webhook_timeout.to_string()),
             ("WEBHOOK_CONCURRENCY", self.webhook_concurrency.to_string()),
             ("CLAIM_LEASE", self.claim_lease.to_string()),

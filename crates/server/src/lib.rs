@@ -21,4 +21,5 @@ pub mod telemetry;
 pub use app::{App, Running, StartError};
 pub use clock::SystemClock;
 pub use config::Config;
+pub use deliver::{Resolver, SystemResolver};
 pub use files::FilesError;

@@ -17,7 +17,7 @@ use switchboard_model::{
     simulator::{SimulatedPhones, SimulatedText},
     time::Clock,
 };
-use switchboard_server::{App, Config, Running, SystemClock, app::Parts};
+use switchboard_server::{App, Config, Resolver, Running, SystemClock, SystemResolver, app::Parts};
 use switchboard_store::{
     Store,
     sqlite::{SqliteOptions, SqliteStore},
@@ -41,6 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Setup {
     config: Config,
     clock: Arc<dyn Clock>,
+    resolver: Arc<dyn Resolver>,
     simulator: SimulatorOptions,
     phones: Option<Arc<dyn SimulatedPhones>>,
     linked: bool,
@@ -63,6 +64,7 @@ impl Setup {
         Self {
             config,
             clock: Arc::new(SystemClock),
+            resolver: Arc::new(SystemResolver),
             simulator: SimulatorOptions::default(),
             phones: None,
             linked: true,
@@ -81,6 +83,13 @@ impl Setup {
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Lets the names in the URLs of webhooks become what this says.
+    #[must_use]
+    pub fn resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
+        self.resolver = resolver;
         self
     }
 
@@ -127,6 +136,7 @@ impl Setup {
             config: self.config.clone(),
             store: Arc::clone(&store),
             clock: Arc::clone(&self.clock),
+            resolver: Arc::clone(&self.resolver),
             operator: SecretHash::of(OPERATOR),
             simulator: self.config.simulator.then(|| match &self.phones {
                 Some(phones) => Arc::clone(phones),

@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use switchboard_bridge::{Bridge, BridgeConfig, Simulator, SimulatorOptions};
 use switchboard_model::{secret::SecretHash, simulator::SimulatedPhones, time::Clock};
-use switchboard_server::{App, Config, Running, SystemClock, app::Parts};
+use switchboard_server::{App, Config, Running, SystemClock, SystemResolver, app::Parts};
 use switchboard_store::{
     Store,
     sqlite::{SqliteOptions, SqliteStore},
@@ -97,7 +97,8 @@ impl Host {
             None
         };
         let phones = simulator.clone().map(|simulator| simulator as Arc<dyn SimulatedPhones>);
-        let parts = Parts { config, store, clock, operator, simulator: phones };
+        let resolver = Arc::new(SystemResolver);
+        let parts = Parts { config, store, clock, resolver, operator, simulator: phones };
         let running = App::start(parts, listener).await?;
         let bridge = match (simulator, running.simulator_token()) {
             (Some(simulator), Some(token)) => {

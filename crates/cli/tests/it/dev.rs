@@ -97,6 +97,35 @@ async fn paste(command: &str) -> Value {
     serde_json::from_str(&run(&mut shell).await.succeeded()).unwrap()
 }
 
+/// A proxy would dial for the server, past its guard.
+#[tokio::test]
+async fn deliveries_go_by_no_proxy() {
+    let dir = tempfile::tempdir().unwrap();
+    let proxy = TcpListener::bind(ANY_PORT).unwrap();
+    proxy.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", proxy.local_addr().unwrap());
+    let mut command = Dev::command(dir.path(), ANY_PORT);
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
+    {
+        command.env(name, &url);
+    }
+    command.env_remove("no_proxy").env_remove("NO_PROXY").arg("--json");
+    let dev = Dev::ready(&mut command).await;
+    let receiver = Receiver::start().await;
+    let wanted = CreateWebhook::new(&dev.ready.line, receiver.url(), [EventKind::MessageReceived]);
+    dev.ready.client().create_webhook(&wanted).await.unwrap();
+    let text = ContactText {
+        line: dev.ready.line.clone(),
+        from: "+15550100002".into(),
+        text: Some("hello".into()),
+        ..ContactText::default()
+    };
+    dev.ready.phones().text(&text).await.unwrap();
+    receiver.wait_for(1, Duration::from_secs(10)).await.unwrap();
+    assert!(proxy.accept().is_err(), "nobody has asked the proxy");
+    dev.stop().await;
+}
+
 #[tokio::test]
 async fn a_taken_port_is_said() {
     let dir = tempfile::tempdir().unwrap();

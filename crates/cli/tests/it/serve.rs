@@ -51,6 +51,7 @@ async fn flags_beat_the_environment_and_what_is_printed_means_the_same() {
     command
         .args(["serve", "--print-config", "--listen", "0.0.0.0:81", "--data-dir", "/from the/flag"])
         .args(["--webhook-allow-networks", "10.0.0.0/8,fd00::/8", "--simulator"])
+        .args(["--webhook-ports", "443,8000-8999"])
         .env("SWITCHBOARD_LISTEN", "127.0.0.1:82")
         .env("SWITCHBOARD_RATE_LIMIT", "83")
         .env("SWITCHBOARD_WEBHOOK_ALLOW_HTTP", "true")
@@ -66,6 +67,7 @@ async fn flags_beat_the_environment_and_what_is_printed_means_the_same() {
         ("SIMULATOR", "true"),
         ("WEBHOOK_ALLOW_HTTP", "true"),
         ("WEBHOOK_ALLOW_NETWORKS", "10.0.0.0/8,fd00::/8"),
+        ("WEBHOOK_PORTS", "443,8000-8999"),
         ("LOG_FORMAT", "json"),
         ("LOG", "info"),
     ] {
@@ -92,6 +94,8 @@ async fn a_setting_that_cannot_be_understood_is_wrong_usage() {
         ("SWITCHBOARD_RATE_LIMIT", "0"),
         ("SWITCHBOARD_SIMULATOR", "perhaps"),
         ("SWITCHBOARD_WEBHOOK_ALLOW_NETWORKS", "10.0.0.0"),
+        ("SWITCHBOARD_WEBHOOK_PORTS", "0"),
+        ("SWITCHBOARD_WEBHOOK_PORTS", "443,9-8"),
         ("SWITCHBOARD_OPERATOR_TOKEN", "too short"),
         ("SWITCHBOARD_EVENT_RETENTION", "6"),
         ("SWITCHBOARD_LOG_FORMAT", "xml"),

@@ -1,13 +1,13 @@
 //! The SSRF guard: what a URL of a stranger may make this server connect to.
 //!
 //! Two gates, because there are two ways in. A URL is judged when it is given and
-//! before each attempt: scheme, user info, and an address written as such. A name
+//! before each attempt: scheme, user info, port, and an address written as such. A name
 //! is judged by the addresses it resolves to, in the resolver that the connector itself
 //! uses: what is checked is what is dialled, so a name that changes its mind in between gains nothing.
 //! Redirects are not followed and proxies are not asked.
 
 use std::{
-    fmt,
+    fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
 };
@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use crate::config::Config;
+use crate::config::{Config, Ports};
 
 /// The policy, and the resolver that keeps it.
 #[derive(Debug, Clone)]
@@ -26,6 +26,30 @@ pub(crate) struct Guard(Arc<Policy>);
 struct Policy {
     allow_http: bool,
     allowed: Vec<IpNet>,
+    ports: Vec<Ports>,
+    resolver: Arc<dyn Resolver>,
+}
+
+/// How names become addresses: the system's way, or that of a test.
+#[async_trait::async_trait]
+pub trait Resolver: fmt::Debug + Send + Sync {
+    /// The addresses of a name.
+    ///
+    /// # Errors
+    /// When the name can't be resolved.
+    async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>>;
+}
+
+/// The resolver of this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemResolver;
+
+#[async_trait::async_trait]
+impl Resolver for SystemResolver {
+    async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        let found = tokio::net::lookup_host((name, 0)).await?;
+        Ok(found.map(|address| address.ip()).collect())
+    }
 }
 
 /// Why a URL is not taken. Reads as the end of "The 'url' value …".
@@ -39,6 +63,8 @@ pub(crate) enum RefusedUrl {
     NotHttp,
     #[error("must not hold a user name or password")]
     UserInfo,
+    #[error("must not use this port; the operator can allow it with --webhook-ports")]
+    Port,
     #[error(
         "must not name a private, loopback or reserved address; the operator can allow networks \
          with --webhook-allow-networks"
@@ -47,10 +73,12 @@ pub(crate) enum RefusedUrl {
 }
 
 impl Guard {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, resolver: Arc<dyn Resolver>) -> Self {
         Self(Arc::new(Policy {
             allow_http: config.webhook_allow_http,
             allowed: config.webhook_allow_networks.clone(),
+            ports: config.webhook_ports.clone(),
+            resolver,
         }))
     }
 
@@ -65,6 +93,10 @@ impl Guard {
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(RefusedUrl::UserInfo);
+        }
+        let port = url.port_or_known_default().ok_or(RefusedUrl::NotAUrl)?;
+        if !self.0.ports.iter().any(|ports| ports.contains(port)) {
+            return Err(RefusedUrl::Port);
         }
         // The parser has turned octal, decimal and hex forms of an address into the address.
         let allowed = match url.host() {
@@ -109,9 +141,13 @@ impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = self.clone();
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> =
-                found.filter(|address| guard.allows(address.ip())).collect();
+            let found = guard.0.resolver.resolve(name.as_str()).await?;
+            let allowed: Vec<SocketAddr> = found
+                .into_iter()
+                .filter(|ip| guard.allows(*ip))
+                // The connector puts the URL's port in the place of 0.
+                .map(|ip| SocketAddr::new(ip, 0))
+                .collect();
             if allowed.is_empty() {
                 return Err(NothingAllowed.into());
             }
@@ -171,7 +207,8 @@ mod tests {
 
     fn guard(allow_http: bool, allowed: &[&str]) -> Guard {
         let allowed = allowed.iter().map(|net| net.parse().unwrap()).collect();
-        Guard(Arc::new(Policy { allow_http, allowed }))
+        let ports = vec!["1-65535".parse().unwrap()];
+        Guard(Arc::new(Policy { allow_http, allowed, ports, resolver: Arc::new(SystemResolver) }))
     }
 
     #[test]

@@ -20,6 +20,7 @@ use std::{
 };
 
 pub(crate) use guard::Guard;
+pub use guard::{Resolver, SystemResolver};
 use switchboard_model::{
     Timestamp, Webhook,
     delivery::{AttemptResult, DueDelivery},
