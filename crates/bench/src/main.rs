@@ -4,6 +4,7 @@
 mod accept;
 mod bare;
 mod cpu;
+mod drain;
 mod inbound;
 mod life;
 mod load;
@@ -54,6 +55,8 @@ enum Benchmark {
     Life,
     /// A contact's text → message.received received and verified, at 1,000/s
     Inbound,
+    /// A backlog of 100,000 deliveries to one receiver, from the start of the server
+    Drain,
     /// The release binary: start to ready, memory at rest, size
     Start,
 }
@@ -66,7 +69,7 @@ struct Options {
     json: bool,
 
     /// How long each measurement takes, in seconds; each round has one of the ceiling and one of
-    /// the work. "start" always makes ten starts
+    /// the work. "start" always makes ten starts, "drain" always sends its whole backlog
     #[arg(long, global = true, default_value_t = 5, value_name = "N",
           value_parser = clap::value_parser!(u64).range(1..=300))]
     seconds: u64,
@@ -127,6 +130,7 @@ fn main() -> anyhow::Result<()> {
             Benchmark::Accept => accept::run(&options, machine).await,
             Benchmark::Life => life::run(&options, machine).await,
             Benchmark::Inbound => inbound::run(&options, machine).await,
+            Benchmark::Drain => drain::run(&options, machine).await,
             Benchmark::Start => start::run(machine).await,
         }
     })?;

@@ -1,6 +1,6 @@
 //! The server that is measured, in this process, with contacts that have texted first.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, ops::Range, sync::Arc};
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -9,8 +9,10 @@ use switchboard_model::{
     EventKind, Timestamp,
     chat::Service,
     link::{Inbound, InboundChat, InboundMessage},
+    time::Clock,
     webhook::WebhookSecret,
 };
+use switchboard_server::SystemClock;
 use switchboard_testkit::{LINE, Receiver, Setup, Tenant, TestServer};
 
 use crate::load::{Template, numbered_text};
@@ -18,11 +20,32 @@ use crate::load::{Template, numbered_text};
 /// The contacts that messages are spread over.
 const CONTACTS: u32 = 64;
 
+/// Texts that come in in one transaction.
+const RECEIVED_AT_ONCE: u64 = 512;
+
 /// A server with one line, and contacts that it may write to.
 pub(crate) struct World {
     pub(crate) server: TestServer,
     pub(crate) tenant: Tenant,
     contacts: Vec<String>,
+    /// How many texts came in by [`World::backlog`], and before it.
+    received: u64,
+}
+
+/// The same world while its server is stopped.
+pub(crate) struct Stopped {
+    setup: Setup,
+    tenant: Tenant,
+    contacts: Vec<String>,
+    received: u64,
+}
+
+impl Stopped {
+    /// Starts the server again, on the same database.
+    pub(crate) async fn start(self) -> World {
+        let Self { setup, tenant, contacts, received } = self;
+        World { server: setup.start().await, tenant, contacts, received }
+    }
 }
 
 impl World {
@@ -38,15 +61,33 @@ impl World {
     /// Without a bridge: what is accepted stays where it is, so that only acceptance is measured.
     pub(crate) async fn unlinked() -> anyhow::Result<Self> {
         let world = Self::start(setup().unlinked()).await;
-        let store = &world.server.store;
+        world.receive(0..u64::from(CONTACTS), Timestamp(0)).await?;
+        Ok(world)
+    }
+
+    /// Lets so many texts come in, in turn from each contact, whose deliveries nobody attempts
+    /// until the server is started again.
+    pub(crate) async fn backlog(&mut self, texts: usize) -> anyhow::Result<()> {
+        let end = self.received + texts as u64;
+        while self.received < end {
+            let next = end.min(self.received + RECEIVED_AT_ONCE);
+            self.receive(self.received..next, Timestamp(i64::MAX / 2)).await?;
+            self.received = next;
+        }
+        Ok(())
+    }
+
+    async fn receive(&self, numbers: Range<u64>, lease_until: Timestamp) -> anyhow::Result<()> {
+        let store = &self.server.store;
         let bridges = store.bridges().await?;
         let bridge = bridges.first().context("the simulator has its bridge")?.id;
-        let texts = world.contacts.iter().map(|contact| {
+        let position = numbers.end.to_string();
+        let texts = numbers.zip(self.contacts.iter().cycle()).map(|(number, contact)| {
             Ok(Inbound::Message(InboundMessage {
-                guid: format!("bench-{contact}"),
+                guid: format!("bench-{number}"),
                 chat: InboundChat::Contact { handle: contact.parse()? },
                 sender: contact.parse()?,
-                text: Some("Hello".to_owned()),
+                text: Some("Is the shop open on Sunday too?".to_owned()),
                 sent_at: Timestamp(0),
                 service: Service::IMessage,
                 reply_to_guid: None,
@@ -55,16 +96,22 @@ impl World {
             }))
         });
         let texts = texts.collect::<anyhow::Result<_>>()?;
-        let (line, now) = (world.tenant.line_id, Timestamp(0));
-        store.receive(bridge, line, "0".to_owned(), texts, now, now).await?;
-        Ok(world)
+        let (line, now) = (self.tenant.line_id, SystemClock.now());
+        store.receive(bridge, line, position, texts, now, lease_until).await?;
+        Ok(())
+    }
+
+    /// Stops the server; its database stays.
+    pub(crate) async fn stop(self) -> Stopped {
+        let Self { server, tenant, contacts, received } = self;
+        Stopped { setup: server.shut_down().await, tenant, contacts, received }
     }
 
     async fn start(setup: Setup) -> Self {
         let server = setup.start().await;
         let tenant = server.tenant(LINE).await;
         let contacts = (0..CONTACTS).map(|n| format!("+1555013{n:04}")).collect();
-        Self { server, tenant, contacts }
+        Self { server, tenant, contacts, received: u64::from(CONTACTS) }
     }
 
     /// Where it listens.

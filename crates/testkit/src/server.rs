@@ -334,7 +334,8 @@ impl TestServer {
         logs::take_errors()
     }
 
-    async fn shut_down(self) -> Setup {
+    /// Stops it; what it was set up with starts it again on the same directory.
+    pub async fn shut_down(self) -> Setup {
         if let Some(bridge) = self.bridge {
             bridge.stop().await;
         }
