@@ -5,6 +5,7 @@
 
 mod admin;
 mod dev;
+mod drain;
 mod examples;
 #[cfg(target_os = "linux")]
 mod files;

@@ -41,7 +41,7 @@ const LEASE: Duration = Duration::from_secs(600);
 /// Results that may wait to be settled.
 const RESULTS: usize = 8192;
 /// Deliveries that one scan leases.
-const SCAN_BATCH: usize = 1024;
+const SCAN_BATCH: usize = 256;
 /// Deliveries that one transaction gives back.
 const GIVE_BACK_BATCH: usize = 2048;
 /// Results that one transaction settles.
