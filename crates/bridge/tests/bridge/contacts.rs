@@ -178,8 +178,17 @@ async fn contacts_react_to_what_stands_in_their_chats() {
     assert_eq!(room.reactions_on(CONTACT).await, on_phone("love"));
     assert_eq!(room.phone(CONTACT).await.messages[0].reactions.len(), 1);
 
-    // Another one takes its place; taking back what is not there changes nothing.
-    room.react(&mut peer, room.reacts(CONTACT, &sent, "\u{1f389}")).await.unwrap();
+    // Another one takes its place, and the older one is told as taken back first; the same again
+    // takes nobody's, and taking back what is not there changes nothing.
+    let party = || room.simulator.react(room.reacts(CONTACT, &sent, "\u{1f389}"));
+    let (entries, _) = room.taken(&mut peer, party()).await;
+    let [Inbound::Reaction(older), Inbound::Reaction(newer)] = &entries[..] else {
+        panic!("{entries:?}")
+    };
+    assert_eq!((&older.reaction_type, older.added), (&first.reaction_type, false));
+    assert!(newer.added && newer.guid != older.guid && older.guid != first.guid);
+    let (entries, _) = room.taken(&mut peer, party()).await;
+    assert!(matches!(&entries[..], [Inbound::Reaction(again)] if again.added), "{entries:?}");
     assert_eq!(room.reactions_on(CONTACT).await, on_phone("\u{1f389}"));
     let mut back = room.reacts(CONTACT, &sent, "love");
     back.remove = true;

@@ -95,6 +95,7 @@ fn sent(
     };
     outbox::mark_sent(tx.sql, item, Some(message.id), moment.now)?;
     let place = Where { line: &line, account_id: item.account_id, chat_id: message.chat_id };
+    typing::wrote(tx, &place, line.handle.as_str(), moment, committed)?;
     let data = MessageEvent { message, line_handle: line.handle.clone() };
     events::publish(tx, place.event(EventKind::MessageSent, &data), moment, committed)
 }
@@ -116,7 +117,7 @@ fn done(
         // nothing that could be shown. The line's history may yet tell of it.
         Content::Message { .. } => {
             tracing::warn!(item = %item.id, "a driver sent a message and did not say which it became");
-            Ok(())
+            typing::wrote(tx, &place, handle, moment, committed)
         }
         Content::Reaction { message_guid, reaction_type, remove } => {
             let known = messages::known(tx.sql, item.line_id, message_guid)?;
@@ -128,6 +129,11 @@ fn done(
                 added: !remove,
                 sent_at: at,
             };
+            if occurrence.added {
+                for older in reactions::replaced(tx.sql, &occurrence)? {
+                    reactions::happened(tx, &place, older, moment, committed)?;
+                }
+            }
             reactions::happened(tx, &place, occurrence, moment, committed)
         }
         Content::Typing { on } => typing::changed(tx, &place, handle, *on, at, moment, committed),

@@ -132,6 +132,7 @@ mod sqlite {
         reactions: the_latest_occurrence_is_shown,
                    an_occurrence_counts_once_however_late_it_is_repeated,
                    a_reaction_to_nothing_is_nothing, the_line_reacts_and_takes_it_back,
+                   the_lines_new_reaction_takes_the_place_of_its_older_one,
                    a_message_by_mistake_is_still_done, refusals_come_in_order,
                    another_account_sees_nothing, an_emoji_is_a_reaction;
         receipts: a_receipt_never_goes_back, in_an_unknown_chat_it_is_nothing,
@@ -143,7 +144,7 @@ mod sqlite {
         typing: only_a_change_is_told, it_goes_off_by_itself,
                 a_new_start_after_the_end_is_told_as_both, who_writes_types_no_more,
                 clocks_can_not_hold_it_on, in_an_unknown_chat_it_is_nothing,
-                the_line_types_where_it_can;
+                the_line_types_where_it_can, the_line_that_writes_types_no_more;
         whole: a_closed_store_says_so;
     }
 }

@@ -136,7 +136,7 @@ impl Simulator {
             outcome = Outcome::Unknown;
         }
         record.outcome = Some(Report { id, outcome: outcome.clone() });
-        let echoes = record.entry.is_some();
+        let echoes = !record.entries.is_empty();
         if let Err(error) = book.commit(record) {
             drop(book);
             error!(item = %id, %error, "the simulator's journal can't be written");
@@ -231,8 +231,9 @@ impl Book {
     ) {
         let echo = message_of(contact, Some(text), now);
         let shown = Shown::of_contact(line, &echo, Vec::new());
-        record.entry = self.phones.histories.next_entry(line, Inbound::Message(echo), Vec::new());
-        if record.entry.is_some() {
+        let echo = vec![Inbound::Message(echo)];
+        if let Some(entries) = self.phones.histories.next_entries(line, echo) {
+            record.entries = entries;
             record.shown.push(shown);
         }
     }

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use switchboard_model::{
     Chat, Handle, Timestamp,
     id::Id,
@@ -40,9 +40,13 @@ pub(super) struct Record {
     /// What a line can do now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) features: Option<Features>,
-    /// An entry in a line's history.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) entry: Option<Entry>,
+    /// Entries in lines' histories. Journals of before had one at most, under the name of `entry`.
+    #[serde(
+        alias = "entry",
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "one_or_many"
+    )]
+    pub(super) entries: Vec<Entry>,
     /// A group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) group: Option<Group>,
@@ -234,8 +238,37 @@ fn options() -> OpenOptions {
     options
 }
 
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(Box<Entry>),
+        Many(Vec<Entry>),
+    }
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(entry) => vec![*entry],
+        OneOrMany::Many(entries) => entries,
+    })
+}
+
 fn encode(record: &Record, buffer: &mut Vec<u8>) -> io::Result<()> {
     serde_json::to_writer(&mut *buffer, record)?;
     buffer.push(b'\n');
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_of_before_is_understood() {
+        let entry = r#"{"at":{"line":"+15550100001","n":7},"what":{"kind":"read",
+            "chat":{"chat":"contact","handle":"+15550100002"},"handle":"+15550100002","at":1}}"#;
+        let old: Record = serde_json::from_str(&format!(r#"{{"entry":{entry}}}"#)).unwrap();
+        assert_eq!(old.entries[0].at.n, 7);
+        let mut written = Vec::new();
+        encode(&old, &mut written).unwrap();
+        assert_eq!(serde_json::from_slice::<Record>(&written).unwrap(), old);
+    }
 }

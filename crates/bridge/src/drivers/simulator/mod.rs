@@ -139,7 +139,7 @@ impl Book {
     /// Writes a record and makes it true.
     fn commit(&mut self, record: Record) -> io::Result<()> {
         self.journal.append(&record)?;
-        for file in record.entry.iter().flat_map(|entry| &entry.files) {
+        for file in record.entries.iter().flat_map(|entry| &entry.files) {
             self.files.hold(&file.shown);
         }
         for file in self.phones.apply(record) {

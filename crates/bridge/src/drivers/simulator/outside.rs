@@ -6,7 +6,7 @@
 use std::io;
 
 use switchboard_model::{
-    Chat, Handle, Line, Message,
+    Chat, Handle, Line, Message, ReactionType,
     id::Id,
     link::{Inbound, InboundChat, InboundReaction, InboundRead, InboundTyping, ReceivedEntry},
     simulator::{
@@ -55,8 +55,8 @@ impl SimulatedPhones for Simulator {
             let shown = vec![Shown::of_contact(&text.line, &message, attachments)];
             let record = Record { shown, ..Record::default() };
             let files = held.files.clone();
-            let waiter =
-                self.enter(&mut book, &text.line, Inbound::Message(message), files, record)?;
+            let what = vec![Inbound::Message(message)];
+            let waiter = self.enter(&mut book, &text.line, what, files, record)?;
             (guid, waiter)
         };
         let received = self.told(line_id, waiter).await;
@@ -76,6 +76,27 @@ impl SimulatedPhones for Simulator {
         let waiter = {
             let mut book = self.book();
             let chat = book.chat_of_message(&line, &from, &message_guid)?;
+            let occurs = |reaction_type: &ReactionType, added| {
+                Inbound::Reaction(InboundReaction {
+                    guid: new_guid(),
+                    chat: chat.clone(),
+                    message_guid: message_guid.clone(),
+                    sender: from.clone(),
+                    reaction_type: reaction_type.clone(),
+                    added,
+                    sent_at: self.clock.now(),
+                })
+            };
+            let mut what = Vec::new();
+            // A new one takes the place of the old one, and that is gone first.
+            let older = book.phones.reaction_of(&from, &message_guid);
+            if let Some(older) = older
+                && !remove
+                && older.reaction_type != reaction_type
+            {
+                what.push(occurs(&older.reaction_type, false));
+            }
+            what.push(occurs(&reaction_type, !remove));
             let record = Record {
                 reaction: Some(Reacted {
                     message_guid: message_guid.clone(),
@@ -87,15 +108,6 @@ impl SimulatedPhones for Simulator {
                 }),
                 ..Record::default()
             };
-            let what = Inbound::Reaction(InboundReaction {
-                guid: new_guid(),
-                chat,
-                message_guid,
-                sender: from,
-                reaction_type,
-                added: !remove,
-                sent_at: self.clock.now(),
-            });
             self.enter(&mut book, &line, what, Vec::new(), record)?
         };
         Ok(self.told(line_id, waiter).await.and_then(|entry| entry.message_id))
@@ -155,7 +167,7 @@ impl SimulatedPhones for Simulator {
             if book.phones.group_count() >= MAX_GROUPS {
                 return Err(SimulatorError::Full);
             }
-            let what = Inbound::Group { chat: group.as_chat() };
+            let what = vec![Inbound::Group { chat: group.as_chat() }];
             let record = Record { group: Some(group), ..Record::default() };
             self.enter(&mut book, line, what, Vec::new(), record)?
         };
@@ -189,25 +201,28 @@ impl Simulator {
         let waiter = {
             let mut book = self.book();
             let chat = book.chat_with(&contact.line, &contact.from, contact.chat_id)?;
-            self.enter(&mut book, &contact.line, what(chat), Vec::new(), Record::default())?
+            self.enter(&mut book, &contact.line, vec![what(chat)], Vec::new(), Record::default())?
         };
         self.told(line_id, waiter).await;
         Ok(())
     }
 
-    /// Puts an entry in a line's history, together with what else becomes true. The waiter is
-    /// registered under the same lock, so that no answer is too early.
+    /// Puts entries in a line's history, together with what else becomes true; the files are the
+    /// last one's. That is also the one that is waited for, and the waiter is registered under the same
+    /// lock, so that no answer is too early.
     fn enter(
         &self,
         book: &mut Book,
         line: &Handle,
-        what: Inbound,
+        what: Vec<Inbound>,
         files: Vec<KeptFile>,
         record: Record,
     ) -> Result<Waiter<'_>, SimulatorError> {
-        let entry = book.phones.histories.next_entry(line, what, files).ok_or_else(too_much)?;
-        let key = entry_key(line, entry.at.n, &entry.what).into_owned();
-        book.commit(Record { entry: Some(entry), ..record }).map_err(SimulatorError::Journal)?;
+        let mut entries = book.phones.histories.next_entries(line, what).ok_or_else(too_much)?;
+        let last = entries.last_mut().expect("nobody enters nothing");
+        last.files = files;
+        let key = entry_key(line, last.at.n, &last.what).into_owned();
+        book.commit(Record { entries, ..record }).map_err(SimulatorError::Journal)?;
         let (sender, answer) = oneshot::channel();
         book.waiting.insert(key.clone(), sender);
         Ok(Waiter { simulator: self, key, answer })

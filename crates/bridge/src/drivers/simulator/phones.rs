@@ -113,7 +113,7 @@ impl Phones {
                 self.plain.insert(line)
             };
         }
-        if let Some(entry) = record.entry {
+        for entry in record.entries {
             self.histories.enter(entry);
         }
         record.received.map_or_else(Vec::new, |place| self.histories.receive(place))
@@ -231,6 +231,11 @@ impl Phones {
     /// The message with this guid.
     pub(super) fn message(&self, guid: &str) -> Option<&Shown> {
         self.by_guid.get(guid).map(Arc::as_ref)
+    }
+
+    /// What somebody has said about a message: one reaction at most, as in Messages.
+    pub(super) fn reaction_of(&self, from: &Handle, guid: &str) -> Option<&PhoneReaction> {
+        self.reactions.get(guid)?.iter().find(|one| one.from == *from)
     }
 
     pub(super) fn group(&self, identifier: &str) -> Option<&Group> {
