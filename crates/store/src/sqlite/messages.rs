@@ -117,7 +117,7 @@ pub(super) fn meant_by(
     match message {
         MessageRef::Id(id) => statement::all(
             sql,
-            "select m.line_id, m.id from messages m cross join chats c on c.id = m.chat_id
+            "select m.line_id, m.id from messages m cross join shown_chats c on c.id = m.chat_id
              where m.id = ?1 and c.account_id = ?2",
             params![Text(*id), Text(account)],
             place,
@@ -126,7 +126,7 @@ pub(super) fn meant_by(
             sql,
             "select m.line_id, m.id from lines l
              cross join messages m on m.line_id = l.id and m.guid = ?1
-             cross join chats c on c.id = m.chat_id
+             cross join shown_chats c on c.id = m.chat_id
              where (l.account_id = ?2 or l.is_sandbox = 1) and c.account_id = ?2 order by l.seq",
             params![guid, Text(account)],
             place,

@@ -119,7 +119,7 @@ pub(super) fn of_message(
     let rows = statement::all(
         sql,
         "select r.id, r.message_id, r.type, r.sender, r.is_from_me, r.added, r.sent_at, r.synced_at
-         from messages m cross join chats c on c.id = m.chat_id
+         from messages m cross join shown_chats c on c.id = m.chat_id
          cross join reactions r on r.message_id = m.id
          where m.id = ?1 and c.account_id = ?2 order by r.seq",
         params![Text(message), Text(account)],

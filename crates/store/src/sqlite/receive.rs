@@ -91,7 +91,7 @@ fn message(
         return Ok(ReceivedEntry { chat_id: Some(chat_id), message_id: Some(id) });
     }
     if line.is_sandbox {
-        pair(tx, &inbound.chat, inbound.text.as_deref(), moment)?;
+        pair(tx, &inbound.chat, inbound.text.as_deref(), moment, committed)?;
     }
     let account_id = owner(tx, line, &inbound.chat)?;
     let chat_id = chats::met(tx.sql, line, account_id, inbound.chat)?;
@@ -130,10 +130,16 @@ fn message(
 /// Pairs the phone of this chat if the text is somebody's code. The text itself is the first
 /// message of the new pair: with it the contact has written first. In a group, where others read
 /// along, a code is only a text.
-fn pair(tx: &Tx<'_>, chat: &InboundChat, text: Option<&str>, moment: Moment) -> Result<()> {
+fn pair(
+    tx: &mut Tx<'_>,
+    chat: &InboundChat,
+    text: Option<&str>,
+    moment: Moment,
+    committed: &mut Committed,
+) -> Result<()> {
     if let InboundChat::Contact { handle } = chat
         && let Some(code) = text.and_then(code_in)
-        && let Some(account) = sandbox::pair(tx.sql, &code, handle, moment.now)?
+        && let Some(account) = sandbox::pair(tx, &code, handle, moment, committed)?
     {
         tracing::info!(%account, "a phone is paired with the sandbox");
     }

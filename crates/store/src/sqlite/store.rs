@@ -321,8 +321,10 @@ impl Store for SqliteStore {
         account: Id<Account>,
         code: String,
         now: Timestamp,
-    ) -> Result<Sandbox> {
-        self.writer.run(move |tx| sandbox::reset(tx.sql, account, &code, now)).await
+        lease_until: Timestamp,
+    ) -> Result<(Sandbox, Committed)> {
+        let moment = Moment { now, lease_until };
+        self.writer.run(move |tx| sandbox::reset(tx, account, &code, moment)).await
     }
 
     async fn events_after(

@@ -139,7 +139,9 @@ mod sqlite {
                   in_a_group_each_has_one, the_line_reads_where_it_can;
         sandbox: there_is_one_line_for_all, a_code_that_is_texted_pairs,
                  writes_go_to_the_paired_phone_only, a_phone_is_paired_with_one_account_at_a_time,
-                 a_reset_ends_the_pairing, the_quota_ends_at_midnight_utc,
+                 a_reset_ends_the_pairing,
+                 of_an_ended_pairing_nothing_is_shown, what_waits_for_an_ended_pairing_fails,
+                 the_quota_ends_at_midnight_utc,
                  events_are_the_paired_accounts, receipts_and_files_follow_the_pairing;
         typing: only_a_change_is_told, it_goes_off_by_itself,
                 a_new_start_after_the_end_is_told_as_both, who_writes_types_no_more,

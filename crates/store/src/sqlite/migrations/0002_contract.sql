@@ -125,6 +125,17 @@ create table sandbox (
     used integer not null default 0
 ) strict, without rowid;
 
+-- The chats as whoever asks may see them: of the sandbox line, an account that does not own the line
+-- sees the chat with the phone that is paired with it now, and nothing else. Whatever answers a caller
+-- reads chats from here; nothing else knows this rule.
+create view shown_chats as
+select * from chats
+where line_id is not (select id from lines where is_sandbox = 1)
+   or account_id = (select account_id from lines where is_sandbox = 1)
+   or (is_group = 0 and exists (
+        select 1 from sandbox
+        where sandbox.account_id = chats.account_id and sandbox.contact = chats.identifier));
+
 -- Answers to requests with an idempotency key. `seq` is the order in which they were given:
 -- one that is given anew after its time gets a new one.
 create table answers (
