@@ -194,7 +194,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Takes a batch of a line's history and the place it ends at: chats, messages,
     /// events and deliveries together. A guid that is known is the message that it was, and makes
-    /// no event. What is about a chat or a message that is not known is nothing. What comes to the sandbox
+    /// no event. What is about a chat or a message that is not known is nothing; an update that tells nothing new
+    /// makes no event ([`Message::take`] says what is new). What comes to the sandbox
     /// line is the account's that the phone is paired with, or else its owner's; a code that a phone texts pairs it, and
     /// is the first message of the new pair; the older pair's chat is shown no longer, and what waits to be sent
     /// to it fails, with its events. [`Refusal::LineNotFound`] for a line that is not this bridge's.
@@ -248,6 +249,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         account: Id<Account>,
         message: MessageRef,
     ) -> Result<Vec<(Id<Line>, Id<Message>)>>;
+
+    /// The guid of a message of any account: for the operator, who plays with simulated phones.
+    async fn guid_of(&self, message: Id<Message>) -> Result<Option<String>>;
 
     /// What was said about a message of this account: for each sender and type the latest
     /// occurrence, removed ones with `added: false`, oldest first.

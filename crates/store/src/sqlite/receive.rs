@@ -56,6 +56,15 @@ pub(super) fn receive(
                 let handle = inbound.handle.as_str();
                 receipts::read(tx, place, handle, inbound.at, moment, committed)
             })?,
+            Inbound::Update(inbound) => {
+                let account = owner(tx, &line, &inbound.chat)?;
+                match messages::update(tx, &line, account, inbound, moment, committed)? {
+                    Some((message, chat)) => {
+                        ReceivedEntry { chat_id: Some(chat), message_id: Some(message) }
+                    }
+                    None => UNKNOWN,
+                }
+            }
             Inbound::Group { chat } => {
                 let chat_id = chats::met(tx.sql, &line, owner(tx, &line, &chat)?, chat)?;
                 ReceivedEntry { chat_id: Some(chat_id), message_id: None }
@@ -115,6 +124,10 @@ fn message(
         synced_at: moment.now,
         outbox_id: None,
         reply_to_guid: inbound.reply_to_guid.map(bounded_guid),
+        edited_at: None,
+        unsent_at: None,
+        delivered_at: None,
+        read_at: None,
     };
     if let Some(seq) = messages::insert(tx.sql, &message)? {
         chats::has_message(tx.sql, chat_id, seq, inbound.sent_at, inbound.service, true)?;

@@ -234,6 +234,10 @@ impl Store for SqliteStore {
         self.readers.ask(move |sql| messages::meant_by(sql, account, &message)).await
     }
 
+    async fn guid_of(&self, message: Id<Message>) -> Result<Option<String>> {
+        self.readers.ask(move |sql| messages::guid_of(sql, message)).await
+    }
+
     async fn reactions(&self, account: Id<Account>, message: Id<Message>) -> Result<Vec<Reaction>> {
         self.readers.ask(move |sql| reactions::of_message(sql, account, message)).await
     }

@@ -186,7 +186,9 @@ impl Book {
             Content::Message { text, reply_to_guid, is_audio_message, attachments: _ } => {
                 let guid = new_guid();
                 let service = Service::IMessage;
-                outcome = Outcome::Sent { guid: guid.clone(), sent_at: now, service };
+                // With the report, so that it costs no entry of its own: it is on the phone at once.
+                let delivered_at = Some(now);
+                outcome = Outcome::Sent { guid: guid.clone(), sent_at: now, service, delivered_at };
                 let echo = text.clone().filter(|_| is_echo(&with));
                 let message = PhoneMessage {
                     guid,
@@ -198,6 +200,8 @@ impl Book {
                     attachments,
                     is_audio_message,
                     reactions: Vec::new(),
+                    edited_at: None,
+                    unsent_at: None,
                 };
                 record.shown.push(Shown { on, with: with.clone(), message });
                 if let (Some(text), With::Contact(contact)) = (echo, with) {
@@ -261,6 +265,8 @@ impl Shown {
             attachments,
             is_audio_message: message.is_audio_message,
             reactions: Vec::new(),
+            edited_at: None,
+            unsent_at: None,
         };
         Self { on, with, message }
     }

@@ -15,7 +15,7 @@ use switchboard_model::{
     Chat, Handle, Timestamp,
     id::Id,
     link::{Inbound, Report},
-    simulator::{PhoneFile, PhoneMessage, PhoneReaction},
+    simulator::{PhoneChange, PhoneFile, PhoneMessage, PhoneReaction},
 };
 
 /// What became true together. Each part may stand alone, and does after compaction.
@@ -34,6 +34,12 @@ pub(super) struct Record {
     /// A reaction that phones show, or show no longer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reaction: Option<Reacted>,
+    /// A message that phones show otherwise now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) change: Option<PhoneChange>,
+    /// A contact has read what a line wrote in their 1:1 chat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) read_by: Option<ReadBy>,
     /// A line has read a chat.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) read: Option<ReadUpTo>,
@@ -81,6 +87,14 @@ pub(super) struct ReadUpTo {
     pub(super) line: Handle,
     pub(super) with: With,
     pub(super) at: Timestamp,
+}
+
+/// Up to which of a line's messages a contact has read their 1:1 chat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ReadBy {
+    pub(super) contact: Handle,
+    pub(super) line: Handle,
+    pub(super) guid: String,
 }
 
 /// Whether a line has the advanced features.

@@ -35,6 +35,12 @@ alter table chats_new rename to chats;
 -- The list of an account's chats on a line, latest activity first.
 create index chats_by_activity on chats (line_id, account_id, last_seq, seq);
 
+-- What became of a message after it was there.
+alter table messages add column edited_at integer;
+alter table messages add column unsent_at integer;
+alter table messages add column delivered_at integer;
+alter table messages add column read_at integer;
+
 -- For each message, sender and type the latest occurrence; `seq` is the order of occurrences.
 create table reactions (
     seq integer primary key,
