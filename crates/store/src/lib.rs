@@ -194,9 +194,11 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Takes a batch of a line's history and the place it ends at: chats, messages,
     /// events and deliveries together. A guid that is known is the message that it was, and makes
-    /// no event. What is about a chat or a message that is not known is nothing. What comes to the sandbox
+    /// no event. What is about a chat or a message that is not known is nothing; an update that tells nothing new
+    /// makes no event ([`Message::take`] says what is new). What comes to the sandbox
     /// line is the account's that the phone is paired with, or else its owner's; a code that a phone texts pairs it, and
-    /// is the first message of the new pair. [`Refusal::LineNotFound`] for a line that is not this bridge's.
+    /// is the first message of the new pair; the older pair's chat is shown no longer, and what waits to be sent
+    /// to it fails, with its events. [`Refusal::LineNotFound`] for a line that is not this bridge's.
     async fn receive(
         &self,
         bridge: Id<Bridge>,
@@ -216,6 +218,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ) -> Result<Committed>;
 
     // ---- chats and messages ---------------------------------------------
+    //
+    // Of the sandbox line an account is shown the chat with the phone that is paired with it now, and
+    // nothing else; unless the line is its own.
 
     /// The chats of a line, latest activity first. A walk shows each chat once,
     /// where it stood when the walk began.
@@ -244,6 +249,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         account: Id<Account>,
         message: MessageRef,
     ) -> Result<Vec<(Id<Line>, Id<Message>)>>;
+
+    /// The guid of a message of any account: for the operator, who plays with simulated phones.
+    async fn guid_of(&self, message: Id<Message>) -> Result<Option<String>>;
 
     /// What was said about a message of this account: for each sender and type the latest
     /// occurrence, removed ones with `added: false`, oldest first.
@@ -317,14 +325,16 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         now: Timestamp,
     ) -> Result<Sandbox>;
 
-    /// Ends the pairing and gives the account this new code; its chat stays, and so does what it has used of
-    /// the day. [`Refusal::AccountNotFound`], [`Refusal::LineNotFound`].
+    /// Ends the pairing and gives the account this new code. Its chat is kept but shown no longer, until
+    /// the same two are paired again; what waits to be sent to it fails, with its events. What the
+    /// account has used of the day stays. [`Refusal::AccountNotFound`], [`Refusal::LineNotFound`].
     async fn reset_sandbox(
         &self,
         account: Id<Account>,
         code: String,
         now: Timestamp,
-    ) -> Result<Sandbox>;
+        lease_until: Timestamp,
+    ) -> Result<(Sandbox, Committed)>;
 
     // ---- events ---------------------------------------------------------
 

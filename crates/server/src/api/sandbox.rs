@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use switchboard_model::sandbox::activation_code;
+use switchboard_store::StoreError;
 
 use crate::{
     api::{
@@ -43,6 +44,15 @@ pub(crate) async fn reset(
     id: RequestId,
 ) -> Result<Response, Failure> {
     let code = activation_code(rand::random());
-    let sandbox = app.store.reset_sandbox(caller.owner()?, code, app.clock.now()).await?;
+    let account = caller.owner()?;
+    // A task of its own: a caller that hangs up must not keep what was committed from being made known.
+    let resetting = tokio::spawn(async move {
+        let now = app.clock.now();
+        let lease = app.deliver.lease_until(now);
+        let (sandbox, committed) = app.store.reset_sandbox(account, code, now, lease).await?;
+        app.publish(committed);
+        Ok::<_, StoreError>(sandbox)
+    });
+    let sandbox = resetting.await.unwrap_or(Err(StoreError::Closed))?;
     Ok(envelope::one(StatusCode::OK, &sandbox, &id))
 }

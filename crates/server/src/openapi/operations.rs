@@ -262,7 +262,8 @@ pub(super) fn all() -> Vec<Entry> {
         ),
         entry(
             delete(), "/v1/sandbox", "resetSandbox", "Sandbox", "Reset the sandbox",
-            "Ends the pairing and makes a new code.",
+            "Ends the pairing and makes a new code. The chat is shown no longer, and what waits to be sent \
+             to it fails.",
             &[], None, One(200, "Sandbox"), &[SandboxRequiresOwner, LineNotFound],
         ),
         entry(

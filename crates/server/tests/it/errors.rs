@@ -195,6 +195,14 @@ impl SimulatedPhones for Broken {
         Err(SimulatorError::NotLinked)
     }
 
+    async fn edit(&self, _: &str, _: String) -> Result<SimulatedText, SimulatorError> {
+        Err(SimulatorError::NotLinked)
+    }
+
+    async fn unsend(&self, _: &str) -> Result<SimulatedText, SimulatorError> {
+        Err(SimulatorError::NotLinked)
+    }
+
     async fn typing(&self, _: ContactInChat, _: bool) -> Result<(), SimulatorError> {
         Err(SimulatorError::NotLinked)
     }
