@@ -174,8 +174,8 @@ impl App {
 
         let max_connections = listen::within_file_limit(app.config.max_connections);
         let router = routes::router(&app);
-        let listener =
-            tokio::spawn(listen::serve(listener, router, max_connections, stop_listening.clone()));
+        let (clock, stop) = (Arc::clone(&app.clock), stop_listening.clone());
+        let listener = tokio::spawn(listen::serve(listener, router, max_connections, clock, stop));
         tracing::info!(%addr, "listening");
         Ok(Running { app, addr, simulator_token, stop_listening, stop_working, listener, work })
     }

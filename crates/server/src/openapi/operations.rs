@@ -245,7 +245,8 @@ pub(super) fn all() -> Vec<Entry> {
             "Server-sent events: `event` is the event's name, `data` is what a webhook gets as \
              `data`, `id` is a place to go on from. A comment every 15 seconds keeps the connection \
              open. The last event of a stream that the server ends is `stream.closed`, with \
-             `{\"reason\", \"last_event_id\"}`. Events are kept for at least 7 days. The key needs the \
+             `{\"reason\", \"last_event_id\"}`; the reason is `slow_reader` (nothing was taken for 30 \
+             seconds), `key_revoked`, `key_expired`, `server_stopping` or `server_failed`. Events are kept for at least 7 days. The key needs the \
              read scope of each event that is asked for.",
             &["Event", "Since", "LastEventId", "EventLine"], None, Stream,
             &[InvalidParameterValue, InsufficientScope, LineNotFound, LineNotAccessible, SandboxRequiresOwner],

@@ -33,6 +33,7 @@ mod refusals;
 mod rows;
 mod sandbox;
 mod simulator;
+mod slow;
 mod values;
 mod webhooks;
 mod world;
