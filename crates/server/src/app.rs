@@ -7,6 +7,7 @@ use std::{
 };
 
 use switchboard_model::{
+    Timestamp,
     secret::{Secret, SecretHash, SecretKind},
     simulator::SimulatedPhones,
     time::Clock,
@@ -178,6 +179,20 @@ impl App {
         let listener = tokio::spawn(listen::serve(listener, router, max_connections, clock, stop));
         tracing::info!(%addr, "listening");
         Ok(Running { app, addr, simulator_token, stop_listening, stop_working, listener, work })
+    }
+
+    /// What comes of `work`, if it comes before `end`.
+    pub(crate) async fn until<T>(
+        &self,
+        end: Timestamp,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            // Asleep only once the work has to wait: most has not.
+            () = async { self.clock.sleep_until(end).await } => None,
+        }
     }
 
     /// Tells those who wait what a transaction has made known.

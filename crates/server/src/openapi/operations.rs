@@ -259,7 +259,7 @@ pub(super) fn all() -> Vec<Entry> {
         entry(
             post(), "/v1/sandbox", "ensureSandbox", "Sandbox", "Make sure the sandbox exists",
             "Makes an activation code if there is none. Doing it again changes nothing.",
-            &[], None, One(200, "Sandbox"), &[SandboxRequiresOwner, LineNotFound],
+            &["IdempotencyKey"], None, One(200, "Sandbox"), &[SandboxRequiresOwner, LineNotFound],
         ),
         entry(
             delete(), "/v1/sandbox", "resetSandbox", "Sandbox", "Reset the sandbox",

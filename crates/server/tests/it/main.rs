@@ -34,6 +34,7 @@ mod rows;
 mod sandbox;
 mod simulator;
 mod slow;
+mod uploads;
 mod values;
 mod webhooks;
 mod world;
