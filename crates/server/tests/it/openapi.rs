@@ -160,6 +160,10 @@ fn assert_kind(what: &str, schema: &Value, kind: Kind) {
             let named = about["enum"].as_array().cloned().unwrap_or_default();
             named.iter().filter_map(Value::as_str).eq(names.iter().copied())
         }
+        Kind::Names(names) => {
+            assert_kind(what, &about["items"], Kind::OneOf(names));
+            is("array")
+        }
         Kind::AnyObject => is("object"),
         Kind::Object(shape) => RESOURCES
             .iter()
