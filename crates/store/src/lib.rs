@@ -373,6 +373,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         now: Timestamp,
     ) -> Result<Option<RememberedAnswer>>;
 
+    /// Remembers the answer to a request that changes nothing when it is done again, after it was done. Replays the
+    /// first one if there is one. [`Refusal::IdempotencyMismatch`] as above.
+    async fn remember(&self, remember: Remember) -> Result<Once<()>>;
+
     /// Forgets answers from before `before`, at most `limit`. Answers how many went.
     async fn forget_answers(&self, before: Timestamp, limit: usize) -> Result<usize>;
 

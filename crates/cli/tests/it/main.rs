@@ -11,5 +11,6 @@ mod files;
 mod help;
 mod kill;
 mod process;
+mod s3;
 mod serve;
 mod tour;

@@ -106,34 +106,8 @@ impl FromRequest<Arc<App>> for Body {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
         check_form(request.headers())?;
-        let most = usize::try_from(app.config.max_body).unwrap_or(usize::MAX);
-        let too_large = || {
-            let message = format!("The body is larger than the {most} bytes allowed.");
-            Problem::new(Code::RequestTooLarge, message)
-        };
-        let waits_for_leave = request.headers().contains_key(EXPECT);
-        let mut body = request.into_body();
-        // What announces its length is refused before it is sent.
-        if body.size_hint().lower() > app.config.max_body {
-            if !waits_for_leave {
-                drain(body);
-            }
-            return Err(too_large().into());
-        }
-        let reading = Limited::new(&mut body, most).collect();
+        let bytes = read(request, app).await?;
         let invalid = |message: &'static str| Problem::new(Code::InvalidJson, message);
-        let bytes = tokio::time::timeout(BODY_TIMEOUT, reading)
-            .await
-            .map_err(|_| invalid("The body did not arrive in time."))?
-            .map_err(|error| {
-                if error.is::<LengthLimitError>() {
-                    drain(body);
-                    too_large()
-                } else {
-                    invalid("The body ended before all of it had arrived.")
-                }
-            })?
-            .to_bytes();
         match serde_json::from_slice(&bytes) {
             Ok(Value::Object(fields)) => Ok(Self { fields, raw: bytes }),
             Ok(_) => Err(invalid("The body must be a JSON object: {…}.").into()),
@@ -146,6 +120,47 @@ impl FromRequest<Arc<App>> for Body {
                 Err(Problem::new(Code::InvalidJson, message).into())
             }
         }
+    }
+}
+
+/// A body that says nothing, whatever it is: only its bytes, to tell two requests apart.
+#[derive(Debug)]
+pub(crate) struct Unread(pub(crate) Bytes);
+
+impl FromRequest<Arc<App>> for Unread {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
+        read(request, app).await.map(Self)
+    }
+}
+
+/// The whole body, if it is not too large and comes in time.
+async fn read(request: Request, app: &App) -> Result<Bytes, Failure> {
+    let most = usize::try_from(app.config.max_body).unwrap_or(usize::MAX);
+    let too_large = || {
+        let message = format!("The body is larger than the {most} bytes allowed.");
+        Problem::new(Code::RequestTooLarge, message)
+    };
+    let waits_for_leave = request.headers().contains_key(EXPECT);
+    let mut body = request.into_body();
+    // What announces its length is refused before it is sent.
+    if body.size_hint().lower() > app.config.max_body {
+        if !waits_for_leave {
+            drain(body);
+        }
+        return Err(too_large().into());
+    }
+    let reading = Limited::new(&mut body, most).collect();
+    let invalid = |message: &'static str| Problem::new(Code::InvalidJson, message);
+    let read = app.until(app.clock.now() + BODY_TIMEOUT, reading).await;
+    match read.ok_or_else(|| invalid("The body did not arrive in time."))? {
+        Ok(bytes) => Ok(bytes.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            drain(body);
+            Err(too_large().into())
+        }
+        Err(_) => Err(invalid("The body ended before all of it had arrived.").into()),
     }
 }
 

@@ -28,7 +28,7 @@ use crate::{
 #[tokio::test]
 async fn every_code_is_given_as_the_catalogue_has_it() {
     let mut given = HashSet::new();
-    let mut check = |answer: &RawAnswer, call: &Call, code, param| {
+    let mut check = |answer: &RawAnswer, call: &Call, code: Code, param| {
         assert_refused(&format!("{call:?}"), answer, code, param);
         given.insert(code);
     };

@@ -17,7 +17,7 @@ use crate::{
     call::{Call, assert_refused, query, without_request_id},
     live::Live,
     people::{Sample, phone, texts, types},
-    world::{CONTACT, SANDBOX, SOON, STRANGER, THEIRS, settled},
+    world::{CONTACT, SANDBOX, SOON, STRANGER, THEIRS, send_with, settled},
 };
 use SandboxStatus::{Active, Missing, Pending};
 
@@ -139,9 +139,12 @@ async fn fifty_messages_of_a_day_are_for_all_keys_of_an_account() {
         assert_refused("spent", &refused, Code::SandboxQuotaExceeded, None);
         assert_eq!(refused.retry_after(), Some(600));
     }
-    // The order of checks: the contact before the quota.
+    // The order of checks: the contact before the quota, and the quota before what the message refers to.
     let refused = send(&server, keys[0], STRANGER).await;
     assert_refused("both", &refused, Code::SandboxContactMismatch, Some("to"));
+    let reply = send_with(&json!({ "from": SANDBOX, "to": CONTACT, "reply_to": "msg_x" }));
+    let refused = Call::post("/v1/messages", &reply).key(keys[0]).send(&server.url).await;
+    assert_refused("reply", &refused, Code::SandboxQuotaExceeded, None);
     assert_eq!(send(&server, &other.key, STRANGER).await.status, 201, "each account has its own");
     let server = server.restart().await;
     clock.advance(Duration::from_millis(599_001));

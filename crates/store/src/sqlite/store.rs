@@ -368,6 +368,10 @@ impl Store for SqliteStore {
         self.readers.ask(move |sql| idempotency::find(sql, &scope, now)).await
     }
 
+    async fn remember(&self, remember: Remember) -> Result<Once<()>> {
+        self.writer.run(move |tx| idempotency::once(tx, Some(remember), |_| Ok(()))).await
+    }
+
     async fn forget_answers(&self, before: Timestamp, limit: usize) -> Result<usize> {
         self.writer.run(move |tx| idempotency::forget(tx.sql, before, limit)).await
     }

@@ -127,7 +127,7 @@ mod sqlite {
                a_voice_memo_is_audio_on_a_line_that_can, a_bridge_gets_the_files_that_it_has_claimed,
                a_file_comes_in_with_its_message, a_bridge_gives_away_only_what_it_uploaded,
                only_what_nothing_refers_to_is_forgotten, the_secret_stays;
-        idempotency: the_same_request_has_the_first_answer, another_body_is_refused,
+        idempotency: an_answer_alone_is_remembered_once, the_same_request_has_the_first_answer, another_body_is_refused,
                      keys_and_operations_are_apart, what_was_refused_is_not_remembered,
                      after_a_day_it_is_forgotten, old_answers_are_swept, of_many_at_once_one_is_done,
                      files_and_webhooks_too;
