@@ -120,6 +120,11 @@ async fn an_upload_that_drips_is_given_up_too() {
         // No pause is too long, but it would take half a year.
         slow.clock.advance(Duration::from_secs(15));
         let _ = upload.write_all(b"x").await;
+        // What was there before a question is taken before its answer comes.
+        for _ in 0..2 {
+            let lines = Call::get("/v1/lines").key(&slow.tenant.key);
+            assert_eq!(lines.send(&slow.server.url).await.status, 200);
+        }
     }
     assert_answer_and_end(upload, Code::InvalidParameterValue).await;
     keeps(&slow.server, 0).await;
