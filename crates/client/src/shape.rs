@@ -222,10 +222,11 @@ pub(crate) fn leave_out_unknown(shape: &'static Shape, value: &mut Value) {
             (Kind::Names(names), Value::Array(all)) => {
                 all.retain(|one| one.as_str().is_none_or(|name| names.contains(&name)));
             }
-            (Kind::OneOf(names), value) if field.presence == Presence::Nullable => {
-                if value.as_str().is_some_and(|name| !names.contains(&name)) {
-                    *value = Value::Null;
-                }
+            (Kind::OneOf(names), value)
+                if field.presence == Presence::Nullable
+                    && value.as_str().is_some_and(|name| !names.contains(&name)) =>
+            {
+                *value = Value::Null;
             }
             (Kind::Object(shape), value) => leave_out_unknown(shape, value),
             (Kind::List(Kind::Object(shape)), Value::Array(all)) => {

@@ -36,7 +36,7 @@ fn message(service: &str) -> Value {
     })
 }
 
-fn is_refused<T>(result: Result<T, Error>) -> bool {
+fn is_refused<T>(result: &Result<T, Error>) -> bool {
     matches!(result, Err(Error::Shape { .. }))
 }
 
@@ -71,10 +71,10 @@ async fn unknown_names_are_left_out() {
 
     let (url, _asked) = play(script()).await;
     let client = strict(&url);
-    assert!(is_refused(client.lines().await));
-    assert!(is_refused(client.webhooks("").await));
-    assert!(is_refused(client.create_webhook(&new).await));
-    assert!(is_refused(client.messages("a", "b").send().await));
+    assert!(is_refused(&client.lines().await));
+    assert!(is_refused(&client.webhooks("").await));
+    assert!(is_refused(&client.create_webhook(&new).await));
+    assert!(is_refused(&client.messages("a", "b").send().await));
 }
 
 #[test]
