@@ -188,3 +188,32 @@ async fn what_is_too_large_is_told_with_and_without_its_length() {
     assert_eq!((answer.status, answer.is_replayed()), (201, false), "{answer:?}");
     slow.server.stop().await;
 }
+
+/// A client that writes all it has before it reads must get to read why it was refused.
+#[tokio::test]
+async fn who_is_refused_early_is_told_although_it_still_writes() {
+    let slow = Slow::start().await;
+    let large = vec![b'x'; 20 * MAX_FILE];
+    for (path, key, code) in [
+        ("/v1/files", slow.tenant.key.as_str(), Code::FileTooLarge),
+        ("/v1/messages", slow.tenant.key.as_str(), Code::RequestTooLarge),
+        ("/v1/files", "sk_live_x", Code::InvalidApiKey),
+        ("/v1/nothing", "sk_live_x", Code::EndpointNotFound),
+        ("/v1/lines", slow.tenant.key.as_str(), Code::MethodNotAllowed),
+    ] {
+        let address = slow.server.url.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let length = large.len();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&large).await.expect(path);
+        assert_answer(&mut stream, code).await;
+    }
+    // Who asks first is told before it has sent anything.
+    let expect = format!("expect: 100-continue\r\ncontent-length: {}", 20 * MAX_FILE);
+    assert_answer(&mut slow.begin("/v1/files", &expect).await, Code::FileTooLarge).await;
+    keeps(&slow.server, 0).await;
+    slow.server.stop().await;
+}
