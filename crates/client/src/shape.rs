@@ -54,6 +54,8 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// A list of these.
     List(&'static Kind),
+    /// A list of some of these strings. A newer server may have more of them.
+    Names(&'static [&'static str]),
     /// An object of this shape.
     Object(&'static Shape),
     /// Any object.
@@ -82,10 +84,10 @@ pub struct Shape {
     pub fields: &'static [Field],
 }
 
-/// What to do with fields that the table does not name.
+/// What to do with fields and names that the table does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unknown {
-    /// A newer server may send them.
+    /// A newer server may send them: they are left out.
     Ignored,
     /// The contract does not have them.
     Refused,
@@ -202,11 +204,37 @@ pub fn check_error(value: &Value, unknown: Unknown) -> Result<(), Misshape> {
 /// Checks a resource and takes the value out.
 pub(crate) fn read<T: DeserializeOwned>(
     shape: &'static Shape,
-    value: Value,
+    mut value: Value,
     unknown: Unknown,
 ) -> Result<T, Misshape> {
+    if unknown == Unknown::Ignored {
+        leave_out_unknown(shape, &mut value);
+    }
     check(shape, &value, unknown)?;
     serde_json::from_value(value).map_err(|error| Misshape::new(shape.name, error.to_string()))
+}
+
+/// Leaves out the names that only a newer server can mean: those in a list, and one in a field that may be null.
+pub(crate) fn leave_out_unknown(shape: &'static Shape, value: &mut Value) {
+    for field in shape.all_fields() {
+        let Some(value) = value.get_mut(field.name) else { continue };
+        match (field.kind, value) {
+            (Kind::Names(names), Value::Array(all)) => {
+                all.retain(|one| one.as_str().is_none_or(|name| names.contains(&name)));
+            }
+            (Kind::OneOf(names), value)
+                if field.presence == Presence::Nullable
+                    && value.as_str().is_some_and(|name| !names.contains(&name)) =>
+            {
+                *value = Value::Null;
+            }
+            (Kind::Object(shape), value) => leave_out_unknown(shape, value),
+            (Kind::List(Kind::Object(shape)), Value::Array(all)) => {
+                all.iter_mut().for_each(|one| leave_out_unknown(shape, one));
+            }
+            _ => {}
+        }
+    }
 }
 
 fn check_object(
@@ -256,6 +284,13 @@ fn check_kind(kind: Kind, value: &Value, unknown: Unknown) -> Result<(), Misshap
         Kind::OneOf(names) => (
             value.as_str().is_some_and(|text| names.contains(&text)),
             "is none of the names that the contract has",
+        ),
+        Kind::Names(names) => (
+            value.as_array().is_some_and(|all| {
+                let known = |name| unknown == Unknown::Ignored || names.contains(&name);
+                all.iter().all(|one| one.as_str().is_some_and(known))
+            }),
+            "is not a list of names that the contract has",
         ),
         Kind::AnyObject => (value.is_object(), "is not an object"),
         Kind::Object(shape) => {

@@ -38,6 +38,22 @@ impl SimulatorClient {
         self.transport.post("/simulator/v1/messages", text, 201, &SIMULATED_TEXT).await
     }
 
+    /// The contact who wrote this message, by its id or guid, edits it.
+    pub async fn edit(
+        &self,
+        message: impl std::fmt::Display,
+        text: &str,
+    ) -> Result<Answer<SimulatedText>> {
+        let body = json!({ "message_id": message.to_string(), "text": text });
+        self.transport.post("/simulator/v1/messages/edit", &body, 200, &SIMULATED_TEXT).await
+    }
+
+    /// The contact who wrote this message, by its id or guid, takes it back.
+    pub async fn unsend(&self, message: impl std::fmt::Display) -> Result<Answer<SimulatedText>> {
+        let body = json!({ "message_id": message.to_string() });
+        self.transport.post("/simulator/v1/messages/unsend", &body, 200, &SIMULATED_TEXT).await
+    }
+
     /// A contact reacts to a message, or takes a reaction back. Gives the message; none while
     /// the line's bridge is away.
     pub async fn react(&self, reaction: &ContactReaction) -> Result<Answer<Option<Id<Message>>>> {

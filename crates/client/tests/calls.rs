@@ -125,6 +125,8 @@ async fn the_phones_do_what_contacts_do() {
     };
     let (url, asked) = play(vec![
         said(201, json!({ "guid": "G", "chat_id": chat, "message_id": message })),
+        said(200, json!({ "guid": "G", "chat_id": chat, "message_id": message })),
+        said(200, json!({ "guid": "G", "chat_id": null, "message_id": null })),
         said(201, json!({ "message_id": message })),
         said(201, json!({ "message_id": null })),
         said(201, json!({ "is_typing": false })),
@@ -135,6 +137,8 @@ async fn the_phones_do_what_contacts_do() {
     let phones = Client::builder(&url).key("opt").strict().build_simulator().unwrap();
     let memo = ContactFile::new("audio/mp4", b"abc").filename("m.m4a").transcription("Hi");
     phones.text(&ContactText::voice_memo(LINE, CONTACT, memo)).await.unwrap();
+    assert_eq!(phones.edit(&message, "hi").await.unwrap().value.guid, "G");
+    assert_eq!(phones.unsend("G").await.unwrap().value.message_id, None);
     let love = ContactReaction::new(LINE, CONTACT, "G", "love");
     assert_eq!(phones.react(&love).await.unwrap().value.unwrap().to_string(), message);
     assert_eq!(phones.react(&love.remove()).await.unwrap().value, None);
@@ -153,6 +157,8 @@ async fn the_phones_do_what_contacts_do() {
                 "line": LINE, "from": CONTACT, "attachments": [file], "is_audio_message": true,
             }),
         ),
+        ("messages/edit", json!({ "message_id": message, "text": "hi" })),
+        ("messages/unsend", json!({ "message_id": "G" })),
         (
             "reactions",
             json!({

@@ -191,8 +191,8 @@ async fn the_operators_clients_take_their_answers() {
 
     let away = json!({ "guid": "G", "chat_id": null, "message_id": null, "request_id": REQUEST });
     let phone = json!({
-        "messages": [], "reactions": [], "typing": ["+15550100001"], "read": [],
-        "request_id": REQUEST,
+        "messages": [], "reactions": [], "changes": [], "typing": ["+15550100001"],
+        "read": [], "request_id": REQUEST,
     });
     let (url, asked) = play(vec![answer(201, "", &away), answer(200, "", &phone)]).await;
     let simulator = SimulatorClient::new(&format!("{url}/simulator/v1"), "opt_live_x").unwrap();

@@ -72,7 +72,8 @@ fn phone_message() -> Value {
     json!({
         "guid": "G-1", "line": "+15550100001", "from": "+15550123456", "text": "Hi",
         "reply_to_guid": "G-0", "received_at": NOW, "attachments": [phone_file()],
-        "is_audio_message": true, "reactions": [phone_reaction()],
+        "is_audio_message": true, "reactions": [phone_reaction()], "edited_at": NOW,
+        "unsent_at": NOW,
     })
 }
 
@@ -88,6 +89,7 @@ fn phone() -> Value {
     json!({
         "messages": [phone_message()],
         "reactions": [with(phone_reaction(), json!({ "message_guid": "G-1" }))],
+        "changes": [{ "message_guid": "G-1", "text": "Hi", "edited_at": NOW, "unsent_at": NOW }],
         "typing": ["+15550100001"],
         "read": [{ "line": "+15550100001", "read_at": NOW }],
     })
@@ -205,6 +207,7 @@ fn samples() -> Vec<(&'static Shape, Value)> {
         (&shape::PHONE_FILE, phone_file()),
         (&shape::PHONE_REACTION, phone_reaction()),
         (&shape::MESSAGE_REACTION, phone()["reactions"][0].clone()),
+        (&shape::PHONE_CHANGE, phone()["changes"][0].clone()),
         (&shape::PHONE_READ, phone()["read"][0].clone()),
         (&shape::SIMULATED_REACTION, json!({ "message_id": MESSAGE })),
         (&shape::SIMULATED_TYPING, json!({ "is_typing": true })),

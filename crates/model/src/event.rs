@@ -106,7 +106,7 @@ impl EventKind {
     }
 }
 
-/// The `data` of message.received and message.sent: the message, plus the line's handle.
+/// The `data` of message.received, message.sent and message.updated: the message, plus the line's handle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageEvent {
     /// The message.

@@ -255,6 +255,10 @@ pub enum Outcome {
         sent_at: Timestamp,
         /// What it ran over.
         service: Service,
+        /// When it was on the other party's phone, if that is known already. Later it is an
+        /// [`Inbound::Update`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delivered_at: Option<Timestamp>,
     },
     /// Messages has taken what is no message: a reaction, a typing indicator, a receipt.
     Done {
@@ -309,6 +313,8 @@ pub enum Inbound {
     Typing(InboundTyping),
     /// Somebody read a chat.
     Read(InboundRead),
+    /// A message is not what it was any more: the line's own or another's.
+    Update(InboundUpdate),
     /// A group with the line exists.
     Group {
         /// The group.
@@ -382,6 +388,50 @@ pub struct InboundRead {
     pub handle: Handle,
     /// When.
     pub at: Timestamp,
+}
+
+/// What is new of a message. What is not named stays as it was; what is told again changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboundUpdate {
+    /// The chat it stands in.
+    pub chat: InboundChat,
+    /// The message. An update of one that is not known to the server is nothing.
+    pub message_guid: String,
+    /// Who wrote it has changed its text. An older edit than the one that is known is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit: Option<Edit>,
+    /// Who wrote it has taken it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsent_at: Option<Timestamp>,
+    /// It is on the other party's phone. The first time that is told stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered_at: Option<Timestamp>,
+    /// The other party has read it. The first time that is told stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_at: Option<Timestamp>,
+}
+
+impl InboundUpdate {
+    /// Of a message in a chat, nothing yet.
+    pub fn of(chat: InboundChat, message_guid: impl Into<String>) -> Self {
+        Self {
+            chat,
+            message_guid: message_guid.into(),
+            edit: None,
+            unsent_at: None,
+            delivered_at: None,
+            read_at: None,
+        }
+    }
+}
+
+/// A message has a new text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edit {
+    /// What it says now.
+    pub text: Option<String>,
+    /// When it was changed.
+    pub edited_at: Timestamp,
 }
 
 /// A chat as the driver knows it.

@@ -27,6 +27,10 @@ pub const EXPIRED: &str =
 pub const ATTEMPTS_USED_UP: &str = "The line's bridge was lost before each of 3 attempts. \
      Nothing was handed over to Messages; the item was not sent.";
 
+/// The error of an item for a phone whose pairing with the sandbox ended first (§11).
+pub const NO_LONGER_PAIRED: &str =
+    "The phone is no longer paired with this account in the sandbox. The item was not sent.";
+
 /// An outbox item as GET /v1/outbox shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OutboxItem {
@@ -98,7 +102,8 @@ impl OutboxStatus {
             (Self::Pending, OutboxStep::Claim) => Ok(Self::Claimed),
             (Self::Claimed, OutboxStep::Release) => Ok(Self::Pending),
             (Self::Claimed, OutboxStep::Send) => Ok(Self::Sent),
-            // A pending item fails only when it expires; a claimed one for any reason.
+            // A pending item fails only when it expires or its phone is paired no longer; a claimed one
+            // for any reason.
             (Self::Pending | Self::Claimed, OutboxStep::Fail) => Ok(Self::Failed),
             (from, step) => Err(IllegalStep { from, step }),
         }

@@ -108,6 +108,12 @@ pub struct PhoneMessage {
     pub is_audio_message: bool,
     /// What was said about it, by the line and by contacts; removed ones are gone.
     pub reactions: Vec<PhoneReaction>,
+    /// When its text was last changed.
+    #[serde(default)]
+    pub edited_at: Option<Timestamp>,
+    /// When it was taken back: then nothing of it is shown.
+    #[serde(default)]
+    pub unsent_at: Option<Timestamp>,
 }
 
 /// A file on a contact's phone.
@@ -143,6 +149,19 @@ pub struct MessageReaction {
     pub reaction: PhoneReaction,
 }
 
+/// What became of a message, and of which: it was edited, or taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhoneChange {
+    /// The message.
+    pub message_guid: String,
+    /// What it says now; nothing once it was taken back.
+    pub text: Option<String>,
+    /// When its text was last changed.
+    pub edited_at: Option<Timestamp>,
+    /// When it was taken back.
+    pub unsent_at: Option<Timestamp>,
+}
+
 /// What a contact's phone shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phone {
@@ -150,6 +169,9 @@ pub struct Phone {
     pub messages: Vec<PhoneMessage>,
     /// Every reaction it shows, also those to messages that the contact wrote and `messages` does not list.
     pub reactions: Vec<MessageReaction>,
+    /// Every message that is not as it was sent, also those that the contact wrote.
+    #[serde(default)]
+    pub changes: Vec<PhoneChange>,
     /// The lines that are typing to it right now.
     pub typing: Vec<Handle>,
     /// When which line last read what the contact wrote.
@@ -233,6 +255,9 @@ pub enum SimulatorError {
     /// No message in a chat with this contact has this guid.
     #[error("no message with this guid in a chat with this contact")]
     MessageNotFound,
+    /// No contact wrote a message with this guid, or it was taken back and can't be edited.
+    #[error("no contact's message with this guid that can be changed")]
+    NotAContactsMessage,
     /// No simulated group has this id, or the contact is not in it.
     #[error("no group with this id that the contact is in")]
     ChatNotFound,
@@ -264,7 +289,14 @@ pub trait SimulatedPhones: Send + Sync {
     /// A contact begins or stops typing.
     async fn typing(&self, contact: ContactInChat, on: bool) -> Result<(), SimulatorError>;
 
-    /// A contact reads all that the line wrote.
+    /// The contact who wrote this message edits it. Returns once the server knows, as [`SimulatedPhones::text`]
+    /// does.
+    async fn edit(&self, guid: &str, text: String) -> Result<SimulatedText, SimulatorError>;
+
+    /// The contact who wrote this message takes it back. The same again changes nothing.
+    async fn unsend(&self, guid: &str) -> Result<SimulatedText, SimulatorError>;
+
+    /// A contact reads all that the line wrote. In the 1:1 chat that is told of each message, too.
     async fn read(&self, contact: ContactInChat) -> Result<(), SimulatorError>;
 
     /// Gives a line the advanced features, or takes them away.

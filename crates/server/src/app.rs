@@ -7,6 +7,7 @@ use std::{
 };
 
 use switchboard_model::{
+    Timestamp,
     secret::{Secret, SecretHash, SecretKind},
     simulator::SimulatedPhones,
     time::Clock,
@@ -176,10 +177,24 @@ impl App {
 
         let max_connections = listen::within_file_limit(app.config.max_connections);
         let router = routes::router(&app);
-        let listener =
-            tokio::spawn(listen::serve(listener, router, max_connections, stop_listening.clone()));
+        let (clock, stop) = (Arc::clone(&app.clock), stop_listening.clone());
+        let listener = tokio::spawn(listen::serve(listener, router, max_connections, clock, stop));
         tracing::info!(%addr, "listening");
         Ok(Running { app, addr, simulator_token, stop_listening, stop_working, listener, work })
+    }
+
+    /// What comes of `work`, if it comes before `end`.
+    pub(crate) async fn until<T>(
+        &self,
+        end: Timestamp,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            // Asleep only once the work has to wait: most has not.
+            () = async { self.clock.sleep_until(end).await } => None,
+        }
     }
 
     /// Tells those who wait what a transaction has made known.

@@ -140,8 +140,9 @@ pub struct Config {
     #[arg(long, env = "SWITCHBOARD_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<Url>,
 
-    /// Where files are kept: s3://bucket/prefix, with keys, region and endpoint in the usual AWS_…
-    /// variables. Without it, DATA_DIR/files
+    /// Where files are kept: s3://bucket/prefix, with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
+    /// AWS_REGION in the environment; for an S3 of your own (MinIO, for instance) AWS_ENDPOINT too,
+    /// and AWS_ALLOW_HTTP=true if that is http://. Without it, DATA_DIR/files
     #[arg(long, env = "SWITCHBOARD_FILES", value_parser = files_url, value_name = "URL")]
     pub files: Option<Url>,
 

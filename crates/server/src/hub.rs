@@ -39,7 +39,7 @@ impl Hub {
         followed.entry(account).or_default().subscribe()
     }
 
-    /// This account has new events.
+    /// This account has new events, or one key less.
     pub(crate) fn tell(&self, account: Id<Account>) {
         let followed = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(news) = followed.get(&account) {

@@ -1,7 +1,12 @@
-//! The listener: connections with bounds on their number, their headers' time and their farewell.
+//! The listener: connections with bounds on their number, on the time for their heads, on how long
+//! nothing of an answer is taken, and on their farewell.
 
 use std::{
+    future::Future,
+    io,
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -12,7 +17,9 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use switchboard_model::time::Clock;
 use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
@@ -20,6 +27,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long a client has for the head of a request; an idle connection waits as long for the next.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
+/// A client that takes nothing of its answer for so long loses its connection. Longer than the time after
+/// which a live stream ends by itself: a reader that comes back in between still hears why.
+const STALL: Duration = Duration::from_secs(60);
+/// The most that is held of what a client sends or takes; the head of a request must fit in.
+const MAX_BUFFER: usize = 64 * 1024;
 /// How long requests that are under way have when the server stops. The whole stop must take less
 /// than 5 seconds, and background work has its own farewell after this one.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -63,9 +75,11 @@ pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     max_connections: usize,
+    clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) {
     let connections = TaskTracker::new();
+    let cut = CancellationToken::new();
     let slots = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
     let mut warned: Option<Instant> = None;
     loop {
@@ -76,9 +90,13 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok((stream, _)) => {
+                // Answers are small and complete: waiting to fill a packet only makes them late.
+                let _ = stream.set_nodelay(true);
+                let stream = Patient { stream, clock: Arc::clone(&clock), stalled: None };
                 let serving = connection(stream, router.clone(), stop.clone());
+                let cut = cut.clone();
                 connections.spawn(async move {
-                    serving.await;
+                    cut.run_until_cancelled_owned(serving).await;
                     drop(slot);
                 });
             }
@@ -94,17 +112,17 @@ pub(crate) async fn serve(
     drop(listener);
     connections.close();
     if tokio::time::timeout(FAREWELL, connections.wait()).await.is_err() {
-        tracing::warn!("some requests did not end in time and were cut");
+        tracing::warn!("some requests did not end in time and are cut");
+        cut.cancel();
     }
 }
 
 /// Serves one connection. A connection that breaks is the client's business.
-async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
-    // Answers are small and complete: waiting to fill a packet only makes them late.
-    let _ = stream.set_nodelay(true);
+async fn connection(stream: Patient, router: Router, stop: CancellationToken) {
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MAX_BUFFER)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
         .with_upgrades();
     let mut serving = std::pin::pin!(serving);
@@ -114,6 +132,76 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
             serving.as_mut().graceful_shutdown();
             let _ = serving.await;
         }
+    }
+}
+
+/// A stream that gives up when nothing can be written for [`STALL`].
+struct Patient {
+    stream: TcpStream,
+    clock: Arc<dyn Clock>,
+    /// Ends the patience; there only while a write waits.
+    stalled: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl Patient {
+    fn judge(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let clock = &self.clock;
+        let stalled = self.stalled.get_or_insert_with(|| {
+            let clock = Arc::clone(clock);
+            Box::pin(async move { clock.sleep_until(clock.now() + STALL).await })
+        });
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.judge(written, cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.judge(written, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 

@@ -96,6 +96,8 @@ pub fn table() -> Vec<Operation> {
         row(Method::POST,   "/bridge/v1/files",        Bridge,   api::files::bridge_upload),
         // For tests and for people without a phone.
         simulated(row(Method::POST, "/simulator/v1/messages", Operator, api::simulator::text)),
+        simulated(row(Method::POST, "/simulator/v1/messages/edit", Operator, api::simulator::edit)),
+        simulated(row(Method::POST, "/simulator/v1/messages/unsend", Operator, api::simulator::unsend)),
         simulated(row(Method::GET,  "/simulator/v1/phones",   Operator, api::simulator::phone)),
         simulated(row(Method::POST, "/simulator/v1/groups",   Operator, api::simulator::group)),
         simulated(row(Method::POST, "/simulator/v1/reactions", Operator, api::simulator::react)),

@@ -195,9 +195,11 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Takes a batch of a line's history and the place it ends at: chats, messages,
     /// events and deliveries together. A guid that is known is the message that it was, and makes
-    /// no event. What is about a chat or a message that is not known is nothing. What comes to the sandbox
+    /// no event. What is about a chat or a message that is not known is nothing; an update that tells nothing new
+    /// makes no event ([`Message::take`] says what is new). What comes to the sandbox
     /// line is the account's that the phone is paired with, or else its owner's; a code that a phone texts pairs it, and
-    /// is the first message of the new pair. [`Refusal::LineNotFound`] for a line that is not this bridge's.
+    /// is the first message of the new pair; the older pair's chat is shown no longer, and what waits to be sent
+    /// to it fails, with its events. [`Refusal::LineNotFound`] for a line that is not this bridge's.
     async fn receive(
         &self,
         bridge: Id<Bridge>,
@@ -217,6 +219,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ) -> Result<Committed>;
 
     // ---- chats and messages ---------------------------------------------
+    //
+    // Of the sandbox line an account is shown the chat with the phone that is paired with it now, and
+    // nothing else; unless the line is its own.
 
     /// The chats of a line, latest activity first. A walk shows each chat once,
     /// where it stood when the walk began.
@@ -245,6 +250,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         account: Id<Account>,
         message: MessageRef,
     ) -> Result<Vec<(Id<Line>, Id<Message>)>>;
+
+    /// The guid of a message of any account: for the operator, who plays with simulated phones.
+    async fn guid_of(&self, message: Id<Message>) -> Result<Option<String>>;
 
     /// What was said about a message of this account: for each sender and type the latest
     /// occurrence, removed ones with `added: false`, oldest first.
@@ -318,14 +326,16 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         now: Timestamp,
     ) -> Result<Sandbox>;
 
-    /// Ends the pairing and gives the account this new code; its chat stays, and so does what it has used of
-    /// the day. [`Refusal::AccountNotFound`], [`Refusal::LineNotFound`].
+    /// Ends the pairing and gives the account this new code. Its chat is kept but shown no longer, until
+    /// the same two are paired again; what waits to be sent to it fails, with its events. What the
+    /// account has used of the day stays. [`Refusal::AccountNotFound`], [`Refusal::LineNotFound`].
     async fn reset_sandbox(
         &self,
         account: Id<Account>,
         code: String,
         now: Timestamp,
-    ) -> Result<Sandbox>;
+        lease_until: Timestamp,
+    ) -> Result<(Sandbox, Committed)>;
 
     // ---- events ---------------------------------------------------------
 
@@ -363,6 +373,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         scope: IdempotencyScope,
         now: Timestamp,
     ) -> Result<Option<RememberedAnswer>>;
+
+    /// Remembers the answer to a request that changes nothing when it is done again, after it was done. Replays the
+    /// first one if there is one. [`Refusal::IdempotencyMismatch`] as above.
+    async fn remember(&self, remember: Remember) -> Result<Once<()>>;
 
     /// Forgets answers from before `before`, at most `limit`. Answers how many went.
     async fn forget_answers(&self, before: Timestamp, limit: usize) -> Result<usize>;

@@ -24,6 +24,11 @@ impl TestClock {
     pub fn advance(&self, by: Duration) {
         self.0.send_modify(|now| *now = *now + by);
     }
+
+    /// How many sleep until a time that has not come.
+    pub fn sleepers(&self) -> usize {
+        self.0.receiver_count()
+    }
 }
 
 #[async_trait::async_trait]

@@ -1,7 +1,12 @@
 //! A real server on port 0, with its database in a directory of its own and the simulator
 //! linked to it over loopback.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use http::Method;
 use serde_json::json;
@@ -45,6 +50,8 @@ pub struct Setup {
     simulator: SimulatorOptions,
     phones: Option<Arc<dyn SimulatedPhones>>,
     linked: bool,
+    /// Where it listened before it was restarted.
+    addr: Option<SocketAddr>,
     dir: TempDir,
 }
 
@@ -68,6 +75,7 @@ impl Setup {
             simulator: SimulatorOptions::default(),
             phones: None,
             linked: true,
+            addr: None,
             dir: tempfile::tempdir().expect("the machine has room for a directory"),
         }
     }
@@ -128,7 +136,8 @@ impl Setup {
         logs::watch();
         self.config.data_dir = self.dir.path().to_path_buf();
         let store = open_store(self.dir.path());
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let listener = listen(self.addr).await;
+        self.addr = listener.local_addr().ok();
         let journal = self.dir.path().join("simulator.jsonl");
         let simulator = Simulator::open(&journal, Arc::clone(&self.clock), self.simulator)
             .expect("the journal is this test's own");
@@ -156,6 +165,20 @@ impl Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Listens where it listened before, so that those who were connected find it again.
+async fn listen(addr: Option<SocketAddr>) -> TcpListener {
+    let addr = addr.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 0).into());
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        // For a moment another process may have the port, for a connection of its own.
+        match TcpListener::bind(addr).await {
+            Ok(listener) => return listener,
+            Err(error) if Instant::now() > deadline => panic!("{addr} is not free: {error}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
     }
 }
 
@@ -311,7 +334,7 @@ impl TestServer {
         self.phones().text(&text).await.expect("the line is texted").value
     }
 
-    /// Stops it and starts it again on the same directory, in good order.
+    /// Stops it and starts it again on the same directory and address, in good order.
     pub async fn restart(self) -> Self {
         self.restart_with(|setup| setup).await
     }

@@ -2,14 +2,17 @@
 //!
 //! The promise: entries arrive in order, without a gap, over any number of sockets. The bridge
 //! keeps nothing for it: the server's committed place is where the pump begins, and the
-//! next batch is read only after the last one is committed.
+//! next batch is read only after the last one is committed. What is about a message does not overtake
+//! the report that the message was sent: the server would not know what it is about.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use switchboard_model::{
     Line,
     id::Id,
-    link::{BridgeFrame, CarriedLine, Inbound, MAX_BATCH, MAX_FRAME_BYTES, ReceivedEntry},
+    link::{
+        BridgeFrame, CarriedLine, Inbound, InboundUpdate, MAX_BATCH, MAX_FRAME_BYTES, ReceivedEntry,
+    },
 };
 use tokio::{
     sync::mpsc,
@@ -20,6 +23,7 @@ use tracing::{error, warn};
 
 use super::{
     LinkError,
+    items::Items,
     session::{Outgoing, encode},
 };
 use crate::{
@@ -39,6 +43,7 @@ struct Answer {
 /// The pumps of one socket.
 pub(super) struct Pumps {
     driver: Arc<dyn Driver>,
+    items: Arc<Items>,
     files: Files,
     out: Outgoing,
     running: HashMap<Id<Line>, (mpsc::Sender<Answer>, AbortHandle)>,
@@ -46,8 +51,13 @@ pub(super) struct Pumps {
 }
 
 impl Pumps {
-    pub(super) fn new(driver: Arc<dyn Driver>, files: Files, out: Outgoing) -> Self {
-        Self { driver, files, out, running: HashMap::new(), tasks: JoinSet::new() }
+    pub(super) fn new(
+        driver: Arc<dyn Driver>,
+        items: Arc<Items>,
+        files: Files,
+        out: Outgoing,
+    ) -> Self {
+        Self { driver, items, files, out, running: HashMap::new(), tasks: JoinSet::new() }
     }
 
     /// Pumps exactly these lines. One that runs already keeps its own place, which is never behind.
@@ -67,6 +77,7 @@ impl Pumps {
             let (answers, inbox) = mpsc::channel(1);
             let pump = Pump {
                 driver: Arc::clone(&self.driver),
+                items: Arc::clone(&self.items),
                 files: self.files.clone(),
                 out: self.out.clone(),
                 line_id: line.id,
@@ -108,6 +119,7 @@ impl Pumps {
 
 struct Pump {
     driver: Arc<dyn Driver>,
+    items: Arc<Items>,
     files: Files,
     out: Outgoing,
     line_id: Id<Line>,
@@ -118,6 +130,9 @@ impl Pump {
     async fn run(mut self, mut position: Option<String>) -> LinkError {
         loop {
             let (batch, frame) = self.next(position.as_deref()).await;
+            if batch.entries.iter().any(is_about_a_message) {
+                self.items.sent_are_settled(self.line_id).await;
+            }
             if self.out.send(frame).await.is_err() {
                 return LinkError::Closed;
             }
@@ -146,11 +161,15 @@ impl Pump {
             // No phone sends such a text. Without it the line would stand still for ever.
             error!(line = %self.line_id, "a message larger than a frame arrives without its text");
             for entry in &mut batch.entries {
-                if let Inbound::Message(message) = entry {
-                    message.text = None;
-                    for file in &mut message.attachments {
-                        file.transcription = None;
+                match entry {
+                    Inbound::Message(message) => {
+                        message.text = None;
+                        for file in &mut message.attachments {
+                            file.transcription = None;
+                        }
                     }
+                    Inbound::Update(InboundUpdate { edit: Some(edit), .. }) => edit.text = None,
+                    _ => {}
                 }
             }
             let frame = encode(&self.frame(&batch));
@@ -177,6 +196,16 @@ impl Pump {
             line_id: self.line_id,
             position: batch.position.clone(),
             entries: batch.entries.clone(),
+        }
+    }
+}
+
+/// Whether the server must know a message to know what this is about.
+fn is_about_a_message(entry: &Inbound) -> bool {
+    match entry {
+        Inbound::Reaction(_) | Inbound::Update(_) => true,
+        Inbound::Message(_) | Inbound::Typing(_) | Inbound::Read(_) | Inbound::Group { .. } => {
+            false
         }
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Items {
     finished: Notify,
     /// Nothing may be in hand. One waiter: the bridge that winds down.
     empty: Notify,
+    /// Something was settled. Any number of waiters: the pumps.
+    settled: Notify,
     /// Nothing new is begun any more.
     winding_down: CancellationToken,
     lanes: TaskTracker,
@@ -54,6 +56,7 @@ impl Items {
             table: Mutex::default(),
             finished: Notify::new(),
             empty: Notify::new(),
+            settled: Notify::new(),
             winding_down: CancellationToken::new(),
             lanes: TaskTracker::new(),
             killed: CancellationToken::new(),
@@ -162,8 +165,22 @@ impl Items {
     pub(super) fn settle(&self, ids: &[Id<OutboxItem>]) {
         let mut table = self.table();
         table.settle(ids);
+        self.settled.notify_waiters();
         if table.is_empty() {
             self.empty.notify_one();
+        }
+    }
+
+    /// Returns when the server knows every message of this line that is sent by now.
+    pub(super) async fn sent_are_settled(&self, line_id: Id<Line>) {
+        let sent = self.table().sent_of(line_id);
+        loop {
+            // Before the look: what is settled in between wakes it, too.
+            let settled = self.settled.notified();
+            if !self.table().holds_any(&sent) {
+                return;
+            }
+            settled.await;
         }
     }
 

@@ -83,7 +83,8 @@ pub(super) async fn run(
     info!(lines = lines.len(), "linked to the server");
 
     let (out, outgoing) = mpsc::channel(OUTGOING_FRAMES);
-    let mut pumps = Pumps::new(Arc::clone(driver), config.files.clone(), out.clone());
+    let mut pumps =
+        Pumps::new(Arc::clone(driver), Arc::clone(items), config.files.clone(), out.clone());
     pumps.carry(lines);
     let ended = tokio::select! {
         ended = read(&mut reader, driver.as_ref(), items, &mut pumps) => ended,

@@ -244,6 +244,21 @@ impl Table {
         }
     }
 
+    /// The messages of a line that are sent, and of which the server has not said that it knows.
+    pub(super) fn sent_of(&self, line_id: Id<Line>) -> Vec<Id<OutboxItem>> {
+        let is_sent =
+            |stage: &Stage| matches!(stage, Stage::Finished { outcome: Outcome::Sent { .. }, .. });
+        let held = self.held.iter();
+        held.filter(|(_, held)| held.line_id == line_id && is_sent(&held.stage))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// Whether any of these is in hand.
+    pub(super) fn holds_any(&self, ids: &[Id<OutboxItem>]) -> bool {
+        ids.iter().any(|id| self.held.contains_key(id))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.held.is_empty()
     }

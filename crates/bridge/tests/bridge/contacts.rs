@@ -4,7 +4,7 @@ use std::{fs, sync::Arc};
 
 use switchboard_bridge::{Driver, SimulatorOptions};
 use switchboard_model::{
-    link::{Content, Inbound, InboundChat, InboundMessage},
+    link::{Content, Inbound, InboundChat, InboundMessage, InboundUpdate},
     reaction::ReactionType,
     simulator::{ContactFile, ContactText, FaultMode, SimulatedPhones, SimulatorError},
 };
@@ -178,8 +178,17 @@ async fn contacts_react_to_what_stands_in_their_chats() {
     assert_eq!(room.reactions_on(CONTACT).await, on_phone("love"));
     assert_eq!(room.phone(CONTACT).await.messages[0].reactions.len(), 1);
 
-    // Another one takes its place; taking back what is not there changes nothing.
-    room.react(&mut peer, room.reacts(CONTACT, &sent, "\u{1f389}")).await.unwrap();
+    // Another one takes its place, and the older one is told as taken back first; the same again
+    // takes nobody's, and taking back what is not there changes nothing.
+    let party = || room.simulator.react(room.reacts(CONTACT, &sent, "\u{1f389}"));
+    let (entries, _) = room.taken(&mut peer, party()).await;
+    let [Inbound::Reaction(older), Inbound::Reaction(newer)] = &entries[..] else {
+        panic!("{entries:?}")
+    };
+    assert_eq!((&older.reaction_type, older.added), (&first.reaction_type, false));
+    assert!(newer.added && newer.guid != older.guid && older.guid != first.guid);
+    let (entries, _) = room.taken(&mut peer, party()).await;
+    assert!(matches!(&entries[..], [Inbound::Reaction(again)] if again.added), "{entries:?}");
     assert_eq!(room.reactions_on(CONTACT).await, on_phone("\u{1f389}"));
     let mut back = room.reacts(CONTACT, &sent, "love");
     back.remove = true;
@@ -244,6 +253,99 @@ async fn typing_and_reading_are_entries_like_any_other() {
 }
 
 #[tokio::test]
+async fn a_contact_edits_and_takes_back_what_it_wrote() {
+    let (mut room, mut peer) = Room::new().await;
+    let chat = group_of_two(&room, &mut peer).await;
+    let said = with_files(room.says(CONTACT, "helo", Some(chat)), &[b"hello"]);
+    let guid = room.text(&mut peer, said).await.guid;
+    let update = |entries: Vec<Inbound>| match <[Inbound; 1]>::try_from(entries) {
+        Ok([Inbound::Update(update)]) => update,
+        other => panic!("{other:?}"),
+    };
+    let mut last = None;
+    for text in ["hello", "hello!"] {
+        let (entries, edited) =
+            room.taken(&mut peer, room.simulator.edit(&guid, text.to_owned())).await;
+        let edited = edited.unwrap();
+        assert!(edited.guid == guid && edited.message_id.is_some());
+        let InboundUpdate { chat, message_guid, edit, unsent_at, .. } = update(entries);
+        assert!(matches!(chat, InboundChat::Group { .. }) && unsent_at.is_none());
+        let edit = edit.unwrap();
+        assert_eq!((message_guid, edit.text.as_deref()), (guid.clone(), Some(text)));
+        assert!(last.replace(edit.edited_at) < Some(edit.edited_at), "each later than the last");
+        // On the other's phone, and also on the writer's, which does not list what it wrote.
+        let shown = room.phone(OTHER).await;
+        assert_eq!(shown.messages[0].text.as_deref(), Some(text));
+        assert_eq!(shown.messages[0].edited_at, last);
+        assert_eq!(room.phone(CONTACT).await.changes, shown.changes);
+        assert_eq!(shown.changes[0].text.as_deref(), Some(text));
+    }
+    let mut peer = room.restart(peer).await;
+    assert_eq!(room.texts_on(OTHER).await, [(CONTACT.to_owned(), "hello!".to_owned())]);
+
+    let (entries, unsent) = room.taken(&mut peer, room.simulator.unsend(&guid)).await;
+    assert!(unsent.unwrap().message_id.is_some());
+    let first = update(entries);
+    assert!(first.edit.is_none() && first.unsent_at.is_some());
+    let (entries, _) = room.taken(&mut peer, room.simulator.unsend(&guid)).await;
+    assert_eq!(update(entries), first, "the same again");
+    let shown = room.phone(OTHER).await.messages.remove(0);
+    assert_eq!((shown.text, shown.attachments, shown.unsent_at), (None, vec![], first.unsent_at));
+    assert_eq!(shown.edited_at, last);
+
+    let sent = room.sent(&mut peer, CONTACT).await;
+    for theirs in [&guid, &sent, "no such"] {
+        let refused = room.simulator.edit(theirs, "x".to_owned()).await;
+        assert!(matches!(refused, Err(SimulatorError::NotAContactsMessage)), "{refused:?}");
+    }
+    let refused = room.simulator.unsend(&sent).await;
+    assert!(matches!(refused, Err(SimulatorError::NotAContactsMessage)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn reading_is_told_of_each_message_once() {
+    let (mut room, mut peer) = Room::new().await;
+    let mut sent = Vec::new();
+    for to in [CONTACT, OTHER, CONTACT] {
+        sent.push(room.sent(&mut peer, to).await);
+    }
+    let group = group_of_two(&room, &mut peer).await;
+    let read_by_now = |entries: &[Inbound]| {
+        let [Inbound::Read(read), updates @ ..] = entries else { panic!("{entries:?}") };
+        let guids = updates.iter().map(|entry| match entry {
+            Inbound::Update(update) => {
+                assert_eq!((update.read_at, update.delivered_at), (Some(read.at), None));
+                update.message_guid.clone()
+            }
+            other => panic!("{other:?}"),
+        });
+        guids.collect::<Vec<_>>()
+    };
+    let (entries, _) =
+        room.taken(&mut peer, room.simulator.read(room.contact(CONTACT, None))).await;
+    assert_eq!(read_by_now(&entries), [&*sent[0], &*sent[2]]);
+    let (entries, _) =
+        room.taken(&mut peer, room.simulator.read(room.contact(CONTACT, None))).await;
+    assert!(read_by_now(&entries).is_empty());
+    let newer = room.sent(&mut peer, CONTACT).await;
+    let (entries, _) =
+        room.taken(&mut peer, room.simulator.read(room.contact(OTHER, Some(group)))).await;
+    assert!(read_by_now(&entries).is_empty(), "in a group nobody's reading is the message's");
+    let mut peer = room.restart(peer).await;
+    let (entries, _) =
+        room.taken(&mut peer, room.simulator.read(room.contact(CONTACT, None))).await;
+    assert_eq!(read_by_now(&entries), [newer]);
+    // Of very many, of the newest.
+    let mut many = Vec::new();
+    for _ in 0..101 {
+        many.push(room.sent(&mut peer, CONTACT).await);
+    }
+    let (entries, _) =
+        room.taken(&mut peer, room.simulator.read(room.contact(CONTACT, None))).await;
+    assert_eq!(read_by_now(&entries), many[1..]);
+}
+
+#[tokio::test]
 async fn what_a_contact_wrote_can_be_reacted_to_by_the_line_even_after_compaction() {
     let (mut room, mut peer) = Room::new().await;
     let guid = room.text(&mut peer, room.says(CONTACT, "hello", None)).await.guid;
@@ -254,6 +356,11 @@ async fn what_a_contact_wrote_can_be_reacted_to_by_the_line_even_after_compactio
     };
     room.outcome_of(&mut peer, CONTACT, content).await;
     room.outcome_of(&mut peer, CONTACT, Content::Read).await;
+    let (_, edited) = room.taken(&mut peer, room.simulator.edit(&guid, "hi".to_owned())).await;
+    edited.unwrap();
+    room.sent(&mut peer, CONTACT).await;
+    let (_, done) = room.taken(&mut peer, room.simulator.read(room.contact(CONTACT, None))).await;
+    done.unwrap();
     room.simulator.capabilities(&room.line.handle, false).await.unwrap();
     let shown = room.reactions_on(CONTACT).await;
     let read = room.phone(CONTACT).await.read;
@@ -270,6 +377,7 @@ async fn what_a_contact_wrote_can_be_reacted_to_by_the_line_even_after_compactio
     assert!(fs::metadata(&path).unwrap().len() < 10_000);
     assert_eq!(room.reactions_on(CONTACT).await, shown);
     assert_eq!(room.phone(CONTACT).await.read, read);
+    assert_eq!(room.phone(CONTACT).await.changes[0].text.as_deref(), Some("hi"));
     room.simulator.carry(vec![room.line.clone()]).await;
     let status = room.simulator.statuses().borrow()[&room.line.id].clone();
     assert_eq!(status.capabilities.len(), 1);

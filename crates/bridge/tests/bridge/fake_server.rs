@@ -225,8 +225,11 @@ impl Peer {
             .iter()
             .map(|entry| ReceivedEntry {
                 chat_id: Some(Id::generate()),
-                message_id: matches!(entry, Inbound::Message(_) | Inbound::Reaction(_))
-                    .then(Id::generate),
+                message_id: matches!(
+                    entry,
+                    Inbound::Message(_) | Inbound::Reaction(_) | Inbound::Update(_)
+                )
+                .then(Id::generate),
             })
             .collect();
         let (at, answers) = (position.clone(), results.clone());

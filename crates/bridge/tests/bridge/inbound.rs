@@ -2,11 +2,12 @@
 
 use switchboard_model::{
     chat::Service,
-    link::{Inbound, InboundChat, InboundMessage, MAX_BATCH, ServerFrame},
+    id::Id,
+    link::{Inbound, InboundChat, InboundMessage, InboundUpdate, MAX_BATCH, Outcome, ServerFrame},
     time::Timestamp,
 };
 
-use crate::{eventually, fake_driver::FakeDriver, fake_server::FakeServer, line};
+use crate::{eventually, fake_driver::FakeDriver, fake_server::FakeServer, item, line};
 
 fn message(n: usize, text: String) -> Inbound {
     let handle: switchboard_model::Handle = "+15550100002".parse().expect("a handle");
@@ -51,6 +52,40 @@ async fn batches_go_on_where_the_server_is() {
     assert_eq!(got.len(), 601);
     assert_eq!(got[600], message(600, "one more".to_owned()));
     eventually(|| driver.received.lock().unwrap().len() == 4).await;
+}
+
+#[tokio::test]
+async fn what_is_about_a_message_does_not_overtake_the_report_that_it_was_sent() {
+    let (driver, mut started) = FakeDriver::new();
+    let server = FakeServer::start(driver.clone()).await;
+    let line = line();
+    let (mut peer, _) = server.welcome(std::slice::from_ref(&line), &[]).await;
+    let [sends, waits] =
+        ["+15550100002", "+15550100003"].map(|to| item(&line, Id::generate(), to, "x"));
+    peer.give(&[sends.clone(), waits.clone()]).await;
+    started.next().await;
+    started.next().await;
+    let sent = Outcome::Sent {
+        guid: "g".to_owned(),
+        sent_at: Timestamp(1),
+        service: Service::IMessage,
+        delivered_at: Some(Timestamp(2)),
+    };
+    driver.finish(sends.id, sent);
+    assert_eq!(peer.reports().await[0].id, sends.id);
+    let Inbound::Message(InboundMessage { chat, .. }) = message(0, String::new()) else { panic!() };
+    let read = InboundUpdate { read_at: Some(Timestamp(3)), ..InboundUpdate::of(chat, "g") };
+    // A text has no need to wait, and goes.
+    driver.happen([message(1, "1".to_owned())]);
+    peer.take_inbound().await;
+    driver.happen([Inbound::Update(read.clone())]);
+    let held = tokio::time::timeout(std::time::Duration::from_millis(50), peer.inbound()).await;
+    assert!(held.is_err(), "{held:?}");
+    // What still runs holds nothing up.
+    peer.settle(&[sends.id]).await;
+    assert_eq!(peer.take_inbound().await.1, [Inbound::Update(read)]);
+    driver.finish(waits.id, Outcome::Unknown);
+    peer.reports_of(1).await;
 }
 
 #[tokio::test]

@@ -14,7 +14,12 @@ use switchboard_model::{
 use crate::{fake_driver::FakeDriver, fake_server::FakeServer, item, line};
 
 fn sent(guid: &str) -> Outcome {
-    Outcome::Sent { guid: guid.to_owned(), sent_at: Timestamp(1), service: Service::IMessage }
+    Outcome::Sent {
+        guid: guid.to_owned(),
+        sent_at: Timestamp(1),
+        service: Service::IMessage,
+        delivered_at: None,
+    }
 }
 
 fn finished(id: Id<OutboxItem>, outcome: Outcome) -> Recalled {

@@ -12,5 +12,7 @@ mod files;
 mod help;
 mod kill;
 mod process;
+mod replays;
+mod s3;
 mod serve;
 mod tour;

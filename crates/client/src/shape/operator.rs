@@ -2,11 +2,28 @@
 
 use super::{
     Kind,
-    Kind::{Bool, Id, Millis, Number, OneOf, Text},
+    Kind::{Bool, Id, Millis, Names, Number, OneOf, Text},
     Shape, always, extended, never, nullable, shape,
-    table::{LINE, LINE_IDS, TEXTS},
+    table::{LINE, LINE_IDS},
 };
 
+const SCOPES: Kind = Names(&[
+    "messages:read",
+    "messages:write",
+    "chats:read",
+    "lines:read",
+    "outbox:read",
+    "reactions:read",
+    "reactions:write",
+    "typing:read",
+    "typing:write",
+    "receipts:read",
+    "receipts:write",
+    "webhooks:read",
+    "webhooks:write",
+    "files:read",
+    "files:write",
+]);
 const DRIVER: Kind = OneOf(&["simulator", "imsg", "bluebubbles"]);
 
 /// Account, as the operator sees it.
@@ -35,7 +52,7 @@ static ANY_KEY: Shape = shape(
         nullable("account_id", Id("acc_")),
         always("name", Text),
         always("hint", Text),
-        always("scopes", TEXTS),
+        always("scopes", SCOPES),
         nullable("line_ids", LINE_IDS),
         nullable("rate_limit", Number),
         nullable("expires_at", Millis),

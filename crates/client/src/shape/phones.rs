@@ -6,7 +6,7 @@ use super::{
     table::TEXTS,
 };
 
-/// What became of a contact's text.
+/// What became of a contact's text, or of its edit.
 pub static SIMULATED_TEXT: Shape = shape(
     "simulated text",
     &[
@@ -23,6 +23,7 @@ pub static PHONE: Shape = shape(
     &[
         always("messages", List(&Object(&PHONE_MESSAGE))),
         always("reactions", List(&Object(&MESSAGE_REACTION))),
+        always("changes", List(&Object(&PHONE_CHANGE))),
         always("typing", TEXTS),
         always("read", List(&Object(&PHONE_READ))),
     ],
@@ -41,6 +42,19 @@ pub static PHONE_MESSAGE: Shape = shape(
         always("attachments", List(&Object(&PHONE_FILE))),
         always("is_audio_message", Bool),
         always("reactions", List(&Object(&PHONE_REACTION))),
+        nullable("edited_at", Millis),
+        nullable("unsent_at", Millis),
+    ],
+);
+
+/// A message that is not as it was sent.
+pub static PHONE_CHANGE: Shape = shape(
+    "phone change",
+    &[
+        always("message_guid", Text),
+        nullable("text", Text),
+        nullable("edited_at", Millis),
+        nullable("unsent_at", Millis),
     ],
 );
 

@@ -3,12 +3,26 @@
 
 use super::{
     Field, Kind,
-    Kind::{AnyObject, Bool, Id, List, Millis, Number, Object, OneOf, RequestId, Text},
+    Kind::{AnyObject, Bool, Id, List, Millis, Names, Number, Object, OneOf, RequestId, Text},
     Shape, always, always_or_null, extended, never, nullable, optional, ours, shape,
 };
 
 const LINE_SERVICE: Kind = OneOf(&["imessage", "sms", "auto"]);
 const CHAT_SERVICE: Kind = OneOf(&["iMessage", "SMS"]);
+const CAPABILITIES: Kind =
+    Names(&["audio_messages", "replies", "reactions", "typing", "read_receipts"]);
+const EVENTS: Kind = Names(&[
+    "message.received",
+    "message.sent",
+    "reaction.added",
+    "reaction.removed",
+    "typing.started",
+    "typing.stopped",
+    "receipt.read",
+    "message.failed",
+    "message.updated",
+    "line.status",
+]);
 pub(super) const TEXTS: Kind = List(&Text);
 pub(super) const LINE_IDS: Kind = List(&Id("ln_"));
 
@@ -46,9 +60,9 @@ pub static LINE: Shape = shape(
         nullable("label", Text),
         always("service", LINE_SERVICE),
         always("is_active", Bool),
-        ours("advanced_features", Bool), // ext
-        ours("capabilities", TEXTS),     // ext
-        ours("is_sandbox", Bool),        // ext
+        ours("advanced_features", Bool),    // ext
+        ours("capabilities", CAPABILITIES), // ext
+        ours("is_sandbox", Bool),           // ext
     ],
 );
 
@@ -210,7 +224,7 @@ static WEBHOOK: Shape = shape(
         always("id", Id("wh_")),
         always("line_ids", LINE_IDS),
         always("url", Text),
-        always("events", TEXTS),
+        always("events", EVENTS),
         always("is_active", Bool),
     ],
 );

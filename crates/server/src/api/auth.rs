@@ -16,6 +16,7 @@ use switchboard_model::{
     id::Id,
     secret::{Secret, SecretHash, SecretKind},
 };
+use switchboard_store::StoreError;
 
 use crate::{
     api::{
@@ -62,8 +63,8 @@ async fn with_key(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let key = match key(app, request.headers()).await {
-        Ok(key) => key,
+    let (key, hash) = match key(app, request.headers()).await {
+        Ok(found) => found,
         Err(failure) => return failure.into_response(),
     };
     let limit = key.rate_limit.unwrap_or(app.config.rate_limit);
@@ -82,7 +83,7 @@ async fn with_key(
         match app.directory.sandbox_line().await {
             Ok(sandbox) => {
                 let sandbox = sandbox.map(|line| line.id);
-                request.extensions_mut().insert(Caller { key, sandbox });
+                request.extensions_mut().insert(Caller { key, hash, sandbox });
                 next.run(request).await
             }
             Err(error) => Failure::from(error).into_response(),
@@ -111,7 +112,7 @@ fn bearer<'a>(headers: &'a HeaderMap, what: &str) -> Result<&'a str, Problem> {
         })
 }
 
-async fn key(app: &App, headers: &HeaderMap) -> Result<Arc<Key>, Failure> {
+async fn key(app: &App, headers: &HeaderMap) -> Result<(Arc<Key>, SecretHash), Failure> {
     let refused = |message: &'static str| Failure::from(Problem::new(Code::InvalidApiKey, message));
     let token = bearer(headers, "your API key")?;
     // The checksum tells a mistyped key without a look-up.
@@ -129,7 +130,7 @@ async fn key(app: &App, headers: &HeaderMap) -> Result<Arc<Key>, Failure> {
     if !key.is_valid_at(app.clock.now()) {
         return Err(refused("This API key has expired or was revoked."));
     }
-    Ok(key)
+    Ok((key, secret.hash()))
 }
 
 fn operator(app: &App, headers: &HeaderMap) -> Result<Operator, Failure> {
@@ -158,6 +159,7 @@ async fn bridge(app: &App, headers: &HeaderMap) -> Result<Bridge, Failure> {
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     key: Arc<Key>,
+    hash: SecretHash,
     /// The sandbox line, which the restriction of a key does not bar.
     sandbox: Option<Id<Line>>,
 }
@@ -171,6 +173,24 @@ impl Caller {
     /// Which key it is.
     pub(crate) fn key_id(&self) -> Id<Key> {
         self.key.id
+    }
+
+    /// Why the key opens nothing any more; for those who were let in a while ago.
+    pub(crate) async fn has_ended(&self, app: &App) -> Result<Option<&'static str>, StoreError> {
+        let known = app.directory.key(self.hash).await?;
+        Ok(match known {
+            Some((key, _)) if key.is_valid_at(app.clock.now()) => None,
+            Some((key, _)) if key.revoked_at.is_none() => Some("key_expired"),
+            _ => Some("key_revoked"),
+        })
+    }
+
+    /// Returns when the key expires, if it ever does.
+    pub(crate) async fn expiry(&self, app: &App) {
+        match self.key.expires_at {
+            Some(end) => app.clock.sleep_until(end).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Whether the key has this scope.

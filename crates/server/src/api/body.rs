@@ -1,6 +1,11 @@
 //! JSON bodies: one object, bounded, read field by field in the order of the contract.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::{
     body::HttpBody,
@@ -11,6 +16,7 @@ use http::{
     HeaderMap, HeaderValue,
     header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT},
 };
+use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 use switchboard_model::{Code, Problem};
@@ -20,8 +26,8 @@ use crate::{api::problem::Failure, app::App};
 /// How long a client has to send its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The most bytes of a refused body that are read, and how long that may take.
-const MAX_DRAINED: usize = 8 * 1024 * 1024;
+/// The most bytes of a refused body that are read, and how long that may take. More than a file has by default.
+const MAX_DRAINED: usize = 128 * 1024 * 1024;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A JSON object. Unknown fields are ignored (§7); null is the same as missing.
@@ -106,34 +112,8 @@ impl FromRequest<Arc<App>> for Body {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
         check_form(request.headers())?;
-        let most = usize::try_from(app.config.max_body).unwrap_or(usize::MAX);
-        let too_large = || {
-            let message = format!("The body is larger than the {most} bytes allowed.");
-            Problem::new(Code::RequestTooLarge, message)
-        };
-        let waits_for_leave = request.headers().contains_key(EXPECT);
-        let mut body = request.into_body();
-        // What announces its length is refused before it is sent.
-        if body.size_hint().lower() > app.config.max_body {
-            if !waits_for_leave {
-                drain(body);
-            }
-            return Err(too_large().into());
-        }
-        let reading = Limited::new(&mut body, most).collect();
+        let bytes = read(request, app).await?;
         let invalid = |message: &'static str| Problem::new(Code::InvalidJson, message);
-        let bytes = tokio::time::timeout(BODY_TIMEOUT, reading)
-            .await
-            .map_err(|_| invalid("The body did not arrive in time."))?
-            .map_err(|error| {
-                if error.is::<LengthLimitError>() {
-                    drain(body);
-                    too_large()
-                } else {
-                    invalid("The body ended before all of it had arrived.")
-                }
-            })?
-            .to_bytes();
         match serde_json::from_slice(&bytes) {
             Ok(Value::Object(fields)) => Ok(Self { fields, raw: bytes }),
             Ok(_) => Err(invalid("The body must be a JSON object: {…}.").into()),
@@ -149,14 +129,97 @@ impl FromRequest<Arc<App>> for Body {
     }
 }
 
-/// Reads on, beside the answer, what a client still sends of a body that was refused: one that finds
-/// the connection closed while it writes never gets to read why. Ends by itself, and with the connection.
-fn drain(body: axum::body::Body) {
-    tokio::spawn(async move {
-        let mut body = Limited::new(body, MAX_DRAINED);
-        let reading = async { while let Some(Ok(_)) = body.frame().await {} };
-        let _ = tokio::time::timeout(DRAIN_TIMEOUT, reading).await;
-    });
+/// A body that says nothing, whatever it is: only its bytes, to tell two requests apart.
+#[derive(Debug)]
+pub(crate) struct Unread(pub(crate) Bytes);
+
+impl FromRequest<Arc<App>> for Unread {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
+        read(request, app).await.map(Self)
+    }
+}
+
+/// The whole body, if it is not too large and comes in time.
+async fn read(request: Request, app: &App) -> Result<Bytes, Failure> {
+    let most = usize::try_from(app.config.max_body).unwrap_or(usize::MAX);
+    let too_large = || {
+        let message = format!("The body is larger than the {most} bytes allowed.");
+        Problem::new(Code::RequestTooLarge, message)
+    };
+    let body = request.into_body();
+    // What announces its length is refused before it is sent.
+    if body.size_hint().lower() > app.config.max_body {
+        return Err(too_large().into());
+    }
+    let reading = Limited::new(body, most).collect();
+    let invalid = |message: &'static str| Problem::new(Code::InvalidJson, message);
+    let read = app.until(app.clock.now() + BODY_TIMEOUT, reading).await;
+    match read.ok_or_else(|| invalid("The body did not arrive in time."))? {
+        Ok(bytes) => Ok(bytes.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large().into()),
+        Err(_) => Err(invalid("The body ended before all of it had arrived.").into()),
+    }
+}
+
+/// A request's body, of which what nobody wants is read all the same, beside the answer: a client that
+/// finds the connection closed while it writes never gets to read why. Ends by itself, and with the connection.
+pub(crate) struct Unwanted {
+    body: axum::body::Body,
+    /// The client sends nothing before it is asked to, which the first look at the body does.
+    waits_for_leave: bool,
+    /// Nothing more comes, or nothing came when it was last looked for.
+    silent: bool,
+}
+
+impl Unwanted {
+    /// Wraps the body of a request, if there is one.
+    pub(crate) fn watch(request: Request) -> Request {
+        if request.body().is_end_stream() {
+            return request;
+        }
+        let waits_for_leave = request.headers().contains_key(EXPECT);
+        request.map(|body| axum::body::Body::new(Self { body, waits_for_leave, silent: false }))
+    }
+}
+
+impl HttpBody for Unwanted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.waits_for_leave = false;
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        self.silent = !matches!(frame, Poll::Ready(Some(Ok(_))));
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Unwanted {
+    fn drop(&mut self) {
+        if self.silent || self.waits_for_leave || self.body.is_end_stream() {
+            return;
+        }
+        let mut rest = Limited::new(std::mem::take(&mut self.body), MAX_DRAINED);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let reading = async { while let Some(Ok(_)) = rest.frame().await {} };
+                let _ = tokio::time::timeout(DRAIN_TIMEOUT, reading).await;
+            });
+        }
+    }
 }
 
 /// Refuses a body that says it is something else. What HTTP clients say when nobody told them

@@ -17,7 +17,7 @@ use http::{
 use serde::Serialize;
 use switchboard_model::{Code, Problem, page::List};
 
-use crate::api::problem::Failure;
+use crate::api::{body::Unwanted, problem::Failure};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -93,7 +93,7 @@ pub(crate) async fn wrap(mut request: Request, next: Next) -> Response {
         request.extensions_mut().insert(id.clone());
         let uri = request.uri().clone();
         // `AssertUnwindSafe`: the store's commands are transactions; nothing half-done outlives a panic.
-        match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        match AssertUnwindSafe(next.run(Unwanted::watch(request))).catch_unwind().await {
             Ok(mut response) => match response.extensions_mut().remove::<Failure>() {
                 Some(failure) => render(failure, response.headers(), &id, uri.path()),
                 None => response,

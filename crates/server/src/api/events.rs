@@ -2,7 +2,8 @@
 //!
 //! The stream reads the store, in the order of the store, from a place that the client names; the
 //! hub only says that there is more to read. So there is no gap and no repeat, across
-//! reconnects and restarts, and a reader costs no memory while it waits.
+//! reconnects and restarts, and a reader costs no memory while it waits. A key that was revoked
+//! or has expired reads nothing more, not even what was ready for it.
 
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
@@ -17,11 +18,8 @@ use futures_util::{Stream, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::json;
 use switchboard_model::{Account, Code, EventKind, Line, Problem, Timestamp, id::Id};
-use switchboard_store::CommittedEvent;
-use tokio::{
-    sync::{OwnedSemaphorePermit, watch},
-    time::Instant,
-};
+use switchboard_store::{CommittedEvent, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::{
     api::{
@@ -34,9 +32,13 @@ use crate::{
 
 /// A comment this often keeps the connection open through proxies (§9).
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Events that are read at a time.
+/// The most events that are read at a time; fewer when they are long.
 const BATCH: usize = 100;
-/// A reader that takes no event for so long while some wait is cut; it can resume.
+/// Bytes of them that are kept while the reader takes its time; the rest is read again. One event is
+/// kept however large it is.
+const KEPT_BYTES: usize = 64 * 1024;
+/// A reader that takes no event for so long while some wait is cut; it can resume. One that does not
+/// come back at all loses its connection ([`crate::listen`]).
 const SLOW: Duration = Duration::from_secs(30);
 /// The last event of a stream that the server ends.
 const CLOSED: &str = "stream.closed";
@@ -76,14 +78,16 @@ pub(crate) async fn stream(
         None => app.store.event_place(since).await?,
     };
     let reader = Reader {
+        given_at: app.clock.now(),
         app,
+        caller,
         account,
         kinds,
         lines,
+        batch: BATCH,
         place,
         ready: VecDeque::new(),
         news,
-        taken_at: Instant::now(),
         greeted: false,
         ended: false,
         _permit: permit,
@@ -155,15 +159,18 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
 
 struct Reader {
     app: Arc<App>,
+    caller: Caller,
     account: Id<Account>,
     kinds: Vec<EventKind>,
     lines: Option<Vec<Id<Line>>>,
+    /// How many events are read next.
+    batch: usize,
     /// The place of the last event that was given out.
     place: i64,
     ready: VecDeque<CommittedEvent>,
     news: watch::Receiver<()>,
-    /// When the last event was taken.
-    taken_at: Instant,
+    /// When the last event was given out.
+    given_at: Timestamp,
     greeted: bool,
     ended: bool,
     _permit: OwnedSemaphorePermit,
@@ -186,40 +193,52 @@ impl Reader {
             // resumes from here, and not from wherever the stream is by then.
             return Some(Event::default().id(self.place.to_string()));
         }
-        // Asked for again only when the last event was taken: some waited all that time.
-        if !self.ready.is_empty() && self.taken_at.elapsed() > SLOW {
-            return Some(self.close("slow_reader"));
-        }
-        while self.ready.is_empty() {
-            // Marked as seen before the read: what comes during it wakes the next round.
+        // The connection asks for the next event when it has room for it: the last one was in its way until now.
+        let mut was_slow = self.app.clock.now().since(self.given_at) > SLOW;
+        loop {
+            // Marked as seen before the look: what comes during it wakes the next round. A revocation is such news.
             self.news.mark_unchanged();
-            let lines = self.lines.clone();
-            let read = self.app.store.events_after(
-                self.account,
-                self.place,
-                lines,
-                self.kinds.clone(),
-                BATCH,
-            );
-            match read.await {
+            match self.caller.has_ended(&self.app).await {
+                Ok(None) => {}
+                Ok(Some(ending)) => return Some(self.close(ending)),
+                Err(error) => return Some(self.fail(&error)),
+            }
+            if !self.ready.is_empty() {
+                if was_slow {
+                    return Some(self.close("slow_reader"));
+                }
+                break;
+            }
+            let (lines, kinds, most) = (self.lines.clone(), self.kinds.clone(), self.batch);
+            match self.app.store.events_after(self.account, self.place, lines, kinds, most).await {
                 Ok(events) if events.is_empty() => {
+                    was_slow = false;
                     tokio::select! {
                         changed = self.news.changed() => changed.ok()?,
+                        () = self.caller.expiry(&self.app) => {}
                         () = self.app.stopping.cancelled() => return Some(self.close("server_stopping")),
                     }
                 }
-                Ok(events) => self.ready.extend(events),
-                Err(error) => {
-                    tracing::error!(error = chain(&error), "a live stream could not be read");
-                    return Some(self.close("server_failed"));
+                Ok(events) => {
+                    let read = events.len();
+                    self.ready = first_bytes(events, KEPT_BYTES);
+                    // What was read in vain now is not read in vain again.
+                    let kept = self.ready.len();
+                    self.batch = if kept < read { kept } else { BATCH.min(self.batch * 2) };
                 }
+                Err(error) => return Some(self.fail(&error)),
             }
         }
-        self.taken_at = Instant::now();
+        self.given_at = self.app.clock.now();
         let event = self.ready.pop_front()?;
         self.place = event.seq;
         let data = self.app.files.show_event(&event.data, self.app.clock.now());
         Some(Event::default().id(event.seq.to_string()).event(event.kind.as_str()).data(data.get()))
+    }
+
+    fn fail(&mut self, error: &StoreError) -> Event {
+        tracing::error!(error = chain(error), "a live stream could not be read");
+        self.close("server_failed")
     }
 
     /// Says why the stream ends, and from where it can be resumed. No `id:`, so that the place stays.
@@ -228,4 +247,15 @@ impl Reader {
         let data = json!({ "reason": reason, "last_event_id": self.place.to_string() });
         Event::default().event(CLOSED).data(data.to_string())
     }
+}
+
+/// The first of these events, as many as fit into so many bytes, and at least one.
+fn first_bytes(events: Vec<CommittedEvent>, most: usize) -> VecDeque<CommittedEvent> {
+    let mut bytes = 0;
+    let fits = |event: &CommittedEvent| {
+        let first = bytes == 0;
+        bytes += event.data.get().len();
+        first || bytes <= most
+    };
+    events.into_iter().take_while(fits).collect()
 }

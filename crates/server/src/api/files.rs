@@ -33,6 +33,8 @@ use crate::{
 
 /// How long an upload may pause before it is given up.
 const PAUSE: Duration = Duration::from_secs(30);
+/// The bytes a second that it must have come to by then, or a few of them now and then would hold it open for ever.
+const SLOWEST: u64 = 4096;
 
 const FILENAME: HeaderName = HeaderName::from_static("x-filename");
 
@@ -175,16 +177,18 @@ async fn store(app: &App, request: Request, kind_of: KindOf) -> Result<StoredFil
     let id = Id::generate();
     let mut upload = app.files.upload(id).await.map_err(|error| kept_badly(&error))?;
     let mut bytes = request.into_body().into_data_stream();
+    let patience = app.clock.now() + PAUSE;
     loop {
-        let next = tokio::time::timeout(PAUSE, bytes.next()).await;
+        let in_all = patience + Duration::from_millis(upload.size() * 1000 / SLOWEST);
+        let next = app.until(in_all.min(app.clock.now() + PAUSE), bytes.next()).await;
         let broken = |message: &'static str| Problem::new(Code::InvalidParameterValue, message);
         let chunk = match next {
-            Ok(Some(Ok(chunk))) => chunk,
-            Ok(None) => break,
-            Ok(Some(Err(_))) => {
+            Some(Some(Ok(chunk))) => chunk,
+            Some(None) => break,
+            Some(Some(Err(_))) => {
                 return Err(broken("The file ended before all of it had arrived.").into());
             }
-            Err(_) => return Err(broken("The file did not arrive in time.").into()),
+            None => return Err(broken("The file did not arrive in time.").into()),
         };
         upload.write(chunk).await.map_err(|error| kept_badly(&error))?;
         if upload.size() > most {

@@ -238,6 +238,12 @@ impl From<SimulatorError> for Failure {
             )
             .param("message_guid")
             .into(),
+            SimulatorError::NotAContactsMessage => Problem::new(
+                Code::MessageNotFound,
+                "No contact has such a message on a simulated phone, or it was taken back.",
+            )
+            .param("guid")
+            .into(),
             SimulatorError::NotLinked => {
                 Self::unavailable("The simulator is not linked to the server. Try again.").into()
             }

@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, response::Response};
-use http::StatusCode;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode};
 use switchboard_model::sandbox::activation_code;
+use switchboard_store::{Once, StoreError};
 
 use crate::{
     api::{
         auth::Caller,
-        envelope::{self, RequestId},
+        body::Unread,
+        envelope::{self, Rendered, RequestId},
+        once,
         problem::Failure,
     },
     app::App,
@@ -25,15 +31,30 @@ pub(crate) async fn show(
     Ok(envelope::one(StatusCode::OK, &sandbox, &id))
 }
 
-/// Makes sure that there is a code to text, or a paired phone. Doing it again changes nothing.
+/// Makes sure that there is a code to text, or a paired phone. Doing it again changes nothing, so the
+/// answer can be remembered after the work.
 pub(crate) async fn ensure(
     State(app): State<Arc<App>>,
     caller: Caller,
     id: RequestId,
+    headers: HeaderMap,
+    body: Unread,
 ) -> Result<Response, Failure> {
+    let account = caller.owner()?;
+    let once = match once::begin(&app, &caller, &headers, "POST /v1/sandbox", &body.0).await? {
+        Ok(once) => once,
+        Err(first_answer) => return Ok(first_answer),
+    };
+    let now = app.clock.now();
     let code = activation_code(rand::random());
-    let sandbox = app.store.ensure_sandbox(caller.owner()?, code, app.clock.now()).await?;
-    Ok(envelope::one(StatusCode::OK, &sandbox, &id))
+    let sandbox = app.store.ensure_sandbox(account, code, now).await?;
+    let rendered = Rendered::one(StatusCode::OK, &sandbox, &id);
+    if let Some(remember) = once.remember(&rendered, now)
+        && let Once::Replayed(answer) = app.store.remember(remember).await?
+    {
+        return Ok(once::replay(answer));
+    }
+    Ok(rendered.into_response())
 }
 
 /// Ends the pairing and rolls a new code.
@@ -43,6 +64,15 @@ pub(crate) async fn reset(
     id: RequestId,
 ) -> Result<Response, Failure> {
     let code = activation_code(rand::random());
-    let sandbox = app.store.reset_sandbox(caller.owner()?, code, app.clock.now()).await?;
+    let account = caller.owner()?;
+    // A task of its own: a caller that hangs up must not keep what was committed from being made known.
+    let resetting = tokio::spawn(async move {
+        let now = app.clock.now();
+        let lease = app.deliver.lease_until(now);
+        let (sandbox, committed) = app.store.reset_sandbox(account, code, now, lease).await?;
+        app.publish(committed);
+        Ok::<_, StoreError>(sandbox)
+    });
+    let sandbox = resetting.await.unwrap_or(Err(StoreError::Closed))?;
     Ok(envelope::one(StatusCode::OK, &sandbox, &id))
 }

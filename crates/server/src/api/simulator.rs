@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use switchboard_model::{
     Chat, Handle, Problem, ReactionType,
     id::Id,
-    message::MAX_TEXT_CHARS,
+    message::{MAX_TEXT_CHARS, MessageRef},
     simulator::{
-        ContactFile, ContactInChat, ContactReaction, ContactText, Fault, FaultMode, SimulatedPhones,
+        ContactFile, ContactInChat, ContactReaction, ContactText, Fault, FaultMode,
+        SimulatedPhones, SimulatorError,
     },
 };
 
@@ -20,6 +21,7 @@ use crate::{
         auth::Operator,
         body::{self, Body},
         envelope::{self, RequestId},
+        outgoing::message_ref,
         problem::{Failure, id_of},
         query::Query,
     },
@@ -46,10 +48,7 @@ pub(crate) async fn text(
     }
     let (line, from) = (handle(line, "line")?, handle(from, "from")?);
     let text = body.optional_text("text")?.map(str::to_owned);
-    if text.as_ref().is_some_and(|text| text.chars().count() > MAX_TEXT_CHARS) {
-        let must = format_args!("must be at most {MAX_TEXT_CHARS} characters long");
-        return Err(Problem::invalid_value("text", must).into());
-    }
+    text.as_deref().map_or(Ok(()), within_limit)?;
     let chat_id = optional_chat(&body)?;
     let reply_to_guid = body.optional_text("reply_to_guid")?.map(str::to_owned);
     let attachments = match body.field("attachments") {
@@ -111,6 +110,73 @@ pub(crate) async fn react(
     };
     let message_id = phones(&app)?.react(reaction).await?;
     Ok(envelope::one(StatusCode::CREATED, &json!({ "message_id": message_id }), &id))
+}
+
+/// The contact who wrote a message edits it.
+pub(crate) async fn edit(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    id: RequestId,
+    body: Body,
+) -> Result<Response, Failure> {
+    let ((message, param), text) = (named_message(&body)?, body.required("text")?);
+    let message = message_ref(body::text(message, param)?, param)?;
+    let text = body::text(text, "text")?;
+    within_limit(text)?;
+    let guid = guid_of(&app, message, param).await?;
+    let edited = phones(&app)?.edit(&guid, text.to_owned()).await;
+    Ok(envelope::one(StatusCode::OK, &edited.map_err(|error| of_message(error, param))?, &id))
+}
+
+/// The contact who wrote a message takes it back.
+pub(crate) async fn unsend(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    id: RequestId,
+    body: Body,
+) -> Result<Response, Failure> {
+    let (message, param) = named_message(&body)?;
+    let message = message_ref(body::text(message, param)?, param)?;
+    let guid = guid_of(&app, message, param).await?;
+    let unsent = phones(&app)?.unsend(&guid).await;
+    Ok(envelope::one(StatusCode::OK, &unsent.map_err(|error| of_message(error, param))?, &id))
+}
+
+/// The message that a request names, by id or by guid: as `guid`, or as `message_id`.
+fn named_message(body: &Body) -> Result<(&Value, &'static str), Problem> {
+    let name = if body.field("guid").is_some() { "guid" } else { "message_id" };
+    match body.required(name) {
+        Ok(message) => Ok((message, name)),
+        Err(_) => Err(Problem::missing_field("guid")),
+    }
+}
+
+/// Phones know messages by their guid.
+async fn guid_of(app: &App, message: MessageRef, param: &'static str) -> Result<String, Failure> {
+    let guid = match message {
+        MessageRef::Guid(guid) => Some(guid),
+        MessageRef::Id(id) => app.store.guid_of(id).await?,
+    };
+    guid.ok_or_else(|| of_message(SimulatorError::NotAContactsMessage, param))
+}
+
+/// What is wrong with the message that this field names.
+fn of_message(error: SimulatorError, param: &'static str) -> Failure {
+    match error {
+        error @ SimulatorError::NotAContactsMessage => {
+            let failure = Failure::from(error);
+            Failure { problem: failure.problem.param(param), ..failure }
+        }
+        error => error.into(),
+    }
+}
+
+fn within_limit(text: &str) -> Result<(), Problem> {
+    if text.chars().count() <= MAX_TEXT_CHARS {
+        return Ok(());
+    }
+    let must = format_args!("must be at most {MAX_TEXT_CHARS} characters long");
+    Err(Problem::invalid_value("text", must))
 }
 
 /// A contact begins or stops typing.

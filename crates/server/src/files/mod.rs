@@ -4,6 +4,7 @@
 //! Each file has an object of its own: two uploads of the same bytes are two objects, so
 //! that removing one can't take away the other in the moment it is written.
 
+mod bucket;
 pub(crate) mod kind;
 mod upload;
 
@@ -12,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use object_store::{
     GetOptions, GetResult, ObjectStore, ObjectStoreExt as _, PutPayload, local::LocalFileSystem,
-    path::Path, prefix::PrefixStore,
+    path::Path,
 };
 use switchboard_model::{
     Attachment, File, Message, Timestamp,
@@ -65,7 +66,10 @@ impl Files {
             Some(url) => (bucket(url)?, 5 * 1024 * 1024),
         };
         // Better to hear of a wrong bucket or a read-only folder now than with the first upload.
-        let place = || objects.to_string();
+        let place = || match &config.files {
+            Some(url) => url.to_string(),
+            None => objects.to_string(),
+        };
         check(&*objects)
             .await
             .map_err(|source| FilesError { place: place(), source: Box::new(source) })?;
@@ -204,14 +208,7 @@ fn sweep(folder: &std::path::Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// `s3://bucket/prefix`; keys, region and endpoint come from the usual AWS_… variables.
 fn bucket(url: &Url) -> Result<Arc<dyn ObjectStore>, FilesError> {
-    let failed = |source: object_store::Error| FilesError {
-        place: url.to_string(),
-        source: Box::new(source),
-    };
-    let settings = std::env::vars().filter(|(name, _)| name.starts_with("AWS_"));
-    let settings = settings.map(|(name, value)| (name.to_ascii_lowercase(), value));
-    let (store, prefix) = object_store::parse_url_opts(url, settings).map_err(failed)?;
-    Ok(Arc::new(PrefixStore::new(store, prefix)))
+    bucket::open(url)
+        .map_err(|source| FilesError { place: url.to_string(), source: Box::new(source) })
 }

@@ -70,6 +70,21 @@ fn when(kind: EventKind) -> &'static str {
     }
 }
 
+/// What is to be known of an event beyond its summary.
+fn more(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::MessageUpdated => {
+            "The data is the message as it is now: `edited_at`, `unsent_at`, `delivered_at` and \
+             `read_at` say what became of it. What is known when a message is sent, as that it was \
+             delivered at once, is in `message.sent` already. "
+        }
+        EventKind::ReactionRemoved => {
+            "A new reaction takes the place of the same sender's older one: that is removed first. "
+        }
+        _ => "",
+    }
+}
+
 fn delivery() -> Value {
     let data = json!({ "type": "object", "examples": [{}] });
     object(
@@ -108,10 +123,11 @@ fn webhook(kind: EventKind, schemas: &Map<String, Value>) -> Value {
         "tags": ["Webhooks"],
         "summary": when(kind),
         "description": format!(
-            "Sent to webhooks that name `{}`. Read on the live stream with the scope `{}`. Verify the \
+            "{}Sent to webhooks that name `{}`. Read on the live stream with the scope `{}`. Verify the \
              signature over the raw body before you parse it, and refuse a timestamp that is more than \
              {minutes} minutes off. A delivery that is not answered with 2xx is tried again for two \
              days, signed afresh, under the same `delivery_id`.",
+            more(kind),
             kind.as_str(),
             kind.scope().as_str(),
         ),

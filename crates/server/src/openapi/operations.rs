@@ -6,10 +6,10 @@
 use http::Method;
 use switchboard_model::Code::{
     self, AdvancedFeaturesRequired, ChatNotFound, ContactHasNotMessaged, EmptyFile, FileNotFound,
-    FileTooLarge, InsufficientScope, InvalidParameterValue, LineNotAccessible, LineNotFound,
-    MessageNotFound, MissingRequiredParameter, OutboxItemNotFound, SandboxContactMismatch,
-    SandboxNotActivated, SandboxQuotaExceeded, SandboxRequiresOwner, UnsupportedMediaType,
-    WebhookNotFound,
+    FileTooLarge, InsufficientScope, InvalidJson, InvalidParameterValue, LineNotAccessible,
+    LineNotFound, MessageNotFound, MissingRequiredParameter, OutboxItemNotFound, RequestTooLarge,
+    SandboxContactMismatch, SandboxNotActivated, SandboxQuotaExceeded, SandboxRequiresOwner,
+    UnsupportedMediaType, WebhookNotFound,
 };
 
 use crate::files::DOWNLOAD_PATH;
@@ -85,7 +85,6 @@ const WRITE: &[Code] = &[
     SandboxRequiresOwner,
     SandboxNotActivated,
     SandboxContactMismatch,
-    SandboxQuotaExceeded,
     ChatNotFound,
     ContactHasNotMessaged,
 ];
@@ -106,9 +105,11 @@ impl Entry {
     /// All codes that are named for it, those of its kind too.
     pub(super) fn named_codes(&self) -> Vec<Code> {
         let kind: &[&[Code]] = match self.tag {
-            "Messages" | "Reactions" | "Typing" | "Receipts" if self.method == Method::POST => {
-                &[WRITE]
+            // What stays on somebody's phone counts against the sandbox's day.
+            "Messages" | "Reactions" if self.method == Method::POST => {
+                &[WRITE, &[SandboxQuotaExceeded]]
             }
+            "Typing" | "Receipts" if self.method == Method::POST => &[WRITE],
             "Chats" => &[LINE],
             "Messages" | "Typing" | "Receipts" => &[LINE, &[ChatNotFound]],
             "Webhooks" if self.method != Method::DELETE => &[LINE],
@@ -245,7 +246,8 @@ pub(super) fn all() -> Vec<Entry> {
             "Server-sent events: `event` is the event's name, `data` is what a webhook gets as \
              `data`, `id` is a place to go on from. A comment every 15 seconds keeps the connection \
              open. The last event of a stream that the server ends is `stream.closed`, with \
-             `{\"reason\", \"last_event_id\"}`. Events are kept for at least 7 days. The key needs the \
+             `{\"reason\", \"last_event_id\"}`; the reason is `slow_reader` (nothing was taken for 30 \
+             seconds), `key_revoked`, `key_expired`, `server_stopping` or `server_failed`. Events are kept for at least 7 days. The key needs the \
              read scope of each event that is asked for.",
             &["Event", "Since", "LastEventId", "EventLine"], None, Stream,
             &[InvalidParameterValue, InsufficientScope, LineNotFound, LineNotAccessible, SandboxRequiresOwner],
@@ -258,11 +260,12 @@ pub(super) fn all() -> Vec<Entry> {
         entry(
             post(), "/v1/sandbox", "ensureSandbox", "Sandbox", "Make sure the sandbox exists",
             "Makes an activation code if there is none. Doing it again changes nothing.",
-            &[], None, One(200, "Sandbox"), &[SandboxRequiresOwner, LineNotFound],
+            &["IdempotencyKey"], None, One(200, "Sandbox"), &[SandboxRequiresOwner, LineNotFound, InvalidParameterValue, InvalidJson, RequestTooLarge],
         ),
         entry(
             delete(), "/v1/sandbox", "resetSandbox", "Sandbox", "Reset the sandbox",
-            "Ends the pairing and makes a new code.",
+            "Ends the pairing and makes a new code. The chat is shown no longer, and what waits to be sent \
+             to it fails.",
             &[], None, One(200, "Sandbox"), &[SandboxRequiresOwner, LineNotFound],
         ),
         entry(

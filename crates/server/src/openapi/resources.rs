@@ -160,11 +160,15 @@ fn message() -> Value {
                 "Its identity in Messages itself. Taken wherever a message id is taken.",
             ),
             always("sender", text(CONTACT), "Who wrote it; of our own messages, the line."),
-            nullable("text", text("Is the shop open?"), "Null when there are only attachments."),
+            nullable(
+                "text",
+                text("Is the shop open?"),
+                "Null when there are only attachments, and once it was taken back.",
+            ),
             always(
                 "attachments",
                 such_as(list(&reference("Attachment")), json!([])),
-                "Its files; may be empty.",
+                "Its files; may be empty, and is once it was taken back.",
             ),
             nullable("service", chat_service(), "What it ran over."),
             always("is_from_me", boolean(false), "Whether the line wrote it."),
@@ -173,10 +177,18 @@ fn message() -> Value {
             always("synced_at", millis(), "When this server came to know it."),
             nullable("outbox_id", none(item), "The outbox item it was sent from."),
             nullable("reply_to_guid", none(text("")), "The `guid` of the message it answers."),
-            nullable("edited_at", none(millis()), "When it was last edited."),
-            nullable("unsent_at", none(millis()), "When it was taken back."),
-            nullable("delivered_at", none(millis()), "When it was delivered."),
-            nullable("read_at", none(millis()), "When it was read."),
+            nullable("edited_at", none(millis()), "When who wrote it last changed its text."),
+            nullable(
+                "unsent_at",
+                none(millis()),
+                "When who wrote it took it back. Nothing of it is shown any more.",
+            ),
+            nullable(
+                "delivered_at",
+                none(millis()),
+                "When the other party's phone had it, if known.",
+            ),
+            nullable("read_at", none(millis()), "When the other party read it, if known."),
         ],
     )
 }

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use switchboard_client::RawAnswer;
 use switchboard_model::Code;
 
+use crate::document::assert_documented;
+
 /// One for all tests, so it must not keep connections: each would belong to the runtime of one test.
 static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
@@ -68,7 +70,7 @@ impl Call {
         self
     }
 
-    /// The whole answer; of a live stream only its head.
+    /// The whole answer; of a live stream only its head. Fails for one that the document does not have.
     pub(crate) async fn send(&self, url: &str) -> RawAnswer {
         let mut response = self.open(url).await;
         let headers = std::mem::take(response.headers_mut());
@@ -76,7 +78,9 @@ impl Call {
         let status = response.status().as_u16();
         let bytes = if is_stream { Bytes::new() } else { response.bytes().await.unwrap() };
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        RawAnswer { status, headers, body, bytes }
+        let answer = RawAnswer { status, headers, body, bytes };
+        assert_documented(&self.method, &self.path, &answer);
+        answer
     }
 
     /// The answer as it begins to come.

@@ -28,7 +28,7 @@ use crate::{
 #[tokio::test]
 async fn every_code_is_given_as_the_catalogue_has_it() {
     let mut given = HashSet::new();
-    let mut check = |answer: &RawAnswer, call: &Call, code, param| {
+    let mut check = |answer: &RawAnswer, call: &Call, code: Code, param| {
         assert_refused(&format!("{call:?}"), answer, code, param);
         given.insert(code);
     };
@@ -192,6 +192,14 @@ impl SimulatedPhones for Broken {
     }
 
     async fn react(&self, _: ContactReaction) -> Result<Option<Id<Message>>, SimulatorError> {
+        Err(SimulatorError::NotLinked)
+    }
+
+    async fn edit(&self, _: &str, _: String) -> Result<SimulatedText, SimulatorError> {
+        Err(SimulatorError::NotLinked)
+    }
+
+    async fn unsend(&self, _: &str) -> Result<SimulatedText, SimulatorError> {
         Err(SimulatorError::NotLinked)
     }
 

@@ -13,7 +13,7 @@ use switchboard_testkit::{LINE, Setup, TestClock, TestServer, eventually};
 use crate::{
     call::{Call, assert_refused},
     people::{Sample, phone},
-    world::{CONTACT, World, send_with},
+    world::{CONTACT, NO_LINE, STRANGER, World, send_with},
 };
 
 fn with(call: &Call, key: &str) -> Call {
@@ -28,8 +28,16 @@ fn assert_replayed(what: &str, first: &RawAnswer, again: &RawAnswer) {
     assert_eq!(again.header("content-type"), first.header("content-type"), "{what}");
 }
 
-/// Every POST of /v1 with something else to ask under the same key.
-fn posts(world: &World) -> Vec<(Call, Call)> {
+/// A POST, the same with something else in it, and one that is refused.
+struct Post {
+    call: Call,
+    other: Call,
+    refused: Call,
+    status: u16,
+}
+
+/// Every POST of /v1. A test fails for a route without one.
+fn posts(world: &World) -> Vec<Post> {
     let key = &world.owner.key;
     let post = |path: &str, more: &serde_json::Value| {
         let mut body = send_with(more);
@@ -38,52 +46,74 @@ fn posts(world: &World) -> Vec<(Call, Call)> {
         }
         Call::post(path, &body).key(key)
     };
+    // Refused by the store, after all that can be seen from outside.
+    let case = |path: &str, one: serde_json::Value, other: serde_json::Value| {
+        let mut stranger = one.clone();
+        stranger["to"] = STRANGER.into();
+        let (call, refused) = (post(path, &one), post(path, &stranger));
+        Post { call, other: post(path, &other), refused, status: 201 }
+    };
     let (memo, message) = (&world.first.memo, &world.first.message);
-    let hook = |url: &str| {
-        let body = json!({ "from": LINE, "url": url, "events": ["message.sent"] });
+    let react = |kind| json!({ "message_id": message, "type": kind });
+    let hook = |from: &str, url: &str| {
+        let body = json!({ "from": from, "url": url, "events": ["message.sent"] });
         Call::post("/v1/webhooks", &body).key(key)
     };
-    let react = |kind| post("/v1/reactions", &json!({ "message_id": message, "type": kind }));
-    let audio = |more: serde_json::Value| {
-        let mut body = json!({ "audio_message": memo });
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        post("/v1/audio-messages", &body)
-    };
-    vec![
-        (
-            post("/v1/messages", &json!({ "text": "once" })),
-            post("/v1/messages", &json!({ "text": "twice" })),
+    let sandbox = Call::new(Method::POST, "/v1/sandbox").key(key);
+    let posts = vec![
+        case("/v1/messages", json!({ "text": "once" }), json!({ "text": "twice" })),
+        case(
+            "/v1/audio-messages",
+            json!({ "audio_message": memo }),
+            json!({ "audio_message": memo, "reply_to": message }),
         ),
-        (audio(json!({})), audio(json!({ "reply_to": message }))),
-        (react("love"), react("like")),
-        (post("/v1/typing", &json!({})), post("/v1/typing", &json!({ "state": "off" }))),
-        (
-            post("/v1/receipts", &json!({})),
-            post("/v1/receipts", &json!({ "to": world.first.chat })),
-        ),
-        (hook("http://127.0.0.1:9/a"), hook("http://127.0.0.1:9/b")),
-        (Sample::png().upload(key), Sample::card().upload(key)),
-    ]
+        case("/v1/reactions", react("love"), react("like")),
+        case("/v1/typing", json!({}), json!({ "state": "off" })),
+        case("/v1/receipts", json!({}), json!({ "to": world.first.chat })),
+        Post {
+            call: hook(LINE, "http://127.0.0.1:9/a"),
+            other: hook(LINE, "http://127.0.0.1:9/b"),
+            refused: hook(NO_LINE, "http://127.0.0.1:9/a"),
+            status: 201,
+        },
+        Post {
+            call: Sample::png().upload(key),
+            other: Sample::card().upload(key),
+            refused: Call::new(Method::POST, "/v1/files").key(key),
+            status: 201,
+        },
+        Post {
+            call: sandbox.clone(),
+            other: sandbox.clone().raw("{}"),
+            refused: sandbox.raw(vec![b' '; 5000]),
+            status: 200,
+        },
+    ];
+    let tested: HashSet<_> = posts.iter().map(|post| post.call.path.clone()).collect();
+    for row in routes::table() {
+        if row.method == Method::POST && row.path.starts_with("/v1/") {
+            assert!(tested.contains(row.path), "POST {} has no case here", row.path);
+        }
+    }
+    posts
 }
 
 #[tokio::test]
 async fn every_post_is_done_once() {
     let world = World::make().await;
     let url = &world.server.url;
-    let posts = posts(&world);
-    let tested: HashSet<_> = posts.iter().map(|(call, _)| call.path.clone()).collect();
-    for row in routes::table() {
-        // Making sure of the sandbox is the same however often it is done.
-        if row.method == Method::POST && row.path.starts_with("/v1/") && row.path != "/v1/sandbox" {
-            assert!(tested.contains(row.path), "POST {} has no case here", row.path);
-        }
-    }
     let longest = "k".repeat(255);
     let mut ids = HashSet::new();
-    for (call, other) in &posts {
+    for Post { call, other, refused, status } in &posts(&world) {
         let what = &call.path;
+        // What is refused is not remembered.
+        for _ in 0..2 {
+            let answer = with(refused, "key").send(url).await;
+            assert!((400..500).contains(&answer.status), "{what}: {answer:?}");
+            assert_eq!(answer.header("idempotent-replayed"), None, "{what}");
+        }
         let first = with(call, "key").send(url).await;
-        assert_eq!(first.status, 201, "{what}: {first:?}");
+        assert_eq!(first.status, *status, "{what}: {first:?}");
         let again = with(call, "key").send(url).await;
         assert_replayed(what, &first, &again);
         assert_ne!(again.header("x-request-id"), None);
@@ -91,20 +121,23 @@ async fn every_post_is_done_once() {
         assert_refused(what, &mismatch, Code::IdempotencyMismatch, None);
         assert_replayed(what, &first, &with(call, "key").send(url).await);
         // Another key, and none, is another request.
-        for answer in [with(call, &longest).send(url).await, call.send(url).await] {
-            assert_eq!((answer.status, answer.header("idempotent-replayed")), (201, None));
-            assert!(ids.insert(answer.body["id"].to_string()), "{what}");
+        let mut answers = vec![first];
+        for call in [with(call, &longest), call.clone()] {
+            answers.push(call.send(url).await);
         }
-        assert!(ids.insert(first.body["id"].to_string()), "{what}");
+        for answer in &answers {
+            assert_eq!((answer.status, answer.header("idempotent-replayed")), (*status, None));
+            assert!(ids.insert(answer.body["request_id"].to_string()), "{what}");
+            let id = &answer.body["id"];
+            assert!(
+                id.is_null() == (*status == 200) && (id.is_null() || ids.insert(id.to_string()))
+            );
+        }
         for wrong in ["", "a b", &"k".repeat(256), "schlüssel"] {
             let answer = with(call, wrong).send(url).await;
             let code = Code::InvalidParameterValue;
             assert_refused(&format!("{what} {wrong:?}"), &answer, code, Some("Idempotency-Key"));
         }
-    }
-    for _ in 0..2 {
-        let call = Call::new(Method::POST, "/v1/sandbox").key(&world.owner.key);
-        assert_eq!(with(&call, "key").send(url).await.status, 200);
     }
     // The phone has each message as often as it was asked for: once, with the other key, with none.
     eventually("the phone has all of them", async || {
@@ -115,6 +148,25 @@ async fn every_post_is_done_once() {
     })
     .await;
     world.server.stop().await;
+}
+
+#[tokio::test]
+async fn every_answer_outlives_the_server() {
+    let world = World::make().await;
+    let posts = posts(&world);
+    let mut answers = Vec::new();
+    for Post { call, .. } in &posts {
+        answers.push(with(call, "key").send(&world.server.url).await);
+    }
+    let World { server, _link, .. } = world;
+    drop(_link);
+    let server = server.restart().await;
+    for (Post { call, other, .. }, first) in posts.iter().zip(&answers) {
+        assert_replayed(&call.path, first, &with(call, "key").send(&server.url).await);
+        let mismatch = with(other, "key").send(&server.url).await;
+        assert_refused(&call.path, &mismatch, Code::IdempotencyMismatch, None);
+    }
+    server.stop().await;
 }
 
 #[tokio::test]
@@ -178,32 +230,31 @@ async fn what_is_refused_is_not_remembered_and_keys_are_their_owners() {
 
 #[tokio::test]
 async fn of_many_at_once_one_is_done() {
-    let server = TestServer::start().await;
-    let tenant = server.tenant(LINE).await;
-    server.text(LINE, CONTACT, "hello").await;
-    let mut in_flight = false;
-    for round in 0..50 {
-        let body = send_with(&json!({ "text": format!("round {round}") }));
-        let call = Call::post("/v1/messages", &body).key(&tenant.key);
-        let call = with(&call, &format!("round-{round}"));
-        let answers = join_all((0..20).map(|_| call.send(&server.url))).await;
-        let mut done = HashSet::new();
-        for answer in &answers {
-            if answer.status == 201 {
-                done.insert(answer.bytes.clone());
-            } else {
-                assert_refused("at once", answer, Code::IdempotencyInProgress, None);
-                in_flight = true;
+    let world = World::make().await;
+    for Post { call, status, .. } in &posts(&world) {
+        let what = &call.path;
+        let mut in_flight = false;
+        for round in 0..50 {
+            let call = with(call, &format!("round-{round}"));
+            let answers = join_all((0..20).map(|_| call.send(&world.server.url))).await;
+            let mut done = HashSet::new();
+            for answer in &answers {
+                if answer.status == *status {
+                    done.insert(answer.bytes.clone());
+                } else {
+                    assert_refused(what, answer, Code::IdempotencyInProgress, None);
+                    in_flight = true;
+                }
+            }
+            assert_eq!(done.len(), 1, "{what}: all answers are one answer");
+            let first = answers.iter().filter(|one| one.status == *status);
+            let first = first.filter(|one| one.header("idempotent-replayed").is_none()).count();
+            assert_eq!(first, 1, "{what}: one was the first");
+            if in_flight && round >= 2 {
+                break;
             }
         }
-        assert_eq!(done.len(), 1, "all answers are one answer");
-        let first = answers.iter().filter(|one| one.status == 201);
-        let first = first.filter(|one| one.header("idempotent-replayed").is_none()).count();
-        assert_eq!(first, 1, "one was the first");
-        if in_flight && round >= 2 {
-            break;
-        }
+        assert!(in_flight, "{what}: some request came while the first was in flight");
     }
-    assert!(in_flight, "some request came while the first was in flight");
-    server.stop().await;
+    world.server.stop().await;
 }

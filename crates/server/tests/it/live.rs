@@ -13,7 +13,7 @@ use crate::{call::Call, world::SOON};
 #[derive(Debug)]
 pub(crate) struct Live {
     response: reqwest::Response,
-    buffer: String,
+    buffer: Vec<u8>,
     place: String,
 }
 
@@ -51,7 +51,7 @@ impl Live {
         assert_eq!(header("cache-control"), "no-store");
         assert!(header("x-request-id").starts_with("req_"));
         assert!(response.headers().contains_key("x-ratelimit-remaining"));
-        let mut live = Self { response, buffer: String::new(), place: String::new() };
+        let mut live = Self { response, buffer: Vec::new(), place: String::new() };
         let Heard::Place(place) = live.hear().await else {
             panic!("a stream begins with its place")
         };
@@ -67,12 +67,12 @@ impl Live {
     /// The next thing, whatever it is.
     pub(crate) async fn hear(&mut self) -> Heard {
         loop {
-            if let Some(end) = self.buffer.find("\n\n") {
-                let block: String = self.buffer.drain(..end + 2).collect();
-                return parse(&block);
+            if let Some(end) = self.buffer.windows(2).position(|two| two == b"\n\n") {
+                let block = self.buffer.drain(..end + 2).collect();
+                return parse(&String::from_utf8(block).unwrap());
             }
             match self.response.chunk().await {
-                Ok(Some(chunk)) => self.buffer.push_str(std::str::from_utf8(&chunk).unwrap()),
+                Ok(Some(chunk)) => self.buffer.extend_from_slice(&chunk),
                 // A server that is gone ends the stream in the one way or the other.
                 Ok(None) | Err(_) => return Heard::End,
             }
@@ -128,7 +128,8 @@ impl Live {
     }
 }
 
-fn parse(block: &str) -> Heard {
+/// One block of a stream.
+pub(crate) fn parse(block: &str) -> Heard {
     let (mut id, mut name, mut data) = (None, None::<String>, None);
     for line in block.lines().filter(|line| !line.is_empty()) {
         match line.split_once(':').expect("a field or a comment") {

@@ -128,7 +128,7 @@ fn every_resource_is_as_the_client_wants_it() {
 }
 
 /// The fields of a schema and whether each is required, those of its parts too.
-fn fields(schema: &Value) -> BTreeMap<String, (Value, bool)> {
+pub(crate) fn fields(schema: &Value) -> BTreeMap<String, (Value, bool)> {
     let mut all = BTreeMap::new();
     for part in schema["allOf"].as_array().into_iter().flatten() {
         all.extend(fields(&resolved(part)));
@@ -159,6 +159,13 @@ fn assert_kind(what: &str, schema: &Value, kind: Kind) {
         Kind::OneOf(names) => {
             let named = about["enum"].as_array().cloned().unwrap_or_default();
             named.iter().filter_map(Value::as_str).eq(names.iter().copied())
+        }
+        Kind::Names(names) => {
+            // As names that are all, or as those that there are so far.
+            let items = resolved(&about["items"]);
+            let told = items["enum"].as_array().or_else(|| items["examples"].as_array());
+            let told = told.into_iter().flatten().filter_map(Value::as_str);
+            is("array") && told.eq(names.iter().copied())
         }
         Kind::AnyObject => is("object"),
         Kind::Object(shape) => RESOURCES
@@ -196,6 +203,62 @@ fn every_code_and_every_event_is_documented() {
     let mut wanted = EventKind::ALL.map(EventKind::as_str);
     wanted.sort_unstable();
     assert_eq!(events, wanted);
+}
+
+/// Contract §7, row by row: the operation, and its parameters or fields in the order of the checks;
+/// those with a star must be there.
+const PARAMETERS: [(&str, &str); 21] = [
+    ("listLines", ""),
+    ("listChats", "from* limit cursor"),
+    ("listMessages", "from* to* limit cursor"),
+    ("sendMessage", "from* to* text attachments reply_to"),
+    ("sendAudioMessage", "from* to* audio_message* reply_to"),
+    ("listReactions", "message_id*"),
+    ("sendReaction", "from* to* message_id* type* remove"),
+    ("listTyping", "from* to*"),
+    ("listReceipts", "from* to*"),
+    ("sendTyping", "from* to* state"),
+    ("sendReceipt", "from* to*"),
+    ("getOutboxItem", "id*"),
+    ("uploadFile", "X-Filename"),
+    ("getFile", "id*"),
+    ("listWebhooks", "from*"),
+    ("createWebhook", "from* url* events*"),
+    ("deleteWebhook", "id*"),
+    ("getSandbox", ""),
+    ("ensureSandbox", ""),
+    ("resetSandbox", ""),
+    ("streamEvents", "since event line Last-Event-ID"),
+];
+
+#[test]
+fn every_parameter_of_the_contract_is_documented() {
+    for (id, wanted) in PARAMETERS {
+        let operation = operations().find(|operation| operation["operationId"] == id);
+        let operation = operation.unwrap_or_else(|| panic!("{id} is not documented"));
+        let mut have = BTreeSet::new();
+        let star =
+            |name: &str, required: bool| format!("{name}{}", if required { "*" } else { "" });
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let parameter = resolved(parameter);
+            assert!(parameter["description"].is_string(), "{id} {parameter}");
+            have.insert(star(parameter["name"].as_str().unwrap(), parameter["required"] == true));
+        }
+        let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+        for (name, (schema, required)) in fields(&resolved(body)) {
+            assert!(
+                resolved(&schema)["description"].is_string() || schema["description"].is_string(),
+                "{id} {name}"
+            );
+            have.insert(star(&name, required));
+        }
+        let takes_key = operation["responses"]["422"].is_object();
+        assert_eq!(have.remove("Idempotency-Key"), takes_key, "{id}");
+        let wanted: BTreeSet<_> = wanted.split_whitespace().map(str::to_owned).collect();
+        assert_eq!(have, wanted, "{id}");
+    }
+    // Beside these there are the document itself and the signed download.
+    assert_eq!(operations().count(), PARAMETERS.len() + 2);
 }
 
 #[test]
@@ -248,8 +311,12 @@ async fn the_page_shows_everything_and_loads_nothing() {
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
     assert!(!policy.contains("unsafe"), "{policy}");
     let html = String::from_utf8(answer.bytes.to_vec()).unwrap();
-    for never in ["<script", "<img", "<link", " src=", "style='", "onclick"] {
+    for never in ["<script", "<img", "<link", " src=", "style='", "onclick", "@import", "url("] {
         assert!(!html.contains(never), "{never}");
+    }
+    for link in html.split("href=").skip(1) {
+        let target = link.trim_start_matches(['"', '\'']);
+        assert!(target.starts_with(['#', '/']) && !target.starts_with("//"), "{}", &link[..40]);
     }
     let events = values(&document()["webhooks"]).map(|event| &event["post"]);
     for operation in operations().chain(events) {
@@ -262,11 +329,11 @@ async fn the_page_shows_everything_and_loads_nothing() {
     server.stop().await;
 }
 
-fn operations() -> impl Iterator<Item = &'static Value> {
+pub(crate) fn operations() -> impl Iterator<Item = &'static Value> {
     values(&document()["paths"]).flat_map(values)
 }
 
-fn values(map: &'static Value) -> impl Iterator<Item = &'static Value> {
+pub(crate) fn values(map: &'static Value) -> impl Iterator<Item = &'static Value> {
     map.as_object().unwrap().values()
 }
 

@@ -91,6 +91,22 @@ pub(crate) fn operators(world: &World) -> Vec<Row> {
             "id",
         ),
         making("/simulator/v1/messages", 201, text, nothing, MissingRequiredParameter, "line"),
+        making(
+            "/simulator/v1/messages/edit",
+            200,
+            json!({ "guid": guid, "text": "x" }),
+            json!({ "guid": guid }),
+            MissingRequiredParameter,
+            "text",
+        ),
+        making(
+            "/simulator/v1/messages/unsend",
+            200,
+            json!({ "message_id": world.first.message }),
+            json!({ "message_id": "obx_x" }),
+            InvalidParameterValue,
+            "message_id",
+        ),
         (
             Call::get(query("/simulator/v1/phones", &[("handle", CONTACT)])),
             200,

@@ -172,6 +172,60 @@ async fn of_two_mistakes_on_the_sandbox_line_the_first_is_told() {
 }
 
 #[tokio::test]
+async fn of_two_mistakes_about_an_item_or_a_webhook_the_first_is_told() {
+    let world = World::make().await;
+    let (first, theirs) = (&world.first, &world.theirs);
+    let restricted = || {
+        let key = Wrong::Key(Some(world.restricted.clone()));
+        mistake(key, Code::LineNotAccessible, None)
+    };
+    let unknown = |id: &str| field("id", id, Code::OutboxItemNotFound);
+    let gone = |id: &str| field("id", id, Code::WebhookNotFound);
+    for (method, path, scope, right, wrong) in [
+        (
+            Method::GET,
+            "/v1/outbox",
+            Scope::OutboxRead,
+            json!({ "id": first.item }),
+            vec![unknown("obx_x"), unknown(&theirs.item), restricted()],
+        ),
+        (
+            Method::DELETE,
+            "/v1/webhooks",
+            Scope::WebhooksWrite,
+            json!({ "id": first.webhook }),
+            vec![gone("wh_x"), gone(&theirs.webhook), restricted()],
+        ),
+        (
+            Method::GET,
+            "/v1/webhooks",
+            Scope::WebhooksRead,
+            json!({ "from": LINE }),
+            vec![
+                field("from", "ln_x", Code::LineNotFound),
+                field("from", theirs.line.as_str(), Code::LineNotFound),
+                restricted(),
+            ],
+        ),
+    ] {
+        let mut mistakes = at_the_gate(&world, scope, Method::PUT).await;
+        if method != Method::GET {
+            mistakes.push(mistake(Wrong::Cut, Code::InvalidJson, None));
+        }
+        let name = if right["id"].is_null() { "from" } else { "id" };
+        if name == "id" {
+            mistakes.push(field(name, Value::Null, MissingRequiredParameter));
+        }
+        mistakes.push(field(name, "cht_x", InvalidParameterValue));
+        mistakes.extend(wrong);
+        let key = Some(world.owner.key.clone());
+        let draft = Draft { method, path, key, fields: fields(&right), cut: false };
+        check_pairs(&world, draft, &mistakes).await;
+    }
+    world.server.stop().await;
+}
+
+#[tokio::test]
 async fn of_two_mistakes_in_other_look_ups_the_first_is_told() {
     let world = World::make().await;
     let draft = |path, values: Value| Draft {

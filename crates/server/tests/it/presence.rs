@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use switchboard_client::CreateWebhook;
+use switchboard_client::{CreateWebhook, SendMessage};
 use switchboard_model::{Code, EventKind, outbox::OutboxStatus, time::Clock};
 use switchboard_testkit::{LINE, Receiver, Setup, Tenant, TestClock, TestServer};
 
@@ -64,6 +64,31 @@ async fn nothing_of_it_begins_a_chat() {
         assert_refused(path, &list.send(&server.url).await, Code::ChatNotFound, Some("to"));
     }
     assert!(tenant.client.chats(OPEN).send().await.unwrap().value.data.is_empty());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_line_that_sends_types_no_more() {
+    let server = TestServer::start().await;
+    let tenant = server.tenant(LINE).await;
+    server.text(LINE, CONTACT, "hello").await;
+    let events = "?event=typing.started&event=typing.stopped&event=message.sent";
+    let mut live = Live::open(&server, &tenant.key, events).await;
+    post(&server, &tenant, "/v1/typing", Some("on")).await;
+    let send = SendMessage::text(LINE, CONTACT, "hello yourself");
+    let item = tenant.client.send_message(&send).await.unwrap().value.id;
+    settled(&tenant, item, OutboxStatus::Sent).await;
+    let (_, started, on) = live.next().await;
+    let (_, stopped, off) = live.next().await;
+    let (_, sent, message) = live.next().await;
+    assert_eq!(
+        [&*started, &*stopped, &*sent],
+        ["typing.started", "typing.stopped", "message.sent"]
+    );
+    assert_eq!((&off["id"], &off["handle"]), (&on["id"], &json!(LINE)));
+    assert_eq!((&off["is_typing"], &off["chat_id"]), (&json!(false), &message["chat_id"]));
+    assert!(!tenant.client.typing(LINE, CONTACT).await.unwrap().value.data[0].is_typing);
+    assert!(phone(&server, CONTACT).await.typing.is_empty());
     server.stop().await;
 }
 

@@ -49,7 +49,8 @@ async fn the_line_reacts_and_takes_it_back() {
         let written = json!({ "from": LINE, "to": to, "message_id": message, "type": kind });
         assert_eq!(payload, written, "as the caller wrote it");
     }
-    let rows: Vec<_> = all.iter().map(|kind| row(kind, LINE, true)).collect();
+    // As in Messages, each new one has taken the place of the one before.
+    let rows: Vec<_> = all.iter().map(|kind| row(kind, LINE, *kind == "🎉")).collect();
     assert_eq!(listed(&tenant, &id).await, rows);
     let shown = phone(&server, CONTACT).await.reactions;
     let shows = |kind: &str| {
@@ -89,6 +90,11 @@ async fn each_occurrence_is_told_with_an_id_of_its_own() {
     }
     react(&tenant, SendReaction::new(LINE, CONTACT, guid, "like")).await;
     react(&tenant, SendReaction::new(LINE, CONTACT, guid, "like").remove()).await;
+    // A new one takes the place of the older one of the same sender.
+    reacts(&server, LINE, CONTACT, (guid, "laugh"), false).await;
+    for kind in ["love", "question"] {
+        react(&tenant, SendReaction::new(LINE, CONTACT, guid, kind)).await;
+    }
 
     let expected = [
         ("reaction.added", "love", CONTACT),
@@ -96,6 +102,11 @@ async fn each_occurrence_is_told_with_an_id_of_its_own() {
         ("reaction.added", "love", CONTACT),
         ("reaction.added", "like", LINE),
         ("reaction.removed", "like", LINE),
+        ("reaction.removed", "love", CONTACT),
+        ("reaction.added", "laugh", CONTACT),
+        ("reaction.added", "love", LINE),
+        ("reaction.removed", "love", LINE),
+        ("reaction.added", "question", LINE),
     ];
     let deliveries = receiver.wait_for(expected.len(), SOON).await.unwrap();
     let mut ids = Vec::new();
@@ -118,7 +129,13 @@ async fn each_occurrence_is_told_with_an_id_of_its_own() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), expected.len(), "each occurrence has its own id");
-    let rows = [row("love", CONTACT, true), row("like", LINE, false)];
+    let rows = [
+        row("like", LINE, false),
+        row("love", CONTACT, false),
+        row("laugh", CONTACT, true),
+        row("love", LINE, false),
+        row("question", LINE, true),
+    ];
     assert_eq!(listed(&tenant, &id).await, rows);
     server.stop().await;
 }

@@ -287,6 +287,10 @@ pub(crate) fn operators(world: &World) -> Vec<Case> {
         });
         Call::post(&format!("/simulator/v1/{path}"), &body)
     };
+    let changes = |what: &str, name: &str, message: &str| {
+        let body = json!({ name: message, "text": "x" });
+        Call::post(&format!("/simulator/v1/messages/{what}"), &body)
+    };
     let nothing = |path| Call::post(path, &json!({ "id": "key_x" }));
     let mac = json!({ "name": "spare", "driver": "imsg" });
     let simulated = json!({ "driver": "simulator", "bridge_id": "brg_x" });
@@ -319,6 +323,9 @@ pub(crate) fn operators(world: &World) -> Vec<Case> {
             Code::MessageNotFound,
             Some("message_guid"),
         ),
+        (changes("edit", "guid", "no guid"), Code::MessageNotFound, Some("guid")),
+        (changes("edit", "message_id", "msg_x"), Code::MessageNotFound, Some("message_id")),
+        (changes("unsend", "guid", "msg_x"), Code::MessageNotFound, Some("guid")),
         (line(json!({ "is_sandbox": true })), Code::ResourceExists, Some("is_sandbox")),
     ];
     let token = world.server.operator_token();

@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
-use switchboard_client::{CreateKey, CreateWebhook, SendMessage};
+use switchboard_client::{CreateKey, CreateWebhook, SendMessage, SetFault};
 use switchboard_model::{
     Code, EventKind, Sandbox, Scope, Timestamp,
-    outbox::OutboxStatus,
+    outbox::{NO_LONGER_PAIRED, OutboxStatus},
     sandbox::{DAILY_LIMIT, SandboxStatus, end_of_day},
+    simulator::FaultMode,
     time::Clock,
 };
 use switchboard_testkit::{LINE, Receiver, Setup, Tenant, TestClock, TestServer};
@@ -16,7 +17,7 @@ use crate::{
     call::{Call, assert_refused, query, without_request_id},
     live::Live,
     people::{Sample, phone, texts, types},
-    world::{CONTACT, SANDBOX, SOON, STRANGER, THEIRS, settled},
+    world::{CONTACT, SANDBOX, SOON, STRANGER, THEIRS, send_with, settled},
 };
 use SandboxStatus::{Active, Missing, Pending};
 
@@ -138,9 +139,12 @@ async fn fifty_messages_of_a_day_are_for_all_keys_of_an_account() {
         assert_refused("spent", &refused, Code::SandboxQuotaExceeded, None);
         assert_eq!(refused.retry_after(), Some(600));
     }
-    // The order of checks: the contact before the quota.
+    // The order of checks: the contact before the quota, and the quota before what the message refers to.
     let refused = send(&server, keys[0], STRANGER).await;
     assert_refused("both", &refused, Code::SandboxContactMismatch, Some("to"));
+    let reply = send_with(&json!({ "from": SANDBOX, "to": CONTACT, "reply_to": "msg_x" }));
+    let refused = Call::post("/v1/messages", &reply).key(keys[0]).send(&server.url).await;
+    assert_refused("reply", &refused, Code::SandboxQuotaExceeded, None);
     assert_eq!(send(&server, &other.key, STRANGER).await.status, 201, "each account has its own");
     let server = server.restart().await;
     clock.advance(Duration::from_millis(599_001));
@@ -290,14 +294,61 @@ async fn two_accounts_on_the_line_see_nothing_of_each_other() {
     }
     assert_eq!(phone(&server, bobs).await.messages.len(), 1);
 
-    // The chat of an ended pairing stays where it was; the next account begins anew.
+    // Of an ended pairing nothing is shown; the next account begins anew.
     pair(&server, &bob, anns).await;
     let bobs_view = bob.client.messages(SANDBOX, anns).send().await.unwrap().value.data;
     assert_eq!(bobs_view.len(), 1, "only the code");
-    let anns_view = ann.client.messages(SANDBOX, anns).send().await.unwrap().value.data;
-    assert_eq!(anns_view.len(), 3);
+    let gone = async || {
+        for to in [anns, chat] {
+            for path in ["/v1/messages", "/v1/typing", "/v1/receipts"] {
+                let call = Call::get(query(path, &[("from", SANDBOX), ("to", to)])).key(&ann.key);
+                let answer = call.send(&server.url).await;
+                assert_refused(path, &answer, Code::ChatNotFound, Some("to"));
+            }
+        }
+        for message in ["message_id", "guid"].map(|name| texted[name].as_str().unwrap()) {
+            let reactions = ann.client.reactions(message).await.unwrap_err();
+            assert_eq!(reactions.code(), Some(Code::MessageNotFound));
+        }
+        assert!(ann.client.chats(SANDBOX).send().await.unwrap().value.data.is_empty());
+    };
+    gone().await;
     let body = json!({ "line": SANDBOX, "from": anns, "text": "to Bob now" });
     texts(&server, &body).await;
-    assert_eq!(ann.client.messages(SANDBOX, anns).send().await.unwrap().value.data.len(), 3);
+    gone().await;
+    let bobs_view = bob.client.messages(SANDBOX, anns).send().await.unwrap().value.data;
+    assert_eq!(bobs_view.len(), 2);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_waits_when_a_pairing_ends_is_not_sent() {
+    let server = TestServer::start().await;
+    server.sandbox_line(SANDBOX).await;
+    let ann = server.tenant(LINE).await;
+    pair(&server, &ann, CONTACT).await;
+    let receiver = Receiver::start().await;
+    let webhook = CreateWebhook::new(SANDBOX, receiver.url(), [EventKind::MessageFailed]);
+    ann.client.create_webhook(&webhook).await.unwrap();
+    let mut live = Live::open(&server, &ann.key, "?event=message.failed").await;
+    let phones = server.phones();
+    phones.fault(&SetFault::new(SANDBOX, FaultMode::Offline)).await.unwrap();
+    let answer = send(&server, &ann.key, CONTACT).await;
+    let waits: String = answer.body["id"].as_str().unwrap().to_owned();
+    let code = ann.client.reset_sandbox().await.unwrap().value.activation_code.unwrap();
+    let item = ann.client.outbox(&waits).await.unwrap().value;
+    assert_eq!((item.status, item.attempts), (OutboxStatus::Failed, 0));
+    assert_eq!(item.error.as_deref(), Some(NO_LONGER_PAIRED));
+    let told = receiver.wait_for(1, SOON).await.unwrap();
+    assert_eq!(told[0].json()["data"]["id"], waits.as_str());
+    assert_eq!(live.next().await.2["id"], waits.as_str());
+
+    // Nor is it when the two are paired again.
+    phones.fault(&SetFault::new(SANDBOX, FaultMode::None)).await.unwrap();
+    server.text(SANDBOX, CONTACT, &code).await;
+    assert_eq!(state(&ann).await.status, Active);
+    let answer = send(&server, &ann.key, CONTACT).await;
+    settled(&ann, answer.body["id"].as_str().unwrap().parse().unwrap(), OutboxStatus::Sent).await;
+    assert_eq!(phone(&server, CONTACT).await.messages.len(), 1);
     server.stop().await;
 }

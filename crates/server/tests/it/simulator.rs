@@ -17,7 +17,7 @@ use crate::{
 async fn without_the_simulator_there_is_no_such_path() {
     let server = Setup::new().config(|config| config.simulator = false).start().await;
     let rows: Vec<_> = routes::table().into_iter().filter(|row| row.simulator).collect();
-    assert_eq!(rows.len(), 8);
+    assert_eq!(rows.len(), 10);
     for row in rows {
         let call = Call::new(row.method, row.path);
         for call in [call.clone(), call.key(server.operator_token())] {
@@ -58,9 +58,10 @@ async fn its_answers_have_the_promised_form() {
         "messages": [{
             "guid": message["guid"], "line": LINE, "from": LINE, "text": "hi",
             "reply_to_guid": texted["guid"], "received_at": message["received_at"],
-            "attachments": [], "is_audio_message": false, "reactions": [],
+            "attachments": [], "is_audio_message": false, "reactions": [], "edited_at": null,
+            "unsent_at": null,
         }],
-        "reactions": [], "typing": [], "read": [],
+        "reactions": [], "changes": [], "typing": [], "read": [],
         "request_id": phone.body["request_id"],
     });
     assert_eq!(phone.body, expected);

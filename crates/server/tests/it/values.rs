@@ -40,7 +40,7 @@ pub(crate) fn missing(world: &World) -> Vec<(Call, String, &'static str)> {
 
     // In the order of the checks: each field is missed although those after it are missing too.
     let post = Method::POST;
-    let bodies: [(Method, &str, &[&str], &str); 17] = [
+    let bodies: [(Method, &str, &[&str], &str); 19] = [
         (post.clone(), "/v1/messages", &["from", "to", "text"], key),
         (post.clone(), "/v1/webhooks", &["from", "url", "events"], key),
         (post.clone(), "/v1/audio-messages", &["from", "to", "audio_message"], key),
@@ -57,6 +57,8 @@ pub(crate) fn missing(world: &World) -> Vec<(Call, String, &'static str)> {
         (post.clone(), "/admin/v1/keys/revoke", &["id"], token),
         (post.clone(), "/admin/v1/bridges", &["name", "driver"], token),
         (post.clone(), "/simulator/v1/messages", &["line", "from", "text"], token),
+        (post.clone(), "/simulator/v1/messages/edit", &["guid", "text"], token),
+        (post.clone(), "/simulator/v1/messages/unsend", &["guid"], token),
         (post, "/simulator/v1/groups", &["line", "participants"], token),
     ];
     for (method, path, fields, bearer) in bodies {
@@ -226,6 +228,7 @@ fn operators_values(world: &World) -> Vec<(Call, &'static str)> {
     let line = json!({ "account_id": account, "handle": NO_LINE, "driver": "imsg" });
     let key = json!({ "name": "x", "scopes": "all" });
     let text = json!({ "line": LINE, "from": CONTACT, "text": "x" });
+    let edit = json!({ "guid": "x", "text": "x" });
     let person =
         json!({ "line": LINE, "from": CONTACT, "message_guid": world.first.guid, "type": "love" });
     let group = json!({ "line": LINE, "participants": [CONTACT] });
@@ -277,6 +280,9 @@ fn operators_values(world: &World) -> Vec<(Call, &'static str)> {
             vec![json!("x"), json!([]), json!([{}]), json!([{ "data": "?", "mime_type": "x/y" }])],
         ),
         ("/simulator/v1/messages", text, "is_audio_message", vec![json!(true), json!(1)]),
+        ("/simulator/v1/messages/edit", edit.clone(), "text", vec![json!(1)]),
+        ("/simulator/v1/messages/edit", edit, "guid", vec![json!(1), json!("cht_x")]),
+        ("/simulator/v1/messages/unsend", json!({}), "message_id", vec![json!(1), json!("cht_x")]),
         ("/simulator/v1/reactions", person.clone(), "type", vec![json!("hate"), json!(1)]),
         ("/simulator/v1/reactions", person.clone(), "remove", vec![json!("yes")]),
         ("/simulator/v1/typing", person.clone(), "state", vec![json!("maybe"), json!(1)]),

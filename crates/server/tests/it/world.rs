@@ -71,7 +71,7 @@ pub(crate) struct World {
     pub(crate) bridge_line: String,
     /// A file that this bridge is to send.
     pub(crate) bridge_file: String,
-    _link: Link,
+    pub(crate) _link: Link,
     /// Another bridge, that has never dialled.
     pub(crate) spare: Id<Bridge>,
 }

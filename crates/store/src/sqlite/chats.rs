@@ -201,7 +201,7 @@ pub(super) fn has_message(
     Ok(())
 }
 
-/// The chat that a reader names, if it is this account's and on this line.
+/// The chat that a reader names, if it is this account's and on this line, and shown to it.
 pub(super) fn find(
     sql: &Connection,
     account: Id<Account>,
@@ -211,13 +211,13 @@ pub(super) fn find(
     match chat {
         Recipient::Chat(id) => statement::first(
             sql,
-            "select id from chats where id = ?1 and line_id = ?2 and account_id = ?3",
+            "select id from shown_chats where id = ?1 and line_id = ?2 and account_id = ?3",
             params![Text(*id), Text(line), Text(account)],
             |row| Ok(row.get::<_, Text<_>>(0)?.0),
         ),
         Recipient::Contact(handle) => statement::first(
             sql,
-            "select id from chats
+            "select id from shown_chats
              where line_id = ?1 and identifier = ?2 and is_group = 0 and account_id = ?3",
             params![Text(line), handle.as_str(), Text(account)],
             |row| Ok(row.get::<_, Text<_>>(0)?.0),
@@ -284,7 +284,7 @@ fn resting(
         sql,
         "select id, line_id, identifier, service, name, is_group, participants,
                 has_received_inbound, last_message_at, last_seq, seq
-         from chats
+         from shown_chats
          where line_id = ?1 and account_id = ?2 and (last_seq, seq) < (?3, ?4)
          order by last_seq desc, seq desc limit ?5",
         params![Text(line), Text(account), stood, seq, statement::limit(limit)],
@@ -307,9 +307,9 @@ fn moved_since(
            select id, line_id, identifier, service, name, is_group, participants,
                   has_received_inbound, last_message_at,
                   coalesce((select max(m.seq) from messages m
-                            where m.chat_id = chats.id and m.seq <= ?3), 0) as stood,
+                            where m.chat_id = shown_chats.id and m.seq <= ?3), 0) as stood,
                   seq
-           from chats where line_id = ?1 and account_id = ?2 and last_seq > ?3)
+           from shown_chats where line_id = ?1 and account_id = ?2 and last_seq > ?3)
          where (stood, seq) < (?4, ?5)
          order by stood desc, seq desc limit ?6",
         params![Text(line), Text(account), began, stood, seq, statement::limit(limit)],

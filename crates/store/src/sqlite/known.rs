@@ -1,8 +1,10 @@
-//! What every command asks for and what hardly ever changes: lines, and who listens to an account.
+//! What every command asks for and what hardly ever changes: lines, who listens to an account, and
+//! whether anybody types at all.
 //!
 //! Only the writer thread has it, and nobody else writes, so it is never stale: a command that
 //! changes a line or a webhook says so, and the writer forgets everything when such a
-//! command, or a whole batch, is rolled back.
+//! command, or a whole batch, is rolled back. Whether anybody types is forgotten with every command
+//! that is rolled back, because that costs next to nothing to ask again.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -62,6 +64,8 @@ impl Subscriber {
 pub(super) struct Known {
     lines: HashMap<Id<Line>, Arc<KnownLine>>,
     subscribers: HashMap<Id<Account>, Arc<[Subscriber]>>,
+    /// Whether any indicator stands on, anywhere; none if that has to be asked.
+    anybody_types: Option<bool>,
     changed: bool,
 }
 
@@ -75,14 +79,37 @@ impl Known {
     pub(super) fn forget(&mut self) {
         self.lines.clear();
         self.subscribers.clear();
+        self.anybody_types = None;
         self.changed = true;
     }
 
     /// The command was rolled back: what was read after its change never was.
     pub(super) fn rolled_back(&mut self) {
+        self.anybody_types = None;
         if self.changed {
             self.forget();
         }
+    }
+
+    /// An indicator went on or off.
+    pub(super) fn typing_changed(&mut self) {
+        self.anybody_types = None;
+    }
+
+    /// Whether any indicator stands on, in whatever chat. Asked with every message.
+    pub(super) fn anybody_types(&mut self, sql: &Connection) -> Result<bool> {
+        if let Some(known) = self.anybody_types {
+            return Ok(known);
+        }
+        let any = statement::first(
+            sql,
+            "select 1 from typing indexed by typing_on where is_typing = 1 limit 1",
+            [],
+            |_| Ok(()),
+        )?
+        .is_some();
+        self.anybody_types = Some(any);
+        Ok(any)
     }
 
     /// The line with this id. Whose it is, is the caller's to check.

@@ -1,10 +1,12 @@
-//! Messages: one for each guid of a line, newest first.
+//! Messages: one for each guid of a line, newest first; and what becomes of them later.
 
 use rusqlite::{Connection, Row, params};
 use switchboard_model::{
-    Account, Chat, Line, Message, OutboxItem, Timestamp,
+    Account, Chat, EventKind, Line, Message, OutboxItem, Timestamp,
     chat::Recipient,
+    event::MessageEvent,
     id::Id,
+    link::InboundUpdate,
     message::{MAX_GUID_LEN, MessageRef},
     page::{Limit, Page},
 };
@@ -13,22 +15,27 @@ use super::{
     bounded::bounded,
     chats,
     columns::{Json, Name, Text},
+    events::{self, Moment, Where},
+    known::KnownLine,
     statement,
+    writer::Tx,
 };
-use crate::{MessagesCursor, Refusal, Result, StoreError};
+use crate::{Committed, MessagesCursor, Refusal, Result, StoreError};
 
 /// A guid as it is kept.
 pub(super) fn bounded_guid(guid: String) -> String {
     bounded(guid, MAX_GUID_LEN)
 }
 
-/// Keeps a message and answers its place; none if the line has its guid already.
+/// Keeps a new message and answers its place; none if the line has its guid already. All that may
+/// have become of a new one is that it was delivered.
 pub(super) fn insert(sql: &Connection, message: &Message) -> Result<Option<i64>> {
     let made = statement::run(
         sql,
         "insert into messages (id, line_id, chat_id, guid, sender, text, attachments, service, is_from_me,
-                               is_audio_message, sent_at, synced_at, outbox_id, reply_to_guid)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+                               is_audio_message, sent_at, synced_at, outbox_id, reply_to_guid,
+                               delivered_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
          on conflict (line_id, guid) do nothing",
         params![
             Text(message.id),
@@ -45,6 +52,7 @@ pub(super) fn insert(sql: &Connection, message: &Message) -> Result<Option<i64>>
             message.synced_at.0,
             message.outbox_id.map(Text),
             message.reply_to_guid,
+            message.delivered_at.map(|at| at.0),
         ],
     )?;
     Ok((made > 0).then(|| sql.last_insert_rowid()))
@@ -71,17 +79,75 @@ pub(super) fn link(
     line: Id<Line>,
     guid: &str,
     item: Id<OutboxItem>,
+    delivered_at: Option<Timestamp>,
 ) -> Result<Message> {
     let message = statement::first(
         sql,
-        "update messages set outbox_id = coalesce(outbox_id, ?3) where line_id = ?1 and guid = ?2
+        "update messages set outbox_id = coalesce(outbox_id, ?3),
+                delivered_at = coalesce(delivered_at, ?4)
+         where line_id = ?1 and guid = ?2
          returning id, line_id, chat_id, guid, sender, text, attachments, service, is_from_me,
-                   is_audio_message, sent_at, synced_at, outbox_id, reply_to_guid",
-        params![Text(line), guid, Text(item)],
+                   is_audio_message, sent_at, synced_at, outbox_id, reply_to_guid,
+                   edited_at, unsent_at, delivered_at, read_at",
+        params![Text(line), guid, Text(item), delivered_at.map(|at| at.0)],
         message,
     )?
     .ok_or_else(|| StoreError::Unreadable { what: "the message of a known guid is gone".into() })?;
     Ok(Message { outbox_id: Some(item), ..message })
+}
+
+/// Makes known what is new of a message of this account, and answers which it is. Nothing is made
+/// known if nothing is new, and nothing is known of a message of another account.
+pub(super) fn update(
+    tx: &mut Tx<'_>,
+    line: &KnownLine,
+    account: Id<Account>,
+    update: InboundUpdate,
+    moment: Moment,
+    committed: &mut Committed,
+) -> Result<Option<(Id<Message>, Id<Chat>)>> {
+    let guid = bounded_guid(update.message_guid.clone());
+    let found = statement::first(
+        tx.sql,
+        "select m.id, m.line_id, m.chat_id, m.guid, m.sender, m.text, m.attachments, m.service,
+                m.is_from_me, m.is_audio_message, m.sent_at, m.synced_at, m.outbox_id,
+                m.reply_to_guid, m.edited_at, m.unsent_at, m.delivered_at, m.read_at
+         from messages m cross join chats c on c.id = m.chat_id
+         where m.line_id = ?1 and m.guid = ?2 and c.account_id = ?3",
+        params![Text(line.id), guid, Text(account)],
+        message,
+    )?;
+    let Some(mut message) = found else { return Ok(None) };
+    let place = (message.id, message.chat_id);
+    if !message.take(update) {
+        return Ok(Some(place));
+    }
+    statement::run(
+        tx.sql,
+        "update messages set text = ?2, attachments = ?3, edited_at = ?4, unsent_at = ?5,
+                delivered_at = ?6, read_at = ?7
+         where id = ?1",
+        params![
+            Text(message.id),
+            message.text,
+            Json(&message.attachments),
+            message.edited_at.map(|at| at.0),
+            message.unsent_at.map(|at| at.0),
+            message.delivered_at.map(|at| at.0),
+            message.read_at.map(|at| at.0),
+        ],
+    )?;
+    let here = Where { line, account_id: account, chat_id: message.chat_id };
+    let data = MessageEvent { message, line_handle: line.handle.clone() };
+    events::publish(tx, here.event(EventKind::MessageUpdated, &data), moment, committed)?;
+    Ok(Some(place))
+}
+
+/// The guid of a message, whoever's it is: for the phones that are simulated here.
+pub(super) fn guid_of(sql: &Connection, id: Id<Message>) -> Result<Option<String>> {
+    statement::first(sql, "select guid from messages where id = ?1", params![Text(id)], |row| {
+        row.get(0)
+    })
 }
 
 /// The guid of a message that a caller names, if it stands in this chat.
@@ -117,7 +183,7 @@ pub(super) fn meant_by(
     match message {
         MessageRef::Id(id) => statement::all(
             sql,
-            "select m.line_id, m.id from messages m cross join chats c on c.id = m.chat_id
+            "select m.line_id, m.id from messages m cross join shown_chats c on c.id = m.chat_id
              where m.id = ?1 and c.account_id = ?2",
             params![Text(*id), Text(account)],
             place,
@@ -126,7 +192,7 @@ pub(super) fn meant_by(
             sql,
             "select m.line_id, m.id from lines l
              cross join messages m on m.line_id = l.id and m.guid = ?1
-             cross join chats c on c.id = m.chat_id
+             cross join shown_chats c on c.id = m.chat_id
              where (l.account_id = ?2 or l.is_sandbox = 1) and c.account_id = ?2 order by l.seq",
             params![guid, Text(account)],
             place,
@@ -151,10 +217,11 @@ pub(super) fn page(
     let mut rows = statement::all(
         sql,
         "select id, line_id, chat_id, guid, sender, text, attachments, service, is_from_me,
-                is_audio_message, sent_at, synced_at, outbox_id, reply_to_guid, seq
+                is_audio_message, sent_at, synced_at, outbox_id, reply_to_guid,
+                edited_at, unsent_at, delivered_at, read_at, seq
          from messages where chat_id = ?1 and seq < ?2 order by seq desc limit ?3",
         params![Text(chat), before, statement::limit(wanted + 1)],
-        |row| Ok((row.get::<_, i64>(14)?, message(row)?)),
+        |row| Ok((row.get::<_, i64>(18)?, message(row)?)),
     )?;
     let has_more = rows.len() > wanted;
     rows.truncate(wanted);
@@ -179,5 +246,9 @@ fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         synced_at: Timestamp(row.get(11)?),
         outbox_id: row.get::<_, Option<Text<_>>>(12)?.map(|id| id.0),
         reply_to_guid: row.get(13)?,
+        edited_at: row.get::<_, Option<_>>(14)?.map(Timestamp),
+        unsent_at: row.get::<_, Option<_>>(15)?.map(Timestamp),
+        delivered_at: row.get::<_, Option<_>>(16)?.map(Timestamp),
+        read_at: row.get::<_, Option<_>>(17)?.map(Timestamp),
     })
 }

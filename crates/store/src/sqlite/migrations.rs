@@ -77,6 +77,10 @@ mod tests {
                      has_received_inbound, last_message_at, last_seq), ';') from chats";
         let chats: String = sql.query_row(chats, [], |row| row.get(0)).unwrap();
         assert_eq!(chats, "1 cht_1 +15550100002 0 1 20 7;2 cht_2 group 1 0 0");
+        let message = "select concat_ws(' ', seq, id, text, sent_at, edited_at, unsent_at, \
+                       delivered_at, read_at) from messages";
+        let message: String = sql.query_row(message, [], |row| row.get(0)).unwrap();
+        assert_eq!(message, "7 msg_1 Hello 20", "nothing has become of it");
         let broken = sql.prepare("pragma foreign_key_check").unwrap().exists([]).unwrap();
         assert!(!broken, "messages still name their chats");
         // The same phone may have a chat with another account on this line.

@@ -10,7 +10,8 @@ use switchboard_model::{
     id::Id,
     link::Content,
     outbox::{
-        EXPIRED, EXPIRY_MS, MAX_ATTEMPTS, MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus, OutboxStep,
+        ATTEMPTS_USED_UP, EXPIRED, EXPIRY_MS, MAX_ATTEMPTS, MAY_HAVE_BEEN_HANDED_OVER,
+        NO_LONGER_PAIRED, OutboxStatus, OutboxStep,
     },
 };
 
@@ -18,7 +19,7 @@ use super::{
     columns::{Json, Name, Text},
     events::{self, Moment, Where},
     known::KnownLine,
-    statement,
+    sandbox, statement,
     writer::Tx,
 };
 use crate::{ClaimedItem, Committed, Result, StoreError};
@@ -148,6 +149,22 @@ pub(super) fn held_by(
     )
 }
 
+/// What waits for a chat of this line, oldest first.
+pub(super) fn pending_in(
+    sql: &Connection,
+    line: Id<Line>,
+    chat: Id<Chat>,
+) -> Result<Vec<OpenItem>> {
+    statement::all(
+        sql,
+        "select seq, id, account_id, line_id, chat_id, status, attempts, content
+         from outbox indexed by outbox_pending
+         where line_id = ?1 and status = 'pending' and chat_id = ?2 order by seq",
+        params![Text(line), Text(chat)],
+        open_item,
+    )
+}
+
 fn past_lease(sql: &Connection, now: Timestamp, limit: usize) -> Result<Vec<OpenItem>> {
     // Bridge by bridge, because that is how the index of claims is ordered; bridges are few.
     statement::all(
@@ -210,7 +227,8 @@ pub(super) fn mark_sent(
 }
 
 /// Gives the item back: it is claimed again, before all that was accepted after it.
-/// The last attempt is not given back but fails.
+/// The last attempt is not given back but fails; so does what was for a phone of the sandbox that
+/// is paired no longer.
 pub(super) fn release(
     tx: &mut Tx<'_>,
     item: &OpenItem,
@@ -220,8 +238,11 @@ pub(super) fn release(
 ) -> Result<()> {
     let attempts = item.attempts + u32::from(counts_as_attempt);
     if attempts >= MAX_ATTEMPTS {
-        let error = switchboard_model::outbox::ATTEMPTS_USED_UP;
-        return fail(tx, item, attempts, error, moment, committed);
+        return fail(tx, item, attempts, ATTEMPTS_USED_UP, moment, committed);
+    }
+    if line_of(tx, item)?.is_sandbox && !sandbox::is_paired(tx.sql, item.account_id, item.chat_id)?
+    {
+        return fail(tx, item, attempts, NO_LONGER_PAIRED, moment, committed);
     }
     let pending = step(item.status, OutboxStep::Release)?;
     statement::run(

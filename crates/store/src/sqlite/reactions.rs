@@ -1,9 +1,11 @@
 //! Reactions: for each message, sender and type the latest occurrence.
 //!
 //! The latest is the one that came last, not the one with the latest time: the clocks of
-//! phones differ. An occurrence that was told of before is not a new one, however long ago that was. In
-//! Messages somebody's new named reaction takes the place of the one before; that is the driver's
-//! to tell, as one more occurrence, and is not guessed here.
+//! phones differ. An occurrence that was told of before is not a new one, however long ago that was.
+//!
+//! In Messages somebody's new reaction takes the place of the one before, which is an occurrence of its
+//! own: a removal. Of contacts that is the driver's to tell and is not guessed here. Of the line nobody
+//! tells it, because a report says no more than that the new one was given: [`replaced`] finds the old one.
 
 use rusqlite::{Connection, params};
 use switchboard_model::{
@@ -69,6 +71,30 @@ pub(super) fn happened(
     events::publish(tx, place.event(kind, &data), moment, committed)
 }
 
+/// What this reaction takes the place of: each other one that its sender has on the message, taken back
+/// at the same time.
+pub(super) fn replaced(sql: &Connection, new: &Occurrence) -> Result<Vec<Occurrence>> {
+    let types = statement::all(
+        sql,
+        "select type from reactions
+         where message_id = ?1 and sender = ?2 and added = 1 and type <> ?3 order by seq",
+        params![Text(new.message_id), new.sender, new.reaction_type.as_str()],
+        |row| row.get::<_, String>(0),
+    )?;
+    types
+        .iter()
+        .map(|kept| {
+            let reaction_type = ReactionType::parse(kept).ok_or_else(unreadable_type)?;
+            let sender = new.sender.clone();
+            Ok(Occurrence { reaction_type, sender, added: false, ..*new })
+        })
+        .collect()
+}
+
+fn unreadable_type() -> StoreError {
+    StoreError::Unreadable { what: "a reaction's type".into() }
+}
+
 /// Keeps the guid of an occurrence; whether it is new.
 pub(super) fn is_new(
     sql: &Connection,
@@ -93,7 +119,7 @@ pub(super) fn of_message(
     let rows = statement::all(
         sql,
         "select r.id, r.message_id, r.type, r.sender, r.is_from_me, r.added, r.sent_at, r.synced_at
-         from messages m cross join chats c on c.id = m.chat_id
+         from messages m cross join shown_chats c on c.id = m.chat_id
          cross join reactions r on r.message_id = m.id
          where m.id = ?1 and c.account_id = ?2 order by r.seq",
         params![Text(message), Text(account)],
@@ -112,9 +138,7 @@ pub(super) fn of_message(
             }))
         },
     )?;
-    rows.into_iter()
-        .map(|row| row.ok_or_else(|| StoreError::Unreadable { what: "a reaction's type".into() }))
-        .collect()
+    rows.into_iter().map(|row| row.ok_or_else(unreadable_type)).collect()
 }
 
 /// A message that a reaction is about, and where it stands.

@@ -56,6 +56,15 @@ pub(super) fn receive(
                 let handle = inbound.handle.as_str();
                 receipts::read(tx, place, handle, inbound.at, moment, committed)
             })?,
+            Inbound::Update(inbound) => {
+                let account = owner(tx, &line, &inbound.chat)?;
+                match messages::update(tx, &line, account, inbound, moment, committed)? {
+                    Some((message, chat)) => {
+                        ReceivedEntry { chat_id: Some(chat), message_id: Some(message) }
+                    }
+                    None => UNKNOWN,
+                }
+            }
             Inbound::Group { chat } => {
                 let chat_id = chats::met(tx.sql, &line, owner(tx, &line, &chat)?, chat)?;
                 ReceivedEntry { chat_id: Some(chat_id), message_id: None }
@@ -91,7 +100,7 @@ fn message(
         return Ok(ReceivedEntry { chat_id: Some(chat_id), message_id: Some(id) });
     }
     if line.is_sandbox {
-        pair(tx, &inbound.chat, inbound.text.as_deref(), moment)?;
+        pair(tx, &inbound.chat, inbound.text.as_deref(), moment, committed)?;
     }
     let account_id = owner(tx, line, &inbound.chat)?;
     let chat_id = chats::met(tx.sql, line, account_id, inbound.chat)?;
@@ -115,6 +124,10 @@ fn message(
         synced_at: moment.now,
         outbox_id: None,
         reply_to_guid: inbound.reply_to_guid.map(bounded_guid),
+        edited_at: None,
+        unsent_at: None,
+        delivered_at: None,
+        read_at: None,
     };
     if let Some(seq) = messages::insert(tx.sql, &message)? {
         chats::has_message(tx.sql, chat_id, seq, inbound.sent_at, inbound.service, true)?;
@@ -130,10 +143,16 @@ fn message(
 /// Pairs the phone of this chat if the text is somebody's code. The text itself is the first
 /// message of the new pair: with it the contact has written first. In a group, where others read
 /// along, a code is only a text.
-fn pair(tx: &Tx<'_>, chat: &InboundChat, text: Option<&str>, moment: Moment) -> Result<()> {
+fn pair(
+    tx: &mut Tx<'_>,
+    chat: &InboundChat,
+    text: Option<&str>,
+    moment: Moment,
+    committed: &mut Committed,
+) -> Result<()> {
     if let InboundChat::Contact { handle } = chat
         && let Some(code) = text.and_then(code_in)
-        && let Some(account) = sandbox::pair(tx.sql, &code, handle, moment.now)?
+        && let Some(account) = sandbox::pair(tx, &code, handle, moment, committed)?
     {
         tracing::info!(%account, "a phone is paired with the sandbox");
     }

@@ -2,18 +2,24 @@
 //!
 //! The line belongs to an account like any other, but a phone's chat on it is of the account
 //! that the phone is paired with. So what the account sees of the line needs no rule of its own.
-//! When the pairing ends, the chat stays where it was, and the phone's next words begin another one.
+//! When the pairing ends, the chat is kept, but shown to nobody (`shown_chats` in the schema has the
+//! rule) until the same two are paired again; what was to be sent to it fails; and the phone's next words
+//! begin another one.
 
 use rusqlite::{Connection, params};
 use switchboard_model::{
     Account, Chat, Handle, Sandbox, Timestamp,
     chat::Recipient,
     id::Id,
+    outbox::NO_LONGER_PAIRED,
     sandbox::{DAILY_LIMIT, SandboxStatus, SandboxUsage, day_of},
 };
 
-use super::{accounts, chats, columns::Text, known::KnownLine, lines, statement};
-use crate::{NewContent, Refusal, Result};
+use super::{
+    accounts, chats, columns::Text, events::Moment, known::KnownLine, lines, outbox, statement,
+    writer::Tx,
+};
+use crate::{Committed, NewContent, Refusal, Result};
 
 pub(super) fn find(sql: &Connection, account: Id<Account>, now: Timestamp) -> Result<Sandbox> {
     let line = lines::sandbox_line(sql)?.ok_or(Refusal::LineNotFound)?;
@@ -69,20 +75,68 @@ pub(super) fn ensure(
 }
 
 pub(super) fn reset(
-    sql: &Connection,
+    tx: &mut Tx<'_>,
     account: Id<Account>,
     code: &str,
-    now: Timestamp,
-) -> Result<Sandbox> {
-    accounts::must_exist(sql, account)?;
+    moment: Moment,
+) -> Result<(Sandbox, Committed)> {
+    accounts::must_exist(tx.sql, account)?;
+    let mut committed = Committed::default();
+    if let Some(phone) = phone_of(tx.sql, account)? {
+        end(tx, account, &phone, moment, &mut committed)?;
+    }
     statement::run(
-        sql,
+        tx.sql,
         "insert into sandbox (account_id, code) values (?1, ?2)
-         on conflict (account_id) do update
-         set code = excluded.code, contact = null, activated_at = null",
+         on conflict (account_id) do update set code = excluded.code",
         params![Text(account), code],
     )?;
-    find(sql, account, now)
+    Ok((find(tx.sql, account, moment.now)?, committed))
+}
+
+/// Ends the pairing of these two. What waits to be sent to the phone fails, all of it at once: an
+/// account can write nothing on the line but to its phone, and nothing waits for longer than a day.
+fn end(
+    tx: &mut Tx<'_>,
+    account: Id<Account>,
+    phone: &Handle,
+    moment: Moment,
+    committed: &mut Committed,
+) -> Result<()> {
+    let line = lines::sandbox_line(tx.sql)?.ok_or(Refusal::LineNotFound)?.id;
+    let chat = chats::find(tx.sql, account, line, &Recipient::Contact(phone.clone()))?;
+    statement::run(
+        tx.sql,
+        "update sandbox set contact = null, activated_at = null where account_id = ?1",
+        params![Text(account)],
+    )?;
+    let Some(chat) = chat else { return Ok(()) };
+    for item in outbox::pending_in(tx.sql, line, chat)? {
+        outbox::fail(tx, &item, item.attempts, NO_LONGER_PAIRED, moment, committed)?;
+    }
+    Ok(())
+}
+
+/// Whether an item for this chat of the sandbox line may still go out.
+pub(super) fn is_paired(sql: &Connection, account: Id<Account>, chat: Id<Chat>) -> Result<bool> {
+    let paired = statement::first(
+        sql,
+        "select 1 from chats c cross join sandbox s on s.account_id = c.account_id
+         where c.id = ?1 and c.account_id = ?2 and c.is_group = 0 and s.contact = c.identifier",
+        params![Text(chat), Text(account)],
+        |_| Ok(()),
+    )?;
+    Ok(paired.is_some())
+}
+
+/// The phone that an account is paired with.
+fn phone_of(sql: &Connection, account: Id<Account>) -> Result<Option<Handle>> {
+    statement::first(
+        sql,
+        "select contact from sandbox where account_id = ?1 and contact is not null",
+        params![Text(account)],
+        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+    )
 }
 
 /// The account that a phone is paired with.
@@ -98,27 +152,26 @@ pub(super) fn account_of(sql: &Connection, phone: &Handle) -> Result<Option<Id<A
 /// Pairs a phone that texts this code with the account that has the code, and uses the code
 /// up. The phone's older pairing ends: its account has neither a phone nor a code then.
 pub(super) fn pair(
-    sql: &Connection,
+    tx: &mut Tx<'_>,
     code: &str,
     phone: &Handle,
-    now: Timestamp,
+    moment: Moment,
+    committed: &mut Committed,
 ) -> Result<Option<Id<Account>>> {
     let account = statement::first(
-        sql,
+        tx.sql,
         "select account_id from sandbox where code = ?1",
         params![code],
         |row| Ok(row.get::<_, Text<_>>(0)?.0),
     )?;
     let Some(account) = account else { return Ok(None) };
+    if let Some(before) = account_of(tx.sql, phone)? {
+        end(tx, before, phone, moment, committed)?;
+    }
     statement::run(
-        sql,
-        "update sandbox set contact = null, activated_at = null where contact = ?1",
-        params![phone.as_str()],
-    )?;
-    statement::run(
-        sql,
+        tx.sql,
         "update sandbox set code = null, contact = ?2, activated_at = ?3 where account_id = ?1",
-        params![Text(account), phone.as_str(), now.0],
+        params![Text(account), phone.as_str(), moment.now.0],
     )?;
     Ok(Some(account))
 }

@@ -34,8 +34,9 @@ pub(super) fn settle(
         };
         let taken = item.attempts + 1;
         match report.outcome {
-            Outcome::Sent { guid, sent_at, service } => {
-                sent(tx, &item, guid, sent_at, service, moment, &mut committed)?;
+            Outcome::Sent { guid, sent_at, service, delivered_at } => {
+                let sent_as = SentAs { guid, sent_at, service, delivered_at };
+                sent(tx, &item, sent_as, moment, &mut committed)?;
             }
             Outcome::Done { at } => done(tx, &item, at, moment, &mut committed)?,
             Outcome::Failed { error } => {
@@ -54,12 +55,18 @@ pub(super) fn settle(
     Ok(committed)
 }
 
-fn sent(
-    tx: &mut Tx<'_>,
-    item: &OpenItem,
+/// What the driver says of a message that it has sent.
+struct SentAs {
     guid: String,
     sent_at: Timestamp,
     service: Service,
+    delivered_at: Option<Timestamp>,
+}
+
+fn sent(
+    tx: &mut Tx<'_>,
+    item: &OpenItem,
+    SentAs { guid, sent_at, service, delivered_at }: SentAs,
     moment: Moment,
     committed: &mut Committed,
 ) -> Result<()> {
@@ -84,6 +91,10 @@ fn sent(
         synced_at: moment.now,
         outbox_id: Some(item.id),
         reply_to_guid: reply_to_guid.clone(),
+        edited_at: None,
+        unsent_at: None,
+        delivered_at,
+        read_at: None,
     };
     let message = match messages::insert(tx.sql, &message)? {
         Some(seq) => {
@@ -91,10 +102,11 @@ fn sent(
             message
         }
         // The line's history told of it first: the same message, not a second one.
-        None => messages::link(tx.sql, item.line_id, &message.guid, item.id)?,
+        None => messages::link(tx.sql, item.line_id, &message.guid, item.id, delivered_at)?,
     };
     outbox::mark_sent(tx.sql, item, Some(message.id), moment.now)?;
     let place = Where { line: &line, account_id: item.account_id, chat_id: message.chat_id };
+    typing::wrote(tx, &place, line.handle.as_str(), moment, committed)?;
     let data = MessageEvent { message, line_handle: line.handle.clone() };
     events::publish(tx, place.event(EventKind::MessageSent, &data), moment, committed)
 }
@@ -116,7 +128,7 @@ fn done(
         // nothing that could be shown. The line's history may yet tell of it.
         Content::Message { .. } => {
             tracing::warn!(item = %item.id, "a driver sent a message and did not say which it became");
-            Ok(())
+            typing::wrote(tx, &place, handle, moment, committed)
         }
         Content::Reaction { message_guid, reaction_type, remove } => {
             let known = messages::known(tx.sql, item.line_id, message_guid)?;
@@ -128,6 +140,11 @@ fn done(
                 added: !remove,
                 sent_at: at,
             };
+            if occurrence.added {
+                for older in reactions::replaced(tx.sql, &occurrence)? {
+                    reactions::happened(tx, &place, older, moment, committed)?;
+                }
+            }
             reactions::happened(tx, &place, occurrence, moment, committed)
         }
         Content::Typing { on } => typing::changed(tx, &place, handle, *on, at, moment, committed),

@@ -235,6 +235,10 @@ impl Store for SqliteStore {
         self.readers.ask(move |sql| messages::meant_by(sql, account, &message)).await
     }
 
+    async fn guid_of(&self, message: Id<Message>) -> Result<Option<String>> {
+        self.readers.ask(move |sql| messages::guid_of(sql, message)).await
+    }
+
     async fn reactions(&self, account: Id<Account>, message: Id<Message>) -> Result<Vec<Reaction>> {
         self.readers.ask(move |sql| reactions::of_message(sql, account, message)).await
     }
@@ -322,8 +326,10 @@ impl Store for SqliteStore {
         account: Id<Account>,
         code: String,
         now: Timestamp,
-    ) -> Result<Sandbox> {
-        self.writer.run(move |tx| sandbox::reset(tx.sql, account, &code, now)).await
+        lease_until: Timestamp,
+    ) -> Result<(Sandbox, Committed)> {
+        let moment = Moment { now, lease_until };
+        self.writer.run(move |tx| sandbox::reset(tx, account, &code, moment)).await
     }
 
     async fn events_after(
@@ -361,6 +367,10 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<Option<RememberedAnswer>> {
         self.readers.ask(move |sql| idempotency::find(sql, &scope, now)).await
+    }
+
+    async fn remember(&self, remember: Remember) -> Result<Once<()>> {
+        self.writer.run(move |tx| idempotency::once(tx, Some(remember), |_| Ok(()))).await
     }
 
     async fn forget_answers(&self, before: Timestamp, limit: usize) -> Result<usize> {

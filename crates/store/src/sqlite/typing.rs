@@ -53,7 +53,7 @@ pub(super) fn changed(
     if was_on || !on { Ok(()) } else { turn_on(tx, place, handle, at, moment, committed) }
 }
 
-/// Somebody has written, and so does not type any more.
+/// Somebody has written, and so does not type any more. Costs nothing while nobody types.
 pub(super) fn wrote(
     tx: &mut Tx<'_>,
     place: &Where<'_>,
@@ -61,6 +61,9 @@ pub(super) fn wrote(
     moment: Moment,
     committed: &mut Committed,
 ) -> Result<()> {
+    if !tx.known.anybody_types(tx.sql)? {
+        return Ok(());
+    }
     match on_now(tx.sql, place.chat_id, handle)? {
         None => Ok(()),
         Some((id, since)) => {
@@ -172,6 +175,7 @@ fn turn_on(
             params![Text(Id::<TypingIndicator>::generate()), Text(place.chat_id), handle, at.0],
             |row| Ok(row.get::<_, Text<_>>(0)?.0),
         )?;
+    tx.known.typing_changed();
     let typing = TypingIndicator {
         id,
         chat_id: place.chat_id,
@@ -196,6 +200,7 @@ fn turn_off(
         "update typing set is_typing = 0, updated_at = ?2 where id = ?1",
         params![Text(id), at.0],
     )?;
+    tx.known.typing_changed();
     let typing = TypingIndicator {
         id,
         chat_id: place.chat_id,

@@ -45,6 +45,20 @@ async fn items(world: &World) -> usize {
     world.claim(100).await.len()
 }
 
+pub(crate) async fn an_answer_alone_is_remembered_once(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let first = remember(new_key(&world, 1).await, "a", NOW);
+    assert_eq!(store.remember(first.clone()).await.unwrap(), Once::Done(()));
+    let key = first.scope.key_id;
+    let again = store.remember(remember(key, "a", later(5))).await.unwrap();
+    assert_eq!(again, Once::Replayed(first.answer));
+    let other = store.remember(remember(key, "b", later(5))).await;
+    assert_eq!(refusal(other), Refusal::IdempotencyMismatch);
+    let over = remember(key, "a", end(0));
+    assert_eq!(store.remember(over.clone()).await.unwrap(), Once::Done(()));
+    assert_eq!(store.remembered(over.scope, end(1)).await.unwrap(), Some(over.answer));
+}
+
 pub(crate) async fn the_same_request_has_the_first_answer(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let key = new_key(&world, 1).await;

@@ -16,12 +16,14 @@ mod keys;
 mod lines;
 mod messages;
 mod outbox;
+mod pairings;
 mod reactions;
 mod receipts;
 mod receive;
 mod sandbox;
 mod settle;
 mod typing;
+mod updates;
 mod webhooks;
 mod whole;
 mod world;
@@ -125,13 +127,14 @@ mod sqlite {
                a_voice_memo_is_audio_on_a_line_that_can, a_bridge_gets_the_files_that_it_has_claimed,
                a_file_comes_in_with_its_message, a_bridge_gives_away_only_what_it_uploaded,
                only_what_nothing_refers_to_is_forgotten, the_secret_stays;
-        idempotency: the_same_request_has_the_first_answer, another_body_is_refused,
+        idempotency: an_answer_alone_is_remembered_once, the_same_request_has_the_first_answer, another_body_is_refused,
                      keys_and_operations_are_apart, what_was_refused_is_not_remembered,
                      after_a_day_it_is_forgotten, old_answers_are_swept, of_many_at_once_one_is_done,
                      files_and_webhooks_too;
         reactions: the_latest_occurrence_is_shown,
                    an_occurrence_counts_once_however_late_it_is_repeated,
                    a_reaction_to_nothing_is_nothing, the_line_reacts_and_takes_it_back,
+                   the_lines_new_reaction_takes_the_place_of_its_older_one,
                    a_message_by_mistake_is_still_done, refusals_come_in_order,
                    another_account_sees_nothing, an_emoji_is_a_reaction;
         receipts: a_receipt_never_goes_back, in_an_unknown_chat_it_is_nothing,
@@ -140,10 +143,15 @@ mod sqlite {
                  writes_go_to_the_paired_phone_only, a_phone_is_paired_with_one_account_at_a_time,
                  a_reset_ends_the_pairing, the_quota_ends_at_midnight_utc,
                  events_are_the_paired_accounts, receipts_and_files_follow_the_pairing;
+        pairings: of_an_ended_pairing_nothing_is_shown, what_waits_for_an_ended_pairing_fails;
         typing: only_a_change_is_told, it_goes_off_by_itself,
                 a_new_start_after_the_end_is_told_as_both, who_writes_types_no_more,
                 clocks_can_not_hold_it_on, in_an_unknown_chat_it_is_nothing,
-                the_line_types_where_it_can;
+                the_line_types_where_it_can, the_line_that_writes_types_no_more;
+        updates: a_newer_text_takes_the_place_of_an_older_one,
+                 nothing_is_shown_of_what_was_taken_back, delivered_and_read_never_go_back,
+                 what_is_sent_may_be_delivered_already, an_update_of_nothing_is_nothing,
+                 a_guid_is_found_by_the_id;
         whole: a_closed_store_says_so;
     }
 }

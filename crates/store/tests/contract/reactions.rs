@@ -122,6 +122,41 @@ pub(crate) async fn the_line_reacts_and_takes_it_back(store: Arc<dyn Store>) {
     assert_eq!(shown(&world, id).await, [row("+15550100001", "love", false)]);
 }
 
+pub(crate) async fn the_lines_new_reaction_takes_the_place_of_its_older_one(store: Arc<dyn Store>) {
+    const LINE: &str = "+15550100001";
+    let world = World::new(Arc::clone(&store)).await;
+    world.advance().await;
+    let message = world.receive_one(text_from(ANN, "g1")).await;
+    let id = message.message_id.unwrap();
+    world.receive(vec![reaction_from(ANN, "r1", "g1", ReactionType::Love, true)]).await;
+    let gives = async |reaction_type, at| {
+        let message = MessageRef::Id(id);
+        let content = NewContent::Reaction { message, reaction_type, remove: false };
+        world.do_now(ANN, content, later(at)).await
+    };
+    gives(ReactionType::Love, 1).await;
+    // The same again is one more occurrence, and takes the place of nothing.
+    assert_eq!(kinds(&gives(ReactionType::Love, 2).await), [EventKind::ReactionAdded]);
+    let party = || ReactionType::Emoji("🎉".into());
+    let given = gives(party(), 3).await;
+    assert_eq!(kinds(&given), [EventKind::ReactionRemoved, EventKind::ReactionAdded]);
+    let told: Vec<ReactionEvent> = given.events.iter().map(data).collect();
+    let [removed, added] = &told[..] else { unreachable!() };
+    assert_eq!(
+        (&removed.reaction.reaction_type, removed.reaction.added, removed.reaction.sent_at),
+        (&ReactionType::Love, false, later(3))
+    );
+    assert_ne!(removed.reaction.id, added.reaction.id);
+    assert_eq!((Some(removed.chat_id), removed.reaction.is_from_me), (message.chat_id, true));
+    // What the contact gave stays.
+    let rows = [row(ANN, "love", true), row(LINE, "love", false), row(LINE, "🎉", true)];
+    assert_eq!(shown(&world, id).await, rows);
+    let taken =
+        NewContent::Reaction { message: MessageRef::Id(id), reaction_type: party(), remove: true };
+    let taken = world.do_now(ANN, taken, later(4)).await;
+    assert_eq!(kinds(&taken), [EventKind::ReactionRemoved], "a removal takes no place");
+}
+
 pub(crate) async fn a_message_by_mistake_is_still_done(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     world.advance().await;

@@ -10,7 +10,8 @@ use switchboard_model::{
 use switchboard_store::{Committed, NewContent, Refusal, Store};
 
 use crate::world::{
-    ANN, BOB, LEASE, NOW, World, chat_with, contact, data, handle, kinds, later, refusal, text_from,
+    ANN, BOB, LEASE, NOW, World, chat_with, contact, data, handle, kinds, later, refusal, sent,
+    text_from,
 };
 
 const STARTED: EventKind = EventKind::TypingStarted;
@@ -136,4 +137,30 @@ pub(crate) async fn the_line_types_where_it_can(store: Arc<dyn Store>) {
     assert_eq!(shown(&world, later(2)).await, [row(LINE, true, later(2))]);
     let off = NewContent::Typing { on: false };
     assert_eq!(kinds(&world.do_now(ANN, off, later(3)).await), [STOPPED]);
+}
+
+pub(crate) async fn the_line_that_writes_types_no_more(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    world.receive(vec![text_from(ANN, "g1"), text_from(BOB, "g2")]).await;
+    world.advance().await;
+    let sends = async |to: &str, guid: &str| {
+        let id = world.claimed(to, guid).await;
+        kinds(&world.settle(id, sent(guid)).await)
+    };
+    let message = EventKind::MessageSent;
+    assert_eq!(sends(ANN, "s1").await, [message]);
+    world.do_now(ANN, NewContent::Typing { on: true }, later(1)).await;
+    // The contact types on, and so does the line where it did not write.
+    happens(&world, ANN, true, later(1)).await;
+    assert_eq!(sends(BOB, "s2").await, [message]);
+    assert_eq!(sends(ANN, "s3").await, [STOPPED, message]);
+    assert_eq!(
+        shown(&world, later(1000)).await,
+        [row(LINE, false, later(1000)), row(ANN, true, later(1))]
+    );
+    assert_eq!(sends(ANN, "s4").await, [message]);
+    // A message that is only called done was written all the same.
+    world.do_now(ANN, NewContent::Typing { on: true }, later(1)).await;
+    let text = NewContent::Message { text: Some("x".into()), attachment: None, reply_to: None };
+    assert_eq!(kinds(&world.do_now(ANN, text, later(2)).await), [STOPPED]);
 }

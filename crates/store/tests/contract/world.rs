@@ -120,7 +120,12 @@ pub(crate) fn group(identifier: &str, participants: &[&str]) -> InboundChat {
 }
 
 pub(crate) fn sent(guid: &str) -> Outcome {
-    Outcome::Sent { guid: guid.into(), sent_at: later(500), service: Service::IMessage }
+    Outcome::Sent {
+        guid: guid.into(),
+        sent_at: later(500),
+        service: Service::IMessage,
+        delivered_at: None,
+    }
 }
 
 impl World {

@@ -136,7 +136,7 @@ impl Simulator {
             outcome = Outcome::Unknown;
         }
         record.outcome = Some(Report { id, outcome: outcome.clone() });
-        let echoes = record.entry.is_some();
+        let echoes = !record.entries.is_empty();
         if let Err(error) = book.commit(record) {
             drop(book);
             error!(item = %id, %error, "the simulator's journal can't be written");
@@ -186,7 +186,9 @@ impl Book {
             Content::Message { text, reply_to_guid, is_audio_message, attachments: _ } => {
                 let guid = new_guid();
                 let service = Service::IMessage;
-                outcome = Outcome::Sent { guid: guid.clone(), sent_at: now, service };
+                // With the report, so that it costs no entry of its own: it is on the phone at once.
+                let delivered_at = Some(now);
+                outcome = Outcome::Sent { guid: guid.clone(), sent_at: now, service, delivered_at };
                 let echo = text.clone().filter(|_| is_echo(&with));
                 let message = PhoneMessage {
                     guid,
@@ -198,6 +200,8 @@ impl Book {
                     attachments,
                     is_audio_message,
                     reactions: Vec::new(),
+                    edited_at: None,
+                    unsent_at: None,
                 };
                 record.shown.push(Shown { on, with: with.clone(), message });
                 if let (Some(text), With::Contact(contact)) = (echo, with) {
@@ -231,8 +235,9 @@ impl Book {
     ) {
         let echo = message_of(contact, Some(text), now);
         let shown = Shown::of_contact(line, &echo, Vec::new());
-        record.entry = self.phones.histories.next_entry(line, Inbound::Message(echo), Vec::new());
-        if record.entry.is_some() {
+        let echo = vec![Inbound::Message(echo)];
+        if let Some(entries) = self.phones.histories.next_entries(line, echo) {
+            record.entries = entries;
             record.shown.push(shown);
         }
     }
@@ -260,6 +265,8 @@ impl Shown {
             attachments,
             is_audio_message: message.is_audio_message,
             reactions: Vec::new(),
+            edited_at: None,
+            unsent_at: None,
         };
         Self { on, with, message }
     }

@@ -200,9 +200,10 @@ impl Book {
             self.commit(Record { received, ..Record::default() })?;
         }
         for group in self.phones.unconfirmed_groups(&line.handle) {
-            let told = Inbound::Group { chat: group.as_chat() };
-            let entry = self.phones.histories.next_entry(&line.handle, told, Vec::new());
-            self.commit(Record { entry, ..Record::default() })?;
+            let told = vec![Inbound::Group { chat: group.as_chat() }];
+            let entries = self.phones.histories.next_entries(&line.handle, told);
+            let entries = entries.unwrap_or_default();
+            self.commit(Record { entries, ..Record::default() })?;
         }
         Ok(())
     }

@@ -47,19 +47,17 @@ impl Histories {
         files
     }
 
-    /// The entry that would come next on a line; none if too many wait already.
-    pub(super) fn next_entry(
-        &self,
-        line: &Handle,
-        what: Inbound,
-        files: Vec<KeptFile>,
-    ) -> Option<Entry> {
+    /// These as the entries that come next on a line; none if too many wait already.
+    pub(super) fn next_entries(&self, line: &Handle, what: Vec<Inbound>) -> Option<Vec<Entry>> {
         let history = self.0.get(line);
-        if history.is_some_and(|history| history.waiting.len() >= MAX_WAITING) {
+        let waiting = history.map_or(0, |history| history.waiting.len());
+        if waiting + what.len() > MAX_WAITING {
             return None;
         }
-        let n = history.map_or(0, |history| history.last) + 1;
-        Some(Entry { at: Place { line: line.clone(), n }, what, files })
+        let first = history.map_or(0, |history| history.last) + 1;
+        let entry =
+            |(n, what)| Entry { at: Place { line: line.clone(), n }, what, files: Vec::new() };
+        Some((first..).zip(what).map(entry).collect())
     }
 
     /// At most `limit` entries of a line after a place.
@@ -98,7 +96,7 @@ impl Histories {
             std::iter::once(received).chain(history.waiting.iter().cloned().map(|entry| {
                 let Waiting { n, what, files } = entry;
                 let at = Place { line: line.clone(), n };
-                Record { entry: Some(Entry { at, what, files }), ..Record::default() }
+                Record { entries: vec![Entry { at, what, files }], ..Record::default() }
             }))
         })
     }

@@ -10,12 +10,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use switchboard_model::{
     Chat, Handle, Timestamp,
     id::Id,
     link::{Inbound, Report},
-    simulator::{PhoneFile, PhoneMessage, PhoneReaction},
+    simulator::{PhoneChange, PhoneFile, PhoneMessage, PhoneReaction},
 };
 
 /// What became true together. Each part may stand alone, and does after compaction.
@@ -34,15 +34,25 @@ pub(super) struct Record {
     /// A reaction that phones show, or show no longer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reaction: Option<Reacted>,
+    /// A message that phones show otherwise now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) change: Option<PhoneChange>,
+    /// A contact has read what a line wrote in their 1:1 chat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) read_by: Option<ReadBy>,
     /// A line has read a chat.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) read: Option<ReadUpTo>,
     /// What a line can do now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) features: Option<Features>,
-    /// An entry in a line's history.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) entry: Option<Entry>,
+    /// Entries in lines' histories. Journals of before had one at most, under the name of `entry`.
+    #[serde(
+        alias = "entry",
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "one_or_many"
+    )]
+    pub(super) entries: Vec<Entry>,
     /// A group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) group: Option<Group>,
@@ -77,6 +87,14 @@ pub(super) struct ReadUpTo {
     pub(super) line: Handle,
     pub(super) with: With,
     pub(super) at: Timestamp,
+}
+
+/// Up to which of a line's messages a contact has read their 1:1 chat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ReadBy {
+    pub(super) contact: Handle,
+    pub(super) line: Handle,
+    pub(super) guid: String,
 }
 
 /// Whether a line has the advanced features.
@@ -234,8 +252,37 @@ fn options() -> OpenOptions {
     options
 }
 
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(Box<Entry>),
+        Many(Vec<Entry>),
+    }
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(entry) => vec![*entry],
+        OneOrMany::Many(entries) => entries,
+    })
+}
+
 fn encode(record: &Record, buffer: &mut Vec<u8>) -> io::Result<()> {
     serde_json::to_writer(&mut *buffer, record)?;
     buffer.push(b'\n');
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_of_before_is_understood() {
+        let entry = r#"{"at":{"line":"+15550100001","n":7},"what":{"kind":"read",
+            "chat":{"chat":"contact","handle":"+15550100002"},"handle":"+15550100002","at":1}}"#;
+        let old: Record = serde_json::from_str(&format!(r#"{{"entry":{entry}}}"#)).unwrap();
+        assert_eq!(old.entries[0].at.n, 7);
+        let mut written = Vec::new();
+        encode(&old, &mut written).unwrap();
+        assert_eq!(serde_json::from_slice::<Record>(&written).unwrap(), old);
+    }
 }

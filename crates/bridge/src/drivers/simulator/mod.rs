@@ -5,7 +5,7 @@
 //! the outbox item, so a message is on the phone exactly if its recall says so, whenever
 //! the process is killed.
 //!
-//! The same holds of reactions and of what a line has read. A typing indicator is gone in a
+//! The same holds of reactions, edits and of what was read. A typing indicator is gone in a
 //! minute, or with the process; only that it was given is remembered.
 //!
 //! Some contacts behave in their own way, in the 1:1 chat only: in a group they are contacts like
@@ -139,7 +139,7 @@ impl Book {
     /// Writes a record and makes it true.
     fn commit(&mut self, record: Record) -> io::Result<()> {
         self.journal.append(&record)?;
-        for file in record.entry.iter().flat_map(|entry| &entry.files) {
+        for file in record.entries.iter().flat_map(|entry| &entry.files) {
             self.files.hold(&file.shown);
         }
         for file in self.phones.apply(record) {
@@ -173,7 +173,7 @@ fn entry_key<'a>(line: &Handle, n: u64, entry: &'a Inbound) -> Cow<'a, str> {
         Inbound::Reaction(reaction) => (&reaction.guid).into(),
         // It may be told again at another place.
         Inbound::Group { chat: InboundChat::Group { identifier, .. } } => identifier.into(),
-        Inbound::Group { .. } | Inbound::Typing(_) | Inbound::Read(_) => {
+        Inbound::Group { .. } | Inbound::Typing(_) | Inbound::Read(_) | Inbound::Update(_) => {
             format!("{line} {n}").into()
         }
     }
@@ -186,6 +186,7 @@ fn chat_of(entry: &Inbound) -> &InboundChat {
         Inbound::Reaction(reaction) => &reaction.chat,
         Inbound::Typing(typing) => &typing.chat,
         Inbound::Read(read) => &read.chat,
+        Inbound::Update(update) => &update.chat,
         Inbound::Group { chat } => chat,
     }
 }

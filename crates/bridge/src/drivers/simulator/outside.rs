@@ -1,17 +1,20 @@
-//! The simulator as people and tests see it: contacts text, react, type and read; groups are made;
+//! The simulator as people and tests see it: contacts text, edit, react, type and read; groups are made;
 //! phones are looked at; lines go wrong.
 //!
 //! The promise: what has been answered is in the journal and will reach the server, in order.
 
-use std::io;
+use std::{io, time::Duration};
 
 use switchboard_model::{
-    Chat, Handle, Line, Message,
+    Chat, Handle, Line, Message, ReactionType, Timestamp,
     id::Id,
-    link::{Inbound, InboundChat, InboundReaction, InboundRead, InboundTyping, ReceivedEntry},
+    link::{
+        Edit, Inbound, InboundChat, InboundReaction, InboundRead, InboundTyping, InboundUpdate,
+        ReceivedEntry,
+    },
     simulator::{
-        ContactInChat, ContactReaction, ContactText, Fault, Phone, PhoneReaction, SimulatedPhones,
-        SimulatedText, SimulatorError,
+        ContactInChat, ContactReaction, ContactText, Fault, Phone, PhoneChange, PhoneReaction,
+        SimulatedPhones, SimulatedText, SimulatorError,
     },
 };
 use tokio::{sync::oneshot, time::timeout};
@@ -21,10 +24,13 @@ use super::{
     Book, Simulator,
     deliver::message_of,
     entry_key,
-    journal::{Features, Group, KeptFile, KnownChat, Reacted, Record, Shown, With},
+    journal::{Features, Group, KeptFile, KnownChat, Reacted, ReadBy, Record, Shown, With},
     new_guid,
     phones::MAX_GROUPS,
 };
+
+/// Of how many messages it is told that a contact has read them, at one time: the newest.
+const MAX_READ_AT_ONCE: usize = 100;
 
 /// Somebody waits for the server to have an entry; who stops waiting leaves nothing behind.
 struct Waiter<'a> {
@@ -55,8 +61,8 @@ impl SimulatedPhones for Simulator {
             let shown = vec![Shown::of_contact(&text.line, &message, attachments)];
             let record = Record { shown, ..Record::default() };
             let files = held.files.clone();
-            let waiter =
-                self.enter(&mut book, &text.line, Inbound::Message(message), files, record)?;
+            let what = vec![Inbound::Message(message)];
+            let waiter = self.enter(&mut book, &text.line, what, files, record)?;
             (guid, waiter)
         };
         let received = self.told(line_id, waiter).await;
@@ -76,6 +82,27 @@ impl SimulatedPhones for Simulator {
         let waiter = {
             let mut book = self.book();
             let chat = book.chat_of_message(&line, &from, &message_guid)?;
+            let occurs = |reaction_type: &ReactionType, added| {
+                Inbound::Reaction(InboundReaction {
+                    guid: new_guid(),
+                    chat: chat.clone(),
+                    message_guid: message_guid.clone(),
+                    sender: from.clone(),
+                    reaction_type: reaction_type.clone(),
+                    added,
+                    sent_at: self.clock.now(),
+                })
+            };
+            let mut what = Vec::new();
+            // A new one takes the place of the old one, and that is gone first.
+            let older = book.phones.reaction_of(&from, &message_guid);
+            if let Some(older) = older
+                && !remove
+                && older.reaction_type != reaction_type
+            {
+                what.push(occurs(&older.reaction_type, false));
+            }
+            what.push(occurs(&reaction_type, !remove));
             let record = Record {
                 reaction: Some(Reacted {
                     message_guid: message_guid.clone(),
@@ -87,18 +114,30 @@ impl SimulatedPhones for Simulator {
                 }),
                 ..Record::default()
             };
-            let what = Inbound::Reaction(InboundReaction {
-                guid: new_guid(),
-                chat,
-                message_guid,
-                sender: from,
-                reaction_type,
-                added: !remove,
-                sent_at: self.clock.now(),
-            });
             self.enter(&mut book, &line, what, Vec::new(), record)?
         };
         Ok(self.told(line_id, waiter).await.and_then(|entry| entry.message_id))
+    }
+
+    async fn edit(&self, guid: &str, text: String) -> Result<SimulatedText, SimulatorError> {
+        self.change(guid, |change, now| {
+            if change.unsent_at.is_some() {
+                return Err(SimulatorError::NotAContactsMessage);
+            }
+            // Later than the last, whatever the clock says: the newest edit is the one that counts.
+            let last = change.edited_at.map(|last| last + Duration::from_millis(1));
+            (change.text, change.edited_at) = (Some(text), last.max(Some(now)));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn unsend(&self, guid: &str) -> Result<SimulatedText, SimulatorError> {
+        self.change(guid, |change, now| {
+            (change.text, change.unsent_at) = (None, change.unsent_at.or(Some(now)));
+            Ok(())
+        })
+        .await
     }
 
     async fn typing(&self, contact: ContactInChat, on: bool) -> Result<(), SimulatorError> {
@@ -112,10 +151,34 @@ impl SimulatedPhones for Simulator {
 
     async fn read(&self, contact: ContactInChat) -> Result<(), SimulatorError> {
         let at = self.clock.now();
-        self.happens(&contact, |chat| {
-            Inbound::Read(InboundRead { chat, handle: contact.from.clone(), at })
-        })
-        .await
+        let ContactInChat { line, from, chat_id } = contact;
+        let line_id = self.line(&line).await?;
+        let waiter = {
+            let mut book = self.book();
+            let chat = book.chat_with(&line, &from, chat_id)?;
+            let mut record = Record::default();
+            let mut what =
+                vec![Inbound::Read(InboundRead { chat: chat.clone(), handle: from.clone(), at })];
+            // In a group nobody's reading is the message's.
+            if let InboundChat::Contact { .. } = chat {
+                let unread = book.phones.unread(&from, &line, MAX_READ_AT_ONCE);
+                record.read_by = unread.last().cloned().map(|guid| ReadBy {
+                    contact: from,
+                    line: line.clone(),
+                    guid,
+                });
+                what.extend(unread.into_iter().map(|guid| {
+                    let read_at = Some(at);
+                    Inbound::Update(InboundUpdate {
+                        read_at,
+                        ..InboundUpdate::of(chat.clone(), guid)
+                    })
+                }));
+            }
+            self.enter(&mut book, &line, what, Vec::new(), record)?
+        };
+        self.told(line_id, waiter).await;
+        Ok(())
     }
 
     async fn capabilities(&self, line: &Handle, advanced: bool) -> Result<(), SimulatorError> {
@@ -155,7 +218,7 @@ impl SimulatedPhones for Simulator {
             if book.phones.group_count() >= MAX_GROUPS {
                 return Err(SimulatorError::Full);
             }
-            let what = Inbound::Group { chat: group.as_chat() };
+            let what = vec![Inbound::Group { chat: group.as_chat() }];
             let record = Record { group: Some(group), ..Record::default() };
             self.enter(&mut book, line, what, Vec::new(), record)?
         };
@@ -179,6 +242,38 @@ impl Simulator {
         self.lines.id_of(handle).ok_or(SimulatorError::LineNotFound)
     }
 
+    /// Who wrote a message changes it.
+    async fn change(
+        &self,
+        guid: &str,
+        alter: impl FnOnce(&mut PhoneChange, Timestamp) -> Result<(), SimulatorError> + Send,
+    ) -> Result<SimulatedText, SimulatorError> {
+        let (line, ..) = self.book().contacts_message(guid)?;
+        let line_id = self.line(&line).await?;
+        let waiter = {
+            let mut book = self.book();
+            let (_, chat, mut change) = book.contacts_message(guid)?;
+            alter(&mut change, self.clock.now())?;
+            let text = change.text.clone();
+            let update = InboundUpdate {
+                edit: change
+                    .edited_at
+                    .filter(|_| change.unsent_at.is_none())
+                    .map(|edited_at| Edit { text, edited_at }),
+                unsent_at: change.unsent_at,
+                ..InboundUpdate::of(chat, guid)
+            };
+            let record = Record { change: Some(change), ..Record::default() };
+            self.enter(&mut book, &line, vec![Inbound::Update(update)], Vec::new(), record)?
+        };
+        let received = self.told(line_id, waiter).await;
+        Ok(SimulatedText {
+            guid: guid.to_owned(),
+            chat_id: received.and_then(|entry| entry.chat_id),
+            message_id: received.and_then(|entry| entry.message_id),
+        })
+    }
+
     /// A contact does something in a chat that leaves nothing on a phone.
     async fn happens(
         &self,
@@ -189,25 +284,28 @@ impl Simulator {
         let waiter = {
             let mut book = self.book();
             let chat = book.chat_with(&contact.line, &contact.from, contact.chat_id)?;
-            self.enter(&mut book, &contact.line, what(chat), Vec::new(), Record::default())?
+            self.enter(&mut book, &contact.line, vec![what(chat)], Vec::new(), Record::default())?
         };
         self.told(line_id, waiter).await;
         Ok(())
     }
 
-    /// Puts an entry in a line's history, together with what else becomes true. The waiter is
-    /// registered under the same lock, so that no answer is too early.
+    /// Puts entries in a line's history, together with what else becomes true; the files are the
+    /// last one's. That is also the one that is waited for, and the waiter is registered under the same
+    /// lock, so that no answer is too early.
     fn enter(
         &self,
         book: &mut Book,
         line: &Handle,
-        what: Inbound,
+        what: Vec<Inbound>,
         files: Vec<KeptFile>,
         record: Record,
     ) -> Result<Waiter<'_>, SimulatorError> {
-        let entry = book.phones.histories.next_entry(line, what, files).ok_or_else(too_much)?;
-        let key = entry_key(line, entry.at.n, &entry.what).into_owned();
-        book.commit(Record { entry: Some(entry), ..record }).map_err(SimulatorError::Journal)?;
+        let mut entries = book.phones.histories.next_entries(line, what).ok_or_else(too_much)?;
+        let last = entries.last_mut().expect("nobody enters nothing");
+        last.files = files;
+        let key = entry_key(line, last.at.n, &last.what).into_owned();
+        book.commit(Record { entries, ..record }).map_err(SimulatorError::Journal)?;
         let (sender, answer) = oneshot::channel();
         book.waiting.insert(key.clone(), sender);
         Ok(Waiter { simulator: self, key, answer })
@@ -254,6 +352,27 @@ impl Book {
         shown
             .and_then(|shown| self.chat_if_in(from, &shown.with))
             .ok_or(SimulatorError::MessageNotFound)
+    }
+
+    /// A message that a contact wrote: to which line, in which chat, and how phones show it now.
+    fn contacts_message(
+        &self,
+        guid: &str,
+    ) -> Result<(Handle, InboundChat, PhoneChange), SimulatorError> {
+        let shown = self.phones.message(guid);
+        let shown = shown.filter(|shown| shown.message.from != shown.message.line);
+        let chat = shown.and_then(|shown| self.chat_if_in(&shown.message.from, &shown.with));
+        let (Some(shown), Some(chat)) = (shown, chat) else {
+            return Err(SimulatorError::NotAContactsMessage);
+        };
+        let unchanged = || PhoneChange {
+            message_guid: guid.to_owned(),
+            text: shown.message.text.clone(),
+            edited_at: None,
+            unsent_at: None,
+        };
+        let change = self.phones.change(guid).cloned().unwrap_or_else(unchanged);
+        Ok((shown.message.line.clone(), chat, change))
     }
 
     fn chat_if_in(&self, from: &Handle, with: &With) -> Option<InboundChat> {

@@ -14,13 +14,15 @@ use switchboard_model::{
     Chat, Handle, OutboxItem, Timestamp,
     id::Id,
     link::{Inbound, InboundChat, Outcome, Report},
-    simulator::{MessageReaction, Phone, PhoneReaction, PhoneRead},
+    simulator::{MessageReaction, Phone, PhoneChange, PhoneReaction, PhoneRead},
     typing::EXPIRES_AFTER_MS,
 };
 
 use super::{
     history::Histories,
-    journal::{Features, Group, KeptFile, KnownChat, Reacted, ReadUpTo, Record, Shown, With},
+    journal::{
+        Features, Group, KeptFile, KnownChat, Reacted, ReadBy, ReadUpTo, Record, Shown, With,
+    },
     newest::Newest,
 };
 
@@ -48,11 +50,15 @@ pub(super) struct Phones {
     by_guid: HashMap<String, Arc<Shown>>,
     /// By the message's guid; of one sender there is one reaction, as in Messages.
     reactions: HashMap<String, Vec<PhoneReaction>>,
+    /// By the message's guid: those that are not as they were sent.
+    changes: HashMap<String, PhoneChange>,
     outcomes: Newest<Id<OutboxItem>, Outcome>,
     groups: HashMap<String, Group>,
     contact_chats: Newest<Id<Chat>, KnownChat>,
     group_chats: HashMap<Id<Chat>, KnownChat>,
     read: Newest<(Handle, With), Timestamp>,
+    /// By contact and line the guid of the line's last message that the contact has read.
+    read_by: Newest<(Handle, Handle), String>,
     /// Lines without the advanced features.
     plain: HashSet<Handle>,
     /// Until when a line types in a chat.
@@ -68,11 +74,13 @@ impl Default for Phones {
             phones: HashMap::new(),
             by_guid: HashMap::new(),
             reactions: HashMap::new(),
+            changes: HashMap::new(),
             outcomes: Newest::new(MAX_OUTCOMES),
             groups: HashMap::new(),
             contact_chats: Newest::new(MAX_CONTACT_CHATS),
             group_chats: HashMap::new(),
             read: Newest::new(MAX_CONTACT_CHATS),
+            read_by: Newest::new(MAX_CONTACT_CHATS),
             plain: HashSet::new(),
             typing: HashMap::new(),
         }
@@ -94,6 +102,14 @@ impl Phones {
         if let Some(reacted) = record.reaction {
             self.react(reacted);
         }
+        if let Some(change) = record.change
+            && self.by_guid.contains_key(&change.message_guid)
+        {
+            self.changes.insert(change.message_guid.clone(), change);
+        }
+        if let Some(ReadBy { contact, line, guid }) = record.read_by {
+            self.read_by.insert((contact, line), guid);
+        }
         if let Some(ReadUpTo { line, with, at }) = record.read {
             self.read.insert((line, with), at);
         }
@@ -113,7 +129,7 @@ impl Phones {
                 self.plain.insert(line)
             };
         }
-        if let Some(entry) = record.entry {
+        for entry in record.entries {
             self.histories.enter(entry);
         }
         record.received.map_or_else(Vec::new, |place| self.histories.receive(place))
@@ -140,6 +156,7 @@ impl Phones {
         {
             self.by_guid.remove(&oldest.message.guid);
             self.reactions.remove(&oldest.message.guid);
+            self.changes.remove(&oldest.message.guid);
             for handle in &oldest.on {
                 if let Some(phone) = self.phones.get_mut(handle) {
                     // Each phone is in the same order, so it is the first there, or gone already.
@@ -188,9 +205,18 @@ impl Phones {
                 message_guid: guid.clone(),
                 reaction: reaction.clone(),
             }));
+            let change = self.changes.get(guid);
+            phone.changes.extend(change.cloned());
             if shown.message.from != *handle {
                 let mut message = shown.message.clone();
                 message.reactions = reactions.to_vec();
+                if let Some(change) = change {
+                    message.text.clone_from(&change.text);
+                    (message.edited_at, message.unsent_at) = (change.edited_at, change.unsent_at);
+                    if message.unsent_at.is_some() {
+                        message.attachments.clear();
+                    }
+                }
                 phone.messages.push(message);
             }
         }
@@ -233,6 +259,35 @@ impl Phones {
         self.by_guid.get(guid).map(Arc::as_ref)
     }
 
+    /// What became of a message.
+    pub(super) fn change(&self, guid: &str) -> Option<&PhoneChange> {
+        self.changes.get(guid)
+    }
+
+    /// What a line wrote in the 1:1 chat with a contact who has not read it yet: guids, oldest first, at
+    /// most the newest `most`.
+    pub(super) fn unread(&self, contact: &Handle, line: &Handle, most: usize) -> Vec<String> {
+        let Some(phone) = self.phones.get(contact) else { return Vec::new() };
+        let last = self.read_by.get(&(contact.clone(), line.clone()));
+        let mut unread: Vec<_> = phone
+            .iter()
+            .rev()
+            .filter(|shown| shown.message.line == *line && shown.message.from == *line)
+            .filter(|shown| matches!(shown.with, With::Contact(_)))
+            .map(|shown| &shown.message.guid)
+            .take_while(|guid| Some(*guid) != last)
+            .take(most)
+            .cloned()
+            .collect();
+        unread.reverse();
+        unread
+    }
+
+    /// What somebody has said about a message: one reaction at most, as in Messages.
+    pub(super) fn reaction_of(&self, from: &Handle, guid: &str) -> Option<&PhoneReaction> {
+        self.reactions.get(guid)?.iter().find(|one| one.from == *from)
+    }
+
     pub(super) fn group(&self, identifier: &str) -> Option<&Group> {
         self.groups.get(identifier)
     }
@@ -270,7 +325,8 @@ impl Phones {
     pub(super) fn record_count(&self) -> usize {
         let chats = self.contact_chats.len() + self.group_chats.len();
         let reactions: usize = self.reactions.values().map(Vec::len).sum();
-        let phones = self.shown.len() + reactions + self.read.len() + self.plain.len();
+        let read = self.read.len() + self.read_by.len();
+        let phones = self.shown.len() + reactions + self.changes.len() + read + self.plain.len();
         1 + phones + self.outcomes.len() + self.groups.len() + chats + self.histories.record_count()
     }
 
@@ -287,6 +343,14 @@ impl Phones {
                 let reacted = Reacted { message_guid, reaction, removed: false };
                 Record { reaction: Some(reacted), ..Record::default() }
             })
+        });
+        let changes = self
+            .changes
+            .values()
+            .map(|change| Record { change: Some(change.clone()), ..Record::default() });
+        let read_by = self.read_by.iter().map(|((contact, line), guid)| {
+            let (contact, line, guid) = (contact.clone(), line.clone(), guid.clone());
+            Record { read_by: Some(ReadBy { contact, line, guid }), ..Record::default() }
         });
         let read = self.read.iter().map(|((line, with), at)| {
             let read = ReadUpTo { line: line.clone(), with: with.clone(), at: *at };
@@ -311,6 +375,8 @@ impl Phones {
         std::iter::once(epoch)
             .chain(shown)
             .chain(reactions)
+            .chain(changes)
+            .chain(read_by)
             .chain(read)
             .chain(outcomes)
             .chain(groups)

@@ -83,6 +83,10 @@ pub(crate) async fn revoke(
     let key = id_of(body::text(body.required("id")?, "id")?, "id")?;
     let key = app.store.revoke_key(key, app.clock.now()).await?;
     app.directory.forget();
+    if let Some(account) = key.account_id {
+        // The live streams of the account look whether it was their key.
+        app.hub.tell(account);
+    }
     Ok(envelope::one(StatusCode::OK, &key, &id))
 }
 

@@ -35,6 +35,12 @@ alter table chats_new rename to chats;
 -- The list of an account's chats on a line, latest activity first.
 create index chats_by_activity on chats (line_id, account_id, last_seq, seq);
 
+-- What became of a message after it was there.
+alter table messages add column edited_at integer;
+alter table messages add column unsent_at integer;
+alter table messages add column delivered_at integer;
+alter table messages add column read_at integer;
+
 -- For each message, sender and type the latest occurrence; `seq` is the order of occurrences.
 create table reactions (
     seq integer primary key,
@@ -124,6 +130,17 @@ create table sandbox (
     day integer not null default 0,
     used integer not null default 0
 ) strict, without rowid;
+
+-- The chats as whoever asks may see them: of the sandbox line, an account that does not own the line
+-- sees the chat with the phone that is paired with it now, and nothing else. Whatever answers a caller
+-- reads chats from here; nothing else knows this rule.
+create view shown_chats as
+select * from chats
+where line_id is not (select id from lines where is_sandbox = 1)
+   or account_id = (select account_id from lines where is_sandbox = 1)
+   or (is_group = 0 and exists (
+        select 1 from sandbox
+        where sandbox.account_id = chats.account_id and sandbox.contact = chats.identifier));
 
 -- Answers to requests with an idempotency key. `seq` is the order in which they were given:
 -- one that is given anew after its time gets a new one.
