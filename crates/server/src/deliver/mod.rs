@@ -8,11 +8,17 @@
 //!
 //! First attempts of one webhook and one chat go out one after another, in event
 //! order, also by way of the store ([`lanes`]). A retry waits for nobody and nobody waits for it.
+//!
+//! An endpoint gets as much of what may be in flight as it has earned ([`conduct`], [`slots`]), and one
+//! that only fails gets nothing but a probe now and then ([`breaker`]).
 
+mod breaker;
+mod conduct;
 mod guard;
 mod health;
 mod lanes;
 mod send;
+mod slots;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -28,12 +34,17 @@ use switchboard_model::{
     webhook::DisabledReason,
 };
 use switchboard_store::{Store, StoreError};
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::MissedTickBehavior,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{api::problem::chain, config::Config, files::Files};
+use conduct::Outcome;
 use health::Health;
-use lanes::{Lanes, Slot};
+use lanes::{Lanes, Lease, Slot};
+use send::Attempted;
 
 /// How long a lease on a delivery holds. What waits in memory for too much of it is leased anew.
 const LEASE: Duration = Duration::from_secs(600);
@@ -47,6 +58,8 @@ const GIVE_BACK_BATCH: usize = 2048;
 const SETTLE_BATCH: usize = 512;
 /// The longest that nothing is looked for.
 const SCAN_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
+/// How often attempts are looked for that take long.
+const LOOK_AT_FLIGHTS_EVERY: Duration = Duration::from_millis(250);
 /// The pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_millis(250);
 
@@ -87,7 +100,13 @@ impl Deliver {
             work: Notify::new(),
             scan: Notify::new(),
         };
-        let sender = send::Sender::new(guard.clone(), files, config.webhook_timeout(), clock)?;
+        let sender = send::Sender::new(
+            guard.clone(),
+            files,
+            config.webhook_timeout(),
+            config.webhook_retry_schedule.clone(),
+            clock,
+        )?;
         Ok(Self { shared: Arc::new(shared), sender })
     }
 
@@ -145,12 +164,13 @@ impl Shared {
         next
     }
 
-    fn take(&self, deliveries: Vec<DueDelivery>, take: fn(&mut Lanes, DueDelivery, Timestamp)) {
-        let until = self.clock.now() + LEASE;
+    fn take(&self, deliveries: Vec<DueDelivery>, take: fn(&mut Lanes, DueDelivery, Lease)) {
+        let now = self.clock.now();
+        let lease = Lease { now, until: now + LEASE };
         let has_overflow = {
             let mut lanes = self.lanes();
             for delivery in deliveries {
-                take(&mut lanes, delivery, until);
+                take(&mut lanes, delivery, lease);
             }
             lanes.has_overflow()
         };
@@ -169,10 +189,10 @@ impl Shared {
     }
 
     /// An attempt has ended.
-    fn done(&self, slot: Slot) {
-        let room = self.lanes().done(slot);
+    fn done(&self, slot: Slot, outcome: &Outcome) {
+        let look = self.lanes().done(slot, outcome, self.clock.now());
         self.work.notify_one();
-        if room {
+        if look {
             self.scan.notify_one();
         }
     }
@@ -186,19 +206,28 @@ async fn dispatch(
     stop: CancellationToken,
 ) {
     let attempts = TaskTracker::new();
+    let mut look_at_flights = tokio::time::interval(LOOK_AT_FLIGHTS_EVERY);
+    look_at_flights.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         while let Some((slot, delivery)) = shared.next() {
             let (shared, sender, results) = (Arc::clone(&shared), sender.clone(), results.clone());
             attempts.spawn(async move {
-                let result = sender.attempt(&delivery).await;
+                let Attempted { result, retry_after } = sender.attempt(&delivery).await;
                 shared.health().note(delivery.webhook_id, &result);
+                let outcome = Outcome {
+                    worked: result.error.is_none(),
+                    took: Duration::from_millis(result.duration_ms),
+                    retry_after,
+                    random: rand::random(),
+                };
                 // The room in `results` bounds how far sending can run ahead of settling.
                 let _ = results.send(result).await;
-                shared.done(slot);
+                shared.done(slot, &outcome);
             });
         }
         tokio::select! {
             () = shared.work.notified() => {}
+            _ = look_at_flights.tick() => shared.lanes().look_at_flights(shared.clock.now()),
             () = stop.cancelled() => break,
         }
     }
@@ -273,8 +302,12 @@ async fn look(shared: &Shared, store: &dyn Store, now: Timestamp) -> Result<Look
     // A read first: the writer is not bothered when nothing is due.
     let due = store.due_deliveries(now).await?;
     let latest = now + SCAN_AT_LEAST_EVERY;
-    let until = due.next_at.map_or(latest, |next| next.min(latest));
-    let shares = shared.lanes().shares(due.webhooks, SCAN_BATCH);
+    let (probe_at, shares) = {
+        let mut lanes = shared.lanes();
+        let probe_at = lanes.next_probe(&due.webhooks, now);
+        (probe_at, lanes.shares(due.webhooks, SCAN_BATCH, now))
+    };
+    let until = [due.next_at, probe_at].into_iter().flatten().fold(latest, Timestamp::min);
     if shares.is_empty() {
         // Where something is due, each attempt that makes room asks again.
         return Ok(Looked::Until(until));

@@ -54,6 +54,7 @@ pub(super) fn lease_new(
             chat_id: event.chat_id,
             data: Arc::clone(&event.data),
             attempts: 0,
+            created_at: moment.now,
         });
     }
     Ok(())
@@ -114,7 +115,7 @@ fn due_between(
 ) -> Result<Vec<DueDelivery>> {
     statement::all(
         sql,
-        "select d.seq, d.id, d.attempts, e.kind, e.chat_id, e.data
+        "select d.seq, d.id, d.attempts, e.kind, e.chat_id, e.data, d.created_at
          from deliveries d indexed by deliveries_due
          cross join events e on e.seq = d.event_seq
          where d.status = 'due' and d.webhook_id = ?1 and d.due_at between ?2 and ?3
@@ -131,6 +132,7 @@ fn due_between(
                 chat_id: row.get::<_, Option<Text<_>>>(4)?.map(|id| id.0),
                 data: Arc::from(row.get::<_, Json<Box<RawValue>>>(5)?.0),
                 attempts: row.get(2)?,
+                created_at: Timestamp(row.get(6)?),
             })
         },
     )
