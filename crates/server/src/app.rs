@@ -25,11 +25,15 @@ use crate::{
     jobs,
     limiter::Limiter,
     link::Links,
-    listen, routes,
+    listen,
+    metrics::{self, Metrics},
+    routes,
 };
 
 /// How long background work has to end when the server stops.
 const FAREWELL: Duration = Duration::from_millis(1500);
+/// Connections at once of those who want metrics.
+const METRICS_CONNECTIONS: usize = 64;
 
 /// All that a request may need. One per process, or per test.
 #[derive(Debug)]
@@ -43,6 +47,7 @@ pub struct App {
     pub(crate) hub: Hub,
     pub(crate) links: Links,
     pub(crate) deliver: Deliver,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) guard: Guard,
     pub(crate) files: Arc<Files>,
     pub(crate) in_flight: InFlight,
@@ -78,6 +83,9 @@ pub enum StartError {
     /// The listener has no address.
     #[error("the listener has no address")]
     Listener(#[source] std::io::Error),
+    /// The address for metrics can't be listened on.
+    #[error("can't listen on {0} for metrics: choose another address with --metrics-listen")]
+    MetricsListener(SocketAddr, #[source] std::io::Error),
 }
 
 /// What a server is made of.
@@ -105,10 +113,11 @@ impl std::fmt::Debug for Parts {
 pub struct Running {
     app: Arc<App>,
     addr: SocketAddr,
+    metrics_addr: Option<SocketAddr>,
     simulator_token: Option<Secret>,
     stop_listening: CancellationToken,
     stop_working: CancellationToken,
-    listener: tokio::task::JoinHandle<()>,
+    listeners: Vec<tokio::task::JoinHandle<()>>,
     work: TaskTracker,
 }
 
@@ -121,6 +130,7 @@ impl App {
         let Parts { config, store, clock, operator, simulator } = parts;
         let addr = listener.local_addr().map_err(StartError::Listener)?;
         let now = clock.now();
+        let metrics_listener = listen_for_metrics(&config).await?;
 
         // Claims were made before a stop of which nobody knows how long it took: the
         // bridges get one lease to come back and say what became of them.
@@ -143,8 +153,16 @@ impl App {
         };
         let files = Arc::new(Files::open(&config, &base, secret).await?);
         let guard = Guard::new(&config);
-        let deliver = Deliver::new(&config, &guard, Arc::clone(&files), Arc::clone(&clock), stored)
-            .map_err(StartError::DeliveryClient)?;
+        let metrics = Arc::new(Metrics::new());
+        let deliver = Deliver::new(
+            &config,
+            &guard,
+            Arc::clone(&files),
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+            stored,
+        )
+        .map_err(StartError::DeliveryClient)?;
         let app = Arc::new(Self {
             directory: Directory::new(Arc::clone(&store)),
             limiter: Limiter::default(),
@@ -156,6 +174,7 @@ impl App {
             stopping: CancellationToken::new(),
             simulator: simulator.map(Simulator),
             deliver,
+            metrics,
             guard,
             config,
             store,
@@ -174,10 +193,27 @@ impl App {
 
         let max_connections = listen::within_file_limit(app.config.max_connections);
         let router = routes::router(&app);
-        let listener =
-            tokio::spawn(listen::serve(listener, router, max_connections, stop_listening.clone()));
+        let serve = |listener, router, most| {
+            tokio::spawn(listen::serve(listener, router, most, stop_listening.clone()))
+        };
+        let mut listeners = vec![serve(listener, router, max_connections)];
         tracing::info!(%addr, "listening");
-        Ok(Running { app, addr, simulator_token, stop_listening, stop_working, listener, work })
+        let mut metrics_addr = None;
+        if let Some((listener, addr)) = metrics_listener {
+            listeners.push(serve(listener, metrics::router(&app), METRICS_CONNECTIONS));
+            metrics_addr = Some(addr);
+            tracing::info!(%addr, "listening for metrics");
+        }
+        Ok(Running {
+            app,
+            addr,
+            metrics_addr,
+            simulator_token,
+            stop_listening,
+            stop_working,
+            listeners,
+            work,
+        })
     }
 
     /// Tells those who wait what a transaction has made known.
@@ -190,6 +226,17 @@ impl App {
             self.hub.wake(line);
         }
     }
+}
+
+/// Listens where the operator wants metrics, if anywhere.
+async fn listen_for_metrics(
+    config: &Config,
+) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+    let Some(wanted) = config.metrics_listen else { return Ok(None) };
+    let refused = |error| StartError::MetricsListener(wanted, error);
+    let listener = TcpListener::bind(wanted).await.map_err(refused)?;
+    let addr = listener.local_addr().map_err(refused)?;
+    Ok(Some((listener, addr)))
 }
 
 /// The address to dial for a listener that may listen on all of them.
@@ -213,6 +260,11 @@ impl Running {
         self.addr
     }
 
+    /// Where it listens for who wants metrics, if it does.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics_addr
+    }
+
     /// The token with which the simulator dials in, if the server has one.
     pub fn simulator_token(&self) -> Option<&Secret> {
         self.simulator_token.as_ref()
@@ -225,8 +277,10 @@ impl Running {
         self.app.stopping.cancel();
         self.app.links.close_all().await;
         self.stop_listening.cancel();
-        if let Err(error) = self.listener.await {
-            tracing::error!(%error, "the listener did not end well");
+        for listener in self.listeners {
+            if let Err(error) = listener.await {
+                tracing::error!(%error, "a listener did not end well");
+            }
         }
         self.stop_working.cancel();
         self.work.close();

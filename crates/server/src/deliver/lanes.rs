@@ -96,6 +96,19 @@ struct Waiting {
     since: Timestamp,
 }
 
+/// How deliveries stand in memory.
+#[derive(Debug)]
+pub(crate) struct InMemory {
+    /// Attempts under way.
+    pub(crate) in_flight: u64,
+    /// Deliveries that wait for a slot.
+    pub(crate) waiting: u64,
+    /// Since when the oldest of them is due, of those that no breaker holds back.
+    pub(crate) oldest: Option<Timestamp>,
+    /// The webhooks that a breaker holds back.
+    pub(crate) held: HashSet<Id<Webhook>>,
+}
+
 /// The lease on a delivery that comes in.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lease {
@@ -320,10 +333,23 @@ impl Lanes {
         change != Change::Nothing || self.hungry.contains(&webhook) && self.room(webhook, now) > 0
     }
 
-    /// The webhooks that a breaker holds back.
-    pub(super) fn held(&self) -> impl Iterator<Item = Id<Webhook>> {
+    /// How all stands.
+    pub(super) fn in_memory(&self) -> InMemory {
         let held = self.conduct.iter().filter(|(_, conduct)| !conduct.breaker.is_closed());
-        held.map(|(webhook, _)| *webhook)
+        let held: HashSet<_> = held.map(|(webhook, _)| *webhook).collect();
+        let lanes = self.webhooks.iter().filter(|(webhook, _)| !held.contains(webhook));
+        let first = |(_, lane): (_, &'_ Lane)| {
+            let behind = lane.behind.values().filter_map(VecDeque::front);
+            lane.ready.iter().chain(behind).map(|waiting| waiting.since).min()
+        };
+        let oldest = lanes.filter_map(first).min();
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        InMemory {
+            in_flight: count(self.slots.used()),
+            waiting: count(self.waiting),
+            oldest,
+            held,
+        }
     }
 
     /// Forgets how idle webhooks behave of which there is nothing to remember, once they are many.

@@ -26,6 +26,7 @@ use std::{
 };
 
 pub(crate) use guard::Guard;
+pub(crate) use lanes::InMemory;
 use switchboard_model::{
     Timestamp, Webhook,
     delivery::{AttemptResult, DueDelivery},
@@ -40,7 +41,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{api::problem::chain, config::Config, files::Files};
+use crate::{api::problem::chain, config::Config, files::Files, metrics::Metrics};
 use conduct::Outcome;
 use health::Health;
 use lanes::{Lanes, Lease, Slot};
@@ -77,6 +78,7 @@ struct Shared {
     lanes: Mutex<Lanes>,
     /// Which webhooks fail.
     health: Mutex<Health>,
+    metrics: Arc<Metrics>,
     /// Something may be sent.
     work: Notify,
     /// Something may be due in the store.
@@ -90,6 +92,7 @@ impl Deliver {
         guard: &Guard,
         files: Arc<Files>,
         clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
         stored: Vec<Id<Webhook>>,
     ) -> Result<Self, reqwest::Error> {
         let concurrency = usize::try_from(config.webhook_concurrency).unwrap_or(usize::MAX);
@@ -97,6 +100,7 @@ impl Deliver {
             clock: Arc::clone(&clock),
             lanes: Mutex::new(Lanes::new(concurrency, stored)),
             health: Mutex::default(),
+            metrics,
             work: Notify::new(),
             scan: Notify::new(),
         };
@@ -128,6 +132,11 @@ impl Deliver {
         self.shared.health().forget(webhook);
         // There may be room now.
         self.shared.scan.notify_one();
+    }
+
+    /// How it stands in memory.
+    pub(crate) fn in_memory(&self) -> InMemory {
+        self.shared.lanes().in_memory()
     }
 
     /// Starts the engine's tasks.
@@ -214,6 +223,7 @@ async fn dispatch(
             attempts.spawn(async move {
                 let Attempted { result, retry_after } = sender.attempt(&delivery).await;
                 shared.health().note(delivery.webhook_id, &result);
+                shared.metrics.attempted(&result, delivery.created_at);
                 let outcome = Outcome {
                     worked: result.error.is_none(),
                     took: Duration::from_millis(result.duration_ms),

@@ -27,7 +27,7 @@ use super::{
     settle, typing, webhooks,
 };
 use crate::{
-    Accept, Accepted, ChatsCursor, ClaimedItem, Committed, CommittedEvent, Due, MessagesCursor,
+    Accept, Accepted, Backlog, ChatsCursor, ClaimedItem, Committed, CommittedEvent, Due, MessagesCursor,
     NewKey, NewLine, NewWebhook, Once, Received, Remember, Result, Seed, SettleReport, Store,
 };
 
@@ -412,6 +412,10 @@ impl Store for SqliteStore {
 
     async fn due_deliveries(&self, now: Timestamp) -> Result<Due> {
         self.readers.ask(move |sql| deliveries::due(sql, now)).await
+    }
+
+    async fn deliveries_backlog(&self, now: Timestamp) -> Result<Backlog> {
+        self.readers.ask(move |sql| deliveries::backlog(sql, now)).await
     }
 
     async fn prune_events(&self, before: Timestamp, limit: usize) -> Result<usize> {
