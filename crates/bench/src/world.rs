@@ -1,6 +1,6 @@
 //! The server that is measured, in this process, with contacts that have texted first.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -9,14 +9,20 @@ use switchboard_model::{
     EventKind, Timestamp,
     chat::Service,
     link::{Inbound, InboundChat, InboundMessage},
+    time::Clock as _,
     webhook::WebhookSecret,
 };
+use switchboard_server::SystemClock;
 use switchboard_testkit::{LINE, Receiver, Setup, Tenant, TestServer};
 
 use crate::load::{Template, numbered_text};
 
 /// The contacts that messages are spread over.
 const CONTACTS: u32 = 64;
+/// Texts that come in at once to a backlog.
+const BATCH: usize = 500;
+/// Longer than it takes to make one.
+const LEASE: Duration = Duration::from_secs(3600);
 
 /// A server with one line, and contacts that it may write to.
 pub(crate) struct World {
@@ -41,19 +47,7 @@ impl World {
         let store = &world.server.store;
         let bridges = store.bridges().await?;
         let bridge = bridges.first().context("the simulator has its bridge")?.id;
-        let texts = world.contacts.iter().map(|contact| {
-            Ok(Inbound::Message(InboundMessage {
-                guid: format!("bench-{contact}"),
-                chat: InboundChat::Contact { handle: contact.parse()? },
-                sender: contact.parse()?,
-                text: Some("Hello".to_owned()),
-                sent_at: Timestamp(0),
-                service: Service::IMessage,
-                reply_to_guid: None,
-                attachments: Vec::new(),
-                is_audio_message: false,
-            }))
-        });
+        let texts = world.contacts.iter().map(|contact| text(contact, contact));
         let texts = texts.collect::<anyhow::Result<_>>()?;
         let (line, now) = (world.tenant.line_id, Timestamp(0));
         store.receive(bridge, line, "0".to_owned(), texts, now, now).await?;
@@ -65,6 +59,25 @@ impl World {
         let tenant = server.tenant(LINE).await;
         let contacts = (0..CONTACTS).map(|n| format!("+1555013{n:04}")).collect();
         Self { server, tenant, contacts }
+    }
+
+    /// So many texts came in, and nobody was told yet: their deliveries go out when the server is
+    /// started again.
+    pub(crate) async fn backlog(&self, texts: u64) -> anyhow::Result<()> {
+        let store = &self.server.store;
+        let bridges = store.bridges().await?;
+        let bridge = bridges.first().context("the simulator has its bridge")?.id;
+        let numbers: Vec<u64> = (0..texts).collect();
+        for batch in numbers.chunks(BATCH) {
+            let contacts = self.contacts.iter().cycle();
+            let texts =
+                batch.iter().zip(contacts).map(|(n, contact)| text(&n.to_string(), contact));
+            let texts = texts.collect::<anyhow::Result<_>>()?;
+            let (line, position) = (self.tenant.line_id, batch[0].to_string());
+            let now = SystemClock.now();
+            store.receive(bridge, line, position, texts, now, now + LEASE).await?;
+        }
+        Ok(())
     }
 
     /// Where it listens.
@@ -101,6 +114,21 @@ impl World {
         };
         self.contacts.iter().map(text).collect()
     }
+}
+
+/// A text from a contact, whose guid ends like this.
+fn text(guid: &str, contact: &str) -> anyhow::Result<Inbound> {
+    Ok(Inbound::Message(InboundMessage {
+        guid: format!("bench-{guid}"),
+        chat: InboundChat::Contact { handle: contact.parse()? },
+        sender: contact.parse()?,
+        text: Some("Hello".to_owned()),
+        sent_at: Timestamp(0),
+        service: Service::IMessage,
+        reply_to_guid: None,
+        attachments: Vec::new(),
+        is_audio_message: false,
+    }))
 }
 
 /// The limit is counted as always, but never reached.

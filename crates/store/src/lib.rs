@@ -13,8 +13,9 @@ pub mod sqlite;
 
 pub use error::{Refusal, StoreError};
 pub use records::{
-    Accept, Accepted, Backlog, ClaimedItem, Committed, CommittedEvent, Due, MAX_COUNTED, NewContent, NewKey, NewLine,
-    NewWebhook, Once, Received, Remember, Seed, SettleReport, WebhookBacklog,
+    Accept, Accepted, Backlog, ClaimedItem, Committed, CommittedEvent, Due, MAX_COUNTED,
+    NewContent, NewKey, NewLine, NewWebhook, Once, Received, Remember, Seed, SettleReport,
+    WebhookBacklog,
 };
 use switchboard_model::{
     Account, Bridge, Chat, EventKind, File, Key, Line, Message, OutboxItem, Reaction, ReadReceipt,

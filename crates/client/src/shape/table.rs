@@ -212,9 +212,9 @@ static WEBHOOK: Shape = shape(
         always("url", Text),
         always("events", TEXTS),
         always("is_active", Bool),
-        optional("failing_since", Millis),    // ext
-        optional("disabled_at", Millis),      // ext
-        optional("disabled_reason", Text),    // ext
+        optional("failing_since", Millis), // ext
+        optional("disabled_at", Millis),   // ext
+        optional("disabled_reason", Text), // ext
     ],
 );
 

@@ -9,6 +9,7 @@
 //! go by way of the store, which gives them back in event order, until none waits there ([`claims`]).
 
 mod claims;
+mod watch;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -18,9 +19,11 @@ use switchboard_model::{
     id::Id,
 };
 
+pub(crate) use watch::InMemory;
+
 use super::{
     breaker::Change,
-    conduct::{Conduct, Outcome, SLOW},
+    conduct::{Conduct, Outcome},
     slots::{Slots, Trust},
 };
 
@@ -29,6 +32,9 @@ const QUEUE: usize = 8192;
 
 /// The most deliveries of one webhook that wait in memory: one in four.
 const QUEUE_EACH: usize = QUEUE / 4;
+
+/// How many that a breaker holds back gather before they are given back to the store.
+const GATHERED: usize = 512;
 
 /// When this many webhooks are remembered that have nothing here, those that give no cause for it
 /// are forgotten.
@@ -52,6 +58,8 @@ pub(super) struct Lanes {
     here: HashMap<Id<Delivery>, Option<Flight>>,
     /// Leased to this process, but without a place: to be given back to the store.
     overflow: Vec<Overflown>,
+    /// Whether that is to be now. What a breaker holds back has time until many have gathered.
+    is_urgent: bool,
     /// The webhooks whose first attempts may wait in the store: newer ones must not overtake them.
     stored: HashSet<Id<Webhook>>,
     /// The webhooks of which `overflow` has something older than what a claim may bring now.
@@ -96,19 +104,6 @@ struct Waiting {
     since: Timestamp,
 }
 
-/// How deliveries stand in memory.
-#[derive(Debug)]
-pub(crate) struct InMemory {
-    /// Attempts under way.
-    pub(crate) in_flight: u64,
-    /// Deliveries that wait for a slot.
-    pub(crate) waiting: u64,
-    /// Since when the oldest of them is due, of those that no breaker holds back.
-    pub(crate) oldest: Option<Timestamp>,
-    /// The webhooks that a breaker holds back.
-    pub(crate) held: HashSet<Id<Webhook>>,
-}
-
 /// The lease on a delivery that comes in.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lease {
@@ -139,6 +134,7 @@ impl Lanes {
             turns: Default::default(),
             here: HashMap::new(),
             overflow: Vec::new(),
+            is_urgent: false,
             stored: stored.into_iter().collect(),
             cut: HashSet::new(),
             hungry: HashSet::new(),
@@ -154,6 +150,7 @@ impl Lanes {
             || !self.make_place(webhook)
         {
             self.overflow(&delivery);
+            self.is_urgent |= !self.is_held(webhook, lease.now) || self.overflow.len() >= GATHERED;
         } else {
             self.push(delivery, lease);
         }
@@ -171,6 +168,7 @@ impl Lanes {
             || !self.make_place(webhook)
         {
             self.overflow(&delivery);
+            self.is_urgent = true;
             // What the same claim brings next must not overtake it.
             self.cut.insert(webhook);
         } else {
@@ -184,6 +182,11 @@ impl Lanes {
             let breaker = &conduct.breaker;
             breaker.is_closed() || (breaker.admits(now) && self.waiting_of(webhook) == 0)
         })
+    }
+
+    /// Whether nothing of this webhook may begin now.
+    fn is_held(&self, webhook: Id<Webhook>, now: Timestamp) -> bool {
+        self.conduct.get(&webhook).is_some_and(|conduct| !conduct.breaker.admits(now))
     }
 
     fn push(&mut self, delivery: DueDelivery, lease: Lease) {
@@ -255,27 +258,9 @@ impl Lanes {
         let flight = Flight { webhook, since: now, is_overdue: false };
         self.here.insert(delivery.id, Some(flight));
         let is_probe = conduct.breaker.begin();
-        let slot =
-            Slot { webhook, delivery: delivery.id, chat: ordered_chat(&delivery), is_probe };
+        let slot = Slot { webhook, delivery: delivery.id, chat: ordered_chat(&delivery), is_probe };
         self.regrade(webhook);
         Some((slot, delivery))
-    }
-
-    /// Looks for attempts that take long.
-    pub(super) fn look_at_flights(&mut self, now: Timestamp) {
-        let mut late = Vec::new();
-        for flight in self.here.values_mut().flatten() {
-            if !flight.is_overdue && now.since(flight.since) > SLOW {
-                flight.is_overdue = true;
-                late.push(flight.webhook);
-            }
-        }
-        for webhook in late {
-            if let Some(conduct) = self.conduct.get_mut(&webhook) {
-                conduct.overdue();
-            }
-            self.regrade(webhook);
-        }
     }
 
     /// Drops all that waits for this webhook. What is in flight ends by itself.
@@ -331,25 +316,6 @@ impl Lanes {
             self.forget_some();
         }
         change != Change::Nothing || self.hungry.contains(&webhook) && self.room(webhook, now) > 0
-    }
-
-    /// How all stands.
-    pub(super) fn in_memory(&self) -> InMemory {
-        let held = self.conduct.iter().filter(|(_, conduct)| !conduct.breaker.is_closed());
-        let held: HashSet<_> = held.map(|(webhook, _)| *webhook).collect();
-        let lanes = self.webhooks.iter().filter(|(webhook, _)| !held.contains(webhook));
-        let first = |(_, lane): (_, &'_ Lane)| {
-            let behind = lane.behind.values().filter_map(VecDeque::front);
-            lane.ready.iter().chain(behind).map(|waiting| waiting.since).min()
-        };
-        let oldest = lanes.filter_map(first).min();
-        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        InMemory {
-            in_flight: count(self.slots.used()),
-            waiting: count(self.waiting),
-            oldest,
-            held,
-        }
     }
 
     /// Forgets how idle webhooks behave of which there is nothing to remember, once they are many.

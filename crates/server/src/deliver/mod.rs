@@ -167,7 +167,7 @@ impl Shared {
     fn next(&self) -> Option<(Slot, DueDelivery)> {
         let mut lanes = self.lanes();
         let next = lanes.next(self.clock.now());
-        if lanes.has_overflow() {
+        if lanes.has_urgent_overflow() {
             self.scan.notify_one();
         }
         next
@@ -176,15 +176,15 @@ impl Shared {
     fn take(&self, deliveries: Vec<DueDelivery>, take: fn(&mut Lanes, DueDelivery, Lease)) {
         let now = self.clock.now();
         let lease = Lease { now, until: now + LEASE };
-        let has_overflow = {
+        let is_urgent = {
             let mut lanes = self.lanes();
             for delivery in deliveries {
                 take(&mut lanes, delivery, lease);
             }
-            lanes.has_overflow()
+            lanes.has_urgent_overflow()
         };
         self.work.notify_one();
-        if has_overflow {
+        if is_urgent {
             self.scan.notify_one();
         }
     }
@@ -314,7 +314,7 @@ async fn look(shared: &Shared, store: &dyn Store, now: Timestamp) -> Result<Look
     let latest = now + SCAN_AT_LEAST_EVERY;
     let (probe_at, shares) = {
         let mut lanes = shared.lanes();
-        let probe_at = lanes.next_probe(&due.webhooks, now);
+        let probe_at = lanes.next_probe(now);
         (probe_at, lanes.shares(due.webhooks, SCAN_BATCH, now))
     };
     let until = [due.next_at, probe_at].into_iter().flatten().fold(latest, Timestamp::min);

@@ -19,8 +19,7 @@ pub(super) enum Trust {
 }
 
 impl Trust {
-    pub(super) const BEST_FIRST: [Self; 4] =
-        [Self::Fast, Self::Slow, Self::Unknown, Self::Failing];
+    pub(super) const BEST_FIRST: [Self; 4] = [Self::Fast, Self::Slow, Self::Unknown, Self::Failing];
 }
 
 #[derive(Debug)]

@@ -66,7 +66,7 @@ impl Standing {
         let held = memory.held;
         let mut standing = Self {
             due: memory.waiting,
-            held: 0,
+            held: memory.waiting_held,
             in_flight: memory.in_flight,
             oldest_due_age: Duration::ZERO,
             breakers_open: u64::try_from(held.len()).unwrap_or(u64::MAX),

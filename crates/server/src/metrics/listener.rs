@@ -65,8 +65,7 @@ struct Health {
 
 async fn health(State(app): State<Arc<App>>) -> Response {
     let max_lag = app.config.health_max_lag();
-    let millis =
-        |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let (status, age) = match Standing::of(&app).await {
         Ok(Standing { oldest_due_age: age, .. }) if age > max_lag => (Status::Overdue, Some(age)),
         Ok(Standing { oldest_due_age: age, .. }) => (Status::Ok, Some(age)),
@@ -79,7 +78,6 @@ async fn health(State(app): State<Arc<App>>) -> Response {
         Status::Ok => StatusCode::OK,
         Status::Overdue | Status::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let health =
-        Health { status, oldest_due_age_ms: age.map(millis), max_lag_ms: millis(max_lag) };
+    let health = Health { status, oldest_due_age_ms: age.map(millis), max_lag_ms: millis(max_lag) };
     (code, Json(health)).into_response()
 }

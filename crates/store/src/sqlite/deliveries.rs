@@ -330,12 +330,10 @@ pub(super) fn backlog(sql: &Connection, now: Timestamp) -> Result<Backlog> {
             webhooks.push(WebhookBacklog { webhook_id: row.webhook, due, since });
         }
     }
-    let disabled = statement::first(
-        sql,
-        "select count(*) from webhooks where is_active = 0",
-        [],
-        |row| row.get::<_, u32>(0),
-    )?;
+    let disabled =
+        statement::first(sql, "select count(*) from webhooks where is_active = 0", [], |row| {
+            row.get::<_, u32>(0)
+        })?;
     Ok(Backlog { webhooks, disabled: disabled.map_or(0, u64::from) })
 }
 

@@ -27,8 +27,9 @@ use super::{
     settle, typing, webhooks,
 };
 use crate::{
-    Accept, Accepted, Backlog, ChatsCursor, ClaimedItem, Committed, CommittedEvent, Due, MessagesCursor,
-    NewKey, NewLine, NewWebhook, Once, Received, Remember, Result, Seed, SettleReport, Store,
+    Accept, Accepted, Backlog, ChatsCursor, ClaimedItem, Committed, CommittedEvent, Due,
+    MessagesCursor, NewKey, NewLine, NewWebhook, Once, Received, Remember, Result, Seed,
+    SettleReport, Store,
 };
 
 #[async_trait::async_trait]

@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use switchboard_model::{
     EventKind, Timestamp,
-    delivery::{Delivery, DueDelivery},
+    delivery::{AttemptResult, Delivery, DueDelivery},
     id::Id,
 };
-use switchboard_store::{Due, NewWebhook, Store};
+use switchboard_store::{Backlog, Due, NewWebhook, Store, WebhookBacklog};
 
 use crate::world::{ANN, LEASE, NOW, World, attempted, later, text_from};
 

@@ -42,8 +42,9 @@ impl Lanes {
     }
 
     /// Lets all that waits for this webhook overflow: it comes again, in order.
-    pub(super) fn cut(&mut self, webhook: Id<Webhook>) {
+    pub(in crate::deliver) fn cut(&mut self, webhook: Id<Webhook>) {
         self.cut.insert(webhook);
+        self.is_urgent = true;
         let Some(lane) = self.webhooks.get_mut(&webhook) else { return };
         let mut all = Vec::with_capacity(lane.waiting);
         for waiting in std::mem::take(&mut lane.ready) {
@@ -64,14 +65,15 @@ impl Lanes {
         }
     }
 
-    /// Whether something is to be given back.
-    pub(in crate::deliver) fn has_overflow(&self) -> bool {
-        !self.overflow.is_empty()
+    /// Whether something is to be given back now.
+    pub(in crate::deliver) fn has_urgent_overflow(&self) -> bool {
+        self.is_urgent && !self.overflow.is_empty()
     }
 
     /// What is to be given back before anything is claimed.
     pub(in crate::deliver) fn take_overflow(&mut self) -> Vec<Overflown> {
         self.cut.clear();
+        self.is_urgent = false;
         std::mem::take(&mut self.overflow)
     }
 
@@ -79,6 +81,7 @@ impl Lanes {
     pub(in crate::deliver) fn put_back(&mut self, back: Vec<Overflown>) {
         self.stored.extend(back.iter().map(|(webhook, _)| *webhook));
         self.overflow.extend(back);
+        self.is_urgent = true;
     }
 
     /// How much to claim for whom, at most `most`, when these webhooks have something due in the
@@ -109,9 +112,9 @@ impl Lanes {
         shares
     }
 
-    /// When one of these webhooks, which have something due in the store, may next be probed.
-    pub(in crate::deliver) fn next_probe(&self, due: &[Id<Webhook>], now: Timestamp) -> Option<Timestamp> {
-        let probes = due.iter().filter_map(|one| self.conduct.get(one)?.breaker.probe_at());
+    /// When the next breaker lets its probe through.
+    pub(in crate::deliver) fn next_probe(&self, now: Timestamp) -> Option<Timestamp> {
+        let probes = self.conduct.values().filter_map(|conduct| conduct.breaker.probe_at());
         probes.filter(|at| *at > now).min()
     }
 
