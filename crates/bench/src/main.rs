@@ -5,6 +5,7 @@ mod accept;
 mod bare;
 mod cpu;
 mod drain;
+mod fair;
 mod inbound;
 mod life;
 mod load;
@@ -27,7 +28,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// Measure how fast Switchboard is, beside what this machine can do in the same minute.
 ///
 /// Absolute figures are the machine's; the ratios are ours. Every benchmark runs its ceiling
-/// (a bare axum route that parses the same JSON and echoes it, asked by the same generator) and
+/// (a bare axum route that parses the same JSON and echoes it, asked by the same generator; for "fair", the
+/// same endpoints without the bad ones) and
 /// itself in turns, and gives the medians of the rounds. Load generator, server and receiver
 /// share this process and its processors. The table ends with the targets of the design, each met
 /// or missed; a missed one is no failure of the program.
@@ -57,6 +59,8 @@ enum Benchmark {
     Inbound,
     /// A backlog of 100,000 deliveries to one receiver, from the start of the server
     Drain,
+    /// Nine healthy webhooks draining a backlog, alone and among eleven that hang, refuse, cut or trickle
+    Fair,
     /// The release binary: start to ready, memory at rest, size
     Start,
 }
@@ -131,6 +135,7 @@ fn main() -> anyhow::Result<()> {
             Benchmark::Life => life::run(&options, machine).await,
             Benchmark::Inbound => inbound::run(&options, machine).await,
             Benchmark::Drain => drain::run(&options, machine).await,
+            Benchmark::Fair => fair::run(&options, machine).await,
             Benchmark::Start => start::run(machine).await,
         }
     })?;

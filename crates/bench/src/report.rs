@@ -82,6 +82,11 @@ impl Round {
         }
     }
 
+    /// Of which only the rate is known.
+    pub(crate) fn rate(per_second: f64) -> Self {
+        Self { per_second, p50_ms: 0.0, p99_ms: 0.0, max_ms: 0.0, cpu_us: BTreeMap::new() }
+    }
+
     /// With the processor time of all of them.
     #[must_use]
     pub(crate) fn cpu(mut self, used: BTreeMap<String, Duration>, requests: u64) -> Self {
@@ -212,16 +217,7 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_round_by_round() {
-        let series = |rates: [f64; 3]| {
-            let round = |per_second| Round {
-                per_second,
-                p50_ms: 0.0,
-                p99_ms: 0.0,
-                max_ms: 0.0,
-                cpu_us: BTreeMap::new(),
-            };
-            Series(rates.map(round).into())
-        };
+        let series = |rates: [f64; 3]| Series(rates.map(Round::rate).into());
         let percent = series([50.0, 10.0, 40.0]).percent_of(&series([100.0, 20.0, 100.0]));
         assert!((percent - 50.0).abs() < 1e-9);
     }

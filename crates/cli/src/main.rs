@@ -31,7 +31,7 @@ enum Command {
     /// Run everything on this machine with a simulated phone: the way to begin
     Dev(dev::Dev),
     /// Run the server for production
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// The operator's commands: accounts, lines, keys and bridges of a running server
     Admin(admin::Admin),
 }
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let done = match cli.command {
         Command::Dev(dev) => commands::run(dev::run(dev)),
-        Command::Serve(serve) => commands::run(serve::run(serve)),
+        Command::Serve(serve) => commands::run(serve::run(*serve)),
         Command::Admin(admin) => commands::run(admin::run(admin)),
     };
     match done {

@@ -114,6 +114,8 @@ pub struct DueDelivery {
     pub data: Arc<RawValue>,
     /// Attempts made so far in this round: since it was made, or last retried or replayed by hand.
     pub attempts: u32,
+    /// When the event was committed, and the delivery with it.
+    pub created_at: Timestamp,
 }
 
 /// What the deliveries of a webhook are signed with.

@@ -26,11 +26,15 @@ use crate::{
     jobs,
     limiter::Limiter,
     link::Links,
-    listen, routes,
+    listen,
+    metrics::{self, Metrics},
+    routes,
 };
 
 /// How long background work has to end when the server stops.
 const FAREWELL: Duration = Duration::from_millis(1500);
+/// Connections at once of those who want metrics.
+const METRICS_CONNECTIONS: usize = 64;
 
 /// All that a request may need. One per process, or per test.
 #[derive(Debug)]
@@ -44,6 +48,7 @@ pub struct App {
     pub(crate) hub: Hub,
     pub(crate) links: Links,
     pub(crate) deliver: Deliver,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) guard: Guard,
     pub(crate) files: Arc<Files>,
     pub(crate) in_flight: InFlight,
@@ -79,6 +84,9 @@ pub enum StartError {
     /// The listener has no address.
     #[error("the listener has no address")]
     Listener(#[source] std::io::Error),
+    /// The address for metrics can't be listened on.
+    #[error("can't listen on {0} for metrics: choose another address with --metrics-listen")]
+    MetricsListener(SocketAddr, #[source] std::io::Error),
 }
 
 /// What a server is made of.
@@ -108,10 +116,11 @@ impl std::fmt::Debug for Parts {
 pub struct Running {
     app: Arc<App>,
     addr: SocketAddr,
+    metrics_addr: Option<SocketAddr>,
     simulator_token: Option<Secret>,
     stop_listening: CancellationToken,
     stop_working: CancellationToken,
-    listener: tokio::task::JoinHandle<()>,
+    listeners: Vec<tokio::task::JoinHandle<()>>,
     work: TaskTracker,
 }
 
@@ -124,6 +133,7 @@ impl App {
         let Parts { config, store, clock, resolver, operator, simulator } = parts;
         let addr = listener.local_addr().map_err(StartError::Listener)?;
         let now = clock.now();
+        let metrics_listener = listen_for_metrics(&config).await?;
 
         // Claims were made before a stop of which nobody knows how long it took: the
         // bridges get one lease to come back and say what became of them.
@@ -146,8 +156,16 @@ impl App {
         };
         let files = Arc::new(Files::open(&config, &base, secret).await?);
         let guard = Guard::new(&config, resolver);
-        let deliver = Deliver::new(&config, &guard, Arc::clone(&files), Arc::clone(&clock), stored)
-            .map_err(StartError::DeliveryClient)?;
+        let metrics = Arc::new(Metrics::new());
+        let deliver = Deliver::new(
+            &config,
+            &guard,
+            Arc::clone(&files),
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+            stored,
+        )
+        .map_err(StartError::DeliveryClient)?;
         let app = Arc::new(Self {
             directory: Directory::new(Arc::clone(&store)),
             limiter: Limiter::default(),
@@ -159,6 +177,7 @@ impl App {
             stopping: CancellationToken::new(),
             simulator: simulator.map(Simulator),
             deliver,
+            metrics,
             guard,
             config,
             store,
@@ -177,10 +196,28 @@ impl App {
 
         let max_connections = listen::within_file_limit(app.config.max_connections);
         let router = routes::router(&app);
-        let (clock, stop) = (Arc::clone(&app.clock), stop_listening.clone());
-        let listener = tokio::spawn(listen::serve(listener, router, max_connections, clock, stop));
+        let serve = |listener, router, most| {
+            let (clock, stop) = (Arc::clone(&app.clock), stop_listening.clone());
+            tokio::spawn(listen::serve(listener, router, most, clock, stop))
+        };
+        let mut listeners = vec![serve(listener, router, max_connections)];
         tracing::info!(%addr, "listening");
-        Ok(Running { app, addr, simulator_token, stop_listening, stop_working, listener, work })
+        let mut metrics_addr = None;
+        if let Some((listener, addr)) = metrics_listener {
+            listeners.push(serve(listener, metrics::router(&app), METRICS_CONNECTIONS));
+            metrics_addr = Some(addr);
+            tracing::info!(%addr, "listening for metrics");
+        }
+        Ok(Running {
+            app,
+            addr,
+            metrics_addr,
+            simulator_token,
+            stop_listening,
+            stop_working,
+            listeners,
+            work,
+        })
     }
 
     /// What comes of `work`, if it comes before `end`.
@@ -209,6 +246,17 @@ impl App {
     }
 }
 
+/// Listens where the operator wants metrics, if anywhere.
+async fn listen_for_metrics(
+    config: &Config,
+) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+    let Some(wanted) = config.metrics_listen else { return Ok(None) };
+    let refused = |error| StartError::MetricsListener(wanted, error);
+    let listener = TcpListener::bind(wanted).await.map_err(refused)?;
+    let addr = listener.local_addr().map_err(refused)?;
+    Ok(Some((listener, addr)))
+}
+
 /// The address to dial for a listener that may listen on all of them.
 fn reachable(addr: SocketAddr) -> SocketAddr {
     let ip = match addr.ip() {
@@ -230,6 +278,11 @@ impl Running {
         self.addr
     }
 
+    /// Where it listens for who wants metrics, if it does.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics_addr
+    }
+
     /// The token with which the simulator dials in, if the server has one.
     pub fn simulator_token(&self) -> Option<&Secret> {
         self.simulator_token.as_ref()
@@ -242,8 +295,10 @@ impl Running {
         self.app.stopping.cancel();
         self.app.links.close_all().await;
         self.stop_listening.cancel();
-        if let Err(error) = self.listener.await {
-            tracing::error!(%error, "the listener did not end well");
+        for listener in self.listeners {
+            if let Err(error) = listener.await {
+                tracing::error!(%error, "a listener did not end well");
+            }
         }
         self.stop_working.cancel();
         self.work.close();

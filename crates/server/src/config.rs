@@ -14,7 +14,7 @@ use clap::{
     error::{ContextKind, ContextValue},
 };
 use ipnet::IpNet;
-use switchboard_model::key::DEFAULT_HOURLY_LIMIT;
+use switchboard_model::{key::DEFAULT_HOURLY_LIMIT, retry::RetrySchedule};
 use url::Url;
 
 /// How the server runs. Every field is a flag, and the environment variable named beside it.
@@ -99,11 +99,35 @@ pub struct Config {
     #[arg(
         long,
         env = "SWITCHBOARD_WEBHOOK_CONCURRENCY",
-        default_value_t = 256,
+        default_value_t = 512,
         value_parser = clap::value_parser!(u32).range(1..=10_000),
         value_name = "N"
     )]
     pub webhook_concurrency: u32,
+
+    /// Pauses before the second, third, … attempt of a delivery, ± 20 %: whole numbers with ms, s, m, h or d
+    #[arg(
+        long,
+        env = "SWITCHBOARD_WEBHOOK_RETRY_SCHEDULE",
+        default_value_t = RetrySchedule::default(),
+        value_name = "PAUSES"
+    )]
+    pub webhook_retry_schedule: RetrySchedule,
+
+    /// Address and port for GET /metrics and GET /health, which ask for no key: for the operator's own
+    /// network. Without it there are none
+    #[arg(long, env = "SWITCHBOARD_METRICS_LISTEN", value_name = "ADDR")]
+    pub metrics_listen: Option<SocketAddr>,
+
+    /// Seconds that a delivery may be overdue, through no fault of its endpoint, before GET /health says so
+    #[arg(
+        long,
+        env = "SWITCHBOARD_HEALTH_MAX_LAG",
+        default_value_t = 300,
+        value_parser = clap::value_parser!(u64).range(1..=86_400),
+        value_name = "SECONDS"
+    )]
+    pub health_max_lag: u64,
 
     /// Seconds that a bridge's claim on an outbox item holds after the bridge was last heard of
     #[arg(
@@ -325,6 +349,11 @@ impl Config {
         Duration::from_secs(self.webhook_timeout)
     }
 
+    /// How long a delivery may be overdue.
+    pub fn health_max_lag(&self) -> Duration {
+        Duration::from_secs(self.health_max_lag)
+    }
+
     /// How long events are kept.
     pub fn event_retention(&self) -> Duration {
         Duration::from_secs(self.event_retention * 24 * 3600)
@@ -351,6 +380,12 @@ impl Config {
             ("WEBHOOK_PORTS", ports.join(",")),
             ("WEBHOOK_TIMEOUT", self.webhook_timeout.to_string()),
             ("WEBHOOK_CONCURRENCY", self.webhook_concurrency.to_string()),
+            ("WEBHOOK_RETRY_SCHEDULE", self.webhook_retry_schedule.to_string()),
+            (
+                "METRICS_LISTEN",
+                self.metrics_listen.as_ref().map(ToString::to_string).unwrap_or_default(),
+            ),
+            ("HEALTH_MAX_LAG", self.health_max_lag.to_string()),
             ("CLAIM_LEASE", self.claim_lease.to_string()),
             ("EVENT_RETENTION", self.event_retention.to_string()),
             ("MAX_BODY", self.max_body.to_string()),

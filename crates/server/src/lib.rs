@@ -14,6 +14,7 @@ mod jobs;
 mod limiter;
 mod link;
 mod listen;
+mod metrics;
 pub mod openapi;
 pub mod routes;
 pub mod telemetry;

@@ -13,8 +13,9 @@ pub mod sqlite;
 
 pub use error::{Refusal, StoreError};
 pub use records::{
-    Accept, Accepted, ClaimedItem, Committed, CommittedEvent, Due, NewContent, NewKey, NewLine,
-    NewWebhook, Once, Received, Remember, Seed, SettleReport,
+    Accept, Accepted, Backlog, ClaimedItem, Committed, CommittedEvent, Due, MAX_COUNTED,
+    NewContent, NewKey, NewLine, NewWebhook, Once, Received, Remember, Seed, SettleReport,
+    WebhookBacklog,
 };
 use switchboard_model::{
     Account, Bridge, Chat, EventKind, File, Key, Line, Message, OutboxItem, Reaction, ReadReceipt,
@@ -426,6 +427,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// What is due of active webhooks, and what will be.
     async fn due_deliveries(&self, now: Timestamp) -> Result<Due>;
+
+    /// How much is due of active webhooks and since when, for who watches: counted up to a bound, and not
+    /// what is leased.
+    async fn deliveries_backlog(&self, now: Timestamp) -> Result<Backlog>;
 
     // ---- the whole ------------------------------------------------------
 

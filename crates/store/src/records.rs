@@ -211,6 +211,29 @@ pub struct Due {
     pub next_at: Option<Timestamp>,
 }
 
+/// The deliveries that are due in the store, for who watches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Of active webhooks; those with nothing due are left out.
+    pub webhooks: Vec<WebhookBacklog>,
+    /// Webhooks that are not active.
+    pub disabled: u64,
+}
+
+/// What is due of one webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookBacklog {
+    /// Which.
+    pub webhook_id: Id<Webhook>,
+    /// How many, at most [`MAX_COUNTED`].
+    pub due: u64,
+    /// Since when the oldest is due: of those that were not attempted yet, since they were made.
+    pub since: Timestamp,
+}
+
+/// As far as the due deliveries of one webhook are counted: who watches must not slow down who works.
+pub const MAX_COUNTED: u64 = 100_000;
+
 /// One event that was committed.
 #[derive(Debug, Clone)]
 pub struct CommittedEvent {

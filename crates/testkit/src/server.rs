@@ -244,6 +244,12 @@ impl TestServer {
         builder.build_admin().expect("a URL of ours")
     }
 
+    /// Where the server shows its metrics and its health.
+    pub fn metrics_url(&self) -> String {
+        let addr = self.running.metrics_addr().expect("the test has set `metrics_listen`");
+        format!("http://{addr}")
+    }
+
     /// Where the server keeps its database and its files.
     pub fn data_dir(&self) -> &Path {
         self.setup.dir.path()

@@ -226,6 +226,9 @@ static WEBHOOK: Shape = shape(
         always("url", Text),
         always("events", EVENTS),
         always("is_active", Bool),
+        optional("failing_since", Millis), // ext
+        optional("disabled_at", Millis),   // ext
+        optional("disabled_reason", Text), // ext
     ],
 );
 

@@ -1,11 +1,15 @@
 //! Lanes: which delivery may go out next, and which has to wait in the store.
 //!
 //! Promises: first attempts of one webhook and one chat go out one after another, in
-//! the order they came in; one webhook never holds more than its share of what may be in flight
-//! and of the places in memory; webhooks take turns; one that holds little always gets a place.
+//! the order they came in; webhooks take turns, and none has more in flight than its conduct has earned
+//! ([`conduct`](super::conduct)) and than is left for its kind ([`slots`](super::slots)); one that holds little
+//! always gets a place in memory; what a breaker holds back waits in the store.
 //!
 //! What finds no place overflows into the store. From then on all first attempts of that webhook
-//! go by way of the store, which gives them back in event order, until none waits there.
+//! go by way of the store, which gives them back in event order, until none waits there ([`claims`]).
+
+mod claims;
+mod watch;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -15,34 +19,47 @@ use switchboard_model::{
     id::Id,
 };
 
+pub(crate) use watch::InMemory;
+
+use super::{
+    breaker::Change,
+    conduct::{Conduct, Outcome},
+    slots::{Slots, Trust},
+};
+
 /// The most deliveries that wait in memory.
 const QUEUE: usize = 8192;
 
-/// A webhook's share of what may be in flight, and of the queue: one in four.
-const SHARE: usize = 4;
+/// The most deliveries of one webhook that wait in memory: one in four.
+const QUEUE_EACH: usize = QUEUE / 4;
 
-/// The most deliveries of one webhook that wait in memory.
-const QUEUE_EACH: usize = QUEUE / SHARE;
+/// How many that a breaker holds back gather before they are given back to the store.
+const GATHERED: usize = 512;
 
-/// The least that one webhook is given of a claim, if it has room: a claim is not for crumbs.
-const LEAST_CLAIMED: usize = 16;
+/// When this many webhooks are remembered that have nothing here, those that give no cause for it
+/// are forgotten.
+const REMEMBERED: usize = 4096;
 
 /// Time that an attempt must still have under its lease; less, and it is leased anew.
 const MARGIN_MS: i64 = 330_000;
 
 #[derive(Debug)]
 pub(super) struct Lanes {
-    /// How many may be in flight at once, in all and for one webhook.
-    most: usize,
-    most_each: usize,
-    in_flight: usize,
+    slots: Slots,
     waiting: usize,
     webhooks: HashMap<Id<Webhook>, Lane>,
-    /// The webhooks that have something waiting, in turn. Each at most once.
-    turn: VecDeque<Id<Webhook>>,
-    queued: HashSet<Id<Delivery>>,
+    /// Outlives the lane, which is there only while something waits or is in flight.
+    conduct: HashMap<Id<Webhook>, Conduct>,
+    /// How many are remembered before the next are forgotten.
+    remembered: usize,
+    /// The webhooks that have something waiting, in turn, by their trust. Each at most once.
+    turns: [VecDeque<Id<Webhook>>; 4],
+    /// What is here: since when it is in flight, or none if it waits.
+    here: HashMap<Id<Delivery>, Option<Flight>>,
     /// Leased to this process, but without a place: to be given back to the store.
     overflow: Vec<Overflown>,
+    /// Whether that is to be now. What a breaker holds back has time until many have gathered.
+    is_urgent: bool,
     /// The webhooks whose first attempts may wait in the store: newer ones must not overtake them.
     stored: HashSet<Id<Webhook>>,
     /// The webhooks of which `overflow` has something older than what a claim may bring now.
@@ -56,12 +73,22 @@ pub(super) struct Lanes {
 /// A delivery that is to be given back.
 pub(super) type Overflown = (Id<Webhook>, Id<Delivery>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
+struct Flight {
+    webhook: Id<Webhook>,
+    since: Timestamp,
+    /// Whether it has taken long.
+    is_overdue: bool,
+}
+
+#[derive(Debug)]
 struct Lane {
     in_flight: usize,
+    /// What the slots of those in flight count as.
+    trust: Trust,
     /// How many are in `ready` and `behind`.
     waiting: usize,
-    /// Whether the webhook stands in `turn`.
+    /// Whether the webhook stands in the turn of its trust.
     in_turn: bool,
     /// May go out now.
     ready: VecDeque<Waiting>,
@@ -73,6 +100,15 @@ struct Lane {
 struct Waiting {
     delivery: DueDelivery,
     leased_until: Timestamp,
+    /// Since when it is due.
+    since: Timestamp,
+}
+
+/// The lease on a delivery that comes in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lease {
+    pub(super) now: Timestamp,
+    pub(super) until: Timestamp,
 }
 
 /// What is in flight; to be given back to [`Lanes::done`].
@@ -82,20 +118,23 @@ pub(super) struct Slot {
     delivery: Id<Delivery>,
     /// The chat that waits behind it.
     chat: Option<Id<Chat>>,
+    /// Whether it is the one that finds out if the endpoint works again.
+    is_probe: bool,
 }
 
 impl Lanes {
     /// No lane yet. First attempts of the webhooks `stored` wait in the store.
     pub(super) fn new(most: usize, stored: impl IntoIterator<Item = Id<Webhook>>) -> Self {
         Self {
-            most,
-            most_each: (most / SHARE).max(1),
-            in_flight: 0,
+            slots: Slots::new(most),
             waiting: 0,
             webhooks: HashMap::new(),
-            turn: VecDeque::new(),
-            queued: HashSet::new(),
+            conduct: HashMap::new(),
+            remembered: REMEMBERED,
+            turns: Default::default(),
+            here: HashMap::new(),
             overflow: Vec::new(),
+            is_urgent: false,
             stored: stored.into_iter().collect(),
             cut: HashSet::new(),
             hungry: HashSet::new(),
@@ -104,40 +143,65 @@ impl Lanes {
     }
 
     /// Takes in a delivery that has just been committed.
-    pub(super) fn hand_over(&mut self, delivery: DueDelivery, leased_until: Timestamp) {
-        if self.stored.contains(&delivery.webhook_id) || !self.make_place(delivery.webhook_id) {
+    pub(super) fn hand_over(&mut self, delivery: DueDelivery, lease: Lease) {
+        let webhook = delivery.webhook_id;
+        if self.stored.contains(&webhook)
+            || !self.admits(webhook, lease.now)
+            || !self.make_place(webhook)
+        {
             self.overflow(&delivery);
+            self.is_urgent |= !self.is_held(webhook, lease.now) || self.overflow.len() >= GATHERED;
         } else {
-            self.push(delivery, leased_until);
+            self.push(delivery, lease);
         }
     }
 
     /// Takes in a delivery that was found in the store; they come in its order. One that is here
     /// already is the same one, leased again: it goes out once.
-    pub(super) fn claimed(&mut self, delivery: DueDelivery, leased_until: Timestamp) {
-        if self.queued.contains(&delivery.id) {
+    pub(super) fn claimed(&mut self, delivery: DueDelivery, lease: Lease) {
+        if self.here.contains_key(&delivery.id) {
             return;
         }
         let webhook = delivery.webhook_id;
-        if self.cut.contains(&webhook) || !self.make_place(webhook) {
+        if self.cut.contains(&webhook)
+            || !self.admits(webhook, lease.now)
+            || !self.make_place(webhook)
+        {
             self.overflow(&delivery);
+            self.is_urgent = true;
             // What the same claim brings next must not overtake it.
             self.cut.insert(webhook);
         } else {
-            self.push(delivery, leased_until);
+            self.push(delivery, lease);
         }
     }
 
-    fn push(&mut self, delivery: DueDelivery, leased_until: Timestamp) {
-        if !self.queued.insert(delivery.id) {
+    /// Whether the breaker lets one more of this webhook wait here: one only, if it is to be the probe.
+    fn admits(&self, webhook: Id<Webhook>, now: Timestamp) -> bool {
+        self.conduct.get(&webhook).is_none_or(|conduct| {
+            let breaker = &conduct.breaker;
+            breaker.is_closed() || (breaker.admits(now) && self.waiting_of(webhook) == 0)
+        })
+    }
+
+    /// Whether nothing of this webhook may begin now.
+    fn is_held(&self, webhook: Id<Webhook>, now: Timestamp) -> bool {
+        self.conduct.get(&webhook).is_some_and(|conduct| !conduct.breaker.admits(now))
+    }
+
+    fn push(&mut self, delivery: DueDelivery, lease: Lease) {
+        let webhook = delivery.webhook_id;
+        if self.here.contains_key(&delivery.id) {
             return;
         }
-        let webhook = delivery.webhook_id;
-        let lane = self.webhooks.entry(webhook).or_default();
+        self.here.insert(delivery.id, None);
+        let conduct = self.conduct.entry(webhook).or_default();
+        let lane = self.webhooks.entry(webhook).or_insert_with(|| Lane::new(conduct.trust(0)));
         self.waiting += 1;
         lane.waiting += 1;
         let ordered = ordered_chat(&delivery);
-        let waiting = Waiting { delivery, leased_until };
+        let since = if delivery.attempts == 0 { delivery.created_at } else { lease.now };
+        let waiting = Waiting { delivery, leased_until: lease.until, since };
         match ordered.and_then(|chat| lane.behind.get_mut(&chat)) {
             Some(behind) => behind.push_back(waiting),
             None => {
@@ -147,109 +211,7 @@ impl Lanes {
                 lane.ready.push_back(waiting);
             }
         }
-        Self::stand_in_turn(&mut self.turn, lane, webhook, self.most_each);
-    }
-
-    fn overflow(&mut self, delivery: &DueDelivery) {
-        self.overflow.push((delivery.webhook_id, delivery.id));
-        if delivery.attempts == 0 {
-            self.stored.insert(delivery.webhook_id);
-        }
-    }
-
-    /// Whether one more of this webhook may wait. When all places are taken, the webhook with the
-    /// most of them gives them up.
-    fn make_place(&mut self, webhook: Id<Webhook>) -> bool {
-        let own = self.waiting_of(webhook);
-        if own >= QUEUE_EACH {
-            return false;
-        }
-        if self.waiting < QUEUE {
-            return true;
-        }
-        let longest = self.webhooks.iter().max_by_key(|(_, lane)| lane.waiting);
-        match longest.map(|(id, lane)| (*id, lane.waiting)) {
-            Some((longest, most)) if most > own => {
-                self.cut(longest);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Lets all that waits for this webhook overflow: it comes again, in order.
-    fn cut(&mut self, webhook: Id<Webhook>) {
-        let Some(lane) = self.webhooks.get_mut(&webhook) else { return };
-        let mut all = Vec::with_capacity(lane.waiting);
-        for waiting in std::mem::take(&mut lane.ready) {
-            let chat = ordered_chat(&waiting.delivery);
-            all.extend(chat.and_then(|chat| lane.behind.remove(&chat)).into_iter().flatten());
-            all.push(waiting);
-        }
-        // Of these chats one is in flight. It is still waited for.
-        all.extend(lane.behind.values_mut().flat_map(std::mem::take));
-        self.waiting -= all.len();
-        lane.waiting = 0;
-        if lane.in_flight == 0 {
-            self.webhooks.remove(&webhook);
-        }
-        for Waiting { delivery, .. } in all {
-            self.queued.remove(&delivery.id);
-            self.overflow(&delivery);
-        }
-        self.cut.insert(webhook);
-    }
-
-    /// Whether something is to be given back.
-    pub(super) fn has_overflow(&self) -> bool {
-        !self.overflow.is_empty()
-    }
-
-    /// What is to be given back before anything is claimed.
-    pub(super) fn take_overflow(&mut self) -> Vec<Overflown> {
-        self.cut.clear();
-        std::mem::take(&mut self.overflow)
-    }
-
-    /// These could not be given back.
-    pub(super) fn put_back(&mut self, back: Vec<Overflown>) {
-        self.stored.extend(back.iter().map(|(webhook, _)| *webhook));
-        self.overflow.extend(back);
-    }
-
-    /// How much to claim for whom, at most `most`, when these webhooks have something due in the
-    /// store. That was asked after the last overflow was given back.
-    pub(super) fn shares(
-        &mut self,
-        mut due: Vec<Id<Webhook>>,
-        most: usize,
-    ) -> Vec<(Id<Webhook>, usize)> {
-        due.sort_unstable();
-        let overflowing: HashSet<_> = self.overflow.iter().map(|(webhook, _)| *webhook).collect();
-        self.stored.retain(|one| overflowing.contains(one) || due.binary_search(one).is_ok());
-        // Who got the last is the last.
-        let first = due.partition_point(|one| Some(*one) <= self.last_claimed);
-        due.rotate_left(first);
-        let mut shares: Vec<_> = due.into_iter().map(|one| (one, self.room(one))).collect();
-        let hungry = shares.extract_if(.., |(_, room)| *room == 0);
-        self.hungry = hungry.map(|(webhook, _)| webhook).collect();
-        let each = (most / shares.len().max(1)).max(LEAST_CLAIMED);
-        shares.truncate(most / each);
-        for (_, room) in &mut shares {
-            *room = each.min(*room);
-        }
-        if let Some((last, _)) = shares.last() {
-            self.last_claimed = Some(*last);
-        }
-        shares
-    }
-
-    /// How many of this webhook a claim may bring. Half the places are left to what is
-    /// handed over in memory, and few are not worth a claim.
-    fn room(&self, webhook: Id<Webhook>) -> usize {
-        let fair = (QUEUE / self.webhooks.len().max(1)).min(QUEUE_EACH).div_ceil(2);
-        let own = self.waiting_of(webhook);
-        if own <= fair / 2 { fair.saturating_sub(own) } else { 0 }
+        self.stand_in_turn(webhook);
     }
 
     fn waiting_of(&self, webhook: Id<Webhook>) -> usize {
@@ -258,27 +220,47 @@ impl Lanes {
 
     /// What may go out now.
     pub(super) fn next(&mut self, now: Timestamp) -> Option<(Slot, DueDelivery)> {
-        while self.in_flight < self.most {
-            let webhook = self.turn.pop_front()?;
-            let Some(lane) = self.webhooks.get_mut(&webhook) else { continue };
-            lane.in_turn = false;
-            let Some(next) = lane.ready.front() else { continue };
-            if next.leased_until.0 - now.0 < MARGIN_MS {
-                // It waited so long that the lease may end under the attempt. Those after it wait on:
-                // it is not left to come after them.
-                self.cut(webhook);
-                continue;
+        for trust in Trust::BEST_FIRST {
+            while self.slots.has_room(trust) {
+                let Some(webhook) = self.turns[trust as usize].pop_front() else { break };
+                if let Some(next) = self.next_of(webhook, now) {
+                    return Some(next);
+                }
             }
-            let Some(Waiting { delivery, .. }) = lane.ready.pop_front() else { continue };
-            self.waiting -= 1;
-            lane.waiting -= 1;
-            self.in_flight += 1;
-            lane.in_flight += 1;
-            let slot = Slot { webhook, delivery: delivery.id, chat: ordered_chat(&delivery) };
-            Self::stand_in_turn(&mut self.turn, lane, webhook, self.most_each);
-            return Some((slot, delivery));
         }
         None
+    }
+
+    /// What may go out now of the webhook whose turn it is.
+    fn next_of(&mut self, webhook: Id<Webhook>, now: Timestamp) -> Option<(Slot, DueDelivery)> {
+        let lane = self.webhooks.get_mut(&webhook)?;
+        lane.in_turn = false;
+        let conduct = self.conduct.get_mut(&webhook)?;
+        let next = lane.ready.front()?;
+        if next.leased_until.0 - now.0 < MARGIN_MS {
+            // It waited so long that the lease may end under the attempt. Those after it wait on:
+            // it is not left to come after them.
+            self.cut(webhook);
+            return None;
+        }
+        if !conduct.breaker.admits(now) {
+            self.cut(webhook);
+            return None;
+        }
+        if lane.in_flight >= conduct.limit(lane.trust, &self.slots) {
+            return None;
+        }
+        let Waiting { delivery, .. } = lane.ready.pop_front()?;
+        self.waiting -= 1;
+        lane.waiting -= 1;
+        lane.in_flight += 1;
+        self.slots.take(lane.trust);
+        let flight = Flight { webhook, since: now, is_overdue: false };
+        self.here.insert(delivery.id, Some(flight));
+        let is_probe = conduct.breaker.begin();
+        let slot = Slot { webhook, delivery: delivery.id, chat: ordered_chat(&delivery), is_probe };
+        self.regrade(webhook);
+        Some((slot, delivery))
     }
 
     /// Drops all that waits for this webhook. What is in flight ends by itself.
@@ -286,10 +268,11 @@ impl Lanes {
         for set in [&mut self.stored, &mut self.cut, &mut self.hungry] {
             set.remove(&webhook);
         }
+        self.conduct.remove(&webhook);
         let Some(lane) = self.webhooks.get_mut(&webhook) else { return };
         let behind = std::mem::take(&mut lane.behind).into_values().flatten();
         for waiting in std::mem::take(&mut lane.ready).into_iter().chain(behind) {
-            self.queued.remove(&waiting.delivery.id);
+            self.here.remove(&waiting.delivery.id);
             self.waiting -= 1;
         }
         lane.waiting = 0;
@@ -298,14 +281,21 @@ impl Lanes {
         }
     }
 
-    /// An attempt has ended. Whether there is room now for something that waits in the store.
+    /// An attempt has ended. Whether the store is to be looked at: there is room now for something
+    /// that waits there, or something here is to wait there.
     #[expect(clippy::needless_pass_by_value, reason = "a slot is given back once")]
-    pub(super) fn done(&mut self, slot: Slot) -> bool {
-        let Slot { webhook, delivery, chat } = slot;
-        self.queued.remove(&delivery);
-        self.in_flight -= 1;
+    pub(super) fn done(&mut self, slot: Slot, outcome: &Outcome, now: Timestamp) -> bool {
+        let Slot { webhook, delivery, chat, is_probe } = slot;
+        let flight = self.here.remove(&delivery).flatten();
+        let was_overdue = flight.is_some_and(|flight| flight.is_overdue);
+        let most = self.slots.most_of_one(Trust::Fast);
+        let change = match self.conduct.get_mut(&webhook) {
+            Some(conduct) => conduct.note(outcome, was_overdue, is_probe, most, now),
+            None => Change::Nothing,
+        };
         if let Some(lane) = self.webhooks.get_mut(&webhook) {
             lane.in_flight -= 1;
+            self.slots.give_back(lane.trust);
             if let Some(chat) = chat
                 && let Some(behind) = lane.behind.get_mut(&chat)
             {
@@ -316,23 +306,66 @@ impl Lanes {
                     }
                 }
             }
-            Self::stand_in_turn(&mut self.turn, lane, webhook, self.most_each);
-            if lane.in_flight == 0 && lane.waiting == 0 {
-                self.webhooks.remove(&webhook);
-            }
         }
-        self.hungry.contains(&webhook) && self.room(webhook) > 0
+        if change == Change::Opened {
+            self.cut(webhook);
+        }
+        self.regrade(webhook);
+        if self.webhooks.get(&webhook).is_some_and(|lane| lane.in_flight + lane.waiting == 0) {
+            self.webhooks.remove(&webhook);
+            self.forget_some();
+        }
+        change != Change::Nothing || self.hungry.contains(&webhook) && self.room(webhook, now) > 0
     }
 
-    fn stand_in_turn(
-        turn: &mut VecDeque<Id<Webhook>>,
-        lane: &mut Lane,
-        webhook: Id<Webhook>,
-        most_each: usize,
-    ) {
-        if !lane.in_turn && !lane.ready.is_empty() && lane.in_flight < most_each {
+    /// Forgets how idle webhooks behave of which there is nothing to remember, once they are many.
+    fn forget_some(&mut self) {
+        if self.conduct.len() > self.remembered {
+            let busy = &self.webhooks;
+            self.conduct.retain(|webhook, conduct| {
+                busy.contains_key(webhook) || !conduct.breaker.is_closed()
+            });
+            self.remembered = (2 * self.conduct.len()).max(REMEMBERED);
+        }
+    }
+
+    /// Something of this webhook began, ended or takes long: it may be of another kind now.
+    fn regrade(&mut self, webhook: Id<Webhook>) {
+        let Some(lane) = self.webhooks.get_mut(&webhook) else { return };
+        let Some(conduct) = self.conduct.get(&webhook) else { return };
+        let trust = conduct.trust(lane.in_flight);
+        if trust != lane.trust {
+            self.slots.regrade(lane.in_flight, lane.trust, trust);
+            if std::mem::take(&mut lane.in_turn) {
+                self.turns[lane.trust as usize].retain(|one| *one != webhook);
+            }
+            lane.trust = trust;
+        }
+        self.stand_in_turn(webhook);
+    }
+
+    fn stand_in_turn(&mut self, webhook: Id<Webhook>) {
+        let Some(lane) = self.webhooks.get_mut(&webhook) else { return };
+        let Some(conduct) = self.conduct.get(&webhook) else { return };
+        if !lane.in_turn
+            && !lane.ready.is_empty()
+            && lane.in_flight < conduct.limit(lane.trust, &self.slots)
+        {
             lane.in_turn = true;
-            turn.push_back(webhook);
+            self.turns[lane.trust as usize].push_back(webhook);
+        }
+    }
+}
+
+impl Lane {
+    fn new(trust: Trust) -> Self {
+        Self {
+            in_flight: 0,
+            trust,
+            waiting: 0,
+            in_turn: false,
+            ready: VecDeque::new(),
+            behind: HashMap::new(),
         }
     }
 }

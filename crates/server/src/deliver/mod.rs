@@ -8,11 +8,17 @@
 //!
 //! First attempts of one webhook and one chat go out one after another, in event
 //! order, also by way of the store ([`lanes`]). A retry waits for nobody and nobody waits for it.
+//!
+//! An endpoint gets as much of what may be in flight as it has earned ([`conduct`], [`slots`]), and one
+//! that only fails gets nothing but a probe now and then ([`breaker`]).
 
+mod breaker;
+mod conduct;
 mod guard;
 mod health;
 mod lanes;
 mod send;
+mod slots;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -21,6 +27,7 @@ use std::{
 
 pub(crate) use guard::Guard;
 pub use guard::{Resolver, SystemResolver};
+pub(crate) use lanes::InMemory;
 use switchboard_model::{
     Timestamp, Webhook,
     delivery::{AttemptResult, DueDelivery},
@@ -29,12 +36,17 @@ use switchboard_model::{
     webhook::DisabledReason,
 };
 use switchboard_store::{Store, StoreError};
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::MissedTickBehavior,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{api::problem::chain, config::Config, files::Files};
+use crate::{api::problem::chain, config::Config, files::Files, metrics::Metrics};
+use conduct::Outcome;
 use health::Health;
-use lanes::{Lanes, Slot};
+use lanes::{Lanes, Lease, Slot};
+use send::Attempted;
 
 /// How long a lease on a delivery holds. What waits in memory for too much of it is leased anew.
 const LEASE: Duration = Duration::from_secs(600);
@@ -48,6 +60,8 @@ const GIVE_BACK_BATCH: usize = 2048;
 const SETTLE_BATCH: usize = 512;
 /// The longest that nothing is looked for.
 const SCAN_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
+/// How often attempts are looked for that take long.
+const LOOK_AT_FLIGHTS_EVERY: Duration = Duration::from_millis(250);
 /// The pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_millis(250);
 
@@ -65,6 +79,7 @@ struct Shared {
     lanes: Mutex<Lanes>,
     /// Which webhooks fail.
     health: Mutex<Health>,
+    metrics: Arc<Metrics>,
     /// Something may be sent.
     work: Notify,
     /// Something may be due in the store.
@@ -78,6 +93,7 @@ impl Deliver {
         guard: &Guard,
         files: Arc<Files>,
         clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
         stored: Vec<Id<Webhook>>,
     ) -> Result<Self, reqwest::Error> {
         let concurrency = usize::try_from(config.webhook_concurrency).unwrap_or(usize::MAX);
@@ -85,10 +101,17 @@ impl Deliver {
             clock: Arc::clone(&clock),
             lanes: Mutex::new(Lanes::new(concurrency, stored)),
             health: Mutex::default(),
+            metrics,
             work: Notify::new(),
             scan: Notify::new(),
         };
-        let sender = send::Sender::new(guard.clone(), files, config.webhook_timeout(), clock)?;
+        let sender = send::Sender::new(
+            guard.clone(),
+            files,
+            config.webhook_timeout(),
+            config.webhook_retry_schedule.clone(),
+            clock,
+        )?;
         Ok(Self { shared: Arc::new(shared), sender })
     }
 
@@ -110,6 +133,11 @@ impl Deliver {
         self.shared.health().forget(webhook);
         // There may be room now.
         self.shared.scan.notify_one();
+    }
+
+    /// How it stands in memory.
+    pub(crate) fn in_memory(&self) -> InMemory {
+        self.shared.lanes().in_memory()
     }
 
     /// Starts the engine's tasks.
@@ -140,23 +168,24 @@ impl Shared {
     fn next(&self) -> Option<(Slot, DueDelivery)> {
         let mut lanes = self.lanes();
         let next = lanes.next(self.clock.now());
-        if lanes.has_overflow() {
+        if lanes.has_urgent_overflow() {
             self.scan.notify_one();
         }
         next
     }
 
-    fn take(&self, deliveries: Vec<DueDelivery>, take: fn(&mut Lanes, DueDelivery, Timestamp)) {
-        let until = self.clock.now() + LEASE;
-        let has_overflow = {
+    fn take(&self, deliveries: Vec<DueDelivery>, take: fn(&mut Lanes, DueDelivery, Lease)) {
+        let now = self.clock.now();
+        let lease = Lease { now, until: now + LEASE };
+        let is_urgent = {
             let mut lanes = self.lanes();
             for delivery in deliveries {
-                take(&mut lanes, delivery, until);
+                take(&mut lanes, delivery, lease);
             }
-            lanes.has_overflow()
+            lanes.has_urgent_overflow()
         };
         self.work.notify_one();
-        if has_overflow {
+        if is_urgent {
             self.scan.notify_one();
         }
     }
@@ -170,10 +199,10 @@ impl Shared {
     }
 
     /// An attempt has ended.
-    fn done(&self, slot: Slot) {
-        let room = self.lanes().done(slot);
+    fn done(&self, slot: Slot, outcome: &Outcome) {
+        let look = self.lanes().done(slot, outcome, self.clock.now());
         self.work.notify_one();
-        if room {
+        if look {
             self.scan.notify_one();
         }
     }
@@ -187,19 +216,29 @@ async fn dispatch(
     stop: CancellationToken,
 ) {
     let attempts = TaskTracker::new();
+    let mut look_at_flights = tokio::time::interval(LOOK_AT_FLIGHTS_EVERY);
+    look_at_flights.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         while let Some((slot, delivery)) = shared.next() {
             let (shared, sender, results) = (Arc::clone(&shared), sender.clone(), results.clone());
             attempts.spawn(async move {
-                let result = sender.attempt(&delivery).await;
+                let Attempted { result, retry_after } = sender.attempt(&delivery).await;
                 shared.health().note(delivery.webhook_id, &result);
+                shared.metrics.attempted(&result, delivery.created_at);
+                let outcome = Outcome {
+                    worked: result.error.is_none(),
+                    took: Duration::from_millis(result.duration_ms),
+                    retry_after,
+                    random: rand::random(),
+                };
                 // The room in `results` bounds how far sending can run ahead of settling.
                 let _ = results.send(result).await;
-                shared.done(slot);
+                shared.done(slot, &outcome);
             });
         }
         tokio::select! {
             () = shared.work.notified() => {}
+            _ = look_at_flights.tick() => shared.lanes().look_at_flights(shared.clock.now()),
             () = stop.cancelled() => break,
         }
     }
@@ -274,8 +313,12 @@ async fn look(shared: &Shared, store: &dyn Store, now: Timestamp) -> Result<Look
     // A read first: the writer is not bothered when nothing is due.
     let due = store.due_deliveries(now).await?;
     let latest = now + SCAN_AT_LEAST_EVERY;
-    let until = due.next_at.map_or(latest, |next| next.min(latest));
-    let shares = shared.lanes().shares(due.webhooks, SCAN_BATCH);
+    let (probe_at, shares) = {
+        let mut lanes = shared.lanes();
+        let probe_at = lanes.next_probe(now);
+        (probe_at, lanes.shares(due.webhooks, SCAN_BATCH, now))
+    };
+    let until = [due.next_at, probe_at].into_iter().flatten().fold(latest, Timestamp::min);
     if shares.is_empty() {
         // Where something is due, each attempt that makes room asks again.
         return Ok(Looked::Until(until));

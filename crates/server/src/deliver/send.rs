@@ -6,12 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
 use serde_json::value::RawValue;
 use switchboard_model::{
     Timestamp,
     delivery::{AttemptResult, DeliveryBody, DueDelivery, MAX_ANSWER_CHARS},
-    retry, signature,
+    retry::{self, RetrySchedule},
+    signature,
     time::Clock,
 };
 
@@ -35,6 +39,16 @@ pub(super) struct Sender {
     guard: Guard,
     files: Arc<Files>,
     clock: Arc<dyn Clock>,
+    schedule: Arc<RetrySchedule>,
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub(super) struct Attempted {
+    /// What is written down.
+    pub(super) result: AttemptResult,
+    /// What the endpoint asks to be left alone for.
+    pub(super) retry_after: Option<Duration>,
 }
 
 impl Sender {
@@ -42,6 +56,7 @@ impl Sender {
         guard: Guard,
         files: Arc<Files>,
         timeout: Duration,
+        schedule: RetrySchedule,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
@@ -54,11 +69,11 @@ impl Sender {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .tcp_nodelay(true)
             .build()?;
-        Ok(Self { http, guard, files, clock })
+        Ok(Self { http, guard, files, clock, schedule: Arc::new(schedule) })
     }
 
     /// Attempts a delivery once and says what is to become of it.
-    pub(super) async fn attempt(&self, delivery: &DueDelivery) -> AttemptResult {
+    pub(super) async fn attempt(&self, delivery: &DueDelivery) -> Attempted {
         let (started_at, began) = (self.clock.now(), Instant::now());
         let outcome = self.post(delivery, started_at).await;
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -73,11 +88,11 @@ impl Sender {
             Err(error) => (None, Some(error)),
         };
         let status = answered.as_ref().map(|answer| answer.status);
+        let retry_after = answered.as_ref().and_then(|answer| answer.retry_after);
         let next_attempt_at = error.as_ref().and_then(|_| {
-            let pause = retry::pause_after(&retry::SCHEDULE, attempts, rand::random());
-            pause.map(|pause| finished_at + pause)
+            self.schedule.next_attempt(attempts, finished_at, retry_after, rand::random())
         });
-        AttemptResult {
+        let result = AttemptResult {
             seq: delivery.seq,
             delivery_id: delivery.id,
             webhook_id: delivery.webhook_id,
@@ -90,7 +105,8 @@ impl Sender {
             next_attempt_at,
             finished_at,
             is_gone: status == Some(GONE),
-        }
+        };
+        Attempted { result, retry_after }
     }
 
     async fn post(&self, delivery: &DueDelivery, now: Timestamp) -> Result<Answer, String> {
@@ -104,6 +120,7 @@ impl Sender {
         let sent = self.http.post(url).headers(headers).body(body).send().await;
         // The URL may hold a token of the endpoint's owner: it stays out of the error.
         let mut answer = sent.map_err(|error| chain(&error.without_url()))?;
+        let retry_after = asked_pause(&answer, now);
         let status = answer.status().as_u16();
         let (mut read, mut start) = (0, Vec::new());
         while let Ok(Some(chunk)) = answer.chunk().await {
@@ -114,7 +131,7 @@ impl Sender {
                 break;
             }
         }
-        Ok(Answer { status, start: shown(&start) })
+        Ok(Answer { status, start: shown(&start), retry_after })
     }
 }
 
@@ -123,6 +140,17 @@ struct Answer {
     status: u16,
     /// The start of the body.
     start: Option<String>,
+    /// What the endpoint asks to be left alone for.
+    retry_after: Option<Duration>,
+}
+
+/// `Retry-After`, where it means what it says: too many requests, or out of service.
+fn asked_pause(answer: &reqwest::Response, now: Timestamp) -> Option<Duration> {
+    let status = answer.status();
+    if status != StatusCode::TOO_MANY_REQUESTS && status != StatusCode::SERVICE_UNAVAILABLE {
+        return None;
+    }
+    retry::retry_after(answer.headers().get(RETRY_AFTER)?.to_str().ok()?, now)
 }
 
 /// The start of a body as it can be kept and shown: text without control characters but for line ends.

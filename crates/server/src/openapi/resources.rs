@@ -312,6 +312,18 @@ fn webhook() -> Value {
             always("url", text("https://agent.example.com/hook"), "Where they go."),
             always("events", list(&reference("EventKind")), "Which events it gets."),
             always("is_active", boolean(true), "Whether it gets any."),
+            optional(
+                "failing_since",
+                millis(),
+                "Since when nothing but failures came of its deliveries; absent while it works.",
+            ),
+            optional("disabled_at", millis(), "When it was disabled; absent while it is active."),
+            optional(
+                "disabled_reason",
+                one_of(&["manual", "failing", "gone"]),
+                "Why it was disabled: by hand, because it failed for 5 days, or because it answered 410. \
+                 Absent while it is active.",
+            ),
         ],
     )
 }

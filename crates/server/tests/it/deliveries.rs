@@ -18,13 +18,13 @@ use switchboard_testkit::{
 
 use crate::world::{CONTACT, SOON, THEIRS};
 
-async fn hook(tenant: &Tenant, url: &str) -> WebhookSecret {
+pub(crate) async fn hook(tenant: &Tenant, url: &str) -> WebhookSecret {
     let webhook = CreateWebhook::new("", url, [EventKind::MessageReceived]);
     tenant.client.create_webhook(&webhook).await.unwrap().value.secret.unwrap()
 }
 
 /// Waits until an attempt has failed and the next is planned after about this pause; says when.
-async fn planned(server: &TestServer, clock: &TestClock, pause: Duration) -> Timestamp {
+pub(crate) async fn planned(server: &TestServer, clock: &TestClock, pause: Duration) -> Timestamp {
     eventually("the next attempt is planned", async || {
         let at = server.store.due_deliveries(clock.now()).await.unwrap().next_at?;
         let wait = at.since(clock.now());
@@ -34,7 +34,7 @@ async fn planned(server: &TestServer, clock: &TestClock, pause: Duration) -> Tim
 }
 
 /// Nothing is due, and nothing will be.
-async fn nothing_is_due(server: &TestServer, clock: &TestClock) -> bool {
+pub(crate) async fn nothing_is_due(server: &TestServer, clock: &TestClock) -> bool {
     let due = server.store.due_deliveries(clock.now()).await.unwrap();
     due.webhooks.is_empty() && due.next_at.is_none()
 }

@@ -4,12 +4,14 @@
 
 mod admin;
 mod attachments;
+mod breaker;
 mod bridge;
 mod call;
 mod chats;
 mod circle;
 mod conventions;
 mod deliveries;
+mod disabled;
 mod document;
 mod downloads;
 mod errors;
@@ -22,6 +24,7 @@ mod isolation;
 mod links;
 mod live;
 mod messages;
+mod metrics;
 mod openapi;
 mod operations;
 mod operators;

@@ -18,7 +18,7 @@ use super::{
     webhooks::{self, secrets},
     writer::Tx,
 };
-use crate::{CommittedEvent, Due, Result};
+use crate::{Backlog, CommittedEvent, Due, MAX_COUNTED, Result, WebhookBacklog};
 
 /// Makes a delivery of the event for each webhook that wants it. They are due when the lease ends: if
 /// the caller dies with them, they are claimed like any other.
@@ -54,6 +54,7 @@ pub(super) fn lease_new(
             chat_id: event.chat_id,
             data: Arc::clone(&event.data),
             attempts: 0,
+            created_at: moment.now,
         });
     }
     Ok(())
@@ -114,7 +115,7 @@ fn due_between(
 ) -> Result<Vec<DueDelivery>> {
     statement::all(
         sql,
-        "select d.seq, d.id, d.attempts, e.kind, e.chat_id, e.data
+        "select d.seq, d.id, d.attempts, e.kind, e.chat_id, e.data, d.created_at
          from deliveries d indexed by deliveries_due
          cross join events e on e.seq = d.event_seq
          where d.status = 'due' and d.webhook_id = ?1 and d.due_at between ?2 and ?3
@@ -131,6 +132,7 @@ fn due_between(
                 chat_id: row.get::<_, Option<Text<_>>>(4)?.map(|id| id.0),
                 data: Arc::from(row.get::<_, Json<Box<RawValue>>>(5)?.0),
                 attempts: row.get(2)?,
+                created_at: Timestamp(row.get(6)?),
             })
         },
     )
@@ -299,6 +301,40 @@ pub(super) fn due(sql: &Connection, now: Timestamp) -> Result<Due> {
     let next_at = rows.iter().filter_map(|row| row.later).min();
     let is_due = rows.into_iter().filter(|row| row.first <= now);
     Ok(Due { webhooks: is_due.map(|row| row.webhook).collect(), next_at })
+}
+
+pub(super) fn backlog(sql: &Connection, now: Timestamp) -> Result<Backlog> {
+    let mut webhooks = Vec::new();
+    for row in due_by_webhook(sql, now)?.into_iter().filter(|row| row.first <= now) {
+        // Those that were not attempted are due at 0, in the order of their events.
+        let one = statement::first(
+            sql,
+            "select
+               (select count(*) from (select 1 from deliveries indexed by deliveries_due
+                  where status = 'due' and webhook_id = ?1 and due_at <= ?2 limit ?3)),
+               (select created_at from deliveries indexed by deliveries_due
+                  where status = 'due' and webhook_id = ?1 and due_at = ?4
+                  order by due_at, seq limit 1),
+               (select due_at from deliveries indexed by deliveries_due
+                  where status = 'due' and webhook_id = ?1 and due_at between ?4 + 1 and ?2
+                  order by due_at limit 1)",
+            params![Text(row.webhook), now.0, i64::try_from(MAX_COUNTED).ok(), UNTRIED.0],
+            |columns| {
+                let untried: Option<i64> = columns.get(1)?;
+                let tried: Option<i64> = columns.get(2)?;
+                Ok((columns.get::<_, u32>(0)?, untried.into_iter().chain(tried).min()))
+            },
+        )?;
+        if let Some((due, Some(since))) = one {
+            let (due, since) = (u64::from(due), Timestamp(since));
+            webhooks.push(WebhookBacklog { webhook_id: row.webhook, due, since });
+        }
+    }
+    let disabled =
+        statement::first(sql, "select count(*) from webhooks where is_active = 0", [], |row| {
+            row.get::<_, u32>(0)
+        })?;
+    Ok(Backlog { webhooks, disabled: disabled.map_or(0, u64::from) })
 }
 
 /// Removes what is still due of a webhook that goes. What is over goes with its event.

@@ -27,8 +27,9 @@ use super::{
     settle, typing, webhooks,
 };
 use crate::{
-    Accept, Accepted, ChatsCursor, ClaimedItem, Committed, CommittedEvent, Due, MessagesCursor,
-    NewKey, NewLine, NewWebhook, Once, Received, Remember, Result, Seed, SettleReport, Store,
+    Accept, Accepted, Backlog, ChatsCursor, ClaimedItem, Committed, CommittedEvent, Due,
+    MessagesCursor, NewKey, NewLine, NewWebhook, Once, Received, Remember, Result, Seed,
+    SettleReport, Store,
 };
 
 #[async_trait::async_trait]
@@ -422,6 +423,10 @@ impl Store for SqliteStore {
 
     async fn due_deliveries(&self, now: Timestamp) -> Result<Due> {
         self.readers.ask(move |sql| deliveries::due(sql, now)).await
+    }
+
+    async fn deliveries_backlog(&self, now: Timestamp) -> Result<Backlog> {
+        self.readers.ask(move |sql| deliveries::backlog(sql, now)).await
     }
 
     async fn prune_events(&self, before: Timestamp, limit: usize) -> Result<usize> {

@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use switchboard_model::{
     EventKind, Timestamp,
-    delivery::{Delivery, DueDelivery},
+    delivery::{AttemptResult, Delivery, DueDelivery},
     id::Id,
 };
-use switchboard_store::{Due, NewWebhook, Store};
+use switchboard_store::{Backlog, Due, NewWebhook, Store, WebhookBacklog};
 
 use crate::world::{ANN, LEASE, NOW, World, attempted, later, text_from};
 
@@ -177,4 +177,38 @@ pub(crate) async fn a_claim_is_of_whom_it_names(store: Arc<dyn Store>) {
     let count = |webhook| claimed.iter().filter(|one| one.webhook_id == webhook).count();
     assert_eq!([count(webhooks[0]), count(webhooks[1]), count(webhooks[2])], [2, 0, 3]);
     assert_eq!(store.due_deliveries(NOW).await.unwrap().webhooks, webhooks[..2]);
+}
+
+pub(crate) async fn the_backlog_is_of_what_is_due(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    assert_eq!(store.deliveries_backlog(NOW).await.unwrap(), Backlog::default());
+    let webhook = world.webhook(&EVENTS).await;
+    let gone = world.webhook(&EVENTS).await;
+    let mut made = Vec::new();
+    for guid in ["1", "2", "3"] {
+        made.extend(leased(&world, guid).await);
+    }
+    let (gones, made): (Vec<_>, Vec<_>) = made.into_iter().partition(|one| one.webhook_id == gone);
+    // What is leased is no backlog.
+    assert_eq!(store.deliveries_backlog(NOW).await.unwrap(), Backlog::default());
+    // One is tried again later, and one waits unattempted since it was made.
+    let again = later(500);
+    store.settle_deliveries(vec![attempted(&made[0], Some("no"), Some(again))]).await.unwrap();
+    store.release_deliveries(vec![made[1].id], again).await.unwrap();
+    let backlog = |due, since| Backlog {
+        webhooks: vec![WebhookBacklog { webhook_id: webhook, due, since }],
+        disabled: 0,
+    };
+    let now = Timestamp(again.0 - 1);
+    assert_eq!(store.deliveries_backlog(now).await.unwrap(), backlog(1, made[1].created_at));
+    assert_eq!(store.deliveries_backlog(again).await.unwrap(), backlog(2, made[1].created_at));
+    let first = store.claim_deliveries(now, LEASE, vec![(webhook, 1)]).await.unwrap();
+    assert_eq!((ids(&first), first[0].created_at), (vec![made[1].id], made[1].created_at));
+    assert_eq!(store.deliveries_backlog(again).await.unwrap(), backlog(1, again));
+    // Of a webhook that is disabled nothing is due.
+    store.release_deliveries(ids(&gones), now).await.unwrap();
+    let is_gone = AttemptResult { is_gone: true, ..attempted(&gones[0], Some("gone"), None) };
+    store.settle_deliveries(vec![is_gone]).await.unwrap();
+    let wanted = Backlog { disabled: 1, ..backlog(1, again) };
+    assert_eq!(store.deliveries_backlog(again).await.unwrap(), wanted);
 }

@@ -119,7 +119,8 @@ mod sqlite {
         deliveries: each_webhook_gets_what_it_names, a_lease_ends, oldest_come_first,
             what_was_not_attempted_comes_in_event_order, a_claim_is_of_whom_it_names,
                     results_count_once, what_is_given_back_is_due_at_once,
-                    a_deleted_webhook_gets_nothing_more, at_the_start_all_are_due;
+                    a_deleted_webhook_gets_nothing_more, at_the_start_all_are_due,
+                    the_backlog_is_of_what_is_due;
         events: what_is_old_is_forgotten_unless_it_is_still_tried,
                 they_are_read_as_they_were_committed, they_are_filtered_by_account_line_and_kind,
                 a_place_is_found_by_its_time, a_line_goes_up_and_down;

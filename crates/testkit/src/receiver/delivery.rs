@@ -37,6 +37,9 @@ pub enum NotTrue {
     /// By Standard Webhooks, as our own verifier judges.
     #[error("our own verifier of Standard Webhooks refuses it")]
     OwnStandard(#[source] webhook::VerifyError),
+    /// By the hosted scheme, as another library's HMAC judges.
+    #[error("another library's HMAC refuses it")]
+    OtherHmac,
     /// Another method, path or type than the contract has.
     #[error("a delivery is a POST of application/json")]
     Form,
@@ -105,7 +108,8 @@ impl Delivery {
     }
 
     /// As [`Delivery::verify`] for a server whose clock was moved: at this time, and with the
-    /// `standardwebhooks` crate judging the signature but not the time.
+    /// `standardwebhooks` crate judging the signature but not the time. The hosted scheme is judged by
+    /// code that shares nothing with ours, too.
     ///
     /// # Errors
     /// As [`Delivery::verify`].
@@ -125,9 +129,27 @@ impl Delivery {
         if !given.split(' ').any(|one| one == judged) {
             return Err(NotTrue::Standard(standardwebhooks::WebhookError::InvalidSignature));
         }
+        self.judge_hosted(secret)?;
         webhook::verify_standard(secret, self.headers(), &self.body, now)
             .map_err(NotTrue::OwnStandard)?;
         webhook::verify_hosted(secret, self.headers(), &self.body, now).map_err(NotTrue::Hosted)
+    }
+
+    /// Judges the hosted scheme by nothing but its description, with another library's HMAC.
+    fn judge_hosted(&self, secret: &WebhookSecret) -> Result<(), NotTrue> {
+        use aws_lc_rs::hmac;
+        let header = |name| self.header(name).ok_or(NotTrue::OtherHmac);
+        let mut signed = header("x-webhook-timestamp")?.as_bytes().to_vec();
+        signed.push(b'.');
+        signed.extend_from_slice(&self.body);
+        let given = header("x-webhook-signature")?.as_bytes();
+        let given: Option<Vec<u8>> = given
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+            .collect();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.reveal().as_bytes());
+        hmac::verify(&key, &signed, &given.ok_or(NotTrue::OtherHmac)?)
+            .map_err(|_| NotTrue::OtherHmac)
     }
 
     /// The signature that the `standardwebhooks` crate would give.

@@ -1,0 +1,87 @@
+//! How deliveries stand now: what waits in the store and in memory, for how long, and on whose account.
+//!
+//! The store is asked at most every [`FRESH`], however often the listener is.
+
+use std::time::{Duration, Instant};
+
+use switchboard_model::Timestamp;
+use switchboard_store::{Backlog, StoreError};
+use tokio::{sync::Mutex, time::timeout};
+
+use crate::app::App;
+
+/// How long an answer of the store is good enough.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long the store has for its answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The store's last answer. Whoever wants another waits for who has asked.
+#[derive(Debug, Default)]
+pub(super) struct Looked(Mutex<Option<(Instant, Timestamp, Backlog)>>);
+
+/// How deliveries stand.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Standing {
+    /// Those that are due and not sent.
+    pub(super) due: u64,
+    /// Those of them that a breaker holds back.
+    pub(super) held: u64,
+    pub(super) in_flight: u64,
+    /// For how long the oldest of them is due that no breaker holds back.
+    pub(super) oldest_due_age: Duration,
+    pub(super) breakers_open: u64,
+    pub(super) webhooks_disabled: u64,
+}
+
+/// Why the store can't say.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoAnswer {
+    #[error("the store refused")]
+    Store(#[from] StoreError),
+    #[error("the store did not answer within {PATIENCE:?}")]
+    TooLate(#[from] tokio::time::error::Elapsed),
+}
+
+impl Looked {
+    async fn look(&self, app: &App, now: Timestamp) -> Result<Backlog, NoAnswer> {
+        let mut last = self.0.lock().await;
+        if let Some((at, for_time, backlog)) = &*last
+            && at.elapsed() < FRESH
+            && now.since(*for_time) < FRESH
+        {
+            return Ok(backlog.clone());
+        }
+        let backlog = timeout(PATIENCE, app.store.deliveries_backlog(now)).await??;
+        *last = Some((Instant::now(), now, backlog.clone()));
+        Ok(backlog)
+    }
+}
+
+impl Standing {
+    /// How they stand now.
+    pub(super) async fn of(app: &App) -> Result<Self, NoAnswer> {
+        let now = app.clock.now();
+        let backlog = app.metrics.backlog.look(app, now).await?;
+        let memory = app.deliver.in_memory();
+        let held = memory.held;
+        let mut standing = Self {
+            due: memory.waiting,
+            held: memory.waiting_held,
+            in_flight: memory.in_flight,
+            oldest_due_age: Duration::ZERO,
+            breakers_open: u64::try_from(held.len()).unwrap_or(u64::MAX),
+            webhooks_disabled: backlog.disabled,
+        };
+        let mut oldest = memory.oldest;
+        for webhook in backlog.webhooks {
+            standing.due += webhook.due;
+            if held.contains(&webhook.webhook_id) {
+                standing.held += webhook.due;
+            } else {
+                oldest = Some(oldest.map_or(webhook.since, |since| since.min(webhook.since)));
+            }
+        }
+        standing.oldest_due_age = oldest.map(|since| now.since(since)).unwrap_or_default();
+        Ok(standing)
+    }
+}
