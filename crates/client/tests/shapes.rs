@@ -279,8 +279,14 @@ fn the_rows_are_those_of_the_contract() {
         (&shape::TYPING, "id chat_id handle is_typing updated_at"),
         (&shape::RECEIPT, "id chat_id handle last_read_at synced_at"),
         (&shape::FILE, "id url? filename? mime_type size"),
-        (&shape::CREATED_WEBHOOK, "id line_ids url events is_active secret"),
-        (&shape::LISTED_WEBHOOK, "id line_ids url events is_active"),
+        (
+            &shape::CREATED_WEBHOOK,
+            "id line_ids url events is_active failing_since- disabled_at- disabled_reason- secret",
+        ),
+        (
+            &shape::LISTED_WEBHOOK,
+            "id line_ids url events is_active failing_since- disabled_at- disabled_reason-",
+        ),
         (&shape::ERROR, "type code message param-"),
     ] {
         let table: Vec<String> = shape
