@@ -211,6 +211,15 @@ pub struct Due {
     pub next_at: Option<Timestamp>,
 }
 
+/// Events after a place.
+#[derive(Debug, Clone, Default)]
+pub struct EventsAfter {
+    /// Those that were asked for, in order.
+    pub events: Vec<CommittedEvent>,
+    /// Up to where all was looked at: from there on the next look begins.
+    pub place: i64,
+}
+
 /// One event that was committed.
 #[derive(Debug, Clone)]
 pub struct CommittedEvent {

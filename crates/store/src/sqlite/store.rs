@@ -26,7 +26,7 @@ use super::{
     settle, typing, webhooks,
 };
 use crate::{
-    Accept, Accepted, ChatsCursor, ClaimedItem, Committed, CommittedEvent, Due, MessagesCursor,
+    Accept, Accepted, ChatsCursor, ClaimedItem, Committed, Due, EventsAfter, MessagesCursor,
     NewKey, NewLine, NewWebhook, Once, Received, Remember, Result, Seed, SettleReport, Store,
 };
 
@@ -338,7 +338,7 @@ impl Store for SqliteStore {
         lines: Option<Vec<Id<Line>>>,
         kinds: Vec<EventKind>,
         limit: usize,
-    ) -> Result<Vec<CommittedEvent>> {
+    ) -> Result<EventsAfter> {
         self.readers
             .ask(move |sql| events::after(sql, account, after, lines.as_deref(), &kinds, limit))
             .await
