@@ -106,6 +106,9 @@ pub struct CreateLine {
     /// Whether contacts must have written first; none means the server's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact_first: Option<bool>,
+    /// Whether it is the server's shared sandbox line, of which there is at most one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_sandbox: bool,
 }
 
 impl CreateLine {
@@ -119,6 +122,7 @@ impl CreateLine {
             driver,
             bridge_id: None,
             contact_first: None,
+            is_sandbox: false,
         }
     }
 }

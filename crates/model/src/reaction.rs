@@ -83,52 +83,35 @@ impl ReactionType {
         if let Some(named) = Self::NAMED.into_iter().find(|one| one.as_str() == text) {
             return Some(named);
         }
-        is_one_emoji(text).then(|| Self::Emoji(text.to_owned()))
+        // One emoji is one reaction, with its variation selector or without.
+        if let Some(known) = emojis::get(text) {
+            return Some(Self::Emoji(known.as_str().to_owned()));
+        }
+        is_newer_emoji(text).then(|| Self::Emoji(text.to_owned()))
     }
 }
 
-/// Whether a text is one emoji: one base, or several held together by joiners, each with its
-/// modifiers; or two regional indicators; or a keycap (Unicode TS #51, ED-14 to ED-17).
-fn is_one_emoji(text: &str) -> bool {
-    if text.is_empty() || text.len() > MAX_EMOJI_BYTES {
+/// Whether a text may be one emoji that is newer than the table of those that are known: bases of the
+/// blocks where new ones are put, held together by joiners, each with at most one variation selector and
+/// one skin tone (Unicode TS #51).
+fn is_newer_emoji(text: &str) -> bool {
+    if text.len() > MAX_EMOJI_BYTES {
         return false;
     }
-    let letters: Vec<char> = text.chars().collect();
-    if let [a, b] = letters[..]
-        && is_regional(a)
-        && is_regional(b)
-    {
-        return true;
-    }
-    if matches!(letters[..], ['0'..='9' | '#' | '*', '\u{fe0f}', '\u{20e3}'])
-        || matches!(letters[..], ['0'..='9' | '#' | '*', '\u{20e3}'])
-    {
-        return true;
-    }
-    letters.split(|c| *c == '\u{200d}').all(|element| match element {
-        [base, rest @ ..] => is_base(*base) && rest.iter().all(|c| is_modifier(*c)),
-        [] => false,
+    text.split('\u{200d}').all(|element| {
+        let mut letters = element.chars();
+        let is_base = letters.next().is_some_and(|c| {
+            ('\u{1f300}'..='\u{1f3fa}').contains(&c) || ('\u{1f400}'..='\u{1faff}').contains(&c)
+        });
+        let is_tone = |c: char| ('\u{1f3fb}'..='\u{1f3ff}').contains(&c);
+        let rest: Vec<char> = letters.collect();
+        is_base
+            && match rest[..] {
+                [] => true,
+                [c] => c == '\u{fe0f}' || is_tone(c),
+                _ => false,
+            }
     })
-}
-
-fn is_regional(c: char) -> bool {
-    ('\u{1f1e6}'..='\u{1f1ff}').contains(&c)
-}
-
-fn is_modifier(c: char) -> bool {
-    // Variation selector, skin tones, and the tags of subdivision flags.
-    c == '\u{fe0f}'
-        || ('\u{1f3fb}'..='\u{1f3ff}').contains(&c)
-        || ('\u{e0020}'..='\u{e007f}').contains(&c)
-}
-
-fn is_base(c: char) -> bool {
-    matches!(c,
-        '\u{a9}' | '\u{ae}' | '\u{203c}' | '\u{2049}' | '\u{2122}' | '\u{2139}'
-        | '\u{2190}'..='\u{21ff}' | '\u{2300}'..='\u{23ff}' | '\u{24c2}'
-        | '\u{25a0}'..='\u{27bf}' | '\u{2900}'..='\u{297f}' | '\u{2b00}'..='\u{2bff}'
-        | '\u{3030}' | '\u{303d}' | '\u{3297}' | '\u{3299}'
-        | '\u{1f000}'..='\u{1f1e5}' | '\u{1f200}'..='\u{1f3fa}' | '\u{1f400}'..='\u{1faff}')
 }
 
 impl fmt::Display for ReactionType {
@@ -172,10 +155,27 @@ mod tests {
         {
             assert_eq!(ReactionType::parse(text).map(|one| one.to_string()).as_deref(), Some(text));
         }
-        for text in
-            ["", "Love", "a", "1", "🎉🎉", "🎉!", "🇩🇪🇫🇷", "\u{200d}", "🎉\u{200d}", "thumbsup"]
-        {
+        for text in [
+            "",
+            "Love",
+            "a",
+            "1",
+            "🎉🎉",
+            "🎉!",
+            "🇩🇪🇫🇷",
+            "\u{200d}",
+            "🎉\u{200d}",
+            "thumbsup",
+            "→",
+            "⌂",
+        ] {
             assert_eq!(ReactionType::parse(text), None, "{text:?}");
         }
+        assert_eq!(ReactionType::parse("🎉\u{fe0f}\u{fe0f}"), None);
+        // With its variation selector or without, it is one reaction.
+        assert_eq!(ReactionType::parse("\u{2764}"), ReactionType::parse("\u{2764}\u{fe0f}"));
+        // A face of the next version of Unicode.
+        assert!(ReactionType::parse("\u{1fabf}\u{1f3fb}").is_some());
+        assert!(ReactionType::parse("\u{1faff}").is_some());
     }
 }

@@ -13,9 +13,9 @@ pub mod sqlite;
 
 pub use error::{Refusal, StoreError};
 pub use records::{
-    Accept, Accepted, Backlog, ClaimedItem, Committed, CommittedEvent, Due, MAX_COUNTED,
-    NewContent, NewKey, NewLine, NewWebhook, Once, Received, Remember, Seed, SettleReport,
-    WebhookBacklog,
+    Accept, Accepted, Backlog, ClaimedItem, Committed, CommittedEvent, Due, EventsAfter,
+    MAX_COUNTED, NewContent, NewKey, NewLine, NewWebhook, Once, Received, Remember, Seed,
+    SettleReport, WebhookBacklog,
 };
 use switchboard_model::{
     Account, Bridge, Chat, EventKind, File, Key, Line, Message, OutboxItem, Reaction, ReadReceipt,
@@ -349,7 +349,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         lines: Option<Vec<Id<Line>>>,
         kinds: Vec<EventKind>,
         limit: usize,
-    ) -> Result<Vec<CommittedEvent>>;
+    ) -> Result<EventsAfter>;
 
     /// The place before the first event at or after `since`; the latest place if there is none, or no `since`.
     async fn event_place(&self, since: Option<Timestamp>) -> Result<i64>;

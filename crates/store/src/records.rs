@@ -234,6 +234,15 @@ pub struct WebhookBacklog {
 /// As far as the due deliveries of one webhook are counted: who watches must not slow down who works.
 pub const MAX_COUNTED: u64 = 100_000;
 
+/// Events after a place.
+#[derive(Debug, Clone, Default)]
+pub struct EventsAfter {
+    /// Those that were asked for, in order.
+    pub events: Vec<CommittedEvent>,
+    /// Up to where all was looked at: from there on the next look begins.
+    pub place: i64,
+}
+
 /// One event that was committed.
 #[derive(Debug, Clone)]
 pub struct CommittedEvent {

@@ -123,6 +123,9 @@ enum Lines {
         /// Let it write to contacts who have not written first
         #[arg(long)]
         no_contact_first: bool,
+        /// Make it the sandbox line, which all accounts share; there is at most one
+        #[arg(long)]
+        sandbox: bool,
     },
     /// List all lines
     List,
@@ -229,7 +232,16 @@ async fn accounts(client: &AdminClient, command: Accounts, out: &Out) -> anyhow:
 
 async fn lines(client: &AdminClient, command: Lines, out: &Out) -> anyhow::Result<()> {
     match command {
-        Lines::Create { account, handle, driver, bridge, label, service, no_contact_first } => {
+        Lines::Create {
+            account,
+            handle,
+            driver,
+            bridge,
+            label,
+            service,
+            no_contact_first,
+            sandbox,
+        } => {
             let line = CreateLine {
                 account_id: account,
                 handle,
@@ -238,6 +250,7 @@ async fn lines(client: &AdminClient, command: Lines, out: &Out) -> anyhow::Resul
                 driver,
                 bridge_id: bridge,
                 contact_first: no_contact_first.then_some(false),
+                is_sandbox: sandbox,
             };
             let made = client.create_line(&line).await?;
             out.one(&made, |made| made.line.id.to_string())

@@ -40,6 +40,8 @@ const KEPT_BYTES: usize = 64 * 1024;
 /// A reader that takes no event for so long while some wait is cut; it can resume. One that does not
 /// come back at all loses its connection ([`crate::listen`]).
 const SLOW: Duration = Duration::from_secs(30);
+/// After so many events that are not for it a stream is told the new place.
+const TELL_AFTER: i64 = 1000;
 /// The last event of a stream that the server ends.
 const CLOSED: &str = "stream.closed";
 
@@ -74,6 +76,11 @@ pub(crate) async fn stream(
     // Before the place is looked up: what is committed in between wakes the stream.
     let news = app.hub.follow(account);
     let place = match last {
+        Some(place) if place > app.store.event_place(None).await? => {
+            let must = "is no place of this stream: it is beyond the newest event. Leave it out, or \
+                        say 'since'";
+            return Err(Problem::invalid_value("Last-Event-ID", must).into());
+        }
         Some(place) => place,
         None => app.store.event_place(since).await?,
     };
@@ -86,6 +93,7 @@ pub(crate) async fn stream(
         lines,
         batch: BATCH,
         place,
+        told: place,
         ready: VecDeque::new(),
         news,
         greeted: false,
@@ -165,8 +173,10 @@ struct Reader {
     lines: Option<Vec<Id<Line>>>,
     /// How many events are read next.
     batch: usize,
-    /// The place of the last event that was given out.
+    /// Up to where everything was given out that is for this stream.
     place: i64,
+    /// The last place that the client was told.
+    told: i64,
     ready: VecDeque<CommittedEvent>,
     news: watch::Receiver<()>,
     /// When the last event was given out.
@@ -189,9 +199,9 @@ impl Reader {
             return None;
         }
         if !std::mem::replace(&mut self.greeted, true) {
-            // An id without data is no event, but a place: who loses the connection before the first event
-            // resumes from here, and not from wherever the stream is by then.
-            return Some(Event::default().id(self.place.to_string()));
+            // Who loses the connection before the first event resumes from here, and not from wherever
+            // the stream is by then.
+            return Some(self.tell_place());
         }
         // The connection asks for the next event when it has room for it: the last one was in its way until now.
         let mut was_slow = self.app.clock.now().since(self.given_at) > SLOW;
@@ -211,17 +221,22 @@ impl Reader {
             }
             let (lines, kinds, most) = (self.lines.clone(), self.kinds.clone(), self.batch);
             match self.app.store.events_after(self.account, self.place, lines, kinds, most).await {
-                Ok(events) if events.is_empty() => {
+                Ok(after) if after.events.is_empty() => {
                     was_slow = false;
+                    // What is not for this stream is not read again, and not after a resumption either.
+                    self.place = after.place;
+                    if self.place - self.told >= TELL_AFTER {
+                        return Some(self.tell_place());
+                    }
                     tokio::select! {
                         changed = self.news.changed() => changed.ok()?,
                         () = self.caller.expiry(&self.app) => {}
                         () = self.app.stopping.cancelled() => return Some(self.close("server_stopping")),
                     }
                 }
-                Ok(events) => {
-                    let read = events.len();
-                    self.ready = first_bytes(events, KEPT_BYTES);
+                Ok(after) => {
+                    let read = after.events.len();
+                    self.ready = first_bytes(after.events, KEPT_BYTES);
                     // What was read in vain now is not read in vain again.
                     let kept = self.ready.len();
                     self.batch = if kept < read { kept } else { BATCH.min(self.batch * 2) };
@@ -231,9 +246,15 @@ impl Reader {
         }
         self.given_at = self.app.clock.now();
         let event = self.ready.pop_front()?;
-        self.place = event.seq;
+        (self.place, self.told) = (event.seq, event.seq);
         let data = self.app.files.show_event(&event.data, self.app.clock.now());
         Some(Event::default().id(event.seq.to_string()).event(event.kind.as_str()).data(data.get()))
+    }
+
+    /// An id without data is no event, but a place to resume from.
+    fn tell_place(&mut self) -> Event {
+        self.told = self.place;
+        Event::default().id(self.place.to_string())
     }
 
     fn fail(&mut self, error: &StoreError) -> Event {

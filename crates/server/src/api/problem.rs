@@ -191,9 +191,10 @@ pub(crate) fn chat_not_found() -> Problem {
     .param("to")
 }
 
-/// No such message in this chat.
+/// No such message: in this chat, where there is one.
 pub(crate) fn message_not_found() -> Problem {
-    Problem::new(Code::MessageNotFound, "There is no such message in this chat.").param("reply_to")
+    let message = "There is no message with this id or guid here.";
+    Problem::new(Code::MessageNotFound, message).param("reply_to")
 }
 
 /// No such webhook for this account.

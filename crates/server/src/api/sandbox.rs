@@ -7,8 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode};
-use switchboard_model::sandbox::activation_code;
-use switchboard_store::{Once, StoreError};
+use switchboard_model::{Code, Problem, sandbox::activation_code};
+use switchboard_store::{Once, Refusal, StoreError};
 
 use crate::{
     api::{
@@ -27,7 +27,7 @@ pub(crate) async fn show(
     caller: Caller,
     id: RequestId,
 ) -> Result<Response, Failure> {
-    let sandbox = app.store.sandbox(caller.owner()?, app.clock.now()).await?;
+    let sandbox = app.store.sandbox(caller.owner()?, app.clock.now()).await.map_err(no_sandbox)?;
     Ok(envelope::one(StatusCode::OK, &sandbox, &id))
 }
 
@@ -47,7 +47,7 @@ pub(crate) async fn ensure(
     };
     let now = app.clock.now();
     let code = activation_code(rand::random());
-    let sandbox = app.store.ensure_sandbox(account, code, now).await?;
+    let sandbox = app.store.ensure_sandbox(account, code, now).await.map_err(no_sandbox)?;
     let rendered = Rendered::one(StatusCode::OK, &sandbox, &id);
     if let Some(remember) = once.remember(&rendered, now)
         && let Once::Replayed(answer) = app.store.remember(remember).await?
@@ -73,6 +73,18 @@ pub(crate) async fn reset(
         app.publish(committed);
         Ok::<_, StoreError>(sandbox)
     });
-    let sandbox = resetting.await.unwrap_or(Err(StoreError::Closed))?;
+    let sandbox = resetting.await.unwrap_or(Err(StoreError::Closed)).map_err(no_sandbox)?;
     Ok(envelope::one(StatusCode::OK, &sandbox, &id))
+}
+
+/// The caller has named no line: it is the server that has none.
+fn no_sandbox(error: StoreError) -> Failure {
+    match error {
+        StoreError::Refused(Refusal::LineNotFound) => {
+            let message = "This server has no sandbox line. Its operator makes one with 'switchboard \
+                           admin lines create --sandbox'.";
+            Problem::new(Code::LineNotFound, message).into()
+        }
+        error => error.into(),
+    }
 }

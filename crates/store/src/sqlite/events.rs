@@ -17,7 +17,7 @@ use super::{
     lines, statement,
     writer::Tx,
 };
-use crate::{Committed, CommittedEvent, Result};
+use crate::{Committed, CommittedEvent, EventsAfter, Result};
 
 /// When a command runs, and how long the caller holds what it makes.
 #[derive(Clone, Copy)]
@@ -126,8 +126,10 @@ pub(super) fn after(
     lines: Option<&[Id<Line>]>,
     kinds: &[EventKind],
     limit: usize,
-) -> Result<Vec<CommittedEvent>> {
-    statement::all(
+) -> Result<EventsAfter> {
+    // Asked before the events: what is committed in between is found by the next look.
+    let newest = newest(sql)?;
+    let events = statement::all(
         sql,
         "select seq, id, account_id, line_id, chat_id, kind, data, created_at
          from events indexed by events_by_account
@@ -148,21 +150,29 @@ pub(super) fn after(
                 created_at: Timestamp(row.get(7)?),
             })
         },
-    )
+    )?;
+    let last = events.last().map_or(place, |event| event.seq);
+    let place = if events.len() < limit { last.max(newest) } else { last };
+    Ok(EventsAfter { events, place })
 }
 
-/// Halves what is left until the first event that is young enough is found: times have no index,
-/// because they rise with the places. Where the clock was set back they don't, and the place found
-/// is one of those where events begin to be young enough.
-pub(super) fn place(sql: &Connection, since: Option<Timestamp>) -> Result<i64> {
-    // Not the newest row: that may be pruned, and its place must not come twice.
+/// The place of the newest event. Not the newest row: that may be pruned, and its place must not come
+/// twice.
+fn newest(sql: &Connection) -> Result<i64> {
     let newest = statement::first(
         sql,
         "select seq from sqlite_sequence where name = 'events'",
         [],
         |row| row.get::<_, i64>(0),
     )?;
-    let newest = newest.unwrap_or(0);
+    Ok(newest.unwrap_or(0))
+}
+
+/// Halves what is left until the first event that is young enough is found: times have no index,
+/// because they rise with the places. Where the clock was set back they don't, and the place found
+/// is one of those where events begin to be young enough.
+pub(super) fn place(sql: &Connection, since: Option<Timestamp>) -> Result<i64> {
+    let newest = newest(sql)?;
     let Some(since) = since else { return Ok(newest) };
     // Events up to `old` are too old; those behind `young` are young enough, or there are none.
     let (mut old, mut young, mut first_young) = (0, newest, None);

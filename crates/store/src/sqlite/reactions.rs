@@ -30,7 +30,7 @@ pub(super) struct Occurrence {
     pub(super) sent_at: Timestamp,
 }
 
-/// Keeps an occurrence and makes it known.
+/// Keeps an occurrence and makes it known. Taking back what is not there is nothing.
 pub(super) fn happened(
     tx: &mut Tx<'_>,
     place: &Where<'_>,
@@ -38,6 +38,9 @@ pub(super) fn happened(
     moment: Moment,
     committed: &mut Committed,
 ) -> Result<()> {
+    if !new.added && !is_there(tx.sql, &new)? {
+        return Ok(());
+    }
     let reaction = Reaction {
         id: Id::generate(),
         message_id: new.message_id,
@@ -69,6 +72,16 @@ pub(super) fn happened(
     let line_handle = place.line.handle.clone();
     let data = ReactionEvent { reaction, chat_id: place.chat_id, line_handle };
     events::publish(tx, place.event(kind, &data), moment, committed)
+}
+
+fn is_there(sql: &Connection, taken_back: &Occurrence) -> Result<bool> {
+    let there = statement::first(
+        sql,
+        "select 1 from reactions where message_id = ?1 and sender = ?2 and type = ?3 and added = 1",
+        params![Text(taken_back.message_id), taken_back.sender, taken_back.reaction_type.as_str()],
+        |_| Ok(()),
+    )?;
+    Ok(there.is_some())
 }
 
 /// What this reaction takes the place of: each other one that its sender has on the message, taken back

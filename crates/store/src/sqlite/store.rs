@@ -27,7 +27,7 @@ use super::{
     settle, typing, webhooks,
 };
 use crate::{
-    Accept, Accepted, Backlog, ChatsCursor, ClaimedItem, Committed, CommittedEvent, Due,
+    Accept, Accepted, Backlog, ChatsCursor, ClaimedItem, Committed, Due, EventsAfter,
     MessagesCursor, NewKey, NewLine, NewWebhook, Once, Received, Remember, Result, Seed,
     SettleReport, Store,
 };
@@ -340,7 +340,7 @@ impl Store for SqliteStore {
         lines: Option<Vec<Id<Line>>>,
         kinds: Vec<EventKind>,
         limit: usize,
-    ) -> Result<Vec<CommittedEvent>> {
+    ) -> Result<EventsAfter> {
         self.readers
             .ask(move |sql| events::after(sql, account, after, lines.as_deref(), &kinds, limit))
             .await

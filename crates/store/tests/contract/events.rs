@@ -47,7 +47,7 @@ async fn after(
     kinds: &[EventKind],
     limit: usize,
 ) -> Vec<CommittedEvent> {
-    world.store.events_after(account, place, lines, kinds.to_vec(), limit).await.unwrap()
+    world.store.events_after(account, place, lines, kinds.to_vec(), limit).await.unwrap().events
 }
 
 fn guids(events: &[CommittedEvent]) -> Vec<String> {
@@ -100,6 +100,21 @@ pub(crate) async fn they_are_filtered_by_account_line_and_kind(store: Arc<dyn St
     }
     assert!(read(world.account, None, &[]).await.is_empty());
     assert_eq!(read(world.other_account, None, &all).await, ["4"]);
+}
+
+pub(crate) async fn what_is_not_asked_for_is_looked_at_once(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    world.receive(["1", "2", "3"].map(|guid| text_from(ANN, guid)).into()).await;
+    let read = async |place, kind, limit| {
+        let after =
+            store.events_after(world.account, place, None, vec![kind], limit).await.unwrap();
+        (after.events.len(), after.place)
+    };
+    assert_eq!(read(0, EventKind::MessageSent, 10).await, (0, 3));
+    assert_eq!(read(0, EventKind::MessageReceived, 10).await, (3, 3));
+    // More may be left behind a full page.
+    assert_eq!(read(0, EventKind::MessageReceived, 2).await, (2, 2));
+    assert_eq!(read(3, EventKind::MessageReceived, 2).await, (0, 3));
 }
 
 pub(crate) async fn a_place_is_found_by_its_time(store: Arc<dyn Store>) {

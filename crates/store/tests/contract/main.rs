@@ -122,6 +122,7 @@ mod sqlite {
                     a_deleted_webhook_gets_nothing_more, at_the_start_all_are_due,
                     the_backlog_is_of_what_is_due;
         events: what_is_old_is_forgotten_unless_it_is_still_tried,
+            what_is_not_asked_for_is_looked_at_once,
                 they_are_read_as_they_were_committed, they_are_filtered_by_account_line_and_kind,
                 a_place_is_found_by_its_time, a_line_goes_up_and_down;
         files: a_file_is_its_accounts_only, a_file_goes_out_and_is_an_attachment,
@@ -132,7 +133,7 @@ mod sqlite {
                      keys_and_operations_are_apart, what_was_refused_is_not_remembered,
                      after_a_day_it_is_forgotten, old_answers_are_swept, of_many_at_once_one_is_done,
                      files_and_webhooks_too;
-        reactions: the_latest_occurrence_is_shown,
+        reactions: the_latest_occurrence_is_shown, what_is_not_there_is_not_taken_back,
                    an_occurrence_counts_once_however_late_it_is_repeated,
                    a_reaction_to_nothing_is_nothing, the_line_reacts_and_takes_it_back,
                    the_lines_new_reaction_takes_the_place_of_its_older_one,

@@ -201,6 +201,18 @@ pub(crate) async fn another_account_sees_nothing(store: Arc<dyn Store>) {
     assert_eq!(store.reactions(world.account, id).await.unwrap().len(), 1);
 }
 
+pub(crate) async fn what_is_not_there_is_not_taken_back(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let id = world.receive_one(text_from(ANN, "g1")).await.message_id.unwrap();
+    let take_back = |guid, kind| reaction_from(ANN, guid, "g1", kind, false);
+    let received = world.receive(vec![take_back("r1", ReactionType::Love)]).await;
+    assert!(received.committed.events.is_empty());
+    assert!(shown(&world, id).await.is_empty());
+    world.receive(vec![reaction_from(ANN, "r2", "g1", ReactionType::Love, true)]).await;
+    let twice = vec![take_back("r3", ReactionType::Love), take_back("r4", ReactionType::Love)];
+    assert_eq!(kinds(&world.receive(twice).await.committed), [EventKind::ReactionRemoved]);
+}
+
 pub(crate) async fn an_emoji_is_a_reaction(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let id = world.receive_one(text_from(ANN, "g1")).await.message_id.unwrap();
