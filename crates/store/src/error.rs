@@ -110,6 +110,15 @@ pub enum Refusal {
     /// No such webhook for this owner.
     #[error("no such webhook")]
     WebhookNotFound,
+    /// The webhook is disabled, or deleted.
+    #[error("the webhook is disabled")]
+    WebhookDisabled,
+    /// No such delivery for this owner.
+    #[error("no such delivery")]
+    DeliveryNotFound,
+    /// A replay of this webhook is under way.
+    #[error("a replay of this webhook is running")]
+    ReplayRunning,
     /// The account has as many webhooks as it may.
     #[error("the account has {max} webhooks, the most it may have")]
     TooManyWebhooks {

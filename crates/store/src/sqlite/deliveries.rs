@@ -1,5 +1,8 @@
 //! Deliveries: durable from the commit of their event, leased to one sender at a time.
 
+pub(super) mod list;
+pub(super) mod rounds;
+
 use std::{collections::HashMap, sync::Arc};
 
 use rusqlite::{Connection, params};
@@ -102,7 +105,7 @@ pub(super) fn claim(
 }
 
 /// When a delivery is due that was given back unattempted: always, and before any other.
-const UNTRIED: Timestamp = Timestamp(0);
+pub(super) const UNTRIED: Timestamp = Timestamp(0);
 const AFTER_UNTRIED: Timestamp = Timestamp(1);
 
 fn due_between(
@@ -156,7 +159,7 @@ pub(super) fn release_all(sql: &Connection, now: Timestamp) -> Result<Vec<Id<Web
          where status = 'due' and leased = 1",
         params![now.0, UNTRIED.0],
     )?;
-    let rows = due_by_webhook(sql, now)?;
+    let rows = due_by_webhook(sql, now, true)?;
     Ok(rows.into_iter().filter(|row| row.first == UNTRIED).map(|row| row.webhook).collect())
 }
 
@@ -169,7 +172,7 @@ struct Waiting {
     later: Option<Timestamp>,
 }
 
-fn due_by_webhook(sql: &Connection, now: Timestamp) -> Result<Vec<Waiting>> {
+fn due_by_webhook(sql: &Connection, now: Timestamp, is_active: bool) -> Result<Vec<Waiting>> {
     // Steps from webhook to webhook, and looks at two places of each: a backlog is not read.
     statement::all(
         sql,
@@ -189,8 +192,8 @@ fn due_by_webhook(sql: &Connection, now: Timestamp) -> Result<Vec<Waiting>> {
              where d.status = 'due' and d.webhook_id = w.id and d.due_at > ?1
              order by d.due_at limit 1)
          from waiting cross join webhooks w on w.id = waiting.webhook_id
-         where w.is_active = 1",
-        params![now.0],
+         where w.is_active = ?2",
+        params![now.0, is_active],
         |row| {
             Ok(Waiting {
                 webhook: row.get::<_, Text<_>>(0)?.0,
@@ -295,7 +298,7 @@ fn settle_one(sql: &Connection, result: &AttemptResult) -> Result<bool> {
 }
 
 pub(super) fn due(sql: &Connection, now: Timestamp) -> Result<Due> {
-    let rows = due_by_webhook(sql, now)?;
+    let rows = due_by_webhook(sql, now, true)?;
     let next_at = rows.iter().filter_map(|row| row.later).min();
     let is_due = rows.into_iter().filter(|row| row.first <= now);
     Ok(Due { webhooks: is_due.map(|row| row.webhook).collect(), next_at })
