@@ -105,6 +105,9 @@ pub enum DisabledReason {
 }
 
 impl DisabledReason {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Manual, Self::Failing, Self::Gone];
+
     /// Its name, the same in JSON and in SQL.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -116,7 +119,7 @@ impl DisabledReason {
 
     /// The reason with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Manual, Self::Failing, Self::Gone].into_iter().find(|one| one.as_str() == name)
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
     }
 }
 

@@ -116,9 +116,12 @@ pub enum Refusal {
     /// No such delivery for this owner.
     #[error("no such delivery")]
     DeliveryNotFound,
-    /// A replay of this webhook is under way.
-    #[error("a replay of this webhook is running")]
-    ReplayRunning,
+    /// As many replays of this webhook run as may.
+    #[error("{max} replays of this webhook are running, the most there may be")]
+    TooManyReplays {
+        /// The most.
+        max: usize,
+    },
     /// The account has as many webhooks as it may.
     #[error("the account has {max} webhooks, the most it may have")]
     TooManyWebhooks {

@@ -487,7 +487,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Makes a replay, which runs until [`Store::advance_replay`] has led it to its end: over the events
     /// that there are now. [`Refusal::WebhookNotFound`], [`Refusal::WebhookDisabled`],
-    /// [`Refusal::ReplayRunning`].
+    /// [`Refusal::TooManyReplays`].
     async fn create_replay(
         &self,
         replay: NewReplay,

@@ -178,7 +178,7 @@ impl Lanes {
     }
 
     /// Lets all that waits for this webhook overflow: it comes again, in order.
-    fn cut(&mut self, webhook: Id<Webhook>) {
+    pub(super) fn cut(&mut self, webhook: Id<Webhook>) {
         let Some(lane) = self.webhooks.get_mut(&webhook) else { return };
         let mut all = Vec::with_capacity(lane.waiting);
         for waiting in std::mem::take(&mut lane.ready) {

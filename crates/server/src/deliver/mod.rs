@@ -12,10 +12,14 @@
 mod guard;
 mod health;
 mod lanes;
+mod rotation;
 mod send;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -25,10 +29,10 @@ use switchboard_model::{
     delivery::{AttemptResult, DueDelivery},
     id::Id,
     time::Clock,
-    webhook::DisabledReason,
+    webhook::WebhookTest,
 };
 use switchboard_store::{Store, StoreError};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{api::problem::chain, config::Config, files::Files};
@@ -47,6 +51,8 @@ const GIVE_BACK_BATCH: usize = 2048;
 const SETTLE_BATCH: usize = 512;
 /// The longest that nothing is looked for.
 const SCAN_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
+/// Webhooks that may be tried at once by hand.
+const TESTS: usize = 16;
 /// The pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_millis(250);
 
@@ -55,6 +61,8 @@ const STORE_PAUSE: Duration = Duration::from_millis(250);
 pub(crate) struct Deliver {
     shared: Arc<Shared>,
     sender: send::Sender,
+    /// Room for tests by hand.
+    tests: Semaphore,
 }
 
 #[derive(Debug)]
@@ -68,6 +76,10 @@ struct Shared {
     work: Notify,
     /// Something may be due in the store.
     scan: Notify,
+    /// A webhook was disabled; what waited here for it is to be given back.
+    disabled: AtomicBool,
+    /// What waited here for a disabled webhook was given back.
+    given_back: Notify,
 }
 
 impl Deliver {
@@ -86,9 +98,11 @@ impl Deliver {
             health: Mutex::default(),
             work: Notify::new(),
             scan: Notify::new(),
+            disabled: AtomicBool::new(false),
+            given_back: Notify::new(),
         };
         let sender = send::Sender::new(guard.clone(), files, config.webhook_timeout(), clock)?;
-        Ok(Self { shared: Arc::new(shared), sender })
+        Ok(Self { shared: Arc::new(shared), sender, tests: Semaphore::new(TESTS) })
     }
 
     /// Until when a lease that is taken now holds.
@@ -109,6 +123,39 @@ impl Deliver {
         self.shared.health().forget(webhook);
         // There may be room now.
         self.shared.scan.notify_one();
+    }
+
+    /// What waits here for a webhook that was changed is leased anew, with its new URL and secrets.
+    pub(crate) fn changed(&self, webhook: Id<Webhook>) {
+        self.shared.lanes().cut(webhook);
+        self.shared.scan.notify_one();
+    }
+
+    /// The webhook has a new secret, and the one before it.
+    pub(crate) fn rotated(&self, webhook: Id<Webhook>) {
+        self.sender.rotated(webhook);
+        self.changed(webhook);
+    }
+
+    /// Somebody has disabled the webhook. What waits here for it is to be given up in the store.
+    pub(crate) fn disabled(&self, webhook: Id<Webhook>) {
+        self.shared.disabled(webhook);
+    }
+
+    /// Waits until what waited here for a disabled webhook is in the store again.
+    pub(crate) async fn given_back(&self) {
+        self.shared.given_back.notified().await;
+    }
+
+    /// Something was made due in the store.
+    pub(crate) fn wake(&self) {
+        self.shared.scan.notify_one();
+    }
+
+    /// Sends this now and once, whatever else waits. None if too many do that already.
+    pub(crate) async fn test(&self, delivery: &DueDelivery) -> Option<WebhookTest> {
+        let _room = self.tests.try_acquire().ok()?;
+        Some(self.sender.test(delivery).await)
     }
 
     /// Starts the engine's tasks.
@@ -160,11 +207,11 @@ impl Shared {
         }
     }
 
-    /// A webhook gets nothing any more. What waits here for it is given up in the store.
-    fn disabled(&self, webhook: Id<Webhook>, reason: DisabledReason) {
-        tracing::warn!(%webhook, reason = reason.as_str(), "a webhook is disabled");
-        self.lanes().forget(webhook);
+    /// A webhook gets nothing any more. What waits here for it is given back, to be given up in the store.
+    fn disabled(&self, webhook: Id<Webhook>) {
+        self.lanes().cut(webhook);
         self.health().forget(webhook);
+        self.disabled.store(true, Ordering::Release);
         self.scan.notify_one();
     }
 
@@ -220,7 +267,8 @@ async fn settle(
             match store.settle_deliveries(batch.clone()).await {
                 Ok(disabled) => {
                     for (webhook, reason) in disabled {
-                        shared.disabled(webhook, reason);
+                        tracing::warn!(%webhook, reason = reason.as_str(), "a webhook is disabled");
+                        shared.disabled(webhook);
                     }
                     break;
                 }
@@ -269,7 +317,11 @@ enum Looked {
 }
 
 async fn look(shared: &Shared, store: &dyn Store, now: Timestamp) -> Result<Looked, StoreError> {
+    let disabled = shared.disabled.swap(false, Ordering::Acquire);
     give_back(shared, store, now).await?;
+    if disabled {
+        shared.given_back.notify_one();
+    }
     // A read first: the writer is not bothered when nothing is due.
     let due = store.due_deliveries(now).await?;
     let latest = now + SCAN_AT_LEAST_EVERY;

@@ -43,6 +43,15 @@ fn posts(world: &World) -> Vec<(Call, Call)> {
         let body = json!({ "from": LINE, "url": url, "events": ["message.sent"] });
         Call::post("/v1/webhooks", &body).key(key)
     };
+    let of_webhook = |method: Method, path: &str| {
+        [&world.first, &world.second]
+            .map(|things| {
+                let body = json!({ "id": things.webhook, "since": 1 });
+                Call::new(method.clone(), path).json(&body).key(key)
+            })
+            .into()
+    };
+    let retry = |id: &str| Call::post("/v1/deliveries/retry", &json!({ "id": id })).key(key);
     let react = |kind| post("/v1/reactions", &json!({ "message_id": message, "type": kind }));
     let audio = |more: serde_json::Value| {
         let mut body = json!({ "audio_message": memo });
@@ -63,6 +72,11 @@ fn posts(world: &World) -> Vec<(Call, Call)> {
         ),
         (hook("http://127.0.0.1:9/a"), hook("http://127.0.0.1:9/b")),
         (Sample::png().upload(key), Sample::card().upload(key)),
+        of_webhook(Method::PATCH, "/v1/webhooks"),
+        of_webhook(Method::POST, "/v1/webhooks/test"),
+        of_webhook(Method::POST, "/v1/webhooks/rotate"),
+        of_webhook(Method::POST, "/v1/webhooks/replay"),
+        (retry(&world.first.delivery), retry(&world.second.delivery)),
     ]
 }
 
@@ -83,7 +97,12 @@ async fn every_post_is_done_once() {
     for (call, other) in &posts {
         let what = &call.path;
         let first = with(call, "key").send(url).await;
-        assert_eq!(first.status, 201, "{what}: {first:?}");
+        assert!([200, 201].contains(&first.status), "{what}: {first:?}");
+        // What makes nothing names what there is: its answers are told apart by their requests.
+        let name = |answer: &RawAnswer| {
+            let field = if answer.status == 201 { "id" } else { "request_id" };
+            answer.body[field].to_string()
+        };
         let again = with(call, "key").send(url).await;
         assert_replayed(what, &first, &again);
         assert_ne!(again.header("x-request-id"), None);
@@ -92,10 +111,10 @@ async fn every_post_is_done_once() {
         assert_replayed(what, &first, &with(call, "key").send(url).await);
         // Another key, and none, is another request.
         for answer in [with(call, &longest).send(url).await, call.send(url).await] {
-            assert_eq!((answer.status, answer.header("idempotent-replayed")), (201, None));
-            assert!(ids.insert(answer.body["id"].to_string()), "{what}");
+            assert_eq!((answer.status, answer.header("idempotent-replayed")), (first.status, None));
+            assert!(ids.insert(name(&answer)), "{what}");
         }
-        assert!(ids.insert(first.body["id"].to_string()), "{what}");
+        assert!(ids.insert(name(&first)), "{what}");
         for wrong in ["", "a b", &"k".repeat(256), "schlüssel"] {
             let answer = with(call, wrong).send(url).await;
             let code = Code::InvalidParameterValue;

@@ -5,7 +5,7 @@ use switchboard_model::{
     Account, EventKind, Line, Replay, Timestamp, Webhook,
     delivery::{Delivery, DeliveryStatus},
     id::Id,
-    replay::ReplayStatus,
+    replay::{MAX_RUNNING, ReplayStatus},
 };
 
 use super::{
@@ -27,14 +27,14 @@ pub(super) fn create(sql: &Connection, new: &NewReplay, now: Timestamp) -> Resul
         Some(false) => return Err(Refusal::WebhookDisabled.into()),
         Some(true) => {}
     }
-    let other = statement::first(
+    let running = statement::first(
         sql,
-        "select 1 from replays where status = 'running' and webhook_id = ?1",
+        "select count(*) from replays where status = 'running' and webhook_id = ?1",
         params![Text(new.webhook_id)],
-        |_| Ok(()),
+        |row| row.get::<_, u32>(0),
     )?;
-    if other.is_some() {
-        return Err(Refusal::ReplayRunning.into());
+    if running.unwrap_or(0) as usize >= MAX_RUNNING {
+        return Err(Refusal::TooManyReplays { max: MAX_RUNNING }.into());
     }
     let first = events::place(sql, Some(new.since))?;
     let last = events::place(sql, Some(new.until))?.max(first);
