@@ -4,12 +4,14 @@
 
 mod admin;
 mod attachments;
+mod attempts;
 mod bridge;
 mod call;
 mod chats;
 mod circle;
 mod conventions;
 mod deliveries;
+mod disabled;
 mod downloads;
 mod errors;
 mod events;
@@ -30,6 +32,7 @@ mod people;
 mod presence;
 mod reactions;
 mod refusals;
+mod rotation;
 mod rows;
 mod sandbox;
 mod simulator;
