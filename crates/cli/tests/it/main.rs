@@ -13,3 +13,4 @@ mod kill;
 mod process;
 mod serve;
 mod tour;
+mod webhooks;

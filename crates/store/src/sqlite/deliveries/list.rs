@@ -36,11 +36,14 @@ pub(in crate::sqlite) fn page(
         return Ok(Page { rows: Vec::new(), next: None });
     };
     // Nothing is before the first row; what is looked at comes after this.
-    let (event, id) = after.map_or((i64::MAX, Id::of_nothing()), |cursor| {
-        let [event, upper, lower] = cursor.place();
-        let id = Id::<Delivery>::from_bits(u128::from(upper) << 64 | u128::from(lower));
-        (i64::try_from(event).unwrap_or(i64::MAX), id)
-    });
+    let (event, id) = after.map_or_else(
+        || (i64::MAX, Id::of_nothing()),
+        |cursor| {
+            let [event, upper, lower] = cursor.place();
+            let id = Id::<Delivery>::from_bits(u128::from(upper) << 64 | u128::from(lower));
+            (i64::try_from(event).unwrap_or(i64::MAX), id)
+        },
+    );
     let webhook = filter.webhook_id.map(Text);
     let mut found = sql.prepare_cached(match (filter.webhook_id, filter.status) {
         (Some(_), Some(DeliveryStatus::Failed)) => GIVEN_UP,
