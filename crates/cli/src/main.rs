@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{admin, dev, serve};
+use commands::{admin, deliveries, dev, serve, webhooks};
 
 /// A request makes some fifty allocations, on threads that hand them to each other: with this
 /// allocator a whole life of a message takes a quarter less processor time than with the system's,
@@ -34,6 +34,10 @@ enum Command {
     Serve(Box<serve::Serve>),
     /// The operator's commands: accounts, lines, keys and bridges of a running server
     Admin(admin::Admin),
+    /// Where the events of your lines go: make, change, try and replay
+    Webhooks(webhooks::Webhooks),
+    /// What became of each event on its way to a webhook
+    Deliveries(deliveries::Deliveries),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +48,8 @@ fn main() -> ExitCode {
         Command::Dev(dev) => commands::run(dev::run(dev)),
         Command::Serve(serve) => commands::run(serve::run(*serve)),
         Command::Admin(admin) => commands::run(admin::run(admin)),
+        Command::Webhooks(webhooks) => commands::run(webhooks::run(webhooks)),
+        Command::Deliveries(deliveries) => commands::run(deliveries::run(deliveries)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

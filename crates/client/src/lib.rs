@@ -26,6 +26,7 @@ mod audio_messages;
 mod body;
 mod chats;
 mod client;
+mod deliveries;
 mod error;
 mod event;
 mod events;
@@ -36,6 +37,7 @@ mod outbox;
 mod page;
 mod reactions;
 mod receipts;
+mod replays;
 mod retry;
 mod sandbox;
 pub mod shape;
@@ -52,6 +54,7 @@ pub use admin::{
 pub use answer::{Answer, RateLimit, RawAnswer};
 pub use audio_messages::SendAudioMessage;
 pub use client::{Client, ClientBuilder, DEFAULT_TIMEOUT, DEFAULT_UPLOAD_TIMEOUT};
+pub use deliveries::{Deliveries, RetriedDelivery};
 pub use error::{Error, Refusal, Result};
 pub use event::Event;
 pub use events::{EventStream, EventStreamBuilder, LiveEvent};
@@ -59,8 +62,9 @@ pub use files::{Download, Upload};
 pub use messages::{Accepted, SendMessage};
 pub use page::{Pages, Walk};
 pub use reactions::SendReaction;
+pub use replays::CreateReplay;
 pub use simulator::{
     ContactFile, ContactInChat, ContactReaction, ContactText, FaultSet, SetFault, SimulatorClient,
 };
 pub use transport::MAX_ANSWER_BYTES;
-pub use webhooks::{CreateWebhook, Deleted};
+pub use webhooks::{CreateWebhook, Deleted, UpdateWebhook};

@@ -13,6 +13,9 @@ use crate::{
     transport::{Expect, Transport},
 };
 
+/// The most pages in a row that may be empty. A page looks at a bounded number of rows, of which perhaps none fits.
+const MAX_EMPTY_PAGES: u32 = 1000;
+
 /// A query whose answer comes in pages. Nothing is sent before [`Pages::send`] or a walk.
 #[derive(Debug, Clone)]
 #[must_use]
@@ -63,7 +66,7 @@ impl<'c, T: DeserializeOwned + Send> Pages<'c, T> {
 
     /// Walks over the rows from here on, fetching pages as it goes.
     pub fn walk(self) -> Walk<'c, T> {
-        Walk { pages: self, fetched: VecDeque::new(), ended: false }
+        Walk { pages: self, fetched: VecDeque::new(), ended: false, empty: 0 }
     }
 
     /// The rows from here on as a stream, which fetches pages as it is polled. An error ends it;
@@ -101,6 +104,8 @@ pub struct Walk<'c, T> {
     pages: Pages<'c, T>,
     fetched: VecDeque<T>,
     ended: bool,
+    /// Empty pages in a row.
+    empty: u32,
 }
 
 impl<T: DeserializeOwned + Send> Walk<'_, T> {
@@ -118,7 +123,9 @@ impl<T: DeserializeOwned + Send> Walk<'_, T> {
             }
             let page = self.pages.send().await?;
             let List { data, next_cursor, .. } = page.value;
-            if next_cursor.is_some() && (next_cursor == self.pages.cursor || data.is_empty()) {
+            self.empty = if data.is_empty() { self.empty + 1 } else { 0 };
+            let stands = next_cursor == self.pages.cursor || self.empty > MAX_EMPTY_PAGES;
+            if next_cursor.is_some() && stands {
                 // A server that says so would be asked for ever.
                 let misshape = Misshape::new("list", "says that there is more, but does not move");
                 return Err(Error::Shape { status: page.status, misshape });

@@ -104,7 +104,27 @@ impl Transport {
         status: u16,
         shape: &'static Shape,
     ) -> Result<Answer<T>> {
-        let request = self.request(Method::POST, path.to_owned(), Again::WithKey);
+        self.write(Method::POST, path, body, status, shape).await
+    }
+
+    pub(crate) async fn patch<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + Sync),
+        shape: &'static Shape,
+    ) -> Result<Answer<T>> {
+        self.write(Method::PATCH, path, body, 200, shape).await
+    }
+
+    async fn write<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &(impl Serialize + Sync),
+        status: u16,
+        shape: &'static Shape,
+    ) -> Result<Answer<T>> {
+        let request = self.request(method, path.to_owned(), Again::WithKey);
         let sent = self.send(request.json(body)?).await;
         self.read(sent.raw?, status, Expect::One(shape))
     }
@@ -157,7 +177,7 @@ impl Transport {
 
     /// Sends, and sends again where that can do no harm and may do good.
     pub(crate) async fn send(&self, mut request: Request) -> Sent {
-        if request.method == Method::POST {
+        if matches!(request.method, Method::POST | Method::PATCH) {
             if let Some(key) = &self.idempotency_key {
                 request.headers.insert(IDEMPOTENCY_KEY, key.clone());
             } else if request.again == Again::WithKey && self.retries > 0 {

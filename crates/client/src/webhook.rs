@@ -177,5 +177,5 @@ fn header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Ver
 fn read(body: &[u8]) -> Result<Delivery, Misshape> {
     let value = serde_json::from_slice(body)
         .map_err(|error| Misshape::new("delivery", error.to_string()))?;
-    shape::read(&shape::DELIVERY, value, Unknown::Ignored)
+    shape::read(&shape::DELIVERY_BODY, value, Unknown::Ignored)
 }

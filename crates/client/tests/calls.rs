@@ -4,10 +4,12 @@
 
 use serde_json::{Value, json};
 use switchboard_client::{
-    Client, ContactFile, ContactInChat, ContactReaction, ContactText, Error, SendAudioMessage,
-    SendMessage, SendReaction,
+    Client, ContactFile, ContactInChat, ContactReaction, ContactText, CreateReplay, Deliveries,
+    Error, SendAudioMessage, SendMessage, SendReaction, UpdateWebhook,
 };
-use switchboard_model::{ReactionType, sandbox::SandboxStatus};
+use switchboard_model::{
+    EventKind, ReactionType, Timestamp, delivery::DeliveryStatus, sandbox::SandboxStatus,
+};
 
 use script::{ID, REQUEST, accepted, answer, body, list, play, strict};
 
@@ -201,4 +203,102 @@ async fn a_key_of_the_callers_goes_with_every_post_and_with_nothing_else() {
     for wrong in ["", "a b", "ü", &"x".repeat(256)] {
         assert!(matches!(strict(&url).with_idempotency_key(wrong), Err(Error::Setup(_))));
     }
+}
+
+#[tokio::test]
+async fn deliveries_and_webhooks_are_asked_for_as_documented() {
+    let (delivery, webhook) = (format!("dlv_{ID}"), format!("wh_{ID}"));
+    let row = json!({
+        "id": delivery, "webhook_id": webhook, "event_id": format!("evt_{ID}"),
+        "event": "message.sent", "status": "failed", "next_attempt_at": null, "error": "no",
+        "created_at": 1, "finished_at": 2,
+        "attempts": [{
+            "number": 1, "started_at": 1, "duration_ms": 2, "status": null, "answer": null,
+            "error": "no",
+        }],
+    });
+    let one = |status, value: &Value| {
+        let mut whole = value.clone();
+        whole["request_id"] = REQUEST.into();
+        answer(status, "", &whole)
+    };
+    let hook = json!({
+        "id": webhook, "line_ids": [], "url": "https://x.org/", "events": ["message.sent"],
+        "is_active": true,
+    });
+    let with = |more: Value| {
+        let mut whole = hook.clone();
+        whole.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        whole
+    };
+    let replay = json!({
+        "id": format!("rpl_{ID}"), "webhook_id": webhook, "since": 5, "until": 9,
+        "include_delivered": true, "status": "running", "progress": 0, "queued": 0, "created_at": 9,
+        "finished_at": null,
+    });
+    let tested = json!({
+        "delivery_id": delivery, "event": "message.sent", "ok": false, "status": null,
+        "duration_ms": 7, "answer": null, "error": "no",
+    });
+    let script = vec![
+        list(&[row], None),
+        one(200, &json!({ "id": delivery, "status": "due" })),
+        one(200, &with(json!({ "missed_since": 7 }))),
+        one(200, &with(json!({ "secret": "whsec_x", "previous_secret_expires_at": 9 }))),
+        one(200, &tested),
+        one(201, &replay),
+        one(200, &replay),
+    ];
+    let (url, asked) = play(script).await;
+    let client = strict(&url);
+    let wanted = Deliveries {
+        webhook_id: Some(webhook.clone()),
+        status: Some(DeliveryStatus::Failed),
+        event: Some(EventKind::MessageSent),
+        since: Some(Timestamp(5)),
+        until: Some(Timestamp(9)),
+        ..Deliveries::default()
+    };
+    let found = client.deliveries(&wanted).send().await.unwrap().value.data;
+    assert_eq!((found[0].attempts.len(), found[0].error.as_deref()), (1, Some("no")));
+    assert_eq!(client.retry_delivery(&delivery).await.unwrap().value.status, DeliveryStatus::Due);
+    let update = UpdateWebhook::new(&webhook).active(true).events([EventKind::MessageSent]);
+    let updated = client.update_webhook(&update).await.unwrap().value;
+    assert_eq!(updated.missed_since, Some(Timestamp(7)));
+    let rotated = client.rotate_webhook_secret(&webhook).await.unwrap().value;
+    assert_eq!(rotated.webhook.secret.unwrap().reveal(), "whsec_x");
+    assert!(!client.test_webhook(&webhook).await.unwrap().value.ok);
+    let mut create = CreateReplay::since(&webhook, Timestamp(5));
+    (create.until, create.include_delivered) = (Some(Timestamp(9)), true);
+    let made = client.create_replay(&create).await.unwrap().value;
+    assert_eq!(client.replay(made.id).await.unwrap().value, made);
+
+    let asked = asked.await.unwrap();
+    let query = format!("webhook_id={webhook}&status=failed&event=message.sent&since=5&until=9");
+    starts(&asked[0], &format!("GET /v1/deliveries?{query}"));
+    starts(&asked[1], "POST /v1/deliveries/retry");
+    assert_eq!(body(&asked[1]), json!({ "id": delivery }));
+    starts(&asked[2], "PATCH /v1/webhooks");
+    let change = json!({ "id": webhook, "events": ["message.sent"], "is_active": true });
+    assert_eq!(body(&asked[2]), change);
+    starts(&asked[3], "POST /v1/webhooks/rotate");
+    starts(&asked[4], "POST /v1/webhooks/test");
+    starts(&asked[5], "POST /v1/webhooks/replay");
+    let wanted = json!({ "id": webhook, "since": 5, "until": 9, "include_delivered": true });
+    assert_eq!(body(&asked[5]), wanted);
+    starts(&asked[6], &format!("GET /v1/webhooks/replay?id=rpl_{ID}"));
+}
+
+#[tokio::test]
+async fn a_walk_passes_empty_pages_that_lead_on() {
+    let (url, asked) =
+        play(vec![list(&[], Some("a")), list(&[], Some("b")), list(&[], None)]).await;
+    let client = strict(&url);
+    assert!(client.deliveries(&Deliveries::default()).all(10).await.unwrap().is_empty());
+    let asked = asked.await.unwrap();
+    starts(&asked[2], "GET /v1/deliveries?cursor=b");
+    // One that leads nowhere is told.
+    let (url, _) = play(vec![list(&[], Some("a")), list(&[], Some("a"))]).await;
+    let stands = strict(&url).deliveries(&Deliveries::default()).all(10).await;
+    assert!(matches!(stands, Err(Error::Shape { .. })), "{stands:?}");
 }

@@ -182,7 +182,7 @@ fn samples() -> Vec<(&'static Shape, Value)> {
         (&shape::DELETED, json!({ "id": WEBHOOK, "deleted": true })),
         (&shape::ERROR, json!({ "type": "t", "code": "c", "message": "No.", "param": "from" })),
         (
-            &shape::DELIVERY,
+            &shape::DELIVERY_BODY,
             json!({
                 "event": "message.sent", "data": {}, "timestamp": NOW, "delivery_id": "dlv_1",
             }),

@@ -66,7 +66,7 @@ pub struct Delivery {
     pub next_attempt_at: Option<Timestamp>,
     /// Why it failed or fails; null when nothing went wrong last.
     pub error: Option<String>,
-    /// When the event was committed, and the delivery with it.
+    /// When it was made: with its event, or by a replay of an event that it had missed.
     pub created_at: Timestamp,
     /// When it was delivered or given up; null before that.
     pub finished_at: Option<Timestamp>,

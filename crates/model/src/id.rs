@@ -17,7 +17,7 @@ pub trait Kind {
 /// All prefixes of the contract, to tell "an id of another kind" from "no id of ours".
 pub const PREFIXES: &[&str] = &[
     "ln_", "cht_", "msg_", "rxn_", "obx_", "wh_", "ind_", "rcp_", "file_", "dlv_", "req_", "evt_",
-    "acc_", "key_", "brg_",
+    "acc_", "key_", "brg_", "rpl_",
 ];
 
 /// Whether `text` wears the prefix of any kind of id.
@@ -51,6 +51,16 @@ impl<K: Kind> Id<K> {
     /// A fresh id: the system's clock and randomness, monotonic within this process.
     pub fn generate() -> Self {
         Self::new(uuid::Uuid::now_v7())
+    }
+
+    /// All that tells it from others of its kind, in its order.
+    pub fn to_bits(self) -> u128 {
+        self.bits
+    }
+
+    /// The id with these bits.
+    pub fn from_bits(bits: u128) -> Self {
+        Self { bits, kind: PhantomData }
     }
 
     /// The id that nothing has, for whoever names what was never made.

@@ -97,6 +97,10 @@ catalogue! {
     WebhookNotFound = (NotFoundError, 404, "webhook_not_found"),
     /// No such file for this account.
     FileNotFound = (NotFoundError, 404, "file_not_found"),
+    /// No such delivery for this account.
+    DeliveryNotFound = (NotFoundError, 404, "delivery_not_found"),
+    /// No such replay for this account.
+    ReplayNotFound = (NotFoundError, 404, "replay_not_found"),
     /// The hourly limit of the key is used up; wait for the seconds of Retry-After.
     RateLimitExceeded = (RateLimitError, 429, "rate_limit_exceeded"),
     /// The sandbox messages of this UTC day are used up; they reset at midnight UTC.

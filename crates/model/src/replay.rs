@@ -8,6 +8,9 @@ use crate::{
     webhook::Webhook,
 };
 
+/// The most replays of one webhook that run at a time.
+pub const MAX_RUNNING: usize = 10;
+
 /// A replay as the API shows it. It works on by itself until it is done, over restarts too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replay {

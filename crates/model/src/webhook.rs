@@ -6,6 +6,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    delivery::Delivery,
     event::EventKind,
     id::{Id, Kind},
     line::Line,
@@ -51,6 +52,46 @@ pub struct Webhook {
     pub secret: Option<WebhookSecret>,
 }
 
+/// The answer to a change of a webhook (ext).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdatedWebhook {
+    /// The webhook as it is now.
+    #[serde(flatten)]
+    pub webhook: Webhook,
+    /// When this has enabled it: since when it has missed events. A replay from then on sends them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed_since: Option<Timestamp>,
+}
+
+/// The answer to a rotation (ext): the webhook with its new secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotatedWebhook {
+    /// The webhook, with its new secret.
+    #[serde(flatten)]
+    pub webhook: Webhook,
+    /// Until when the secret before it is valid too.
+    pub previous_secret_expires_at: Timestamp,
+}
+
+/// What came of an event that was sent to try a webhook (ext). Nothing of it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookTest {
+    /// The delivery's id, as in its body and headers.
+    pub delivery_id: Id<Delivery>,
+    /// What was said to have happened.
+    pub event: EventKind,
+    /// Whether the endpoint took it: it answered 2xx.
+    pub ok: bool,
+    /// The status of the answer; null if there was none.
+    pub status: Option<u16>,
+    /// Until the answer was read, or until it failed, in milliseconds.
+    pub duration_ms: u64,
+    /// The start of the answer's body; null if there was none.
+    pub answer: Option<String>,
+    /// Why it did not succeed; null if it did.
+    pub error: Option<String>,
+}
+
 /// Why a webhook gets nothing any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -64,6 +105,9 @@ pub enum DisabledReason {
 }
 
 impl DisabledReason {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Manual, Self::Failing, Self::Gone];
+
     /// Its name, the same in JSON and in SQL.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -75,7 +119,7 @@ impl DisabledReason {
 
     /// The reason with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Manual, Self::Failing, Self::Gone].into_iter().find(|one| one.as_str() == name)
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
     }
 }
 

@@ -13,7 +13,10 @@ use switchboard_model::{
     time::Clock,
 };
 use switchboard_store::{Committed, Store, StoreError};
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, Semaphore},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -52,6 +55,8 @@ pub struct App {
     pub(crate) guard: Guard,
     pub(crate) files: Arc<Files>,
     pub(crate) in_flight: InFlight,
+    /// A replay was made.
+    pub(crate) replays: Notify,
     /// Room for live streams.
     pub(crate) streams: Arc<Semaphore>,
     /// The server is stopping: live streams end and say so.
@@ -173,6 +178,7 @@ impl App {
             links: Links::default(),
             files,
             in_flight: InFlight::default(),
+            replays: Notify::new(),
             streams: Arc::new(Semaphore::new(usize::try_from(config.max_streams).unwrap_or(0))),
             stopping: CancellationToken::new(),
             simulator: simulator.map(Simulator),
@@ -191,6 +197,8 @@ impl App {
         work.spawn(jobs::prune(Arc::clone(&app), stop_working.clone()));
         work.spawn(jobs::expire_typing(Arc::clone(&app), stop_working.clone()));
         work.spawn(jobs::forget_files(Arc::clone(&app), stop_working.clone()));
+        work.spawn(jobs::replay(Arc::clone(&app), stop_working.clone()));
+        work.spawn(jobs::give_up(Arc::clone(&app), stop_working.clone()));
         work.spawn(jobs::keep_usage(Arc::clone(&app), stop_working.clone()));
         app.deliver.start(Arc::clone(&app.store), &work, &stop_working);
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use switchboard_model::{file::UNREFERENCED_MS, idempotency::REMEMBERED_MS};
+use switchboard_store::StoreError;
 use tokio_util::sync::CancellationToken;
 
 use crate::{api::problem::chain, app::App};
@@ -11,6 +12,12 @@ use crate::{api::problem::chain, app::App};
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 /// How often old events are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// How often replays, and deliveries of disabled webhooks, are looked for unasked.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// Replays that are led on in turn; others wait.
+const REPLAYS: usize = 16;
+/// Events that one batch of a replay looks at.
+const REPLAY_BATCH: usize = 200;
 /// Rows of one such transaction: the writer must not be held for long.
 const BATCH: usize = 500;
 
@@ -82,6 +89,59 @@ pub(crate) async fn forget_files(app: Arc<App>, stop: CancellationToken) {
         let before = now - Duration::from_millis(REMEMBERED_MS);
         if let Err(error) = app.store.forget_answers(before, BATCH).await {
             tracing::error!(%error, "answers could not be forgotten");
+        }
+    }
+}
+
+/// Leads replays on, one batch of each after another; those that a stop has interrupted too.
+pub(crate) async fn replay(app: Arc<App>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        match advance_replays(&app).await {
+            Ok(true) => tokio::task::yield_now().await,
+            Ok(false) => {
+                tokio::select! {
+                    () = app.replays.notified() => {}
+                    () = app.clock.sleep_until(app.clock.now() + LOOK_EVERY) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+            Err(error) => {
+                tracing::error!(error = chain(&error), "replays could not be led on");
+                wait(&app, EXPIRE_EVERY, &stop).await;
+            }
+        }
+    }
+}
+
+/// Whether any was running.
+async fn advance_replays(app: &App) -> Result<bool, StoreError> {
+    let running = app.store.running_replays(REPLAYS).await?;
+    for replay in &running {
+        app.store.advance_replay(*replay, REPLAY_BATCH, app.clock.now()).await?;
+        app.deliver.wake();
+    }
+    Ok(!running.is_empty())
+}
+
+/// Gives up what is still to be tried of disabled webhooks.
+pub(crate) async fn give_up(app: Arc<App>, stop: CancellationToken) {
+    loop {
+        loop {
+            match app.store.give_up_deliveries(app.clock.now(), BATCH).await {
+                Ok(given_up) if given_up < BATCH => break,
+                Ok(_) => tokio::task::yield_now().await,
+                Err(error) => {
+                    let error = chain(&error);
+                    tracing::error!(error, "deliveries of disabled webhooks could not be given up");
+                    break;
+                }
+            }
+        }
+        tokio::select! {
+            () = app.deliver.given_back() => {}
+            // An attempt that was under way when its webhook was disabled may have failed since.
+            () = app.clock.sleep_until(app.clock.now() + LOOK_EVERY) => {}
+            () = stop.cancelled() => return,
         }
     }
 }

@@ -6,7 +6,7 @@ use axum::{
     Router,
     handler::Handler,
     middleware,
-    routing::{MethodRouter, delete, get, post},
+    routing::{MethodRouter, delete, get, patch, post},
 };
 use http::Method;
 use switchboard_model::Scope;
@@ -69,7 +69,14 @@ pub fn table() -> Vec<Operation> {
         row(Method::GET,    "/v1/outbox",              Key(Scope::OutboxRead),    api::outbox::show),
         row(Method::GET,    "/v1/webhooks",            Key(Scope::WebhooksRead),  api::webhooks::list),
         row(Method::POST,   "/v1/webhooks",            Key(Scope::WebhooksWrite), api::webhooks::create),
+        row(Method::PATCH,  "/v1/webhooks",            Key(Scope::WebhooksWrite), api::webhooks::update),
         row(Method::DELETE, "/v1/webhooks",            Key(Scope::WebhooksWrite), api::webhooks::delete),
+        row(Method::POST,   "/v1/webhooks/test",       Key(Scope::WebhooksWrite), api::webhooks::test),
+        row(Method::POST,   "/v1/webhooks/rotate",     Key(Scope::WebhooksWrite), api::webhooks::rotate),
+        row(Method::GET,    "/v1/webhooks/replay",     Key(Scope::WebhooksRead),  api::replays::show),
+        row(Method::POST,   "/v1/webhooks/replay",     Key(Scope::WebhooksWrite), api::replays::create),
+        row(Method::GET,    "/v1/deliveries",          Key(Scope::WebhooksRead),  api::deliveries::list),
+        row(Method::POST,   "/v1/deliveries/retry",    Key(Scope::WebhooksWrite), api::deliveries::retry),
         row(Method::GET,    "/v1/files",               Key(Scope::FilesRead),     api::files::show),
         row(Method::POST,   "/v1/files",               Key(Scope::FilesWrite),    api::files::upload),
         row(Method::GET,    DOWNLOAD_PATH,             SignedUrl,                 api::files::download),
@@ -116,6 +123,7 @@ where
     let handler = match method {
         Method::GET => get(handler),
         Method::POST => post(handler),
+        Method::PATCH => patch(handler),
         Method::DELETE => delete(handler),
         _ => unreachable!("the table has no other method"),
     };

@@ -110,6 +110,18 @@ pub enum Refusal {
     /// No such webhook for this owner.
     #[error("no such webhook")]
     WebhookNotFound,
+    /// The webhook is disabled, or deleted.
+    #[error("the webhook is disabled")]
+    WebhookDisabled,
+    /// No such delivery for this owner.
+    #[error("no such delivery")]
+    DeliveryNotFound,
+    /// As many replays of this webhook run as may.
+    #[error("{max} replays of this webhook are running, the most there may be")]
+    TooManyReplays {
+        /// The most.
+        max: usize,
+    },
     /// The account has as many webhooks as it may.
     #[error("the account has {max} webhooks, the most it may have")]
     TooManyWebhooks {

@@ -13,13 +13,13 @@ pub mod sqlite;
 
 pub use error::{Refusal, StoreError};
 pub use records::{
-    Accept, Accepted, Backlog, ClaimedItem, Committed, CommittedEvent, Due, EventsAfter,
-    MAX_COUNTED, NewContent, NewKey, NewLine, NewWebhook, Once, Received, Remember, Seed,
-    SettleReport, WebhookBacklog,
+    Accept, Accepted, Backlog, ClaimedItem, Committed, CommittedEvent, DeliveryFilter, Due,
+    Endpoint, EventsAfter, MAX_COUNTED, NewContent, NewKey, NewLine, NewReplay, NewWebhook, Once,
+    Received, Remember, Seed, SettleReport, WebhookBacklog, WebhookChanges,
 };
 use switchboard_model::{
     Account, Bridge, Chat, EventKind, File, Key, Line, Message, OutboxItem, Reaction, ReadReceipt,
-    Sandbox, Timestamp, TypingIndicator, Webhook,
+    Replay, Sandbox, Timestamp, TypingIndicator, Webhook,
     chat::Recipient,
     delivery::{AttemptResult, Delivery, DueDelivery},
     file::StoredFile,
@@ -31,7 +31,7 @@ use switchboard_model::{
     message::MessageRef,
     page::{Cursor, Limit, Page},
     secret::SecretHash,
-    webhook::DisabledReason,
+    webhook::{DisabledReason, WebhookSecret},
 };
 
 /// What a method answers.
@@ -43,6 +43,10 @@ pub type MessagesCursor = Cursor<1>;
 /// The place in a list of chats: the sequence number of the newest message when
 /// the walk began, that of the last shown chat's newest message at that time, and the chat's own.
 pub type ChatsCursor = Cursor<3>;
+
+/// The place in a list of deliveries: the event of the last one that was looked at, by its sequence
+/// number, and the upper and lower half of the delivery's id.
+pub type DeliveriesCursor = Cursor<3>;
 
 /// All that is kept. Behind it is one database; SQLite here, PostgreSQL for several nodes.
 #[async_trait::async_trait]
@@ -375,8 +379,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         now: Timestamp,
     ) -> Result<Option<RememberedAnswer>>;
 
-    /// Remembers the answer to a request that changes nothing when it is done again, after it was done. Replays the
-    /// first one if there is one. [`Refusal::IdempotencyMismatch`] as above.
+    /// Remembers the answer to a request that wrote nothing here, after it was done. Replays the first
+    /// one if there is one. [`Refusal::IdempotencyMismatch`] as above.
     async fn remember(&self, remember: Remember) -> Result<Once<()>>;
 
     /// Forgets answers from before `before`, at most `limit`. Answers how many went.
@@ -395,6 +399,41 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// The webhooks of this account, oldest first, without secrets. One for all lines lists those that there are now.
     async fn webhooks(&self, account: Id<Account>) -> Result<Vec<Webhook>>;
+
+    /// Changes a webhook of this account, from the next event and the next attempt on. One that is enabled
+    /// begins anew: neither when it was disabled nor since when it fails is known of it any more. One
+    /// that is disabled so was disabled by hand. [`Refusal::WebhookNotFound`].
+    async fn update_webhook(
+        &self,
+        account: Id<Account>,
+        id: Id<Webhook>,
+        changes: WebhookChanges,
+        remember: Option<Remember>,
+        now: Timestamp,
+    ) -> Result<Once<()>>;
+
+    /// Since when a disabled webhook of this account has missed events: a replay from then on sends
+    /// whatever was given up since it began to fail, and all that came after it was disabled. None if it
+    /// is active. [`Refusal::WebhookNotFound`].
+    async fn missed_since(
+        &self,
+        account: Id<Account>,
+        id: Id<Webhook>,
+    ) -> Result<Option<Timestamp>>;
+
+    /// Gives a webhook of this account a new secret; the one before it is valid until `until` too, and the one
+    /// before that no more. [`Refusal::WebhookNotFound`].
+    async fn rotate_secret(
+        &self,
+        account: Id<Account>,
+        id: Id<Webhook>,
+        secret: WebhookSecret,
+        until: Timestamp,
+        remember: Option<Remember>,
+    ) -> Result<Once<()>>;
+
+    /// Where the events of a webhook of this account go, and what they are signed with; also of a disabled one.
+    async fn endpoint(&self, account: Id<Account>, id: Id<Webhook>) -> Result<Option<Endpoint>>;
 
     /// Removes a webhook of this account and its deliveries. [`Refusal::WebhookNotFound`].
     async fn delete_webhook(&self, account: Id<Account>, id: Id<Webhook>) -> Result<()>;
@@ -432,10 +471,67 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// what is leased.
     async fn deliveries_backlog(&self, now: Timestamp) -> Result<Backlog>;
 
+    /// The deliveries of this account, each with its attempts: the newest event first. A page looks at so many
+    /// at most: where few of many fit, it may hold less than `limit`, even none, and still not be the last.
+    async fn deliveries(
+        &self,
+        account: Id<Account>,
+        filter: DeliveryFilter,
+        after: Option<DeliveriesCursor>,
+        limit: Limit,
+        now: Timestamp,
+    ) -> Result<Page<Delivery, 3>>;
+
+    /// Makes a delivery of this account due now, if its event is on one of these lines. One that was delivered
+    /// or given up begins a new round of attempts, under the same id; what an attempt before that still reports
+    /// counts no more. [`Refusal::DeliveryNotFound`], [`Refusal::WebhookDisabled`].
+    async fn retry_delivery(
+        &self,
+        account: Id<Account>,
+        id: Id<Delivery>,
+        lines: Option<Vec<Id<Line>>>,
+        remember: Option<Remember>,
+        now: Timestamp,
+    ) -> Result<Once<()>>;
+
+    /// Gives up deliveries that are still to be tried, and that nobody has leased, of webhooks that are
+    /// disabled: their events could never be forgotten otherwise. At most `limit`; answers how many.
+    async fn give_up_deliveries(&self, now: Timestamp, limit: usize) -> Result<usize>;
+
+    // ---- replays --------------------------------------------------------
+
+    /// Makes a replay, which runs until [`Store::advance_replay`] has led it to its end: over the events
+    /// that there are now. [`Refusal::WebhookNotFound`], [`Refusal::WebhookDisabled`],
+    /// [`Refusal::TooManyReplays`].
+    async fn create_replay(
+        &self,
+        replay: NewReplay,
+        remember: Option<Remember>,
+        now: Timestamp,
+    ) -> Result<Once<Replay>>;
+
+    /// A replay of this account.
+    async fn replay(&self, account: Id<Account>, id: Id<Replay>) -> Result<Option<Replay>>;
+
+    /// The replays that run, oldest first, at most `limit`.
+    async fn running_replays(&self, limit: usize) -> Result<Vec<Id<Replay>>>;
+
+    /// Looks at the next events of a replay, at most `limit`, in their order. One that the webhook wants and
+    /// never had becomes a delivery that is due now; one whose delivery was given up begins a new round, and so does
+    /// one that was delivered, if that is wanted. The place is kept with it, so none is made due twice.
+    /// The replay of a webhook that was deleted or disabled meanwhile is done. None if there is no such replay.
+    async fn advance_replay(
+        &self,
+        id: Id<Replay>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Option<Replay>>;
+
     // ---- the whole ------------------------------------------------------
 
     /// Forgets events, with their deliveries, from before `before`, at most `limit` at a time.
-    /// Deliveries that are still tried keep theirs. Answers how many went.
+    /// Deliveries that are still tried keep theirs. Replays that were done before go with them. Answers how
+    /// many events went.
     async fn prune_events(&self, before: Timestamp, limit: usize) -> Result<usize>;
 
     /// Finishes what was begun and closes the database. Later calls answer [`StoreError::Closed`].

@@ -7,13 +7,14 @@ use switchboard_model::{
     Account, Bridge, Chat, EventKind, File, Handle, Line, OutboxItem, ReactionType, Scopes,
     Timestamp, Webhook,
     chat::Recipient,
-    delivery::DueDelivery,
+    delivery::{Delivery, DeliveryStatus, DueDelivery, Secrets},
     event::Event,
     id::Id,
     idempotency::{IdempotencyScope, RememberedAnswer},
     line::{DriverKind, LineService},
     link::{Content, Outcome, ReceivedEntry},
     message::MessageRef,
+    replay::Replay,
     secret::SecretHash,
     webhook::WebhookSecret,
 };
@@ -288,4 +289,62 @@ pub struct NewWebhook {
     pub events: Vec<EventKind>,
     /// What deliveries are signed with.
     pub secret: WebhookSecret,
+}
+
+/// What is to be changed of a webhook; nothing of what is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WebhookChanges {
+    /// Where events go from now on.
+    pub url: Option<String>,
+    /// Which events from now on.
+    pub events: Option<Vec<EventKind>>,
+    /// Whether it gets any.
+    pub is_active: Option<bool>,
+}
+
+/// A webhook, as somebody who sends to it by himself needs it.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Where events go.
+    pub url: String,
+    /// What they are signed with.
+    pub secrets: Secrets,
+}
+
+/// Which deliveries are wanted: those that fit all that is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// This one.
+    pub id: Option<Id<Delivery>>,
+    /// Those of this webhook, which may be deleted by now.
+    pub webhook_id: Option<Id<Webhook>>,
+    /// Those that stand here.
+    pub status: Option<DeliveryStatus>,
+    /// Those of these events.
+    pub event: Option<EventKind>,
+    /// Those of this event.
+    pub event_id: Option<Id<Event>>,
+    /// Those of events from this time on,
+    pub since: Option<Timestamp>,
+    /// up to, and without, those of this time.
+    pub until: Option<Timestamp>,
+    /// Those of events on these lines; none for all lines.
+    pub lines: Option<Vec<Id<Line>>>,
+}
+
+/// A replay to be made.
+#[derive(Debug, Clone)]
+pub struct NewReplay {
+    /// Its id: given by the caller, so that the answer can be made before the transaction.
+    pub id: Id<Replay>,
+    /// Whose.
+    pub account_id: Id<Account>,
+    /// The webhook that gets the events.
+    pub webhook_id: Id<Webhook>,
+    /// From the events of this time on,
+    pub since: Timestamp,
+    /// up to, and without, those of this time.
+    pub until: Timestamp,
+    /// Whether what was delivered already goes out again too.
+    pub include_delivered: bool,
 }

@@ -4,17 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use serde::Serialize;
-use switchboard_client::{AdminClient, Answer, CreateBridge, CreateKey, CreateLine, KeyScopes};
+use switchboard_client::{AdminClient, CreateBridge, CreateKey, CreateLine, KeyScopes};
 use switchboard_model::{
     Scope, Scopes, Timestamp,
     line::{DriverKind, LineService},
-    page::List,
-    secret::Secret,
 };
 
 use super::{dev, host, serve::OPERATOR_TOKEN};
-use crate::output;
+use crate::output::Out;
 
 /// Keeps what every command takes apart from what is the command's own.
 const SERVER: &str = "Options of every admin command";
@@ -328,46 +325,6 @@ async fn bridges(client: &AdminClient, command: Bridges, out: &Out) -> anyhow::R
         Bridges::Revoke { id } => {
             out.one(&client.revoke_bridge(&id).await?, |bridge| format!("{} revoked", bridge.id))
         }
-    }
-}
-
-/// How answers are shown: for people the one thing they need next, for scripts all of it.
-struct Out {
-    json: bool,
-}
-
-impl Out {
-    fn one<T: Serialize>(
-        &self,
-        answer: &Answer<T>,
-        plain: impl FnOnce(&T) -> String,
-    ) -> anyhow::Result<()> {
-        let line =
-            if self.json { serde_json::to_string(&answer.value)? } else { plain(&answer.value) };
-        Ok(output::data(&line)?)
-    }
-
-    /// Something with a secret that is shown this once.
-    fn secret(&self, row: &impl Serialize, name: &str, secret: &Secret) -> anyhow::Result<()> {
-        if !self.json {
-            return Ok(output::data(secret.reveal())?);
-        }
-        let mut row = serde_json::to_value(row)?;
-        row[name] = secret.reveal().into();
-        Ok(output::data(&row.to_string())?)
-    }
-
-    fn list<T: Serialize>(
-        &self,
-        answer: &Answer<List<T>>,
-        head: &[&str],
-        row: impl Fn(&T) -> Vec<String>,
-    ) -> anyhow::Result<()> {
-        let list = &answer.value;
-        if self.json {
-            return Ok(output::data(&serde_json::to_string(list)?)?);
-        }
-        Ok(output::table(head, &list.data.iter().map(row).collect::<Vec<_>>())?)
     }
 }
 

@@ -162,6 +162,11 @@ fn secrets(config: &Config) -> anyhow::Result<Secrets> {
     Ok(secrets)
 }
 
+/// The API key of the development server on this directory, if it is one.
+pub(super) fn api_key(data_dir: &Path) -> anyhow::Result<Option<String>> {
+    Ok(read_secrets(&data_dir.join(SECRETS))?.map(|secrets| secrets.api_key))
+}
+
 /// The operator's token of the development server on this directory, if it is one.
 pub(super) fn operator_token(data_dir: &Path) -> anyhow::Result<Option<String>> {
     Ok(read_secrets(&data_dir.join(SECRETS))?.map(|secrets| secrets.operator_token))

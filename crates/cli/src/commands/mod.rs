@@ -1,9 +1,12 @@
 //! One file per command, named as its noun.
 
 pub(crate) mod admin;
+mod api;
+pub(crate) mod deliveries;
 pub(crate) mod dev;
 mod host;
 pub(crate) mod serve;
+pub(crate) mod webhooks;
 
 use anyhow::Context as _;
 

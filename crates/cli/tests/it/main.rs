@@ -16,3 +16,4 @@ mod replays;
 mod s3;
 mod serve;
 mod tour;
+mod webhooks;

@@ -228,7 +228,7 @@ static WEBHOOK: Shape = shape(
         always("is_active", Bool),
         optional("failing_since", Millis), // ext
         optional("disabled_at", Millis),   // ext
-        optional("disabled_reason", Text), // ext
+        optional("disabled_reason", OneOf(&["manual", "failing", "gone"])), // ext
     ],
 );
 
@@ -238,8 +238,84 @@ pub static CREATED_WEBHOOK: Shape = extended("webhook", &WEBHOOK, &[always("secr
 /// Webhook, in a list.
 pub static LISTED_WEBHOOK: Shape = extended("webhook", &WEBHOOK, &[never("secret")]);
 
-/// The body of a delivery (§9).
+/// Webhook, in the answer to a change (ext).
+pub static UPDATED_WEBHOOK: Shape =
+    extended("webhook", &WEBHOOK, &[never("secret"), optional("missed_since", Millis)]);
+
+/// Webhook, in the answer to a rotation of its secret (ext).
+pub static ROTATED_WEBHOOK: Shape = extended(
+    "webhook",
+    &WEBHOOK,
+    &[always("secret", Text), always("previous_secret_expires_at", Millis)],
+);
+
+/// What came of trying a webhook (ext).
+pub static WEBHOOK_TEST: Shape = shape(
+    "webhook test",
+    &[
+        always("delivery_id", Id("dlv_")),
+        always("event", Text),
+        always("ok", Bool),
+        always_or_null("status", Number),
+        always("duration_ms", Number),
+        always_or_null("answer", Text),
+        always_or_null("error", Text),
+    ],
+);
+
+/// Replay (ext).
+pub static REPLAY: Shape = shape(
+    "replay",
+    &[
+        always("id", Id("rpl_")),
+        always("webhook_id", Id("wh_")),
+        always("since", Millis),
+        always("until", Millis),
+        always("include_delivered", Bool),
+        always("status", OneOf(&["running", "done"])),
+        always("progress", Number),
+        always("queued", Number),
+        always("created_at", Millis),
+        always_or_null("finished_at", Millis),
+    ],
+);
+
+/// Delivery, as GET /v1/deliveries shows it (ext).
 pub static DELIVERY: Shape = shape(
+    "delivery",
+    &[
+        always("id", Id("dlv_")),
+        always("webhook_id", Id("wh_")),
+        always("event_id", Id("evt_")),
+        always("event", Text),
+        always("status", OneOf(&["due", "delivered", "failed"])),
+        always("attempts", List(&Object(&ATTEMPT))),
+        always_or_null("next_attempt_at", Millis),
+        always_or_null("error", Text),
+        always("created_at", Millis),
+        always_or_null("finished_at", Millis),
+    ],
+);
+
+/// One try to deliver (ext).
+pub static ATTEMPT: Shape = shape(
+    "attempt",
+    &[
+        always("number", Number),
+        always("started_at", Millis),
+        always("duration_ms", Number),
+        always_or_null("status", Number),
+        always_or_null("answer", Text),
+        always_or_null("error", Text),
+    ],
+);
+
+/// The answer to a retry: exactly these (ext).
+pub static RETRIED_DELIVERY: Shape =
+    shape("delivery", &[always("id", Id("dlv_")), always("status", OneOf(&["due"]))]);
+
+/// The body of a delivery (§9).
+pub static DELIVERY_BODY: Shape = shape(
     "delivery",
     &[
         always("event", Text),

@@ -55,7 +55,7 @@ pub(crate) async fn stream(
     query: Query,
 ) -> Result<Response, Failure> {
     let kinds = kinds(&caller, &query)?;
-    let since = since(&query)?;
+    let since = query.time("since")?;
     let last = last_event_id(&headers)?;
     let lines = query.all("line").map(|line| LineRef::parse_as(line, "line"));
     let lines = lines.collect::<Result<Vec<_>, _>>()?;
@@ -138,16 +138,6 @@ fn kinds(caller: &Caller, query: &Query) -> Result<Vec<EventKind>, Problem> {
         Some(kind) => Err(lacks(*kind)),
         None => Ok(named),
     }
-}
-
-fn since(query: &Query) -> Result<Option<Timestamp>, Problem> {
-    let must = "must be a time in Unix milliseconds";
-    let Some(text) = query.optional("since") else { return Ok(None) };
-    text.parse::<i64>()
-        .ok()
-        .filter(|millis| *millis >= 0)
-        .map(|millis| Some(Timestamp(millis)))
-        .ok_or_else(|| Problem::invalid_value("since", must))
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Problem> {

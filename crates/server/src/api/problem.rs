@@ -153,6 +153,16 @@ fn refused(refusal: &Refusal) -> Problem {
                 .into(),
         ),
         Refusal::WebhookNotFound => return webhook_not_found(),
+        Refusal::DeliveryNotFound => return delivery_not_found(),
+        Refusal::WebhookDisabled => (
+            Code::InvalidParameterValue,
+            "The webhook is disabled or deleted. PATCH /v1/webhooks with 'is_active': true enables it."
+                .into(),
+        ),
+        Refusal::TooManyReplays { max } => (
+            Code::InvalidParameterValue,
+            format!("{max} replays of this webhook are running, the most there may be. Wait for one."),
+        ),
         Refusal::TooManyWebhooks { max } => (
             Code::InvalidParameterValue,
             format!("The account has {max} webhooks, the most it may have. Delete one first."),
@@ -162,6 +172,7 @@ fn refused(refusal: &Refusal) -> Problem {
     match refusal {
         Refusal::AccountNotFound => problem.param("account_id"),
         Refusal::KeyNotFound | Refusal::BridgeNotFound => problem.param("id"),
+        Refusal::WebhookDisabled | Refusal::TooManyReplays { .. } => problem.param("id"),
         Refusal::BridgeExists => problem.param("name"),
         Refusal::BridgeOfAnotherDriver => problem.param("bridge_id"),
         Refusal::LineExists => problem.param("handle"),
@@ -202,6 +213,24 @@ pub(crate) fn webhook_not_found() -> Problem {
     Problem::new(
         Code::WebhookNotFound,
         "There is no webhook with this id. GET /v1/webhooks lists yours.",
+    )
+    .param("id")
+}
+
+/// No such delivery for this caller.
+pub(crate) fn delivery_not_found() -> Problem {
+    Problem::new(
+        Code::DeliveryNotFound,
+        "There is no delivery with this id. GET /v1/deliveries lists yours.",
+    )
+    .param("id")
+}
+
+/// No such replay for this caller.
+pub(crate) fn replay_not_found() -> Problem {
+    Problem::new(
+        Code::ReplayNotFound,
+        "There is no replay with this id. POST /v1/webhooks/replay makes one.",
     )
     .param("id")
 }

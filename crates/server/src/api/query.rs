@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
 use switchboard_model::{
-    Problem,
+    Problem, Timestamp,
     page::{Cursor, Limit},
 };
 
@@ -50,6 +50,17 @@ impl Query {
     /// A parameter that must be there, but may be empty.
     pub(crate) fn present(&self, name: &'static str) -> Result<&str, Problem> {
         self.first(name).ok_or_else(|| Problem::missing_query(name))
+    }
+
+    /// An instant, in Unix milliseconds.
+    pub(crate) fn time(&self, name: &'static str) -> Result<Option<Timestamp>, Problem> {
+        let must = "must be a time in Unix milliseconds";
+        let Some(text) = self.optional(name) else { return Ok(None) };
+        text.parse::<i64>()
+            .ok()
+            .filter(|millis| *millis >= 0)
+            .map(|millis| Some(Timestamp(millis)))
+            .ok_or_else(|| Problem::invalid_value(name, must))
     }
 
     /// How many rows are wanted (§5).

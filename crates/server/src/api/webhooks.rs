@@ -1,6 +1,6 @@
-//! GET, POST and DELETE /v1/webhooks
+//! GET, POST, PATCH and DELETE /v1/webhooks, and what else can be done with one.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
@@ -8,11 +8,14 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use switchboard_model::{
-    EventKind, Line, Problem, Webhook,
+    Code, EventKind, Line, Problem, Webhook,
+    delivery::DueDelivery,
     id::Id,
-    webhook::{MAX_URL_LEN, WebhookSecret},
+    webhook::{
+        DisabledReason, MAX_URL_LEN, ROTATION_MS, RotatedWebhook, UpdatedWebhook, WebhookSecret,
+    },
 };
-use switchboard_store::{NewWebhook, Once};
+use switchboard_store::{NewWebhook, Once, WebhookChanges};
 
 use crate::{
     api::{
@@ -24,6 +27,7 @@ use crate::{
         query::Query,
     },
     app::App,
+    openapi,
 };
 
 /// The webhooks of a line; of every line the key may use when `from` is empty.
@@ -110,16 +114,165 @@ pub(crate) async fn delete(
     let webhook: Id<Webhook> = id_of(body::text(body.required("id")?, "id")?, "id")?;
     let account = caller.account().ok_or_else(webhook_not_found)?;
     if caller.is_restricted() {
-        // One that also serves lines this key is not for is not this key's to delete.
-        let webhooks = app.store.webhooks(account).await?;
-        let found = webhooks.iter().find(|one| one.id == webhook).ok_or_else(webhook_not_found)?;
-        for line in &found.line_ids {
-            caller.check_line(*line)?;
-        }
+        own(&app, &caller, webhook).await?;
     }
     app.store.delete_webhook(account, webhook).await?;
     app.deliver.forget(webhook);
     Ok(envelope::deleted(&webhook, &id))
+}
+
+/// Changes where a webhook's events go, which, and whether.
+pub(crate) async fn update(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    id: RequestId,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let operation = "PATCH /v1/webhooks";
+    let once = match once::begin(&app, &caller, &headers, operation, body.raw()).await? {
+        Ok(once) => once,
+        Err(first_answer) => return Ok(first_answer),
+    };
+    let webhook_id: Id<Webhook> = id_of(body::text(body.required("id")?, "id")?, "id")?;
+    let url = body.optional_text("url")?.map(|url| url_of(&app, url)).transpose()?;
+    let events = body.field("events").map(|names| events_of(&body::texts(names, "events")?));
+    let events = events.transpose()?;
+    let is_active = body.optional_bool("is_active")?;
+    let mut webhook = own(&app, &caller, webhook_id).await?;
+    let account = caller.account().ok_or_else(webhook_not_found)?;
+    let now = app.clock.now();
+    let changes = WebhookChanges { url, events, is_active };
+    let missed_since = match is_active {
+        Some(true) => app.store.missed_since(account, webhook_id).await?,
+        _ => None,
+    };
+    if let Some(url) = &changes.url {
+        webhook.url.clone_from(url);
+        if webhook.is_active {
+            webhook.failing_since = None;
+        }
+    }
+    if let Some(events) = &changes.events {
+        webhook.events.clone_from(events);
+    }
+    match (webhook.is_active, is_active) {
+        (false, Some(true)) => {
+            (webhook.is_active, webhook.failing_since) = (true, None);
+            (webhook.disabled_at, webhook.disabled_reason) = (None, None);
+        }
+        (true, Some(false)) => {
+            webhook.is_active = false;
+            webhook.disabled_at = Some(now);
+            webhook.disabled_reason = Some(DisabledReason::Manual);
+        }
+        _ => {}
+    }
+    let rendered = Rendered::one(StatusCode::OK, &UpdatedWebhook { webhook, missed_since }, &id);
+    let remember = once.remember(&rendered, now);
+    Ok(match app.store.update_webhook(account, webhook_id, changes, remember, now).await? {
+        Once::Done(()) => {
+            if is_active == Some(false) {
+                app.deliver.disabled(webhook_id);
+            } else {
+                app.deliver.changed(webhook_id);
+            }
+            rendered.into_response()
+        }
+        Once::Replayed(answer) => once::replay(answer),
+    })
+}
+
+/// Gives a webhook a new secret. The one before it is valid for a day more.
+pub(crate) async fn rotate(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    id: RequestId,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let operation = "POST /v1/webhooks/rotate";
+    let once = match once::begin(&app, &caller, &headers, operation, body.raw()).await? {
+        Ok(once) => once,
+        Err(first_answer) => return Ok(first_answer),
+    };
+    let webhook_id: Id<Webhook> = id_of(body::text(body.required("id")?, "id")?, "id")?;
+    let mut webhook = own(&app, &caller, webhook_id).await?;
+    let account = caller.account().ok_or_else(webhook_not_found)?;
+    let secret = WebhookSecret::from_random(rand::random());
+    webhook.secret = Some(secret.clone());
+    let now = app.clock.now();
+    let until = now + Duration::from_millis(ROTATION_MS.unsigned_abs());
+    let rotated = RotatedWebhook { webhook, previous_secret_expires_at: until };
+    let rendered = Rendered::one(StatusCode::OK, &rotated, &id);
+    let remember = once.remember(&rendered, now);
+    Ok(match app.store.rotate_secret(account, webhook_id, secret, until, remember).await? {
+        Once::Done(()) => {
+            app.deliver.rotated(webhook_id);
+            rendered.into_response()
+        }
+        Once::Replayed(answer) => once::replay(answer),
+    })
+}
+
+/// Sends an event that did not happen, now and once, and says what came of it.
+pub(crate) async fn test(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    id: RequestId,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let operation = "POST /v1/webhooks/test";
+    let once = match once::begin(&app, &caller, &headers, operation, body.raw()).await? {
+        Ok(once) => once,
+        Err(first_answer) => return Ok(first_answer),
+    };
+    let webhook_id: Id<Webhook> = id_of(body::text(body.required("id")?, "id")?, "id")?;
+    let webhook = own(&app, &caller, webhook_id).await?;
+    let account = caller.account().ok_or_else(webhook_not_found)?;
+    let endpoint = app.store.endpoint(account, webhook_id).await?.ok_or_else(webhook_not_found)?;
+    let lines = caller.lines(&app).await?;
+    let line = lines.iter().find(|line| webhook.line_ids.contains(&line.id));
+    // A webhook names one at least.
+    let event = webhook.events.first().copied().unwrap_or(EventKind::MessageReceived);
+    let now = app.clock.now();
+    let delivery = DueDelivery {
+        seq: 0,
+        id: Id::generate(),
+        webhook_id,
+        url: endpoint.url.into(),
+        secrets: Arc::new(endpoint.secrets),
+        event,
+        chat_id: None,
+        data: openapi::sample(event, line, now).into(),
+        attempts: 0,
+        created_at: now,
+    };
+    let came = app.deliver.test(&delivery).await.ok_or_else(|| {
+        let message = "This server tries as many webhooks as it may. Try again in a moment.";
+        Problem::new(Code::ServiceUnavailable, message).retry_after(1)
+    })?;
+    let rendered = Rendered::one(StatusCode::OK, &came, &id);
+    Ok(match once.remember(&rendered, app.clock.now()) {
+        None => rendered.into_response(),
+        Some(remember) => match app.store.remember(remember).await? {
+            Once::Done(()) => rendered.into_response(),
+            Once::Replayed(answer) => once::replay(answer),
+        },
+    })
+}
+
+/// The webhook with this id, if it is the account's and the key may use all its lines: one that also serves
+/// lines this key is not for is not this key's to touch.
+pub(crate) async fn own(app: &App, caller: &Caller, id: Id<Webhook>) -> Result<Webhook, Failure> {
+    let account = caller.account().ok_or_else(webhook_not_found)?;
+    let webhooks = app.store.webhooks(account).await?;
+    let webhook = webhooks.into_iter().find(|one| one.id == id).ok_or_else(webhook_not_found)?;
+    for line in &webhook.line_ids {
+        caller.check_line(*line)?;
+    }
+    Ok(webhook)
 }
 
 /// The lines that `from` stands for.

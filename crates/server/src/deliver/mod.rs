@@ -17,11 +17,15 @@ mod conduct;
 mod guard;
 mod health;
 mod lanes;
+mod rotation;
 mod send;
 mod slots;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -33,11 +37,11 @@ use switchboard_model::{
     delivery::{AttemptResult, DueDelivery},
     id::Id,
     time::Clock,
-    webhook::DisabledReason,
+    webhook::WebhookTest,
 };
 use switchboard_store::{Store, StoreError};
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, Semaphore, mpsc},
     time::MissedTickBehavior,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -62,6 +66,8 @@ const SETTLE_BATCH: usize = 512;
 const SCAN_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 /// How often attempts are looked for that take long.
 const LOOK_AT_FLIGHTS_EVERY: Duration = Duration::from_millis(250);
+/// Webhooks that may be tried at once by hand.
+const TESTS: usize = 16;
 /// The pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_millis(250);
 
@@ -70,6 +76,8 @@ const STORE_PAUSE: Duration = Duration::from_millis(250);
 pub(crate) struct Deliver {
     shared: Arc<Shared>,
     sender: send::Sender,
+    /// Room for tests by hand.
+    tests: Semaphore,
 }
 
 #[derive(Debug)]
@@ -84,6 +92,10 @@ struct Shared {
     work: Notify,
     /// Something may be due in the store.
     scan: Notify,
+    /// A webhook was disabled; what waited here for it is to be given back.
+    disabled: AtomicBool,
+    /// What waited here for a disabled webhook was given back.
+    given_back: Notify,
 }
 
 impl Deliver {
@@ -104,6 +116,8 @@ impl Deliver {
             metrics,
             work: Notify::new(),
             scan: Notify::new(),
+            disabled: AtomicBool::new(false),
+            given_back: Notify::new(),
         };
         let sender = send::Sender::new(
             guard.clone(),
@@ -112,7 +126,7 @@ impl Deliver {
             config.webhook_retry_schedule.clone(),
             clock,
         )?;
-        Ok(Self { shared: Arc::new(shared), sender })
+        Ok(Self { shared: Arc::new(shared), sender, tests: Semaphore::new(TESTS) })
     }
 
     /// Until when a lease that is taken now holds.
@@ -138,6 +152,40 @@ impl Deliver {
     /// How it stands in memory.
     pub(crate) fn in_memory(&self) -> InMemory {
         self.shared.lanes().in_memory()
+    }
+
+    /// What waits here for a webhook that was changed is leased anew, with its new URL and secrets. How its
+    /// endpoint behaved before counts no more.
+    pub(crate) fn changed(&self, webhook: Id<Webhook>) {
+        self.shared.lanes().begin_anew(webhook);
+        self.shared.scan.notify_one();
+    }
+
+    /// The webhook has a new secret, and the one before it.
+    pub(crate) fn rotated(&self, webhook: Id<Webhook>) {
+        self.sender.rotated(webhook);
+        self.changed(webhook);
+    }
+
+    /// Somebody has disabled the webhook. What waits here for it is to be given up in the store.
+    pub(crate) fn disabled(&self, webhook: Id<Webhook>) {
+        self.shared.disabled(webhook);
+    }
+
+    /// Waits until what waited here for a disabled webhook is in the store again.
+    pub(crate) async fn given_back(&self) {
+        self.shared.given_back.notified().await;
+    }
+
+    /// Something was made due in the store.
+    pub(crate) fn wake(&self) {
+        self.shared.scan.notify_one();
+    }
+
+    /// Sends this now and once, whatever else waits. None if too many do that already.
+    pub(crate) async fn test(&self, delivery: &DueDelivery) -> Option<WebhookTest> {
+        let _room = self.tests.try_acquire().ok()?;
+        Some(self.sender.test(delivery).await)
     }
 
     /// Starts the engine's tasks.
@@ -190,11 +238,11 @@ impl Shared {
         }
     }
 
-    /// A webhook gets nothing any more. What waits here for it is given up in the store.
-    fn disabled(&self, webhook: Id<Webhook>, reason: DisabledReason) {
-        tracing::warn!(%webhook, reason = reason.as_str(), "a webhook is disabled");
-        self.lanes().forget(webhook);
+    /// A webhook gets nothing any more. What waits here for it is given back, to be given up in the store.
+    fn disabled(&self, webhook: Id<Webhook>) {
+        self.lanes().begin_anew(webhook);
         self.health().forget(webhook);
+        self.disabled.store(true, Ordering::Release);
         self.scan.notify_one();
     }
 
@@ -260,7 +308,8 @@ async fn settle(
             match store.settle_deliveries(batch.clone()).await {
                 Ok(disabled) => {
                     for (webhook, reason) in disabled {
-                        shared.disabled(webhook, reason);
+                        tracing::warn!(%webhook, reason = reason.as_str(), "a webhook is disabled");
+                        shared.disabled(webhook);
                     }
                     break;
                 }
@@ -309,7 +358,11 @@ enum Looked {
 }
 
 async fn look(shared: &Shared, store: &dyn Store, now: Timestamp) -> Result<Looked, StoreError> {
+    let disabled = shared.disabled.swap(false, Ordering::Acquire);
     give_back(shared, store, now).await?;
+    if disabled {
+        shared.given_back.notify_one();
+    }
     // A read first: the writer is not bothered when nothing is due.
     let due = store.due_deliveries(now).await?;
     let latest = now + SCAN_AT_LEAST_EVERY;

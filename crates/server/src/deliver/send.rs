@@ -12,20 +12,27 @@ use http::{
 };
 use serde_json::value::RawValue;
 use switchboard_model::{
-    Timestamp,
+    Timestamp, Webhook,
     delivery::{AttemptResult, DeliveryBody, DueDelivery, MAX_ANSWER_CHARS},
+    id::Id,
     retry::{self, RetrySchedule},
     signature,
     time::Clock,
+    webhook::WebhookTest,
 };
 
-use super::Guard;
+use super::{
+    Guard,
+    rotation::{Rotations, Which},
+};
 use crate::{api::problem::chain, files::Files};
 
 /// How long an endpoint has to take a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an idle connection to an endpoint is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Says that the event did not happen: somebody tries the webhook.
+const TEST: HeaderName = HeaderName::from_static("x-webhook-test");
 /// The status of an endpoint that is gone for good.
 const GONE: u16 = 410;
 /// Bytes of an answer that are kept: enough for the characters that are.
@@ -40,6 +47,7 @@ pub(super) struct Sender {
     files: Arc<Files>,
     clock: Arc<dyn Clock>,
     schedule: Arc<RetrySchedule>,
+    rotations: Arc<Rotations>,
 }
 
 /// What came of an attempt.
@@ -69,24 +77,24 @@ impl Sender {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .tcp_nodelay(true)
             .build()?;
-        Ok(Self { http, guard, files, clock, schedule: Arc::new(schedule) })
+        Ok(Self {
+            http,
+            guard,
+            files,
+            clock,
+            schedule: Arc::new(schedule),
+            rotations: Arc::default(),
+        })
     }
 
     /// Attempts a delivery once and says what is to become of it.
     pub(super) async fn attempt(&self, delivery: &DueDelivery) -> Attempted {
         let (started_at, began) = (self.clock.now(), Instant::now());
-        let outcome = self.post(delivery, started_at).await;
+        let outcome = self.post(delivery, started_at, false).await;
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let finished_at = self.clock.now();
         let attempts = delivery.attempts.saturating_add(1);
-        let (answered, error) = match outcome {
-            Ok(answer) if (200..300).contains(&answer.status) => (Some(answer), None),
-            Ok(answer) => {
-                let error = format!("the endpoint answered {}", answer.status);
-                (Some(answer), Some(error))
-            }
-            Err(error) => (None, Some(error)),
-        };
+        let (answered, error) = judged(outcome);
         let status = answered.as_ref().map(|answer| answer.status);
         let retry_after = answered.as_ref().and_then(|answer| answer.retry_after);
         let next_attempt_at = error.as_ref().and_then(|_| {
@@ -109,19 +117,51 @@ impl Sender {
         Attempted { result, retry_after }
     }
 
-    async fn post(&self, delivery: &DueDelivery, now: Timestamp) -> Result<Answer, String> {
+    /// Sends something to try the endpoint, once. Nobody waits for what comes of it but the caller.
+    pub(super) async fn test(&self, delivery: &DueDelivery) -> WebhookTest {
+        let (now, began) = (self.clock.now(), Instant::now());
+        let (answered, error) = judged(self.post(delivery, now, true).await);
+        WebhookTest {
+            delivery_id: delivery.id,
+            event: delivery.event,
+            ok: error.is_none(),
+            status: answered.as_ref().map(|answer| answer.status),
+            duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            answer: answered.and_then(|answer| answer.start),
+            error,
+        }
+    }
+
+    /// The webhook has a new secret.
+    pub(super) fn rotated(&self, webhook: Id<Webhook>) {
+        self.rotations.forget(webhook);
+    }
+
+    async fn post(
+        &self,
+        delivery: &DueDelivery,
+        now: Timestamp,
+        is_test: bool,
+    ) -> Result<Answer, String> {
         // The policy may have become stricter since the URL was given.
         let url = self
             .guard
             .check_url(&delivery.url)
             .map_err(|refused| format!("the webhook's URL {refused}"))?;
         let data = self.files.show_event(&delivery.data, now);
-        let (headers, body) = signed(delivery, &data, now)?;
+        let which = self.rotations.choose(delivery, now);
+        let (mut headers, body) = signed(delivery, &data, now, which)?;
+        if is_test {
+            headers.insert(TEST, HeaderValue::from_static("true"));
+        }
         let sent = self.http.post(url).headers(headers).body(body).send().await;
         // The URL may hold a token of the endpoint's owner: it stays out of the error.
         let mut answer = sent.map_err(|error| chain(&error.without_url()))?;
         let retry_after = asked_pause(&answer, now);
         let status = answer.status().as_u16();
+        if let Some(which) = which {
+            self.rotations.note(delivery, which, answer.status().is_success());
+        }
         let (mut read, mut start) = (0, Vec::new());
         while let Ok(Some(chunk)) = answer.chunk().await {
             let room = START.saturating_sub(start.len());
@@ -132,6 +172,18 @@ impl Sender {
             }
         }
         Ok(Answer { status, start: shown(&start), retry_after })
+    }
+}
+
+/// What the endpoint said, and why that is no success, if it is none: 2xx is, and nothing else.
+fn judged(outcome: Result<Answer, String>) -> (Option<Answer>, Option<String>) {
+    match outcome {
+        Ok(answer) if (200..300).contains(&answer.status) => (Some(answer), None),
+        Ok(answer) => {
+            let error = format!("the endpoint answered {}", answer.status);
+            (Some(answer), Some(error))
+        }
+        Err(error) => (None, Some(error)),
     }
 }
 
@@ -163,19 +215,29 @@ fn shown(start: &[u8]) -> Option<String> {
     Some(shown.take(MAX_ANSWER_CHARS).collect())
 }
 
-/// The body, and the headers that prove it: both schemes, signed afresh for this attempt (§9).
+/// The body, and the headers that prove it: both schemes, signed afresh for this attempt (§9). While two
+/// secrets are valid, Standard Webhooks carry a signature of each; the other scheme has room for that of `which`.
 fn signed(
     delivery: &DueDelivery,
     data: &RawValue,
     now: Timestamp,
+    which: Option<Which>,
 ) -> Result<(HeaderMap, Vec<u8>), String> {
     let body =
         DeliveryBody { event: delivery.event, data, timestamp: now, delivery_id: delivery.id };
     let body = serde_json::to_vec(&body).map_err(|error| error.to_string())?;
     let id = delivery.id.to_string();
-    let hosted = signature::hosted(&delivery.secrets.current, now, &body);
-    let standard = signature::standard(&delivery.secrets.current, &id, now, &body)
+    let secrets = &delivery.secrets;
+    let hosted = which.map_or(&secrets.current, |which| which.of(secrets, now));
+    let hosted = signature::hosted(hosted, now, &body);
+    let mut standard = signature::standard(&secrets.current, &id, now, &body)
         .ok_or("the webhook's secret has no base64 part")?;
+    if let Some(old) = secrets.previous_at(now)
+        && let Some(old) = signature::standard(old, &id, now, &body)
+    {
+        standard.push(' ');
+        standard.push_str(&old);
+    }
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for (name, value) in [

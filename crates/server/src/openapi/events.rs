@@ -1,11 +1,16 @@
 //! Events (§9): what webhooks are sent, and the data of each event.
 
-use serde_json::{Map, Value, json};
-use switchboard_model::{Chat, EventKind, delivery::Delivery, signature::TOLERANCE_MS};
+use serde_json::{
+    Map, Value, json,
+    value::{RawValue, to_raw_value},
+};
+use switchboard_model::{
+    Chat, EventKind, Line, Timestamp, delivery::Delivery, signature::TOLERANCE_MS,
+};
 
 use super::{
     example,
-    resources::LINE,
+    resources::{CONTACT, LINE},
     schema::{
         EXAMPLE_MS, always, boolean, example_id, extended, id, millis, object, reference, text,
     },
@@ -37,7 +42,7 @@ pub(super) fn schemas() -> Map<String, Value> {
     ] {
         schemas.insert(name.to_owned(), extended(base, about, fields));
     }
-    schemas.insert("Delivery".to_owned(), delivery());
+    schemas.insert("DeliveryBody".to_owned(), delivery_body());
     schemas
 }
 
@@ -53,6 +58,55 @@ fn data(kind: EventKind) -> &'static str {
         EventKind::MessageFailed => "FailedEvent",
         EventKind::LineStatus => "LineStatusEvent",
     }
+}
+
+/// The data of an event that did not happen: as in the examples, but on this line and now.
+pub(crate) fn sample(
+    kind: EventKind,
+    schemas: &Map<String, Value>,
+    line: Option<&Line>,
+    now: Timestamp,
+) -> Box<RawValue> {
+    let mut data = example::of(&reference(data(kind)), schemas);
+    let set = |data: &mut Value, name: &str, value: Value| {
+        if let Some(field) = data.get_mut(name) {
+            *field = value;
+        }
+    };
+    for name in ["sent_at", "synced_at", "updated_at", "last_read_at", "created_at", "completed_at"]
+    {
+        set(&mut data, name, now.millis().into());
+    }
+    match kind {
+        EventKind::MessageReceived => {
+            set(&mut data, "sender", CONTACT.into());
+            set(&mut data, "is_from_me", false.into());
+            set(&mut data, "outbox_id", Value::Null);
+        }
+        EventKind::ReactionAdded => set(&mut data, "added", true.into()),
+        EventKind::ReactionRemoved => set(&mut data, "added", false.into()),
+        EventKind::TypingStarted => set(&mut data, "is_typing", true.into()),
+        EventKind::TypingStopped => set(&mut data, "is_typing", false.into()),
+        EventKind::MessageFailed => {
+            set(&mut data, "status", "failed".into());
+            set(&mut data, "error", "This is a test.".into());
+            set(&mut data, "message_id", Value::Null);
+        }
+        EventKind::LineStatus => {
+            if let Some(line) = line {
+                let own = json!(line);
+                for (name, value) in own.as_object().into_iter().flatten() {
+                    set(&mut data, name, value.clone());
+                }
+            }
+        }
+        EventKind::MessageSent | EventKind::MessageUpdated | EventKind::ReceiptRead => {}
+    }
+    if let Some(line) = line {
+        set(&mut data, "line_id", json!(line.id));
+        set(&mut data, "line_handle", json!(line.handle));
+    }
+    to_raw_value(&data).expect("an example has only string keys")
 }
 
 fn when(kind: EventKind) -> &'static str {
@@ -85,7 +139,7 @@ fn more(kind: EventKind) -> &'static str {
     }
 }
 
-fn delivery() -> Value {
+fn delivery_body() -> Value {
     let data = json!({ "type": "object", "examples": [{}] });
     object(
         "The body of a delivery.",
@@ -116,7 +170,7 @@ fn webhook(kind: EventKind, schemas: &Map<String, Value>) -> Value {
         "type": "object",
         "properties": { "event": { "const": kind.as_str() }, "data": reference(data(kind)) },
     });
-    let schema = json!({ "allOf": [reference("Delivery"), own] });
+    let schema = json!({ "allOf": [reference("DeliveryBody"), own] });
     let example = example::of(&schema, schemas);
     json!({
         "operationId": id,

@@ -18,9 +18,9 @@ mod schema;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json, value::RawValue};
 use switchboard_model::{
-    Code,
+    Code, EventKind, Line, Timestamp,
     key::DEFAULT_HOURLY_LIMIT,
     page::{DEFAULT_LIMIT, MAX_LIMIT},
 };
@@ -45,6 +45,13 @@ pub fn document() -> &'static Value {
 pub(crate) fn text() -> Bytes {
     static TEXT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
     TEXT.clone()
+}
+
+/// The data of an event that did not happen, to try a webhook with.
+pub(crate) fn sample(kind: EventKind, line: Option<&Line>, now: Timestamp) -> Box<RawValue> {
+    static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+    let schemas = document()["components"]["schemas"].as_object().unwrap_or(&NONE);
+    events::sample(kind, schemas, line, now)
 }
 
 /// The page as it is sent.
@@ -120,7 +127,7 @@ fn about() -> String {
          take `method_not_allowed` (405).\n\n\
          A key may make {DEFAULT_HOURLY_LIMIT} requests an hour unless its owner was given another \
          limit; the `X-RateLimit-…` headers count. Lists hold {DEFAULT_LIMIT} rows by default and at \
-         most {MAX_LIMIT}; only chats and messages have more than one page.\n\n\
+         most {MAX_LIMIT}; only chats, messages and deliveries have more than one page.\n\n\
          Requests may come from any origin (CORS)."
     )
 }
@@ -269,6 +276,7 @@ fn links(name: &str) -> Value {
         "CreatedWebhook" => {
             json!({ "delete": { "operationId": "deleteWebhook", "requestBody": { "id": id } } })
         }
+        "Replay" => json!({ "replay": { "operationId": "getReplay", "parameters": { "id": id } } }),
         _ => json!({}),
     }
 }

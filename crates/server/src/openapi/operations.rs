@@ -5,11 +5,11 @@
 
 use http::Method;
 use switchboard_model::Code::{
-    self, AdvancedFeaturesRequired, ChatNotFound, ContactHasNotMessaged, EmptyFile, FileNotFound,
-    FileTooLarge, InsufficientScope, InvalidJson, InvalidParameterValue, LineNotAccessible,
-    LineNotFound, MessageNotFound, MissingRequiredParameter, OutboxItemNotFound, RequestTooLarge,
-    SandboxContactMismatch, SandboxNotActivated, SandboxQuotaExceeded, SandboxRequiresOwner,
-    UnsupportedMediaType, WebhookNotFound,
+    self, AdvancedFeaturesRequired, ChatNotFound, ContactHasNotMessaged, DeliveryNotFound,
+    EmptyFile, FileNotFound, FileTooLarge, InsufficientScope, InvalidJson, InvalidParameterValue,
+    LineNotAccessible, LineNotFound, MessageNotFound, MissingRequiredParameter, OutboxItemNotFound,
+    ReplayNotFound, RequestTooLarge, SandboxContactMismatch, SandboxNotActivated,
+    SandboxQuotaExceeded, SandboxRequiresOwner, UnsupportedMediaType, WebhookNotFound,
 };
 
 use crate::files::DOWNLOAD_PATH;
@@ -61,7 +61,7 @@ pub(super) enum Answer {
 }
 
 /// The groups of operations, in the order of the contract.
-pub(super) const TAGS: [(&str, &str); 12] = [
+pub(super) const TAGS: [(&str, &str); 13] = [
     ("Lines", "The phone numbers and Apple IDs that you own."),
     ("Chats", "The conversations of a line."),
     ("Messages", "Reading and sending."),
@@ -71,6 +71,7 @@ pub(super) const TAGS: [(&str, &str); 12] = [
     ("Outbox", "What became of a write."),
     ("Files", "Attachments and voice memos."),
     ("Webhooks", "Where events are delivered to."),
+    ("Deliveries", "What became of each event on its way to a webhook."),
     ("Events", "The same events as a live stream."),
     ("Sandbox", "A shared line, to try things on a real phone."),
     ("Documentation", "This page, for programs."),
@@ -102,6 +103,11 @@ const LINE: &[Code] = &[
 const LOOK_UP: &[Code] = &[MissingRequiredParameter, InvalidParameterValue];
 
 impl Entry {
+    /// Whether it begins with a line, and not with the id of something.
+    fn is_of_a_line(&self) -> bool {
+        ["listWebhooks", "createWebhook"].contains(&self.id)
+    }
+
     /// All codes that are named for it, those of its kind too.
     pub(super) fn named_codes(&self) -> Vec<Code> {
         let kind: &[&[Code]] = match self.tag {
@@ -112,7 +118,11 @@ impl Entry {
             "Typing" | "Receipts" if self.method == Method::POST => &[WRITE],
             "Chats" => &[LINE],
             "Messages" | "Typing" | "Receipts" => &[LINE, &[ChatNotFound]],
-            "Webhooks" if self.method != Method::DELETE => &[LINE],
+            "Webhooks" if self.is_of_a_line() => &[LINE],
+            "Deliveries" if self.method == Method::GET => {
+                &[&[InvalidParameterValue, SandboxRequiresOwner]]
+            }
+            "Deliveries" => &[LOOK_UP],
             "Webhooks" | "Outbox" | "Reactions" => &[LOOK_UP, &[LineNotAccessible]],
             "Files" if self.method == Method::GET => &[LOOK_UP],
             _ => &[],
@@ -139,6 +149,7 @@ pub(super) fn all() -> Vec<Entry> {
         codes,
     };
     let (get, post, delete) = (|| Method::GET, || Method::POST, || Method::DELETE);
+    let patch = || Method::PATCH;
     vec![
         entry(
             get(), "/v1/lines", "listLines", "Lines", "List your lines",
@@ -237,9 +248,58 @@ pub(super) fn all() -> Vec<Entry> {
             &["IdempotencyKey"], Json("CreateWebhook"), One(201, "CreatedWebhook"), &[],
         ),
         entry(
+            patch(), "/v1/webhooks", "updateWebhook", "Webhooks", "Change, disable or enable a webhook",
+            "What is left out stays as it is. A webhook of which nothing but failures came for 5 days, or whose \
+             endpoint answered 410, was disabled; the answer to enabling it says since when it has missed \
+             events (`missed_since`), and `POST /v1/webhooks/replay` with that as `since` sends them.",
+            &["IdempotencyKey"], Json("UpdateWebhook"), One(200, "UpdatedWebhook"), &[WebhookNotFound],
+        ),
+        entry(
             delete(), "/v1/webhooks", "deleteWebhook", "Webhooks", "Delete a webhook",
             "Deliveries to it that are still to be tried are given up.",
             &[], Json("DeleteWebhook"), One(200, "Deleted"), &[WebhookNotFound],
+        ),
+        entry(
+            post(), "/v1/webhooks/test", "testWebhook", "Webhooks", "Try a webhook",
+            "Sends an event of the first kind that it names, at once and once, signed like any other and with the \
+             header `X-Webhook-Test: true`, and answers what came of it. The event did not happen, and nothing of \
+             it is kept. A disabled webhook can be tried, too.",
+            &["IdempotencyKey"], Json("WebhookId"), One(200, "WebhookTest"), &[WebhookNotFound],
+        ),
+        entry(
+            post(), "/v1/webhooks/rotate", "rotateWebhookSecret", "Webhooks", "Give a webhook a new secret",
+            "For 24 hours the secret before it is valid, too: `webhook-signature` then carries a signature of each. \
+             `X-Webhook-Signature` has room for one: that of the secret which the endpoint accepted last, at \
+             first the old one; after an answer that is no 2xx the next attempt of the delivery uses the other. Another \
+             rotation ends the first at once.",
+            &["IdempotencyKey"], Json("WebhookId"), One(200, "RotatedWebhook"), &[WebhookNotFound],
+        ),
+        entry(
+            post(), "/v1/webhooks/replay", "createReplay", "Webhooks", "Send events again",
+            "The events of a stretch of time that the webhook wants: those that it never had and those that were given \
+             up, and with `include_delivered` the others, too. They go out in their order, beside what happens \
+             meanwhile. A replay works on by itself.",
+            &["IdempotencyKey"], Json("CreateReplay"), One(201, "Replay"), &[WebhookNotFound],
+        ),
+        entry(
+            get(), "/v1/webhooks/replay", "getReplay", "Webhooks", "See how far a replay is",
+            "When it is `done`, all its deliveries are due, or were; `GET /v1/deliveries` tells of each.",
+            &["ReplayId"], None, One(200, "Replay"), &[ReplayNotFound],
+        ),
+        entry(
+            get(), "/v1/deliveries", "listDeliveries", "Deliveries", "List deliveries, with every attempt",
+            "Of the newest event first; those of events on lines that the key may use. A page looks at a bounded \
+             number of them: where few of many fit, it may hold less than `limit`, even none, and `has_more` is \
+             still true. Deliveries go when their event goes, after 7 days or more.",
+            &["DeliveryId", "DeliveryWebhook", "DeliveryStatus", "DeliveryEvent", "DeliveryEventId",
+              "DeliverySince", "DeliveryUntil", "Limit", "Cursor"],
+            None, Page("Delivery"), &[],
+        ),
+        entry(
+            post(), "/v1/deliveries/retry", "retryDelivery", "Deliveries", "Try a delivery again",
+            "Now, under the same `delivery_id`. One that was delivered or given up begins the schedule of attempts anew; \
+             one that is due has its next attempt now. Its webhook must be active.",
+            &["IdempotencyKey"], Json("RetryDelivery"), One(200, "RetriedDelivery"), &[DeliveryNotFound],
         ),
         entry(
             get(), "/v1/events", "streamEvents", "Events", "Follow events as they happen",

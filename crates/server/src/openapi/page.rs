@@ -95,7 +95,7 @@ impl<'a> Writer<'a> {
     fn operations(&self, tag: &str) -> Vec<(String, &'a str, &'a Value)> {
         let mut found = Vec::new();
         for (path, methods) in object(&self.document["paths"]) {
-            for method in ["get", "post", "delete"] {
+            for method in ["get", "post", "patch", "delete"] {
                 if let Some(operation) = methods.get(method)
                     && text(&operation["tags"][0]) == tag
                 {

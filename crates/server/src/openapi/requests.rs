@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use switchboard_model::{
-    Chat, File, Line, Message, ReactionType, Webhook,
+    Chat, Delivery, File, Line, Message, ReactionType, Webhook,
     id::{Kind, PREFIXES},
     message::MAX_TEXT_CHARS,
     webhook::{MAX_PER_ACCOUNT, MAX_URL_LEN},
@@ -11,7 +11,8 @@ use switchboard_model::{
 use super::{
     resources::{CONTACT, LINE},
     schema::{
-        Field, always, boolean, example_id, id, list, nullable, object, one_of, reference, such_as,
+        EXAMPLE_MS, Field, always, boolean, example_id, id, list, millis, nullable, object, one_of,
+        reference, such_as,
     },
 };
 
@@ -28,7 +29,11 @@ pub(super) fn all() -> Map<String, Value> {
         ("SendTyping", send_typing()),
         ("SendReceipt", object("The whole chat is read.", from_and_to())),
         ("CreateWebhook", create_webhook()),
-        ("DeleteWebhook", delete_webhook()),
+        ("UpdateWebhook", update_webhook()),
+        ("DeleteWebhook", webhook_id("A webhook to delete.")),
+        ("WebhookId", webhook_id("A webhook.")),
+        ("CreateReplay", create_replay()),
+        ("RetryDelivery", retry_delivery()),
     ] {
         all.insert(name.to_owned(), schema);
     }
@@ -169,34 +174,87 @@ fn send_typing() -> Value {
     object("The line types, or stopped.", fields)
 }
 
-fn create_webhook() -> Value {
-    let url = json!({
+fn webhook_url() -> Value {
+    json!({
         "type": "string",
         "format": "uri",
         "pattern": "^https?://",
         "maxLength": MAX_URL_LEN,
         "examples": ["https://agent.example.com/hook"],
-    });
+    })
+}
+
+fn url_about() -> String {
+    format!(
+        "Where deliveries go, at most {MAX_URL_LEN} bytes. `https` only, and no private, loopback \
+         or reserved address, unless the operator allows it; no user name or password."
+    )
+}
+
+fn webhook_events() -> Value {
     let mut events = list(&reference("EventKind"));
     events["minItems"] = 1.into();
     events["examples"] = json!([["message.received", "message.sent"]]);
+    events
+}
+
+const EVENTS: &str = "Which events it gets: only those that are named here.";
+
+fn create_webhook() -> Value {
     let about = format!("A webhook to make. An account has at most {MAX_PER_ACCOUNT}.");
-    let url_about = format!(
-        "Where deliveries go, at most {MAX_URL_LEN} bytes. `https` only, and no private, loopback \
-         or reserved address, unless the operator allows it; no user name or password."
-    );
     object(
         &about,
         vec![
             always("from", line_or_all(), "The line; empty for every line that the key may use."),
-            always("url", url, &url_about),
-            always("events", events, "Which events it gets: only those that are named here."),
+            always("url", webhook_url(), &url_about()),
+            always("events", webhook_events(), EVENTS),
         ],
     )
 }
 
-fn delete_webhook() -> Value {
-    object("A webhook to delete.", vec![always("id", id::<Webhook>(), "The webhook's id.")])
+fn update_webhook() -> Value {
+    let about = "Whether it gets any: false disables it, true enables it again.";
+    object(
+        "What to change of a webhook.",
+        vec![
+            always("id", id::<Webhook>(), "The webhook's id."),
+            nullable("url", webhook_url(), &url_about()),
+            nullable("events", webhook_events(), EVENTS),
+            nullable("is_active", boolean(true), about),
+        ],
+    )
+}
+
+fn webhook_id(about: &str) -> Value {
+    object(about, vec![always("id", id::<Webhook>(), "The webhook's id.")])
+}
+
+fn create_replay() -> Value {
+    let mut since = millis();
+    since["minimum"] = 0.into();
+    let mut until = since.clone();
+    until["examples"] = json!([EXAMPLE_MS + 3_600_000]);
+    object(
+        "Which events to send again.",
+        vec![
+            always("id", id::<Webhook>(), "The webhook's id."),
+            always("since", since, "From the events of this time on."),
+            nullable(
+                "until",
+                until,
+                "Up to, and without, those of this time; without it, to the last.",
+            ),
+            nullable(
+                "include_delivered",
+                boolean(false),
+                "Whether what was delivered goes out again, too.",
+            ),
+        ],
+    )
+}
+
+fn retry_delivery() -> Value {
+    object("A delivery to try again.", vec![always("id", id::<Delivery>(), "The delivery's id.")])
 }
 
 /// `from` of the list of webhooks: empty means all.

@@ -180,13 +180,13 @@ async fn other_methods_are_told_what_there_is() {
     for (method, path, allowed) in [
         (Method::PUT, "/v1/messages", &["GET", "POST"][..]),
         (Method::DELETE, "/v1/lines", &["GET"]),
-        (Method::PATCH, "/v1/webhooks", &["GET", "POST", "DELETE"]),
+        (Method::PUT, "/v1/webhooks", &["GET", "POST", "DELETE", "PATCH"]),
         (Method::GET, "/admin/v1/keys/revoke", &["POST"]),
     ] {
         let answer = Call::new(method, path).key(&world.owner.key).send(url).await;
         assert_refused(path, &answer, Code::MethodNotAllowed, None);
         let told: Vec<_> = answer.header("allow").unwrap().split([',', ' ']).collect();
-        for method in ["GET", "POST", "DELETE"] {
+        for method in ["GET", "POST", "DELETE", "PATCH"] {
             assert_eq!(told.contains(&method), allowed.contains(&method), "{path}: {told:?}");
         }
     }

@@ -116,7 +116,7 @@ async fn every_code_is_given_as_the_catalogue_has_it() {
 }
 
 /// Contract §3, row by row: code, type, status. The last two only /admin gives.
-const CATALOGUE: [(&str, &str, u16); 32] = [
+const CATALOGUE: [(&str, &str, u16); 34] = [
     ("missing_api_key", "authentication_error", 401),
     ("invalid_api_key", "authentication_error", 401),
     ("insufficient_scope", "authorization_error", 403),
@@ -136,6 +136,8 @@ const CATALOGUE: [(&str, &str, u16); 32] = [
     ("outbox_item_not_found", "not_found_error", 404),
     ("webhook_not_found", "not_found_error", 404),
     ("file_not_found", "not_found_error", 404),
+    ("delivery_not_found", "not_found_error", 404),
+    ("replay_not_found", "not_found_error", 404),
     ("rate_limit_exceeded", "rate_limit_error", 429),
     ("sandbox_quota_exceeded", "rate_limit_error", 429),
     ("endpoint_not_found", "not_found_error", 404),

@@ -3,15 +3,18 @@
 
 use std::collections::HashSet;
 
+use http::Method;
 use proptest::{
     prelude::*,
     strategy::ValueTree,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use serde_json::{Value, json};
-use switchboard_client::{CreateWebhook, RawAnswer, SendMessage, SendReaction};
-use switchboard_model::{EventKind, Scope, outbox::OutboxStatus};
-use switchboard_testkit::{Tenant, TestServer};
+use switchboard_client::{
+    CreateReplay, CreateWebhook, Deliveries, RawAnswer, SendMessage, SendReaction,
+};
+use switchboard_model::{EventKind, Scope, Timestamp, outbox::OutboxStatus, replay::ReplayStatus};
+use switchboard_testkit::{Tenant, TestServer, eventually};
 
 use crate::{
     call::{Call, query, without_request_id},
@@ -31,6 +34,8 @@ struct Things {
     files: Vec<String>,
     items: Vec<String>,
     webhooks: Vec<String>,
+    deliveries: Vec<String>,
+    replays: Vec<String>,
 }
 
 /// Somebody with things.
@@ -45,15 +50,7 @@ struct Owner {
 
 impl Owner {
     fn all(&self) -> Things {
-        let mut all = self.first.clone();
-        let Things { lines, chats, messages, files, items, webhooks } = self.rest.clone();
-        all.lines.extend(lines);
-        all.chats.extend(chats);
-        all.messages.extend(messages);
-        all.files.extend(files);
-        all.items.extend(items);
-        all.webhooks.extend(webhooks);
-        all
+        merge(self.first.clone(), self.rest.clone())
     }
 }
 
@@ -112,6 +109,8 @@ fn merge(mut one: Things, other: Things) -> Things {
     one.files.extend(other.files);
     one.items.extend(other.items);
     one.webhooks.extend(other.webhooks);
+    one.deliveries.extend(other.deliveries);
+    one.replays.extend(other.replays);
     one
 }
 
@@ -154,6 +153,17 @@ async fn live_on(server: &TestServer, tenant: &Tenant, line: &str, contacts: &[u
     let webhook = CreateWebhook::new(line, "http://127.0.0.1:9/", [EventKind::TypingStarted]);
     let webhook = tenant.client.create_webhook(&webhook).await.unwrap().value.id;
     things.webhooks.push(webhook.to_string());
+    // What happened before is delivered by a replay.
+    let replay = CreateReplay::since(webhook, Timestamp(1));
+    let replay = tenant.client.create_replay(&replay).await.unwrap().value.id;
+    eventually("the replay is done", async || {
+        let replay = tenant.client.replay(replay).await.unwrap().value;
+        (replay.status == ReplayStatus::Done).then_some(())
+    })
+    .await;
+    things.replays.push(replay.to_string());
+    let deliveries = tenant.client.deliveries(&Deliveries::of_webhook(webhook)).all(100).await;
+    things.deliveries.extend(deliveries.unwrap().iter().map(|one| one.id.to_string()));
     things
 }
 
@@ -200,7 +210,22 @@ fn probes(line: &str, kind: &str, id: &str) -> Vec<Call> {
             calls.push(Call::post("/v1/audio-messages", &memo));
         }
         "item" => calls.push(get("/v1/outbox", &[("id", id)])),
-        "webhook" => calls.push(Call::delete("/v1/webhooks", &json!({ "id": id }))),
+        "webhook" => {
+            let body = json!({ "id": id, "since": 1, "is_active": false });
+            for (method, path) in [
+                (Method::DELETE, "/v1/webhooks"),
+                (Method::PATCH, "/v1/webhooks"),
+                (Method::POST, "/v1/webhooks/test"),
+                (Method::POST, "/v1/webhooks/rotate"),
+                (Method::POST, "/v1/webhooks/replay"),
+            ] {
+                calls.push(Call::new(method, path).json(&body));
+            }
+        }
+        "delivery" => {
+            calls.push(Call::post("/v1/deliveries/retry", &json!({ "id": id })));
+        }
+        "replay" => calls.push(get("/v1/webhooks/replay", &[("id", id)])),
         other => panic!("{other}"),
     }
     calls
@@ -244,7 +269,17 @@ async fn assert_alike(server: &TestServer, key: &str, line: &str, kind: &str, id
 
 /// All that the lists of an account show, by its own lines.
 async fn lists(server: &TestServer, key: &str, own: &Things) -> Vec<Value> {
-    let mut calls = vec![Call::get("/v1/lines"), Call::get("/v1/webhooks?from=")];
+    let mut calls = vec![
+        Call::get("/v1/lines"),
+        Call::get("/v1/webhooks?from="),
+        Call::get("/v1/deliveries?limit=100"),
+    ];
+    for replay in &own.replays {
+        calls.push(Call::get(query("/v1/webhooks/replay", &[("id", replay)])));
+    }
+    for webhook in &own.webhooks {
+        calls.push(Call::get(query("/v1/deliveries", &[("webhook_id", webhook)])));
+    }
     for line in &own.lines {
         calls.push(Call::get(query("/v1/chats", &[("from", line)])));
         for chat in own.chats.iter().chain([&contact(0), &contact(1)]) {
@@ -262,6 +297,10 @@ async fn lists(server: &TestServer, key: &str, own: &Things) -> Vec<Value> {
         body["request_id"] = Value::Null;
         // A URL is signed anew each time.
         for one in body["data"].as_array_mut().into_iter().flatten() {
+            // Nobody answers the webhooks: their deliveries are tried again and again.
+            for moves in ["attempts", "status", "next_attempt_at", "error", "failing_since"] {
+                one.as_object_mut().unwrap().remove(moves);
+            }
             for attachment in one["attachments"].as_array_mut().into_iter().flatten() {
                 attachment["url"] = Value::Null;
             }
@@ -274,8 +313,8 @@ async fn lists(server: &TestServer, key: &str, own: &Things) -> Vec<Value> {
 fn assert_shows_nothing_of(shown: &[Value], theirs: &Things, own: &Things) {
     let text = Value::from(shown.to_vec()).to_string();
     let own: HashSet<_> = own.lines.iter().collect();
-    let Things { lines, chats, messages, files, items, webhooks } = theirs;
-    for ids in [lines, chats, messages, files, items, webhooks] {
+    let Things { lines, chats, messages, files, items, webhooks, deliveries, replays } = theirs;
+    for ids in [lines, chats, messages, files, items, webhooks, deliveries, replays] {
         for id in ids.iter().filter(|id| !own.contains(id)) {
             assert!(!text.contains(id.as_str()), "{id} is another's");
         }
@@ -302,6 +341,8 @@ async fn every_account_is_alone(plan: &Plan) {
                     ("file", &theirs.files),
                     ("item", &theirs.items),
                     ("webhook", &theirs.webhooks),
+                    ("delivery", &theirs.deliveries),
+                    ("replay", &theirs.replays),
                 ] {
                     assert_alike(&server, key, line, kind, ids).await;
                 }

@@ -4,6 +4,7 @@
 
 mod admin;
 mod attachments;
+mod attempts;
 mod breaker;
 mod bridge;
 mod call;
@@ -34,7 +35,9 @@ mod outbox;
 mod people;
 mod presence;
 mod reactions;
+mod reenable;
 mod refusals;
+mod rotation;
 mod rows;
 mod sandbox;
 mod simulator;

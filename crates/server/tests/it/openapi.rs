@@ -14,7 +14,7 @@ use switchboard_testkit::TestServer;
 use crate::call::Call;
 
 /// The schemas that are resources, and what the client holds answers against.
-const RESOURCES: [(&str, &Shape); 23] = [
+const RESOURCES: [(&str, &Shape); 30] = [
     ("Line", &shape::LINE),
     ("Chat", &shape::CHAT),
     ("Message", &shape::MESSAGE),
@@ -37,11 +37,19 @@ const RESOURCES: [(&str, &Shape); 23] = [
     ("ReceiptEvent", &shape::RECEIPT_EVENT),
     ("FailedEvent", &shape::FAILED_EVENT),
     ("LineStatusEvent", &shape::LINE_STATUS_EVENT),
+    ("DeliveryBody", &shape::DELIVERY_BODY),
+    ("UpdatedWebhook", &shape::UPDATED_WEBHOOK),
+    ("RotatedWebhook", &shape::ROTATED_WEBHOOK),
+    ("WebhookTest", &shape::WEBHOOK_TEST),
+    ("Replay", &shape::REPLAY),
     ("Delivery", &shape::DELIVERY),
+    ("Attempt", &shape::ATTEMPT),
+    ("RetriedDelivery", &shape::RETRIED_DELIVERY),
 ];
 
 /// The schemas that are no resource: what requests hold, and what others refer to.
-const OTHERS: [&str; 14] = [
+const OTHERS: [&str; 18] = [
+    "CreateReplay",
     "CreateWebhook",
     "DeleteWebhook",
     "ErrorCode",
@@ -51,11 +59,14 @@ const OTHERS: [&str; 14] = [
     "MessageRef",
     "Recipient",
     "RequestId",
+    "RetryDelivery",
     "SendAudioMessage",
     "SendMessage",
     "SendReaction",
     "SendReceipt",
     "SendTyping",
+    "UpdateWebhook",
+    "WebhookId",
 ];
 
 #[test]

@@ -45,7 +45,7 @@ pub(crate) enum Cases {
 use Cases::{Alike, Hides, NotApplicable, Refused};
 
 /// Contract §7, row by row: method, path, scope (none: any key of an account, or nobody's), status.
-const CONTRACT: [(&str, &str, &str, u16); 24] = [
+const CONTRACT: [(&str, &str, &str, u16); 31] = [
     ("GET", "/v1/lines", "lines:read", 200),
     ("GET", "/v1/chats", "chats:read", 200),
     ("GET", "/v1/messages", "messages:read", 200),
@@ -63,6 +63,14 @@ const CONTRACT: [(&str, &str, &str, u16); 24] = [
     ("GET", "/v1/webhooks", "webhooks:read", 200),
     ("POST", "/v1/webhooks", "webhooks:write", 201),
     ("DELETE", "/v1/webhooks", "webhooks:write", 200),
+    // ext
+    ("PATCH", "/v1/webhooks", "webhooks:write", 200),
+    ("POST", "/v1/webhooks/test", "webhooks:write", 200),
+    ("POST", "/v1/webhooks/rotate", "webhooks:write", 200),
+    ("POST", "/v1/webhooks/replay", "webhooks:write", 201),
+    ("GET", "/v1/webhooks/replay", "webhooks:read", 200),
+    ("GET", "/v1/deliveries", "webhooks:read", 200),
+    ("POST", "/v1/deliveries/retry", "webhooks:write", 200),
     ("GET", "/v1/sandbox", "", 200),
     ("POST", "/v1/sandbox", "", 200),
     ("DELETE", "/v1/sandbox", "", 200),

@@ -78,6 +78,7 @@ pub(crate) async fn authorization(world: &World) -> Vec<Case> {
             None,
         ),
         (Call::get("/v1/webhooks?from=").key(&world.homeless), Code::SandboxRequiresOwner, None),
+        (Call::get("/v1/deliveries").key(&world.homeless), Code::SandboxRequiresOwner, None),
         (
             Call::post("/v1/messages", &send_with(&json!({ "to": STRANGER })))
                 .key(&world.owner.key),
@@ -256,8 +257,24 @@ pub(crate) fn not_found(world: &World) -> Vec<Case> {
         cases.push((get("/v1/outbox", &[("id", id)]), Code::OutboxItemNotFound, Some("id")));
     }
     for id in ["wh_x", &world.theirs.webhook] {
-        let call = Call::delete("/v1/webhooks", &json!({ "id": id }));
-        cases.push((call, Code::WebhookNotFound, Some("id")));
+        let body = json!({ "id": id, "since": 1 });
+        for (method, path) in [
+            (Method::DELETE, "/v1/webhooks"),
+            (Method::PATCH, "/v1/webhooks"),
+            (Method::POST, "/v1/webhooks/test"),
+            (Method::POST, "/v1/webhooks/rotate"),
+            (Method::POST, "/v1/webhooks/replay"),
+        ] {
+            let call = Call::new(method, path).json(&body);
+            cases.push((call, Code::WebhookNotFound, Some("id")));
+        }
+    }
+    for id in ["dlv_x", &world.theirs.delivery] {
+        let call = Call::post("/v1/deliveries/retry", &json!({ "id": id }));
+        cases.push((call, Code::DeliveryNotFound, Some("id")));
+    }
+    for id in ["rpl_x", &world.theirs.replay] {
+        cases.push((get("/v1/webhooks/replay", &[("id", id)]), Code::ReplayNotFound, Some("id")));
     }
     let with_key = |(call, code, param): Case| (call.key(&world.owner.key), code, param);
     cases.into_iter().map(with_key).collect()

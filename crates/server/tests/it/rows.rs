@@ -20,6 +20,7 @@ const NO_INPUT: &str = "it takes no parameter";
 pub(crate) async fn rows(world: &World) -> Vec<Row> {
     let mut rows = programs(world);
     rows.extend(writes(world));
+    rows.extend(deliveries(world));
     rows.extend(files(world).await);
     rows.extend(operators(world));
     rows.extend(bridges(world));
@@ -142,7 +143,7 @@ fn programs(world: &World) -> Vec<Row> {
             ),
         },
         Row {
-            right: Call::delete("/v1/webhooks", &json!({ "id": first.webhook })),
+            right: Call::delete("/v1/webhooks", &json!({ "id": world.second.webhook })),
             status: 200,
             other_account: Alike {
                 theirs: Call::delete("/v1/webhooks", &json!({ "id": theirs.webhook })),
@@ -236,6 +237,93 @@ fn writes(world: &World) -> Vec<Row> {
             "to",
         ));
     }
+    rows
+}
+
+/// What else can be done with a webhook, and what became of its deliveries.
+fn deliveries(world: &World) -> Vec<Row> {
+    use Code::{DeliveryNotFound, InvalidParameterValue, LineNotAccessible};
+    let (first, theirs) = (&world.first, &world.theirs);
+    let patch = |id: &str, url: &str| {
+        let body = json!({ "id": id, "url": url, "is_active": true });
+        Call::new(http::Method::PATCH, "/v1/webhooks").json(&body)
+    };
+    let url = "http://127.0.0.1:9/other";
+    let mut rows = vec![Row {
+        right: patch(&first.webhook, url),
+        status: 200,
+        other_account: Alike {
+            theirs: patch(&theirs.webhook, url),
+            nothing: patch("wh_x", url),
+            code: Code::WebhookNotFound,
+        },
+        restricted: Refused(vec![patch(&first.webhook, url)], LineNotAccessible, None),
+        bad_input: Refused(
+            vec![patch(&first.webhook, "http://10.0.0.1/")],
+            InvalidParameterValue,
+            Some("url"),
+        ),
+    }];
+    for (path, status) in
+        [("/v1/webhooks/test", 200), ("/v1/webhooks/rotate", 200), ("/v1/webhooks/replay", 201)]
+    {
+        let call = |id: &str| Call::post(path, &json!({ "id": id, "since": 1 }));
+        rows.push(Row {
+            right: call(&first.webhook),
+            status,
+            other_account: Alike {
+                theirs: call(&theirs.webhook),
+                nothing: call("wh_x"),
+                code: Code::WebhookNotFound,
+            },
+            restricted: Refused(vec![call(&first.webhook)], LineNotAccessible, None),
+            bad_input: Refused(vec![call(&first.item)], InvalidParameterValue, Some("id")),
+        });
+    }
+    let get = |path: &str, name: &str, value: &str| Call::get(query(path, &[(name, value)]));
+    let replay = |id: &str| get("/v1/webhooks/replay", "id", id);
+    let retry = |id: &str| Call::post("/v1/deliveries/retry", &json!({ "id": id }));
+    rows.extend([
+        Row {
+            right: replay(&first.replay),
+            status: 200,
+            other_account: Alike {
+                theirs: replay(&theirs.replay),
+                nothing: replay("rpl_x"),
+                code: Code::ReplayNotFound,
+            },
+            restricted: Refused(vec![replay(&first.replay)], LineNotAccessible, None),
+            bad_input: Refused(vec![replay(&first.webhook)], InvalidParameterValue, Some("id")),
+        },
+        Row {
+            right: Call::get("/v1/deliveries"),
+            status: 200,
+            other_account: Hides(
+                Call::get("/v1/deliveries"),
+                vec![theirs.delivery.clone(), theirs.webhook.clone()],
+            ),
+            restricted: Hides(
+                Call::get("/v1/deliveries"),
+                vec![first.delivery.clone(), first.webhook.clone()],
+            ),
+            bad_input: Refused(
+                vec![get("/v1/deliveries", "status", "lost")],
+                InvalidParameterValue,
+                Some("status"),
+            ),
+        },
+        Row {
+            right: retry(&first.delivery),
+            status: 200,
+            other_account: Alike {
+                theirs: retry(&theirs.delivery),
+                nothing: retry("dlv_x"),
+                code: DeliveryNotFound,
+            },
+            restricted: Refused(vec![retry(&first.delivery)], DeliveryNotFound, Some("id")),
+            bad_input: Refused(vec![retry(&first.webhook)], InvalidParameterValue, Some("id")),
+        },
+    ]);
     rows
 }
 

@@ -21,6 +21,7 @@ pub(crate) fn missing(world: &World) -> Vec<(Call, String, &'static str)> {
         ("/v1/typing", &[("from", LINE), ("to", CONTACT)], key),
         ("/v1/receipts", &[("from", LINE), ("to", CONTACT)], key),
         ("/v1/files", &[("id", "file_x")], key),
+        ("/v1/webhooks/replay", &[("id", "rpl_x")], key),
         ("/files/download", &[("id", "file_x"), ("expires", "1"), ("signature", "x")], key),
         ("/bridge/v1/files", &[("id", "file_x")], &world.bridge),
         ("/simulator/v1/phones", &[("handle", CONTACT)], token),
@@ -40,7 +41,7 @@ pub(crate) fn missing(world: &World) -> Vec<(Call, String, &'static str)> {
 
     // In the order of the checks: each field is missed although those after it are missing too.
     let post = Method::POST;
-    let bodies: [(Method, &str, &[&str], &str); 19] = [
+    let bodies: [(Method, &str, &[&str], &str); 24] = [
         (post.clone(), "/v1/messages", &["from", "to", "text"], key),
         (post.clone(), "/v1/webhooks", &["from", "url", "events"], key),
         (post.clone(), "/v1/audio-messages", &["from", "to", "audio_message"], key),
@@ -51,6 +52,11 @@ pub(crate) fn missing(world: &World) -> Vec<(Call, String, &'static str)> {
         (post.clone(), "/simulator/v1/typing", &["line", "from"], token),
         (post.clone(), "/simulator/v1/receipts", &["line", "from"], token),
         (Method::DELETE, "/v1/webhooks", &["id"], key),
+        (Method::PATCH, "/v1/webhooks", &["id"], key),
+        (post.clone(), "/v1/webhooks/test", &["id"], key),
+        (post.clone(), "/v1/webhooks/rotate", &["id"], key),
+        (post.clone(), "/v1/webhooks/replay", &["id", "since"], key),
+        (post.clone(), "/v1/deliveries/retry", &["id"], key),
         (post.clone(), "/admin/v1/accounts", &["name"], token),
         (post.clone(), "/admin/v1/lines", &["account_id", "handle", "driver"], token),
         (post.clone(), "/admin/v1/keys", &["name", "scopes"], token),
@@ -148,8 +154,59 @@ pub(crate) fn unacceptable(world: &World) -> Vec<(Call, Option<&'static str>)> {
     cases.push((Call::get("/v1/chats?from=%ff"), Some("from")));
     for id in ["x", "msg_x", "%00"] {
         cases.push((Call::get(format!("/v1/outbox?id={id}")), Some("id")));
-        let body = json!({ "id": id });
-        cases.push((Call::delete("/v1/webhooks", &body), Some("id")));
+        cases.push((Call::get(format!("/v1/webhooks/replay?id={id}")), Some("id")));
+        for name in ["id", "webhook_id", "event_id"] {
+            cases.push((Call::get(format!("/v1/deliveries?{name}={id}")), Some(name)));
+        }
+        let body = json!({ "id": id, "since": 1 });
+        for (method, path) in [
+            (Method::DELETE, "/v1/webhooks"),
+            (Method::PATCH, "/v1/webhooks"),
+            (Method::POST, "/v1/webhooks/test"),
+            (Method::POST, "/v1/webhooks/rotate"),
+            (Method::POST, "/v1/webhooks/replay"),
+            (Method::POST, "/v1/deliveries/retry"),
+        ] {
+            cases.push((Call::new(method, path).json(&body), Some("id")));
+        }
+    }
+    for (name, value) in [
+        ("status", "pending"),
+        ("event", "message"),
+        ("since", "-1"),
+        ("since", "yesterday"),
+        ("until", "1.5"),
+        ("limit", "0"),
+        ("cursor", "x"),
+    ] {
+        cases.push((Call::get(query("/v1/deliveries", &[(name, value)])), Some(name)));
+    }
+    let webhook = &world.first.webhook;
+    let replays = [
+        (json!({ "since": "1" }), "since"),
+        (json!({ "since": -1 }), "since"),
+        (json!({ "since": i64::MAX }), "since"),
+        (json!({ "until": "2" }), "until"),
+        (json!({ "until": 1 }), "until"),
+        (json!({ "include_delivered": "yes" }), "include_delivered"),
+    ];
+    for (changes, name) in replays {
+        let mut body = json!({ "id": webhook, "since": 1 });
+        body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        cases.push((Call::post("/v1/webhooks/replay", &body), Some(name)));
+    }
+    let changes = [
+        (json!({ "url": "nowhere" }), "url"),
+        (json!({ "url": 1 }), "url"),
+        (json!({ "events": [] }), "events"),
+        (json!({ "events": ["message.lost"] }), "events"),
+        (json!({ "is_active": "yes" }), "is_active"),
+    ];
+    for (change, name) in changes {
+        let mut body = json!({ "id": webhook });
+        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let call = Call::new(Method::PATCH, "/v1/webhooks").json(&body);
+        cases.push((call, Some(name)));
     }
     let sends = [
         (json!({ "from": 1 }), "from"),

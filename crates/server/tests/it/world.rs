@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use switchboard_client::{CreateBridge, CreateKey, CreateWebhook, KeyScopes, SendMessage};
+use switchboard_client::{
+    CreateBridge, CreateKey, CreateReplay, CreateWebhook, Deliveries, KeyScopes, SendMessage,
+};
 use switchboard_model::{
     Account, Bridge, EventKind, Key, Line, OutboxItem, Scope, Timestamp, id::Id, line::DriverKind,
     link::RecallState, outbox::OutboxStatus,
@@ -13,7 +15,7 @@ use switchboard_testkit::{LINE, Setup, Tenant, TestServer, eventually};
 use crate::{
     bridge::{Link, Mac},
     call::Call,
-    people::Sample,
+    people::{Sample, reads},
 };
 
 /// The other line of the first account.
@@ -50,6 +52,10 @@ pub(crate) struct Things {
     pub(crate) file: String,
     /// A file that can be a voice memo.
     pub(crate) memo: String,
+    /// To the webhook.
+    pub(crate) delivery: String,
+    /// Of the webhook.
+    pub(crate) replay: String,
 }
 
 pub(crate) struct World {
@@ -211,8 +217,18 @@ async fn things(server: &TestServer, tenant: &Tenant, line: &str, line_id: Id<Li
     let send = SendMessage::text(line, CONTACT, "hello yourself");
     let item = tenant.client.send_message(&send).await.unwrap().value.id;
     settled(tenant, item, OutboxStatus::Sent).await;
-    let webhook = CreateWebhook::new(line, "http://127.0.0.1:9/hook", [EventKind::ReactionAdded]);
+    let events = [EventKind::ReactionAdded, EventKind::ReceiptRead];
+    let webhook = CreateWebhook::new(line, "http://127.0.0.1:9/hook", events);
     let webhook = tenant.client.create_webhook(&webhook).await.unwrap().value.id;
+    reads(server, line, CONTACT).await;
+    let deliveries = Deliveries::of_webhook(webhook);
+    let delivery = eventually("there is a delivery", async || {
+        let page = tenant.client.deliveries(&deliveries).send().await.unwrap().value;
+        page.data.first().map(|delivery| delivery.id)
+    })
+    .await;
+    let replay = CreateReplay::since(webhook, Timestamp(1));
+    let replay = tenant.client.create_replay(&replay).await.unwrap().value.id;
     Things {
         line: line.to_owned(),
         line_id: line_id.to_string(),
@@ -223,5 +239,7 @@ async fn things(server: &TestServer, tenant: &Tenant, line: &str, line_id: Id<Li
         webhook: webhook.to_string(),
         file: Sample::png().uploaded(server, &tenant.key).await,
         memo: Sample::memo().uploaded(server, &tenant.key).await,
+        delivery: delivery.to_string(),
+        replay: replay.to_string(),
     }
 }

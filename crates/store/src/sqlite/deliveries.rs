@@ -1,5 +1,8 @@
 //! Deliveries: durable from the commit of their event, leased to one sender at a time.
 
+pub(super) mod list;
+pub(super) mod rounds;
+
 use std::{collections::HashMap, sync::Arc};
 
 use rusqlite::{Connection, params};
@@ -103,7 +106,7 @@ pub(super) fn claim(
 }
 
 /// When a delivery is due that was given back unattempted: always, and before any other.
-const UNTRIED: Timestamp = Timestamp(0);
+pub(super) const UNTRIED: Timestamp = Timestamp(0);
 const AFTER_UNTRIED: Timestamp = Timestamp(1);
 
 fn due_between(
@@ -158,7 +161,7 @@ pub(super) fn release_all(sql: &Connection, now: Timestamp) -> Result<Vec<Id<Web
          where status = 'due' and leased = 1",
         params![now.0, UNTRIED.0],
     )?;
-    let rows = due_by_webhook(sql, now)?;
+    let rows = due_by_webhook(sql, now, true)?;
     Ok(rows.into_iter().filter(|row| row.first == UNTRIED).map(|row| row.webhook).collect())
 }
 
@@ -171,7 +174,7 @@ struct Waiting {
     later: Option<Timestamp>,
 }
 
-fn due_by_webhook(sql: &Connection, now: Timestamp) -> Result<Vec<Waiting>> {
+fn due_by_webhook(sql: &Connection, now: Timestamp, is_active: bool) -> Result<Vec<Waiting>> {
     // Steps from webhook to webhook, and looks at two places of each: a backlog is not read.
     statement::all(
         sql,
@@ -191,8 +194,8 @@ fn due_by_webhook(sql: &Connection, now: Timestamp) -> Result<Vec<Waiting>> {
              where d.status = 'due' and d.webhook_id = w.id and d.due_at > ?1
              order by d.due_at limit 1)
          from waiting cross join webhooks w on w.id = waiting.webhook_id
-         where w.is_active = 1",
-        params![now.0],
+         where w.is_active = ?2",
+        params![now.0, is_active],
         |row| {
             Ok(Waiting {
                 webhook: row.get::<_, Text<_>>(0)?.0,
@@ -297,7 +300,7 @@ fn settle_one(sql: &Connection, result: &AttemptResult) -> Result<bool> {
 }
 
 pub(super) fn due(sql: &Connection, now: Timestamp) -> Result<Due> {
-    let rows = due_by_webhook(sql, now)?;
+    let rows = due_by_webhook(sql, now, true)?;
     let next_at = rows.iter().filter_map(|row| row.later).min();
     let is_due = rows.into_iter().filter(|row| row.first <= now);
     Ok(Due { webhooks: is_due.map(|row| row.webhook).collect(), next_at })
@@ -305,7 +308,7 @@ pub(super) fn due(sql: &Connection, now: Timestamp) -> Result<Due> {
 
 pub(super) fn backlog(sql: &Connection, now: Timestamp) -> Result<Backlog> {
     let mut webhooks = Vec::new();
-    for row in due_by_webhook(sql, now)?.into_iter().filter(|row| row.first <= now) {
+    for row in due_by_webhook(sql, now, true)?.into_iter().filter(|row| row.first <= now) {
         // Those that were not attempted are due at 0, in the order of their events.
         let one = statement::first(
             sql,

@@ -7,14 +7,16 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use switchboard_model::{
-    Account, Bridge, Chat, EventKind, Line, Timestamp, event::LineStatusEvent, id::Id,
+    Account, Bridge, Chat, EventKind, Line, Timestamp,
+    event::{Event, LineStatusEvent},
+    id::Id,
 };
 
 use super::{
     columns::{Json, Name, Text},
     deliveries,
     known::KnownLine,
-    lines, statement,
+    lines, replays, statement,
     writer::Tx,
 };
 use crate::{Committed, CommittedEvent, EventsAfter, Result};
@@ -195,6 +197,29 @@ pub(super) fn place(sql: &Connection, since: Option<Timestamp>) -> Result<i64> {
     Ok(first_young.map_or(newest, |seq| seq - 1))
 }
 
+/// The place of this event. Halves what is left: ids have no index, because they rise with the places. An event
+/// from a time after the clock was set back, over a restart, may not be found.
+pub(super) fn place_of(sql: &Connection, id: Id<Event>) -> Result<Option<i64>> {
+    // Events up to `before` have smaller ids; those behind `last` have larger ones.
+    let (mut before, mut last) = (0, place(sql, None)?);
+    let wanted = id.to_string();
+    while before < last {
+        let middle = before + (last - before) / 2;
+        let next = statement::first(
+            sql,
+            "select seq, id from events where seq > ?1 and seq <= ?2 order by seq limit 1",
+            params![middle, last],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)),
+        )?;
+        match next {
+            Some((seq, found)) if found == wanted => return Ok(Some(seq)),
+            Some((seq, found)) if found < wanted => before = seq,
+            _ => last = middle,
+        }
+    }
+    Ok(None)
+}
+
 /// Goes from the oldest to the first that is young enough, so that nothing is read in vain.
 pub(super) fn prune(sql: &Connection, before: Timestamp, limit: usize) -> Result<usize> {
     let mut old = Vec::new();
@@ -225,5 +250,6 @@ pub(super) fn prune(sql: &Connection, before: Timestamp, limit: usize) -> Result
         statement::run(sql, "delete from deliveries where event_seq = ?1", params![seq])?;
         statement::run(sql, "delete from events where seq = ?1", params![seq])?;
     }
+    replays::prune(sql, before)?;
     Ok(old.len())
 }

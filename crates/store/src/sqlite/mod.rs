@@ -25,6 +25,7 @@ mod reactions;
 mod reader;
 mod receipts;
 mod receive;
+mod replays;
 mod sandbox;
 mod settle;
 mod statement;

@@ -4,7 +4,7 @@ use std::thread;
 
 use switchboard_model::{
     Account, Bridge, Chat, EventKind, File, Key, Line, Message, OutboxItem, Reaction, ReadReceipt,
-    Sandbox, Timestamp, TypingIndicator, Webhook,
+    Replay, Sandbox, Timestamp, TypingIndicator, Webhook,
     chat::Recipient,
     delivery::{AttemptResult, Delivery, DueDelivery},
     file::StoredFile,
@@ -16,20 +16,21 @@ use switchboard_model::{
     message::MessageRef,
     page::{Limit, Page},
     secret::SecretHash,
-    webhook::DisabledReason,
+    webhook::{DisabledReason, WebhookSecret},
 };
 use tokio::sync::oneshot;
 
 use super::{
     SqliteStore, accept, accounts, bridges, chats, deliveries,
     events::{self, Moment},
-    files, idempotency, keys, lines, messages, outbox, reactions, receipts, receive, sandbox,
-    settle, typing, webhooks,
+    files, idempotency, keys, lines, messages, outbox, reactions, receipts, receive, replays,
+    sandbox, settle, typing, webhooks,
+    writer::Tx,
 };
 use crate::{
-    Accept, Accepted, Backlog, ChatsCursor, ClaimedItem, Committed, Due, EventsAfter,
-    MessagesCursor, NewKey, NewLine, NewWebhook, Once, Received, Remember, Result, Seed,
-    SettleReport, Store,
+    Accept, Accepted, Backlog, ChatsCursor, ClaimedItem, Committed, DeliveriesCursor,
+    DeliveryFilter, Due, Endpoint, EventsAfter, MessagesCursor, NewKey, NewLine, NewReplay,
+    NewWebhook, Once, Received, Remember, Result, Seed, SettleReport, Store, WebhookChanges,
 };
 
 #[async_trait::async_trait]
@@ -393,6 +394,50 @@ impl Store for SqliteStore {
         self.readers.ask(move |sql| webhooks::of_account(sql, account)).await
     }
 
+    async fn update_webhook(
+        &self,
+        account: Id<Account>,
+        id: Id<Webhook>,
+        changes: WebhookChanges,
+        remember: Option<Remember>,
+        now: Timestamp,
+    ) -> Result<Once<()>> {
+        self.writer
+            .run(move |tx| {
+                let update = |tx: &mut Tx<'_>| webhooks::update(tx, account, id, &changes, now);
+                idempotency::once(tx, remember, update)
+            })
+            .await
+    }
+
+    async fn missed_since(
+        &self,
+        account: Id<Account>,
+        id: Id<Webhook>,
+    ) -> Result<Option<Timestamp>> {
+        self.readers.ask(move |sql| webhooks::missed_since(sql, account, id)).await
+    }
+
+    async fn rotate_secret(
+        &self,
+        account: Id<Account>,
+        id: Id<Webhook>,
+        secret: WebhookSecret,
+        until: Timestamp,
+        remember: Option<Remember>,
+    ) -> Result<Once<()>> {
+        self.writer
+            .run(move |tx| {
+                let rotate = |tx: &mut Tx<'_>| webhooks::rotate(tx, account, id, &secret, until);
+                idempotency::once(tx, remember, rotate)
+            })
+            .await
+    }
+
+    async fn endpoint(&self, account: Id<Account>, id: Id<Webhook>) -> Result<Option<Endpoint>> {
+        self.readers.ask(move |sql| webhooks::endpoint(sql, account, id)).await
+    }
+
     async fn delete_webhook(&self, account: Id<Account>, id: Id<Webhook>) -> Result<()> {
         self.writer.run(move |tx| webhooks::delete(tx, account, id)).await
     }
@@ -427,6 +472,71 @@ impl Store for SqliteStore {
 
     async fn deliveries_backlog(&self, now: Timestamp) -> Result<Backlog> {
         self.readers.ask(move |sql| deliveries::backlog(sql, now)).await
+    }
+
+    async fn deliveries(
+        &self,
+        account: Id<Account>,
+        filter: DeliveryFilter,
+        after: Option<DeliveriesCursor>,
+        limit: Limit,
+        now: Timestamp,
+    ) -> Result<Page<Delivery, 3>> {
+        self.readers
+            .ask(move |sql| deliveries::list::page(sql, account, &filter, after, limit, now))
+            .await
+    }
+
+    async fn retry_delivery(
+        &self,
+        account: Id<Account>,
+        id: Id<Delivery>,
+        lines: Option<Vec<Id<Line>>>,
+        remember: Option<Remember>,
+        now: Timestamp,
+    ) -> Result<Once<()>> {
+        self.writer
+            .run(move |tx| {
+                let retry = |tx: &mut Tx<'_>| {
+                    deliveries::rounds::retry(tx.sql, account, id, lines.as_deref(), now)
+                };
+                idempotency::once(tx, remember, retry)
+            })
+            .await
+    }
+
+    async fn give_up_deliveries(&self, now: Timestamp, limit: usize) -> Result<usize> {
+        self.writer.run(move |tx| deliveries::rounds::give_up(tx.sql, now, limit)).await
+    }
+
+    async fn create_replay(
+        &self,
+        replay: NewReplay,
+        remember: Option<Remember>,
+        now: Timestamp,
+    ) -> Result<Once<Replay>> {
+        self.writer
+            .run(move |tx| {
+                idempotency::once(tx, remember, |tx| replays::create(tx.sql, &replay, now))
+            })
+            .await
+    }
+
+    async fn replay(&self, account: Id<Account>, id: Id<Replay>) -> Result<Option<Replay>> {
+        self.readers.ask(move |sql| replays::of_account(sql, account, id)).await
+    }
+
+    async fn running_replays(&self, limit: usize) -> Result<Vec<Id<Replay>>> {
+        self.readers.ask(move |sql| replays::running(sql, limit)).await
+    }
+
+    async fn advance_replay(
+        &self,
+        id: Id<Replay>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Option<Replay>> {
+        self.writer.run(move |tx| replays::advance(tx.sql, id, limit, now)).await
     }
 
     async fn prune_events(&self, before: Timestamp, limit: usize) -> Result<usize> {

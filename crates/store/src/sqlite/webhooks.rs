@@ -14,7 +14,7 @@ use super::{
     lines, statement,
     writer::Tx,
 };
-use crate::{NewWebhook, Refusal, Result};
+use crate::{Endpoint, NewWebhook, Refusal, Result, WebhookChanges};
 
 /// What deliveries are signed with, from the columns `secret`, `previous_secret`, `previous_until`.
 pub(super) fn secrets(
@@ -111,6 +111,125 @@ pub(super) fn delete(tx: &mut Tx<'_>, account: Id<Account>, id: Id<Webhook>) -> 
     deliveries::forget_due_of(tx.sql, id)?;
     tx.known.forget();
     Ok(())
+}
+
+pub(super) fn update(
+    tx: &mut Tx<'_>,
+    account: Id<Account>,
+    id: Id<Webhook>,
+    changes: &WebhookChanges,
+    now: Timestamp,
+) -> Result<()> {
+    let was_active = standing(tx.sql, account, id)?.disabled_at.is_none();
+    // Another endpoint must not be disabled for what the one before it did.
+    statement::run(
+        tx.sql,
+        "update webhooks set url = coalesce(?2, url), events = coalesce(?3, events),
+                failing_since = iif(?2 is null or is_active = 0, failing_since, null)
+         where id = ?1",
+        params![Text(id), changes.url, changes.events.as_ref().map(Json)],
+    )?;
+    match changes.is_active {
+        Some(true) if !was_active => statement::run(
+            tx.sql,
+            "update webhooks set is_active = 1, failing_since = null, disabled_at = null,
+                    disabled_reason = null
+             where id = ?1",
+            params![Text(id)],
+        )?,
+        Some(false) if was_active => statement::run(
+            tx.sql,
+            "update webhooks set is_active = 0, disabled_at = ?2, disabled_reason = ?3 where id = ?1",
+            params![Text(id), now.0, Name(DisabledReason::Manual)],
+        )?,
+        _ => 0,
+    };
+    tx.known.forget();
+    Ok(())
+}
+
+/// How a webhook does.
+struct Standing {
+    failing_since: Option<Timestamp>,
+    disabled_at: Option<Timestamp>,
+}
+
+fn standing(sql: &Connection, account: Id<Account>, id: Id<Webhook>) -> Result<Standing> {
+    let standing = statement::first(
+        sql,
+        "select failing_since, disabled_at from webhooks where id = ?1 and account_id = ?2",
+        params![Text(id), Text(account)],
+        |row| {
+            Ok(Standing {
+                failing_since: row.get::<_, Option<i64>>(0)?.map(Timestamp),
+                disabled_at: row.get::<_, Option<i64>>(1)?.map(Timestamp),
+            })
+        },
+    )?;
+    standing.ok_or_else(|| Refusal::WebhookNotFound.into())
+}
+
+/// Deliveries of a webhook that are looked at to find the oldest event that it missed.
+const LOOKED_AT: usize = 100_000;
+
+pub(super) fn missed_since(
+    sql: &Connection,
+    account: Id<Account>,
+    id: Id<Webhook>,
+) -> Result<Option<Timestamp>> {
+    let Standing { failing_since, disabled_at } = standing(sql, account, id)?;
+    let Some(disabled_at) = disabled_at else { return Ok(None) };
+    let began = failing_since.map_or(disabled_at, |since| since.min(disabled_at));
+    // An event is older than the failure of its first attempt, and than a webhook that was disabled
+    // before all its attempts were made.
+    let oldest = statement::first(
+        sql,
+        "select e.created_at from (
+           select event_seq, finished_at from deliveries indexed by deliveries_failed
+           where status = 'failed' and webhook_id = ?1 order by event_seq limit ?3) d
+         cross join events e on e.seq = d.event_seq
+         where d.finished_at >= ?2 limit 1",
+        params![Text(id), began.0, statement::limit(LOOKED_AT)],
+        |row| Ok(Timestamp(row.get(0)?)),
+    )?;
+    Ok(Some(oldest.map_or(began, |oldest| oldest.min(began))))
+}
+
+pub(super) fn rotate(
+    tx: &mut Tx<'_>,
+    account: Id<Account>,
+    id: Id<Webhook>,
+    secret: &WebhookSecret,
+    until: Timestamp,
+) -> Result<()> {
+    let rotated = statement::run(
+        tx.sql,
+        "update webhooks set previous_secret = secret, previous_until = ?4, secret = ?3
+         where id = ?1 and account_id = ?2",
+        params![Text(id), Text(account), secret.reveal(), until.0],
+    )?;
+    if rotated == 0 {
+        return Err(Refusal::WebhookNotFound.into());
+    }
+    tx.known.forget();
+    Ok(())
+}
+
+pub(super) fn endpoint(
+    sql: &Connection,
+    account: Id<Account>,
+    id: Id<Webhook>,
+) -> Result<Option<Endpoint>> {
+    statement::first(
+        sql,
+        "select url, secret, previous_secret, previous_until from webhooks
+         where id = ?1 and account_id = ?2",
+        params![Text(id), Text(account)],
+        |row| {
+            let secrets = secrets(row.get(1)?, row.get(2)?, row.get(3)?);
+            Ok(Endpoint { url: row.get(0)?, secrets })
+        },
+    )
 }
 
 /// Notes what attempts have said of a webhook; disables it if that is enough.

@@ -14,12 +14,15 @@ mod files;
 mod idempotency;
 mod keys;
 mod lines;
+mod listing;
 mod messages;
 mod outbox;
 mod pairings;
 mod reactions;
 mod receipts;
 mod receive;
+mod replays;
+mod rounds;
 mod sandbox;
 mod settle;
 mod typing;
@@ -115,7 +118,18 @@ mod sqlite {
         messages: newest_comes_first_and_pages_meet, an_unknown_chat_is_refused,
                   a_message_is_found_by_id_or_guid;
         webhooks: a_secret_is_shown_once, one_for_all_lines_has_future_ones,
-                  what_is_not_the_accounts_is_refused, there_is_a_most;
+                  what_is_not_the_accounts_is_refused, there_is_a_most,
+                  a_change_is_for_the_next_event, one_that_is_enabled_says_what_it_missed,
+                  a_rotation_leaves_two_secrets;
+        listing: newest_events_come_first_with_every_attempt, a_filter_holds_back_the_rest,
+                 pages_meet_while_events_come, a_page_looks_at_so_many_and_no_more,
+                 another_account_sees_nothing;
+        rounds: what_is_over_begins_a_new_round, what_is_due_is_due_now,
+                what_may_not_be_retried_is_refused, attempts_are_kept_within_bounds,
+                of_a_disabled_webhook_all_is_given_up;
+        replays: what_was_missed_goes_out_in_event_order, ids_stay_and_none_is_made_twice,
+                 a_replay_sends_what_the_webhook_wants_now, it_ends_with_its_webhook,
+                 what_can_not_be_replayed_is_refused;
         deliveries: each_webhook_gets_what_it_names, a_lease_ends, oldest_come_first,
             what_was_not_attempted_comes_in_event_order, a_claim_is_of_whom_it_names,
                     results_count_once, what_is_given_back_is_due_at_once,

@@ -1,9 +1,13 @@
 use std::sync::Arc;
 
-use switchboard_model::{EventKind, webhook::MAX_PER_ACCOUNT};
-use switchboard_store::{NewWebhook, Refusal, Store};
+use switchboard_model::{
+    EventKind, Webhook,
+    delivery::AttemptResult,
+    webhook::{DisabledReason, MAX_PER_ACCOUNT, WebhookSecret},
+};
+use switchboard_store::{NewWebhook, Refusal, Store, WebhookChanges};
 
-use crate::world::{ANN, NOW, World, new_line, refusal, take, text_from};
+use crate::world::{ANN, NOW, World, attempted, later, new_line, refusal, take, text_from};
 
 const EVENTS: [EventKind; 1] = [EventKind::MessageReceived];
 
@@ -49,4 +53,93 @@ pub(crate) async fn there_is_a_most(store: Arc<dyn Store>) {
     }
     let more = store.create_webhook(world.new_webhook(&EVENTS), None, NOW).await;
     assert_eq!(refusal(more), Refusal::TooManyWebhooks { max: MAX_PER_ACCOUNT });
+}
+
+async fn only(world: &World) -> Webhook {
+    let mut webhooks = world.store.webhooks(world.account).await.unwrap();
+    assert_eq!(webhooks.len(), 1);
+    webhooks.remove(0)
+}
+
+pub(crate) async fn a_change_is_for_the_next_event(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let id = world.webhook(&EVENTS).await;
+    assert_eq!(world.receive(vec![text_from(ANN, "1")]).await.committed.deliveries.len(), 1);
+    let update = async |changes| {
+        store.update_webhook(world.account, id, changes, None, NOW).await.unwrap();
+        only(&world).await
+    };
+    let url = "https://example.org/other".to_owned();
+    let changed = update(WebhookChanges { url: Some(url.clone()), ..Default::default() }).await;
+    assert_eq!((&changed.url, &changed.events[..]), (&url, &EVENTS[..]));
+    let made = world.receive(vec![text_from(ANN, "2")]).await.committed.deliveries;
+    assert_eq!(&*made[0].url, &*url);
+    let events = Some(vec![EventKind::MessageSent]);
+    let changed = update(WebhookChanges { events: events.clone(), ..Default::default() }).await;
+    assert_eq!((changed.url, Some(changed.events)), (url, events));
+    assert!(world.receive(vec![text_from(ANN, "3")]).await.committed.deliveries.is_empty());
+    assert_eq!(update(WebhookChanges::default()).await, only(&world).await);
+    let theirs =
+        store.update_webhook(world.other_account, id, WebhookChanges::default(), None, NOW);
+    assert_eq!(refusal(theirs.await), Refusal::WebhookNotFound);
+}
+
+pub(crate) async fn one_that_is_enabled_says_what_it_missed(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let id = world.webhook(&EVENTS).await;
+    let missed = async || store.missed_since(world.account, id).await.unwrap();
+    let switch = async |is_active, at| {
+        let changes = WebhookChanges { is_active: Some(is_active), ..Default::default() };
+        store.update_webhook(world.account, id, changes, None, at).await.unwrap();
+        only(&world).await
+    };
+    assert_eq!(missed().await, None);
+    let off = switch(false, later(100)).await;
+    assert_eq!((off.is_active, off.disabled_at), (false, Some(later(100))));
+    assert_eq!(off.disabled_reason, Some(DisabledReason::Manual));
+    assert!(world.receive(vec![text_from(ANN, "missed")]).await.committed.deliveries.is_empty());
+    assert_eq!(missed().await, Some(later(100)));
+    // Again changes nothing.
+    assert_eq!(switch(false, later(200)).await, off);
+    let on = switch(true, later(300)).await;
+    assert_eq!((on.is_active, on.disabled_at, on.disabled_reason), (true, None, None));
+    assert_eq!(missed().await, None);
+
+    // It failed before it was disabled: what was given up since counts, from its event on.
+    let failing = world.receive_at(text_from(ANN, "1"), later(400)).await;
+    let failing = failing.committed.deliveries[0].clone();
+    let ended = AttemptResult { finished_at: later(450), ..attempted(&failing, Some("no"), None) };
+    store.settle_deliveries(vec![ended]).await.unwrap();
+    assert_eq!(only(&world).await.failing_since, Some(later(450)));
+    switch(false, later(500)).await;
+    assert_eq!(missed().await, Some(later(400)));
+    assert_eq!(switch(true, later(600)).await.failing_since, None);
+    // What was given up long before is no loss of the next time.
+    switch(false, later(700)).await;
+    assert_eq!(missed().await, Some(later(700)));
+    let theirs = store.missed_since(world.other_account, id).await;
+    assert_eq!(refusal(theirs), Refusal::WebhookNotFound);
+}
+
+pub(crate) async fn a_rotation_leaves_two_secrets(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let id = world.webhook(&EVENTS).await;
+    let [old, new, newest] = [7, 8, 9].map(|byte| WebhookSecret::from_random([byte; 32]));
+    let rotate = async |secret: &WebhookSecret, until| {
+        let rotated = store.rotate_secret(world.account, id, secret.clone(), until, None).await;
+        rotated.unwrap();
+        world.receive(vec![text_from(ANN, &format!("{until:?}"))]).await.committed.deliveries[0]
+            .secrets
+            .clone()
+    };
+    let both = rotate(&new, later(100)).await;
+    assert_eq!((&both.current, both.previous_at(later(99))), (&new, Some(&old)));
+    assert_eq!(both.previous_at(later(100)), None);
+    let both = rotate(&newest, later(200)).await;
+    assert_eq!((&both.current, both.previous_at(NOW)), (&newest, Some(&new)));
+    let endpoint = store.endpoint(world.account, id).await.unwrap().unwrap();
+    assert_eq!((endpoint.secrets, &*endpoint.url), ((*both).clone(), "https://example.com/hook"));
+    assert!(store.endpoint(world.other_account, id).await.unwrap().is_none());
+    let theirs = store.rotate_secret(world.other_account, id, old, NOW, None).await;
+    assert_eq!(refusal(theirs), Refusal::WebhookNotFound);
 }

@@ -65,6 +65,12 @@ impl Lanes {
         }
     }
 
+    /// The webhook is not what it was: what waits for it overflows, and it is trusted as one that is new.
+    pub(in crate::deliver) fn begin_anew(&mut self, webhook: Id<Webhook>) {
+        self.cut(webhook);
+        self.conduct.remove(&webhook);
+    }
+
     /// Whether something is to be given back now.
     pub(in crate::deliver) fn has_urgent_overflow(&self) -> bool {
         self.is_urgent && !self.overflow.is_empty()

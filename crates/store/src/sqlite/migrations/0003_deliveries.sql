@@ -27,8 +27,8 @@ create table attempts (
     primary key (delivery_seq, number)
 ) strict, without rowid;
 
--- The deliveries of a webhook that were given up, newest first: seq is in every index.
-create index deliveries_failed on deliveries (webhook_id) where status = 'failed';
+-- The deliveries of a webhook that were given up, in the order of their events.
+create index deliveries_failed on deliveries (webhook_id, event_seq) where status = 'failed';
 
 -- Events that are sent again to a webhook, or for the first time if it was disabled when they happened.
 create table replays (
@@ -43,7 +43,8 @@ create table replays (
     include_delivered integer not null,
     -- running or done
     status text not null,
-    -- Up to where events were looked at, and where it ends: places in the order of events.
+    -- Where it began, up to where events were looked at, and where it ends: places in the order of events.
+    first_place integer not null,
     place integer not null,
     last_place integer not null,
     -- How many deliveries it has made due.

@@ -1,0 +1,108 @@
+//! POST and GET /v1/webhooks/replay
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode};
+use switchboard_model::{Problem, Replay, Timestamp, Webhook, id::Id, replay::ReplayStatus};
+use switchboard_store::{NewReplay, Once};
+
+use crate::{
+    api::{
+        auth::Caller,
+        body::{self, Body},
+        envelope::{self, Rendered, RequestId},
+        once,
+        problem::{Failure, id_of, replay_not_found, webhook_not_found},
+        query::Query,
+        webhooks,
+    },
+    app::App,
+};
+
+/// Makes a replay. It works by itself; GET tells how far it is.
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    id: RequestId,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let operation = "POST /v1/webhooks/replay";
+    let once = match once::begin(&app, &caller, &headers, operation, body.raw()).await? {
+        Ok(once) => once,
+        Err(first_answer) => return Ok(first_answer),
+    };
+    let webhook = body.required("id")?;
+    body.required("since")?;
+    let webhook: Id<Webhook> = id_of(body::text(webhook, "id")?, "id")?;
+    let time = |name| Ok::<_, Problem>(body.optional_number(name, 0..=i64::MAX)?.map(Timestamp));
+    let since = time("since")?.ok_or_else(|| Problem::missing_field("since"))?;
+    let now = app.clock.now();
+    // Without an end, all that there is.
+    let asked_until = time("until")?;
+    let until = asked_until.unwrap_or(now + Duration::from_millis(1));
+    if since >= until {
+        let wrong = match asked_until {
+            Some(_) => Problem::invalid_value("until", "must be later than 'since'"),
+            None => Problem::invalid_value("since", "must not be in the future"),
+        };
+        return Err(wrong.into());
+    }
+    let include_delivered = body.optional_bool("include_delivered")?.unwrap_or(false);
+    webhooks::own(&app, &caller, webhook).await?;
+    let account_id = caller.account().ok_or_else(webhook_not_found)?;
+    let replay = Replay {
+        id: Id::generate(),
+        webhook_id: webhook,
+        since,
+        until,
+        include_delivered,
+        status: ReplayStatus::Running,
+        progress: 0,
+        queued: 0,
+        created_at: now,
+        finished_at: None,
+    };
+    let rendered = Rendered::one(StatusCode::CREATED, &replay, &id);
+    let remember = once.remember(&rendered, now);
+    let new = NewReplay {
+        id: replay.id,
+        account_id,
+        webhook_id: webhook,
+        since,
+        until,
+        include_delivered,
+    };
+    Ok(match app.store.create_replay(new, remember, now).await? {
+        Once::Done(_) => {
+            app.replays.notify_one();
+            rendered.into_response()
+        }
+        Once::Replayed(answer) => once::replay(answer),
+    })
+}
+
+/// How far a replay is.
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    id: RequestId,
+    query: Query,
+) -> Result<Response, Failure> {
+    let replay = id_of(query.required("id")?, "id")?;
+    let account = caller.account().ok_or_else(replay_not_found)?;
+    let replay = app.store.replay(account, replay).await?.ok_or_else(replay_not_found)?;
+    if caller.is_restricted() {
+        // That of a webhook that is gone is of no line any more.
+        let webhooks = app.store.webhooks(account).await?;
+        let webhook = webhooks.iter().find(|one| one.id == replay.webhook_id);
+        for line in &webhook.ok_or_else(replay_not_found)?.line_ids {
+            caller.check_line(*line)?;
+        }
+    }
+    Ok(envelope::one(StatusCode::OK, &replay, &id))
+}

@@ -1,0 +1,152 @@
+//! Which secret signs while two are valid: for 24 hours after a rotation the endpoint may know the old one or the new.
+//!
+//! Standard Webhooks carry both signatures at once. `X-Webhook-Signature` carries only one, so it is made with the
+//! secret that the endpoint has accepted last, at first the old one; and after an answer that is no
+//! 2xx, the next attempt of that delivery takes the other. An endpoint that has switched is found out with
+//! one attempt, and what it refused comes again. All of this is memory that may be lost: it costs an attempt.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use switchboard_model::{
+    Timestamp, Webhook,
+    delivery::{Delivery, DueDelivery, Secrets},
+    id::Id,
+    webhook::WebhookSecret,
+};
+
+/// The most webhooks, and the most deliveries, that are remembered.
+const MOST: usize = 8192;
+
+/// One of two secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    Old,
+    New,
+}
+
+impl Which {
+    fn other(self) -> Self {
+        match self {
+            Self::Old => Self::New,
+            Self::New => Self::Old,
+        }
+    }
+
+    /// The secret that is meant, of those that are valid.
+    pub(super) fn of(self, secrets: &Secrets, now: Timestamp) -> &WebhookSecret {
+        match self {
+            Self::Old => secrets.previous_at(now).unwrap_or(&secrets.current),
+            Self::New => &secrets.current,
+        }
+    }
+}
+
+/// What is known of endpoints whose secret was rotated.
+#[derive(Debug, Default)]
+pub(super) struct Rotations(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// What each webhook has accepted last.
+    accepted: HashMap<Id<Webhook>, Which>,
+    /// What each delivery was refused with last.
+    refused: HashMap<Id<Delivery>, Which>,
+}
+
+impl Rotations {
+    /// What an attempt is signed with; none while there is only one secret.
+    pub(super) fn choose(&self, delivery: &DueDelivery, now: Timestamp) -> Option<Which> {
+        delivery.secrets.previous_at(now)?;
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let accepted = known.accepted.get(&delivery.webhook_id).copied().unwrap_or(Which::Old);
+        Some(known.refused.get(&delivery.id).map_or(accepted, |refused| refused.other()))
+    }
+
+    /// The endpoint has answered an attempt that was signed with this.
+    pub(super) fn note(&self, delivery: &DueDelivery, which: Which, accepted: bool) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Known { accepted: all_accepted, refused } = &mut *known;
+        if accepted {
+            refused.remove(&delivery.id);
+            remember(all_accepted, delivery.webhook_id, which);
+        } else {
+            remember(refused, delivery.id, which);
+        }
+    }
+
+    /// The webhook's secret was rotated: what it accepted before was another's.
+    pub(super) fn forget(&self, webhook: Id<Webhook>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).accepted.remove(&webhook);
+    }
+}
+
+fn remember<K: std::hash::Hash + Eq>(known: &mut HashMap<K, Which>, key: K, which: Which) {
+    if known.len() >= MOST && !known.contains_key(&key) {
+        known.clear();
+    }
+    known.insert(key, which);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::value::RawValue;
+    use switchboard_model::EventKind;
+
+    use super::*;
+
+    const UNTIL: Timestamp = Timestamp(100);
+
+    fn delivery(webhook_id: Id<Webhook>) -> DueDelivery {
+        let secret = |byte| WebhookSecret::from_random([byte; 32]);
+        let secrets = Secrets { current: secret(2), previous: Some((secret(1), UNTIL)) };
+        DueDelivery {
+            seq: 1,
+            id: Id::generate(),
+            webhook_id,
+            url: "https://example.com".into(),
+            secrets: Arc::new(secrets),
+            event: EventKind::MessageSent,
+            chat_id: None,
+            data: Arc::from(RawValue::from_string("{}".into()).unwrap()),
+            attempts: 0,
+            created_at: Timestamp(0),
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_switches_is_followed() {
+        let (rotations, webhook) = (Rotations::default(), Id::generate());
+        let (first, second) = (delivery(webhook), delivery(webhook));
+        let chosen = |delivery| rotations.choose(delivery, Timestamp(1));
+        assert_eq!(chosen(&first), Some(Which::Old));
+        rotations.note(&first, Which::Old, true);
+        assert_eq!(chosen(&second), Some(Which::Old));
+        // It has switched: the next attempt of what it refused finds out, and all others follow.
+        rotations.note(&second, Which::Old, false);
+        assert_eq!((chosen(&second), chosen(&first)), (Some(Which::New), Some(Which::Old)));
+        rotations.note(&second, Which::New, true);
+        assert_eq!((chosen(&second), chosen(&first)), (Some(Which::New), Some(Which::New)));
+        // One that is refused for another reason alternates.
+        rotations.note(&first, Which::New, false);
+        assert_eq!(chosen(&first), Some(Which::Old));
+        rotations.note(&first, Which::Old, false);
+        assert_eq!(chosen(&first), Some(Which::New));
+        rotations.forget(webhook);
+        assert_eq!(chosen(&delivery(webhook)), Some(Which::Old));
+        assert_eq!(rotations.choose(&first, UNTIL), None, "only one is valid");
+    }
+
+    #[test]
+    fn each_name_means_its_secret() {
+        let secrets = delivery(Id::generate()).secrets;
+        let old = &secrets.previous.as_ref().unwrap().0;
+        assert_eq!(Which::Old.of(&secrets, Timestamp(1)), old);
+        assert_eq!(Which::New.of(&secrets, Timestamp(1)), &secrets.current);
+        assert_eq!(Which::Old.of(&secrets, UNTIL), &secrets.current);
+    }
+}

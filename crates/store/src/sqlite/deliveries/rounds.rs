@@ -1,0 +1,107 @@
+//! What becomes of deliveries beside their attempts: a new round of them, or none at all any more.
+
+use rusqlite::{Connection, params};
+use switchboard_model::{
+    Account, Line, Timestamp,
+    delivery::{Delivery, DeliveryStatus},
+    id::Id,
+};
+
+use super::due_by_webhook;
+use crate::{
+    Refusal, Result,
+    sqlite::{
+        columns::{Name, Text},
+        statement,
+    },
+};
+
+/// Why a delivery is given up whose webhook gets nothing any more.
+const DISABLED: &str = "the webhook was disabled";
+
+/// The attempts that a delivery keeps over a new round, however often it is retried by hand.
+const KEPT_ATTEMPTS: u32 = 90;
+
+/// Begins a new round of attempts, the first of them due at `due_at`. It takes its place behind all other
+/// deliveries: what is replayed in event order goes out in event order. Its new place also tells
+/// it from the round before: what an attempt of that one still reports finds nothing.
+pub(in crate::sqlite) fn begin(sql: &Connection, seq: i64, due_at: Timestamp) -> Result<()> {
+    statement::run(
+        sql,
+        "delete from attempts where delivery_seq = ?1 and number <= (
+           select max(number) - ?2 from attempts where delivery_seq = ?1)",
+        params![seq, KEPT_ATTEMPTS],
+    )?;
+    let last = statement::first(sql, "select max(seq) from deliveries", [], |row| row.get(0))?;
+    let place = last.unwrap_or(seq) + 1;
+    statement::run(
+        sql,
+        "update deliveries set seq = ?2, status = 'due', due_at = ?3, leased = 0, finished_at = null,
+                earlier_attempts = earlier_attempts + attempts, attempts = 0
+         where seq = ?1",
+        params![seq, place, due_at.0],
+    )?;
+    statement::run(
+        sql,
+        "update attempts set delivery_seq = ?2 where delivery_seq = ?1",
+        params![seq, place],
+    )?;
+    Ok(())
+}
+
+pub(in crate::sqlite) fn retry(
+    sql: &Connection,
+    account: Id<Account>,
+    id: Id<Delivery>,
+    lines: Option<&[Id<Line>]>,
+    now: Timestamp,
+) -> Result<()> {
+    let found = statement::first(
+        sql,
+        "select d.seq, d.status, e.line_id, w.is_active from deliveries d
+         cross join events e on e.seq = d.event_seq
+         left join webhooks w on w.id = d.webhook_id
+         where d.id = ?1 and d.account_id = ?2",
+        params![Text(id), Text(account)],
+        |row| {
+            let status = row.get::<_, Name<DeliveryStatus>>(1)?.0;
+            let line = row.get::<_, Text<Id<Line>>>(2)?.0;
+            Ok((row.get::<_, i64>(0)?, status, line, row.get::<_, Option<bool>>(3)?))
+        },
+    )?;
+    let found = found.filter(|(_, _, line, _)| lines.is_none_or(|lines| lines.contains(line)));
+    let Some((seq, status, _, is_active)) = found else {
+        return Err(Refusal::DeliveryNotFound.into());
+    };
+    if is_active != Some(true) {
+        return Err(Refusal::WebhookDisabled.into());
+    }
+    if status != DeliveryStatus::Due {
+        return begin(sql, seq, now);
+    }
+    // What is leased is on its way already; what was given back unattempted is due in its turn.
+    statement::run(
+        sql,
+        "update deliveries set due_at = ?2 where seq = ?1 and leased = 0 and due_at > ?2",
+        params![seq, now.0],
+    )?;
+    Ok(())
+}
+
+pub(in crate::sqlite) fn give_up(sql: &Connection, now: Timestamp, limit: usize) -> Result<usize> {
+    let mut given_up = 0;
+    for waiting in due_by_webhook(sql, now, false)? {
+        // A lease that is over is nobody's: whoever had it was told that the webhook is disabled.
+        given_up += statement::run(
+            sql,
+            "update deliveries set status = 'failed', leased = 0, last_error = ?3, finished_at = ?2
+             where seq in (select seq from deliveries indexed by deliveries_due
+               where status = 'due' and webhook_id = ?1 and (leased = 0 or due_at <= ?2) limit ?4)",
+            params![Text(waiting.webhook), now.0, DISABLED, statement::limit(limit - given_up)],
+        )?;
+        if given_up == limit {
+            break;
+        }
+    }
+    Ok(given_up)
+}

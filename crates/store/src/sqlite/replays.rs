@@ -1,0 +1,280 @@
+//! Replays: events that go to a webhook once more, or for the first time if it was disabled when they happened.
+
+use rusqlite::{Connection, Row, params};
+use switchboard_model::{
+    Account, EventKind, Line, Replay, Timestamp, Webhook,
+    delivery::{Delivery, DeliveryStatus},
+    id::Id,
+    replay::{MAX_RUNNING, ReplayStatus},
+};
+
+use super::{
+    columns::{Json, Name, Text},
+    deliveries::{UNTRIED, rounds},
+    events, statement,
+};
+use crate::{NewReplay, Refusal, Result};
+
+pub(super) fn create(sql: &Connection, new: &NewReplay, now: Timestamp) -> Result<Replay> {
+    let is_active = statement::first(
+        sql,
+        "select is_active from webhooks where id = ?1 and account_id = ?2",
+        params![Text(new.webhook_id), Text(new.account_id)],
+        |row| row.get::<_, bool>(0),
+    )?;
+    match is_active {
+        None => return Err(Refusal::WebhookNotFound.into()),
+        Some(false) => return Err(Refusal::WebhookDisabled.into()),
+        Some(true) => {}
+    }
+    let running = statement::first(
+        sql,
+        "select count(*) from replays where status = 'running' and webhook_id = ?1",
+        params![Text(new.webhook_id)],
+        |row| row.get::<_, u32>(0),
+    )?;
+    if running.unwrap_or(0) as usize >= MAX_RUNNING {
+        return Err(Refusal::TooManyReplays { max: MAX_RUNNING }.into());
+    }
+    let first = events::place(sql, Some(new.since))?;
+    let last = events::place(sql, Some(new.until))?.max(first);
+    statement::run(
+        sql,
+        "insert into replays (id, account_id, webhook_id, since, until, include_delivered, status,
+                first_place, place, last_place, created_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, 'running', ?7, ?7, ?8, ?9)",
+        params![
+            Text(new.id),
+            Text(new.account_id),
+            Text(new.webhook_id),
+            new.since.0,
+            new.until.0,
+            new.include_delivered,
+            first,
+            last,
+            now.0,
+        ],
+    )?;
+    Ok(Replay {
+        id: new.id,
+        webhook_id: new.webhook_id,
+        since: new.since,
+        until: new.until,
+        include_delivered: new.include_delivered,
+        status: ReplayStatus::Running,
+        progress: 0,
+        queued: 0,
+        created_at: now,
+        finished_at: None,
+    })
+}
+
+/// What a replay is, and where it is.
+struct Place {
+    account: Id<Account>,
+    replay: Replay,
+    first: i64,
+    place: i64,
+    last: i64,
+}
+
+fn find(sql: &Connection, id: Id<Replay>) -> Result<Option<Place>> {
+    let read = |row: &Row<'_>| {
+        let (first, place, last) = (row.get(6)?, row.get(7)?, row.get(8)?);
+        let status = row.get::<_, Name<ReplayStatus>>(5)?.0;
+        let replay = Replay {
+            id,
+            webhook_id: row.get::<_, Text<_>>(1)?.0,
+            since: Timestamp(row.get(2)?),
+            until: Timestamp(row.get(3)?),
+            include_delivered: row.get(4)?,
+            status,
+            progress: progress(status, first, place, last),
+            queued: row.get::<_, i64>(9)?.unsigned_abs(),
+            created_at: Timestamp(row.get(10)?),
+            finished_at: row.get::<_, Option<i64>>(11)?.map(Timestamp),
+        };
+        Ok(Place { account: row.get::<_, Text<_>>(0)?.0, replay, first, place, last })
+    };
+    statement::first(
+        sql,
+        "select account_id, webhook_id, since, until, include_delivered, status,
+                first_place, place, last_place, queued, created_at, finished_at
+         from replays where id = ?1",
+        params![Text(id)],
+        read,
+    )
+}
+
+/// In percent; 100 only at the end.
+fn progress(status: ReplayStatus, first: i64, place: i64, last: i64) -> u8 {
+    if status == ReplayStatus::Done {
+        return 100;
+    }
+    let percent = (place - first).saturating_mul(100).checked_div(last - first).unwrap_or(0);
+    u8::try_from(percent.clamp(0, 99)).unwrap_or(0)
+}
+
+pub(super) fn of_account(
+    sql: &Connection,
+    account: Id<Account>,
+    id: Id<Replay>,
+) -> Result<Option<Replay>> {
+    let found = find(sql, id)?.filter(|found| found.account == account);
+    Ok(found.map(|found| found.replay))
+}
+
+pub(super) fn running(sql: &Connection, limit: usize) -> Result<Vec<Id<Replay>>> {
+    statement::all(
+        sql,
+        "select id from replays indexed by replays_running
+         where status = 'running' order by seq limit ?1",
+        params![statement::limit(limit)],
+        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+    )
+}
+
+pub(super) fn advance(
+    sql: &Connection,
+    id: Id<Replay>,
+    limit: usize,
+    now: Timestamp,
+) -> Result<Option<Replay>> {
+    let Some(Place { account, mut replay, first, mut place, last }) = find(sql, id)? else {
+        return Ok(None);
+    };
+    if replay.status == ReplayStatus::Done {
+        return Ok(Some(replay));
+    }
+    let mut at_the_end = true;
+    if let Some(wants) = wants(sql, replay.webhook_id)? {
+        let events = events_between(sql, account, place, last, limit)?;
+        at_the_end = events.len() < limit;
+        for event in events {
+            place = event.seq;
+            if wants.event(&event) && make_due(sql, account, &replay, event.seq, now)? {
+                replay.queued += 1;
+            }
+        }
+    }
+    if at_the_end {
+        replay.status = ReplayStatus::Done;
+        replay.finished_at = Some(now);
+    }
+    replay.progress = progress(replay.status, first, place, last);
+    statement::run(
+        sql,
+        "update replays set place = ?2, queued = ?3, status = ?4, finished_at = ?5 where id = ?1",
+        params![
+            Text(id),
+            place,
+            i64::try_from(replay.queued).unwrap_or(i64::MAX),
+            Name(replay.status),
+            replay.finished_at.map(Timestamp::millis),
+        ],
+    )?;
+    Ok(Some(replay))
+}
+
+/// What an active webhook wants.
+struct Wants {
+    line_ids: Option<Vec<Id<Line>>>,
+    events: Vec<EventKind>,
+}
+
+impl Wants {
+    fn event(&self, event: &PastEvent) -> bool {
+        self.events.contains(&event.kind)
+            && self.line_ids.as_ref().is_none_or(|lines| lines.contains(&event.line))
+    }
+}
+
+fn wants(sql: &Connection, webhook: Id<Webhook>) -> Result<Option<Wants>> {
+    statement::first(
+        sql,
+        "select line_ids, events from webhooks where id = ?1 and is_active = 1",
+        params![Text(webhook)],
+        |row| {
+            Ok(Wants {
+                line_ids: row.get::<_, Option<Json<_>>>(0)?.map(|ids| ids.0),
+                events: row.get::<_, Json<_>>(1)?.0,
+            })
+        },
+    )
+}
+
+/// An event that has happened.
+struct PastEvent {
+    seq: i64,
+    kind: EventKind,
+    line: Id<Line>,
+}
+
+fn events_between(
+    sql: &Connection,
+    account: Id<Account>,
+    after: i64,
+    up_to: i64,
+    limit: usize,
+) -> Result<Vec<PastEvent>> {
+    statement::all(
+        sql,
+        "select seq, kind, line_id from events indexed by events_by_account
+         where account_id = ?1 and seq > ?2 and seq <= ?3 order by seq limit ?4",
+        params![Text(account), after, up_to, statement::limit(limit)],
+        |row| {
+            let (kind, line) = (row.get::<_, Name<_>>(1)?.0, row.get::<_, Text<_>>(2)?.0);
+            Ok(PastEvent { seq: row.get(0)?, kind, line })
+        },
+    )
+}
+
+/// Whether the event goes out by this.
+fn make_due(
+    sql: &Connection,
+    account: Id<Account>,
+    replay: &Replay,
+    event: i64,
+    now: Timestamp,
+) -> Result<bool> {
+    let known = statement::first(
+        sql,
+        "select seq, status from deliveries indexed by deliveries_by_event
+         where event_seq = ?1 and webhook_id = ?2",
+        params![event, Text(replay.webhook_id)],
+        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Name<_>>(1)?.0)),
+    )?;
+    match known {
+        None => {
+            statement::run(
+                sql,
+                "insert into deliveries (id, webhook_id, account_id, event_seq, status, due_at, leased, created_at)
+                 values (?1, ?2, ?3, ?4, 'due', ?5, 0, ?6)",
+                params![
+                    Text(Id::<Delivery>::generate()),
+                    Text(replay.webhook_id),
+                    Text(account),
+                    event,
+                    UNTRIED.0,
+                    now.0,
+                ],
+            )?;
+        }
+        Some((_, DeliveryStatus::Due)) => return Ok(false),
+        Some((_, DeliveryStatus::Delivered)) if !replay.include_delivered => return Ok(false),
+        Some((seq, DeliveryStatus::Delivered | DeliveryStatus::Failed)) => {
+            rounds::begin(sql, seq, UNTRIED)?;
+        }
+    }
+    Ok(true)
+}
+
+/// Forgets replays that were done before.
+pub(super) fn prune(sql: &Connection, before: Timestamp) -> Result<()> {
+    statement::run(
+        sql,
+        "delete from replays where status = 'done' and finished_at < ?1",
+        params![before.0],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,139 @@
+use std::sync::Arc;
+
+use switchboard_model::{
+    EventKind, Timestamp,
+    delivery::{Delivery, DeliveryStatus, DueDelivery},
+    id::Id,
+};
+use switchboard_store::{DeliveryFilter, Due, Refusal, Store, WebhookChanges};
+
+use crate::world::{ANN, LEASE, NOW, World, attempted, later, limit, refusal, text_from};
+
+const EVENTS: [EventKind; 1] = [EventKind::MessageReceived];
+
+async fn leased(world: &World, guid: &str) -> DueDelivery {
+    world.receive(vec![text_from(ANN, guid)]).await.committed.deliveries.remove(0)
+}
+
+async fn shown(world: &World, id: Id<Delivery>) -> Delivery {
+    let filter = DeliveryFilter { id: Some(id), ..DeliveryFilter::default() };
+    let page = world.store.deliveries(world.account, filter, None, limit(1), NOW).await.unwrap();
+    page.rows.into_iter().next().unwrap()
+}
+
+async fn claim(world: &World, now: Timestamp) -> Vec<DueDelivery> {
+    let due = world.store.due_deliveries(now).await.unwrap().webhooks;
+    let of = due.into_iter().map(|webhook| (webhook, 10)).collect();
+    world.store.claim_deliveries(now, Timestamp(now.0 + 1000), of).await.unwrap()
+}
+
+fn disabled() -> WebhookChanges {
+    WebhookChanges { is_active: Some(false), ..WebhookChanges::default() }
+}
+
+pub(crate) async fn what_is_over_begins_a_new_round(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    world.webhook(&EVENTS).await;
+    for error in [Some("no"), None] {
+        let made = leased(&world, &format!("{error:?}")).await;
+        store.settle_deliveries(vec![attempted(&made, Some("no"), Some(NOW))]).await.unwrap();
+        let second = claim(&world, NOW).await.remove(0);
+        store.settle_deliveries(vec![attempted(&second, error, None)]).await.unwrap();
+        store.retry_delivery(world.account, made.id, None, None, later(5)).await.unwrap();
+        let due = shown(&world, made.id).await;
+        assert_eq!((due.status, due.next_attempt_at), (DeliveryStatus::Due, Some(later(5))));
+        assert_eq!((due.attempts.len(), due.finished_at), (2, None));
+        let third = claim(&world, later(5)).await.remove(0);
+        assert_eq!((third.id, third.attempts), (made.id, 0), "the schedule begins anew");
+        // What an attempt of the round before reports counts no more.
+        store.settle_deliveries(vec![attempted(&second, Some("late"), None)]).await.unwrap();
+        assert_eq!(shown(&world, made.id).await.status, DeliveryStatus::Due);
+        store.settle_deliveries(vec![attempted(&third, None, None)]).await.unwrap();
+        let done = shown(&world, made.id).await;
+        let numbers: Vec<_> = done.attempts.iter().map(|one| one.number).collect();
+        assert_eq!((done.status, numbers), (DeliveryStatus::Delivered, vec![1, 2, 3]));
+    }
+}
+
+pub(crate) async fn what_is_due_is_due_now(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let webhook = world.webhook(&EVENTS).await;
+    let made = leased(&world, "1").await;
+    // In somebody's hands: it stays there.
+    store.retry_delivery(world.account, made.id, None, None, NOW).await.unwrap();
+    assert!(claim(&world, NOW).await.is_empty());
+    store.settle_deliveries(vec![attempted(&made, Some("no"), Some(later(500)))]).await.unwrap();
+    store.retry_delivery(world.account, made.id, None, None, later(20)).await.unwrap();
+    let due = Due { webhooks: vec![webhook], next_at: None };
+    assert_eq!(store.due_deliveries(later(20)).await.unwrap(), due);
+    let again = claim(&world, later(20)).await.remove(0);
+    assert_eq!((again.id, again.attempts), (made.id, 1), "the round goes on");
+}
+
+pub(crate) async fn what_may_not_be_retried_is_refused(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let webhook = world.webhook(&EVENTS).await;
+    let made = leased(&world, "1").await;
+    store.settle_deliveries(vec![attempted(&made, Some("no"), None)]).await.unwrap();
+    let retry = async |account, id, lines| {
+        refusal(store.retry_delivery(account, id, lines, None, NOW).await)
+    };
+    assert_eq!(retry(world.other_account, made.id, None).await, Refusal::DeliveryNotFound);
+    assert_eq!(retry(world.account, Id::generate(), None).await, Refusal::DeliveryNotFound);
+    let elsewhere = Some(vec![world.other_line]);
+    assert_eq!(retry(world.account, made.id, elsewhere).await, Refusal::DeliveryNotFound);
+    store.update_webhook(world.account, webhook, disabled(), None, NOW).await.unwrap();
+    assert_eq!(retry(world.account, made.id, None).await, Refusal::WebhookDisabled);
+    store.delete_webhook(world.account, webhook).await.unwrap();
+    assert_eq!(retry(world.account, made.id, None).await, Refusal::WebhookDisabled);
+    assert_eq!(shown(&world, made.id).await.status, DeliveryStatus::Failed);
+}
+
+pub(crate) async fn attempts_are_kept_within_bounds(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    world.webhook(&EVENTS).await;
+    let mut made = leased(&world, "1").await;
+    for _ in 0..120 {
+        store.settle_deliveries(vec![attempted(&made, Some("no"), None)]).await.unwrap();
+        store.retry_delivery(world.account, made.id, None, None, NOW).await.unwrap();
+        made = claim(&world, NOW).await.remove(0);
+    }
+    let attempts = shown(&world, made.id).await.attempts;
+    assert_eq!((attempts.len(), attempts[89].number), (90, 120));
+}
+
+pub(crate) async fn of_a_disabled_webhook_all_is_given_up(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let (off, on) = (world.webhook(&EVENTS).await, world.webhook(&EVENTS).await);
+    let mut made = Vec::new();
+    for guid in ["1", "2", "3", "4"] {
+        made.extend(world.receive(vec![text_from(ANN, guid)]).await.committed.deliveries);
+    }
+    let of = |webhook| made.iter().filter(move |one| one.webhook_id == webhook);
+    let gone: Vec<_> = of(off).cloned().collect();
+    // One waits for its next attempt, two were given back, one is in somebody's hands.
+    store
+        .settle_deliveries(vec![attempted(&gone[0], Some("no"), Some(later(99_000)))])
+        .await
+        .unwrap();
+    store.release_deliveries(vec![gone[1].id, gone[2].id], NOW).await.unwrap();
+    assert_eq!(store.give_up_deliveries(NOW, 10).await.unwrap(), 0);
+    store.update_webhook(world.account, off, disabled(), None, NOW).await.unwrap();
+    assert_eq!(store.give_up_deliveries(later(1), 2).await.unwrap(), 2);
+    assert_eq!(store.give_up_deliveries(later(1), 2).await.unwrap(), 1);
+    assert_eq!(store.give_up_deliveries(later(1), 2).await.unwrap(), 0);
+    for one in &gone[..3] {
+        let shown = shown(&world, one.id).await;
+        assert_eq!((shown.status, shown.next_attempt_at), (DeliveryStatus::Failed, None));
+        assert!(shown.error.unwrap().contains("disabled"));
+        assert_eq!(shown.finished_at, Some(later(1)));
+    }
+    assert_eq!(shown(&world, gone[3].id).await.status, DeliveryStatus::Due);
+    assert_eq!(store.give_up_deliveries(LEASE, 2).await.unwrap(), 1, "the lease is over");
+    for one in of(on) {
+        assert_eq!(shown(&world, one.id).await.status, DeliveryStatus::Due);
+    }
+    // Now nothing holds their events any more but the other webhook's deliveries.
+    store.delete_webhook(world.account, on).await.unwrap();
+    assert_eq!(store.prune_events(LEASE, 10).await.unwrap(), 4);
+}
