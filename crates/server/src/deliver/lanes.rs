@@ -55,7 +55,7 @@ pub(super) struct Lanes {
     /// The webhooks that have something waiting, in turn, by their trust. Each at most once.
     turns: [VecDeque<Id<Webhook>>; 4],
     /// What is here: since when it is in flight, or none if it waits.
-    here: HashMap<Id<Delivery>, Option<Flight>>,
+    here: HashMap<Attempt, Option<Flight>>,
     /// Leased to this process, but without a place: to be given back to the store.
     overflow: Vec<Overflown>,
     /// Whether that is to be now. What a breaker holds back has time until many have gathered.
@@ -69,6 +69,10 @@ pub(super) struct Lanes {
     /// Who was the last to get something of a claim.
     last_claimed: Option<Id<Webhook>>,
 }
+
+/// One attempt of a delivery in one of its rounds. The next may come from the store before the slot of this one
+/// is given back.
+type Attempt = (Id<Delivery>, i64, u32);
 
 /// A delivery that is to be given back.
 pub(super) type Overflown = (Id<Webhook>, Id<Delivery>);
@@ -115,7 +119,7 @@ pub(super) struct Lease {
 #[derive(Debug)]
 pub(super) struct Slot {
     webhook: Id<Webhook>,
-    delivery: Id<Delivery>,
+    attempt: Attempt,
     /// The chat that waits behind it.
     chat: Option<Id<Chat>>,
     /// Whether it is the one that finds out if the endpoint works again.
@@ -159,7 +163,7 @@ impl Lanes {
     /// Takes in a delivery that was found in the store; they come in its order. One that is here
     /// already is the same one, leased again: it goes out once.
     pub(super) fn claimed(&mut self, delivery: DueDelivery, lease: Lease) {
-        if self.here.contains_key(&delivery.id) {
+        if self.here.contains_key(&attempt_of(&delivery)) {
             return;
         }
         let webhook = delivery.webhook_id;
@@ -191,10 +195,10 @@ impl Lanes {
 
     fn push(&mut self, delivery: DueDelivery, lease: Lease) {
         let webhook = delivery.webhook_id;
-        if self.here.contains_key(&delivery.id) {
+        if self.here.contains_key(&attempt_of(&delivery)) {
             return;
         }
-        self.here.insert(delivery.id, None);
+        self.here.insert(attempt_of(&delivery), None);
         let conduct = self.conduct.entry(webhook).or_default();
         let lane = self.webhooks.entry(webhook).or_insert_with(|| Lane::new(conduct.trust(0)));
         self.waiting += 1;
@@ -256,9 +260,10 @@ impl Lanes {
         lane.in_flight += 1;
         self.slots.take(lane.trust);
         let flight = Flight { webhook, since: now, is_overdue: false };
-        self.here.insert(delivery.id, Some(flight));
+        self.here.insert(attempt_of(&delivery), Some(flight));
         let is_probe = conduct.breaker.begin();
-        let slot = Slot { webhook, delivery: delivery.id, chat: ordered_chat(&delivery), is_probe };
+        let attempt = attempt_of(&delivery);
+        let slot = Slot { webhook, attempt, chat: ordered_chat(&delivery), is_probe };
         self.regrade(webhook);
         Some((slot, delivery))
     }
@@ -272,7 +277,7 @@ impl Lanes {
         let Some(lane) = self.webhooks.get_mut(&webhook) else { return };
         let behind = std::mem::take(&mut lane.behind).into_values().flatten();
         for waiting in std::mem::take(&mut lane.ready).into_iter().chain(behind) {
-            self.here.remove(&waiting.delivery.id);
+            self.here.remove(&attempt_of(&waiting.delivery));
             self.waiting -= 1;
         }
         lane.waiting = 0;
@@ -281,12 +286,12 @@ impl Lanes {
         }
     }
 
-    /// An attempt has ended. Whether the store is to be looked at: there is room now for something
+    /// An attempt has ended, and its result is settled. Whether the store is to be looked at: there is room now for something
     /// that waits there, or something here is to wait there.
     #[expect(clippy::needless_pass_by_value, reason = "a slot is given back once")]
     pub(super) fn done(&mut self, slot: Slot, outcome: &Outcome, now: Timestamp) -> bool {
-        let Slot { webhook, delivery, chat, is_probe } = slot;
-        let flight = self.here.remove(&delivery).flatten();
+        let Slot { webhook, attempt, chat, is_probe } = slot;
+        let flight = self.here.remove(&attempt).flatten();
         let was_overdue = flight.is_some_and(|flight| flight.is_overdue);
         let most = self.slots.most_of_one(Trust::Fast);
         let change = match self.conduct.get_mut(&webhook) {
@@ -368,6 +373,10 @@ impl Lane {
             behind: HashMap::new(),
         }
     }
+}
+
+fn attempt_of(delivery: &DueDelivery) -> Attempt {
+    (delivery.id, delivery.seq, delivery.attempts)
 }
 
 /// The chat whose order a delivery keeps: only first attempts do.

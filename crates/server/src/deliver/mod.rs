@@ -6,6 +6,9 @@
 //! starts right after the commit. What finds no place in memory is given back and found by
 //! the scan; so is everything that a killed process had leased, at the next start.
 //!
+//! What is in flight stays so until what came of it is committed. So a kill makes go out twice at most
+//! as many as may be in flight at once, and of one webhook at most its share of them.
+//!
 //! First attempts of one webhook and one chat go out one after another, in event
 //! order, also by way of the store ([`lanes`]). A retry waits for nobody and nobody waits for it.
 //!
@@ -54,7 +57,7 @@ use send::Attempted;
 
 /// How long a lease on a delivery holds. What waits in memory for too much of it is leased anew.
 const LEASE: Duration = Duration::from_secs(600);
-/// Results that may wait to be settled.
+/// Results that may wait to be settled. Each still holds its slot, so there are hardly ever so many.
 const RESULTS: usize = 8192;
 /// Deliveries that one scan leases.
 const SCAN_BATCH: usize = 256;
@@ -246,9 +249,15 @@ impl Shared {
         self.scan.notify_one();
     }
 
-    /// An attempt has ended.
-    fn done(&self, slot: Slot, outcome: &Outcome) {
-        let look = self.lanes().done(slot, outcome, self.clock.now());
+    /// Attempts have ended, and what came of them is settled.
+    fn done(&self, ended: Vec<(Slot, Outcome)>) {
+        let now = self.clock.now();
+        let look = {
+            let mut lanes = self.lanes();
+            ended
+                .into_iter()
+                .fold(false, |look, (slot, outcome)| lanes.done(slot, &outcome, now) || look)
+        };
         self.work.notify_one();
         if look {
             self.scan.notify_one();
@@ -256,11 +265,14 @@ impl Shared {
     }
 }
 
+/// An attempt that has ended, and holds its slot until that is written down.
+type Ended = (AttemptResult, (Slot, Outcome));
+
 /// Sends what may be sent, as many at once as the configuration allows.
 async fn dispatch(
     shared: Arc<Shared>,
     sender: send::Sender,
-    results: mpsc::Sender<AttemptResult>,
+    results: mpsc::Sender<Ended>,
     stop: CancellationToken,
 ) {
     let attempts = TaskTracker::new();
@@ -279,9 +291,8 @@ async fn dispatch(
                     retry_after,
                     random: rand::random(),
                 };
-                // The room in `results` bounds how far sending can run ahead of settling.
-                let _ = results.send(result).await;
-                shared.done(slot, &outcome);
+                // Without a store nothing is settled any more, and the slot is never given back.
+                let _ = results.send((result, (slot, outcome))).await;
             });
         }
         tokio::select! {
@@ -296,16 +307,13 @@ async fn dispatch(
 }
 
 /// Writes down what came of attempts, as many as have gathered at a time.
-async fn settle(
-    shared: Arc<Shared>,
-    store: Arc<dyn Store>,
-    mut results: mpsc::Receiver<AttemptResult>,
-) {
+async fn settle(shared: Arc<Shared>, store: Arc<dyn Store>, mut results: mpsc::Receiver<Ended>) {
     let mut batch = Vec::new();
     while results.recv_many(&mut batch, SETTLE_BATCH).await > 0 {
-        let retries = batch.iter().any(|result| result.next_attempt_at.is_some());
+        let (results, slots): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
+        let retries = results.iter().any(|result| result.next_attempt_at.is_some());
         loop {
-            match store.settle_deliveries(batch.clone()).await {
+            match store.settle_deliveries(results.clone()).await {
                 Ok(disabled) => {
                     for (webhook, reason) in disabled {
                         tracing::warn!(%webhook, reason = reason.as_str(), "a webhook is disabled");
@@ -313,16 +321,17 @@ async fn settle(
                     }
                     break;
                 }
-                // The leases hold; after a restart these deliveries go out once more.
+                // The leases hold; after a restart these deliveries go out once more. Their slots are
+                // kept: what waits must not go out either, when nobody could write down that it did.
                 Err(StoreError::Closed) => return,
                 Err(error) => {
-                    let error = chain(&error);
-                    tracing::error!(error, count = batch.len(), "attempts could not be settled");
+                    let (error, count) = (chain(&error), results.len());
+                    tracing::error!(error, count, "attempts could not be settled");
                     tokio::time::sleep(STORE_PAUSE).await;
                 }
             }
         }
-        batch.clear();
+        shared.done(slots);
         if retries {
             shared.scan.notify_one();
         }

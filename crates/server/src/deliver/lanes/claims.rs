@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use switchboard_model::{Timestamp, Webhook, delivery::DueDelivery, id::Id};
 
-use super::{Lanes, Overflown, QUEUE, QUEUE_EACH, Trust, Waiting, ordered_chat};
+use super::{Lanes, Overflown, QUEUE, QUEUE_EACH, Trust, Waiting, attempt_of, ordered_chat};
 
 /// The least that one webhook is given of a claim, if it has room: a claim is not for crumbs.
 pub(super) const LEAST_CLAIMED: usize = 16;
@@ -60,7 +60,7 @@ impl Lanes {
             self.webhooks.remove(&webhook);
         }
         for Waiting { delivery, .. } in all {
-            self.here.remove(&delivery.id);
+            self.here.remove(&attempt_of(&delivery));
             self.overflow(&delivery);
         }
     }

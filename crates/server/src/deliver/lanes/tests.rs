@@ -296,6 +296,26 @@ fn what_is_here_already_goes_out_once() {
 }
 
 #[test]
+fn the_next_attempt_may_come_before_the_slot_of_the_last_is_given_back() {
+    let mut lanes = Lanes::new(MOST, []);
+    let first = delivery(Id::generate(), None, 0);
+    let (retry, anew) =
+        (DueDelivery { attempts: 1, ..first.clone() }, DueDelivery { seq: 1, ..first.clone() });
+    lanes.hand_over(first, LONG);
+    let (slot, _) = lanes.next(NOW).unwrap();
+    lanes.claimed(retry.clone(), LONG);
+    lanes.done(slot, &WORKED, NOW);
+    // It is here still, and goes out once.
+    lanes.claimed(retry, LONG);
+    lanes.claimed(anew, LONG);
+    let sent: Vec<_> = std::iter::from_fn(|| lanes.next(NOW)).collect();
+    let sent_as = |(_, sent): &(Slot, DueDelivery)| (sent.seq, sent.attempts);
+    assert_eq!(sent.iter().map(sent_as).collect::<Vec<_>>(), [(0, 1), (1, 0)]);
+    done(&mut lanes, sent.into_iter().map(|(slot, _)| slot), &WORKED);
+    assert!(lanes.webhooks.is_empty() && lanes.here.is_empty());
+}
+
+#[test]
 fn behind_a_short_lease_nothing_goes_out() {
     let (webhook, chat) = (Id::generate(), Some(Id::generate()));
     let all: Vec<_> = (0..4).map(|_| delivery(webhook, chat, 0)).collect();
