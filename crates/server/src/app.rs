@@ -170,6 +170,7 @@ impl App {
         work.spawn(jobs::prune(Arc::clone(&app), stop_working.clone()));
         work.spawn(jobs::expire_typing(Arc::clone(&app), stop_working.clone()));
         work.spawn(jobs::forget_files(Arc::clone(&app), stop_working.clone()));
+        work.spawn(jobs::sweep_files(Arc::clone(&app), stop_working.clone()));
         work.spawn(jobs::keep_usage(Arc::clone(&app), stop_working.clone()));
         app.deliver.start(Arc::clone(&app.store), &work, &stop_working);
 
