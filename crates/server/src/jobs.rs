@@ -122,7 +122,10 @@ async fn forget_answers(app: &App, before: Timestamp) {
 
 /// Removes bytes that no file has: a process that is killed between the one and the other leaves them.
 pub(crate) async fn sweep_files(app: Arc<App>, stop: CancellationToken) {
-    while app.files.is_own {
+    if !app.files.is_own {
+        return;
+    }
+    loop {
         match stop.run_until_cancelled(sweep(&app)).await {
             Some(Err(error)) => {
                 tracing::error!(error, "bytes that no file has could not be swept away");

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use http::StatusCode;
@@ -185,8 +185,9 @@ async fn what_no_file_has_is_swept_from_the_bucket_by_its_owner_only() {
     let leave = |name: &str| {
         let path = s3.prefix().join(name);
         fs::write(&path, "left over").unwrap();
-        let written = SystemTime::now() - Duration::from_secs(7200);
-        fs::File::options().append(true).open(path).unwrap().set_modified(written).unwrap();
+        let file = fs::File::options().append(true).open(path).unwrap();
+        let written = file.metadata().unwrap().modified().unwrap() - Duration::from_secs(7200);
+        file.set_modified(written).unwrap();
     };
     leave(&Id::<switchboard_model::File>::generate().to_string());
     leave("notes.txt");

@@ -1,10 +1,6 @@
 //! What is left over goes away: bytes that no file has, files and answers whose time is over (§7, §10).
 
-use std::{
-    collections::HashSet,
-    fs,
-    time::{Duration, SystemTime},
-};
+use std::{collections::HashSet, fs, time::Duration};
 
 use futures_util::future::join_all;
 use socket2::SockRef;
@@ -44,8 +40,9 @@ async fn every_object_has_a_file(server: &TestServer) {
 fn leave(server: &TestServer, name: &str, ago: Duration) {
     let path = server.data_dir().join("files").join(name);
     fs::write(&path, "left over").unwrap();
-    let written = SystemTime::now() - ago;
-    fs::File::options().append(true).open(path).unwrap().set_modified(written).unwrap();
+    let file = fs::File::options().append(true).open(path).unwrap();
+    let written = file.metadata().unwrap().modified().unwrap() - ago;
+    file.set_modified(written).unwrap();
 }
 
 #[tokio::test]
