@@ -1,6 +1,6 @@
 //! What is left over goes away: bytes that no file has, files and answers whose time is over (§7, §10).
 
-use std::{collections::HashSet, fs, time::Duration};
+use std::{collections::HashSet, fs, path::Path, time::Duration};
 
 use futures_util::future::join_all;
 use socket2::SockRef;
@@ -37,8 +37,8 @@ async fn every_object_has_a_file(server: &TestServer) {
 }
 
 /// Puts bytes where a file's would lie; last written so long ago.
-fn leave(server: &TestServer, name: &str, ago: Duration) {
-    let path = server.data_dir().join("files").join(name);
+fn leave(data_dir: &Path, name: &str, ago: Duration) {
+    let path = data_dir.join("files").join(name);
     fs::write(&path, "left over").unwrap();
     let file = fs::File::options().append(true).open(path).unwrap();
     let written = file.metadata().unwrap().modified().unwrap() - ago;
@@ -76,8 +76,8 @@ async fn bytes_of_no_file_are_swept_while_it_runs() {
     let (server, clock) = server_with_clock().await;
     let tenant = server.tenant(LINE).await;
     let file = Sample::png().uploaded(&server, &tenant.key).await;
-    leave(&server, &Id::<File>::generate().to_string(), Duration::ZERO);
-    leave(&server, "notes.txt", Duration::ZERO);
+    leave(server.data_dir(), &Id::<File>::generate().to_string(), Duration::ZERO);
+    leave(server.data_dir(), "notes.txt", Duration::ZERO);
     assert_eq!(kept(&server).len(), 3);
     clock.advance(2 * HOUR);
     keeps(&server, 2).await;
@@ -96,10 +96,10 @@ async fn what_a_killed_process_left_is_swept_at_the_next_start() {
     let file = Sample::png().uploaded(&server, &tenant.key).await;
     // More than are asked for at a time.
     for _ in 0..1100 {
-        leave(&server, &Id::<File>::generate().to_string(), 2 * HOUR);
+        leave(server.data_dir(), &Id::<File>::generate().to_string(), 2 * HOUR);
     }
     // Somebody may be about to write it down.
-    leave(&server, &Id::<File>::generate().to_string(), HOUR / 2);
+    leave(server.data_dir(), &Id::<File>::generate().to_string(), HOUR / 2);
     let server = server.restart().await;
     keeps(&server, 2).await;
     let call = Call::get(query("/v1/files", &[("id", &file)])).key(&tenant.key);
@@ -111,11 +111,12 @@ async fn what_a_killed_process_left_is_swept_at_the_next_start() {
 #[tokio::test]
 async fn who_has_lost_the_database_does_not_lose_the_files() {
     let (server, _) = server_with_clock().await;
-    leave(&server, &Id::<File>::generate().to_string(), 2 * HOUR);
-    let database = server.data_dir().join("switchboard.db");
+    let data_dir = server.data_dir().to_owned();
     let server = server
         .restart_with(|setup| {
-            fs::remove_file(database).unwrap();
+            // Not before: the sweep of the first start may still be under way.
+            leave(&data_dir, &Id::<File>::generate().to_string(), 2 * HOUR);
+            fs::remove_file(data_dir.join("switchboard.db")).unwrap();
             setup
         })
         .await;
