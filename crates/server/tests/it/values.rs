@@ -181,6 +181,7 @@ pub(crate) fn unacceptable(world: &World) -> Vec<(Call, Option<&'static str>)> {
         ("/v1/reactions", json!({ "message_id": "x", "type": "love", "remove": "no" }), "remove"),
         ("/v1/typing", json!({ "state": "maybe" }), "state"),
         ("/v1/typing", json!({ "state": true }), "state"),
+        ("/v1/typing", json!({ "state": "" }), "state"),
     ];
     for (path, changes, name) in others {
         cases.push((Call::post(path, &send_with(&changes)), Some(name)));
