@@ -34,7 +34,7 @@ impl Kind for File {
     const PREFIX: &'static str = "file_";
 }
 
-/// The SHA-256 of a file's bytes: the name under which they are kept.
+/// The SHA-256 of a file's bytes: what they are known again by. They are kept under the file's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ContentHash(pub [u8; 32]);
 
@@ -59,7 +59,7 @@ impl std::str::FromStr for ContentHash {
     }
 }
 
-/// A file as it is kept: with the name of its bytes, without an URL.
+/// A file as it is written down: with the hash of its bytes, without an URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredFile {
     /// `file_…`
@@ -70,7 +70,7 @@ pub struct StoredFile {
     pub mime_type: String,
     /// Its size in bytes.
     pub size: u64,
-    /// What it holds.
+    /// The SHA-256 of what it holds.
     pub content: ContentHash,
     /// When it was uploaded.
     pub created_at: Timestamp,

@@ -115,7 +115,7 @@ catalogue! {
     RequestTooLarge = (InvalidRequestError, 413, "request_too_large"),
     /// The body comes in a form that this server does not read.
     UnsupportedMediaType = (InvalidRequestError, 415, "unsupported_media_type"),
-    /// The first request with this Idempotency-Key is still in flight.
+    /// The first request with this Idempotency-Key is still in flight; wait for the seconds of Retry-After.
     IdempotencyInProgress = (InvalidRequestError, 409, "idempotency_in_progress"),
     /// This Idempotency-Key was used with another body.
     IdempotencyMismatch = (InvalidRequestError, 422, "idempotency_mismatch"),
@@ -140,7 +140,7 @@ pub struct Problem {
     pub message: Cow<'static, str>,
     /// The parameter at fault, if one is.
     pub param: Option<Cow<'static, str>>,
-    /// For 429 and 503: how many seconds to wait, at least 1.
+    /// For 409 of a request in flight, 429 and 503: how many seconds to wait, at least 1.
     pub retry_after: Option<u64>,
 }
 

@@ -199,6 +199,7 @@ impl App {
         work.spawn(jobs::forget_files(Arc::clone(&app), stop_working.clone()));
         work.spawn(jobs::replay(Arc::clone(&app), stop_working.clone()));
         work.spawn(jobs::give_up(Arc::clone(&app), stop_working.clone()));
+        work.spawn(jobs::sweep_files(Arc::clone(&app), stop_working.clone()));
         work.spawn(jobs::keep_usage(Arc::clone(&app), stop_working.clone()));
         app.deliver.start(Arc::clone(&app.store), &work, &stop_working);
 

@@ -1,8 +1,9 @@
 //! What happens by itself: items whose time is over, events that are old, counts that are kept.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use switchboard_model::{file::UNREFERENCED_MS, idempotency::REMEMBERED_MS};
+use futures_util::TryStreamExt as _;
+use switchboard_model::{Timestamp, file::UNREFERENCED_MS, idempotency::REMEMBERED_MS};
 use switchboard_store::StoreError;
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +19,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 const REPLAYS: usize = 16;
 /// Events that one batch of a replay looks at.
 const REPLAY_BATCH: usize = 200;
+/// How often bytes that no file has are looked for, and how old they are then: whoever wrote them is done with
+/// them, in this process or in the one before it.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+const SWEPT_AFTER: Duration = Duration::from_secs(3600);
 /// Rows of one such transaction: the writer must not be held for long.
 const BATCH: usize = 500;
 
@@ -66,7 +71,9 @@ pub(crate) async fn expire_typing(app: Arc<App>, stop: CancellationToken) {
         let now = app.clock.now();
         match app.store.expire_typing(now, app.deliver.lease_until(now), BATCH).await {
             Ok(committed) => app.publish(committed),
-            Err(error) => tracing::error!(%error, "typing indicators could not be turned off"),
+            Err(error) => {
+                tracing::error!(error = chain(&error), "typing indicators could not be turned off");
+            }
         }
     }
 }
@@ -75,20 +82,34 @@ pub(crate) async fn expire_typing(app: Arc<App>, stop: CancellationToken) {
 pub(crate) async fn forget_files(app: Arc<App>, stop: CancellationToken) {
     while wait(&app, PRUNE_EVERY, &stop).await {
         let now = app.clock.now();
-        let before = now - Duration::from_millis(UNREFERENCED_MS);
+        let forgetting = async {
+            forget_unreferenced(&app, now - Duration::from_millis(UNREFERENCED_MS)).await;
+            forget_answers(&app, now - Duration::from_millis(REMEMBERED_MS)).await;
+        };
+        stop.run_until_cancelled(forgetting).await;
+    }
+}
+
+async fn forget_unreferenced(app: &App, before: Timestamp) {
+    loop {
         match app.store.forget_files(before, BATCH).await {
             Ok(files) => {
-                for file in files {
-                    if let Err(error) = app.files.remove(file).await {
-                        tracing::error!(%error, %file, "a forgotten file could not be removed");
+                for file in &files {
+                    // The sweep tries again.
+                    if let Err(error) = app.files.remove(*file).await {
+                        let error = chain(&error);
+                        tracing::error!(error, %file, "a forgotten file could not be removed");
                     }
                 }
+                if files.len() < BATCH {
+                    break;
+                }
+                tokio::task::yield_now().await;
             }
-            Err(error) => tracing::error!(%error, "files could not be forgotten"),
-        }
-        let before = now - Duration::from_millis(REMEMBERED_MS);
-        if let Err(error) = app.store.forget_answers(before, BATCH).await {
-            tracing::error!(%error, "answers could not be forgotten");
+            Err(error) => {
+                tracing::error!(error = chain(&error), "files could not be forgotten");
+                break;
+            }
         }
     }
 }
@@ -144,6 +165,58 @@ pub(crate) async fn give_up(app: Arc<App>, stop: CancellationToken) {
             () = stop.cancelled() => return,
         }
     }
+}
+
+
+async fn forget_answers(app: &App, before: Timestamp) {
+    loop {
+        match app.store.forget_answers(before, BATCH).await {
+            Ok(gone) if gone < BATCH => break,
+            Ok(_) => tokio::task::yield_now().await,
+            Err(error) => {
+                tracing::error!(error = chain(&error), "answers could not be forgotten");
+                break;
+            }
+        }
+    }
+}
+
+/// Removes bytes that no file has: a process that is killed between the one and the other leaves them.
+pub(crate) async fn sweep_files(app: Arc<App>, stop: CancellationToken) {
+    if !app.files.is_own {
+        return;
+    }
+    loop {
+        match stop.run_until_cancelled(sweep(&app)).await {
+            Some(Err(error)) => {
+                tracing::error!(error, "bytes that no file has could not be swept away");
+            }
+            Some(Ok(0)) | None => {}
+            Some(Ok(count)) => tracing::warn!(count, "bytes that no file has were swept away"),
+        }
+        if !wait(&app, SWEEP_EVERY, &stop).await {
+            return;
+        }
+    }
+}
+
+/// Answers how many it removed.
+async fn sweep(app: &App) -> Result<usize, String> {
+    let old = app.files.left_over(app.clock.now() - SWEPT_AFTER);
+    let mut batches = std::pin::pin!(old.try_chunks(BATCH));
+    let (mut count, mut failed) = (0, None);
+    while let Some(ids) = batches.try_next().await.map_err(|error| chain(&error.1))? {
+        let known = app.store.known_files(ids.clone()).await.map_err(|error| chain(&error))?;
+        let known: HashSet<_> = known.into_iter().collect();
+        for id in ids.into_iter().filter(|id| !known.contains(id)) {
+            // One that can't be removed must not keep the others.
+            match app.files.remove(id).await {
+                Ok(()) => count += 1,
+                Err(error) => failed = Some(chain(&error)),
+            }
+        }
+    }
+    failed.map_or(Ok(count), Err)
 }
 
 /// Writes down what keys have used of their hour; once more at the end.

@@ -311,6 +311,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Answers which: their bytes are the caller's to remove.
     async fn forget_files(&self, before: Timestamp, limit: usize) -> Result<Vec<Id<File>>>;
 
+    /// Which of these files are written down, in no order. Bytes of any other are nobody's.
+    async fn known_files(&self, ids: Vec<Id<File>>) -> Result<Vec<Id<File>>>;
+
     /// The secret with which file URLs are signed; the one given if there was none.
     async fn file_url_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32]>;
 

@@ -153,6 +153,25 @@ async fn an_upload_that_may_pass_is_asked_again_one_that_will_not_is_left_out() 
 }
 
 #[tokio::test]
+async fn more_than_it_promised_to_keep_is_refused_as_such() {
+    let (mut room, mut peer) = Room::new().await;
+    peer.line_is(true).await;
+    room.fault(FaultMode::Offline, None, None).await;
+    peer.line_is(false).await;
+    let text = |room: &Room| with_files(room.says(CONTACT, "look", None), &[b"hello"]);
+    soon(room.simulator.text(text(&room))).await.unwrap();
+    // As if all that may wait did: two gibibytes, which no test writes.
+    let journal = room.folder.path().join("simulator.jsonl");
+    let told = fs::read_to_string(&journal).unwrap();
+    let full = told.replace("\"size\":5", "\"size\":2147483648");
+    assert_ne!(told, full);
+    fs::write(&journal, full).unwrap();
+    let _peer = room.restart(peer).await;
+    let refused = soon(room.simulator.text(text(&room))).await;
+    assert!(matches!(refused, Err(SimulatorError::Full)), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_group_sees_the_files_too() {
     let (room, mut peer) = Room::new().await;
     let chat = group_of_two(&room, &mut peer).await;

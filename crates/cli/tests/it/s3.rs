@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use http::StatusCode;
@@ -11,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
 use s3s_fs::FileSystem;
 use switchboard_client::{Client, Error, Upload};
-use switchboard_model::Code;
+use switchboard_model::{Code, id::Id};
 use switchboard_testkit::eventually;
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, net::TcpListener, net::TcpStream};
@@ -66,9 +67,15 @@ impl S3 {
         Dev::ready(command.arg("--json")).await
     }
 
-    /// The names of the objects under the prefix.
+    /// The names of the objects under the prefix, beside the mark that says whose they are.
     fn objects(&self) -> Vec<String> {
-        names(&self.folder.path().join("bucket/some/prefix"))
+        let mut names = names(&self.prefix());
+        names.retain(|name| name != "owner");
+        names
+    }
+
+    fn prefix(&self) -> PathBuf {
+        self.folder.path().join("bucket/some/prefix")
     }
 
     /// What uploads that are not finished have left: their parts lie beside the buckets.
@@ -166,6 +173,33 @@ async fn what_is_not_taken_leaves_nothing_in_the_bucket() {
     drop(cut);
     eventually("the parts are gone", async || s3.parts().is_empty().then_some(())).await;
     assert_eq!(s3.objects(), Vec::<String>::new());
+    dev.stop().await;
+}
+
+#[tokio::test]
+async fn what_no_file_has_is_swept_from_the_bucket_by_its_owner_only() {
+    let (s3, dir) = (S3::start().await, tempfile::tempdir().unwrap());
+    let dev = s3.dev(dir.path()).await;
+    let file = dev.ready.client().upload(Upload::bytes("hello")).await.unwrap().value.id;
+    dev.stop().await;
+    let leave = |name: &str| {
+        let path = s3.prefix().join(name);
+        fs::write(&path, "left over").unwrap();
+        let file = fs::File::options().append(true).open(path).unwrap();
+        let written = file.metadata().unwrap().modified().unwrap() - Duration::from_secs(7200);
+        file.set_modified(written).unwrap();
+    };
+    leave(&Id::<switchboard_model::File>::generate().to_string());
+    leave("notes.txt");
+    // A server on another database knows none of them.
+    let other = tempfile::tempdir().unwrap();
+    let dev = s3.dev(other.path()).await;
+    dev.ready.client().upload(Upload::bytes("hello")).await.unwrap();
+    dev.stop().await;
+    assert_eq!(s3.objects().len(), 4);
+    let dev = s3.dev(dir.path()).await;
+    eventually("it is swept", async || (s3.objects().len() == 3).then_some(())).await;
+    assert!(s3.objects().contains(&file.to_string()));
     dev.stop().await;
 }
 

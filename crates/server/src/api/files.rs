@@ -24,11 +24,11 @@ use crate::{
         auth::{Caller, Linked},
         envelope::{self, Rendered, RequestId},
         once,
-        problem::{Failure, id_of},
+        problem::{Failure, chain, id_of},
         query::Query,
     },
     app::App,
-    files::kind,
+    files::{Upload, kind},
 };
 
 /// How long an upload may pause before it is given up.
@@ -45,34 +45,29 @@ pub(crate) async fn upload(
     id: RequestId,
     request: Request,
 ) -> Result<Response, Failure> {
-    let headers = request.headers().clone();
-    once::key_of(&headers)?;
-    let file = store(&app, request, kind::mime_type).await?;
-    let account = match caller.owner() {
-        Ok(account) => account,
-        Err(problem) => return refuse(&app, &file, problem.into()).await,
-    };
+    // Judged before the bytes come, which may take long.
+    let account = caller.owner()?;
+    let entered = once::enter(&app, &caller, request.headers(), "POST /v1/files")?;
+    let arrived = receive(&app, request, kind::mime_type).await?;
+    let file = arrived.file.clone();
     // The same request is one with the same bytes, type and name: known only now.
     let body = format!("{} {} {:?}", file.content, file.mime_type, file.filename);
-    let once = match once::begin(&app, &caller, &headers, "POST /v1/files", body.as_bytes()).await {
-        Ok(Ok(once)) => once,
-        Ok(Err(first_answer)) => {
-            drop_bytes(&app, file.id).await;
-            return Ok(first_answer);
-        }
-        Err(failure) => return refuse(&app, &file, failure).await,
+    let once = match entered.begin(&app, body.as_bytes()).await? {
+        Ok(once) => once,
+        Err(first_answer) => return Ok(first_answer),
     };
     let now = app.clock.now();
     let rendered = Rendered::one(StatusCode::CREATED, &app.files.show(file.clone(), now), &id);
-    let created = app.store.create_file(account, file.clone(), once.remember(&rendered, now)).await;
-    match created {
-        Ok(Once::Done(_)) => Ok(rendered.into_response()),
-        Ok(Once::Replayed(answer)) => {
-            drop_bytes(&app, file.id).await;
-            Ok(once::replay(answer))
-        }
-        Err(error) => refuse(&app, &file, error.into()).await,
-    }
+    let (remember, store) = (once.remember(&rendered, now), Arc::clone(&app.store));
+    let writing = async move {
+        // In flight until it is written down, even if the caller is gone by then.
+        let _in_flight = once;
+        Ok(store.create_file(account, file, remember).await?)
+    };
+    Ok(match keep(&app, arrived, writing).await? {
+        Once::Done(_) => rendered.into_response(),
+        Once::Replayed(answer) => once::replay(answer),
+    })
 }
 
 /// Sends the caller to a URL that needs no key.
@@ -120,20 +115,20 @@ pub(crate) async fn bridge_upload(
         size: u64,
     }
     let line = id_of(query.required("line_id")?, "line_id")?;
-    let file = store(&app, request, |head, complete, declared, name| {
+    let arrived = receive(&app, request, |head, complete, declared, name| {
         Ok(kind::received_type(head, complete, declared, name))
     })
     .await?;
-    match app.store.create_bridge_file(bridge.id, line, file.clone()).await {
-        Ok(StoredFile { id: file, filename, mime_type, size, .. }) => {
-            let uploaded = Uploaded { id: file, filename, mime_type, size };
-            Ok(envelope::one(StatusCode::CREATED, &uploaded, &id))
-        }
-        Err(error) => {
-            let failure = Failure::about(error, &Refusal::LineNotFound, "line_id");
-            refuse(&app, &file, failure).await
-        }
-    }
+    let StoredFile { id: file, filename, mime_type, size, .. } = arrived.file.clone();
+    let uploaded = Uploaded { id: file, filename, mime_type, size };
+    let (store, file) = (Arc::clone(&app.store), arrived.file.clone());
+    let writing = async move {
+        let created = store.create_bridge_file(bridge.id, line, file).await;
+        let about = |error| Failure::about(error, &Refusal::LineNotFound, "line_id");
+        created.map(Once::Done).map_err(about)
+    };
+    keep(&app, arrived, writing).await?;
+    Ok(envelope::one(StatusCode::CREATED, &uploaded, &id))
 }
 
 /// Hands the bytes of a file to the bridge that is to send it.
@@ -155,8 +150,14 @@ fn not_found() -> Problem {
 /// Decides what a file is: by its first bytes, whether these are all, its declared type, its name.
 type KindOf = fn(&[u8], bool, Option<&str>, Option<&str>) -> Result<String, Problem>;
 
-/// Writes the bytes of a request, as they come, and finds out what they are.
-async fn store(app: &App, request: Request, kind_of: KindOf) -> Result<StoredFile, Failure> {
+/// A file all of which has come. Dropped, it is as if it never had.
+struct Arrived {
+    upload: Upload,
+    file: StoredFile,
+}
+
+/// Takes the bytes of a request, as they come, and finds out what they are.
+async fn receive(app: &App, request: Request, kind_of: KindOf) -> Result<Arrived, Failure> {
     let headers = request.headers();
     if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
         let message = "Send the file without Content-Encoding.";
@@ -198,17 +199,41 @@ async fn store(app: &App, request: Request, kind_of: KindOf) -> Result<StoredFil
     if upload.size() == 0 {
         return Err(Problem::new(Code::EmptyFile, "The file has no bytes.").into());
     }
-    // Judged before it is finished: what is refused leaves nothing behind.
     let complete = upload.size() <= kind::HEAD as u64;
     let mime_type = kind_of(upload.head(), complete, declared.as_deref(), name.as_deref())?;
-    let written = upload.finish().await.map_err(|error| kept_badly(&error))?;
-    Ok(StoredFile {
+    let file = StoredFile {
         id,
         filename: name,
         mime_type,
-        size: written.size,
-        content: written.content,
+        size: upload.size(),
+        content: upload.content(),
         created_at: app.clock.now(),
+    };
+    Ok(Arrived { upload, file })
+}
+
+/// Keeps a file: its bytes first, then what `writing` writes down of it.
+async fn keep(
+    app: &Arc<App>,
+    arrived: Arrived,
+    writing: impl Future<Output = Result<Once<StoredFile>, Failure>> + Send + 'static,
+) -> Result<Once<StoredFile>, Failure> {
+    let app = Arc::clone(app);
+    // A task of its own: a caller that hangs up must not stop it half-way, with bytes that no file has.
+    let keeping = tokio::spawn(async move {
+        let Arrived { mut upload, file } = arrived;
+        upload.finish().await.map_err(|error| kept_badly(&error))?;
+        let written = writing.await;
+        let is_refused = |failure: &Failure| failure.problem.code.status() < 500;
+        // After any other error it may have been written down all the same; if not, the bytes are swept away later.
+        if written.as_ref().map_or_else(is_refused, |once| matches!(once, Once::Replayed(_))) {
+            drop_bytes(&app, file.id).await;
+        }
+        written
+    });
+    keeping.await.unwrap_or_else(|error| {
+        let cause = format!("the task that kept a file did not end well: {error}");
+        Err(Failure { cause: Some(cause), ..Failure::internal() })
     })
 }
 
@@ -223,17 +248,16 @@ fn filename(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 fn kept_badly(error: &object_store::Error) -> Failure {
-    Failure { cause: Some(format!("a file could not be kept: {error}")), ..Failure::internal() }
-}
-
-async fn refuse(app: &App, file: &StoredFile, failure: Failure) -> Result<Response, Failure> {
-    drop_bytes(app, file.id).await;
-    Err(failure)
+    Failure {
+        cause: Some(format!("a file could not be kept: {}", chain(error))),
+        ..Failure::internal()
+    }
 }
 
 async fn drop_bytes(app: &App, file: Id<File>) {
+    // What can't be removed now is swept away later.
     if let Err(error) = app.files.remove(file).await {
-        tracing::warn!(%error, %file, "bytes of no file could not be removed");
+        tracing::warn!(error = chain(&error), %file, "bytes of no file could not be removed");
     }
 }
 

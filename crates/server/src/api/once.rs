@@ -23,6 +23,8 @@ use crate::{
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Seconds after which the first request may have its answer.
+const RETRY_AFTER: u64 = 1;
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// Names of requests: key, and operation with idempotency key.
@@ -61,29 +63,57 @@ pub(crate) fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         .ok_or_else(|| Problem::invalid_value("Idempotency-Key", must))
 }
 
-/// Begins a request with this body. `Err(Ok(…))` is the answer of its first time.
+/// Begins a request with this body. `Ok(Err(…))` is the answer of its first time.
 pub(crate) async fn begin(
     app: &App,
     caller: &Caller,
     headers: &HeaderMap,
-    operation: &str,
+    operation: &'static str,
     body: &[u8],
 ) -> Result<Result<Once, Response>, Failure> {
-    let Some(idempotency_key) = key_of(headers)? else {
-        return Ok(Ok(Once { scope: None, _place: None }));
-    };
-    let scope = IdempotencyScope::new(caller.key_id(), operation.to_owned(), idempotency_key, body);
-    let name = (scope.key_id, format!("{operation} {}", scope.idempotency_key));
+    enter(app, caller, headers, operation)?.begin(app, body).await
+}
+
+/// A request among those in flight whose body is not known yet.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    operation: &'static str,
+    key: Option<(String, Place)>,
+}
+
+/// Enters a request whose body takes its time among those in flight.
+pub(crate) fn enter(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    operation: &'static str,
+) -> Result<Entered, Problem> {
+    let Some(key) = key_of(headers)? else { return Ok(Entered { operation, key: None }) };
+    let name = (caller.key_id(), format!("{operation} {key}"));
     let all = Arc::clone(&app.in_flight.0);
     if !all.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone()) {
         let message = "The first request with this Idempotency-Key is still in flight. Try again.";
-        return Err(Problem::new(Code::IdempotencyInProgress, message).into());
+        return Err(Problem::new(Code::IdempotencyInProgress, message).retry_after(RETRY_AFTER));
     }
-    let place = Place { all, name };
-    if let Some(answer) = app.store.remembered(scope.clone(), app.clock.now()).await? {
-        return Ok(Err(replay(answer)));
+    Ok(Entered { operation, key: Some((key, Place { all, name })) })
+}
+
+impl Entered {
+    /// Begins it with this body. `Ok(Err(…))` is the answer of its first time.
+    pub(crate) async fn begin(
+        self,
+        app: &App,
+        body: &[u8],
+    ) -> Result<Result<Once, Response>, Failure> {
+        let Some((key, place)) = self.key else {
+            return Ok(Ok(Once { scope: None, _place: None }));
+        };
+        let scope = IdempotencyScope::new(place.name.0, self.operation.to_owned(), key, body);
+        if let Some(answer) = app.store.remembered(scope.clone(), app.clock.now()).await? {
+            return Ok(Err(replay(answer)));
+        }
+        Ok(Ok(Once { scope: Some(scope), _place: Some(place) }))
     }
-    Ok(Ok(Once { scope: Some(scope), _place: Some(place) }))
 }
 
 impl Once {

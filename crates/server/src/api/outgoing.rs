@@ -58,7 +58,7 @@ pub(crate) async fn begin<'a>(
     caller: &'a Caller,
     id: &'a RequestId,
     headers: &HeaderMap,
-    operation: &str,
+    operation: &'static str,
     body: &[u8],
 ) -> Result<Result<Request<'a>, Response>, Failure> {
     let begun = once::begin(app, caller, headers, operation, body).await?;

@@ -42,8 +42,11 @@ pub(crate) async fn text(
     body: Body,
 ) -> Result<Response, Failure> {
     let (line, from) = (body.required("line")?, body.required("from")?);
-    let attached = body.field("attachments").is_some();
-    if !attached {
+    // None, null and an empty list are the same.
+    let attached = body
+        .field("attachments")
+        .filter(|list| list.as_array().is_none_or(|list| !list.is_empty()));
+    if attached.is_none() {
         body.required("text")?;
     }
     let (line, from) = (handle(line, "line")?, handle(from, "from")?);
@@ -51,10 +54,7 @@ pub(crate) async fn text(
     text.as_deref().map_or(Ok(()), within_limit)?;
     let chat_id = optional_chat(&body)?;
     let reply_to_guid = body.optional_text("reply_to_guid")?.map(str::to_owned);
-    let attachments = match body.field("attachments") {
-        Some(list) => contact_files(list)?,
-        None => Vec::new(),
-    };
+    let attachments = attached.map(contact_files).transpose()?.unwrap_or_default();
     let is_audio_message = body.optional_bool("is_audio_message")?.unwrap_or(false);
     if is_audio_message && attachments.len() != 1 {
         let must = "needs exactly one attachment, the voice memo";
@@ -83,7 +83,7 @@ fn contact_files(list: &Value) -> Result<Vec<ContactFile>, Problem> {
         })
     };
     list.as_array()
-        .filter(|files| !files.is_empty() && files.len() <= MAX_FILES)
+        .filter(|files| files.len() <= MAX_FILES)
         .ok_or_else(must)?
         .iter()
         .map(|one| file(one).ok_or_else(must))

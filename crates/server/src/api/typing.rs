@@ -52,7 +52,8 @@ pub(crate) async fn send(
     let line = LineRef::parse(from)?;
     let to = body::text(to, "to")?;
     let chat = recipient(to)?;
-    let state = body.optional_text("state")?;
+    // An empty one is no state, and not the same as none.
+    let state = body.field("state").map(|value| body::text(value, "state")).transpose()?;
     let on = match state {
         None | Some("on") => true,
         Some("off") => false,

@@ -24,8 +24,14 @@ pub(crate) fn mime_type(
     if declared.as_deref() == Some(VCARD) {
         return Err(contradicted(VCARD, "no vCard: it must begin with BEGIN:VCARD"));
     }
+    let guessed = name.and_then(|name| mime_guess::from_path(name).first_raw());
     if let Some(found) = found(head) {
-        return agree(found, declared.as_deref());
+        let said = declared.as_deref().or(guessed);
+        let text = said.filter(|said| is_text(said) && may_be_text(found, head, complete));
+        return match text {
+            Some(text) => Ok(canonical(text).to_owned()),
+            None => agree(found, declared.as_deref()),
+        };
     }
     if let Some(declared) = declared {
         // Kinds that their first bytes always tell can't be claimed by bytes that do not.
@@ -37,7 +43,6 @@ pub(crate) fn mime_type(
         }
         return Ok(declared);
     }
-    let guessed = name.and_then(|name| mime_guess::from_path(name).first_raw());
     // A name alone must not make a picture of what is none.
     let plain =
         guessed.filter(|guess| guess.starts_with("text/") || guess.starts_with("application/"));
@@ -63,7 +68,33 @@ fn found(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(b"caff") {
         return Some("audio/x-caf");
     }
+    // AIFF-C: of the two forms the library knows only the older.
+    if head.starts_with(b"FORM") && head.get(8..12) == Some(b"AIFC") {
+        return Some("audio/aiff");
+    }
     infer::get(head).map(|found| found.mime_type())
+}
+
+/// Whether this is a kind of text, by its name.
+fn is_text(kind: &str) -> bool {
+    kind.starts_with("text/") || kind == "application/json" || kind.ends_with("+json")
+}
+
+/// Whether a text may begin like what was found: `BMW is a car maker` is no bitmap. What is found is a
+/// few bytes that anybody may write; all that is binary soon has a NUL or what is no UTF-8. Of those that may
+/// have neither, PDF and RTF are told by more than a few bytes, and texts are told apart elsewhere.
+fn may_be_text(found: &str, head: &[u8], complete: bool) -> bool {
+    let is_told = match found {
+        "application/pdf" => head.starts_with(b"%PDF"),
+        "application/rtf" => true,
+        found => found.starts_with("text/"),
+    };
+    let is_utf8 = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        // The last character of the first bytes may be cut in two.
+        Err(error) => !complete && error.error_len().is_none(),
+    };
+    !is_told && is_utf8 && !head.contains(&0)
 }
 
 /// The type itself, lower-case; none if it says nothing.
@@ -108,21 +139,60 @@ fn is_one_of_several(found: &str, declared: &str) -> bool {
     match found {
         // Containers that carry sound or pictures.
         "audio/mp4" | "video/mp4" | "video/quicktime" | "video/x-m4v" | "video/3gpp"
-        | "video/webm" | "video/x-matroska" | "audio/ogg" | "video/ogg" => {
+        | "video/webm" | "video/x-matroska" | "video/x-ms-wmv" => {
             matches!(declared_family.as_str(), "audio" | "video")
+        }
+        "audio/ogg" | "audio/opus" | "video/ogg" => {
+            matches!(declared_family.as_str(), "audio" | "video") || declared == "application/ogg"
         }
         "image/heif" | "image/heic" => {
             matches!(declared, "image/heif" | "image/heic" | "image/heic-sequence")
         }
-        "text/xml" => declared.ends_with("xml") || declared_family == "text",
-        // Office documents, packages and the like are archives to who sees only the first bytes.
-        _ if family(found) == "application" && declared_family == "application" => {
-            let is_archive = |kind: &str| {
-                matches!(kind, "application/zip" | "application/gzip" | "application/x-ole-storage")
-            };
-            is_archive(found) || is_archive(declared)
+        "image/png" => declared == "image/apng",
+        // The raw pictures of most cameras.
+        "image/tiff" => declared.starts_with("image/x-"),
+        "application/font-sfnt" | "application/font-woff" => {
+            declared_family == "font" || declared.contains("font")
         }
+        "text/xml" => declared.ends_with("xml") || declared_family == "text",
+        _ if family(found) == "application" => is_in_archive(found, declared),
         _ => family(found) == "text" && declared_family == "text",
+    }
+}
+
+/// Office documents, packages and the like are archives to who sees only the first bytes; and one of which
+/// more was seen is still the archive that it is made of. What is none can't be declared as one.
+fn is_in_archive(found: &str, declared: &str) -> bool {
+    // What would itself have been found.
+    let is_told = matches!(
+        declared,
+        "application/zip"
+            | "application/gzip"
+            | "application/x-ole-storage"
+            | "application/pdf"
+            | "application/rtf"
+            | "application/json"
+    );
+    match found {
+        "application/zip" => {
+            (declared.starts_with("application/") && !is_told) || declared.ends_with("+zip")
+        }
+        "application/gzip" | "application/x-ole-storage" => {
+            declared.starts_with("application/") && !is_told
+        }
+        "application/msword" | "application/vnd.ms-excel" | "application/vnd.ms-powerpoint" => {
+            declared == "application/x-ole-storage"
+        }
+        "application/epub+zip" => declared == "application/zip",
+        // Office has several types for each of its archives.
+        _ => {
+            let is_office = |kind: &str| {
+                kind.starts_with("application/vnd.openxmlformats-")
+                    || kind.starts_with("application/vnd.oasis.opendocument.")
+            };
+            let is_macro = declared.starts_with("application/vnd.ms-");
+            is_office(found) && (declared == "application/zip" || is_macro || is_office(declared))
+        }
     }
 }
 
@@ -134,15 +204,30 @@ fn contradicted(declared: &str, found: &str) -> Problem {
 /// One name for types that go by several.
 fn canonical(kind: &str) -> &str {
     match kind {
+        "application/x-dosexec" | "application/x-msdos-program" | "application/x-msdownload" => {
+            "application/vnd.microsoft.portable-executable"
+        }
+        "application/x-gzip" => "application/gzip",
+        "application/x-pdf" => "application/pdf",
+        "application/x-rar-compressed" => "application/vnd.rar",
+        "application/x-rtf" | "text/richtext" | "text/rtf" => "application/rtf",
+        "application/x-sh" | "text/x-sh" => "text/x-shellscript",
+        "application/x-sqlite3" => "application/vnd.sqlite3",
+        "application/x-zip" | "application/x-zip-compressed" => "application/zip",
         "audio/m4a" | "audio/x-m4a" => "audio/mp4",
+        "audio/mid" | "audio/x-midi" => "audio/midi",
         "audio/mp3" | "audio/mpeg3" | "audio/x-mpeg" => "audio/mpeg",
         "audio/x-aac" | "audio/aacp" => "audio/aac",
         "audio/x-flac" => "audio/flac",
         "audio/x-wav" | "audio/wave" | "audio/vnd.wave" => "audio/wav",
-        "audio/x-aiff" => "audio/aiff",
+        "audio/aifc" | "audio/x-aifc" | "audio/x-aiff" => "audio/aiff",
         "audio/caf" => "audio/x-caf",
-        "image/jpg" => "image/jpeg",
+        "image/ico" | "image/x-ico" | "image/x-icon" => "image/vnd.microsoft.icon",
+        "image/jpg" | "image/pjpeg" => "image/jpeg",
+        "image/x-bmp" | "image/x-ms-bmp" => "image/bmp",
+        "image/x-png" => "image/png",
         "text/x-vcard" | "text/directory" => VCARD,
+        "video/avi" | "video/msvideo" => "video/x-msvideo",
         other => other,
     }
 }
@@ -194,6 +279,7 @@ mod tests {
         assert_eq!(kind(heic, Some("image/heic"), None).unwrap(), "image/heic");
         let svg = b"<?xml version=\"1.0\"?><svg/>";
         assert_eq!(kind(svg, Some("image/svg+xml"), None).unwrap(), "image/svg+xml");
+        assert!(kind(b"%PDF-1.7\n\0", Some("application/zip"), None).is_err());
         let zip = b"PK\x03\x04\x14\0\0\0";
         assert_eq!(kind(zip, Some("application/epub+zip"), None).unwrap(), "application/epub+zip");
         assert!(kind(zip, Some("image/png"), None).is_err());

@@ -3,6 +3,9 @@
 //! Bytes lie in a folder or in S3, under the file's id, written once and never changed.
 //! Each file has an object of its own: two uploads of the same bytes are two objects, so
 //! that removing one can't take away the other in the moment it is written.
+//!
+//! The bytes are there before the file is written down, and go after it is forgotten. What a crash leaves in
+//! between is found by [`Files::left_over`] and swept away.
 
 mod bucket;
 pub(crate) mod kind;
@@ -11,24 +14,30 @@ mod upload;
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use futures_util::{Stream, TryStreamExt as _, future};
 use object_store::{
     GetOptions, GetResult, ObjectStore, ObjectStoreExt as _, PutPayload, local::LocalFileSystem,
     path::Path,
 };
+use sha2::{Digest as _, Sha256};
 use switchboard_model::{
     Attachment, File, Message, Timestamp,
-    file::StoredFile,
+    file::{ContentHash, StoredFile},
     id::Id,
     signature::{sign_url, verify_url},
 };
 use url::Url;
 
+use upload::UnderWay;
 pub(crate) use upload::Upload;
 
 use crate::config::Config;
 
 /// The path of downloads; the URL's query says which file, until when, and proves it.
 pub(crate) const DOWNLOAD_PATH: &str = "/files/download";
+
+/// The name of the object that says whose files these are.
+const MARK: &str = "owner";
 
 /// The name of the folder in the data directory.
 const FOLDER: &str = "files";
@@ -39,6 +48,9 @@ pub(crate) struct Files {
     objects: Arc<dyn ObjectStore>,
     /// Bytes of one part of an upload: S3 takes no smaller ones than 5 MiB, a folder does.
     part: usize,
+    under_way: UnderWay,
+    /// Whether what lies there is this server's.
+    pub(crate) is_own: bool,
     pub(crate) most: u64,
     base: String,
     url_ttl: Duration,
@@ -70,12 +82,21 @@ impl Files {
             Some(url) => url.to_string(),
             None => objects.to_string(),
         };
-        check(&*objects)
-            .await
-            .map_err(|source| FilesError { place: place(), source: Box::new(source) })?;
+        let failed = |source| FilesError { place: place(), source: Box::new(source) };
+        check(&*objects).await.map_err(failed)?;
+        let is_own = mark(&*objects, &secret).await.map_err(failed)?;
+        if !is_own {
+            tracing::warn!(
+                place = place(),
+                "bytes that no file has will not be swept away: the object '{MARK}' says that those here \
+                 are another database's, or the bucket may not be listed"
+            );
+        }
         Ok(Self {
             objects,
             part,
+            under_way: UnderWay::default(),
+            is_own,
             most: config.max_file,
             base: base.trim_end_matches('/').to_owned(),
             url_ttl: Duration::from_secs(config.file_url_ttl),
@@ -85,7 +106,8 @@ impl Files {
 
     /// Begins to write a file.
     pub(crate) async fn upload(&self, id: Id<File>) -> object_store::Result<Upload> {
-        Ok(Upload::new(self.objects.put_multipart(&path(id)).await?, self.part))
+        let place = self.under_way.enter(id);
+        Ok(Upload::new(self.objects.put_multipart(&path(id)).await?, self.part, place))
     }
 
     /// The bytes of a file, or those that `options` asks for.
@@ -103,6 +125,21 @@ impl Files {
             Err(object_store::Error::NotFound { .. }) => Ok(()),
             done => done,
         }
+    }
+
+    /// The bytes from before `before` that no upload under way is about to write down. Whichever of these is no
+    /// file's never will be one's.
+    pub(crate) fn left_over(
+        &self,
+        before: Timestamp,
+    ) -> impl Stream<Item = object_store::Result<Id<File>>> {
+        self.objects.list(None).try_filter_map(move |object| {
+            let is_old = object.last_modified.timestamp_millis() < before.0;
+            // What has another name was not put there by this server.
+            let id = object.location.as_ref().parse().ok();
+            let id = id.filter(|id| is_old && !self.under_way.has(*id));
+            future::ready(Ok(id))
+        })
     }
 
     /// A URL that downloads this file with no key, until it expires.
@@ -177,6 +214,22 @@ async fn check(objects: &dyn ObjectStore) -> object_store::Result<()> {
     let probe = Path::from("probe");
     objects.put(&probe, PutPayload::from_static(b"ok")).await?;
     objects.delete(&probe).await
+}
+
+/// Marks the place as this database's; answers false if it is another's. To who has lost the database, or
+/// shares the bucket, every file would look as if it were nobody's, and be swept away.
+async fn mark(objects: &dyn ObjectStore, secret: &[u8; 32]) -> object_store::Result<bool> {
+    let (path, ours) = (Path::from(MARK), ContentHash(Sha256::digest(secret).into()).to_string());
+    match objects.get(&path).await {
+        Ok(theirs) => Ok(theirs.bytes().await? == ours),
+        Err(object_store::Error::NotFound { .. }) => {
+            objects.put(&path, PutPayload::from(ours)).await?;
+            Ok(true)
+        }
+        // What S3 says of an object that is not there to who may not list the bucket, and so can't sweep it.
+        Err(object_store::Error::PermissionDenied { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn path(id: Id<File>) -> Path {

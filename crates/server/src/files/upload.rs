@@ -1,10 +1,15 @@
 //! An upload on its way: hashed, counted and handed on in parts, never whole in memory.
 //! One that is not finished leaves nothing behind.
 
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
 use bytes::{Bytes, BytesMut};
 use object_store::{MultipartUpload, PutPayload};
 use sha2::{Digest, Sha256};
-use switchboard_model::file::ContentHash;
+use switchboard_model::{File, file::ContentHash, id::Id};
 
 use super::kind::HEAD;
 
@@ -18,17 +23,40 @@ pub(crate) struct Upload {
     head: Vec<u8>,
     hash: Sha256,
     size: u64,
+    _place: Place,
 }
 
-/// What was written.
+/// The uploads that are on their way, or finished and not written down yet: their bytes are no file's, and
+/// still nobody may sweep them away.
+#[derive(Debug, Default, Clone)]
+pub(super) struct UnderWay(Arc<Mutex<HashSet<Id<File>>>>);
+
+/// An upload's place among those; ends with the upload.
 #[derive(Debug)]
-pub(crate) struct Written {
-    pub(crate) content: ContentHash,
-    pub(crate) size: u64,
+pub(super) struct Place {
+    all: UnderWay,
+    id: Id<File>,
+}
+
+impl UnderWay {
+    pub(super) fn enter(&self, id: Id<File>) -> Place {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        Place { all: self.clone(), id }
+    }
+
+    pub(super) fn has(&self, id: Id<File>) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
 }
 
 impl Upload {
-    pub(super) fn new(parts: Box<dyn MultipartUpload>, part: usize) -> Self {
+    pub(super) fn new(parts: Box<dyn MultipartUpload>, part: usize, place: Place) -> Self {
         Self {
             parts: Some(parts),
             part,
@@ -36,12 +64,18 @@ impl Upload {
             head: Vec::new(),
             hash: Sha256::new(),
             size: 0,
+            _place: place,
         }
     }
 
     /// How many bytes came so far.
     pub(crate) fn size(&self) -> u64 {
         self.size
+    }
+
+    /// The SHA-256 of all that came so far.
+    pub(crate) fn content(&self) -> ContentHash {
+        ContentHash(self.hash.clone().finalize().into())
     }
 
     /// The first bytes, which tell what kind of file it is.
@@ -74,8 +108,9 @@ impl Upload {
         Ok(())
     }
 
-    /// Finishes: from now on the file is there.
-    pub(crate) async fn finish(mut self) -> object_store::Result<Written> {
+    /// Finishes: from now on the bytes are there. Not to be dropped half-way: they could come to be there all the
+    /// same, with nobody to know of them. Until the upload itself is dropped they are not swept away.
+    pub(crate) async fn finish(&mut self) -> object_store::Result<()> {
         if !self.waiting.is_empty() {
             self.flush().await?;
         }
@@ -83,8 +118,7 @@ impl Upload {
             parts.complete().await?;
         }
         self.parts = None;
-        let content = ContentHash(std::mem::take(&mut self.hash).finalize().into());
-        Ok(Written { content, size: self.size })
+        Ok(())
     }
 }
 

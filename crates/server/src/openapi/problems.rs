@@ -88,7 +88,7 @@ fn response(status: u16, codes: &[Code], counted: bool) -> Value {
         .collect();
     // A failure of the server's own may come before the key is known.
     let mut headers = headers::of_answers(counted && status != 401 && status < 500);
-    if matches!(status, 429 | 503) {
+    if matches!(status, 429 | 503) || codes == [Code::IdempotencyInProgress] {
         headers.insert("Retry-After".to_owned(), headers::reference("Retry-After"));
     }
     if status == 401 {

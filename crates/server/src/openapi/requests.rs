@@ -90,8 +90,9 @@ fn from_and_to() -> Vec<Field> {
 }
 
 fn reply_to() -> Field {
-    let about = "The message that it answers: its id, or its `guid`.";
-    nullable("reply_to", reference("MessageRef"), about)
+    let about =
+        "The message that it answers: its id, or its `guid`. An empty text is the same as none.";
+    nullable("reply_to", json!({ "anyOf": [reference("MessageRef"), { "const": "" }] }), about)
 }
 
 fn send_message() -> Value {

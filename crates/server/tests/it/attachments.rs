@@ -134,6 +134,17 @@ async fn what_a_contact_sends_can_be_downloaded_from_list_webhook_and_stream() {
 }
 
 #[tokio::test]
+async fn an_empty_list_of_attachments_is_none() {
+    let server = TestServer::start().await;
+    let tenant = server.tenant(LINE).await;
+    let body = json!({ "line": LINE, "from": CONTACT, "text": "hello", "attachments": [] });
+    texts(&server, &body).await;
+    let message = newest(&tenant, CONTACT).await;
+    assert_eq!((message.text.as_deref(), message.attachments.len()), (Some("hello"), 0));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_file_whose_type_the_phone_has_wrong_is_not_lost() {
     let server = TestServer::start().await;
     let tenant = server.tenant(LINE).await;
@@ -158,7 +169,12 @@ async fn a_voice_memo_goes_out_if_it_is_one_and_the_line_can() {
         mime_type: "audio/x-caf",
         bytes: b"caff\0\x01\0\0desc\0\0\0\0\0\0\0\x20".to_vec(),
     };
-    for sample in [Sample::memo(), caf] {
+    let aifc = Sample {
+        name: "memo.aifc",
+        mime_type: "audio/x-aiff",
+        bytes: b"FORM\0\0\0\x20AIFCFVER\0\0\0\x04".to_vec(),
+    };
+    for sample in [Sample::memo(), caf, aifc] {
         let file = sample.uploaded(&server, &tenant.key).await;
         let body =
             json!({ "from": LINE, "to": CONTACT, "audio_message": file, "reply_to": texted.guid });

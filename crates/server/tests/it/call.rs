@@ -120,7 +120,7 @@ pub(crate) fn assert_refused(what: &str, answer: &RawAnswer, code: Code, param: 
     assert!(message.len() > 10 && message.ends_with(['.', '}']), "{what}: {message:?}");
     assert_request_id(what, answer);
     assert_eq!(answer.header("content-type"), Some("application/json"), "{what}");
-    let waits = [429, 503].contains(&answer.status);
+    let waits = [429, 503].contains(&answer.status) || code == Code::IdempotencyInProgress;
     assert_eq!(answer.retry_after().is_some_and(|seconds| seconds >= 1), waits, "{what}");
     let challenged = answer.header("www-authenticate") == Some("Bearer");
     assert_eq!(challenged, answer.status == 401, "{what}");

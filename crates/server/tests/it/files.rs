@@ -30,10 +30,11 @@ pub(crate) fn post() -> Call {
     Call::new(Method::POST, "/v1/files")
 }
 
-/// What lies in the folder of files.
+/// What lies in the folder of files, beside the mark that says whose it is.
 pub(crate) fn kept(server: &TestServer) -> Vec<PathBuf> {
     let folder = fs::read_dir(server.data_dir().join("files")).unwrap();
-    folder.map(|entry| entry.unwrap().path()).collect()
+    let paths = folder.map(|entry| entry.unwrap().path());
+    paths.filter(|path| !path.ends_with("owner")).collect()
 }
 
 /// Waits until the folder holds so many files.
@@ -118,6 +119,75 @@ async fn the_bytes_say_what_a_file_is_and_the_header_must_agree() {
         let down = Call::get(url).send("").await;
         assert_eq!((down.status, &down.bytes[..]), (200, &bytes[..]), "{what}");
         assert_eq!(down.header("content-type"), Some(found), "{what}");
+    }
+    server.stop().await;
+}
+
+/// Texts that begin like something else, and types that go by several names.
+#[tokio::test]
+async fn a_good_file_is_not_refused_for_how_it_begins_or_what_it_is_called() {
+    let (server, _) = server_with_clock().await;
+    let tenant = server.tenant(LINE).await;
+    let opus = [b"OggS\0\x02".as_slice(), &[0; 22], b"OpusHead\x01\x02"].concat();
+    let long = format!("{}ä", "BM, ".repeat(16 * 1024 - 1) + "xxx");
+    let cut = [b"BM".as_slice(), &[0xff; 20]].concat();
+    let zip = b"PK\x03\x04\x14\0\0\0";
+    let pdf = b"%PDF-1.7\n%\xe2\xe3";
+    let cases: &[(&[u8], &str, Option<&str>)] = &[
+        (b"BMW is a car maker", "text/plain", Some("text/plain")),
+        (b"BM,BN\n1,2\n", "text/csv; charset=utf-8", Some("text/csv")),
+        (b"GIF is said with a soft g", "text/plain", Some("text/plain")),
+        (b"MZ is a zone of the city", "text/markdown", Some("text/markdown")),
+        (b"ID3 tags are old", "text/plain", Some("text/plain")),
+        (b"BC, before", "text/plain", Some("text/plain")),
+        (b"SQLite is a library", "text/plain", Some("text/plain")),
+        (b"caffeine helps", "text/plain", Some("text/plain")),
+        (b"About files that begin with %PDF", "text/plain", Some("text/plain")),
+        (long.as_bytes(), "text/plain", Some("text/plain")),
+        (&cut, "text/plain", None),
+        (b"BM\0\0", "text/plain", None),
+        (b"BMW is a car maker", "audio/wav", None),
+        (&opus, "audio/ogg; codecs=opus", Some("audio/ogg")),
+        (&opus, "audio/opus", Some("audio/opus")),
+        (b"{\\rtf1 hello}", "text/rtf", Some("application/rtf")),
+        (b"{\\rtf1 hello}", "application/rtf", Some("application/rtf")),
+        (b"\0\0\x01\0\x01\0", "image/x-icon", Some("image/vnd.microsoft.icon")),
+        (b"#!/bin/sh\n", "application/x-sh", Some("text/x-shellscript")),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "image/apng", Some("image/apng")),
+        (b"RIFF\x24\0\0\0AVI LIST", "video/avi", Some("video/x-msvideo")),
+        (b"FORM\0\0\0\x20AIFCFVER", "audio/x-aiff", Some("audio/aiff")),
+        (b"FORM\0\0\0\x20AIFFCOMM", "audio/x-aiff", Some("audio/aiff")),
+        (pdf, "application/pdf", Some("application/pdf")),
+        (pdf, "application/zip", None),
+        (pdf, "application/gzip", None),
+        (pdf, "text/plain", None),
+        (b"%PDF-1.7\n", "text/plain", None),
+        (zip, "application/zip", Some("application/zip")),
+        (zip, "application/x-zip-compressed", Some("application/zip")),
+        (zip, "application/vnd.apple.pages", Some("application/vnd.apple.pages")),
+        (zip, "model/vnd.usdz+zip", Some("model/vnd.usdz+zip")),
+        (b"\x1f\x8b\x08\0\0\0", "application/zip", None),
+    ];
+    for (bytes, declared, found) in cases {
+        let call = post().raw(bytes.to_vec()).header("content-type", declared).key(&tenant.key);
+        let answer = call.send(&server.url).await;
+        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(20)]);
+        let what = format!("{start:?} as {declared}");
+        match found {
+            Some(found) => {
+                assert_eq!(answer.status, 201, "{what}: {answer:?}");
+                assert_eq!(answer.body["mime_type"], **found, "{what}");
+            }
+            None => {
+                let code = Code::InvalidParameterValue;
+                assert_refused(&what, &answer, code, Some("Content-Type"));
+            }
+        }
+    }
+    // Nothing declared: a name can say that it is a text, but not that a text is a picture.
+    for (name, found) in [("car.txt", "text/plain"), ("car.bmp", "image/bmp")] {
+        let call = post().raw("BMW is a car maker").header("x-filename", name).key(&tenant.key);
+        assert_eq!(call.send(&server.url).await.body["mime_type"], found, "{name}");
     }
     server.stop().await;
 }

@@ -22,6 +22,7 @@ mod files;
 mod groups;
 mod idempotency;
 mod isolation;
+mod leftovers;
 mod links;
 mod live;
 mod messages;

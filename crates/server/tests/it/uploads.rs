@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
+use switchboard_client::CreateKey;
 use switchboard_model::{Code, time::Clock};
 use switchboard_testkit::{LINE, Setup, Tenant, TestClock, TestServer, eventually};
 use tokio::{
@@ -215,5 +216,33 @@ async fn who_is_refused_early_is_told_although_it_still_writes() {
     let expect = format!("expect: 100-continue\r\ncontent-length: {}", 20 * MAX_FILE);
     assert_answer(&mut slow.begin("/v1/files", &expect).await, Code::FileTooLarge).await;
     keeps(&slow.server, 0).await;
+    slow.server.stop().await;
+}
+
+/// A refusal that no byte of the file can change comes before the bytes do.
+#[tokio::test]
+async fn what_can_be_judged_before_the_upload_is() {
+    let slow = Slow::start().await;
+    let homeless = slow.server.admin().create_key(&CreateKey::of_no_account("homeless")).await;
+    let homeless = homeless.unwrap().value.secret.reveal().to_owned();
+    let length = format!("content-length: {MAX_FILE}");
+    let head = format!(
+        "POST /v1/files HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {homeless}\r\n{length}\r\n\r\n"
+    );
+    let address = slow.server.url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    assert_answer(&mut stream, Code::SandboxRequiresOwner).await;
+
+    let mut first = slow.begin("/v1/files", "connection: close\r\ncontent-length: 10").await;
+    slow.send_and_wait(&mut first, b"hello").await;
+    keeps(&slow.server, 1).await;
+    let mut second = slow.begin("/v1/files", &length).await;
+    assert_answer(&mut second, Code::IdempotencyInProgress).await;
+    first.write_all(b"world").await.unwrap();
+    let mut answer = String::new();
+    first.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    keeps(&slow.server, 1).await;
     slow.server.stop().await;
 }

@@ -91,6 +91,9 @@ pub(crate) fn missing(world: &World) -> Vec<(Call, String, &'static str)> {
     }
     let faults = Call::post("/simulator/v1/faults", &json!({ "line": LINE })).key(token);
     cases.push((faults, "The 'mode' field is required.".to_owned(), "mode"));
+    let nothing = json!({ "line": LINE, "from": CONTACT, "attachments": [] });
+    let nothing = Call::post("/simulator/v1/messages", &nothing).key(token);
+    cases.push((nothing, "The 'text' field is required.".to_owned(), "text"));
     let nothing = send_with(&json!({ "text": null, "attachments": [] }));
     let message = "The 'text' field is required when there are no attachments.".to_owned();
     cases.push((Call::post("/v1/messages", &nothing).key(key), message, "text"));
@@ -235,6 +238,7 @@ pub(crate) fn unacceptable(world: &World) -> Vec<(Call, Option<&'static str>)> {
         ("/v1/reactions", json!({ "message_id": "x", "type": "love", "remove": "no" }), "remove"),
         ("/v1/typing", json!({ "state": "maybe" }), "state"),
         ("/v1/typing", json!({ "state": true }), "state"),
+        ("/v1/typing", json!({ "state": "" }), "state"),
     ];
     for (path, changes, name) in others {
         cases.push((Call::post(path, &send_with(&changes)), Some(name)));
@@ -334,7 +338,7 @@ fn operators_values(world: &World) -> Vec<(Call, &'static str)> {
             "/simulator/v1/messages",
             text.clone(),
             "attachments",
-            vec![json!("x"), json!([]), json!([{}]), json!([{ "data": "?", "mime_type": "x/y" }])],
+            vec![json!("x"), json!([{}]), json!([{ "data": "?", "mime_type": "x/y" }])],
         ),
         ("/simulator/v1/messages", text, "is_audio_message", vec![json!(true), json!(1)]),
         ("/simulator/v1/messages/edit", edit.clone(), "text", vec![json!(1)]),

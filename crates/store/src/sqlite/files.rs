@@ -159,6 +159,17 @@ pub(super) fn forget(sql: &Connection, before: Timestamp, limit: usize) -> Resul
     )
 }
 
+pub(super) fn known(sql: &Connection, ids: &[Id<File>]) -> Result<Vec<Id<File>>> {
+    let mut known = Vec::new();
+    for id in ids {
+        let params = params![Text(*id)];
+        known.extend(statement::first(sql, "select 1 from files where id = ?1", params, |_| {
+            Ok(*id)
+        })?);
+    }
+    Ok(known)
+}
+
 /// The name of the secret with which file URLs are signed.
 const URL_SECRET: &str = "file urls";
 

@@ -302,6 +302,10 @@ impl Store for SqliteStore {
         self.writer.run(move |tx| files::forget(tx.sql, before, limit)).await
     }
 
+    async fn known_files(&self, ids: Vec<Id<File>>) -> Result<Vec<Id<File>>> {
+        self.readers.ask(move |sql| files::known(sql, &ids)).await
+    }
+
     async fn file_url_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32]> {
         self.writer.run(move |tx| files::url_secret(tx.sql, fresh)).await
     }

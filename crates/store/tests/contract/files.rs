@@ -185,6 +185,13 @@ pub(crate) async fn only_what_nothing_refers_to_is_forgotten(store: Arc<dyn Stor
     gone.sort_unstable();
     assert_eq!(gone, old[2..4]);
     assert!(store.forget_files(later(4), 10).await.unwrap().is_empty());
+    let asked = old.iter().copied().chain([came.id, Id::generate()]).collect();
+    let mut known = store.known_files(asked).await.unwrap();
+    known.sort_unstable();
+    let mut kept = [old[0], old[4], came.id];
+    kept.sort_unstable();
+    assert_eq!(known, kept);
+    assert!(store.known_files(Vec::new()).await.unwrap().is_empty());
     assert_eq!(store.file(world.account, old[1]).await.unwrap(), None);
     for kept in [old[0], old[4], came.id] {
         assert!(store.file(world.account, kept).await.unwrap().is_some());

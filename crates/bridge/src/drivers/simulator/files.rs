@@ -19,7 +19,7 @@ use switchboard_model::{
 use tempfile::NamedTempFile;
 use tracing::warn;
 
-use super::{Simulator, journal::KeptFile, outside::too_much};
+use super::{Simulator, journal::KeptFile};
 
 /// The most bytes that wait for the server on all lines together.
 const MAX_KEPT_BYTES: u64 = 2 * 1024 * 1024 * 1024;
@@ -123,7 +123,7 @@ impl Simulator {
             let mut book = self.book();
             let size: u64 = hashed.iter().map(|(file, _)| file.shown.size).sum();
             if book.files.bytes.saturating_add(size) > MAX_KEPT_BYTES {
-                return Err(too_much());
+                return Err(SimulatorError::Full);
             }
             let dir = book.files.dir.clone();
             let mut to_write = Vec::new();

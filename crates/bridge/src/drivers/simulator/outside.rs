@@ -3,7 +3,7 @@
 //!
 //! The promise: what has been answered is in the journal and will reach the server, in order.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use switchboard_model::{
     Chat, Handle, Line, Message, ReactionType, Timestamp,
@@ -301,7 +301,9 @@ impl Simulator {
         files: Vec<KeptFile>,
         record: Record,
     ) -> Result<Waiter<'_>, SimulatorError> {
-        let mut entries = book.phones.histories.next_entries(line, what).ok_or_else(too_much)?;
+        let entries = book.phones.histories.next_entries(line, what);
+        // It keeps no more than it promised; what does not fit is refused, not dropped.
+        let mut entries = entries.ok_or(SimulatorError::Full)?;
         let last = entries.last_mut().expect("nobody enters nothing");
         last.files = files;
         let key = entry_key(line, last.at.n, &last.what).into_owned();
@@ -384,12 +386,4 @@ impl Book {
             With::Group(identifier) => self.phones.group(identifier).map(Group::as_chat),
         }
     }
-}
-
-/// The simulator keeps no more than it promised; what does not fit is refused, not dropped.
-pub(super) fn too_much() -> SimulatorError {
-    SimulatorError::Journal(io::Error::new(
-        io::ErrorKind::StorageFull,
-        "too much waits for the server, or there are too many groups",
-    ))
 }
