@@ -51,6 +51,9 @@ schemathesis.openapi.format(
 schemathesis.openapi.format(
     "message", often(STATE["message"], STATE["guid"]) | made_up("msg_") | st.uuids().map(str)
 )
+schemathesis.openapi.format("webhook", often(STATE["webhook"]) | made_up("wh_"))
+schemathesis.openapi.format("delivery", often(STATE["delivery"]) | made_up("dlv_"))
+schemathesis.openapi.format("replay", often(STATE["replay"]) | made_up("rpl_"))
 schemathesis.openapi.format("voice-memo", often(STATE["voice_memo"]) | made_up("file_"))
 schemathesis.openapi.format("file", often(STATE["file"]) | made_up("file_"))
 signed = urllib.parse.parse_qs(urllib.parse.urlsplit(STATE["file_url"]).query)

@@ -76,6 +76,11 @@ def furnish(ready):
     call(f"{api}/v1/messages", key, send)
     hook = {"from": line, "url": "http://127.0.0.1:9/", "events": ["message.received"]}
     webhook = call(f"{api}/v1/webhooks", key, hook)
+    # Nobody answers there: it is tried again and again.
+    again = {"id": webhook["id"], "since": 1}
+    replay = call(f"{api}/v1/webhooks/replay", key, again)
+    while not (deliveries := call(f"{api}/v1/deliveries", key)["data"]):
+        time.sleep(0.05)
     call(f"{api}/v1/sandbox", key, {})
     query = urllib.parse.urlencode({"from": line, "to": CONTACT, "limit": 1})
     cursors = {
@@ -95,6 +100,8 @@ def furnish(ready):
         "file_url": file["url"],
         "voice_memo": voice_memo["id"],
         "webhook": webhook["id"],
+        "delivery": deliveries[0]["id"],
+        "replay": replay["id"],
         "cursors": cursors,
     }
 

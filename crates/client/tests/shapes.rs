@@ -49,7 +49,7 @@ fn attachment() -> Value {
 fn webhook() -> Value {
     json!({
         "id": WEBHOOK, "line_ids": [LINE], "url": "https://x.org/", "events": ["message.sent"],
-        "is_active": true,
+        "is_active": false, "failing_since": NOW, "disabled_at": NOW, "disabled_reason": "failing",
     })
 }
 
@@ -134,6 +134,13 @@ fn sandbox_usage() -> Value {
     json!({ "used": 1, "limit": 50, "remaining": 49, "resets_at": NOW })
 }
 
+fn attempt() -> Value {
+    json!({
+        "number": 1, "started_at": NOW, "duration_ms": 5, "status": 500, "answer": "no",
+        "error": "the endpoint answered 500",
+    })
+}
+
 /// Every shape, with a sample that has every field that it may have.
 fn samples() -> Vec<(&'static Shape, Value)> {
     vec![
@@ -179,6 +186,36 @@ fn samples() -> Vec<(&'static Shape, Value)> {
         (&shape::SANDBOX_USAGE, sandbox_usage()),
         (&shape::CREATED_WEBHOOK, with(webhook(), json!({ "secret": "whsec_AAAA" }))),
         (&shape::LISTED_WEBHOOK, webhook()),
+        (&shape::UPDATED_WEBHOOK, with(webhook(), json!({ "missed_since": NOW }))),
+        (
+            &shape::ROTATED_WEBHOOK,
+            with(webhook(), json!({ "secret": "whsec_AAAA", "previous_secret_expires_at": NOW })),
+        ),
+        (
+            &shape::WEBHOOK_TEST,
+            json!({
+                "delivery_id": "dlv_1", "event": "message.sent", "ok": true, "status": 200,
+                "duration_ms": 5, "answer": "ok", "error": "none",
+            }),
+        ),
+        (
+            &shape::REPLAY,
+            json!({
+                "id": "rpl_1", "webhook_id": WEBHOOK, "since": NOW, "until": NOW,
+                "include_delivered": false, "status": "done", "progress": 100, "queued": 7,
+                "created_at": NOW, "finished_at": NOW,
+            }),
+        ),
+        (
+            &shape::DELIVERY,
+            json!({
+                "id": "dlv_1", "webhook_id": WEBHOOK, "event_id": "evt_1", "event": "message.sent",
+                "status": "due", "attempts": [attempt()], "next_attempt_at": NOW, "error": "no",
+                "created_at": NOW, "finished_at": NOW,
+            }),
+        ),
+        (&shape::ATTEMPT, attempt()),
+        (&shape::RETRIED_DELIVERY, json!({ "id": "dlv_1", "status": "due" })),
         (&shape::DELETED, json!({ "id": WEBHOOK, "deleted": true })),
         (&shape::ERROR, json!({ "type": "t", "code": "c", "message": "No.", "param": "from" })),
         (
@@ -279,6 +316,7 @@ fn the_rows_are_those_of_the_contract() {
         (&shape::TYPING, "id chat_id handle is_typing updated_at"),
         (&shape::RECEIPT, "id chat_id handle last_read_at synced_at"),
         (&shape::FILE, "id url? filename? mime_type size"),
+        // With what Switchboard adds while one fails, and once it is disabled.
         (
             &shape::CREATED_WEBHOOK,
             "id line_ids url events is_active failing_since- disabled_at- disabled_reason- secret",

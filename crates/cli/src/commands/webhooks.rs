@@ -15,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Where the events of your lines go.
 ///
-///   switchboard webhooks create https://agent.example.com/hook --events message.received
+///   switchboard webhooks create $URL --events message.received,message.sent
 ///   switchboard webhooks test wh_…
 ///   switchboard webhooks replay wh_… --since 2h
 #[derive(Debug, Args)]

@@ -34,6 +34,7 @@ pub(crate) async fn list(
     id: RequestId,
     query: Query,
 ) -> Result<Response, Failure> {
+    query.none_empty(&["id", "webhook_id", "status", "event", "event_id", "since", "until"])?;
     let filter = DeliveryFilter {
         id: id_in(&query, "id")?,
         webhook_id: id_in(&query, "webhook_id")?,

@@ -30,6 +30,15 @@ impl Query {
         self.first(name).filter(|value| !value.is_empty())
     }
 
+    /// Refuses these parameters if they are there and empty: a program that leaves one empty by mistake must not
+    /// get more than it asked for.
+    pub(crate) fn none_empty(&self, names: &[&'static str]) -> Result<(), Problem> {
+        match names.iter().find(|name| self.first(name) == Some("")) {
+            Some(name) => Err(Problem::invalid_value(name, "must not be empty")),
+            None => Ok(()),
+        }
+    }
+
     /// All values of a parameter that may be repeated; empty ones are none.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0

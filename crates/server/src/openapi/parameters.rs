@@ -12,7 +12,7 @@ use switchboard_model::{
 
 use super::{
     requests,
-    schema::{EXAMPLE_MS, id, one_of, reference},
+    schema::{EXAMPLE_MS, id, known, one_of, reference},
 };
 
 enum Place {
@@ -92,14 +92,14 @@ pub(super) fn all() -> Map<String, Value> {
             "The message: its id, or its `guid`.",
         ),
         ("OutboxItemId", "id", Query, true, id::<OutboxItem>(), "The item's id."),
-        ("ReplayId", "id", Query, true, id::<Replay>(), "The replay's id."),
-        ("DeliveryId", "id", Query, false, id::<Delivery>(), "This delivery."),
+        ("ReplayId", "id", Query, true, known::<Replay>("replay"), "The replay's id."),
+        ("DeliveryId", "id", Query, false, known::<Delivery>("delivery"), "This delivery."),
         (
             "DeliveryWebhook",
             "webhook_id",
             Query,
             false,
-            id::<Webhook>(),
+            known::<Webhook>("webhook"),
             "Deliveries of this webhook; it may be deleted by now.",
         ),
         (

@@ -11,8 +11,8 @@ use switchboard_model::{
 use super::{
     resources::{CONTACT, LINE},
     schema::{
-        EXAMPLE_MS, Field, always, boolean, example_id, id, list, millis, nullable, object, one_of,
-        reference, such_as,
+        EXAMPLE_MS, Field, always, boolean, example_id, id, known, list, millis, nullable, object,
+        one_of, reference, such_as,
     },
 };
 
@@ -30,8 +30,8 @@ pub(super) fn all() -> Map<String, Value> {
         ("SendReceipt", object("The whole chat is read.", from_and_to())),
         ("CreateWebhook", create_webhook()),
         ("UpdateWebhook", update_webhook()),
-        ("DeleteWebhook", webhook_id("A webhook to delete.")),
-        ("WebhookId", webhook_id("A webhook.")),
+        ("DeleteWebhook", delete_webhook()),
+        ("WebhookId", webhook_id()),
         ("CreateReplay", create_replay()),
         ("RetryDelivery", retry_delivery()),
     ] {
@@ -218,7 +218,7 @@ fn update_webhook() -> Value {
     object(
         "What to change of a webhook.",
         vec![
-            always("id", id::<Webhook>(), "The webhook's id."),
+            always("id", known::<Webhook>("webhook"), "The webhook's id."),
             nullable("url", webhook_url(), &url_about()),
             nullable("events", webhook_events(), EVENTS),
             nullable("is_active", boolean(true), about),
@@ -226,8 +226,14 @@ fn update_webhook() -> Value {
     )
 }
 
-fn webhook_id(about: &str) -> Value {
-    object(about, vec![always("id", id::<Webhook>(), "The webhook's id.")])
+/// A webhook that is there. One to delete is not named so: it may be deleted already.
+fn webhook_id() -> Value {
+    let id = known::<Webhook>("webhook");
+    object("A webhook.", vec![always("id", id, "The webhook's id.")])
+}
+
+fn delete_webhook() -> Value {
+    object("A webhook to delete.", vec![always("id", id::<Webhook>(), "The webhook's id.")])
 }
 
 fn create_replay() -> Value {
@@ -238,7 +244,7 @@ fn create_replay() -> Value {
     object(
         "Which events to send again.",
         vec![
-            always("id", id::<Webhook>(), "The webhook's id."),
+            always("id", known::<Webhook>("webhook"), "The webhook's id."),
             always("since", since, "From the events of this time on."),
             nullable(
                 "until",
@@ -255,7 +261,10 @@ fn create_replay() -> Value {
 }
 
 fn retry_delivery() -> Value {
-    object("A delivery to try again.", vec![always("id", id::<Delivery>(), "The delivery's id.")])
+    object(
+        "A delivery to try again.",
+        vec![always("id", known::<Delivery>("delivery"), "The delivery's id.")],
+    )
 }
 
 /// `from` of the list of webhooks: empty means all.

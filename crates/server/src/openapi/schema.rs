@@ -96,6 +96,13 @@ pub(super) fn id<K: Kind>() -> Value {
     })
 }
 
+/// An id of this kind, of something that those who make requests from this document may know by this format.
+pub(super) fn known<K: Kind>(format: &str) -> Value {
+    let mut id = id::<K>();
+    id["format"] = format.into();
+    id
+}
+
 /// The id of this kind in the examples.
 pub(super) fn example_id<K: Kind>() -> String {
     format!("{}{EXAMPLE_REST}", K::PREFIX)

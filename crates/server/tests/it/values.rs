@@ -174,6 +174,8 @@ pub(crate) fn unacceptable(world: &World) -> Vec<(Call, Option<&'static str>)> {
         }
     }
     for (name, value) in [
+        ("webhook_id", ""),
+        ("since", ""),
         ("status", "pending"),
         ("event", "message"),
         ("since", "-1"),
