@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 STATE = json.loads(os.environ["SWITCHBOARD_STATE"])
 API = STATE["api_url"]
 AUTH = {"Authorization": f"Bearer {STATE['api_key']}"}
-SINK = "http://127.0.0.1:9/"
+SINK = "http://127.0.0.1:1999/"
 # An account may have 100 webhooks, and two processes run at once.
 MOST_WEBHOOKS = 30
 
@@ -94,7 +94,7 @@ def before_load_schema(context, schema):
 
 
 def is_loopback(url):
-    return url.startswith(("http://127.0.0.1:9/", "http://127.0.0.1:9?"))
+    return url.startswith(("http://127.0.0.1:1999/", "http://127.0.0.1:1999?"))
 
 
 @schemathesis.hook
@@ -146,7 +146,7 @@ def after_call(context, case, response):
     made += 1
     if response.status_code == 201 and case.operation.path == "/v1/webhooks":
         url = response.json()["url"]
-        assert url.startswith("http://127.0.0.1:9/"), f"a webhook leads out of this machine: {url}"
+        assert url.startswith("http://127.0.0.1:1999/"), f"a webhook leads out of this machine: {url}"
         trim_webhooks(response.json()["id"])
 
 

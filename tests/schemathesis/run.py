@@ -74,7 +74,7 @@ def furnish(ready):
     file = call(f"{api}/v1/files", key, b"%PDF-1.7\n", {"Content-Type": "application/pdf"})
     send = {"from": line, "to": CONTACT, "attachments": [file["id"]]}
     call(f"{api}/v1/messages", key, send)
-    hook = {"from": line, "url": "http://127.0.0.1:9/", "events": ["message.received"]}
+    hook = {"from": line, "url": "http://127.0.0.1:1999/", "events": ["message.received"]}
     webhook = call(f"{api}/v1/webhooks", key, hook)
     # Nobody answers there: it is tried again and again.
     again = {"id": webhook["id"], "since": 1}

@@ -119,9 +119,9 @@ async fn what_a_webhook_missed_is_found_and_sent() {
     let new = person.run(&["webhooks", "rotate", id]).await;
     assert!(new.stdout.starts_with("whsec_") && new.stdout.trim_end() != secret, "{}", new.stdout);
     assert!(new.stderr.contains("valid until 2"), "{}", new.stderr);
-    let moved = ["webhooks", "update", id, "--endpoint", "http://127.0.0.1:9/x", "--events"];
+    let moved = ["webhooks", "update", id, "--endpoint", "http://127.0.0.1:1999/x", "--events"];
     let moved = person.json(&[&moved[..], &["message.sent"]].concat()).await;
-    assert_eq!(moved["url"], "http://127.0.0.1:9/x");
+    assert_eq!(moved["url"], "http://127.0.0.1:1999/x");
     assert_eq!(moved["events"].as_array().unwrap().len(), 1);
     assert_eq!(person.told(&["webhooks", "delete", id]).await, format!("{id} deleted\n"));
     assert!(!person.told(&["webhooks", "list"]).await.contains(id));

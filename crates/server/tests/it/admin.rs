@@ -97,7 +97,7 @@ async fn a_key_of_no_account_sees_nothing_and_is_told_so() {
     let client = server.client(key.secret.reveal());
     assert!(client.lines().await.unwrap().value.data.is_empty());
     let hook =
-        |from: &str| CreateWebhook::new(from, "http://127.0.0.1:9", [EventKind::MessageSent]);
+        |from: &str| CreateWebhook::new(from, "http://127.0.0.1:1999", [EventKind::MessageSent]);
     let codes = [
         client.chats(LINE).send().await.unwrap_err().code(),
         client.messages(LINE, CONTACT).send().await.unwrap_err().code(),

@@ -96,7 +96,7 @@ fn others(world: &World) -> Vec<Call> {
     let own = |call: Call| call.key(&world.owner.key);
     let nowhere = |path| own(Call::get(query(path, &[("from", NO_LINE), ("to", CONTACT)])));
     let webhook =
-        json!({ "from": NO_LINE, "url": "http://127.0.0.1:9", "events": ["message.sent"] });
+        json!({ "from": NO_LINE, "url": "http://127.0.0.1:1999", "events": ["message.sent"] });
     let ensure = || own(Call::new(Method::POST, "/v1/sandbox"));
     vec![
         of_sandbox("/v1/chats").key(homeless),

@@ -83,9 +83,9 @@ fn posts(world: &World) -> Vec<Post> {
         case("/v1/typing", json!({}), json!({ "state": "off" })),
         case("/v1/receipts", json!({}), json!({ "to": world.first.chat })),
         Post {
-            call: hook(LINE, "http://127.0.0.1:9/a"),
-            other: hook(LINE, "http://127.0.0.1:9/b"),
-            refused: hook(NO_LINE, "http://127.0.0.1:9/a"),
+            call: hook(LINE, "http://127.0.0.1:1999/a"),
+            other: hook(LINE, "http://127.0.0.1:1999/b"),
+            refused: hook(NO_LINE, "http://127.0.0.1:1999/a"),
             status: 201,
         },
         Post {

@@ -150,7 +150,7 @@ async fn live_on(server: &TestServer, tenant: &Tenant, line: &str, contacts: &[u
         }
     }
     things.files.push(Sample::memo().uploaded(server, &tenant.key).await);
-    let webhook = CreateWebhook::new(line, "http://127.0.0.1:9/", [EventKind::TypingStarted]);
+    let webhook = CreateWebhook::new(line, "http://127.0.0.1:1999/", [EventKind::TypingStarted]);
     let webhook = tenant.client.create_webhook(&webhook).await.unwrap().value.id;
     things.webhooks.push(webhook.to_string());
     // What happened before is delivered by a replay.
@@ -182,7 +182,7 @@ fn probes(line: &str, kind: &str, id: &str) -> Vec<Call> {
             calls.push(get("/v1/events", &[("line", id)]));
             calls.extend(writes(id, &contact(0), "msg_x", "file_x"));
             let hook =
-                json!({ "from": id, "url": "http://127.0.0.1:9/", "events": ["message.sent"] });
+                json!({ "from": id, "url": "http://127.0.0.1:1999/", "events": ["message.sent"] });
             calls.push(Call::post("/v1/webhooks", &hook));
         }
         "chat" => {

@@ -253,7 +253,7 @@ async fn of_two_mistakes_in_a_new_webhook_the_first_is_told() {
         path: "/v1/webhooks",
         key: Some(world.owner.key.clone()),
         fields: fields(
-            &json!({ "from": LINE, "url": "http://127.0.0.1:9", "events": ["message.sent"] }),
+            &json!({ "from": LINE, "url": "http://127.0.0.1:1999", "events": ["message.sent"] }),
         ),
         cut: false,
     };
@@ -266,7 +266,7 @@ async fn of_two_mistakes_in_a_new_webhook_the_first_is_told() {
     };
     let answer = homeless("nowhere").send(&world.server.url).await;
     assert_refused("homeless and wrong", &answer, InvalidParameterValue, Some("url"));
-    let answer = homeless("http://127.0.0.1:9").send(&world.server.url).await;
+    let answer = homeless("http://127.0.0.1:1999").send(&world.server.url).await;
     assert_refused("homeless", &answer, Code::SandboxRequiresOwner, None);
     world.server.stop().await;
 }

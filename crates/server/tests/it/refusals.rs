@@ -64,7 +64,7 @@ pub(crate) async fn authentication(world: &World) -> Vec<Case> {
 
 pub(crate) async fn authorization(world: &World) -> Vec<Case> {
     let unscoped = world.key_without(Scope::LinesRead).await;
-    let webhook = |from: &str| json!({ "from": from, "url": "http://127.0.0.1:9", "events": ["message.sent"] });
+    let webhook = |from: &str| json!({ "from": from, "url": "http://127.0.0.1:1999", "events": ["message.sent"] });
     vec![
         (Call::get("/v1/lines").key(&unscoped), Code::InsufficientScope, None),
         (

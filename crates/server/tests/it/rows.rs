@@ -40,7 +40,7 @@ fn programs(world: &World) -> Vec<Row> {
         let body = json!({ "from": from, "url": url, "events": ["message.sent"] });
         Call::post("/v1/webhooks", &body)
     };
-    let url = "http://127.0.0.1:9/";
+    let url = "http://127.0.0.1:1999/";
     let not_accessible = |call| Refused(vec![call], Code::LineNotAccessible, None);
     vec![
         Row {
@@ -248,7 +248,7 @@ fn deliveries(world: &World) -> Vec<Row> {
         let body = json!({ "id": id, "url": url, "is_active": true });
         Call::new(http::Method::PATCH, "/v1/webhooks").json(&body)
     };
-    let url = "http://127.0.0.1:9/other";
+    let url = "http://127.0.0.1:1999/other";
     let mut rows = vec![Row {
         right: patch(&first.webhook, url),
         status: 200,

@@ -271,7 +271,7 @@ pub(crate) fn unacceptable(world: &World) -> Vec<(Call, Option<&'static str>)> {
     ];
     for (changes, name) in webhooks {
         let mut body =
-            json!({ "from": LINE, "url": "http://127.0.0.1:9", "events": ["message.sent"] });
+            json!({ "from": LINE, "url": "http://127.0.0.1:1999", "events": ["message.sent"] });
         body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         cases.push((Call::post("/v1/webhooks", &body), Some(name)));
     }

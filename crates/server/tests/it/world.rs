@@ -218,7 +218,7 @@ async fn things(server: &TestServer, tenant: &Tenant, line: &str, line_id: Id<Li
     let item = tenant.client.send_message(&send).await.unwrap().value.id;
     settled(tenant, item, OutboxStatus::Sent).await;
     let events = [EventKind::ReactionAdded, EventKind::ReceiptRead];
-    let webhook = CreateWebhook::new(line, "http://127.0.0.1:9/hook", events);
+    let webhook = CreateWebhook::new(line, "http://127.0.0.1:1999/hook", events);
     let webhook = tenant.client.create_webhook(&webhook).await.unwrap().value.id;
     reads(server, line, CONTACT).await;
     let deliveries = Deliveries::of_webhook(webhook);
