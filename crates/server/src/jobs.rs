@@ -167,7 +167,6 @@ pub(crate) async fn give_up(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
-
 async fn forget_answers(app: &App, before: Timestamp) {
     loop {
         match app.store.forget_answers(before, BATCH).await {

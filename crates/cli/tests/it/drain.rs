@@ -27,11 +27,11 @@ const EVENTS: usize = 25_000;
 const CHATS: usize = 100;
 /// Events that come in in one transaction.
 const BATCH: usize = 1000;
-/// Each kill repeats at most what one endpoint may have in flight: an eighth of this. With the default, 50 kills
+/// Each kill repeats at most what one endpoint may have in flight: a quarter of this. With the default, 50 kills
 /// may cost more than 1 % of this backlog; the promise is about what a kill costs, and that is bounded
 /// by this number.
-const CONCURRENCY: usize = 32;
-const IN_FLIGHT: usize = CONCURRENCY / 8;
+const CONCURRENCY: usize = 16;
+const IN_FLIGHT: usize = CONCURRENCY / 4;
 /// When a kill comes after the server was ready, in milliseconds.
 const AFTER_READY: std::ops::RangeInclusive<u64> = 30..=300;
 /// How long the rest of the backlog may take.

@@ -56,7 +56,7 @@ impl Slots {
     /// The most that one endpoint of this kind may have in flight.
     pub(super) fn most_of_one(&self, trust: Trust) -> usize {
         let share = match trust {
-            Trust::Fast => 8,
+            Trust::Fast => 4,
             Trust::Slow => 16,
             Trust::Unknown | Trust::Failing => 64,
         };
