@@ -28,15 +28,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run everything on this machine with a simulated phone: the way to begin
     Dev(dev::Dev),
-    /// Run the server for production
     Serve(Box<serve::Serve>),
-    /// The operator's commands: accounts, lines, keys and bridges of a running server
     Admin(admin::Admin),
-    /// Where the events of your lines go: make, change, try and replay
     Webhooks(webhooks::Webhooks),
-    /// What became of each event on its way to a webhook
     Deliveries(deliveries::Deliveries),
 }
 

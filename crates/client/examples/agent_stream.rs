@@ -1,6 +1,6 @@
 //! An agent that answers texts, by the live stream: it needs no public URL.
 //!
-//! SWITCHBOARD_URL=http://127.0.0.1:8080 SWITCHBOARD_KEY=sk_live_… SWITCHBOARD_LINE=+15550100001 \
+//! SWITCHBOARD_URL=http://127.0.0.1:8080 SWITCHBOARD_API_KEY=sk_live_… SWITCHBOARD_LINE=+15550100001 \
 //!     cargo run -p switchboard-client --example agent_stream
 //!
 //! SWITCHBOARD_LAST_EVENT_ID, if set, is where it goes on: the id of the last event it had handled.
@@ -12,7 +12,7 @@ use switchboard_model::{EventKind, event::MessageEvent};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let (url, key) = (env::var("SWITCHBOARD_URL")?, env::var("SWITCHBOARD_KEY")?);
+    let (url, key) = (env::var("SWITCHBOARD_URL")?, env::var("SWITCHBOARD_API_KEY")?);
     let line = env::var("SWITCHBOARD_LINE")?;
     // Calls are repeated when the network fails, each with one Idempotency-Key.
     let client = Client::builder(&url).key(&key).retries(5).build()?;

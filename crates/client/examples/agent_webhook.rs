@@ -1,6 +1,6 @@
 //! An agent that answers texts, by webhook.
 //!
-//! SWITCHBOARD_URL=http://127.0.0.1:8080 SWITCHBOARD_KEY=sk_live_… SWITCHBOARD_LINE=+15550100001 \
+//! SWITCHBOARD_URL=http://127.0.0.1:8080 SWITCHBOARD_API_KEY=sk_live_… SWITCHBOARD_LINE=+15550100001 \
 //! AGENT_URL=https://agent.example.org/ AGENT_LISTEN=127.0.0.1:3000 \
 //!     cargo run -p switchboard-client --example agent_webhook
 //!
@@ -22,7 +22,7 @@ struct Agent {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let (url, key) = (env::var("SWITCHBOARD_URL")?, env::var("SWITCHBOARD_KEY")?);
+    let (url, key) = (env::var("SWITCHBOARD_URL")?, env::var("SWITCHBOARD_API_KEY")?);
     let line = env::var("SWITCHBOARD_LINE")?;
     let client = Client::builder(&url).key(&key).retries(2).build()?;
 

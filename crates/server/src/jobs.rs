@@ -149,8 +149,13 @@ pub(crate) async fn give_up(app: Arc<App>, stop: CancellationToken) {
     loop {
         loop {
             match app.store.give_up_deliveries(app.clock.now(), BATCH).await {
-                Ok(given_up) if given_up < BATCH => break,
-                Ok(_) => tokio::task::yield_now().await,
+                Ok(given_up) => {
+                    app.metrics.given_up(u64::try_from(given_up).unwrap_or(u64::MAX));
+                    if given_up < BATCH {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
                 Err(error) => {
                     let error = chain(&error);
                     tracing::error!(error, "deliveries of disabled webhooks could not be given up");

@@ -487,7 +487,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Makes a delivery of this account due now, if its event is on one of these lines. One that was delivered
     /// or given up begins a new round of attempts, under the same id; what an attempt before that still reports
-    /// counts no more. [`Refusal::DeliveryNotFound`], [`Refusal::WebhookDisabled`].
+    /// counts no more. Answers whose it is. [`Refusal::DeliveryNotFound`], [`Refusal::WebhookDisabled`].
     async fn retry_delivery(
         &self,
         account: Id<Account>,
@@ -495,7 +495,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         lines: Option<Vec<Id<Line>>>,
         remember: Option<Remember>,
         now: Timestamp,
-    ) -> Result<Once<()>>;
+    ) -> Result<Once<Id<Webhook>>>;
 
     /// Gives up deliveries that are still to be tried, and that nobody has leased, of webhooks that are
     /// disabled: their events could never be forgotten otherwise. At most `limit`; answers how many.

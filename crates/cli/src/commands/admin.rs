@@ -16,7 +16,7 @@ use crate::output::Out;
 /// Keeps what every command takes apart from what is the command's own.
 const SERVER: &str = "Options of every admin command";
 
-/// The operator's commands: accounts, lines, keys and bridges of a running server.
+/// The operator's commands: accounts, lines, keys and bridges of a running server
 ///
 /// Example, from nothing to a key:
 ///

@@ -12,7 +12,9 @@ use crate::output::{self, Out};
 /// The most rows that one call fetches.
 const PAGE: u32 = 100;
 
-/// What became of each event on its way to a webhook.
+/// What became of each event on its way to a webhook
+///
+/// Examples:
 ///
 ///   switchboard deliveries list --status failed --since 2h
 ///   switchboard deliveries show dlv_…

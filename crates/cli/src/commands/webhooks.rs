@@ -13,10 +13,13 @@ use crate::output::{self, Out};
 /// How often a replay is asked how far it is.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Where the events of your lines go.
+/// Where the events of your lines go: make, change, try and replay
 ///
-///   switchboard webhooks create $URL --events message.received,message.sent
+/// Examples:
+///
+///   switchboard webhooks create https://example.com/hook --events message.received,message.sent
 ///   switchboard webhooks test wh_…
+///   switchboard webhooks update wh_… --enable
 ///   switchboard webhooks replay wh_… --since 2h
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]

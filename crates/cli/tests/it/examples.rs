@@ -30,7 +30,7 @@ fn example(name: &str) -> PathBuf {
 async fn agent(name: &str, dev: &Dev) -> Child {
     let mut agent = Command::new(example(name))
         .env("SWITCHBOARD_URL", &dev.ready.api_url)
-        .env("SWITCHBOARD_KEY", &dev.ready.api_key)
+        .env("SWITCHBOARD_API_KEY", &dev.ready.api_key)
         .env("SWITCHBOARD_LINE", &dev.ready.line)
         .env("AGENT_LISTEN", "127.0.0.1:0")
         .stderr(Stdio::piped())

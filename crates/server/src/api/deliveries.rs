@@ -103,8 +103,8 @@ pub(crate) async fn retry(
     let now = app.clock.now();
     let remember = once.remember(&rendered, now);
     Ok(match app.store.retry_delivery(account, delivery, lines, remember, now).await? {
-        Once::Done(()) => {
-            app.deliver.wake();
+        Once::Done(webhook) => {
+            app.deliver.retried(webhook);
             rendered.into_response()
         }
         Once::Replayed(answer) => once::replay(answer),

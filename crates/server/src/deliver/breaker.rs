@@ -86,6 +86,13 @@ impl Breaker {
         if let State::Open { until, .. } = self.0 { Some(until) } else { None }
     }
 
+    /// The pause ends now: somebody who knows better wants the probe to go out.
+    pub(super) fn cut_short(&mut self, now: Timestamp) {
+        if let State::Open { until, .. } = &mut self.0 {
+            *until = now.min(*until);
+        }
+    }
+
     /// An attempt begins, which is admitted. Answers whether it is the probe.
     pub(super) fn begin(&mut self) -> bool {
         match self.0 {

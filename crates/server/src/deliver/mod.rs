@@ -180,6 +180,12 @@ impl Deliver {
         self.shared.given_back.notified().await;
     }
 
+    /// Somebody wants a delivery of this webhook tried now: where a breaker holds them back, its probe goes out.
+    pub(crate) fn retried(&self, webhook: Id<Webhook>) {
+        self.shared.lanes().probe(webhook, self.shared.clock.now());
+        self.shared.scan.notify_one();
+    }
+
     /// Something was made due in the store.
     pub(crate) fn wake(&self) {
         self.shared.scan.notify_one();

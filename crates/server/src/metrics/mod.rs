@@ -104,7 +104,7 @@ impl Metrics {
         );
         all.register(
             "deliveries_failed",
-            "Deliveries that were given up after their last attempt",
+            "Deliveries that were given up: after their last attempt, or because their webhook was disabled",
             self.failed.clone(),
         );
         all.register("delivery_attempts", "Attempts by the class of their answer", attempts);
@@ -148,6 +148,11 @@ impl Metrics {
         } else if result.next_attempt_at.is_none() {
             self.failed.inc();
         }
+    }
+
+    /// So many deliveries of disabled webhooks were given up.
+    pub(crate) fn given_up(&self, count: u64) {
+        self.failed.inc_by(count);
     }
 
     /// All of it as text.

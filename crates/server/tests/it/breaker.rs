@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use switchboard_client::CreateWebhook;
+use switchboard_client::{CreateWebhook, Deliveries};
 use switchboard_model::{EventKind, time::Clock};
 use switchboard_testkit::{
     LINE, Receiver, Setup, Tenant, TestClock, TestServer, eventually,
@@ -109,6 +109,27 @@ async fn a_restart_begins_with_a_closed_breaker() {
     receiver.set(Behaviour::ok());
     let server = server.restart().await;
     receiver.wait_for_count(12, SOON).await.unwrap();
+    assert_eq!(figure(&server, "webhook_breakers_open").await, 0.0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_retry_by_hand_does_not_wait_for_the_breaker() {
+    let clock = TestClock::now();
+    let (server, tenant, receiver) = start(&clock).await;
+    receiver.set(Behaviour::status(500));
+    hook(&tenant, &receiver.url()).await;
+    for number in 1..=12 {
+        server.text(LINE, CONTACT, &number.to_string()).await;
+    }
+    receiver.wait_for_count(TRIPS_AT, SOON).await.unwrap();
+    held(&server, 2.0).await;
+    receiver.set(Behaviour::ok());
+    let due = tenant.client.deliveries(&Deliveries::default()).all(100).await.unwrap().remove(0);
+    tenant.client.retry_delivery(due.id).await.unwrap();
+    // The probe, and all that was never tried, without a moment gone by.
+    receiver.wait_for_count(12, SOON).await.unwrap();
+    assert_eq!(texts(&receiver).last().unwrap(), "12");
     assert_eq!(figure(&server, "webhook_breakers_open").await, 0.0);
     server.stop().await;
 }

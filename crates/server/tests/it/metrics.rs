@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
+use switchboard_client::UpdateWebhook;
 use switchboard_model::time::Clock;
 use switchboard_testkit::{
     LINE, Receiver, Setup, TestClock, TestServer, eventually, receiver::Behaviour,
@@ -87,6 +88,30 @@ async fn figures_follow_what_happens() {
     // What is shown is of no use to anybody but the operator, and still holds no secret.
     let shown = metrics(&server).await;
     assert!(!shown.contains("http") && !shown.contains("wh_"), "{shown}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_given_up_with_its_webhook_has_failed() {
+    let clock = TestClock::now();
+    let setup = watched(Setup::new()).clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    let server = setup.start().await;
+    let tenant = server.tenant(LINE).await;
+    let receiver = Receiver::start().await;
+    receiver.set(Behaviour::status(500));
+    hook(&tenant, &receiver.url()).await;
+    server.text(LINE, CONTACT, "one").await;
+    planned(&server, &clock, Duration::from_secs(5)).await;
+    assert_eq!(figure(&server, "deliveries_failed_total").await, 0.0);
+    let id = tenant.client.webhooks(LINE).await.unwrap().value.data[0].id.to_string();
+    let disable = UpdateWebhook { id, is_active: Some(false), ..UpdateWebhook::default() };
+    tenant.client.update_webhook(&disable).await.unwrap();
+    for (name, wanted) in [("deliveries_failed_total", 1.0), ("webhooks_disabled", 1.0)] {
+        eventually(&format!("{name} is {wanted}"), async || {
+            (figure(&server, name).await == wanted).then_some(())
+        })
+        .await;
+    }
     server.stop().await;
 }
 

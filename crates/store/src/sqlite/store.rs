@@ -498,7 +498,7 @@ impl Store for SqliteStore {
         lines: Option<Vec<Id<Line>>>,
         remember: Option<Remember>,
         now: Timestamp,
-    ) -> Result<Once<()>> {
+    ) -> Result<Once<Id<Webhook>>> {
         self.writer
             .run(move |tx| {
                 let retry = |tx: &mut Tx<'_>| {

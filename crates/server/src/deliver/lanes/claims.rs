@@ -118,6 +118,13 @@ impl Lanes {
         shares
     }
 
+    /// Lets the breaker's next probe go out now, if there is one to wait for.
+    pub(in crate::deliver) fn probe(&mut self, webhook: Id<Webhook>, now: Timestamp) {
+        if let Some(conduct) = self.conduct.get_mut(&webhook) {
+            conduct.breaker.cut_short(now);
+        }
+    }
+
     /// When the next breaker lets its probe through.
     pub(in crate::deliver) fn next_probe(&self, now: Timestamp) -> Option<Timestamp> {
         let probes = self.conduct.values().filter_map(|conduct| conduct.breaker.probe_at());

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 use switchboard_model::{
-    Account, Line, Timestamp,
+    Account, Line, Timestamp, Webhook,
     delivery::{Delivery, DeliveryStatus},
     id::Id,
 };
@@ -55,10 +55,10 @@ pub(in crate::sqlite) fn retry(
     id: Id<Delivery>,
     lines: Option<&[Id<Line>]>,
     now: Timestamp,
-) -> Result<()> {
+) -> Result<Id<Webhook>> {
     let found = statement::first(
         sql,
-        "select d.seq, d.status, e.line_id, w.is_active from deliveries d
+        "select d.seq, d.status, e.line_id, w.is_active, d.webhook_id from deliveries d
          cross join events e on e.seq = d.event_seq
          left join webhooks w on w.id = d.webhook_id
          where d.id = ?1 and d.account_id = ?2",
@@ -66,18 +66,20 @@ pub(in crate::sqlite) fn retry(
         |row| {
             let status = row.get::<_, Name<DeliveryStatus>>(1)?.0;
             let line = row.get::<_, Text<Id<Line>>>(2)?.0;
-            Ok((row.get::<_, i64>(0)?, status, line, row.get::<_, Option<bool>>(3)?))
+            let webhook = row.get::<_, Text<Id<Webhook>>>(4)?.0;
+            Ok((row.get::<_, i64>(0)?, status, line, row.get::<_, Option<bool>>(3)?, webhook))
         },
     )?;
-    let found = found.filter(|(_, _, line, _)| lines.is_none_or(|lines| lines.contains(line)));
-    let Some((seq, status, _, is_active)) = found else {
+    let found = found.filter(|(_, _, line, ..)| lines.is_none_or(|lines| lines.contains(line)));
+    let Some((seq, status, _, is_active, webhook)) = found else {
         return Err(Refusal::DeliveryNotFound.into());
     };
     if is_active != Some(true) {
         return Err(Refusal::WebhookDisabled.into());
     }
     if status != DeliveryStatus::Due {
-        return begin(sql, seq, now);
+        begin(sql, seq, now)?;
+        return Ok(webhook);
     }
     // What is leased is on its way already; what was given back unattempted is due in its turn.
     statement::run(
@@ -85,7 +87,7 @@ pub(in crate::sqlite) fn retry(
         "update deliveries set due_at = ?2 where seq = ?1 and leased = 0 and due_at > ?2",
         params![seq, now.0],
     )?;
-    Ok(())
+    Ok(webhook)
 }
 
 pub(in crate::sqlite) fn give_up(sql: &Connection, now: Timestamp, limit: usize) -> Result<usize> {
