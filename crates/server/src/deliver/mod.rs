@@ -23,6 +23,7 @@ mod lanes;
 mod rotation;
 mod send;
 mod slots;
+mod tasks;
 
 use std::{
     sync::{
@@ -36,43 +37,23 @@ pub(crate) use guard::Guard;
 pub use guard::{Resolver, SystemResolver};
 pub(crate) use lanes::InMemory;
 use switchboard_model::{
-    Timestamp, Webhook,
-    delivery::{AttemptResult, DueDelivery},
-    id::Id,
-    time::Clock,
-    webhook::WebhookTest,
+    Timestamp, Webhook, delivery::DueDelivery, id::Id, time::Clock, webhook::WebhookTest,
 };
-use switchboard_store::{Store, StoreError};
-use tokio::{
-    sync::{Notify, Semaphore, mpsc},
-    time::MissedTickBehavior,
-};
+use switchboard_store::Store;
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{api::problem::chain, config::Config, files::Files, metrics::Metrics};
+use crate::{config::Config, files::Files, metrics::Metrics};
 use conduct::Outcome;
 use health::Health;
 use lanes::{Lanes, Lease, Slot};
-use send::Attempted;
 
 /// How long a lease on a delivery holds. What waits in memory for too much of it is leased anew.
 const LEASE: Duration = Duration::from_secs(600);
 /// Results that may wait to be settled. Each still holds its slot, so there are hardly ever so many.
 const RESULTS: usize = 8192;
-/// Deliveries that one scan leases.
-const SCAN_BATCH: usize = 256;
-/// Deliveries that one transaction gives back.
-const GIVE_BACK_BATCH: usize = 2048;
-/// Results that one transaction settles.
-const SETTLE_BATCH: usize = 512;
-/// The longest that nothing is looked for.
-const SCAN_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
-/// How often attempts are looked for that take long.
-const LOOK_AT_FLIGHTS_EVERY: Duration = Duration::from_millis(250);
 /// Webhooks that may be tried at once by hand.
 const TESTS: usize = 16;
-/// The pause after the store failed.
-const STORE_PAUSE: Duration = Duration::from_millis(250);
 
 /// The engine's handle: what the rest of the server sees of it.
 #[derive(Debug)]
@@ -206,9 +187,9 @@ impl Deliver {
     ) {
         let (results, settled) = mpsc::channel(RESULTS);
         let shared = || Arc::clone(&self.shared);
-        work.spawn(scan(shared(), Arc::clone(&store), stop.clone()));
-        work.spawn(dispatch(shared(), self.sender.clone(), results, stop.clone()));
-        work.spawn(settle(shared(), store, settled));
+        work.spawn(tasks::scan(shared(), Arc::clone(&store), stop.clone()));
+        work.spawn(tasks::dispatch(shared(), self.sender.clone(), results, stop.clone()));
+        work.spawn(tasks::settle(shared(), store, settled));
     }
 }
 
@@ -269,148 +250,4 @@ impl Shared {
             self.scan.notify_one();
         }
     }
-}
-
-/// An attempt that has ended, and holds its slot until that is written down.
-type Ended = (AttemptResult, (Slot, Outcome));
-
-/// Sends what may be sent, as many at once as the configuration allows.
-async fn dispatch(
-    shared: Arc<Shared>,
-    sender: send::Sender,
-    results: mpsc::Sender<Ended>,
-    stop: CancellationToken,
-) {
-    let attempts = TaskTracker::new();
-    let mut look_at_flights = tokio::time::interval(LOOK_AT_FLIGHTS_EVERY);
-    look_at_flights.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        while let Some((slot, delivery)) = shared.next() {
-            let (shared, sender, results) = (Arc::clone(&shared), sender.clone(), results.clone());
-            attempts.spawn(async move {
-                let Attempted { result, retry_after } = sender.attempt(&delivery).await;
-                shared.health().note(delivery.webhook_id, &result);
-                shared.metrics.attempted(&result, delivery.created_at);
-                let outcome = Outcome {
-                    worked: result.error.is_none(),
-                    took: Duration::from_millis(result.duration_ms),
-                    retry_after,
-                    random: rand::random(),
-                };
-                // Without a store nothing is settled any more, and the slot is never given back.
-                let _ = results.send((result, (slot, outcome))).await;
-            });
-        }
-        tokio::select! {
-            () = shared.work.notified() => {}
-            _ = look_at_flights.tick() => shared.lanes().look_at_flights(shared.clock.now()),
-            () = stop.cancelled() => break,
-        }
-    }
-    // `results` ends with the last attempt; then settling ends too.
-    attempts.close();
-    attempts.wait().await;
-}
-
-/// Writes down what came of attempts, as many as have gathered at a time.
-async fn settle(shared: Arc<Shared>, store: Arc<dyn Store>, mut results: mpsc::Receiver<Ended>) {
-    let mut batch = Vec::new();
-    while results.recv_many(&mut batch, SETTLE_BATCH).await > 0 {
-        let (results, slots): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
-        let retries = results.iter().any(|result| result.next_attempt_at.is_some());
-        loop {
-            match store.settle_deliveries(results.clone()).await {
-                Ok(disabled) => {
-                    for (webhook, reason) in disabled {
-                        tracing::warn!(%webhook, reason = reason.as_str(), "a webhook is disabled");
-                        shared.disabled(webhook);
-                    }
-                    break;
-                }
-                // The leases hold; after a restart these deliveries go out once more. Their slots are
-                // kept: what waits must not go out either, when nobody could write down that it did.
-                Err(StoreError::Closed) => return,
-                Err(error) => {
-                    let (error, count) = (chain(&error), results.len());
-                    tracing::error!(error, count, "attempts could not be settled");
-                    tokio::time::sleep(STORE_PAUSE).await;
-                }
-            }
-        }
-        shared.done(slots);
-        if retries {
-            shared.scan.notify_one();
-        }
-    }
-}
-
-/// Finds what is due in the store: after a restart, after a pause, after an overflow.
-async fn scan(shared: Arc<Shared>, store: Arc<dyn Store>, stop: CancellationToken) {
-    loop {
-        let now = shared.clock.now();
-        let wait_until = match look(&shared, &*store, now).await {
-            Ok(Looked::More) => continue,
-            Ok(Looked::Until(next)) => next,
-            Err(StoreError::Closed) => return,
-            Err(error) => {
-                tracing::error!(error = chain(&error), "due deliveries could not be looked for");
-                now + STORE_PAUSE
-            }
-        };
-        tokio::select! {
-            () = shared.clock.sleep_until(wait_until) => {}
-            () = shared.scan.notified() => {}
-            () = stop.cancelled() => return,
-        }
-    }
-}
-
-enum Looked {
-    /// There may be more that is due, and room for it.
-    More,
-    /// Nothing to do before then.
-    Until(Timestamp),
-}
-
-async fn look(shared: &Shared, store: &dyn Store, now: Timestamp) -> Result<Looked, StoreError> {
-    let disabled = shared.disabled.swap(false, Ordering::Acquire);
-    give_back(shared, store, now).await?;
-    if disabled {
-        shared.given_back.notify_one();
-    }
-    // A read first: the writer is not bothered when nothing is due.
-    let due = store.due_deliveries(now).await?;
-    let latest = now + SCAN_AT_LEAST_EVERY;
-    let (probe_at, shares) = {
-        let mut lanes = shared.lanes();
-        let probe_at = lanes.next_probe(now);
-        (probe_at, lanes.shares(due.webhooks, SCAN_BATCH, now))
-    };
-    let until = [due.next_at, probe_at].into_iter().flatten().fold(latest, Timestamp::min);
-    if shares.is_empty() {
-        // Where something is due, each attempt that makes room asks again.
-        return Ok(Looked::Until(until));
-    }
-    let due = store.claim_deliveries(now, now + LEASE, shares).await?;
-    let found = !due.is_empty();
-    shared.take(due, Lanes::claimed);
-    if found {
-        return Ok(Looked::More);
-    }
-    Ok(Looked::Until(until))
-}
-
-/// Gives back what has found no place.
-async fn give_back(shared: &Shared, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
-    let mut back = shared.lanes().take_overflow();
-    while !back.is_empty() {
-        let rest = back.len().saturating_sub(GIVE_BACK_BATCH);
-        let ids = back.iter().skip(rest).map(|(_, id)| *id).collect();
-        if let Err(error) = store.release_deliveries(ids, now).await {
-            shared.lanes().put_back(back);
-            return Err(error);
-        }
-        back.truncate(rest);
-    }
-    Ok(())
 }

@@ -1,0 +1,180 @@
+//! The engine's three tasks: send what may be sent, write down what came of it, find what waits in the store.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use switchboard_model::{Timestamp, delivery::AttemptResult};
+use switchboard_store::{Store, StoreError};
+use tokio::{sync::mpsc, time::MissedTickBehavior};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    LEASE, Shared,
+    conduct::Outcome,
+    lanes::{Lanes, Slot},
+    send::{self, Attempted},
+};
+use crate::api::problem::chain;
+
+/// Deliveries that one scan leases.
+const SCAN_BATCH: usize = 256;
+/// Deliveries that one transaction gives back.
+const GIVE_BACK_BATCH: usize = 2048;
+/// Results that one transaction settles.
+const SETTLE_BATCH: usize = 512;
+/// The longest that nothing is looked for.
+const SCAN_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
+/// How often attempts are looked for that take long.
+const LOOK_AT_FLIGHTS_EVERY: Duration = Duration::from_millis(250);
+/// The pause after the store failed.
+const STORE_PAUSE: Duration = Duration::from_millis(250);
+
+/// An attempt that has ended, and holds its slot until that is written down.
+pub(super) type Ended = (AttemptResult, (Slot, Outcome));
+
+/// Sends what may be sent, as many at once as the configuration allows.
+pub(super) async fn dispatch(
+    shared: Arc<Shared>,
+    sender: send::Sender,
+    results: mpsc::Sender<Ended>,
+    stop: CancellationToken,
+) {
+    let attempts = TaskTracker::new();
+    let mut look_at_flights = tokio::time::interval(LOOK_AT_FLIGHTS_EVERY);
+    look_at_flights.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        while let Some((slot, delivery)) = shared.next() {
+            let (shared, sender, results) = (Arc::clone(&shared), sender.clone(), results.clone());
+            attempts.spawn(async move {
+                let Attempted { result, retry_after } = sender.attempt(&delivery).await;
+                shared.health().note(delivery.webhook_id, &result);
+                shared.metrics.attempted(&result, delivery.created_at);
+                let outcome = Outcome {
+                    worked: result.error.is_none(),
+                    took: Duration::from_millis(result.duration_ms),
+                    retry_after,
+                    random: rand::random(),
+                };
+                // Without a store nothing is settled any more, and the slot is never given back.
+                let _ = results.send((result, (slot, outcome))).await;
+            });
+        }
+        tokio::select! {
+            () = shared.work.notified() => {}
+            _ = look_at_flights.tick() => shared.lanes().look_at_flights(shared.clock.now()),
+            () = stop.cancelled() => break,
+        }
+    }
+    // `results` ends with the last attempt; then settling ends too.
+    attempts.close();
+    attempts.wait().await;
+}
+
+/// Writes down what came of attempts, as many as have gathered at a time.
+pub(super) async fn settle(
+    shared: Arc<Shared>,
+    store: Arc<dyn Store>,
+    mut results: mpsc::Receiver<Ended>,
+) {
+    let mut batch = Vec::new();
+    while results.recv_many(&mut batch, SETTLE_BATCH).await > 0 {
+        let (results, slots): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
+        let retries = results.iter().any(|result| result.next_attempt_at.is_some());
+        loop {
+            match store.settle_deliveries(results.clone()).await {
+                Ok(disabled) => {
+                    for (webhook, reason) in disabled {
+                        tracing::warn!(%webhook, reason = reason.as_str(), "a webhook is disabled");
+                        shared.disabled(webhook);
+                    }
+                    break;
+                }
+                // The leases hold; after a restart these deliveries go out once more. Their slots are
+                // kept: what waits must not go out either, when nobody could write down that it did.
+                Err(StoreError::Closed) => return,
+                Err(error) => {
+                    let (error, count) = (chain(&error), results.len());
+                    tracing::error!(error, count, "attempts could not be settled");
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+            }
+        }
+        shared.done(slots);
+        if retries {
+            shared.scan.notify_one();
+        }
+    }
+}
+
+/// Finds what is due in the store: after a restart, after a pause, after an overflow.
+pub(super) async fn scan(shared: Arc<Shared>, store: Arc<dyn Store>, stop: CancellationToken) {
+    loop {
+        let now = shared.clock.now();
+        let wait_until = match look(&shared, &*store, now).await {
+            Ok(Looked::More) => continue,
+            Ok(Looked::Until(next)) => next,
+            Err(StoreError::Closed) => return,
+            Err(error) => {
+                tracing::error!(error = chain(&error), "due deliveries could not be looked for");
+                now + STORE_PAUSE
+            }
+        };
+        tokio::select! {
+            () = shared.clock.sleep_until(wait_until) => {}
+            () = shared.scan.notified() => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+enum Looked {
+    /// There may be more that is due, and room for it.
+    More,
+    /// Nothing to do before then.
+    Until(Timestamp),
+}
+
+async fn look(shared: &Shared, store: &dyn Store, now: Timestamp) -> Result<Looked, StoreError> {
+    let disabled = shared.disabled.swap(false, Ordering::Acquire);
+    give_back(shared, store, now).await?;
+    if disabled {
+        shared.given_back.notify_one();
+    }
+    // A read first: the writer is not bothered when nothing is due.
+    let due = store.due_deliveries(now).await?;
+    let latest = now + SCAN_AT_LEAST_EVERY;
+    let (probe_at, shares) = {
+        let mut lanes = shared.lanes();
+        let probe_at = lanes.next_probe(now);
+        (probe_at, lanes.shares(due.webhooks, SCAN_BATCH, now))
+    };
+    let until = [due.next_at, probe_at].into_iter().flatten().fold(latest, Timestamp::min);
+    if shares.is_empty() {
+        // Where something is due, each attempt that makes room asks again.
+        return Ok(Looked::Until(until));
+    }
+    let due = store.claim_deliveries(now, now + LEASE, shares).await?;
+    let found = !due.is_empty();
+    shared.take(due, Lanes::claimed);
+    if found {
+        return Ok(Looked::More);
+    }
+    Ok(Looked::Until(until))
+}
+
+/// Gives back what has found no place.
+async fn give_back(shared: &Shared, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
+    let mut back = shared.lanes().take_overflow();
+    while !back.is_empty() {
+        let rest = back.len().saturating_sub(GIVE_BACK_BATCH);
+        let ids = back.iter().skip(rest).map(|(_, id)| *id).collect();
+        if let Err(error) = store.release_deliveries(ids, now).await {
+            shared.lanes().put_back(back);
+            return Err(error);
+        }
+        back.truncate(rest);
+    }
+    Ok(())
+}
