@@ -193,6 +193,8 @@ impl App {
 
         let (stop_listening, stop_working) = (CancellationToken::new(), CancellationToken::new());
         let work = TaskTracker::new();
+        // First: whatever happens from now on is handed over to it.
+        app.deliver.start(Arc::clone(&app.store), &work, &stop_working);
         work.spawn(jobs::expire(Arc::clone(&app), stop_working.clone()));
         work.spawn(jobs::prune(Arc::clone(&app), stop_working.clone()));
         work.spawn(jobs::expire_typing(Arc::clone(&app), stop_working.clone()));
@@ -201,7 +203,6 @@ impl App {
         work.spawn(jobs::give_up(Arc::clone(&app), stop_working.clone()));
         work.spawn(jobs::sweep_files(Arc::clone(&app), stop_working.clone()));
         work.spawn(jobs::keep_usage(Arc::clone(&app), stop_working.clone()));
-        app.deliver.start(Arc::clone(&app.store), &work, &stop_working);
 
         let max_connections = listen::within_file_limit(app.config.max_connections);
         let router = routes::router(&app);
@@ -248,7 +249,6 @@ impl App {
         for event in &committed.events {
             self.hub.tell(event.account_id);
         }
-        self.deliver.hand_over(committed.deliveries);
         for line in committed.released {
             self.hub.wake(line);
         }

@@ -33,6 +33,7 @@ use switchboard_model::{
     secret::SecretHash,
     webhook::{DisabledReason, WebhookSecret},
 };
+use tokio::sync::mpsc::UnboundedSender;
 
 /// What a method answers.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -466,6 +467,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         &self,
         results: Vec<AttemptResult>,
     ) -> Result<Vec<(Id<Webhook>, DisabledReason)>>;
+
+    /// Says who gets the deliveries that transactions make from now on: right after each commit and in the order of
+    /// the commits, which is that of the events. The first who says so gets them.
+    fn hand_over_to(&self, receiver: UnboundedSender<Vec<DueDelivery>>);
 
     /// What is due of active webhooks, and what will be.
     async fn due_deliveries(&self, now: Timestamp) -> Result<Due>;

@@ -197,7 +197,8 @@ pub struct SettleReport {
 pub struct Committed {
     /// Events, in their order.
     pub events: Vec<CommittedEvent>,
-    /// Deliveries, leased to the caller.
+    /// Deliveries, leased to the caller; none if [`Store::hand_over_to`](crate::Store::hand_over_to) says who
+    /// gets them.
     pub deliveries: Vec<DueDelivery>,
     /// Lines that have items to claim again.
     pub released: Vec<Id<Line>>,

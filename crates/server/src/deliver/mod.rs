@@ -118,13 +118,6 @@ impl Deliver {
         now + LEASE
     }
 
-    /// Takes deliveries that are leased to this process.
-    pub(crate) fn hand_over(&self, deliveries: Vec<DueDelivery>) {
-        if !deliveries.is_empty() {
-            self.shared.take(deliveries, Lanes::hand_over);
-        }
-    }
-
     /// Drops what waits here for a webhook that is gone.
     pub(crate) fn forget(&self, webhook: Id<Webhook>) {
         self.shared.lanes().forget(webhook);
@@ -186,7 +179,11 @@ impl Deliver {
         stop: &CancellationToken,
     ) {
         let (results, settled) = mpsc::channel(RESULTS);
+        // Takes them at once: what has no place is in the store.
+        let (made, new) = mpsc::unbounded_channel();
+        store.hand_over_to(made);
         let shared = || Arc::clone(&self.shared);
+        work.spawn(tasks::take_new(shared(), new, stop.clone()));
         work.spawn(tasks::scan(shared(), Arc::clone(&store), stop.clone()));
         work.spawn(tasks::dispatch(shared(), self.sender.clone(), results, stop.clone()));
         work.spawn(tasks::settle(shared(), store, settled));
@@ -212,7 +209,11 @@ impl Shared {
         next
     }
 
-    fn take(&self, deliveries: Vec<DueDelivery>, take: fn(&mut Lanes, DueDelivery, Lease)) {
+    fn take(
+        &self,
+        deliveries: impl IntoIterator<Item = DueDelivery>,
+        take: fn(&mut Lanes, DueDelivery, Lease),
+    ) {
         let now = self.clock.now();
         let lease = Lease { now, until: now + LEASE };
         let is_urgent = {

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use switchboard_model::{Timestamp, delivery::AttemptResult};
+use switchboard_model::{
+    Timestamp,
+    delivery::{AttemptResult, DueDelivery},
+};
 use switchboard_store::{Store, StoreError};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -18,6 +21,8 @@ use super::{
 };
 use crate::api::problem::chain;
 
+/// Transactions whose deliveries are taken at a time.
+const NEW_BATCH: usize = 256;
 /// Deliveries that one scan leases.
 const SCAN_BATCH: usize = 256;
 /// Deliveries that one transaction gives back.
@@ -30,6 +35,18 @@ const SCAN_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 const LOOK_AT_FLIGHTS_EVERY: Duration = Duration::from_millis(250);
 /// The pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_millis(250);
+
+/// Takes what transactions make, in the order of their commits.
+pub(super) async fn take_new(
+    shared: Arc<Shared>,
+    mut new: mpsc::UnboundedReceiver<Vec<DueDelivery>>,
+    stop: CancellationToken,
+) {
+    let mut batch = Vec::new();
+    while let Some(1..) = stop.run_until_cancelled(new.recv_many(&mut batch, NEW_BATCH)).await {
+        shared.take(batch.drain(..).flatten(), Lanes::hand_over);
+    }
+}
 
 /// An attempt that has ended, and holds its slot until that is written down.
 pub(super) type Ended = (AttemptResult, (Slot, Outcome));

@@ -12,6 +12,7 @@ mod columns;
 mod deliveries;
 mod events;
 mod files;
+mod handover;
 mod idempotency;
 mod keys;
 mod known;
@@ -36,7 +37,11 @@ mod writer;
 
 use std::{fmt, path::Path};
 
-use self::{reader::Readers, writer::Writer};
+use self::{
+    handover::{Handover, MakesKnown},
+    reader::Readers,
+    writer::{Tx, Writer},
+};
 use crate::Result;
 
 /// The numbers that bound a [`SqliteStore`].
@@ -61,6 +66,7 @@ impl Default for SqliteOptions {
 pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
+    handover: Handover,
 }
 
 impl SqliteStore {
@@ -72,6 +78,14 @@ impl SqliteStore {
     /// [`StoreError::Open`](crate::StoreError::Open) for all else.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self> {
         open::open(path, options)
+    }
+
+    /// Runs a command that may make something known.
+    async fn make_known<T: MakesKnown>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.writer.run_then(work, self.handover.hand()).await
     }
 
     /// Takes no more work, lets what is queued be finished, and returns when all threads have

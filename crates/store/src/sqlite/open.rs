@@ -10,7 +10,10 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{SqliteOptions, SqliteStore, migrations, reader::Readers, statement, writer::Writer};
+use super::{
+    SqliteOptions, SqliteStore, handover::Handover, migrations, reader::Readers, statement,
+    writer::Writer,
+};
 use crate::{Result, StoreError};
 
 /// How long a connection waits for another one of this process. Only a checkpoint makes it wait.
@@ -49,6 +52,7 @@ pub(super) fn open(path: &Path, options: SqliteOptions) -> Result<SqliteStore> {
     Ok(SqliteStore {
         writer: Writer::start(writer, lock, options.write_queue).map_err(cannot_start)?,
         readers: Readers::start(readers, options.read_queue).map_err(cannot_start)?,
+        handover: Handover::default(),
     })
 }
 

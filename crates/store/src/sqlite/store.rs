@@ -18,7 +18,7 @@ use switchboard_model::{
     secret::SecretHash,
     webhook::{DisabledReason, WebhookSecret},
 };
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use super::{
     SqliteStore, accept, accounts, bridges, chats, deliveries,
@@ -170,7 +170,7 @@ impl Store for SqliteStore {
         lease_until: Timestamp,
     ) -> Result<Committed> {
         let moment = Moment { now, lease_until };
-        self.writer.run(move |tx| settle::settle(tx, bridge, reports, moment)).await
+        self.make_known(move |tx| settle::settle(tx, bridge, reports, moment)).await
     }
 
     async fn expire(
@@ -180,7 +180,7 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Committed> {
         let moment = Moment { now, lease_until };
-        self.writer.run(move |tx| outbox::expire(tx, moment, limit)).await
+        self.make_known(move |tx| outbox::expire(tx, moment, limit)).await
     }
 
     async fn receive(
@@ -193,8 +193,7 @@ impl Store for SqliteStore {
         lease_until: Timestamp,
     ) -> Result<Received> {
         let moment = Moment { now, lease_until };
-        self.writer
-            .run(move |tx| receive::receive(tx, bridge, line, &position, entries, moment))
+        self.make_known(move |tx| receive::receive(tx, bridge, line, &position, entries, moment))
             .await
     }
 
@@ -205,7 +204,7 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Committed> {
         let moment = Moment { now, lease_until };
-        self.writer.run(move |tx| typing::expire(tx, moment, limit)).await
+        self.make_known(move |tx| typing::expire(tx, moment, limit)).await
     }
 
     async fn chats(
@@ -335,7 +334,7 @@ impl Store for SqliteStore {
         lease_until: Timestamp,
     ) -> Result<(Sandbox, Committed)> {
         let moment = Moment { now, lease_until };
-        self.writer.run(move |tx| sandbox::reset(tx, account, &code, moment)).await
+        self.make_known(move |tx| sandbox::reset(tx, account, &code, moment)).await
     }
 
     async fn events_after(
@@ -364,7 +363,7 @@ impl Store for SqliteStore {
         lease_until: Timestamp,
     ) -> Result<Committed> {
         let moment = Moment { now, lease_until };
-        self.writer.run(move |tx| events::line_status(tx, bridge, line, online, moment)).await
+        self.make_known(move |tx| events::line_status(tx, bridge, line, online, moment)).await
     }
 
     async fn remembered(
@@ -468,6 +467,10 @@ impl Store for SqliteStore {
         results: Vec<AttemptResult>,
     ) -> Result<Vec<(Id<Webhook>, DisabledReason)>> {
         self.writer.run(move |tx| deliveries::settle(tx, &results)).await
+    }
+
+    fn hand_over_to(&self, receiver: UnboundedSender<Vec<DueDelivery>>) {
+        self.handover.to(receiver);
     }
 
     async fn due_deliveries(&self, now: Timestamp) -> Result<Due> {

@@ -52,8 +52,18 @@ impl Writer {
         &self,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.run_then(work, |_| {}).await
+    }
+
+    /// Runs a command and answers once it is committed; before that, `then` sees what it has made, in the
+    /// order of the commits and whether or not the caller still waits. It must not take long, nor panic.
+    pub(super) async fn run_then<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+        then: impl FnOnce(&mut T) + Send + 'static,
+    ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        self.0.send(Box::new(Command { work: Some(work), outcome: None, reply }))?;
+        self.0.send(Box::new(Command { work: Some(work), outcome: None, then, reply }))?;
         // The queue is gone with all that was in it: the store closed meanwhile.
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
@@ -75,15 +85,17 @@ trait Job: Send {
 
 type Committed = std::result::Result<(), Arc<BatchError>>;
 
-struct Command<W, T> {
+struct Command<W, F, T> {
     work: Option<W>,
     outcome: Option<Result<T>>,
+    then: F,
     reply: oneshot::Sender<Result<T>>,
 }
 
-impl<W, T> Job for Command<W, T>
+impl<W, F, T> Job for Command<W, F, T>
 where
     W: FnOnce(&mut Tx<'_>) -> Result<T> + Send,
+    F: FnOnce(&mut T) + Send,
     T: Send,
 {
     fn run(&mut self, tx: &mut Tx<'_>) -> bool {
@@ -97,13 +109,16 @@ where
     }
 
     fn answer(self: Box<Self>, committed: &Committed) {
-        let outcome = match (self.outcome, committed) {
+        let mut outcome = match (self.outcome, committed) {
             // A refusal stands, whatever became of the others.
             (Some(Err(error)), _) => Err(error),
             (Some(outcome), Ok(())) => outcome,
             (_, Err(error)) => Err(StoreError::Database(Box::new(Arc::clone(error)))),
             (None, Ok(())) => Err(StoreError::Closed),
         };
+        if let Ok(made) = &mut outcome {
+            (self.then)(made);
+        }
         // A caller that has gone away needs no answer.
         let _ = self.reply.send(outcome);
     }

@@ -6,6 +6,7 @@ use switchboard_model::{
     id::Id,
 };
 use switchboard_store::{Backlog, Due, NewWebhook, Store, WebhookBacklog};
+use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::world::{ANN, LEASE, NOW, World, attempted, later, text_from};
 
@@ -59,6 +60,38 @@ pub(crate) async fn a_lease_ends(store: Arc<dyn Store>) {
     assert_eq!((again[0].event, again[0].chat_id), (made[0].event, made[0].chat_id));
     assert!(claim(&world, LEASE).await.is_empty());
     assert_eq!(claim(&world, until).await, ids(&made));
+}
+
+pub(crate) async fn new_ones_are_handed_over_in_order(store: Arc<dyn Store>) {
+    const TEXTS: usize = 300;
+    let world = World::new(Arc::clone(&store)).await;
+    world.webhook(&EVENTS).await;
+    let (receiver, mut new) = mpsc::unbounded_channel();
+    store.hand_over_to(receiver);
+    let mut callers = JoinSet::new();
+    for number in 0..TEXTS {
+        let (store, bridge, line) = (Arc::clone(&store), world.bridge, world.line);
+        callers.spawn(async move {
+            let text = vec![text_from(ANN, &number.to_string())];
+            let receive = store.receive(bridge, line, "1".into(), text, NOW, LEASE);
+            if number % 3 == 0 {
+                // Asks, and does not wait for the answer.
+                tokio::select! {
+                    biased;
+                    _ = receive => {}
+                    () = async {} => {}
+                }
+            } else {
+                assert!(receive.await.unwrap().committed.deliveries.is_empty());
+            }
+        });
+    }
+    callers.join_all().await;
+    let mut places = Vec::new();
+    while places.len() < TEXTS {
+        places.extend(new.recv().await.unwrap().iter().map(|one| one.seq));
+    }
+    assert!(places.is_sorted(), "{places:?}");
 }
 
 pub(crate) async fn oldest_come_first(store: Arc<dyn Store>) {

@@ -130,7 +130,8 @@ mod sqlite {
         replays: what_was_missed_goes_out_in_event_order, ids_stay_and_none_is_made_twice,
                  a_replay_sends_what_the_webhook_wants_now, it_ends_with_its_webhook,
                  what_can_not_be_replayed_is_refused;
-        deliveries: each_webhook_gets_what_it_names, a_lease_ends, oldest_come_first,
+        deliveries: each_webhook_gets_what_it_names, a_lease_ends, new_ones_are_handed_over_in_order,
+            oldest_come_first,
             what_was_not_attempted_comes_in_event_order, a_claim_is_of_whom_it_names,
                     results_count_once, what_is_given_back_is_due_at_once,
                     a_deleted_webhook_gets_nothing_more, at_the_start_all_are_due,
