@@ -1,9 +1,10 @@
 //! Which secret signs while two are valid: for 24 hours after a rotation the endpoint may know the old one or the new.
 //!
 //! Standard Webhooks carry both signatures at once. `X-Webhook-Signature` carries only one, so it is made with the
-//! secret that the endpoint has accepted last, at first the old one; and after an answer that is no
-//! 2xx, the next attempt of that delivery takes the other. An endpoint that has switched is found out with
-//! one attempt, and what it refused comes again. All of this is memory that may be lost: it costs an attempt.
+//! secret that the endpoint has accepted last, at first the old one. After an answer that is no 2xx, the next attempt
+//! takes the other: of that delivery, which may have been refused for another reason, and of all that were not
+//! tried yet, for a breaker may let nothing else out. So an endpoint that has switched is found out with the few attempts
+//! that are in flight, and what it refused comes again. All of this is memory that may be lost: it costs such attempts.
 
 use std::{
     collections::HashMap,
@@ -50,8 +51,8 @@ pub(super) struct Rotations(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// What each webhook has accepted last.
-    accepted: HashMap<Id<Webhook>, Which>,
+    /// What is good for each webhook, by its last answer.
+    good: HashMap<Id<Webhook>, Which>,
     /// What each delivery was refused with last.
     refused: HashMap<Id<Delivery>, Which>,
 }
@@ -61,25 +62,26 @@ impl Rotations {
     pub(super) fn choose(&self, delivery: &DueDelivery, now: Timestamp) -> Option<Which> {
         delivery.secrets.previous_at(now)?;
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let accepted = known.accepted.get(&delivery.webhook_id).copied().unwrap_or(Which::Old);
-        Some(known.refused.get(&delivery.id).map_or(accepted, |refused| refused.other()))
+        let good = known.good.get(&delivery.webhook_id).copied().unwrap_or(Which::Old);
+        Some(known.refused.get(&delivery.id).map_or(good, |refused| refused.other()))
     }
 
     /// The endpoint has answered an attempt that was signed with this.
     pub(super) fn note(&self, delivery: &DueDelivery, which: Which, accepted: bool) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Known { accepted: all_accepted, refused } = &mut *known;
+        let Known { good, refused } = &mut *known;
         if accepted {
             refused.remove(&delivery.id);
-            remember(all_accepted, delivery.webhook_id, which);
+            remember(good, delivery.webhook_id, which);
         } else {
             remember(refused, delivery.id, which);
+            remember(good, delivery.webhook_id, which.other());
         }
     }
 
     /// The webhook's secret was rotated: what it accepted before was another's.
     pub(super) fn forget(&self, webhook: Id<Webhook>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).accepted.remove(&webhook);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).good.remove(&webhook);
     }
 }
 
@@ -126,16 +128,18 @@ mod tests {
         assert_eq!(chosen(&first), Some(Which::Old));
         rotations.note(&first, Which::Old, true);
         assert_eq!(chosen(&second), Some(Which::Old));
-        // It has switched: the next attempt of what it refused finds out, and all others follow.
+        // It has switched: the next attempt finds out, be it of what was refused or of another.
         rotations.note(&second, Which::Old, false);
-        assert_eq!((chosen(&second), chosen(&first)), (Some(Which::New), Some(Which::Old)));
+        assert_eq!((chosen(&second), chosen(&first)), (Some(Which::New), Some(Which::New)));
         rotations.note(&second, Which::New, true);
         assert_eq!((chosen(&second), chosen(&first)), (Some(Which::New), Some(Which::New)));
-        // One that is refused for another reason alternates.
+        // One that is refused for another reason alternates, and takes the others with it until one is accepted.
         rotations.note(&first, Which::New, false);
         assert_eq!(chosen(&first), Some(Which::Old));
         rotations.note(&first, Which::Old, false);
         assert_eq!(chosen(&first), Some(Which::New));
+        rotations.note(&delivery(webhook), Which::New, true);
+        assert_eq!(chosen(&second), Some(Which::New));
         rotations.forget(webhook);
         assert_eq!(chosen(&delivery(webhook)), Some(Which::Old));
         assert_eq!(rotations.choose(&first, UNTIL), None, "only one is valid");
