@@ -114,8 +114,8 @@ pub struct DueDelivery {
     pub data: Arc<RawValue>,
     /// Attempts made so far in this round: since it was made, or last retried or replayed by hand.
     pub attempts: u32,
-    /// When the event was committed, and the delivery with it.
-    pub created_at: Timestamp,
+    /// When this round began: with the commit of the event, or when the delivery was retried or replayed.
+    pub since: Timestamp,
 }
 
 /// What the deliveries of a webhook are signed with.

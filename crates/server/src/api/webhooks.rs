@@ -247,7 +247,7 @@ pub(crate) async fn test(
         chat_id: None,
         data: openapi::sample(event, line, now).into(),
         attempts: 0,
-        created_at: now,
+        since: now,
     };
     let came = app.deliver.test(&delivery).await.ok_or_else(|| {
         let message = "This server tries as many webhooks as it may. Try again in a moment.";

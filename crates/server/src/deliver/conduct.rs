@@ -75,6 +75,16 @@ impl Conduct {
         }
     }
 
+    /// Whether what waits for this endpoint waits by its own fault: it fails, or takes long for its answers. Not so while
+    /// they can't be written down, for that is no fault of an endpoint.
+    pub(super) fn is_to_blame(&self) -> bool {
+        match self.record {
+            Record::None => !self.breaker.is_closed(),
+            Record::Works { mean } => mean > SLOW || !self.breaker.is_closed(),
+            Record::Fails { .. } => true,
+        }
+    }
+
     /// How many it may have in flight.
     pub(super) fn limit(&self, trust: Trust, slots: &Slots) -> usize {
         self.limit.min(slots.most_of_one(trust))

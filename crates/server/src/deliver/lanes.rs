@@ -204,7 +204,7 @@ impl Lanes {
         self.waiting += 1;
         lane.waiting += 1;
         let ordered = ordered_chat(&delivery);
-        let since = if delivery.attempts == 0 { delivery.created_at } else { lease.now };
+        let since = if delivery.attempts == 0 { delivery.since } else { lease.now };
         let waiting = Waiting { delivery, leased_until: lease.until, since };
         match ordered.and_then(|chat| lane.behind.get_mut(&chat)) {
             Some(behind) => behind.push_back(waiting),

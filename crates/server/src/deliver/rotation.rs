@@ -116,7 +116,7 @@ mod tests {
             chat_id: None,
             data: Arc::from(RawValue::from_string("{}".into()).unwrap()),
             attempts: 0,
-            created_at: Timestamp(0),
+            since: Timestamp(0),
         }
     }
 

@@ -67,7 +67,7 @@ pub(super) async fn dispatch(
             attempts.spawn(async move {
                 let Attempted { result, retry_after } = sender.attempt(&delivery).await;
                 shared.health().note(delivery.webhook_id, &result);
-                shared.metrics.attempted(&result, delivery.created_at);
+                shared.metrics.attempted(&result, delivery.since);
                 let outcome = Outcome {
                     worked: result.error.is_none(),
                     took: Duration::from_millis(result.duration_ms),

@@ -8,7 +8,7 @@ use switchboard_model::Timestamp;
 use switchboard_store::{Backlog, StoreError};
 use tokio::{sync::Mutex, time::timeout};
 
-use crate::app::App;
+use crate::{app::App, deliver::InMemory};
 
 /// How long an answer of the store is good enough.
 const FRESH: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ pub(super) struct Standing {
     /// Those of them that a breaker holds back.
     pub(super) held: u64,
     pub(super) in_flight: u64,
-    /// For how long the oldest of them is due that no breaker holds back.
+    /// For how long the oldest of them is due, but for those whose endpoint fails or is slow.
     pub(super) oldest_due_age: Duration,
     pub(super) breakers_open: u64,
     pub(super) webhooks_disabled: u64,
@@ -63,7 +63,7 @@ impl Standing {
         let now = app.clock.now();
         let backlog = app.metrics.backlog.look(app, now).await?;
         let memory = app.deliver.in_memory();
-        let held = memory.held;
+        let InMemory { held, to_blame, .. } = memory;
         let mut standing = Self {
             due: memory.waiting,
             held: memory.waiting_held,
@@ -77,7 +77,8 @@ impl Standing {
             standing.due += webhook.due;
             if held.contains(&webhook.webhook_id) {
                 standing.held += webhook.due;
-            } else {
+            }
+            if !to_blame.contains(&webhook.webhook_id) {
                 oldest = Some(oldest.map_or(webhook.since, |since| since.min(webhook.since)));
             }
         }

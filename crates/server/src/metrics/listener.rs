@@ -56,7 +56,7 @@ enum Status {
 #[derive(Debug, Serialize)]
 struct Health {
     status: Status,
-    /// For how long the oldest delivery is due that no breaker holds back, in milliseconds.
+    /// For how long the oldest delivery is due, but for those whose endpoint fails or is slow, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest_due_age_ms: Option<u64>,
     /// What is too long.

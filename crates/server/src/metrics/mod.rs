@@ -93,7 +93,7 @@ impl Metrics {
         all.register("deliveries_in_flight", "Attempts under way", self.in_flight.clone());
         all.register_with_unit(
             "deliveries_oldest_due_age",
-            "For how long the oldest delivery is due that does not wait for its endpoint to work again",
+            "For how long the oldest delivery is due, but for those whose endpoint fails or is slow",
             Unit::Seconds,
             self.oldest_due_age.clone(),
         );
@@ -116,7 +116,7 @@ impl Metrics {
         );
         all.register_with_unit(
             "event_to_delivered",
-            "From the commit of an event to its delivery, over all attempts",
+            "From the commit of an event, or its replay, to its delivery, over all attempts",
             Unit::Seconds,
             self.delivered_seconds.clone(),
         );
@@ -133,8 +133,8 @@ impl Metrics {
         self
     }
 
-    /// An attempt has ended, of a delivery that was made at this time.
-    pub(crate) fn attempted(&self, result: &AttemptResult, created_at: Timestamp) {
+    /// An attempt has ended, of a round of attempts that began then.
+    pub(crate) fn attempted(&self, result: &AttemptResult, since: Timestamp) {
         let class = match result.status {
             Some(status @ 200..600) => usize::from(status / 100 - 2),
             _ => CLASSES.len() - 1,
@@ -144,7 +144,7 @@ impl Metrics {
         self.attempt_seconds.observe(took.as_secs_f64());
         if result.error.is_none() {
             self.delivered.inc();
-            self.delivered_seconds.observe(result.finished_at.since(created_at).as_secs_f64());
+            self.delivered_seconds.observe(result.finished_at.since(since).as_secs_f64());
         } else if result.next_attempt_at.is_none() {
             self.failed.inc();
         }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
-use switchboard_client::UpdateWebhook;
+use switchboard_client::{CreateReplay, UpdateWebhook};
 use switchboard_model::time::Clock;
 use switchboard_testkit::{
     LINE, Receiver, Setup, TestClock, TestServer, eventually, receiver::Behaviour,
@@ -141,6 +141,51 @@ async fn health_is_red_while_deliveries_are_overdue() {
     assert!(figure(&server, "deliveries_oldest_due_age_seconds").await >= 301.0);
     receiver.wait_for_count(2, SOON).await.unwrap();
     eventually("all is well again", async || (health(&server).await.0 == 200).then_some(())).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_an_endpoint_that_fails_is_no_fault_of_ours() {
+    let clock = TestClock::now();
+    let setup = watched(Setup::new()).clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    let server = setup.start().await;
+    let tenant = server.tenant(LINE).await;
+    let receiver = Receiver::start().await;
+    receiver.next([Behaviour::status(500), Behaviour::Stall]);
+    hook(&tenant, &receiver.url()).await;
+    for text in ["fails", "hangs", "waits"] {
+        server.text(LINE, CONTACT, text).await;
+    }
+    receiver.wait_for_count(2, SOON).await.unwrap();
+    clock.advance(Duration::from_secs(3600));
+    let (status, body) = health(&server).await;
+    assert_eq!((status, &body["oldest_due_age_ms"]), (200, &Value::from(0)), "{body}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_replay_of_old_events_is_not_overdue() {
+    let clock = TestClock::now();
+    let setup = watched(Setup::new()).clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    let server = setup.start().await;
+    let tenant = server.tenant(LINE).await;
+    let receiver = Receiver::start().await;
+    hook(&tenant, &receiver.url()).await;
+    let began = clock.now();
+    server.text(LINE, CONTACT, "one").await;
+    server.text(LINE, CONTACT, "two").await;
+    receiver.wait_for_count(2, SOON).await.unwrap();
+    clock.advance(Duration::from_secs(3 * 86_400));
+    // Of the two, one is out and the other waits for it.
+    receiver.set(Behaviour::Stall);
+    let id = tenant.client.webhooks(LINE).await.unwrap().value.data[0].id;
+    let replay = CreateReplay { include_delivered: true, ..CreateReplay::since(id, began) };
+    tenant.client.create_replay(&replay).await.unwrap();
+    receiver.wait_for_count(3, SOON).await.unwrap();
+    let (status, body) = health(&server).await;
+    assert_eq!((status, &body["oldest_due_age_ms"]), (200, &Value::from(0)), "{body}");
+    clock.advance(Duration::from_secs(301));
+    assert_eq!(health(&server).await.0, 503);
     server.stop().await;
 }
 

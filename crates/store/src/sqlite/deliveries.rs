@@ -57,7 +57,7 @@ pub(super) fn lease_new(
             chat_id: event.chat_id,
             data: Arc::clone(&event.data),
             attempts: 0,
-            created_at: moment.now,
+            since: moment.now,
         });
     }
     Ok(())
@@ -118,7 +118,7 @@ fn due_between(
 ) -> Result<Vec<DueDelivery>> {
     statement::all(
         sql,
-        "select d.seq, d.id, d.attempts, e.kind, e.chat_id, e.data, d.created_at
+        "select d.seq, d.id, d.attempts, e.kind, e.chat_id, e.data, coalesce(d.round_at, d.created_at)
          from deliveries d indexed by deliveries_due
          cross join events e on e.seq = d.event_seq
          where d.status = 'due' and d.webhook_id = ?1 and d.due_at between ?2 and ?3
@@ -135,7 +135,7 @@ fn due_between(
                 chat_id: row.get::<_, Option<Text<_>>>(4)?.map(|id| id.0),
                 data: Arc::from(row.get::<_, Json<Box<RawValue>>>(5)?.0),
                 attempts: row.get(2)?,
-                created_at: Timestamp(row.get(6)?),
+                since: Timestamp(row.get(6)?),
             })
         },
     )
@@ -315,7 +315,7 @@ pub(super) fn backlog(sql: &Connection, now: Timestamp) -> Result<Backlog> {
             "select
                (select count(*) from (select 1 from deliveries indexed by deliveries_due
                   where status = 'due' and webhook_id = ?1 and due_at <= ?2 limit ?3)),
-               (select created_at from deliveries indexed by deliveries_due
+               (select coalesce(round_at, created_at) from deliveries indexed by deliveries_due
                   where status = 'due' and webhook_id = ?1 and due_at = ?4
                   order by due_at, seq limit 1),
                (select due_at from deliveries indexed by deliveries_due

@@ -263,7 +263,7 @@ fn make_due(
         Some((_, DeliveryStatus::Due)) => return Ok(false),
         Some((_, DeliveryStatus::Delivered)) if !replay.include_delivered => return Ok(false),
         Some((seq, DeliveryStatus::Delivered | DeliveryStatus::Failed)) => {
-            rounds::begin(sql, seq, UNTRIED)?;
+            rounds::begin(sql, seq, UNTRIED, now)?;
         }
     }
     Ok(true)

@@ -233,10 +233,10 @@ pub(crate) async fn the_backlog_is_of_what_is_due(store: Arc<dyn Store>) {
         disabled: 0,
     };
     let now = Timestamp(again.0 - 1);
-    assert_eq!(store.deliveries_backlog(now).await.unwrap(), backlog(1, made[1].created_at));
-    assert_eq!(store.deliveries_backlog(again).await.unwrap(), backlog(2, made[1].created_at));
+    assert_eq!(store.deliveries_backlog(now).await.unwrap(), backlog(1, made[1].since));
+    assert_eq!(store.deliveries_backlog(again).await.unwrap(), backlog(2, made[1].since));
     let first = store.claim_deliveries(now, LEASE, vec![(webhook, 1)]).await.unwrap();
-    assert_eq!((ids(&first), first[0].created_at), (vec![made[1].id], made[1].created_at));
+    assert_eq!((ids(&first), first[0].since), (vec![made[1].id], made[1].since));
     assert_eq!(store.deliveries_backlog(again).await.unwrap(), backlog(1, again));
     // Of a webhook that is disabled nothing is due.
     store.release_deliveries(ids(&gones), now).await.unwrap();

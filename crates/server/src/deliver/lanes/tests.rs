@@ -26,7 +26,7 @@ fn delivery(webhook: Id<Webhook>, chat: Option<Id<Chat>>, attempts: u32) -> DueD
         chat_id: chat,
         data: Arc::from(serde_json::value::to_raw_value(&()).unwrap()),
         attempts,
-        created_at: Timestamp(0),
+        since: Timestamp(0),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use switchboard_model::{Timestamp, Webhook, id::Id};
 
 use super::{Lane, Lanes};
-use crate::deliver::conduct::SLOW;
+use crate::deliver::conduct::{Conduct, SLOW};
 
 /// How deliveries stand in memory.
 #[derive(Debug)]
@@ -16,18 +16,24 @@ pub(crate) struct InMemory {
     pub(crate) waiting: u64,
     /// Those of them that a breaker holds back.
     pub(crate) waiting_held: u64,
-    /// Since when the oldest of them is due, of those that no breaker holds back.
+    /// Since when the oldest of them is due, but for those whose endpoint is to blame.
     pub(crate) oldest: Option<Timestamp>,
     /// The webhooks that a breaker holds back.
     pub(crate) held: HashSet<Id<Webhook>>,
+    /// The webhooks whose endpoint fails or is slow: these, and others.
+    pub(crate) to_blame: HashSet<Id<Webhook>>,
 }
 
 impl Lanes {
     /// How all stands.
     pub(in crate::deliver) fn in_memory(&self) -> InMemory {
-        let held = self.conduct.iter().filter(|(_, conduct)| !conduct.breaker.is_closed());
-        let held: HashSet<_> = held.map(|(webhook, _)| *webhook).collect();
-        let lanes = self.webhooks.iter().filter(|(webhook, _)| !held.contains(webhook));
+        let those = |is: fn(&Conduct) -> bool| -> HashSet<_> {
+            let some = self.conduct.iter().filter(|(_, conduct)| is(conduct));
+            some.map(|(webhook, _)| *webhook).collect()
+        };
+        let held = those(|conduct| !conduct.breaker.is_closed());
+        let to_blame = those(Conduct::is_to_blame);
+        let lanes = self.webhooks.iter().filter(|(webhook, _)| !to_blame.contains(webhook));
         let first = |(_, lane): (_, &Lane)| {
             let behind = lane.behind.values().filter_map(VecDeque::front);
             lane.ready.iter().chain(behind).map(|waiting| waiting.since).min()
@@ -41,6 +47,7 @@ impl Lanes {
             waiting_held: count(overflow.filter(|(webhook, _)| held.contains(webhook)).count()),
             oldest,
             held,
+            to_blame,
         }
     }
 

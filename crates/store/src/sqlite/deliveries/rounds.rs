@@ -25,7 +25,12 @@ const KEPT_ATTEMPTS: u32 = 90;
 /// Begins a new round of attempts, the first of them due at `due_at`. It takes its place behind all other
 /// deliveries: what is replayed in event order goes out in event order. Its new place also tells
 /// it from the round before: what an attempt of that one still reports finds nothing.
-pub(in crate::sqlite) fn begin(sql: &Connection, seq: i64, due_at: Timestamp) -> Result<()> {
+pub(in crate::sqlite) fn begin(
+    sql: &Connection,
+    seq: i64,
+    due_at: Timestamp,
+    now: Timestamp,
+) -> Result<()> {
     statement::run(
         sql,
         "delete from attempts where delivery_seq = ?1 and number <= (
@@ -37,9 +42,9 @@ pub(in crate::sqlite) fn begin(sql: &Connection, seq: i64, due_at: Timestamp) ->
     statement::run(
         sql,
         "update deliveries set seq = ?2, status = 'due', due_at = ?3, leased = 0, finished_at = null,
-                earlier_attempts = earlier_attempts + attempts, attempts = 0
+                earlier_attempts = earlier_attempts + attempts, attempts = 0, round_at = ?4
          where seq = ?1",
-        params![seq, place, due_at.0],
+        params![seq, place, due_at.0, now.0],
     )?;
     statement::run(
         sql,
@@ -78,7 +83,7 @@ pub(in crate::sqlite) fn retry(
         return Err(Refusal::WebhookDisabled.into());
     }
     if status != DeliveryStatus::Due {
-        begin(sql, seq, now)?;
+        begin(sql, seq, now, now)?;
         return Ok(webhook);
     }
     // What is leased is on its way already; what was given back unattempted is due in its turn.

@@ -13,6 +13,9 @@ alter table webhooks add column disabled_reason text;
 -- those of the round.
 alter table deliveries add column earlier_attempts integer not null default 0;
 
+-- When this round began, if it is not the first.
+alter table deliveries add column round_at integer;
+
 -- What was tried. Goes with its delivery.
 create table attempts (
     delivery_seq integer not null references deliveries (seq),
