@@ -204,7 +204,8 @@ impl App {
         work.spawn(jobs::sweep_files(Arc::clone(&app), stop_working.clone()));
         work.spawn(jobs::keep_usage(Arc::clone(&app), stop_working.clone()));
 
-        let max_connections = listen::within_file_limit(app.config.max_connections);
+        let max_connections =
+            listen::within_file_limit(app.config.max_connections, app.config.webhook_concurrency);
         let router = routes::router(&app);
         let serve = |listener, router, most| {
             let (clock, stop) = (Arc::clone(&app.clock), stop_listening.clone());
@@ -253,6 +254,13 @@ impl App {
             self.hub.wake(line);
         }
     }
+}
+
+/// Does the work to its end, even if whoever wanted it hangs up: what is committed must be made known.
+pub(crate) async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::spawn(work).await.unwrap_or(Err(StoreError::Closed))
 }
 
 /// Listens where the operator wants metrics, if anywhere.

@@ -39,13 +39,15 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often that is said while it lasts.
 const ACCEPT_WARNING_EVERY: Duration = Duration::from_secs(60);
-/// The files that are left for all else: the database, the log, deliveries, bridges.
+/// The files that are left for all else but deliveries: the database, the log, bridges.
 const RESERVED_FILES: u64 = 64;
 
-/// So many connections, or as many as the machine lets this process have open; raises the soft limit
-/// of open files as far as needed and allowed. Warns if it is not enough.
-pub(crate) fn within_file_limit(wanted: u32) -> usize {
-    let needed = u64::from(wanted) + RESERVED_FILES;
+/// So many connections, or as many as the machine lets this process have open beside so many deliveries in flight;
+/// raises the soft limit of open files as far as needed and allowed. Warns if it is not enough.
+pub(crate) fn within_file_limit(wanted: u32, deliveries: u32) -> usize {
+    // As many again are kept open for the next deliveries.
+    let for_deliveries = 2 * u64::from(deliveries);
+    let needed = u64::from(wanted) + for_deliveries + RESERVED_FILES;
     let Rlimit { mut current, maximum } = getrlimit(Resource::Nofile);
     if current.is_some_and(|current| current < needed) {
         let raised = Some(maximum.map_or(needed, |maximum| needed.min(maximum)));
@@ -53,7 +55,7 @@ pub(crate) fn within_file_limit(wanted: u32) -> usize {
             current = raised;
         }
     }
-    let possible = possible_connections(wanted, current);
+    let possible = possible_connections(wanted, for_deliveries, current);
     if possible < u64::from(wanted) {
         tracing::warn!(
             max_connections = wanted,
@@ -65,9 +67,10 @@ pub(crate) fn within_file_limit(wanted: u32) -> usize {
     usize::try_from(possible).unwrap_or(usize::MAX)
 }
 
-fn possible_connections(wanted: u32, open_files: Option<u64>) -> u64 {
-    let files = open_files.unwrap_or(u64::MAX);
-    files.saturating_sub(RESERVED_FILES).clamp(1, u64::from(wanted).max(1))
+fn possible_connections(wanted: u32, for_deliveries: u64, open_files: Option<u64>) -> u64 {
+    let files = open_files.unwrap_or(u64::MAX).saturating_sub(RESERVED_FILES);
+    // Where there are few, each side gets its part.
+    files.saturating_sub(for_deliveries.min(files / 4)).clamp(1, u64::from(wanted).max(1))
 }
 
 /// Serves `router` until `stop`; then finishes what is under way, within [`FAREWELL`].
@@ -211,9 +214,10 @@ mod tests {
 
     #[test]
     fn connections_leave_room_for_other_files() {
-        assert_eq!(possible_connections(20_000, None), 20_000);
-        assert_eq!(possible_connections(20_000, Some(65_536)), 20_000);
-        assert_eq!(possible_connections(20_000, Some(1_024)), 1_024 - RESERVED_FILES);
-        assert_eq!(possible_connections(20_000, Some(32)), 1);
+        assert_eq!(possible_connections(20_000, 1_024, None), 20_000);
+        assert_eq!(possible_connections(20_000, 1_024, Some(65_536)), 20_000);
+        assert_eq!(possible_connections(20_000, 100, Some(1_024)), 860);
+        assert_eq!(possible_connections(20_000, 1_024, Some(1_024)), 720);
+        assert_eq!(possible_connections(20_000, 1_024, Some(32)), 1);
     }
 }

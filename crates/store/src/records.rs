@@ -310,6 +310,8 @@ pub struct Endpoint {
     pub url: String,
     /// What they are signed with.
     pub secrets: Secrets,
+    /// Whether it is for every line of the account, those too that are still to come.
+    pub is_for_all_lines: bool,
 }
 
 /// Which deliveries are wanted: those that fit all that is said.

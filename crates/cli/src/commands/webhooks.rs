@@ -10,8 +10,11 @@ use switchboard_model::{EventKind, Replay, Timestamp, Webhook, replay::ReplaySta
 use super::api::{Api, event, instant};
 use crate::output::{self, Out};
 
-/// How often a replay is asked how far it is.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long a replay is left alone before it is asked how far it is; twice as long each time, for each look counts
+/// against the hourly limit of the key.
+const FIRST_LOOK: Duration = Duration::from_millis(250);
+/// The longest time between two looks.
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 
 /// Where the events of your lines go: make, change, try and replay
 ///
@@ -200,9 +203,11 @@ async fn replay(
     out: &Out,
 ) -> anyhow::Result<()> {
     let mut replay = client.create_replay(wanted).await?;
+    let mut pause = FIRST_LOOK;
     while !no_wait && replay.value.status == ReplayStatus::Running {
         output::talk(&format!("{} %, {} due", replay.value.progress, replay.value.queued));
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(pause).await;
+        pause = (2 * pause).min(LOOK_AT_LEAST_EVERY);
         replay = client.replay(replay.value.id).await?;
     }
     out.one(&replay, shown)

@@ -18,7 +18,7 @@ use crate::{
         once,
         problem::Failure,
     },
-    app::App,
+    app::{App, to_the_end},
 };
 
 /// The sandbox as the caller's account sees it.
@@ -65,15 +65,14 @@ pub(crate) async fn reset(
 ) -> Result<Response, Failure> {
     let code = activation_code(rand::random());
     let account = caller.owner()?;
-    // A task of its own: a caller that hangs up must not keep what was committed from being made known.
-    let resetting = tokio::spawn(async move {
+    let resetting = to_the_end(async move {
         let now = app.clock.now();
         let lease = app.deliver.lease_until(now);
         let (sandbox, committed) = app.store.reset_sandbox(account, code, now, lease).await?;
         app.publish(committed);
-        Ok::<_, StoreError>(sandbox)
+        Ok(sandbox)
     });
-    let sandbox = resetting.await.unwrap_or(Err(StoreError::Closed)).map_err(no_sandbox)?;
+    let sandbox = resetting.await.map_err(no_sandbox)?;
     Ok(envelope::one(StatusCode::OK, &sandbox, &id))
 }
 

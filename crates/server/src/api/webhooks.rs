@@ -26,7 +26,7 @@ use crate::{
         problem::{Failure, id_of, webhook_not_found},
         query::Query,
     },
-    app::App,
+    app::{App, to_the_end},
     openapi,
 };
 
@@ -116,8 +116,12 @@ pub(crate) async fn delete(
     if caller.is_restricted() {
         own(&app, &caller, webhook).await?;
     }
-    app.store.delete_webhook(account, webhook).await?;
-    app.deliver.forget(webhook);
+    to_the_end(async move {
+        app.store.delete_webhook(account, webhook).await?;
+        app.deliver.forget(webhook);
+        Ok(())
+    })
+    .await?;
     Ok(envelope::deleted(&webhook, &id))
 }
 
@@ -170,15 +174,17 @@ pub(crate) async fn update(
     }
     let rendered = Rendered::one(StatusCode::OK, &UpdatedWebhook { webhook, missed_since }, &id);
     let remember = once.remember(&rendered, now);
-    Ok(match app.store.update_webhook(account, webhook_id, changes, remember, now).await? {
-        Once::Done(()) => {
-            if is_active == Some(false) {
-                app.deliver.disabled(webhook_id);
-            } else {
-                app.deliver.changed(webhook_id);
-            }
-            rendered.into_response()
+    let updating = to_the_end(async move {
+        let done = app.store.update_webhook(account, webhook_id, changes, remember, now).await?;
+        match (&done, is_active) {
+            (Once::Done(()), Some(false)) => app.deliver.disabled(webhook_id),
+            (Once::Done(()), _) => app.deliver.changed(webhook_id),
+            (Once::Replayed(_), _) => {}
         }
+        Ok(done)
+    });
+    Ok(match updating.await? {
+        Once::Done(()) => rendered.into_response(),
         Once::Replayed(answer) => once::replay(answer),
     })
 }
@@ -206,11 +212,15 @@ pub(crate) async fn rotate(
     let rotated = RotatedWebhook { webhook, previous_secret_expires_at: until };
     let rendered = Rendered::one(StatusCode::OK, &rotated, &id);
     let remember = once.remember(&rendered, now);
-    Ok(match app.store.rotate_secret(account, webhook_id, secret, until, remember).await? {
-        Once::Done(()) => {
+    let rotating = to_the_end(async move {
+        let done = app.store.rotate_secret(account, webhook_id, secret, until, remember).await?;
+        if matches!(done, Once::Done(())) {
             app.deliver.rotated(webhook_id);
-            rendered.into_response()
         }
+        Ok(done)
+    });
+    Ok(match rotating.await? {
+        Once::Done(()) => rendered.into_response(),
         Once::Replayed(answer) => once::replay(answer),
     })
 }
@@ -249,8 +259,8 @@ pub(crate) async fn test(
         attempts: 0,
         since: now,
     };
-    let came = app.deliver.test(&delivery).await.ok_or_else(|| {
-        let message = "This server tries as many webhooks as it may. Try again in a moment.";
+    let came = app.deliver.test(account, &delivery).await.ok_or_else(|| {
+        let message = "As many webhooks are being tried as may be at once. Try again in a moment.";
         Problem::new(Code::ServiceUnavailable, message).retry_after(1)
     })?;
     let rendered = Rendered::one(StatusCode::OK, &came, &id);
@@ -264,13 +274,20 @@ pub(crate) async fn test(
 }
 
 /// The webhook with this id, if it is the account's and the key may use all its lines: one that also serves
-/// lines this key is not for is not this key's to touch.
+/// lines this key is not for, be it only lines that are still to come, is not this key's to touch.
 pub(crate) async fn own(app: &App, caller: &Caller, id: Id<Webhook>) -> Result<Webhook, Failure> {
     let account = caller.account().ok_or_else(webhook_not_found)?;
     let webhooks = app.store.webhooks(account).await?;
     let webhook = webhooks.into_iter().find(|one| one.id == id).ok_or_else(webhook_not_found)?;
     for line in &webhook.line_ids {
         caller.check_line(*line)?;
+    }
+    if caller.is_restricted()
+        && let Some(endpoint) = app.store.endpoint(account, id).await?
+        && endpoint.is_for_all_lines
+    {
+        let message = "This webhook is for every line, and this key is restricted to some.";
+        return Err(Problem::new(Code::LineNotAccessible, message).into());
     }
     Ok(webhook)
 }

@@ -1,7 +1,7 @@
 //! Which webhooks fail: one WARN when a webhook's deliveries begin to fail, one INFO when it works again.
 //!
 //! A webhook that does now this and now that is told of once a minute at most, and no more webhooks
-//! are remembered than [`MOST`]. Neither its URL nor what was sent gets into the log.
+//! are remembered than [`MOST`]. Neither its URL nor what was sent or answered gets into the log.
 
 use std::{collections::HashMap, time::Duration};
 

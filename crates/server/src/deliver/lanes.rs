@@ -282,7 +282,16 @@ impl Lanes {
         }
         lane.waiting = 0;
         if lane.in_flight == 0 {
-            self.webhooks.remove(&webhook);
+            self.drop_lane(webhook);
+        }
+    }
+
+    /// Nothing of this webhook waits here or is in flight.
+    fn drop_lane(&mut self, webhook: Id<Webhook>) {
+        if let Some(lane) = self.webhooks.remove(&webhook)
+            && lane.in_turn
+        {
+            self.turns[lane.trust as usize].retain(|one| *one != webhook);
         }
     }
 
@@ -317,7 +326,7 @@ impl Lanes {
         }
         self.regrade(webhook);
         if self.webhooks.get(&webhook).is_some_and(|lane| lane.in_flight + lane.waiting == 0) {
-            self.webhooks.remove(&webhook);
+            self.drop_lane(webhook);
             self.forget_some();
         }
         change != Change::Nothing || self.hungry.contains(&webhook) && self.room(webhook, now) > 0

@@ -24,6 +24,7 @@ mod rotation;
 mod send;
 mod slots;
 mod tasks;
+mod trials;
 
 use std::{
     sync::{
@@ -37,31 +38,29 @@ pub(crate) use guard::Guard;
 pub use guard::{Resolver, SystemResolver};
 pub(crate) use lanes::InMemory;
 use switchboard_model::{
-    Timestamp, Webhook, delivery::DueDelivery, id::Id, time::Clock, webhook::WebhookTest,
+    Account, Timestamp, Webhook, delivery::DueDelivery, id::Id, time::Clock, webhook::WebhookTest,
 };
 use switchboard_store::Store;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{config::Config, files::Files, metrics::Metrics};
 use conduct::Outcome;
 use health::Health;
 use lanes::{Lanes, Lease, Slot};
+use trials::Trials;
 
 /// How long a lease on a delivery holds. What waits in memory for too much of it is leased anew.
 const LEASE: Duration = Duration::from_secs(600);
 /// Results that may wait to be settled. Each still holds its slot, so there are hardly ever so many.
 const RESULTS: usize = 8192;
-/// Webhooks that may be tried at once by hand.
-const TESTS: usize = 16;
 
 /// The engine's handle: what the rest of the server sees of it.
 #[derive(Debug)]
 pub(crate) struct Deliver {
     shared: Arc<Shared>,
     sender: send::Sender,
-    /// Room for tests by hand.
-    tests: Semaphore,
+    trials: Trials,
 }
 
 #[derive(Debug)]
@@ -110,7 +109,7 @@ impl Deliver {
             config.webhook_retry_schedule.clone(),
             clock,
         )?;
-        Ok(Self { shared: Arc::new(shared), sender, tests: Semaphore::new(TESTS) })
+        Ok(Self { shared: Arc::new(shared), sender, trials: Trials::default() })
     }
 
     /// Until when a lease that is taken now holds.
@@ -165,9 +164,13 @@ impl Deliver {
         self.shared.scan.notify_one();
     }
 
-    /// Sends this now and once, whatever else waits. None if too many do that already.
-    pub(crate) async fn test(&self, delivery: &DueDelivery) -> Option<WebhookTest> {
-        let _room = self.tests.try_acquire().ok()?;
+    /// Sends this now and once, whatever else waits. None if too many do that already, in all or of this account.
+    pub(crate) async fn test(
+        &self,
+        account: Id<Account>,
+        delivery: &DueDelivery,
+    ) -> Option<WebhookTest> {
+        let _room = self.trials.begin(account)?;
         Some(self.sender.test(delivery).await)
     }
 

@@ -156,7 +156,7 @@ impl Sender {
         }
         let sent = self.http.post(url).headers(headers).body(body).send().await;
         // The URL may hold a token of the endpoint's owner: it stays out of the error.
-        let mut answer = sent.map_err(|error| chain(&error.without_url()))?;
+        let mut answer = sent.map_err(|error| text(&chain(&error.without_url())))?;
         let retry_after = asked_pause(&answer, now);
         let status = answer.status().as_u16();
         if let Some(which) = which {
@@ -205,14 +205,18 @@ fn asked_pause(answer: &reqwest::Response, now: Timestamp) -> Option<Duration> {
     retry::retry_after(answer.headers().get(RETRY_AFTER)?.to_str().ok()?, now)
 }
 
-/// The start of a body as it can be kept and shown: text without control characters but for line ends.
+/// The start of a body, as text.
 fn shown(start: &[u8]) -> Option<String> {
     if start.is_empty() {
         return None;
     }
-    let text = String::from_utf8_lossy(start);
-    let shown = text.chars().filter(|one| !one.is_control() || *one == '\n');
-    Some(shown.take(MAX_ANSWER_CHARS).collect())
+    Some(text(&String::from_utf8_lossy(start)))
+}
+
+/// What strangers may have had a say in, as it can be kept and shown: without control characters but for line ends.
+fn text(long: &str) -> String {
+    let shown = long.chars().filter(|one| !one.is_control() || *one == '\n');
+    shown.take(MAX_ANSWER_CHARS).collect()
 }
 
 /// The body, and the headers that prove it: both schemes, signed afresh for this attempt (§9). While two

@@ -36,7 +36,10 @@ use super::{
     flight::Flight,
     wire::{Ended, read, send_frames, settle_recalled, settle_report, write},
 };
-use crate::{api::problem::chain, app::App};
+use crate::{
+    api::problem::chain,
+    app::{App, to_the_end},
+};
 
 /// How long a bridge has for its `hello`.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -269,12 +272,15 @@ impl Session<'_> {
 
     /// Makes known that a line went up or down.
     async fn announce(&self, line: Id<Line>, online: bool) -> Result<(), StoreError> {
-        let now = self.app.clock.now();
-        let lease = self.app.deliver.lease_until(now);
-        let bridge = self.bridge.id;
-        let committed = self.app.store.line_status(bridge, line, online, now, lease).await?;
-        self.app.publish(committed);
-        Ok(())
+        let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
+        to_the_end(async move {
+            let now = app.clock.now();
+            let lease = app.deliver.lease_until(now);
+            let committed = app.store.line_status(bridge, line, online, now, lease).await?;
+            app.publish(committed);
+            Ok(())
+        })
+        .await
     }
 
     /// The link has ended: its lines are down. Not when the server itself stops: it says nothing of the lines.
@@ -339,14 +345,14 @@ impl Session<'_> {
     /// Commits reports and makes known what came of them.
     async fn settled(&self, reports: Vec<SettleReport>) -> Result<(), StoreError> {
         let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
-        let committing = tokio::spawn(async move {
+        to_the_end(async move {
             let now = app.clock.now();
             let lease = app.deliver.lease_until(now);
             let committed = app.store.settle(bridge, reports, now, lease).await?;
             app.publish(committed);
             Ok(())
-        });
-        committing.await.unwrap_or(Err(StoreError::Closed))
+        })
+        .await
     }
 
     /// Commits a batch and makes known what came in.
@@ -357,14 +363,14 @@ impl Session<'_> {
         entries: Vec<Inbound>,
     ) -> Result<Vec<ReceivedEntry>, StoreError> {
         let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
-        let committing = tokio::spawn(async move {
+        to_the_end(async move {
             let now = app.clock.now();
             let lease = app.deliver.lease_until(now);
             let received = app.store.receive(bridge, line, position, entries, now, lease).await?;
             app.publish(received.committed);
             Ok(received.results)
-        });
-        committing.await.unwrap_or(Err(StoreError::Closed))
+        })
+        .await
     }
 
     /// Hands out items: claims are committed before the bridge hears of them.

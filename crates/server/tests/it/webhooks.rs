@@ -81,6 +81,11 @@ async fn no_line_named_is_every_line_that_the_key_may_use() {
     let wide_hook = hook(&tenant, "", &wide_receiver, &[MessageReceived]).await;
     let narrow_hook = hook(&narrow, "", &narrow_receiver, &[MessageReceived]).await;
 
+    // One that is for lines to come is not for who may use those of now, were it all of them.
+    let refused = narrow.client.rotate_webhook_secret(wide_hook.id).await.unwrap_err();
+    assert_eq!(refused.code(), Some(Code::LineNotAccessible));
+    narrow.client.rotate_webhook_secret(narrow_hook.id).await.unwrap();
+
     let later = add_line(&server, tenant.account, SECOND).await;
     let listed = tenant.client.webhooks(SECOND).await.unwrap().value.data;
     let [listed] = &listed[..] else { panic!("only the wide one is for a later line") };

@@ -222,12 +222,12 @@ pub(super) fn endpoint(
 ) -> Result<Option<Endpoint>> {
     statement::first(
         sql,
-        "select url, secret, previous_secret, previous_until from webhooks
+        "select url, secret, previous_secret, previous_until, line_ids is null from webhooks
          where id = ?1 and account_id = ?2",
         params![Text(id), Text(account)],
         |row| {
             let secrets = secrets(row.get(1)?, row.get(2)?, row.get(3)?);
-            Ok(Endpoint { url: row.get(0)?, secrets })
+            Ok(Endpoint { url: row.get(0)?, secrets, is_for_all_lines: row.get(4)? })
         },
     )
 }

@@ -57,7 +57,7 @@ impl Lanes {
         self.waiting -= all.len();
         lane.waiting = 0;
         if lane.in_flight == 0 {
-            self.webhooks.remove(&webhook);
+            self.drop_lane(webhook);
         }
         for Waiting { delivery, .. } in all {
             self.here.remove(&attempt_of(&delivery));
@@ -69,6 +69,8 @@ impl Lanes {
     pub(in crate::deliver) fn begin_anew(&mut self, webhook: Id<Webhook>) {
         self.cut(webhook);
         self.conduct.remove(&webhook);
+        // Of one that was disabled, some may wait in the store that nobody has looked at here.
+        self.stored.insert(webhook);
     }
 
     /// Whether something is to be given back now.

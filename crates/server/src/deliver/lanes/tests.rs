@@ -286,6 +286,37 @@ fn a_webhook_that_is_gone_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_webhook_stands_in_turn_once() {
+    let webhook = Id::generate();
+    let mut lanes = Lanes::new(MOST, []);
+    let turns = |lanes: &Lanes| lanes.turns.iter().map(VecDeque::len).sum::<usize>();
+    many(&mut lanes, webhook, 3);
+    assert_eq!(turns(&lanes), 1);
+    for leave in [Lanes::begin_anew, Lanes::forget] {
+        leave(&mut lanes, webhook);
+        assert_eq!(turns(&lanes), 0);
+        lanes.take_overflow();
+        lanes.shares(Vec::new(), 64, NOW);
+        many(&mut lanes, webhook, 3);
+        assert_eq!(turns(&lanes), 1);
+    }
+}
+
+#[test]
+fn what_waits_in_the_store_for_one_that_is_enabled_again_is_not_overtaken() {
+    let (webhook, chat) = (Id::generate(), Some(Id::generate()));
+    let mut lanes = Lanes::new(MOST, []);
+    // It was disabled when the store was looked at last: nobody here knows what waits there.
+    lanes.begin_anew(webhook);
+    lanes.hand_over(delivery(webhook, chat, 0), LONG);
+    assert!(lanes.next(NOW).is_none(), "it waits for what may be before it");
+    lanes.take_overflow();
+    lanes.shares(Vec::new(), 64, NOW);
+    lanes.hand_over(delivery(webhook, chat, 0), LONG);
+    assert!(lanes.next(NOW).is_some());
+}
+
+#[test]
 fn what_is_here_already_goes_out_once() {
     let mut lanes = Lanes::new(MOST, []);
     let one = delivery(Id::generate(), None, 0);
