@@ -26,16 +26,10 @@ const SERVER: &str = "Options of every admin command";
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Admin {
-    /// The server's URL
-    #[arg(
-        long,
-        global = true,
-        help_heading = SERVER,
-        env = "SWITCHBOARD_URL",
-        default_value = "http://127.0.0.1:8080",
-        value_name = "URL"
-    )]
-    url: String,
+    /// The server's URL; without it, that of the development server in DATA_DIR, or else
+    /// http://127.0.0.1:8080
+    #[arg(long, global = true, help_heading = SERVER, env = "SWITCHBOARD_URL", value_name = "URL")]
+    url: Option<String>,
 
     /// The operator's token; without it, the one in DATA_DIR is used: in operator-token, or
     /// in dev.json
@@ -181,7 +175,7 @@ enum Bridges {
 }
 
 pub(crate) async fn run(admin: Admin) -> anyhow::Result<()> {
-    let client = client(&admin)?;
+    let (client, url) = (client(&admin)?, server_url(&admin)?);
     let out = Out { json: admin.json };
     let done = match admin.noun {
         Noun::Accounts(command) => accounts(&client, command, &out).await,
@@ -189,7 +183,11 @@ pub(crate) async fn run(admin: Admin) -> anyhow::Result<()> {
         Noun::Keys(command) => keys(&client, command, &out).await,
         Noun::Bridges(command) => bridges(&client, command, &out).await,
     };
-    done.with_context(|| format!("the server at {} did not do it", admin.url))
+    done.with_context(|| format!("the server at {url} did not do it"))
+}
+
+fn server_url(admin: &Admin) -> anyhow::Result<String> {
+    dev::server_url(admin.url.as_deref(), &admin.data_dir)
 }
 
 fn client(admin: &Admin) -> anyhow::Result<AdminClient> {
@@ -211,7 +209,9 @@ fn client(admin: &Admin) -> anyhow::Result<AdminClient> {
             }
         }
     };
-    Ok(AdminClient::new(&admin.url, &token)?)
+    let url = server_url(admin)?;
+    let client = AdminClient::new(&url, &token);
+    client.with_context(|| format!("--url or SWITCHBOARD_URL is {url}"))
 }
 
 async fn accounts(client: &AdminClient, command: Accounts, out: &Out) -> anyhow::Result<()> {

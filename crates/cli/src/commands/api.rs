@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use switchboard_client::Client;
 use switchboard_model::{EventKind, Timestamp, time::Clock};
@@ -20,16 +20,10 @@ const RETRIES: u32 = 2;
 /// Which server, and who asks.
 #[derive(Debug, Args)]
 pub(super) struct Api {
-    /// The server's URL
-    #[arg(
-        long,
-        global = true,
-        help_heading = SERVER,
-        env = "SWITCHBOARD_URL",
-        default_value = "http://127.0.0.1:8080",
-        value_name = "URL"
-    )]
-    pub(super) url: String,
+    /// The server's URL; without it, that of the development server in DATA_DIR, or else
+    /// http://127.0.0.1:8080
+    #[arg(long, global = true, help_heading = SERVER, env = "SWITCHBOARD_URL", value_name = "URL")]
+    url: Option<String>,
 
     /// An API key; without it, the one of the development server in DATA_DIR is used
     #[arg(
@@ -71,7 +65,19 @@ impl Api {
                 self.data_dir.display()
             );
         };
-        Ok(Client::builder(&self.url).key(&key).retries(RETRIES).build()?)
+        let url = self.url()?;
+        let client = Client::builder(&url).key(&key).retries(RETRIES).build();
+        client.with_context(|| format!("--url or SWITCHBOARD_URL is {url}"))
+    }
+
+    /// What is said of a call that came to nothing.
+    pub(super) fn not_done(&self) -> String {
+        let url = self.url().unwrap_or_default();
+        format!("the server at {url} did not do it (--url or SWITCHBOARD_URL names another)")
+    }
+
+    fn url(&self) -> anyhow::Result<String> {
+        dev::server_url(self.url.as_deref(), &self.data_dir)
     }
 
     pub(super) fn out(&self) -> Out {

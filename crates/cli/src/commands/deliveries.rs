@@ -52,8 +52,8 @@ enum Command {
         #[arg(long, value_parser = instant, value_name = "WHEN")]
         until: Option<Timestamp>,
         /// How many at most
-        #[arg(long, default_value_t = 50, value_name = "N")]
-        limit: usize,
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+        limit: u32,
     },
     /// Show a delivery with every attempt
     Show {
@@ -81,12 +81,12 @@ pub(crate) async fn run(deliveries: Deliveries) -> anyhow::Result<()> {
             Err(error) => Err(error.into()),
         },
     };
-    done.with_context(|| format!("the server at {} did not do it", deliveries.api.url))
+    done.with_context(|| deliveries.api.not_done())
 }
 
-async fn list(client: &Client, wanted: &Wanted, limit: usize, out: &Out) -> anyhow::Result<()> {
-    let page = u32::try_from(limit).unwrap_or(PAGE).clamp(1, PAGE);
-    let rows = client.deliveries(wanted).limit(page).all(limit).await?;
+async fn list(client: &Client, wanted: &Wanted, limit: u32, out: &Out) -> anyhow::Result<()> {
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let rows = client.deliveries(wanted).limit(limit.min(PAGE)).all(most).await?;
     if out.json {
         return Ok(output::data(&json!({ "data": rows }).to_string())?);
     }

@@ -30,6 +30,9 @@ const SECRETS: &str = "dev.json";
 /// Connections at once: more than one machine's programs need, and within its limit of open files.
 const MAX_CONNECTIONS: u32 = 1_000;
 
+/// Where a server is that nothing else is said of.
+const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+
 /// What the environment has no say in: development has its own.
 const OVERRIDDEN: [&str; 9] = [
     "listen",
@@ -80,6 +83,9 @@ pub(crate) struct Dev {
 struct Secrets {
     api_key: String,
     operator_token: String,
+    /// Where it listened last: the other commands find it there.
+    #[serde(default)]
+    url: Option<String>,
 }
 
 /// What a script is told.
@@ -97,7 +103,8 @@ pub(crate) async fn run(dev: Dev) -> anyhow::Result<()> {
     telemetry::init(&dev.log, LogFormat::Text)?;
     let config = config(&dev)?;
     let opened = host::open(&config).await?;
-    let secrets = secrets(&config)?;
+    let mut secrets = secrets(&config)?;
+    let kept_at = config.data_dir.join(SECRETS);
     let api_key = Secret::parse(SecretKind::ApiKey, &secrets.api_key)
         .with_context(|| format!("{SECRETS} holds no API key; delete it to get a new one"))?;
     let operator =
@@ -117,6 +124,10 @@ pub(crate) async fn run(dev: Dev) -> anyhow::Result<()> {
     let host = Host::start(config, operator.hash(), opened).await?;
 
     let api_url = host.url();
+    if secrets.url.as_ref() != Some(&api_url) {
+        secrets.url = Some(api_url.clone());
+        host::write_private(&kept_at, &serde_json::to_string_pretty(&secrets)?)?;
+    }
     let simulator_url = format!("{api_url}/simulator/v1");
     let ready = Ready {
         api_url: &api_url,
@@ -156,10 +167,20 @@ fn secrets(config: &Config) -> anyhow::Result<Secrets> {
     let secrets = Secrets {
         api_key: secret(SecretKind::ApiKey),
         operator_token: secret(SecretKind::Operator),
+        url: None,
     };
     // Before the database knows them: a key that nobody can show again would be lost.
     host::write_private(&path, &serde_json::to_string_pretty(&secrets)?)?;
     Ok(secrets)
+}
+
+/// Where the server is: as configured, or where the development server on this directory is, if there is one.
+pub(super) fn server_url(configured: Option<&str>, data_dir: &Path) -> anyhow::Result<String> {
+    if let Some(url) = configured {
+        return Ok(url.to_owned());
+    }
+    let kept = read_secrets(&data_dir.join(SECRETS))?.and_then(|secrets| secrets.url);
+    Ok(kept.unwrap_or_else(|| DEFAULT_URL.to_owned()))
 }
 
 /// The API key of the development server on this directory, if it is one.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use clap::{Args, Subcommand};
-use switchboard_client::{Client, CreateReplay, CreateWebhook, UpdateWebhook};
+use anyhow::Context as _;
+use clap::{ArgGroup, Args, Subcommand};
+use switchboard_client::{Answer, Client, CreateReplay, CreateWebhook, UpdateWebhook};
 use switchboard_model::{EventKind, Replay, Timestamp, Webhook, replay::ReplayStatus};
 
 use super::api::{Api, event, instant};
@@ -54,6 +54,8 @@ enum Command {
         from: Option<String>,
     },
     /// Change a webhook, disable it, or enable it again
+    #[command(group = ArgGroup::new("changes").required(true).multiple(true)
+        .args(["endpoint", "events", "enable", "disable"]))]
     Update {
         /// The webhook: wh_…
         id: String,
@@ -102,7 +104,20 @@ enum Command {
         #[arg(long)]
         no_wait: bool,
     },
+    /// Say how far a replay is, until it is done
+    Progress {
+        /// The replay: rpl_…
+        id: String,
+        /// Do not wait until it is done
+        #[arg(long)]
+        no_wait: bool,
+    },
 }
+
+/// A test that its endpoint has not taken.
+#[derive(Debug, thiserror::Error)]
+#[error("the endpoint did not take it: {0}")]
+struct NotTaken(String);
 
 pub(crate) async fn run(webhooks: Webhooks) -> anyhow::Result<()> {
     let (client, out) = (webhooks.api.client()?, webhooks.api.out());
@@ -133,10 +148,21 @@ pub(crate) async fn run(webhooks: Webhooks) -> anyhow::Result<()> {
         Command::Rotate { id } => rotate(&client, &id, &out).await,
         Command::Replay { id, since, until, include_delivered, no_wait } => {
             let wanted = CreateReplay { id, since, until, include_delivered };
-            replay(&client, &wanted, no_wait, &out).await
+            match client.create_replay(&wanted).await {
+                Ok(replay) => follow(&client, replay, no_wait, &out).await,
+                Err(error) => Err(error.into()),
+            }
         }
+        Command::Progress { id, no_wait } => match client.replay(id).await {
+            Ok(replay) => follow(&client, replay, no_wait, &out).await,
+            Err(error) => Err(error.into()),
+        },
     };
-    done.with_context(|| format!("the server at {} did not do it", webhooks.api.url))
+    match done {
+        // The server has done it.
+        Err(error) if error.is::<NotTaken>() => Err(error),
+        done => done.with_context(|| webhooks.api.not_done()),
+    }
 }
 
 fn state(webhook: &Webhook) -> String {
@@ -181,7 +207,7 @@ async fn test(client: &Client, id: &str, out: &Out) -> anyhow::Result<()> {
         format!("{} {}: {status} in {} ms", came.delivery_id, came.event.as_str(), came.duration_ms)
     })?;
     match came.value.error {
-        Some(error) => bail!("the endpoint did not take it: {error}"),
+        Some(error) => Err(NotTaken(error).into()),
         None => Ok(()),
     }
 }
@@ -196,13 +222,13 @@ async fn rotate(client: &Client, id: &str, out: &Out) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn replay(
+/// Says how far a replay is, until it is done.
+async fn follow(
     client: &Client,
-    wanted: &CreateReplay,
+    mut replay: Answer<Replay>,
     no_wait: bool,
     out: &Out,
 ) -> anyhow::Result<()> {
-    let mut replay = client.create_replay(wanted).await?;
     let mut pause = FIRST_LOOK;
     while !no_wait && replay.value.status == ReplayStatus::Running {
         output::talk(&format!("{} %, {} due", replay.value.progress, replay.value.queued));

@@ -26,8 +26,7 @@ impl Person {
     async fn run(&self, args: &[&str]) -> Done {
         let mut command = switchboard();
         command.args(args);
-        command.env("SWITCHBOARD_URL", &self.dev.ready.api_url);
-        // The key is in dev.json.
+        // The URL and the key are in dev.json.
         command.env("SWITCHBOARD_DATA_DIR", self.dir.path());
         run(&mut command).await
     }
@@ -113,6 +112,9 @@ async fn what_a_webhook_missed_is_found_and_sent() {
     );
     person.listed("delivered", 2).await;
     assert_eq!(receiver.received().last().unwrap().json()["data"]["text"], "missed");
+    let whole = replay.split(' ').next().unwrap();
+    let progress = person.told(&["webhooks", "progress", whole]).await;
+    assert_eq!(progress, replay);
     let again = ["webhooks", "replay", id, "--since", "1h", "--include-delivered", "--no-wait"];
     assert_eq!(person.json(&again).await["include_delivered"], true);
 
@@ -155,6 +157,8 @@ async fn what_can_not_be_done_is_said() {
         &["webhooks", "replay", "wh_x", "--since", "yesterday"],
         &["webhooks", "create", "http://x.org", "--events", "message.lost"],
         &["webhooks", "update", "wh_x", "--enable", "--disable"],
+        &["webhooks", "update", "wh_x"],
+        &["deliveries", "list", "--limit", "0"],
         &["deliveries", "list", "--status", "lost"],
     ] {
         let said = person.run(args).await.failed(2);

@@ -88,7 +88,7 @@ pub(crate) fn deleted(deleted_id: &impl Serialize, id: &RequestId) -> Response {
 pub(crate) async fn wrap(mut request: Request, next: Next) -> Response {
     let id = RequestId::new();
     let mut response = if request.method() == Method::OPTIONS {
-        preflight(request.headers())
+        preflight(request.headers(), request.uri().path())
     } else {
         request.extensions_mut().insert(id.clone());
         let uri = request.uri().clone();
@@ -118,13 +118,15 @@ const EXPOSED: &str = "X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X
      RateLimit, RateLimit-Policy, Retry-After, Idempotent-Replayed";
 
 /// 204 with no authentication, for any origin and path (§1).
-fn preflight(asked: &HeaderMap) -> Response {
+fn preflight(asked: &HeaderMap, path: &str) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("GET, POST, DELETE, OPTIONS"),
-    );
+    // The one path that takes PATCH is an extension; all others have what the contract says.
+    let methods = match path {
+        "/v1/webhooks" => "GET, POST, PATCH, DELETE, OPTIONS",
+        _ => "GET, POST, DELETE, OPTIONS",
+    };
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
     let wanted = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     let usual = || HeaderValue::from_static("Authorization, Content-Type");
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.unwrap_or_else(usual));

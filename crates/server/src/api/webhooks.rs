@@ -139,7 +139,8 @@ pub(crate) async fn update(
         Err(first_answer) => return Ok(first_answer),
     };
     let webhook_id: Id<Webhook> = id_of(body::text(body.required("id")?, "id")?, "id")?;
-    let url = body.optional_text("url")?.map(|url| url_of(&app, url)).transpose()?;
+    // An empty one is none that could be meant: who sends it has made a mistake.
+    let url = body.field("url").map(|url| url_of(&app, body::text(url, "url")?)).transpose()?;
     let events = body.field("events").map(|names| events_of(&body::texts(names, "events")?));
     let events = events.transpose()?;
     let is_active = body.optional_bool("is_active")?;

@@ -43,6 +43,8 @@ const MAX_ANSWER: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub(super) struct Sender {
     http: reqwest::Client,
+    /// How long an endpoint has for its whole answer.
+    timeout: Duration,
     guard: Guard,
     files: Arc<Files>,
     clock: Arc<dyn Clock>,
@@ -79,6 +81,7 @@ impl Sender {
             .build()?;
         Ok(Self {
             http,
+            timeout,
             guard,
             files,
             clock,
@@ -156,7 +159,7 @@ impl Sender {
         }
         let sent = self.http.post(url).headers(headers).body(body).send().await;
         // The URL may hold a token of the endpoint's owner: it stays out of the error.
-        let mut answer = sent.map_err(|error| text(&chain(&error.without_url())))?;
+        let mut answer = sent.map_err(|error| text(&reason(error, self.timeout)))?;
         let retry_after = asked_pause(&answer, now);
         let status = answer.status().as_u16();
         if let Some(which) = which {
@@ -172,6 +175,20 @@ impl Sender {
             }
         }
         Ok(Answer { status, start: shown(&start), retry_after })
+    }
+}
+
+/// Why no answer came.
+fn reason(error: reqwest::Error, timeout: Duration) -> String {
+    match (error.is_timeout(), error.is_connect()) {
+        (true, true) => {
+            format!("no connection within {} s", CONNECT_TIMEOUT.min(timeout).as_secs())
+        }
+        (true, false) => format!("no answer within {} s", timeout.as_secs()),
+        (false, _) => {
+            let whole = chain(&error.without_url());
+            whole.strip_prefix("error sending request: ").map(str::to_owned).unwrap_or(whole)
+        }
     }
 }
 
@@ -215,8 +232,15 @@ fn shown(start: &[u8]) -> Option<String> {
 
 /// What strangers may have had a say in, as it can be kept and shown: without control characters but for line ends.
 fn text(long: &str) -> String {
-    let shown = long.chars().filter(|one| !one.is_control() || *one == '\n');
+    let shown = long.chars().filter(|one| !is_unshowable(*one));
     shown.take(MAX_ANSWER_CHARS).collect()
+}
+
+/// Whether a terminal or a page would do something with it, but for a line end: also turn the direction of writing.
+fn is_unshowable(one: char) -> bool {
+    let turns =
+        matches!(one, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || (one.is_control() && one != '\n')
 }
 
 /// The body, and the headers that prove it: both schemes, signed afresh for this attempt (§9). While two

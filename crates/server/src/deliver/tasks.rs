@@ -49,7 +49,8 @@ pub(super) async fn take_new(
 }
 
 /// An attempt that has ended, and holds its slot until that is written down.
-pub(super) type Ended = (AttemptResult, (Slot, Outcome));
+/// With it, since when its delivery was to be made.
+pub(super) type Ended = (AttemptResult, Timestamp, (Slot, Outcome));
 
 /// Sends what may be sent, as many at once as the configuration allows.
 pub(super) async fn dispatch(
@@ -63,11 +64,9 @@ pub(super) async fn dispatch(
     look_at_flights.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         while let Some((slot, delivery)) = shared.next() {
-            let (shared, sender, results) = (Arc::clone(&shared), sender.clone(), results.clone());
+            let (sender, results) = (sender.clone(), results.clone());
             attempts.spawn(async move {
                 let Attempted { result, retry_after } = sender.attempt(&delivery).await;
-                shared.health().note(delivery.webhook_id, &result);
-                shared.metrics.attempted(&result, delivery.since);
                 let outcome = Outcome {
                     worked: result.error.is_none(),
                     took: Duration::from_millis(result.duration_ms),
@@ -75,7 +74,7 @@ pub(super) async fn dispatch(
                     random: rand::random(),
                 };
                 // Without a store nothing is settled any more, and the slot is never given back.
-                let _ = results.send((result, (slot, outcome))).await;
+                let _ = results.send((result, delivery.since, (slot, outcome))).await;
             });
         }
         tokio::select! {
@@ -97,7 +96,12 @@ pub(super) async fn settle(
 ) {
     let mut batch = Vec::new();
     while results.recv_many(&mut batch, SETTLE_BATCH).await > 0 {
-        let (results, slots): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
+        let (mut results, mut sinces, mut slots) = (Vec::new(), Vec::new(), Vec::new());
+        for (result, since, slot) in batch.drain(..) {
+            results.push(result);
+            sinces.push(since);
+            slots.push(slot);
+        }
         let retries = results.iter().any(|result| result.next_attempt_at.is_some());
         loop {
             match store.settle_deliveries(results.clone()).await {
@@ -119,6 +123,10 @@ pub(super) async fn settle(
             }
         }
         shared.done(slots);
+        for (result, since) in results.iter().zip(sinces) {
+            shared.metrics.attempted(result, since);
+            shared.health().note(result.webhook_id, result);
+        }
         if retries {
             shared.scan.notify_one();
         }
