@@ -144,7 +144,7 @@ async fn advance_replays(app: &App) -> Result<bool, StoreError> {
     Ok(!running.is_empty())
 }
 
-/// Gives up what is still to be tried of disabled webhooks.
+/// Gives up what is still to be tried of webhooks that are disabled or deleted.
 pub(crate) async fn give_up(app: Arc<App>, stop: CancellationToken) {
     loop {
         loop {
@@ -158,7 +158,7 @@ pub(crate) async fn give_up(app: Arc<App>, stop: CancellationToken) {
                 }
                 Err(error) => {
                     let error = chain(&error);
-                    tracing::error!(error, "deliveries of disabled webhooks could not be given up");
+                    tracing::error!(error, "deliveries that nobody gets could not be given up");
                     break;
                 }
             }

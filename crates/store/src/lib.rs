@@ -438,7 +438,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Where the events of a webhook of this account go, and what they are signed with; also of a disabled one.
     async fn endpoint(&self, account: Id<Account>, id: Id<Webhook>) -> Result<Option<Endpoint>>;
 
-    /// Removes a webhook of this account and its deliveries. [`Refusal::WebhookNotFound`].
+    /// Removes a webhook of this account. It gets nothing more at once; what was still due of it is removed by
+    /// [`Store::give_up_deliveries`]. [`Refusal::WebhookNotFound`].
     async fn delete_webhook(&self, account: Id<Account>, id: Id<Webhook>) -> Result<()>;
 
     // ---- deliveries -----------------------------------------------------
@@ -498,7 +499,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ) -> Result<Once<Id<Webhook>>>;
 
     /// Gives up deliveries that are still to be tried, and that nobody has leased, of webhooks that are
-    /// disabled: their events could never be forgotten otherwise. At most `limit`; answers how many.
+    /// disabled, and removes those of webhooks that were deleted: their events could never be forgotten
+    /// otherwise. At most `limit`; answers how many.
     async fn give_up_deliveries(&self, now: Timestamp, limit: usize) -> Result<usize>;
 
     // ---- replays --------------------------------------------------------

@@ -10,7 +10,7 @@ use switchboard_model::{
 
 use super::{
     columns::{Json, Name, Text},
-    deliveries::{self, Trend},
+    deliveries::Trend,
     lines, statement,
     writer::Tx,
 };
@@ -99,6 +99,8 @@ pub(super) fn of_account(sql: &Connection, account: Id<Account>) -> Result<Vec<W
     )
 }
 
+/// Only its own row: what is due of it may be any number of rows, and is removed a little at a time by
+/// `rounds::give_up`.
 pub(super) fn delete(tx: &mut Tx<'_>, account: Id<Account>, id: Id<Webhook>) -> Result<()> {
     let gone = statement::run(
         tx.sql,
@@ -108,7 +110,6 @@ pub(super) fn delete(tx: &mut Tx<'_>, account: Id<Account>, id: Id<Webhook>) -> 
     if gone == 0 {
         return Err(Refusal::WebhookNotFound.into());
     }
-    deliveries::forget_due_of(tx.sql, id)?;
     tx.known.forget();
     Ok(())
 }

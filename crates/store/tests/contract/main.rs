@@ -126,7 +126,8 @@ mod sqlite {
                  another_account_sees_nothing;
         rounds: what_is_over_begins_a_new_round, what_is_due_is_due_now,
                 what_may_not_be_retried_is_refused, attempts_are_kept_within_bounds,
-                of_a_disabled_webhook_all_is_given_up;
+                of_a_disabled_webhook_all_is_given_up,
+                of_a_deleted_webhook_all_goes_a_little_at_a_time;
         replays: what_was_missed_goes_out_in_event_order, ids_stay_and_none_is_made_twice,
                  a_replay_sends_what_the_webhook_wants_now, it_ends_with_its_webhook,
                  what_can_not_be_replayed_is_refused;
