@@ -462,7 +462,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn release_all_deliveries(&self, now: Timestamp) -> Result<Vec<Id<Webhook>>>;
 
     /// Writes down what came of attempts, in their order. A webhook of which nothing but failures
-    /// came for [`DISABLED_AFTER_MS`](switchboard_model::webhook::DISABLED_AFTER_MS), or that is gone, is disabled: answers which and why.
+    /// came for [`DISABLED_AFTER_MS`](switchboard_model::webhook::DISABLED_AFTER_MS), with no
+    /// [`SILENCE_MS`](switchboard_model::webhook::SILENCE_MS) between them, or that is gone, is disabled:
+    /// answers which and why.
     async fn settle_deliveries(
         &self,
         results: Vec<AttemptResult>,

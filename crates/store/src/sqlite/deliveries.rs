@@ -239,7 +239,7 @@ pub(super) struct Trend {
     pub(super) worked: bool,
     /// When the first failed that failed after the last success.
     pub(super) failing_since: Option<Timestamp>,
-    /// When the last ended.
+    /// When the last ended; it has failed if `failing_since` is there.
     pub(super) now: Timestamp,
     /// Whether the endpoint said that it is gone.
     pub(super) is_gone: bool,

@@ -5,7 +5,7 @@ use switchboard_model::{
     Account, Line, Timestamp, Webhook,
     delivery::Secrets,
     id::Id,
-    webhook::{DISABLED_AFTER_MS, DisabledReason, MAX_PER_ACCOUNT, WebhookSecret},
+    webhook::{DISABLED_AFTER_MS, DisabledReason, MAX_PER_ACCOUNT, SILENCE_MS, WebhookSecret},
 };
 
 use super::{
@@ -240,11 +240,14 @@ pub(super) fn note(
     trend: &Trend,
 ) -> Result<Option<DisabledReason>> {
     let since = trend.failing_since.map(Timestamp::millis);
+    // Two failures with a long silence between them are not days of failures.
+    let is_anew = trend.failing_since.map(|since| since.0 - SILENCE_MS);
     statement::run(
         tx.sql,
-        "update webhooks set failing_since = ?2
-         where id = ?1 and (?3 or failing_since is null) and failing_since is not ?2",
-        params![Text(id), since, trend.worked],
+        "update webhooks set last_failed_at = ?3,
+                failing_since = iif(?4 or failing_since is null or last_failed_at < ?5, ?2, failing_since)
+         where id = ?1 and (?2 is not null or failing_since is not null)",
+        params![Text(id), since, since.map(|_| trend.now.0), trend.worked, is_anew],
     )?;
     let reason = if trend.is_gone {
         DisabledReason::Gone

@@ -143,3 +143,33 @@ pub(crate) async fn a_rotation_leaves_two_secrets(store: Arc<dyn Store>) {
     let theirs = store.rotate_secret(world.other_account, id, old, NOW, None).await;
     assert_eq!(refusal(theirs), Refusal::WebhookNotFound);
 }
+
+const HOUR: i64 = 3_600_000;
+
+/// One more event whose only attempt ends at this hour, and what it says of the webhook.
+async fn attempt(world: &World, hour: i64, error: Option<&str>) -> (Option<i64>, bool) {
+    let at = later(hour * HOUR);
+    let made = world.receive_at(text_from(ANN, &hour.to_string()), at).await.committed.deliveries;
+    let ended = AttemptResult { finished_at: at, ..attempted(&made[0], error, None) };
+    world.store.settle_deliveries(vec![ended]).await.unwrap();
+    let webhook = only(world).await;
+    let since = webhook.failing_since.map(|since| (since.0 - NOW.0) / HOUR);
+    (since, webhook.is_active)
+}
+
+pub(crate) async fn a_silence_is_no_failure(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    world.webhook(&EVENTS).await;
+    let failed = async |hour| attempt(&world, hour, Some("no")).await;
+    assert_eq!(failed(0).await, (Some(0), true));
+    // Ten days later, with nothing in between.
+    assert_eq!(failed(240).await, (Some(240), true));
+    assert_eq!(failed(300).await, (Some(240), true), "60 hours are no silence yet");
+    assert_eq!(failed(361).await, (Some(361), true));
+    assert_eq!(attempt(&world, 362, None).await, (None, true));
+    assert_eq!(failed(363).await, (Some(363), true));
+    assert_eq!(failed(420).await, (Some(363), true));
+    assert_eq!(failed(480).await, (Some(363), true));
+    // Five days of failures that are never far apart.
+    assert_eq!(failed(483).await, (Some(363), false));
+}

@@ -4,7 +4,9 @@
 alter table webhooks add column previous_secret text;
 alter table webhooks add column previous_until integer;
 -- The end of the first attempt that failed since the last that succeeded.
+-- Or since the last long silence; and the end of the last that failed.
 alter table webhooks add column failing_since integer;
+alter table webhooks add column last_failed_at integer;
 -- When it stopped being active, and why: manual, failing or gone.
 alter table webhooks add column disabled_at integer;
 alter table webhooks add column disabled_reason text;
