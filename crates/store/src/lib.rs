@@ -464,7 +464,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Writes down what came of attempts, in their order. A webhook of which nothing but failures
     /// came for [`DISABLED_AFTER_MS`](switchboard_model::webhook::DISABLED_AFTER_MS), with no
     /// [`SILENCE_MS`](switchboard_model::webhook::SILENCE_MS) between them, or that is gone, is disabled:
-    /// answers which and why.
+    /// answers which and why. Attempts at a URL that it does not have any more say nothing of it.
     async fn settle_deliveries(
         &self,
         results: Vec<AttemptResult>,

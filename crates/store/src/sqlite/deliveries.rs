@@ -217,22 +217,22 @@ pub(super) fn settle(
     tx: &mut Tx<'_>,
     results: &[AttemptResult],
 ) -> Result<Vec<(Id<Webhook>, DisabledReason)>> {
-    let mut trends: HashMap<Id<Webhook>, Trend> = HashMap::new();
+    let mut trends: HashMap<(Id<Webhook>, &str), Trend> = HashMap::new();
     for result in results {
         if settle_one(tx.sql, result)? {
-            trends.entry(result.webhook_id).or_default().note(result);
+            trends.entry((result.webhook_id, &*result.url)).or_default().note(result);
         }
     }
     let mut disabled = Vec::new();
-    for (webhook, trend) in trends {
-        if let Some(reason) = webhooks::note(tx, webhook, &trend)? {
+    for ((webhook, url), trend) in trends {
+        if let Some(reason) = webhooks::note(tx, webhook, url, &trend)? {
             disabled.push((webhook, reason));
         }
     }
     Ok(disabled)
 }
 
-/// What some attempts in a row say of a webhook.
+/// What some attempts in a row say of a webhook's endpoint.
 #[derive(Debug, Default)]
 pub(super) struct Trend {
     /// Whether any succeeded.

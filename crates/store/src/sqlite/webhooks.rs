@@ -233,10 +233,12 @@ pub(super) fn endpoint(
     )
 }
 
-/// Notes what attempts have said of a webhook; disables it if that is enough.
+/// Notes what attempts have said of a webhook; disables it if that is enough. Attempts at a URL that it does not
+/// have any more say nothing of it.
 pub(super) fn note(
     tx: &mut Tx<'_>,
     id: Id<Webhook>,
+    url: &str,
     trend: &Trend,
 ) -> Result<Option<DisabledReason>> {
     let since = trend.failing_since.map(Timestamp::millis);
@@ -246,8 +248,8 @@ pub(super) fn note(
         tx.sql,
         "update webhooks set last_failed_at = ?3,
                 failing_since = iif(?4 or failing_since is null or last_failed_at < ?5, ?2, failing_since)
-         where id = ?1 and (?2 is not null or failing_since is not null)",
-        params![Text(id), since, since.map(|_| trend.now.0), trend.worked, is_anew],
+         where id = ?1 and url = ?6 and (?2 is not null or failing_since is not null)",
+        params![Text(id), since, since.map(|_| trend.now.0), trend.worked, is_anew, url],
     )?;
     let reason = if trend.is_gone {
         DisabledReason::Gone
@@ -260,8 +262,8 @@ pub(super) fn note(
     let disabled = statement::run(
         tx.sql,
         "update webhooks set is_active = 0, disabled_at = ?2, disabled_reason = ?3
-         where id = ?1 and is_active = 1 and (?4 or failing_since <= ?5)",
-        params![Text(id), trend.now.0, Name(reason), trend.is_gone, failing_before],
+         where id = ?1 and url = ?6 and is_active = 1 and (?4 or failing_since <= ?5)",
+        params![Text(id), trend.now.0, Name(reason), trend.is_gone, failing_before, url],
     )?;
     if disabled == 0 {
         return Ok(None);

@@ -173,3 +173,27 @@ pub(crate) async fn a_silence_is_no_failure(store: Arc<dyn Store>) {
     // Five days of failures that are never far apart.
     assert_eq!(failed(483).await, (Some(363), false));
 }
+
+pub(crate) async fn another_url_is_not_blamed_for_the_one_before(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let id = world.webhook(&EVENTS).await;
+    let entries = ["1", "2", "3"].map(|guid| text_from(ANN, guid)).into();
+    let old = world.receive(entries).await.committed.deliveries;
+    let url = Some("https://example.org/other".to_owned());
+    let moved = WebhookChanges { url, ..WebhookChanges::default() };
+    store.update_webhook(world.account, id, moved, None, NOW).await.unwrap();
+    let settle = async |result| store.settle_deliveries(vec![result]).await.unwrap();
+    let gone = |one| AttemptResult { is_gone: true, ..attempted(one, Some("gone"), None) };
+    // What was under way to the old one comes back now.
+    assert!(settle(gone(&old[0])).await.is_empty());
+    assert!(settle(attempted(&old[1], Some("no"), None)).await.is_empty());
+    let webhook = only(&world).await;
+    assert_eq!((webhook.is_active, webhook.failing_since), (true, None));
+    // Nor does the old one speak for the new one when it works.
+    let new = world.receive(vec![text_from(ANN, "4")]).await.committed.deliveries;
+    settle(attempted(&new[0], Some("no"), Some(NOW))).await;
+    settle(attempted(&old[2], None, None)).await;
+    assert_eq!(only(&world).await.failing_since, Some(later(10)));
+    let new = world.receive(vec![text_from(ANN, "5")]).await.committed.deliveries;
+    assert_eq!(settle(gone(&new[0])).await, [(id, DisabledReason::Gone)]);
+}
