@@ -3,7 +3,9 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::TryStreamExt as _;
-use switchboard_model::{Timestamp, file::UNREFERENCED_MS, idempotency::REMEMBERED_MS};
+use switchboard_model::{
+    Replay, Timestamp, file::UNREFERENCED_MS, id::Id, idempotency::REMEMBERED_MS,
+};
 use switchboard_store::StoreError;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +17,7 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// How often replays, and deliveries of disabled webhooks, are looked for unasked.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// Replays that are led on in turn; others wait.
+/// Replays that are led on before the store is asked again which run.
 const REPLAYS: usize = 16;
 /// Events that one batch of a replay looks at.
 const REPLAY_BATCH: usize = 200;
@@ -114,10 +116,11 @@ async fn forget_unreferenced(app: &App, before: Timestamp) {
     }
 }
 
-/// Leads replays on, one batch of each after another; those that a stop has interrupted too.
+/// Leads replays on, one batch of each after another, however many there are; those that a stop has interrupted too.
 pub(crate) async fn replay(app: Arc<App>, stop: CancellationToken) {
+    let mut last = None;
     while !stop.is_cancelled() {
-        match advance_replays(&app).await {
+        match advance_replays(&app, &mut last).await {
             Ok(true) => tokio::task::yield_now().await,
             Ok(false) => {
                 tokio::select! {
@@ -134,10 +137,12 @@ pub(crate) async fn replay(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
+/// Leads on those that come after the last, which one that fails is too: it must not keep the others.
 /// Whether any was running.
-async fn advance_replays(app: &App) -> Result<bool, StoreError> {
-    let running = app.store.running_replays(REPLAYS).await?;
+async fn advance_replays(app: &App, last: &mut Option<Id<Replay>>) -> Result<bool, StoreError> {
+    let running = app.store.running_replays(*last, REPLAYS).await?;
     for replay in &running {
+        *last = Some(*replay);
         app.store.advance_replay(*replay, REPLAY_BATCH, app.clock.now()).await?;
         app.deliver.wake();
     }

@@ -520,13 +520,19 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// A replay of this account.
     async fn replay(&self, account: Id<Account>, id: Id<Replay>) -> Result<Option<Replay>>;
 
-    /// The replays that run, oldest first, at most `limit`.
-    async fn running_replays(&self, limit: usize) -> Result<Vec<Id<Replay>>>;
+    /// The replays that run and whose webhook is not disabled, at most `limit`: those made after `after`, oldest
+    /// first, and then from the oldest of all on. Who goes on after the last has them all in turn.
+    async fn running_replays(
+        &self,
+        after: Option<Id<Replay>>,
+        limit: usize,
+    ) -> Result<Vec<Id<Replay>>>;
 
     /// Looks at the next events of a replay, at most `limit`, in their order. One that the webhook wants and
     /// never had becomes a delivery that is due now; one whose delivery was given up begins a new round, and so does
     /// one that was delivered, if that is wanted. The place is kept with it, so none is made due twice.
-    /// The replay of a webhook that was deleted or disabled meanwhile is done. None if there is no such replay.
+    /// The replay of a webhook that is disabled stays where it is, and that of one that was deleted is done. None
+    /// if there is no such replay.
     async fn advance_replay(
         &self,
         id: Id<Replay>,

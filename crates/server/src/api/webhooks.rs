@@ -176,6 +176,8 @@ pub(crate) async fn update(
                 app.deliver.disabled(webhook_id);
             } else {
                 app.deliver.changed(webhook_id);
+                // Those that it has interrupted go on.
+                app.replays.notify_one();
             }
             rendered.into_response()
         }

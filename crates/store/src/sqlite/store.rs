@@ -530,8 +530,12 @@ impl Store for SqliteStore {
         self.readers.ask(move |sql| replays::of_account(sql, account, id)).await
     }
 
-    async fn running_replays(&self, limit: usize) -> Result<Vec<Id<Replay>>> {
-        self.readers.ask(move |sql| replays::running(sql, limit)).await
+    async fn running_replays(
+        &self,
+        after: Option<Id<Replay>>,
+        limit: usize,
+    ) -> Result<Vec<Id<Replay>>> {
+        self.readers.ask(move |sql| replays::running(sql, after, limit)).await
     }
 
     async fn advance_replay(

@@ -131,6 +131,7 @@ mod sqlite {
                 of_a_deleted_webhook_all_goes_a_little_at_a_time;
         replays: what_was_missed_goes_out_in_event_order, ids_stay_and_none_is_made_twice,
                  a_replay_sends_what_the_webhook_wants_now, it_ends_with_its_webhook,
+                 it_waits_while_its_webhook_is_disabled, all_have_their_turn,
                  what_can_not_be_replayed_is_refused;
         deliveries: each_webhook_gets_what_it_names, a_lease_ends, oldest_come_first,
             what_was_not_attempted_comes_in_event_order, a_claim_is_of_whom_it_names,
