@@ -6,7 +6,7 @@ use futures_util::TryStreamExt as _;
 use switchboard_model::{
     Replay, Timestamp, file::UNREFERENCED_MS, id::Id, idempotency::REMEMBERED_MS,
 };
-use switchboard_store::StoreError;
+use switchboard_store::{Pruned, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{api::problem::chain, app::App};
@@ -50,18 +50,43 @@ pub(crate) async fn expire(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
-/// Forgets events past their retention.
+/// Forgets events and replays past their retention.
 pub(crate) async fn prune(app: Arc<App>, stop: CancellationToken) {
     while wait(&app, PRUNE_EVERY, &stop).await {
         let before = app.clock.now() - app.config.event_retention();
-        loop {
-            match app.store.prune_events(before, BATCH).await {
-                Ok(gone) if gone < BATCH => break,
-                Ok(_) => tokio::task::yield_now().await,
-                Err(error) => {
-                    tracing::error!(error = chain(&error), "old events could not be forgotten");
-                    break;
-                }
+        prune_events(&app, before).await;
+        let replays = || app.store.prune_replays(before, BATCH);
+        in_batches("old replays could not be forgotten", replays).await;
+    }
+}
+
+async fn prune_events(app: &App, before: Timestamp) {
+    let mut place = 0;
+    loop {
+        match app.store.prune_events(before, place, BATCH).await {
+            Ok(Pruned { next: Some(next), .. }) => place = next,
+            Ok(Pruned { next: None, .. }) => break,
+            Err(error) => {
+                tracing::error!(error = chain(&error), "old events could not be forgotten");
+                break;
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Does something until one time does less than a batch.
+async fn in_batches<T>(failure: &str, batch: impl Fn() -> T)
+where
+    T: Future<Output = Result<usize, StoreError>>,
+{
+    loop {
+        match batch().await {
+            Ok(done) if done < BATCH => break,
+            Ok(_) => tokio::task::yield_now().await,
+            Err(error) => {
+                tracing::error!(error = chain(&error), "{failure}");
+                break;
             }
         }
     }
@@ -86,7 +111,9 @@ pub(crate) async fn forget_files(app: Arc<App>, stop: CancellationToken) {
         let now = app.clock.now();
         let forgetting = async {
             forget_unreferenced(&app, now - Duration::from_millis(UNREFERENCED_MS)).await;
-            forget_answers(&app, now - Duration::from_millis(REMEMBERED_MS)).await;
+            let before = now - Duration::from_millis(REMEMBERED_MS);
+            let answers = || app.store.forget_answers(before, BATCH);
+            in_batches("answers could not be forgotten", answers).await;
         };
         stop.run_until_cancelled(forgetting).await;
     }
@@ -173,19 +200,6 @@ pub(crate) async fn give_up(app: Arc<App>, stop: CancellationToken) {
             // An attempt that was under way when its webhook was disabled may have failed since.
             () = app.clock.sleep_until(app.clock.now() + LOOK_EVERY) => {}
             () = stop.cancelled() => return,
-        }
-    }
-}
-
-async fn forget_answers(app: &App, before: Timestamp) {
-    loop {
-        match app.store.forget_answers(before, BATCH).await {
-            Ok(gone) if gone < BATCH => break,
-            Ok(_) => tokio::task::yield_now().await,
-            Err(error) => {
-                tracing::error!(error = chain(&error), "answers could not be forgotten");
-                break;
-            }
         }
     }
 }

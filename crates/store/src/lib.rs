@@ -15,7 +15,7 @@ pub use error::{Refusal, StoreError};
 pub use records::{
     Accept, Accepted, Backlog, ClaimedItem, Committed, CommittedEvent, DeliveryFilter, Due,
     Endpoint, EventsAfter, MAX_COUNTED, NewContent, NewKey, NewLine, NewReplay, NewWebhook, Once,
-    Received, Remember, Seed, SettleReport, WebhookBacklog, WebhookChanges,
+    Pruned, Received, Remember, Seed, SettleReport, WebhookBacklog, WebhookChanges,
 };
 use switchboard_model::{
     Account, Bridge, Chat, EventKind, File, Key, Line, Message, OutboxItem, Reaction, ReadReceipt,
@@ -542,10 +542,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     // ---- the whole ------------------------------------------------------
 
-    /// Forgets events, with their deliveries, from before `before`, at most `limit` at a time.
-    /// Deliveries that are still tried keep theirs. Replays that were done before go with them. Answers how
-    /// many events went.
-    async fn prune_events(&self, before: Timestamp, limit: usize) -> Result<usize>;
+    /// Looks at the events behind the place `after`, at most `limit` and not past the first that is not from before
+    /// `before`, and forgets them with their deliveries. Those whose deliveries are still tried stay.
+    async fn prune_events(&self, before: Timestamp, after: i64, limit: usize) -> Result<Pruned>;
+
+    /// Forgets replays that were done before `before`, at most `limit`; answers how many.
+    async fn prune_replays(&self, before: Timestamp, limit: usize) -> Result<usize>;
 
     /// Finishes what was begun and closes the database. Later calls answer [`StoreError::Closed`].
     async fn close(&self);

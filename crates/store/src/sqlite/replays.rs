@@ -303,12 +303,12 @@ fn make_due(
     Ok(true)
 }
 
-/// Forgets replays that were done before.
-pub(super) fn prune(sql: &Connection, before: Timestamp) -> Result<()> {
+pub(super) fn prune(sql: &Connection, before: Timestamp, limit: usize) -> Result<usize> {
     statement::run(
         sql,
-        "delete from replays where status = 'done' and finished_at < ?1",
-        params![before.0],
-    )?;
-    Ok(())
+        "delete from replays where seq in (
+           select seq from replays indexed by replays_done
+           where status = 'done' and finished_at < ?1 limit ?2)",
+        params![before.0, statement::limit(limit)],
+    )
 }

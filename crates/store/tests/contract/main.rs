@@ -139,6 +139,7 @@ mod sqlite {
                     a_deleted_webhook_gets_nothing_more, at_the_start_all_are_due,
                     the_backlog_is_of_what_is_due;
         events: what_is_old_is_forgotten_unless_it_is_still_tried,
+            what_is_still_tried_is_passed_over_a_little_at_a_time,
             what_is_not_asked_for_is_looked_at_once,
                 they_are_read_as_they_were_committed, they_are_filtered_by_account_line_and_kind,
                 a_place_is_found_by_its_time, a_line_goes_up_and_down;

@@ -226,7 +226,9 @@ pub(crate) async fn what_can_not_be_replayed_is_refused(store: Arc<dyn Store>) {
     // What is done is forgotten in time, what runs is not.
     switch(&world, webhook, true).await;
     let runs = begun(&world, new(&world, webhook)).await;
-    store.prune_events(later(3001), 10).await.unwrap();
+    assert_eq!(store.prune_replays(later(3000), 100).await.unwrap(), 0, "not before its time");
+    assert_eq!(store.prune_replays(later(3001), 6).await.unwrap(), 6);
+    assert_eq!(store.prune_replays(later(3001), 6).await.unwrap(), MAX_RUNNING - 6);
     assert_eq!(store.replay(world.account, id).await.unwrap(), None);
     assert!(store.replay(world.account, runs).await.unwrap().is_some());
 }

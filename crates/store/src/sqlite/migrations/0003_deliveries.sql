@@ -56,3 +56,6 @@ create table replays (
 ) strict;
 
 create index replays_running on replays (seq) where status = 'running';
+
+-- What may be forgotten, oldest first.
+create index replays_done on replays (finished_at) where status = 'done';
