@@ -50,13 +50,16 @@ pub(crate) async fn expire(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
-/// Forgets events and replays past their retention.
+/// Forgets events and replays past their retention, and secrets that are not valid any more.
 pub(crate) async fn prune(app: Arc<App>, stop: CancellationToken) {
     while wait(&app, PRUNE_EVERY, &stop).await {
-        let before = app.clock.now() - app.config.event_retention();
+        let now = app.clock.now();
+        let before = now - app.config.event_retention();
         prune_events(&app, before).await;
         let replays = || app.store.prune_replays(before, BATCH);
         in_batches("old replays could not be forgotten", replays).await;
+        let secrets = || app.store.forget_secrets(now, BATCH);
+        in_batches("old secrets could not be forgotten", secrets).await;
     }
 }
 

@@ -549,6 +549,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Forgets replays that were done before `before`, at most `limit`; answers how many.
     async fn prune_replays(&self, before: Timestamp, limit: usize) -> Result<usize>;
 
+    /// Erases secrets before the last rotation that are not valid any more, at most `limit`; answers how many.
+    async fn forget_secrets(&self, now: Timestamp, limit: usize) -> Result<usize>;
+
     /// Finishes what was begun and closes the database. Later calls answer [`StoreError::Closed`].
     async fn close(&self);
 }

@@ -556,6 +556,10 @@ impl Store for SqliteStore {
         self.writer.run(move |tx| replays::prune(tx.sql, before, limit)).await
     }
 
+    async fn forget_secrets(&self, now: Timestamp, limit: usize) -> Result<usize> {
+        self.writer.run(move |tx| webhooks::forget_secrets(tx, now, limit)).await
+    }
+
     async fn close(&self) {
         let end = self.end();
         let (done, ended) = oneshot::channel();

@@ -216,6 +216,21 @@ pub(super) fn rotate(
     Ok(())
 }
 
+/// Nothing is signed with them any more: who reads the database later is not to find them.
+pub(super) fn forget_secrets(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<usize> {
+    let gone = statement::run(
+        tx.sql,
+        "update webhooks set previous_secret = null, previous_until = null
+         where seq in (select seq from webhooks indexed by webhooks_rotated
+           where previous_until <= ?1 limit ?2)",
+        params![now.0, statement::limit(limit)],
+    )?;
+    if gone > 0 {
+        tx.known.forget();
+    }
+    Ok(gone)
+}
+
 pub(super) fn endpoint(
     sql: &Connection,
     account: Id<Account>,

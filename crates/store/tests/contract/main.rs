@@ -121,7 +121,7 @@ mod sqlite {
                   what_is_not_the_accounts_is_refused, there_is_a_most,
                   a_change_is_for_the_next_event, one_that_is_enabled_says_what_it_missed,
                   a_rotation_leaves_two_secrets, a_silence_is_no_failure,
-                another_url_is_not_blamed_for_the_one_before;
+                another_url_is_not_blamed_for_the_one_before, a_secret_is_erased_when_its_day_is_over;
         listing: newest_events_come_first_with_every_attempt, a_filter_holds_back_the_rest,
                  pages_meet_while_events_come, a_page_looks_at_so_many_and_no_more,
                  another_account_sees_nothing;

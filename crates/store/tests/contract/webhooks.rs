@@ -197,3 +197,28 @@ pub(crate) async fn another_url_is_not_blamed_for_the_one_before(store: Arc<dyn 
     let new = world.receive(vec![text_from(ANN, "5")]).await.committed.deliveries;
     assert_eq!(settle(gone(&new[0])).await, [(id, DisabledReason::Gone)]);
 }
+
+pub(crate) async fn a_secret_is_erased_when_its_day_is_over(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let mut ids = Vec::new();
+    for number in 0..4 {
+        let id = world.webhook(&EVENTS).await;
+        let new = WebhookSecret::from_random([8; 32]);
+        store.rotate_secret(world.account, id, new, later(100 + number), None).await.unwrap();
+        ids.push(id);
+    }
+    // Known to the writer as they are now.
+    world.receive(vec![text_from(ANN, "1")]).await;
+    assert_eq!(store.forget_secrets(later(99), 10).await.unwrap(), 0);
+    assert_eq!(store.forget_secrets(later(102), 2).await.unwrap(), 2);
+    assert_eq!(store.forget_secrets(later(102), 2).await.unwrap(), 1);
+    assert_eq!(store.forget_secrets(later(102), 2).await.unwrap(), 0);
+    let made = world.receive(vec![text_from(ANN, "2")]).await.committed.deliveries;
+    for (number, id) in ids.into_iter().enumerate() {
+        let endpoint = store.endpoint(world.account, id).await.unwrap().unwrap();
+        assert_eq!(endpoint.secrets.previous.is_some(), number == 3);
+        assert_eq!(endpoint.secrets.current, WebhookSecret::from_random([8; 32]));
+        let told = made.iter().find(|one| one.webhook_id == id).unwrap();
+        assert_eq!(*told.secrets, endpoint.secrets);
+    }
+}

@@ -3,6 +3,9 @@
 -- The secret before the last rotation, and until when it is valid too.
 alter table webhooks add column previous_secret text;
 alter table webhooks add column previous_until integer;
+-- Secrets whose time is over, oldest first.
+create index webhooks_rotated on webhooks (previous_until) where previous_until is not null;
+
 -- The end of the first attempt that failed since the last that succeeded.
 -- Or since the last long silence; and the end of the last that failed.
 alter table webhooks add column failing_since integer;
