@@ -143,6 +143,8 @@ pub struct AttemptResult {
     pub delivery_id: Id<Delivery>,
     /// Of which webhook.
     pub webhook_id: Id<Webhook>,
+    /// Where it went: the webhook may go elsewhere by now.
+    pub url: Arc<str>,
     /// Attempts made in this round, this one included.
     pub attempts: u32,
     /// When it was signed and sent.

@@ -44,7 +44,7 @@ impl Kind for Replay {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplayStatus {
-    /// Events are still looked at.
+    /// Events are still looked at; or will be again, once its webhook is enabled.
     Running,
     /// All deliveries of it are due, or were.
     Done,

@@ -19,6 +19,11 @@ pub const MAX_URL_LEN: usize = 2048;
 /// A webhook of which nothing but failures came for so long is disabled: 5 days.
 pub const DISABLED_AFTER_MS: i64 = 5 * 24 * 3600 * 1000;
 
+/// Failures with more than this between them have nothing to do with each other, and the time after which
+/// a webhook is disabled begins anew: half of it. Longer than any pause of the schedule of retries, so that
+/// an endpoint that is tried all the time never falls silent.
+pub const SILENCE_MS: i64 = DISABLED_AFTER_MS / 2;
+
 /// How long the secret before the last rotation is valid too: 24 hours.
 pub const ROTATION_MS: i64 = 24 * 3600 * 1000;
 
@@ -38,7 +43,8 @@ pub struct Webhook {
     pub events: Vec<EventKind>,
     /// Whether it gets any.
     pub is_active: bool,
-    /// Since when nothing but failures came of its deliveries (ext); absent while it works.
+    /// Since when nothing but failures came of its deliveries, with no long silence between them (ext); absent
+    /// while it works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Timestamp>,
     /// When it was disabled (ext); absent while it is active.
@@ -98,7 +104,7 @@ pub struct WebhookTest {
 pub enum DisabledReason {
     /// Somebody switched it off.
     Manual,
-    /// Nothing but failures came of its deliveries for [`DISABLED_AFTER_MS`].
+    /// Nothing but failures came of its deliveries for [`DISABLED_AFTER_MS`], never [`SILENCE_MS`] apart.
     Failing,
     /// Its endpoint answered 410: it is gone for good.
     Gone,

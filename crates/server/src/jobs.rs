@@ -3,8 +3,10 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::TryStreamExt as _;
-use switchboard_model::{Timestamp, file::UNREFERENCED_MS, idempotency::REMEMBERED_MS};
-use switchboard_store::StoreError;
+use switchboard_model::{
+    Replay, Timestamp, file::UNREFERENCED_MS, id::Id, idempotency::REMEMBERED_MS,
+};
+use switchboard_store::{Pruned, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{api::problem::chain, app::App};
@@ -15,7 +17,7 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// How often replays, and deliveries of disabled webhooks, are looked for unasked.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// Replays that are led on in turn; others wait.
+/// Replays that are led on before the store is asked again which run.
 const REPLAYS: usize = 16;
 /// Events that one batch of a replay looks at.
 const REPLAY_BATCH: usize = 200;
@@ -48,18 +50,46 @@ pub(crate) async fn expire(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
-/// Forgets events past their retention.
+/// Forgets events and replays past their retention, and secrets that are not valid any more.
 pub(crate) async fn prune(app: Arc<App>, stop: CancellationToken) {
     while wait(&app, PRUNE_EVERY, &stop).await {
-        let before = app.clock.now() - app.config.event_retention();
-        loop {
-            match app.store.prune_events(before, BATCH).await {
-                Ok(gone) if gone < BATCH => break,
-                Ok(_) => tokio::task::yield_now().await,
-                Err(error) => {
-                    tracing::error!(error = chain(&error), "old events could not be forgotten");
-                    break;
-                }
+        let now = app.clock.now();
+        let before = now - app.config.event_retention();
+        prune_events(&app, before).await;
+        let replays = || app.store.prune_replays(before, BATCH);
+        in_batches("old replays could not be forgotten", replays).await;
+        let secrets = || app.store.forget_secrets(now, BATCH);
+        in_batches("old secrets could not be forgotten", secrets).await;
+    }
+}
+
+async fn prune_events(app: &App, before: Timestamp) {
+    let mut place = 0;
+    loop {
+        match app.store.prune_events(before, place, BATCH).await {
+            Ok(Pruned { next: Some(next), .. }) => place = next,
+            Ok(Pruned { next: None, .. }) => break,
+            Err(error) => {
+                tracing::error!(error = chain(&error), "old events could not be forgotten");
+                break;
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Does something until one time does less than a batch.
+async fn in_batches<T>(failure: &str, batch: impl Fn() -> T)
+where
+    T: Future<Output = Result<usize, StoreError>>,
+{
+    loop {
+        match batch().await {
+            Ok(done) if done < BATCH => break,
+            Ok(_) => tokio::task::yield_now().await,
+            Err(error) => {
+                tracing::error!(error = chain(&error), "{failure}");
+                break;
             }
         }
     }
@@ -84,7 +114,9 @@ pub(crate) async fn forget_files(app: Arc<App>, stop: CancellationToken) {
         let now = app.clock.now();
         let forgetting = async {
             forget_unreferenced(&app, now - Duration::from_millis(UNREFERENCED_MS)).await;
-            forget_answers(&app, now - Duration::from_millis(REMEMBERED_MS)).await;
+            let before = now - Duration::from_millis(REMEMBERED_MS);
+            let answers = || app.store.forget_answers(before, BATCH);
+            in_batches("answers could not be forgotten", answers).await;
         };
         stop.run_until_cancelled(forgetting).await;
     }
@@ -114,10 +146,11 @@ async fn forget_unreferenced(app: &App, before: Timestamp) {
     }
 }
 
-/// Leads replays on, one batch of each after another; those that a stop has interrupted too.
+/// Leads replays on, one batch of each after another, however many there are; those that a stop has interrupted too.
 pub(crate) async fn replay(app: Arc<App>, stop: CancellationToken) {
+    let mut last = None;
     while !stop.is_cancelled() {
-        match advance_replays(&app).await {
+        match advance_replays(&app, &mut last).await {
             Ok(true) => tokio::task::yield_now().await,
             Ok(false) => {
                 tokio::select! {
@@ -134,17 +167,19 @@ pub(crate) async fn replay(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
+/// Leads on those that come after the last, which one that fails is too: it must not keep the others.
 /// Whether any was running.
-async fn advance_replays(app: &App) -> Result<bool, StoreError> {
-    let running = app.store.running_replays(REPLAYS).await?;
+async fn advance_replays(app: &App, last: &mut Option<Id<Replay>>) -> Result<bool, StoreError> {
+    let running = app.store.running_replays(*last, REPLAYS).await?;
     for replay in &running {
+        *last = Some(*replay);
         app.store.advance_replay(*replay, REPLAY_BATCH, app.clock.now()).await?;
         app.deliver.wake();
     }
     Ok(!running.is_empty())
 }
 
-/// Gives up what is still to be tried of disabled webhooks.
+/// Gives up what is still to be tried of webhooks that are disabled or deleted.
 pub(crate) async fn give_up(app: Arc<App>, stop: CancellationToken) {
     loop {
         loop {
@@ -158,7 +193,7 @@ pub(crate) async fn give_up(app: Arc<App>, stop: CancellationToken) {
                 }
                 Err(error) => {
                     let error = chain(&error);
-                    tracing::error!(error, "deliveries of disabled webhooks could not be given up");
+                    tracing::error!(error, "deliveries that nobody gets could not be given up");
                     break;
                 }
             }
@@ -168,19 +203,6 @@ pub(crate) async fn give_up(app: Arc<App>, stop: CancellationToken) {
             // An attempt that was under way when its webhook was disabled may have failed since.
             () = app.clock.sleep_until(app.clock.now() + LOOK_EVERY) => {}
             () = stop.cancelled() => return,
-        }
-    }
-}
-
-async fn forget_answers(app: &App, before: Timestamp) {
-    loop {
-        match app.store.forget_answers(before, BATCH).await {
-            Ok(gone) if gone < BATCH => break,
-            Ok(_) => tokio::task::yield_now().await,
-            Err(error) => {
-                tracing::error!(error = chain(&error), "answers could not be forgotten");
-                break;
-            }
         }
     }
 }

@@ -15,7 +15,7 @@ pub use error::{Refusal, StoreError};
 pub use records::{
     Accept, Accepted, Backlog, ClaimedItem, Committed, CommittedEvent, DeliveryFilter, Due,
     Endpoint, EventsAfter, MAX_COUNTED, NewContent, NewKey, NewLine, NewReplay, NewWebhook, Once,
-    Received, Remember, Seed, SettleReport, WebhookBacklog, WebhookChanges,
+    Pruned, Received, Remember, Seed, SettleReport, WebhookBacklog, WebhookChanges,
 };
 use switchboard_model::{
     Account, Bridge, Chat, EventKind, File, Key, Line, Message, OutboxItem, Reaction, ReadReceipt,
@@ -439,7 +439,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Where the events of a webhook of this account go, and what they are signed with; also of a disabled one.
     async fn endpoint(&self, account: Id<Account>, id: Id<Webhook>) -> Result<Option<Endpoint>>;
 
-    /// Removes a webhook of this account and its deliveries. [`Refusal::WebhookNotFound`].
+    /// Removes a webhook of this account. It gets nothing more at once; what was still due of it is removed by
+    /// [`Store::give_up_deliveries`]. [`Refusal::WebhookNotFound`].
     async fn delete_webhook(&self, account: Id<Account>, id: Id<Webhook>) -> Result<()>;
 
     // ---- deliveries -----------------------------------------------------
@@ -462,7 +463,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn release_all_deliveries(&self, now: Timestamp) -> Result<Vec<Id<Webhook>>>;
 
     /// Writes down what came of attempts, in their order. A webhook of which nothing but failures
-    /// came for [`DISABLED_AFTER_MS`](switchboard_model::webhook::DISABLED_AFTER_MS), or that is gone, is disabled: answers which and why.
+    /// came for [`DISABLED_AFTER_MS`](switchboard_model::webhook::DISABLED_AFTER_MS), with no
+    /// [`SILENCE_MS`](switchboard_model::webhook::SILENCE_MS) between them, or that is gone, is disabled:
+    /// answers which and why. Attempts at a URL that it does not have any more say nothing of it.
     async fn settle_deliveries(
         &self,
         results: Vec<AttemptResult>,
@@ -503,7 +506,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ) -> Result<Once<Id<Webhook>>>;
 
     /// Gives up deliveries that are still to be tried, and that nobody has leased, of webhooks that are
-    /// disabled: their events could never be forgotten otherwise. At most `limit`; answers how many.
+    /// disabled, and removes those of webhooks that were deleted: their events could never be forgotten
+    /// otherwise. At most `limit`; answers how many.
     async fn give_up_deliveries(&self, now: Timestamp, limit: usize) -> Result<usize>;
 
     // ---- replays --------------------------------------------------------
@@ -521,13 +525,19 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// A replay of this account.
     async fn replay(&self, account: Id<Account>, id: Id<Replay>) -> Result<Option<Replay>>;
 
-    /// The replays that run, oldest first, at most `limit`.
-    async fn running_replays(&self, limit: usize) -> Result<Vec<Id<Replay>>>;
+    /// The replays that run and whose webhook is not disabled, at most `limit`: those made after `after`, oldest
+    /// first, and then from the oldest of all on. Who goes on after the last has them all in turn.
+    async fn running_replays(
+        &self,
+        after: Option<Id<Replay>>,
+        limit: usize,
+    ) -> Result<Vec<Id<Replay>>>;
 
     /// Looks at the next events of a replay, at most `limit`, in their order. One that the webhook wants and
     /// never had becomes a delivery that is due now; one whose delivery was given up begins a new round, and so does
     /// one that was delivered, if that is wanted. The place is kept with it, so none is made due twice.
-    /// The replay of a webhook that was deleted or disabled meanwhile is done. None if there is no such replay.
+    /// The replay of a webhook that is disabled stays where it is, and that of one that was deleted is done. None
+    /// if there is no such replay.
     async fn advance_replay(
         &self,
         id: Id<Replay>,
@@ -537,10 +547,15 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     // ---- the whole ------------------------------------------------------
 
-    /// Forgets events, with their deliveries, from before `before`, at most `limit` at a time.
-    /// Deliveries that are still tried keep theirs. Replays that were done before go with them. Answers how
-    /// many events went.
-    async fn prune_events(&self, before: Timestamp, limit: usize) -> Result<usize>;
+    /// Looks at the events behind the place `after`, at most `limit` and not past the first that is not from before
+    /// `before`, and forgets them with their deliveries. Those whose deliveries are still tried stay.
+    async fn prune_events(&self, before: Timestamp, after: i64, limit: usize) -> Result<Pruned>;
+
+    /// Forgets replays that were done before `before`, at most `limit`; answers how many.
+    async fn prune_replays(&self, before: Timestamp, limit: usize) -> Result<usize>;
+
+    /// Erases secrets before the last rotation that are not valid any more, at most `limit`; answers how many.
+    async fn forget_secrets(&self, now: Timestamp, limit: usize) -> Result<usize>;
 
     /// Finishes what was begun and closes the database. Later calls answer [`StoreError::Closed`].
     async fn close(&self);

@@ -236,6 +236,15 @@ pub struct WebhookBacklog {
 /// As far as the due deliveries of one webhook are counted: who watches must not slow down who works.
 pub const MAX_COUNTED: u64 = 100_000;
 
+/// What became of the events that were looked at to forget the old ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many were forgotten.
+    pub gone: usize,
+    /// The place to go on from; none once no old event is left behind it.
+    pub next: Option<i64>,
+}
+
 /// Events after a place.
 #[derive(Debug, Clone, Default)]
 pub struct EventsAfter {

@@ -179,7 +179,11 @@ pub(crate) async fn update(
         let done = app.store.update_webhook(account, webhook_id, changes, remember, now).await?;
         match (&done, is_active) {
             (Once::Done(()), Some(false)) => app.deliver.disabled(webhook_id),
-            (Once::Done(()), _) => app.deliver.changed(webhook_id),
+            (Once::Done(()), _) => {
+                app.deliver.changed(webhook_id);
+                // Those that it has interrupted go on.
+                app.replays.notify_one();
+            }
             (Once::Replayed(_), _) => {}
         }
         Ok(done)

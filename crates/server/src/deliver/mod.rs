@@ -123,6 +123,8 @@ impl Deliver {
         self.shared.health().forget(webhook);
         // There may be room now.
         self.shared.scan.notify_one();
+        // What is due of it in the store is to go.
+        self.shared.given_back.notify_one();
     }
 
     /// How it stands in memory.

@@ -107,6 +107,7 @@ impl Sender {
             seq: delivery.seq,
             delivery_id: delivery.id,
             webhook_id: delivery.webhook_id,
+            url: Arc::clone(&delivery.url),
             attempts,
             started_at,
             duration_ms,

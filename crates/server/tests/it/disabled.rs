@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use switchboard_model::{
     Timestamp, Webhook,
+    retry::SCHEDULE,
     time::Clock,
     webhook::{DISABLED_AFTER_MS, DisabledReason},
 };
@@ -71,6 +72,23 @@ fn tenant_of(server: &TestServer, tenant: &Tenant) -> Tenant {
     Tenant { client: server.client(&tenant.key), ..tenant.clone() }
 }
 
+/// What has failed once fails on, never long after the time before, until a second before the five days are
+/// over. Answers when the next attempt is due.
+async fn fail_on(server: &TestServer, receiver: &Receiver, clock: &TestClock) -> Timestamp {
+    let mut next = planned(server, clock, 5 * SECOND).await;
+    let steps = [
+        (FIVE_DAYS * 2 / 5, 30 * SECOND),
+        (FIVE_DAYS * 2 / 5, 300 * SECOND),
+        (FIVE_DAYS / 5 - SECOND, 1800 * SECOND),
+    ];
+    for (number, (step, pause)) in steps.into_iter().enumerate() {
+        clock.advance(step);
+        receiver.wait_for(number + 2, SOON).await.unwrap();
+        next = planned(server, clock, pause).await;
+    }
+    next
+}
+
 #[tokio::test]
 async fn five_days_of_nothing_but_failures_disable() {
     let clock = TestClock::now();
@@ -79,14 +97,11 @@ async fn five_days_of_nothing_but_failures_disable() {
     server.text(LINE, CONTACT, "one").await;
     let since = clock.now();
     failing_since(&tenant, Some(since)).await;
-    planned(&server, &clock, 5 * SECOND).await;
+    let at = fail_on(&server, &receiver, &clock).await;
     // Not a moment too soon.
-    clock.advance(FIVE_DAYS - SECOND);
-    receiver.wait_for_count(2, SOON).await.unwrap();
-    let at = planned(&server, &clock, 30 * SECOND).await;
     assert!(listed(&tenant).await.is_active);
     clock.advance(at.since(clock.now()));
-    receiver.wait_for_count(3, SOON).await.unwrap();
+    receiver.wait_for_count(5, SOON).await.unwrap();
     disabled((server, tenant, receiver), &clock, DisabledReason::Failing).await;
 }
 
@@ -97,10 +112,7 @@ async fn any_success_begins_the_five_days_anew() {
     receiver.set(Behaviour::status(500));
     server.text(LINE, CONTACT, "one").await;
     failing_since(&tenant, Some(clock.now())).await;
-    planned(&server, &clock, 5 * SECOND).await;
-    clock.advance(FIVE_DAYS - SECOND);
-    receiver.wait_for_count(2, SOON).await.unwrap();
-    let at = planned(&server, &clock, 30 * SECOND).await;
+    let at = fail_on(&server, &receiver, &clock).await;
     receiver.next([Behaviour::ok()]);
     server.text(LINE, CONTACT, "two").await;
     failing_since(&tenant, None).await;
@@ -108,7 +120,29 @@ async fn any_success_begins_the_five_days_anew() {
     clock.advance(at.since(clock.now()));
     // The first again, which fails again: more than five days after it did first.
     failing_since(&tenant, Some(clock.now())).await;
-    planned(&server, &clock, 300 * SECOND).await;
+    planned(&server, &clock, 7200 * SECOND).await;
+    assert!(listed(&tenant).await.is_active);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn two_failures_with_a_long_silence_between_them_are_no_five_days() {
+    let clock = TestClock::now();
+    let (server, tenant, receiver) = start(&clock).await;
+    receiver.set(Behaviour::status(502));
+    server.text(LINE, CONTACT, "one").await;
+    for (number, pause) in SCHEDULE.iter().enumerate() {
+        let at = planned(&server, &clock, *pause).await;
+        clock.advance(at.since(clock.now()));
+        receiver.wait_for(number + 2, SOON).await.unwrap();
+    }
+    eventually("it is given up", async || nothing_is_due(&server, &clock).await.then_some(()))
+        .await;
+    assert!(listed(&tenant).await.is_active);
+    // Nothing happens for a week and more: the endpoint had no way to show that it works again.
+    clock.advance(2 * FIVE_DAYS);
+    server.text(LINE, CONTACT, "two").await;
+    failing_since(&tenant, Some(clock.now())).await;
     assert!(listed(&tenant).await.is_active);
     server.stop().await;
 }

@@ -168,12 +168,15 @@ pub(super) fn release_all(sql: &Connection, now: Timestamp) -> Result<Vec<Id<Web
 /// What waits of one webhook.
 struct Waiting {
     webhook: Id<Webhook>,
+    /// Whether the webhook was deleted.
+    is_gone: bool,
     /// When the first is due.
     first: Timestamp,
     /// When the first is due that is not due yet.
     later: Option<Timestamp>,
 }
 
+/// Of active webhooks, or of those that are not: disabled or deleted.
 fn due_by_webhook(sql: &Connection, now: Timestamp, is_active: bool) -> Result<Vec<Waiting>> {
     // Steps from webhook to webhook, and looks at two places of each: a backlog is not read.
     statement::all(
@@ -187,20 +190,22 @@ fn due_by_webhook(sql: &Connection, now: Timestamp, is_active: bool) -> Result<V
              order by d.webhook_id limit 1)
            from waiting where waiting.webhook_id is not null
          )
-         select w.id,
+         select waiting.webhook_id, w.id is null,
            (select d.due_at from deliveries d indexed by deliveries_due
-             where d.status = 'due' and d.webhook_id = w.id order by d.due_at limit 1),
+             where d.status = 'due' and d.webhook_id = waiting.webhook_id
+             order by d.due_at limit 1),
            (select d.due_at from deliveries d indexed by deliveries_due
-             where d.status = 'due' and d.webhook_id = w.id and d.due_at > ?1
+             where d.status = 'due' and d.webhook_id = waiting.webhook_id and d.due_at > ?1
              order by d.due_at limit 1)
-         from waiting cross join webhooks w on w.id = waiting.webhook_id
-         where w.is_active = ?2",
+         from waiting left join webhooks w on w.id = waiting.webhook_id
+         where waiting.webhook_id is not null and coalesce(w.is_active, 0) = ?2",
         params![now.0, is_active],
         |row| {
             Ok(Waiting {
                 webhook: row.get::<_, Text<_>>(0)?.0,
-                first: Timestamp(row.get(1)?),
-                later: row.get::<_, Option<i64>>(2)?.map(Timestamp),
+                is_gone: row.get(1)?,
+                first: Timestamp(row.get(2)?),
+                later: row.get::<_, Option<i64>>(3)?.map(Timestamp),
             })
         },
     )
@@ -212,29 +217,29 @@ pub(super) fn settle(
     tx: &mut Tx<'_>,
     results: &[AttemptResult],
 ) -> Result<Vec<(Id<Webhook>, DisabledReason)>> {
-    let mut trends: HashMap<Id<Webhook>, Trend> = HashMap::new();
+    let mut trends: HashMap<(Id<Webhook>, &str), Trend> = HashMap::new();
     for result in results {
         if settle_one(tx.sql, result)? {
-            trends.entry(result.webhook_id).or_default().note(result);
+            trends.entry((result.webhook_id, &*result.url)).or_default().note(result);
         }
     }
     let mut disabled = Vec::new();
-    for (webhook, trend) in trends {
-        if let Some(reason) = webhooks::note(tx, webhook, &trend)? {
+    for ((webhook, url), trend) in trends {
+        if let Some(reason) = webhooks::note(tx, webhook, url, &trend)? {
             disabled.push((webhook, reason));
         }
     }
     Ok(disabled)
 }
 
-/// What some attempts in a row say of a webhook.
+/// What some attempts in a row say of a webhook's endpoint.
 #[derive(Debug, Default)]
 pub(super) struct Trend {
     /// Whether any succeeded.
     pub(super) worked: bool,
     /// When the first failed that failed after the last success.
     pub(super) failing_since: Option<Timestamp>,
-    /// When the last ended.
+    /// When the last ended; it has failed if `failing_since` is there.
     pub(super) now: Timestamp,
     /// Whether the endpoint said that it is gone.
     pub(super) is_gone: bool,
@@ -338,21 +343,4 @@ pub(super) fn backlog(sql: &Connection, now: Timestamp) -> Result<Backlog> {
             row.get::<_, u32>(0)
         })?;
     Ok(Backlog { webhooks, disabled: disabled.map_or(0, u64::from) })
-}
-
-/// Removes what is still due of a webhook that goes. What is over goes with its event.
-pub(super) fn forget_due_of(sql: &Connection, webhook: Id<Webhook>) -> Result<()> {
-    statement::run(
-        sql,
-        "delete from attempts where delivery_seq in (
-           select seq from deliveries indexed by deliveries_due
-           where status = 'due' and webhook_id = ?1)",
-        params![Text(webhook)],
-    )?;
-    statement::run(
-        sql,
-        "delete from deliveries indexed by deliveries_due where status = 'due' and webhook_id = ?1",
-        params![Text(webhook)],
-    )?;
-    Ok(())
 }

@@ -16,10 +16,10 @@ use super::{
     columns::{Json, Name, Text},
     deliveries,
     known::KnownLine,
-    lines, replays, statement,
+    lines, statement,
     writer::Tx,
 };
-use crate::{Committed, CommittedEvent, EventsAfter, Result};
+use crate::{Committed, CommittedEvent, EventsAfter, Pruned, Result};
 
 /// When a command runs, and how long the caller holds what it makes.
 #[derive(Clone, Copy)]
@@ -220,27 +220,34 @@ pub(super) fn place_of(sql: &Connection, id: Id<Event>) -> Result<Option<i64>> {
     Ok(None)
 }
 
-/// Goes from the oldest to the first that is young enough, so that nothing is read in vain.
-pub(super) fn prune(sql: &Connection, before: Timestamp, limit: usize) -> Result<usize> {
-    let mut old = Vec::new();
-    {
-        let mut oldest = sql.prepare_cached(
-            "select seq, created_at, exists (
-               select 1 from deliveries where event_seq = events.seq and status = 'due')
-             from events order by seq",
-        )?;
-        let mut rows = oldest.query([])?;
-        while old.len() < limit
-            && let Some(row) = rows.next()?
-            && row.get::<_, i64>(1)? < before.0
-        {
-            let is_still_tried: bool = row.get(2)?;
-            if !is_still_tried {
-                old.push(row.get::<_, i64>(0)?);
-            }
-        }
+/// Goes on from a place to the first that is young enough, so that nothing is read in vain. What is looked at
+/// counts, not what goes: any number of old events may be kept by deliveries that are still tried.
+pub(super) fn prune(
+    sql: &Connection,
+    before: Timestamp,
+    after: i64,
+    limit: usize,
+) -> Result<Pruned> {
+    let looked_at = statement::all(
+        sql,
+        "select seq, created_at, exists (
+           select 1 from deliveries where event_seq = events.seq and status = 'due')
+         from events where seq > ?1 order by seq limit ?2",
+        params![after, statement::limit(limit)],
+        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, bool>(2)?)),
+    )?;
+    let mut pruned = Pruned { gone: 0, next: None };
+    if looked_at.len() == limit {
+        pruned.next = looked_at.last().map(|&(seq, ..)| seq);
     }
-    for seq in &old {
+    for (seq, created_at, is_still_tried) in looked_at {
+        if created_at >= before.0 {
+            pruned.next = None;
+            break;
+        }
+        if is_still_tried {
+            continue;
+        }
         statement::run(
             sql,
             "delete from attempts where delivery_seq in (
@@ -249,7 +256,7 @@ pub(super) fn prune(sql: &Connection, before: Timestamp, limit: usize) -> Result
         )?;
         statement::run(sql, "delete from deliveries where event_seq = ?1", params![seq])?;
         statement::run(sql, "delete from events where seq = ?1", params![seq])?;
+        pruned.gone += 1;
     }
-    replays::prune(sql, before)?;
-    Ok(old.len())
+    Ok(pruned)
 }

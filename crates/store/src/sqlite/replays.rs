@@ -124,12 +124,39 @@ pub(super) fn of_account(
     Ok(found.map(|found| found.replay))
 }
 
-pub(super) fn running(sql: &Connection, limit: usize) -> Result<Vec<Id<Replay>>> {
+pub(super) fn running(
+    sql: &Connection,
+    after: Option<Id<Replay>>,
+    limit: usize,
+) -> Result<Vec<Id<Replay>>> {
+    // One that was forgotten meanwhile is before all others.
+    let place = statement::first(
+        sql,
+        "select seq from replays where id = ?1",
+        params![after.map(Text)],
+        |row| row.get::<_, i64>(0),
+    )?;
+    let place = place.unwrap_or(0);
+    let mut running = running_between(sql, place + 1, i64::MAX, limit)?;
+    let rest = limit - running.len();
+    running.extend(running_between(sql, 0, place, rest)?);
+    Ok(running)
+}
+
+/// Those of disabled webhooks wait.
+fn running_between(
+    sql: &Connection,
+    first: i64,
+    last: i64,
+    limit: usize,
+) -> Result<Vec<Id<Replay>>> {
     statement::all(
         sql,
         "select id from replays indexed by replays_running
-         where status = 'running' order by seq limit ?1",
-        params![statement::limit(limit)],
+         where status = 'running' and seq between ?1 and ?2 and not exists (
+           select 1 from webhooks where webhooks.id = replays.webhook_id and is_active = 0)
+         order by seq limit ?3",
+        params![first, last, statement::limit(limit)],
         |row| Ok(row.get::<_, Text<_>>(0)?.0),
     )
 }
@@ -147,7 +174,11 @@ pub(super) fn advance(
         return Ok(Some(replay));
     }
     let mut at_the_end = true;
-    if let Some(wants) = wants(sql, replay.webhook_id)? {
+    if let Some(wants) = wants(sql, account, replay.webhook_id)? {
+        // It keeps its place, and goes on once the webhook is enabled.
+        if !wants.is_active {
+            return Ok(Some(replay));
+        }
         let events = events_between(sql, account, place, last, limit)?;
         at_the_end = events.len() < limit;
         for event in events {
@@ -176,8 +207,9 @@ pub(super) fn advance(
     Ok(Some(replay))
 }
 
-/// What an active webhook wants.
+/// What a webhook wants.
 struct Wants {
+    is_active: bool,
     line_ids: Option<Vec<Id<Line>>>,
     events: Vec<EventKind>,
 }
@@ -189,13 +221,15 @@ impl Wants {
     }
 }
 
-fn wants(sql: &Connection, webhook: Id<Webhook>) -> Result<Option<Wants>> {
+/// None once it was deleted.
+fn wants(sql: &Connection, account: Id<Account>, webhook: Id<Webhook>) -> Result<Option<Wants>> {
     statement::first(
         sql,
-        "select line_ids, events from webhooks where id = ?1 and is_active = 1",
-        params![Text(webhook)],
+        "select line_ids, events, is_active from webhooks where id = ?1 and account_id = ?2",
+        params![Text(webhook), Text(account)],
         |row| {
             Ok(Wants {
+                is_active: row.get(2)?,
                 line_ids: row.get::<_, Option<Json<_>>>(0)?.map(|ids| ids.0),
                 events: row.get::<_, Json<_>>(1)?.0,
             })
@@ -240,8 +274,8 @@ fn make_due(
     let known = statement::first(
         sql,
         "select seq, status from deliveries indexed by deliveries_by_event
-         where event_seq = ?1 and webhook_id = ?2",
-        params![event, Text(replay.webhook_id)],
+         where event_seq = ?1 and webhook_id = ?2 and account_id = ?3",
+        params![event, Text(replay.webhook_id), Text(account)],
         |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Name<_>>(1)?.0)),
     )?;
     match known {
@@ -269,12 +303,12 @@ fn make_due(
     Ok(true)
 }
 
-/// Forgets replays that were done before.
-pub(super) fn prune(sql: &Connection, before: Timestamp) -> Result<()> {
+pub(super) fn prune(sql: &Connection, before: Timestamp, limit: usize) -> Result<usize> {
     statement::run(
         sql,
-        "delete from replays where status = 'done' and finished_at < ?1",
-        params![before.0],
-    )?;
-    Ok(())
+        "delete from replays where seq in (
+           select seq from replays indexed by replays_done
+           where status = 'done' and finished_at < ?1 limit ?2)",
+        params![before.0, statement::limit(limit)],
+    )
 }

@@ -30,7 +30,8 @@ use super::{
 use crate::{
     Accept, Accepted, Backlog, ChatsCursor, ClaimedItem, Committed, DeliveriesCursor,
     DeliveryFilter, Due, Endpoint, EventsAfter, MessagesCursor, NewKey, NewLine, NewReplay,
-    NewWebhook, Once, Received, Remember, Result, Seed, SettleReport, Store, WebhookChanges,
+    NewWebhook, Once, Pruned, Received, Remember, Result, Seed, SettleReport, Store,
+    WebhookChanges,
 };
 
 #[async_trait::async_trait]
@@ -533,8 +534,12 @@ impl Store for SqliteStore {
         self.readers.ask(move |sql| replays::of_account(sql, account, id)).await
     }
 
-    async fn running_replays(&self, limit: usize) -> Result<Vec<Id<Replay>>> {
-        self.readers.ask(move |sql| replays::running(sql, limit)).await
+    async fn running_replays(
+        &self,
+        after: Option<Id<Replay>>,
+        limit: usize,
+    ) -> Result<Vec<Id<Replay>>> {
+        self.readers.ask(move |sql| replays::running(sql, after, limit)).await
     }
 
     async fn advance_replay(
@@ -546,8 +551,16 @@ impl Store for SqliteStore {
         self.writer.run(move |tx| replays::advance(tx.sql, id, limit, now)).await
     }
 
-    async fn prune_events(&self, before: Timestamp, limit: usize) -> Result<usize> {
-        self.writer.run(move |tx| events::prune(tx.sql, before, limit)).await
+    async fn prune_events(&self, before: Timestamp, after: i64, limit: usize) -> Result<Pruned> {
+        self.writer.run(move |tx| events::prune(tx.sql, before, after, limit)).await
+    }
+
+    async fn prune_replays(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        self.writer.run(move |tx| replays::prune(tx.sql, before, limit)).await
+    }
+
+    async fn forget_secrets(&self, now: Timestamp, limit: usize) -> Result<usize> {
+        self.writer.run(move |tx| webhooks::forget_secrets(tx, now, limit)).await
     }
 
     async fn close(&self) {

@@ -5,12 +5,12 @@ use switchboard_model::{
     Account, Line, Timestamp, Webhook,
     delivery::Secrets,
     id::Id,
-    webhook::{DISABLED_AFTER_MS, DisabledReason, MAX_PER_ACCOUNT, WebhookSecret},
+    webhook::{DISABLED_AFTER_MS, DisabledReason, MAX_PER_ACCOUNT, SILENCE_MS, WebhookSecret},
 };
 
 use super::{
     columns::{Json, Name, Text},
-    deliveries::{self, Trend},
+    deliveries::Trend,
     lines, statement,
     writer::Tx,
 };
@@ -99,6 +99,8 @@ pub(super) fn of_account(sql: &Connection, account: Id<Account>) -> Result<Vec<W
     )
 }
 
+/// Only its own row: what is due of it may be any number of rows, and is removed a little at a time by
+/// `rounds::give_up`.
 pub(super) fn delete(tx: &mut Tx<'_>, account: Id<Account>, id: Id<Webhook>) -> Result<()> {
     let gone = statement::run(
         tx.sql,
@@ -108,7 +110,6 @@ pub(super) fn delete(tx: &mut Tx<'_>, account: Id<Account>, id: Id<Webhook>) -> 
     if gone == 0 {
         return Err(Refusal::WebhookNotFound.into());
     }
-    deliveries::forget_due_of(tx.sql, id)?;
     tx.known.forget();
     Ok(())
 }
@@ -215,6 +216,21 @@ pub(super) fn rotate(
     Ok(())
 }
 
+/// Nothing is signed with them any more: who reads the database later is not to find them.
+pub(super) fn forget_secrets(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<usize> {
+    let gone = statement::run(
+        tx.sql,
+        "update webhooks set previous_secret = null, previous_until = null
+         where seq in (select seq from webhooks indexed by webhooks_rotated
+           where previous_until <= ?1 limit ?2)",
+        params![now.0, statement::limit(limit)],
+    )?;
+    if gone > 0 {
+        tx.known.forget();
+    }
+    Ok(gone)
+}
+
 pub(super) fn endpoint(
     sql: &Connection,
     account: Id<Account>,
@@ -232,18 +248,23 @@ pub(super) fn endpoint(
     )
 }
 
-/// Notes what attempts have said of a webhook; disables it if that is enough.
+/// Notes what attempts have said of a webhook; disables it if that is enough. Attempts at a URL that it does not
+/// have any more say nothing of it.
 pub(super) fn note(
     tx: &mut Tx<'_>,
     id: Id<Webhook>,
+    url: &str,
     trend: &Trend,
 ) -> Result<Option<DisabledReason>> {
     let since = trend.failing_since.map(Timestamp::millis);
+    // Two failures with a long silence between them are not days of failures.
+    let is_anew = trend.failing_since.map(|since| since.0 - SILENCE_MS);
     statement::run(
         tx.sql,
-        "update webhooks set failing_since = ?2
-         where id = ?1 and (?3 or failing_since is null) and failing_since is not ?2",
-        params![Text(id), since, trend.worked],
+        "update webhooks set last_failed_at = ?3,
+                failing_since = iif(?4 or failing_since is null or last_failed_at < ?5, ?2, failing_since)
+         where id = ?1 and url = ?6 and (?2 is not null or failing_since is not null)",
+        params![Text(id), since, since.map(|_| trend.now.0), trend.worked, is_anew, url],
     )?;
     let reason = if trend.is_gone {
         DisabledReason::Gone
@@ -256,8 +277,8 @@ pub(super) fn note(
     let disabled = statement::run(
         tx.sql,
         "update webhooks set is_active = 0, disabled_at = ?2, disabled_reason = ?3
-         where id = ?1 and is_active = 1 and (?4 or failing_since <= ?5)",
-        params![Text(id), trend.now.0, Name(reason), trend.is_gone, failing_before],
+         where id = ?1 and url = ?6 and is_active = 1 and (?4 or failing_since <= ?5)",
+        params![Text(id), trend.now.0, Name(reason), trend.is_gone, failing_before, url],
     )?;
     if disabled == 0 {
         return Ok(None);

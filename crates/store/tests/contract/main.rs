@@ -120,15 +120,18 @@ mod sqlite {
         webhooks: a_secret_is_shown_once, one_for_all_lines_has_future_ones,
                   what_is_not_the_accounts_is_refused, there_is_a_most,
                   a_change_is_for_the_next_event, one_that_is_enabled_says_what_it_missed,
-                  a_rotation_leaves_two_secrets;
+                  a_rotation_leaves_two_secrets, a_silence_is_no_failure,
+                another_url_is_not_blamed_for_the_one_before, a_secret_is_erased_when_its_day_is_over;
         listing: newest_events_come_first_with_every_attempt, a_filter_holds_back_the_rest,
                  pages_meet_while_events_come, a_page_looks_at_so_many_and_no_more,
                  another_account_sees_nothing;
         rounds: what_is_over_begins_a_new_round, what_is_due_is_due_now,
                 what_may_not_be_retried_is_refused, attempts_are_kept_within_bounds,
-                of_a_disabled_webhook_all_is_given_up;
+                of_a_disabled_webhook_all_is_given_up,
+                of_a_deleted_webhook_all_goes_a_little_at_a_time;
         replays: what_was_missed_goes_out_in_event_order, ids_stay_and_none_is_made_twice,
                  a_replay_sends_what_the_webhook_wants_now, it_ends_with_its_webhook,
+                 it_waits_while_its_webhook_is_disabled, all_have_their_turn,
                  what_can_not_be_replayed_is_refused;
         deliveries: each_webhook_gets_what_it_names, a_lease_ends, new_ones_are_handed_over_in_order,
             oldest_come_first,
@@ -137,6 +140,7 @@ mod sqlite {
                     a_deleted_webhook_gets_nothing_more, at_the_start_all_are_due,
                     the_backlog_is_of_what_is_due;
         events: what_is_old_is_forgotten_unless_it_is_still_tried,
+            what_is_still_tried_is_passed_over_a_little_at_a_time,
             what_is_not_asked_for_is_looked_at_once,
                 they_are_read_as_they_were_committed, they_are_filtered_by_account_line_and_kind,
                 a_place_is_found_by_its_time, a_line_goes_up_and_down;

@@ -87,9 +87,9 @@ pub(crate) async fn what_was_missed_goes_out_in_event_order(store: Arc<dyn Store
     let id = begun(&world, new(&world, webhook)).await;
     let running = store.replay(world.account, id).await.unwrap().unwrap();
     assert_eq!((running.status, running.progress), (ReplayStatus::Running, 0));
-    assert_eq!(store.running_replays(10).await.unwrap(), [id]);
+    assert_eq!(store.running_replays(None, 10).await.unwrap(), [id]);
     assert_eq!(run(&world, id, 2).await, 4);
-    assert!(store.running_replays(10).await.unwrap().is_empty());
+    assert!(store.running_replays(None, 10).await.unwrap().is_empty());
     assert_eq!(claimed(&world, webhook).await, ["1", "2", "3", "4"]);
     let done = store.replay(world.account, id).await.unwrap().unwrap();
     assert_eq!((done.status, done.queued), (ReplayStatus::Done, 4));
@@ -155,20 +155,52 @@ pub(crate) async fn a_replay_sends_what_the_webhook_wants_now(store: Arc<dyn Sto
 
 pub(crate) async fn it_ends_with_its_webhook(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    for gone in [false, true] {
-        let webhook = world.webhook(&EVENTS).await;
-        let events = WebhookChanges { is_active: Some(false), ..WebhookChanges::default() };
-        let id = begun(&world, new(&world, webhook)).await;
-        if gone {
-            store.delete_webhook(world.account, webhook).await.unwrap();
-        } else {
-            store.update_webhook(world.account, webhook, events, None, NOW).await.unwrap();
-        }
-        receive(&world, ANN, &gone.to_string(), later(10)).await;
-        assert_eq!(run(&world, id, 1).await, 0);
-        assert!(store.replay(world.account, id).await.unwrap().is_some());
-    }
+    let webhook = world.webhook(&EVENTS).await;
+    receive(&world, ANN, "1", later(10)).await;
+    let id = begun(&world, new(&world, webhook)).await;
+    store.delete_webhook(world.account, webhook).await.unwrap();
+    assert_eq!(store.running_replays(None, 10).await.unwrap(), [id], "it is to be ended");
+    assert_eq!(run(&world, id, 1).await, 0);
+    assert!(store.replay(world.account, id).await.unwrap().is_some());
     assert_eq!(store.advance_replay(Id::generate(), 1, NOW).await.unwrap(), None);
+}
+
+pub(crate) async fn it_waits_while_its_webhook_is_disabled(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    for number in 1..=4 {
+        receive(&world, ANN, &number.to_string(), later(10 * number)).await;
+    }
+    let webhook = world.webhook(&EVENTS).await;
+    let id = begun(&world, new(&world, webhook)).await;
+    let before = store.advance_replay(id, 2, later(3000)).await.unwrap().unwrap();
+    assert_eq!((before.status, before.queued), (ReplayStatus::Running, 2));
+    switch(&world, webhook, false).await;
+    assert!(store.running_replays(None, 10).await.unwrap().is_empty());
+    assert_eq!(store.advance_replay(id, 2, later(3000)).await.unwrap().unwrap(), before);
+    assert_eq!(store.give_up_deliveries(later(3000), 10).await.unwrap(), 2);
+    switch(&world, webhook, true).await;
+    assert_eq!(store.running_replays(None, 10).await.unwrap(), [id]);
+    assert_eq!(run(&world, id, 2).await, 4);
+    assert_eq!(claimed(&world, webhook).await, ["3", "4"]);
+}
+
+pub(crate) async fn all_have_their_turn(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    receive(&world, ANN, "1", later(10)).await;
+    let webhook = world.webhook(&EVENTS).await;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(begun(&world, new(&world, webhook)).await);
+    }
+    let turn = async |after, limit| store.running_replays(after, limit).await.unwrap();
+    assert_eq!(turn(None, 2).await, ids[..2]);
+    assert_eq!(turn(Some(ids[1]), 2).await, ids[2..4]);
+    assert_eq!(turn(Some(ids[3]), 2).await, [ids[4], ids[0]]);
+    // None comes twice in one turn, and one that is done meanwhile is no end.
+    assert_eq!(turn(Some(ids[2]), 10).await, [&ids[3..], &ids[..3]].concat());
+    run(&world, ids[2], 10).await;
+    assert_eq!(turn(Some(ids[2]), 10).await, [&ids[3..], &ids[..2]].concat());
+    assert_eq!(turn(Some(Id::generate()), 1).await, ids[..1]);
 }
 
 pub(crate) async fn what_can_not_be_replayed_is_refused(store: Arc<dyn Store>) {
@@ -194,7 +226,9 @@ pub(crate) async fn what_can_not_be_replayed_is_refused(store: Arc<dyn Store>) {
     // What is done is forgotten in time, what runs is not.
     switch(&world, webhook, true).await;
     let runs = begun(&world, new(&world, webhook)).await;
-    store.prune_events(later(3001), 10).await.unwrap();
+    assert_eq!(store.prune_replays(later(3000), 100).await.unwrap(), 0, "not before its time");
+    assert_eq!(store.prune_replays(later(3001), 6).await.unwrap(), 6);
+    assert_eq!(store.prune_replays(later(3001), 6).await.unwrap(), MAX_RUNNING - 6);
     assert_eq!(store.replay(world.account, id).await.unwrap(), None);
     assert!(store.replay(world.account, runs).await.unwrap().is_some());
 }

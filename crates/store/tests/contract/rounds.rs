@@ -135,5 +135,34 @@ pub(crate) async fn of_a_disabled_webhook_all_is_given_up(store: Arc<dyn Store>)
     }
     // Now nothing holds their events any more but the other webhook's deliveries.
     store.delete_webhook(world.account, on).await.unwrap();
-    assert_eq!(store.prune_events(LEASE, 10).await.unwrap(), 4);
+    assert_eq!(store.give_up_deliveries(LEASE, 10).await.unwrap(), 4);
+    assert_eq!(store.prune_events(LEASE, 0, 10).await.unwrap().gone, 4);
+}
+
+pub(crate) async fn of_a_deleted_webhook_all_goes_a_little_at_a_time(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let gone = world.webhook(&EVENTS).await;
+    let entries = (0..1100).map(|number| text_from(ANN, &number.to_string())).collect();
+    let made = world.receive(entries).await.committed.deliveries;
+    let (tried, under_way) = (&made[..50], &made[50]);
+    let failed = tried.iter().map(|one| attempted(one, Some("no"), Some(later(99_000)))).collect();
+    store.settle_deliveries(failed).await.unwrap();
+    let given_back = made[51..].iter().map(|one| one.id).collect();
+    store.release_deliveries(given_back, NOW).await.unwrap();
+    store.delete_webhook(world.account, gone).await.unwrap();
+    assert_eq!(store.due_deliveries(NOW).await.unwrap(), Due::default());
+    assert!(store.claim_deliveries(LEASE, LEASE, vec![(gone, 10)]).await.unwrap().is_empty());
+    assert_eq!(
+        refusal(store.retry_delivery(world.account, tried[0].id, None, None, NOW).await),
+        Refusal::WebhookDisabled
+    );
+    for wanted in [500, 500, 100, 0] {
+        assert_eq!(store.give_up_deliveries(NOW, 500).await.unwrap(), wanted);
+    }
+    // An attempt that was under way comes back to nothing.
+    store.settle_deliveries(vec![attempted(under_way, Some("no"), Some(NOW))]).await.unwrap();
+    let all = DeliveryFilter::default();
+    let left = store.deliveries(world.account, all, None, limit(1), NOW).await.unwrap();
+    assert!(left.rows.is_empty());
+    assert_eq!(store.prune_events(LEASE, 0, 2000).await.unwrap().gone, 1100);
 }

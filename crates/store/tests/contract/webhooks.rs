@@ -143,3 +143,82 @@ pub(crate) async fn a_rotation_leaves_two_secrets(store: Arc<dyn Store>) {
     let theirs = store.rotate_secret(world.other_account, id, old, NOW, None).await;
     assert_eq!(refusal(theirs), Refusal::WebhookNotFound);
 }
+
+const HOUR: i64 = 3_600_000;
+
+/// One more event whose only attempt ends at this hour, and what it says of the webhook.
+async fn attempt(world: &World, hour: i64, error: Option<&str>) -> (Option<i64>, bool) {
+    let at = later(hour * HOUR);
+    let made = world.receive_at(text_from(ANN, &hour.to_string()), at).await.committed.deliveries;
+    let ended = AttemptResult { finished_at: at, ..attempted(&made[0], error, None) };
+    world.store.settle_deliveries(vec![ended]).await.unwrap();
+    let webhook = only(world).await;
+    let since = webhook.failing_since.map(|since| (since.0 - NOW.0) / HOUR);
+    (since, webhook.is_active)
+}
+
+pub(crate) async fn a_silence_is_no_failure(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    world.webhook(&EVENTS).await;
+    let failed = async |hour| attempt(&world, hour, Some("no")).await;
+    assert_eq!(failed(0).await, (Some(0), true));
+    // Ten days later, with nothing in between.
+    assert_eq!(failed(240).await, (Some(240), true));
+    assert_eq!(failed(300).await, (Some(240), true), "60 hours are no silence yet");
+    assert_eq!(failed(361).await, (Some(361), true));
+    assert_eq!(attempt(&world, 362, None).await, (None, true));
+    assert_eq!(failed(363).await, (Some(363), true));
+    assert_eq!(failed(420).await, (Some(363), true));
+    assert_eq!(failed(480).await, (Some(363), true));
+    // Five days of failures that are never far apart.
+    assert_eq!(failed(483).await, (Some(363), false));
+}
+
+pub(crate) async fn another_url_is_not_blamed_for_the_one_before(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let id = world.webhook(&EVENTS).await;
+    let entries = ["1", "2", "3"].map(|guid| text_from(ANN, guid)).into();
+    let old = world.receive(entries).await.committed.deliveries;
+    let url = Some("https://example.org/other".to_owned());
+    let moved = WebhookChanges { url, ..WebhookChanges::default() };
+    store.update_webhook(world.account, id, moved, None, NOW).await.unwrap();
+    let settle = async |result| store.settle_deliveries(vec![result]).await.unwrap();
+    let gone = |one| AttemptResult { is_gone: true, ..attempted(one, Some("gone"), None) };
+    // What was under way to the old one comes back now.
+    assert!(settle(gone(&old[0])).await.is_empty());
+    assert!(settle(attempted(&old[1], Some("no"), None)).await.is_empty());
+    let webhook = only(&world).await;
+    assert_eq!((webhook.is_active, webhook.failing_since), (true, None));
+    // Nor does the old one speak for the new one when it works.
+    let new = world.receive(vec![text_from(ANN, "4")]).await.committed.deliveries;
+    settle(attempted(&new[0], Some("no"), Some(NOW))).await;
+    settle(attempted(&old[2], None, None)).await;
+    assert_eq!(only(&world).await.failing_since, Some(later(10)));
+    let new = world.receive(vec![text_from(ANN, "5")]).await.committed.deliveries;
+    assert_eq!(settle(gone(&new[0])).await, [(id, DisabledReason::Gone)]);
+}
+
+pub(crate) async fn a_secret_is_erased_when_its_day_is_over(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let mut ids = Vec::new();
+    for number in 0..4 {
+        let id = world.webhook(&EVENTS).await;
+        let new = WebhookSecret::from_random([8; 32]);
+        store.rotate_secret(world.account, id, new, later(100 + number), None).await.unwrap();
+        ids.push(id);
+    }
+    // Known to the writer as they are now.
+    world.receive(vec![text_from(ANN, "1")]).await;
+    assert_eq!(store.forget_secrets(later(99), 10).await.unwrap(), 0);
+    assert_eq!(store.forget_secrets(later(102), 2).await.unwrap(), 2);
+    assert_eq!(store.forget_secrets(later(102), 2).await.unwrap(), 1);
+    assert_eq!(store.forget_secrets(later(102), 2).await.unwrap(), 0);
+    let made = world.receive(vec![text_from(ANN, "2")]).await.committed.deliveries;
+    for (number, id) in ids.into_iter().enumerate() {
+        let endpoint = store.endpoint(world.account, id).await.unwrap().unwrap();
+        assert_eq!(endpoint.secrets.previous.is_some(), number == 3);
+        assert_eq!(endpoint.secrets.current, WebhookSecret::from_random([8; 32]));
+        let told = made.iter().find(|one| one.webhook_id == id).unwrap();
+        assert_eq!(*told.secrets, endpoint.secrets);
+    }
+}

@@ -251,6 +251,7 @@ pub(crate) fn attempted(
         seq: delivery.seq,
         delivery_id: delivery.id,
         webhook_id: delivery.webhook_id,
+        url: Arc::clone(&delivery.url),
         attempts: delivery.attempts + 1,
         started_at: NOW,
         duration_ms: 10,

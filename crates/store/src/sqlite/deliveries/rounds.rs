@@ -98,17 +98,44 @@ pub(in crate::sqlite) fn retry(
 pub(in crate::sqlite) fn give_up(sql: &Connection, now: Timestamp, limit: usize) -> Result<usize> {
     let mut given_up = 0;
     for waiting in due_by_webhook(sql, now, false)? {
-        // A lease that is over is nobody's: whoever had it was told that the webhook is disabled.
-        given_up += statement::run(
-            sql,
-            "update deliveries set status = 'failed', leased = 0, last_error = ?3, finished_at = ?2
-             where seq in (select seq from deliveries indexed by deliveries_due
-               where status = 'due' and webhook_id = ?1 and (leased = 0 or due_at <= ?2) limit ?4)",
-            params![Text(waiting.webhook), now.0, DISABLED, statement::limit(limit - given_up)],
-        )?;
+        let rest = limit - given_up;
+        given_up += if waiting.is_gone {
+            remove(sql, waiting.webhook, rest)?
+        } else {
+            fail(sql, waiting.webhook, now, rest)?
+        };
         if given_up == limit {
             break;
         }
     }
     Ok(given_up)
+}
+
+/// What is due of a webhook that is disabled fails.
+fn fail(sql: &Connection, webhook: Id<Webhook>, now: Timestamp, limit: usize) -> Result<usize> {
+    // A lease that is over is nobody's: whoever had it was told that the webhook is disabled.
+    statement::run(
+        sql,
+        "update deliveries set status = 'failed', leased = 0, last_error = ?3, finished_at = ?2
+         where seq in (select seq from deliveries indexed by deliveries_due
+           where status = 'due' and webhook_id = ?1 and (leased = 0 or due_at <= ?2) limit ?4)",
+        params![Text(webhook), now.0, DISABLED, statement::limit(limit)],
+    )
+}
+
+/// What is due of a webhook that was deleted goes, whoever has it: what an attempt of it still reports finds
+/// nothing. What is over goes with its event.
+fn remove(sql: &Connection, webhook: Id<Webhook>, limit: usize) -> Result<usize> {
+    let due = statement::all(
+        sql,
+        "select seq from deliveries indexed by deliveries_due
+         where status = 'due' and webhook_id = ?1 limit ?2",
+        params![Text(webhook), statement::limit(limit)],
+        |row| row.get::<_, i64>(0),
+    )?;
+    for seq in &due {
+        statement::run(sql, "delete from attempts where delivery_seq = ?1", params![seq])?;
+        statement::run(sql, "delete from deliveries where seq = ?1", params![seq])?;
+    }
+    Ok(due.len())
 }

@@ -3,8 +3,13 @@
 -- The secret before the last rotation, and until when it is valid too.
 alter table webhooks add column previous_secret text;
 alter table webhooks add column previous_until integer;
+-- Secrets whose time is over, oldest first.
+create index webhooks_rotated on webhooks (previous_until) where previous_until is not null;
+
 -- The end of the first attempt that failed since the last that succeeded.
+-- Or since the last long silence; and the end of the last that failed.
 alter table webhooks add column failing_since integer;
+alter table webhooks add column last_failed_at integer;
 -- When it stopped being active, and why: manual, failing or gone.
 alter table webhooks add column disabled_at integer;
 alter table webhooks add column disabled_reason text;
@@ -57,3 +62,6 @@ create table replays (
 ) strict;
 
 create index replays_running on replays (seq) where status = 'running';
+
+-- What may be forgotten, oldest first.
+create index replays_done on replays (finished_at) where status = 'done';
