@@ -18,6 +18,9 @@ alter table webhooks add column disabled_reason text;
 -- those of the round.
 alter table deliveries add column earlier_attempts integer not null default 0;
 
+-- Each attempt has its own.
+alter table deliveries drop column last_status;
+
 -- What was tried. Goes with its delivery.
 create table attempts (
     delivery_seq integer not null references deliveries (seq),
