@@ -289,14 +289,13 @@ fn settle_one(sql: &Connection, result: &AttemptResult) -> Result<bool> {
     statement::run(
         sql,
         "update deliveries set status = ?2, attempts = ?3, due_at = coalesce(?4, due_at), leased = 0,
-                last_status = ?5, last_error = ?6, finished_at = ?7
+                last_error = ?5, finished_at = ?6
          where seq = ?1",
         params![
             result.seq,
             Name(status),
             result.attempts,
             next.map(Timestamp::millis),
-            result.status,
             result.error,
             finished.map(Timestamp::millis),
         ],

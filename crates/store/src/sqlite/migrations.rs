@@ -60,6 +60,9 @@ mod tests {
         insert into messages values
             (7, 'msg_1', 'ln_1', 'cht_1', 'guid', '+15550100002', 'Hello', '[]', null, 0, null, 20, 21,
              null, null);
+        insert into events values (5, 'evt_1', 'acc_1', 'ln_1', 'cht_1', 'message.received', 20, '{}');
+        insert into deliveries values
+            (3, 'dlv_1', 'wh_1', 'acc_1', 5, 'due', 2, 40, 0, 500, 'no', 20, null);
         pragma user_version = 1;
     ";
 
@@ -81,6 +84,10 @@ mod tests {
                        delivered_at, read_at) from messages";
         let message: String = sql.query_row(message, [], |row| row.get(0)).unwrap();
         assert_eq!(message, "7 msg_1 Hello 20", "nothing has become of it");
+        let delivery = "select concat_ws(' ', id, status, attempts, due_at, leased, last_error, \
+                        created_at, finished_at, earlier_attempts) from deliveries";
+        let delivery: String = sql.query_row(delivery, [], |row| row.get(0)).unwrap();
+        assert_eq!(delivery, "dlv_1 due 2 40 0 no 20 0");
         let broken = sql.prepare("pragma foreign_key_check").unwrap().exists([]).unwrap();
         assert!(!broken, "messages still name their chats");
         // The same phone may have a chat with another account on this line.

@@ -21,6 +21,9 @@ alter table deliveries add column earlier_attempts integer not null default 0;
 -- When this round began, if it is not the first.
 alter table deliveries add column round_at integer;
 
+-- Each attempt has its own.
+alter table deliveries drop column last_status;
+
 -- What was tried. Goes with its delivery.
 create table attempts (
     delivery_seq integer not null references deliveries (seq),
