@@ -12,6 +12,7 @@ use switchboard_model::{
     time::Clock,
     webhook::{DISABLED_AFTER_MS, DisabledReason},
 };
+use switchboard_store::NewReplay;
 use switchboard_testkit::{
     LINE, Receiver, Setup, Tenant, TestClock, TestServer, eventually, receiver::Behaviour,
 };
@@ -239,5 +240,35 @@ async fn a_change_is_for_what_waits_too() {
     assert_eq!(texts, ["not told", "missed"], "it wants them now");
     let of = Deliveries::of_webhook(webhook.id);
     assert_eq!(tenant.client.deliveries(&of).all(100).await.unwrap().len(), 4);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_replay_goes_on_when_its_webhook_is_enabled() {
+    let clock = TestClock::now();
+    let server = server(&clock).await;
+    let tenant = server.tenant(LINE).await;
+    let receiver = Receiver::start().await;
+    let since = clock.now();
+    server.text(LINE, CONTACT, "hello").await;
+    let (webhook, _) = hook(&tenant, &receiver).await;
+    clock.advance(Duration::from_secs(1));
+    // Made where nobody is told of it: as if the webhook were disabled before its first event.
+    let replay = NewReplay {
+        id: Id::generate(),
+        account_id: tenant.account,
+        webhook_id: webhook.id,
+        since,
+        until: clock.now(),
+        include_delivered: false,
+    };
+    let id = replay.id;
+    server.store.create_replay(replay, None, clock.now()).await.unwrap();
+    for is_active in [false, true] {
+        let switch = UpdateWebhook::new(webhook.id).active(is_active);
+        tenant.client.update_webhook(&switch).await.unwrap();
+    }
+    assert_eq!(done(&tenant, id).await.queued, 1);
+    receiver.wait_for(1, SOON).await.unwrap();
     server.stop().await;
 }
