@@ -104,7 +104,7 @@ impl Metrics {
         );
         all.register(
             "deliveries_failed",
-            "Deliveries that were given up: after their last attempt, or because their webhook was disabled",
+            "Deliveries that were given up: after their last attempt, or because their webhook was disabled or deleted",
             self.failed.clone(),
         );
         all.register("delivery_attempts", "Attempts by the class of their answer", attempts);
