@@ -21,7 +21,7 @@ const RETRIES: u32 = 2;
 #[derive(Debug, Args)]
 pub(super) struct Api {
     /// The server's URL; without it, that of the development server in DATA_DIR, or else
-    /// http://127.0.0.1:8080
+    /// the one at 127.0.0.1:8080
     #[arg(long, global = true, help_heading = SERVER, env = "SWITCHBOARD_URL", value_name = "URL")]
     url: Option<String>,
 

@@ -20,7 +20,7 @@ const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 ///
 /// Examples:
 ///
-///   switchboard webhooks create https://example.com/hook --events message.received,message.sent
+///   switchboard webhooks create $ENDPOINT --events message.received,message.sent
 ///   switchboard webhooks test wh_…
 ///   switchboard webhooks update wh_… --enable
 ///   switchboard webhooks replay wh_… --since 2h
