@@ -45,11 +45,6 @@ pub(crate) async fn list(
         until: query.time("until")?,
         lines: None,
     };
-    if let (Some(since), Some(until)) = (filter.since, filter.until)
-        && since >= until
-    {
-        return Err(Problem::invalid_value("until", "must be later than 'since'").into());
-    }
     let limit = query.limit()?;
     let name = format!("deliveries {filter:?}");
     let after = query.cursor(&name)?;
