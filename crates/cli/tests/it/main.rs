@@ -15,5 +15,6 @@ mod process;
 mod replays;
 mod s3;
 mod serve;
+mod tls;
 mod tour;
 mod webhooks;
