@@ -6,7 +6,10 @@
 //! claimer hands out items. The writer owns the sending half.
 //!
 //! What is committed is also made known, even if the link ends in that moment: both
-//! happen in a task of their own, which nothing cancels ([`Session::settled`], [`Session::received`]).
+//! happen in a task of their own, which nothing cancels (`commits`).
+
+mod claims;
+mod commits;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,6 +18,7 @@ use std::{
 };
 
 use axum::extract::ws::{Message as Frame, WebSocket};
+use commits::{Batch, Settling};
 use futures_util::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
@@ -23,9 +27,9 @@ use switchboard_model::{
     Bridge, Line, OutboxItem,
     id::Id,
     line::Capability,
-    link::{BridgeFrame, Inbound, MAX_BATCH, PROTOCOL, ReceivedEntry, ServerFrame},
+    link::{BridgeFrame, MAX_BATCH, PROTOCOL, ServerFrame},
 };
-use switchboard_store::{SettleReport, StoreError};
+use switchboard_store::StoreError;
 use tokio::{
     sync::{Notify, mpsc, watch},
     time::timeout,
@@ -34,7 +38,7 @@ use tokio::{
 use super::{
     Seat,
     flight::Flight,
-    wire::{Ended, read, send_frames, settle_recalled, settle_report, write},
+    wire::{Ended, read, settle_recalled, settle_report, write},
 };
 use crate::{
     api::problem::chain,
@@ -43,17 +47,11 @@ use crate::{
 
 /// How long a bridge has for its `hello`.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a bridge has for its answer to `recall`: it may have to ask Messages.
-const RECALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a bridge has to hear why the link ends, and as long again for the socket to close: together
 /// less than a newer link of the same bridge waits.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// The longest that nobody looks for items: a wake-up may be lost with the request that was to give it.
-const CLAIM_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
 /// Frames that wait to be written, or to be committed.
 const QUEUE: usize = 64;
-/// Reports of one transaction.
-const SETTLE_BATCH: usize = 1024;
 
 /// What the tasks of one link share.
 struct Session<'a> {
@@ -296,145 +294,6 @@ impl Session<'_> {
         }
     }
 
-    /// Commits reports, and acknowledges them after that.
-    async fn settle(&self, mut queue: mpsc::Receiver<Settling>) -> Ended {
-        while let Some(Settling { reports: mut batch, mut ends_recall }) = queue.recv().await {
-            while batch.len() < SETTLE_BATCH {
-                let Ok(more) = queue.try_recv() else { break };
-                batch.extend(more.reports);
-                ends_recall |= more.ends_recall;
-            }
-            let ids: Vec<_> = batch.iter().map(|report| report.id).collect();
-            if !batch.is_empty()
-                && let Err(error) = self.settled(batch).await
-            {
-                return error.into();
-            }
-            {
-                let mut flight = self.flight();
-                ids.iter().for_each(|id| flight.remove(*id));
-            }
-            if ends_recall {
-                self.recalled.send_replace(true);
-            }
-            self.wake.notify_one();
-            for ids in ids.chunks(MAX_BATCH) {
-                if self.send(ServerFrame::Settled { ids: ids.to_vec() }).await.is_err() {
-                    return Ended::Closing("the link is ending");
-                }
-            }
-        }
-        Ended::Closing("the link is ending")
-    }
-
-    /// Commits inbound batches, and acknowledges them after that.
-    async fn receive(&self, mut batches: mpsc::Receiver<Batch>) -> Ended {
-        while let Some(Batch { line_id, position, entries }) = batches.recv().await {
-            let results = match self.received(line_id, position.clone(), entries).await {
-                Ok(results) => results,
-                Err(error) => return error.into(),
-            };
-            let frame = ServerFrame::Received { line_id, position, results };
-            if self.send(frame).await.is_err() {
-                break;
-            }
-        }
-        Ended::Closing("the link is ending")
-    }
-
-    /// Commits reports and makes known what came of them.
-    async fn settled(&self, reports: Vec<SettleReport>) -> Result<(), StoreError> {
-        let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
-        to_the_end(async move {
-            let now = app.clock.now();
-            let lease = app.deliver.lease_until(now);
-            let committed = app.store.settle(bridge, reports, now, lease).await?;
-            app.publish(committed);
-            Ok(())
-        })
-        .await
-    }
-
-    /// Commits a batch and makes known what came in.
-    async fn received(
-        &self,
-        line: Id<Line>,
-        position: String,
-        entries: Vec<Inbound>,
-    ) -> Result<Vec<ReceivedEntry>, StoreError> {
-        let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
-        to_the_end(async move {
-            let now = app.clock.now();
-            let lease = app.deliver.lease_until(now);
-            let received = app.store.receive(bridge, line, position, entries, now, lease).await?;
-            app.publish(received.committed);
-            Ok(received.results)
-        })
-        .await
-    }
-
-    /// Hands out items: claims are committed before the bridge hears of them.
-    async fn claim(&self) -> Ended {
-        let mut recalled = self.recalled.subscribe();
-        let answered = timeout(RECALL_TIMEOUT, recalled.wait_for(|done| *done))
-            .await
-            .is_ok_and(|recalled| recalled.is_ok());
-        if !answered {
-            // Claims of which nothing is known must not be held for ever by a link that says nothing.
-            return Ended::Lost("no answer to recall came");
-        }
-        loop {
-            let lines: Vec<_> = lock(&self.online).iter().copied().collect();
-            let mut more = false;
-            for line in lines {
-                match self.claim_line(line).await {
-                    Ok(claimed_all_there_was) => more |= !claimed_all_there_was,
-                    Err(ended) => return ended,
-                }
-            }
-            if !more {
-                // Woken or not: then it is looked for all the same.
-                let _ = timeout(CLAIM_AT_LEAST_EVERY, self.wake.notified()).await;
-            }
-        }
-    }
-
-    /// Hands out one batch of a line's items. Answers whether that was all there is, or all there is room for.
-    async fn claim_line(&self, line: Id<Line>) -> Result<bool, Ended> {
-        let (room, full_chats) = self.flight().room(line);
-        let limit = room.min(MAX_BATCH);
-        if limit == 0 {
-            return Ok(true);
-        }
-        let lease = self.app.clock.now() + self.app.config.claim_lease();
-        let items = self.app.store.claim(self.bridge.id, line, full_chats, limit, lease).await?;
-        if items.is_empty() {
-            return Ok(true);
-        }
-        let all = items.len() < limit;
-        {
-            let mut flight = self.flight();
-            items.iter().for_each(|item| flight.add(item));
-        }
-        for frame in send_frames(items) {
-            self.send(frame).await.map_err(|()| Ended::Closing("the link is ending"))?;
-        }
-        Ok(all)
-    }
-
-    /// While the link lives, so do its claims.
-    async fn hold_claims(&self) -> Ended {
-        let lease = self.app.config.claim_lease();
-        loop {
-            let now = self.app.clock.now();
-            self.app.clock.sleep_until(now + lease / 3).await;
-            let until = self.app.clock.now() + lease;
-            if let Err(error) = self.app.store.extend_claims(self.bridge.id, until).await {
-                return error.into();
-            }
-        }
-    }
-
     /// Follows what the operator changes: lines that come, a bridge that is revoked.
     async fn follow(&self, seat: &Seat) -> Ended {
         loop {
@@ -465,20 +324,6 @@ impl Session<'_> {
     fn flight(&self) -> std::sync::MutexGuard<'_, Flight> {
         lock(&self.flight)
     }
-}
-
-/// Reports on their way to the store.
-struct Settling {
-    reports: Vec<SettleReport>,
-    /// Whether they answer `recall`: once they are committed, items may be handed out.
-    ends_recall: bool,
-}
-
-/// An inbound batch on its way to the store.
-struct Batch {
-    line_id: Id<Line>,
-    position: String,
-    entries: Vec<Inbound>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -1,0 +1,78 @@
+//! What a bridge is given to send: claimed first, then handed out, and held while the link lives.
+
+use std::time::Duration;
+
+use switchboard_model::{Line, id::Id, link::MAX_BATCH};
+use tokio::time::timeout;
+
+use super::{Session, lock};
+use crate::link::wire::{Ended, send_frames};
+
+/// How long a bridge has for its answer to `recall`: it may have to ask Messages.
+const RECALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest that nobody looks for items: a wake-up may be lost with the request that was to give it.
+const CLAIM_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
+
+impl Session<'_> {
+    /// Hands out items: claims are committed before the bridge hears of them.
+    pub(super) async fn claim(&self) -> Ended {
+        let mut recalled = self.recalled.subscribe();
+        let answered = timeout(RECALL_TIMEOUT, recalled.wait_for(|done| *done))
+            .await
+            .is_ok_and(|recalled| recalled.is_ok());
+        if !answered {
+            // Claims of which nothing is known must not be held for ever by a link that says nothing.
+            return Ended::Lost("no answer to recall came");
+        }
+        loop {
+            let lines: Vec<_> = lock(&self.online).iter().copied().collect();
+            let mut more = false;
+            for line in lines {
+                match self.claim_line(line).await {
+                    Ok(claimed_all_there_was) => more |= !claimed_all_there_was,
+                    Err(ended) => return ended,
+                }
+            }
+            if !more {
+                // Woken or not: then it is looked for all the same.
+                let _ = timeout(CLAIM_AT_LEAST_EVERY, self.wake.notified()).await;
+            }
+        }
+    }
+
+    /// Hands out one batch of a line's items. Answers whether that was all there is, or all there is room for.
+    async fn claim_line(&self, line: Id<Line>) -> Result<bool, Ended> {
+        let (room, full_chats) = self.flight().room(line);
+        let limit = room.min(MAX_BATCH);
+        if limit == 0 {
+            return Ok(true);
+        }
+        let lease = self.app.clock.now() + self.app.config.claim_lease();
+        let items = self.app.store.claim(self.bridge.id, line, full_chats, limit, lease).await?;
+        if items.is_empty() {
+            return Ok(true);
+        }
+        let all = items.len() < limit;
+        {
+            let mut flight = self.flight();
+            items.iter().for_each(|item| flight.add(item));
+        }
+        for frame in send_frames(items) {
+            self.send(frame).await.map_err(|()| Ended::Closing("the link is ending"))?;
+        }
+        Ok(all)
+    }
+
+    /// While the link lives, so do its claims.
+    pub(super) async fn hold_claims(&self) -> Ended {
+        let lease = self.app.config.claim_lease();
+        loop {
+            let now = self.app.clock.now();
+            self.app.clock.sleep_until(now + lease / 3).await;
+            let until = self.app.clock.now() + lease;
+            if let Err(error) = self.app.store.extend_claims(self.bridge.id, until).await {
+                return error.into();
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What a bridge tells: committed first, then made known and acknowledged.
+
+use std::sync::Arc;
+
+use switchboard_model::{
+    Line,
+    id::Id,
+    link::{Inbound, MAX_BATCH, ReceivedEntry, ServerFrame},
+};
+use switchboard_store::{SettleReport, StoreError};
+use tokio::sync::mpsc;
+
+use super::Session;
+use crate::{app::to_the_end, link::wire::Ended};
+
+/// Reports of one transaction.
+const SETTLE_BATCH: usize = 1024;
+
+/// Reports on their way to the store.
+pub(super) struct Settling {
+    pub(super) reports: Vec<SettleReport>,
+    /// Whether they answer `recall`: once they are committed, items may be handed out.
+    pub(super) ends_recall: bool,
+}
+
+/// An inbound batch on its way to the store.
+pub(super) struct Batch {
+    pub(super) line_id: Id<Line>,
+    pub(super) position: String,
+    pub(super) entries: Vec<Inbound>,
+}
+
+impl Session<'_> {
+    /// Commits reports, and acknowledges them after that.
+    pub(super) async fn settle(&self, mut queue: mpsc::Receiver<Settling>) -> Ended {
+        while let Some(Settling { reports: mut batch, mut ends_recall }) = queue.recv().await {
+            while batch.len() < SETTLE_BATCH {
+                let Ok(more) = queue.try_recv() else { break };
+                batch.extend(more.reports);
+                ends_recall |= more.ends_recall;
+            }
+            let ids: Vec<_> = batch.iter().map(|report| report.id).collect();
+            if !batch.is_empty()
+                && let Err(error) = self.settled(batch).await
+            {
+                return error.into();
+            }
+            {
+                let mut flight = self.flight();
+                ids.iter().for_each(|id| flight.remove(*id));
+            }
+            if ends_recall {
+                self.recalled.send_replace(true);
+            }
+            self.wake.notify_one();
+            for ids in ids.chunks(MAX_BATCH) {
+                if self.send(ServerFrame::Settled { ids: ids.to_vec() }).await.is_err() {
+                    return Ended::Closing("the link is ending");
+                }
+            }
+        }
+        Ended::Closing("the link is ending")
+    }
+
+    /// Commits inbound batches, and acknowledges them after that.
+    pub(super) async fn receive(&self, mut batches: mpsc::Receiver<Batch>) -> Ended {
+        while let Some(Batch { line_id, position, entries }) = batches.recv().await {
+            let results = match self.received(line_id, position.clone(), entries).await {
+                Ok(results) => results,
+                Err(error) => return error.into(),
+            };
+            let frame = ServerFrame::Received { line_id, position, results };
+            if self.send(frame).await.is_err() {
+                break;
+            }
+        }
+        Ended::Closing("the link is ending")
+    }
+
+    /// Commits reports and makes known what came of them.
+    async fn settled(&self, reports: Vec<SettleReport>) -> Result<(), StoreError> {
+        let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
+        to_the_end(async move {
+            let now = app.clock.now();
+            let lease = app.deliver.lease_until(now);
+            let committed = app.store.settle(bridge, reports, now, lease).await?;
+            app.publish(committed);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Commits a batch and makes known what came in.
+    async fn received(
+        &self,
+        line: Id<Line>,
+        position: String,
+        entries: Vec<Inbound>,
+    ) -> Result<Vec<ReceivedEntry>, StoreError> {
+        let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
+        to_the_end(async move {
+            let now = app.clock.now();
+            let lease = app.deliver.lease_until(now);
+            let received = app.store.receive(bridge, line, position, entries, now, lease).await?;
+            app.publish(received.committed);
+            Ok(received.results)
+        })
+        .await
+    }
+}
