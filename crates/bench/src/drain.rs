@@ -21,7 +21,7 @@ use crate::{
     load::{histogram, note},
     machine::Machine,
     report::{Figure, Report, Round, Series},
-    world::World,
+    world::{Stopped, World},
 };
 
 /// Deliveries of one round.
@@ -32,13 +32,15 @@ const IN_FLIGHT: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) async fn run(options: &Options, machine: Machine) -> anyhow::Result<Report> {
-    let mut world = World::unlinked().await?;
+    let world = World::unlinked().await?;
     let (receiver, secret) = world.receiver(EventKind::MessageReceived).await?;
     let (mut ceilings, mut drains) = (Series::default(), Series::default());
+    let mut stopped = world.stop().await;
     for round in options.rounds() {
-        world.backlog(BACKLOG).await?;
-        let (drained, restarted) = drain(world, &receiver, &secret).await?;
-        world = restarted;
+        stopped.backlog(BACKLOG).await?;
+        ensure!(receiver.count() == 0, "a delivery came before the server was started");
+        let drained;
+        (drained, stopped) = drain(stopped, &receiver, &secret).await?;
         let signed = receiver.received().first().context("a delivery came")?.clone();
         receiver.clear();
         ceilings.push(fire(&receiver, &signed).await?);
@@ -46,7 +48,6 @@ pub(crate) async fn run(options: &Options, machine: Machine) -> anyhow::Result<R
         drains.push(drained);
         options.tell(round, drains.median(|round| round.per_second), "deliveries/s so far");
     }
-    world.server.stop().await;
     Ok(Report {
         benchmark: "drain",
         machine,
@@ -66,11 +67,10 @@ pub(crate) async fn run(options: &Options, machine: Machine) -> anyhow::Result<R
 
 /// Starts the server on its backlog and waits until all has come, each once, signed.
 async fn drain(
-    world: World,
+    stopped: Stopped,
     receiver: &Receiver,
     secret: &WebhookSecret,
-) -> anyhow::Result<(Round, World)> {
-    let stopped = world.stop().await;
+) -> anyhow::Result<(Round, Stopped)> {
     let (before, started) = (cpu::by_name()?, Instant::now());
     let world = stopped.start().await;
     receiver.wait_for_count(BACKLOG as u64, PATIENCE).await?;
@@ -85,7 +85,7 @@ async fn drain(
     }
     ensure!(seen.len() == BACKLOG, "{} deliveries came of {BACKLOG}", seen.len());
     let round = Round::new(last.duration_since(started), &arrival).cpu(used, BACKLOG as u64);
-    Ok((round, world))
+    Ok((round, world.stop().await))
 }
 
 /// Sends a delivery that has come before as often as there are in the backlog, as it came.

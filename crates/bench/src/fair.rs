@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use futures_util::future::try_join_all;
 use switchboard_client::CreateWebhook;
 use switchboard_model::EventKind;
@@ -14,7 +14,7 @@ use switchboard_testkit::{
 use tokio::net::TcpListener;
 
 use crate::{
-    Options,
+    Options, cpu,
     machine::Machine,
     report::{Figure, Report, Round, Series},
     world::World,
@@ -35,8 +35,11 @@ pub(crate) async fn run(options: &Options, machine: Machine) -> anyhow::Result<R
     let events = EVENTS_A_SECOND * usize::try_from(options.seconds)?;
     let (mut alone, mut among) = (Series::default(), Series::default());
     for round in options.rounds() {
-        alone.push(drain(events, false).await?);
-        among.push(drain(events, true).await?);
+        // In turns which comes first: a machine that becomes slower, or faster, favours neither.
+        for with_bad in [round % 2 == 0, round % 2 != 0] {
+            let series = if with_bad { &mut among } else { &mut alone };
+            series.push(drain(events, with_bad).await?);
+        }
         options.tell(round, among.percent_of(&alone), "% of their rate alone so far");
     }
     let rate = |series: &Series| series.median(|round| round.per_second);
@@ -44,7 +47,10 @@ pub(crate) async fn run(options: &Options, machine: Machine) -> anyhow::Result<R
         benchmark: "fair",
         machine,
         rounds: options.rounds,
-        rows: Vec::new(),
+        rows: vec![
+            alone.row("nine healthy webhooks alone"),
+            among.row("the same among eleven bad ones"),
+        ],
         figures: vec![
             Figure::plain("nine healthy webhooks alone", rate(&alone), "/s"),
             Figure::plain("the same among eleven bad ones", rate(&among), "/s"),
@@ -56,7 +62,7 @@ pub(crate) async fn run(options: &Options, machine: Machine) -> anyhow::Result<R
 /// Lets a server that starts find so many events for each webhook, and says how fast the healthy
 /// ones got all of theirs.
 async fn drain(events: usize, with_bad: bool) -> anyhow::Result<Round> {
-    let mut world = World::unlinked().await?;
+    let world = World::unlinked().await?;
     let mut healthy = Vec::new();
     for _ in 0..HEALTHY {
         healthy.push(Receiver::counting().await);
@@ -84,8 +90,11 @@ async fn drain(events: usize, with_bad: bool) -> anyhow::Result<Round> {
         let webhook = CreateWebhook::new(LINE, url, [EventKind::MessageReceived]);
         world.tenant.client.create_webhook(&webhook).await?;
     }
-    world.backlog(events).await?;
-    let server = world.server.restart().await;
+    let mut stopped = world.stop().await;
+    stopped.backlog(events).await?;
+    let early: u64 = healthy.iter().map(Receiver::count).sum();
+    ensure!(early == 0, "a delivery came before the server was started");
+    let (before, world) = (cpu::by_name()?, stopped.start().await);
     let times = try_join_all(healthy.iter().map(async |receiver| {
         receiver.wait_for_count(1, PATIENCE).await?;
         let first = Instant::now();
@@ -93,10 +102,12 @@ async fn drain(events: usize, with_bad: bool) -> anyhow::Result<Round> {
         anyhow::Ok((first, Instant::now()))
     }))
     .await?;
-    server.stop().await;
+    let used = cpu::between(&before, &cpu::by_name()?);
+    world.server.stop().await;
     drop(bad);
     let first = times.iter().map(|(first, _)| *first).min().context("there are some")?;
     let last = times.iter().map(|(_, last)| *last).max().context("there are some")?;
     let count = events as f64 * HEALTHY as f64;
-    Ok(Round::rate(count / last.duration_since(first).as_secs_f64()))
+    let rate = count / last.duration_since(first).as_secs_f64();
+    Ok(Round::rate(rate).cpu(used, count as u64))
 }

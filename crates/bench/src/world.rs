@@ -13,6 +13,7 @@ use switchboard_model::{
     webhook::WebhookSecret,
 };
 use switchboard_server::SystemClock;
+use switchboard_store::Store;
 use switchboard_testkit::{LINE, Receiver, Setup, Tenant, TestServer};
 
 use crate::load::{Template, numbered_text};
@@ -28,7 +29,7 @@ pub(crate) struct World {
     pub(crate) server: TestServer,
     pub(crate) tenant: Tenant,
     contacts: Vec<String>,
-    /// How many texts came in by [`World::backlog`], and before it.
+    /// How many texts came in by [`Stopped::backlog`], and before it.
     received: u64,
 }
 
@@ -41,6 +42,21 @@ pub(crate) struct Stopped {
 }
 
 impl Stopped {
+    /// Lets so many texts come in, in turn from each contact. Nobody is there to attempt their deliveries
+    /// until the server starts.
+    pub(crate) async fn backlog(&mut self, texts: usize) -> anyhow::Result<()> {
+        let store = self.setup.open_store();
+        let end = self.received + texts as u64;
+        while self.received < end {
+            let next = end.min(self.received + RECEIVED_AT_ONCE);
+            let numbers = self.received..next;
+            receive(&*store, &self.tenant, &self.contacts, numbers).await?;
+            self.received = next;
+        }
+        store.close().await;
+        Ok(())
+    }
+
     /// Starts the server again, on the same database.
     pub(crate) async fn start(self) -> World {
         let Self { setup, tenant, contacts, received } = self;
@@ -61,44 +77,9 @@ impl World {
     /// Without a bridge: what is accepted stays where it is, so that only acceptance is measured.
     pub(crate) async fn unlinked() -> anyhow::Result<Self> {
         let world = Self::start(setup().unlinked()).await;
-        world.receive(0..u64::from(CONTACTS), Timestamp(0)).await?;
+        let store = &*world.server.store;
+        receive(store, &world.tenant, &world.contacts, 0..u64::from(CONTACTS)).await?;
         Ok(world)
-    }
-
-    /// Lets so many texts come in, in turn from each contact, whose deliveries nobody attempts
-    /// until the server is started again.
-    pub(crate) async fn backlog(&mut self, texts: usize) -> anyhow::Result<()> {
-        let end = self.received + texts as u64;
-        while self.received < end {
-            let next = end.min(self.received + RECEIVED_AT_ONCE);
-            self.receive(self.received..next, Timestamp(i64::MAX / 2)).await?;
-            self.received = next;
-        }
-        Ok(())
-    }
-
-    async fn receive(&self, numbers: Range<u64>, lease_until: Timestamp) -> anyhow::Result<()> {
-        let store = &self.server.store;
-        let bridges = store.bridges().await?;
-        let bridge = bridges.first().context("the simulator has its bridge")?.id;
-        let position = numbers.end.to_string();
-        let texts = numbers.zip(self.contacts.iter().cycle()).map(|(number, contact)| {
-            Ok(Inbound::Message(InboundMessage {
-                guid: format!("bench-{number}"),
-                chat: InboundChat::Contact { handle: contact.parse()? },
-                sender: contact.parse()?,
-                text: Some("Is the shop open on Sunday too?".to_owned()),
-                sent_at: Timestamp(0),
-                service: Service::IMessage,
-                reply_to_guid: None,
-                attachments: Vec::new(),
-                is_audio_message: false,
-            }))
-        });
-        let texts = texts.collect::<anyhow::Result<_>>()?;
-        let (line, now) = (self.tenant.line_id, SystemClock.now());
-        store.receive(bridge, line, position, texts, now, lease_until).await?;
-        Ok(())
     }
 
     /// Stops the server; its database stays.
@@ -148,6 +129,35 @@ impl World {
         };
         self.contacts.iter().map(text).collect()
     }
+}
+
+/// Lets texts with these numbers come in. Whoever is to attempt their deliveries may take as long as it likes.
+async fn receive(
+    store: &dyn Store,
+    tenant: &Tenant,
+    contacts: &[String],
+    numbers: Range<u64>,
+) -> anyhow::Result<()> {
+    let bridges = store.bridges().await?;
+    let bridge = bridges.first().context("the simulator has its bridge")?.id;
+    let position = numbers.end.to_string();
+    let texts = numbers.zip(contacts.iter().cycle()).map(|(number, contact)| {
+        Ok(Inbound::Message(InboundMessage {
+            guid: format!("bench-{number}"),
+            chat: InboundChat::Contact { handle: contact.parse()? },
+            sender: contact.parse()?,
+            text: Some("Is the shop open on Sunday too?".to_owned()),
+            sent_at: Timestamp(0),
+            service: Service::IMessage,
+            reply_to_guid: None,
+            attachments: Vec::new(),
+            is_audio_message: false,
+        }))
+    });
+    let texts = texts.collect::<anyhow::Result<_>>()?;
+    let (now, never) = (SystemClock.now(), Timestamp(i64::MAX / 2));
+    store.receive(bridge, tenant.line_id, position, texts, now, never).await?;
+    Ok(())
 }
 
 /// The limit is counted as always, but never reached.

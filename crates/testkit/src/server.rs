@@ -131,6 +131,11 @@ impl Setup {
         self
     }
 
+    /// The database of a server that does not run. To be closed before it is started.
+    pub fn open_store(&self) -> Arc<dyn Store> {
+        open_store(self.dir.path())
+    }
+
     /// Starts the server.
     pub async fn start(mut self) -> TestServer {
         logs::watch();

@@ -64,7 +64,7 @@ pub(super) struct Lanes {
     stored: HashSet<Id<Webhook>>,
     /// The webhooks of which `overflow` has something older than what a claim may bring now.
     cut: HashSet<Id<Webhook>>,
-    /// The webhooks that had something due in the store at the last look, and no room for it.
+    /// The webhooks that had something due in the store at the last look.
     hungry: HashSet<Id<Webhook>>,
     /// Who was the last to get something of a claim.
     last_claimed: Option<Id<Webhook>>,
@@ -329,7 +329,7 @@ impl Lanes {
             self.drop_lane(webhook);
             self.forget_some();
         }
-        change != Change::Nothing || self.hungry.contains(&webhook) && self.room(webhook, now) > 0
+        change != Change::Nothing || self.hungry.contains(&webhook) && self.runs_low(webhook, now)
     }
 
     /// Forgets how idle webhooks behave of which there is nothing to remember, once they are many.

@@ -6,8 +6,9 @@ use std::{
 };
 
 use switchboard_model::{
-    Timestamp,
+    Timestamp, Webhook,
     delivery::{AttemptResult, DueDelivery},
+    id::Id,
 };
 use switchboard_store::{Store, StoreError};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
@@ -23,8 +24,10 @@ use crate::api::problem::chain;
 
 /// Transactions whose deliveries are taken at a time.
 const NEW_BATCH: usize = 256;
-/// Deliveries that one scan leases.
-const SCAN_BATCH: usize = 256;
+/// Deliveries that one look may lease: looking costs more the more webhooks have something due.
+const LOOK_BATCH: usize = 2048;
+/// Deliveries that one transaction leases: others wait for the writer meanwhile.
+const CLAIM_BATCH: usize = 256;
 /// Deliveries that one transaction gives back.
 const GIVE_BACK_BATCH: usize = 2048;
 /// Results that one transaction settles.
@@ -173,20 +176,37 @@ async fn look(shared: &Shared, store: &dyn Store, now: Timestamp) -> Result<Look
     let (probe_at, shares) = {
         let mut lanes = shared.lanes();
         let probe_at = lanes.next_probe(now);
-        (probe_at, lanes.shares(due.webhooks, SCAN_BATCH, now))
+        (probe_at, lanes.shares(due.webhooks, LOOK_BATCH, now))
     };
     let until = [due.next_at, probe_at].into_iter().flatten().fold(latest, Timestamp::min);
-    if shares.is_empty() {
-        // Where something is due, each attempt that makes room asks again.
+    // Where something is due and no room for it, each attempt that makes room asks again.
+    if shares.of.is_empty() {
         return Ok(Looked::Until(until));
     }
-    let due = store.claim_deliveries(now, now + LEASE, shares).await?;
-    let found = !due.is_empty();
-    shared.take(due, Lanes::claimed);
-    if found {
-        return Ok(Looked::More);
+    let mut found = false;
+    for part in parts(shares.of, CLAIM_BATCH) {
+        let due = store.claim_deliveries(now, now + LEASE, part).await?;
+        found |= !due.is_empty();
+        shared.take(due, Lanes::claimed);
     }
-    Ok(Looked::Until(until))
+    Ok(if found && shares.leave_room { Looked::More } else { Looked::Until(until) })
+}
+
+/// The same in parts of this size.
+fn parts(of: Vec<(Id<Webhook>, usize)>, size: usize) -> Vec<Vec<(Id<Webhook>, usize)>> {
+    let (mut parts, mut room) = (Vec::<Vec<_>>::new(), 0);
+    for (webhook, mut count) in of {
+        while count > 0 {
+            if room == 0 {
+                parts.push(Vec::new());
+                room = size;
+            }
+            let taken = count.min(room);
+            parts.last_mut().expect("one was pushed").push((webhook, taken));
+            (count, room) = (count - taken, room - taken);
+        }
+    }
+    parts
 }
 
 /// Gives back what has found no place.

@@ -7,11 +7,20 @@ use switchboard_model::{Timestamp, Webhook, delivery::DueDelivery, id::Id};
 
 use super::{Lanes, Overflown, QUEUE, QUEUE_EACH, Trust, Waiting, attempt_of, ordered_chat};
 
-/// The least that one webhook is given of a claim, if it has room: a claim is not for crumbs.
+/// The least that one webhook is given of a claim, unless nothing of it waits here: a claim is not for crumbs.
 pub(super) const LEAST_CLAIMED: usize = 16;
 
 /// The most of a failing webhook that a claim leaves in memory: they would wait there for long.
 const CLAIMED_OF_FAILING: usize = 2 * LEAST_CLAIMED;
+
+/// What to claim.
+#[derive(Debug)]
+pub(in crate::deliver) struct Shares {
+    /// How much for whom.
+    pub(in crate::deliver) of: Vec<(Id<Webhook>, usize)>,
+    /// Whether there is room for more than that. If not, [`Lanes::done`] says when there is again.
+    pub(in crate::deliver) leave_room: bool,
+}
 
 impl Lanes {
     pub(super) fn overflow(&mut self, delivery: &DueDelivery) {
@@ -99,25 +108,31 @@ impl Lanes {
         mut due: Vec<Id<Webhook>>,
         most: usize,
         now: Timestamp,
-    ) -> Vec<(Id<Webhook>, usize)> {
+    ) -> Shares {
         due.sort_unstable();
         let overflowing: HashSet<_> = self.overflow.iter().map(|(webhook, _)| *webhook).collect();
-        self.stored.retain(|one| overflowing.contains(one) || due.binary_search(one).is_ok());
+        // Of what was cut since then, the store may have some that nobody was told of: it may have been enabled.
+        self.stored.retain(|one| {
+            overflowing.contains(one) || self.cut.contains(one) || due.binary_search(one).is_ok()
+        });
+        self.hungry = due.iter().copied().collect();
         // Who got the last is the last.
         let first = due.partition_point(|one| Some(*one) <= self.last_claimed);
         due.rotate_left(first);
-        let mut shares: Vec<_> = due.into_iter().map(|one| (one, self.room(one, now))).collect();
-        let hungry = shares.extract_if(.., |(_, room)| *room == 0);
-        self.hungry = hungry.map(|(webhook, _)| webhook).collect();
-        let each = (most / shares.len().max(1)).max(LEAST_CLAIMED);
-        shares.truncate(most / each);
-        for (_, room) in &mut shares {
+        let is_crumb = |webhook, room| room < LEAST_CLAIMED && self.waiting_of(webhook) > 0;
+        let rooms = due.into_iter().map(|one| (one, self.room(one, now)));
+        let mut of: Vec<_> =
+            rooms.filter(|&(one, room)| room > 0 && !is_crumb(one, room)).collect();
+        let each = (most / of.len().max(1)).max(LEAST_CLAIMED);
+        let leave_room = of.len() > most / each || of.iter().any(|(_, room)| *room > each);
+        of.truncate(most / each);
+        for (_, room) in &mut of {
             *room = each.min(*room);
         }
-        if let Some((last, _)) = shares.last() {
+        if let Some((last, _)) = of.last() {
             self.last_claimed = Some(*last);
         }
-        shares
+        Shares { of, leave_room }
     }
 
     /// Lets the breaker's next probe go out now, if there is one to wait for.
@@ -133,19 +148,25 @@ impl Lanes {
         probes.filter(|at| *at > now).min()
     }
 
-    /// How many of this webhook a claim may bring. Half the places are left to what is
-    /// handed over in memory, and few are not worth a claim.
+    /// How many more of this webhook a claim may bring.
     pub(super) fn room(&self, webhook: Id<Webhook>, now: Timestamp) -> usize {
-        let own = self.waiting_of(webhook);
-        let mut fair = (QUEUE / self.webhooks.len().max(1)).min(QUEUE_EACH).div_ceil(2);
-        if let Some(conduct) = self.conduct.get(&webhook) {
-            if !conduct.breaker.is_closed() {
-                return usize::from(self.admits(webhook, now));
-            }
-            if conduct.trust(0) == Trust::Failing {
-                fair = fair.min(CLAIMED_OF_FAILING);
-            }
+        self.places(webhook, now).saturating_sub(self.waiting_of(webhook))
+    }
+
+    /// Whether half of what a claim may bring is gone: time to look for more.
+    pub(super) fn runs_low(&self, webhook: Id<Webhook>, now: Timestamp) -> bool {
+        let (own, places) = (self.waiting_of(webhook), self.places(webhook, now));
+        own < places && own <= places / 2
+    }
+
+    /// How many of this webhook may wait here after a claim. Half of all places are left to what is handed over in
+    /// memory.
+    fn places(&self, webhook: Id<Webhook>, now: Timestamp) -> usize {
+        let fair = (QUEUE / self.webhooks.len().max(1)).min(QUEUE_EACH).div_ceil(2);
+        match self.conduct.get(&webhook) {
+            Some(conduct) if !conduct.breaker.is_closed() => usize::from(self.admits(webhook, now)),
+            Some(conduct) if conduct.trust(0) == Trust::Failing => fair.min(CLAIMED_OF_FAILING),
+            _ => fair,
         }
-        if own <= fair / 2 { fair.saturating_sub(own) } else { 0 }
     }
 }

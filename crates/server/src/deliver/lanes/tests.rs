@@ -230,7 +230,7 @@ fn what_an_open_breaker_holds_back_waits_in_the_store() {
     lanes.claimed(waits[0].clone(), LONG);
     assert!(lanes.next(NOW).is_none());
     assert_eq!(lanes.take_overflow().len(), 2);
-    assert!(lanes.shares(vec![webhook], 64, NOW).is_empty());
+    assert!(lanes.shares(vec![webhook], 64, NOW).of.is_empty());
     many(&mut lanes, webhook, GATHERED - 1);
     assert!(!lanes.has_urgent_overflow(), "there is time until the probe");
     many(&mut lanes, webhook, 1);
@@ -243,21 +243,21 @@ fn what_an_open_breaker_holds_back_waits_in_the_store() {
     // One, when its time has come, and no more.
     let lease = Lease { now: probe_at, ..LONG };
     for _ in 0..2 {
-        assert_eq!(lanes.shares(vec![webhook], 64, probe_at), [(webhook, 1)]);
+        assert_eq!(lanes.shares(vec![webhook], 64, probe_at).of, [(webhook, 1)]);
     }
     lanes.claimed(waits[0].clone(), lease);
     lanes.hand_over(waits[2].clone(), lease);
-    assert!(lanes.shares(vec![webhook], 64, probe_at).is_empty());
+    assert!(lanes.shares(vec![webhook], 64, probe_at).of.is_empty());
     let (probe, got) = lanes.next(probe_at).unwrap();
     assert!(probe.is_probe && got.id == waits[0].id);
     assert!(lanes.next(probe_at).is_none());
-    assert!(lanes.shares(vec![webhook], 64, probe_at + MAX_COOL_DOWN).is_empty());
+    assert!(lanes.shares(vec![webhook], 64, probe_at + MAX_COOL_DOWN).of.is_empty());
     assert_eq!(lanes.next_probe(probe_at), None);
 
     // It works: all is claimed again, and a little goes out at a time.
     assert!(lanes.done(probe, &WORKED, probe_at), "the store is looked at");
     assert_eq!(lanes.take_overflow().len(), 1);
-    assert!(lanes.shares(vec![webhook], 64, probe_at)[0].1 > waits.len());
+    assert!(lanes.shares(vec![webhook], 64, probe_at).of[0].1 > waits.len());
     for one in &waits[1..] {
         lanes.claimed(one.clone(), lease);
     }
@@ -317,6 +317,42 @@ fn what_waits_in_the_store_for_one_that_is_enabled_again_is_not_overtaken() {
 }
 
 #[test]
+fn what_is_enabled_during_a_look_is_not_overtaken() {
+    let (webhook, chat) = (Id::generate(), Some(Id::generate()));
+    let mut lanes = Lanes::new(MOST, []);
+    lanes.take_overflow();
+    // The store is asked what is due, and of one that is disabled nothing is; then it is enabled.
+    lanes.begin_anew(webhook);
+    lanes.shares(Vec::new(), 64, NOW);
+    lanes.hand_over(delivery(webhook, chat, 0), LONG);
+    assert!(lanes.next(NOW).is_none(), "it waits for what may be before it");
+    // The next look sees all.
+    lanes.take_overflow();
+    lanes.shares(Vec::new(), 64, NOW);
+    lanes.hand_over(delivery(webhook, chat, 0), LONG);
+    assert!(lanes.next(NOW).is_some());
+}
+
+#[test]
+fn who_was_given_all_that_there_is_room_for_says_when_there_is_more() {
+    let webhook = Id::generate();
+    let mut lanes = Lanes::new(MOST, [webhook]);
+    let room = lanes.room(webhook, NOW);
+    assert!(lanes.shares(vec![webhook], room - 1, NOW).leave_room);
+    let shares = lanes.shares(vec![webhook], room, NOW);
+    assert!(shares.of == [(webhook, room)] && !shares.leave_room);
+    for _ in 0..room {
+        lanes.claimed(delivery(webhook, None, 0), LONG);
+    }
+    while let Some((slot, _)) = lanes.next(NOW) {
+        if lanes.done(slot, &WORKED, NOW) {
+            break;
+        }
+    }
+    assert!(lanes.waiting > 0, "before it stands idle");
+}
+
+#[test]
 fn what_is_here_already_goes_out_once() {
     let mut lanes = Lanes::new(MOST, []);
     let one = delivery(Id::generate(), None, 0);
@@ -363,7 +399,7 @@ fn behind_a_short_lease_nothing_goes_out() {
     let back: HashSet<_> = lanes.take_overflow().into_iter().collect();
     assert_eq!(back, all[1..].iter().map(|one| (webhook, one.id)).collect());
     // Given back, they come again.
-    assert_eq!(lanes.shares(vec![webhook], 64, NOW), [(webhook, 64)]);
+    assert_eq!(lanes.shares(vec![webhook], 64, NOW).of, [(webhook, 64)]);
     lanes.claimed(all[1].clone(), LONG);
     assert_eq!(lanes.next(NOW).unwrap().1.id, all[1].id);
 }
@@ -414,6 +450,8 @@ fn who_holds_little_always_gets_a_place() {
     let mut got = HashSet::new();
     for _ in 0..3 {
         let shares = lanes.shares(due.clone(), 4 * LEAST_CLAIMED, NOW);
+        assert!(shares.leave_room, "others wait");
+        let shares = shares.of;
         assert!(shares.iter().all(|(_, share)| *share == LEAST_CLAIMED));
         got.extend(shares.into_iter().map(|(webhook, _)| webhook));
     }
