@@ -35,8 +35,11 @@ pub(crate) struct Round {
 pub(crate) struct Row {
     what: &'static str,
     per_second: f64,
+    #[serde(skip_serializing_if = "is_unknown")]
     p50_ms: f64,
+    #[serde(skip_serializing_if = "is_unknown")]
     p99_ms: f64,
+    #[serde(skip_serializing_if = "is_unknown")]
     max_ms: f64,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     cpu_us: BTreeMap<String, f64>,
@@ -137,10 +140,18 @@ impl Series {
     }
 }
 
-/// The middle of these; of none, 0.
+/// Whether nobody has measured it: nothing takes no time.
+fn is_unknown(ms: &f64) -> bool {
+    *ms == 0.0
+}
+
+/// The middle of these, or what lies between the two that are in the middle; of none, 0.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
+    match values.len() {
+        0 => 0.0,
+        count => (values[(count - 1) / 2] + values[count / 2]) / 2.0,
+    }
 }
 
 impl Figure {
@@ -190,7 +201,11 @@ impl Report {
             writeln!(out, "{:<44}{rate:>10}{p50:>9}{p99:>9}{max:>9}", "")?;
         }
         for Row { what, per_second, p50_ms, p99_ms, max_ms, cpu_us } in &self.rows {
-            writeln!(out, "{what:<44}{per_second:>10.0}{p50_ms:>9.2}{p99_ms:>9.2}{max_ms:>9.2}")?;
+            write!(out, "{what:<44}{per_second:>10.0}")?;
+            if !is_unknown(max_ms) {
+                write!(out, "{p50_ms:>9.2}{p99_ms:>9.2}{max_ms:>9.2}")?;
+            }
+            writeln!(out)?;
             if !cpu_us.is_empty() {
                 let used: Vec<_> =
                     cpu_us.iter().map(|(name, used)| format!("{name} {used:.1}")).collect();
@@ -220,5 +235,13 @@ mod tests {
         let series = |rates: [f64; 3]| Series(rates.map(Round::rate).into());
         let percent = series([50.0, 10.0, 40.0]).percent_of(&series([100.0, 20.0, 100.0]));
         assert!((percent - 50.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between() {
+        assert_eq!(
+            [vec![], vec![3.0], vec![9.0, 1.0], vec![4.0, 1.0, 2.0]].map(median),
+            [0.0, 3.0, 5.0, 2.0]
+        );
     }
 }
