@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn who_is_near_needs_less_in_flight() {
-        let slots = Slots::new(512);
+        let slots = Slots::new(256);
         let mut conduct = Conduct::default();
         for (millis, most) in [(2, 32), (20, MOST), (9, 32)] {
             for _ in 0..100 {

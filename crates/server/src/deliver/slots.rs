@@ -66,7 +66,7 @@ impl Slots {
     /// The most that one may have in flight that answers at once. It keeps such an endpoint busy; more would gain
     /// little, and a kill makes all of it go out twice.
     pub(super) fn most_of_near(&self) -> usize {
-        (self.most * 3 / 64).max(1)
+        (self.most / 8).max(1)
     }
 
     pub(super) fn take(&mut self, trust: Trust) {
