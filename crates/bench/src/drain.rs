@@ -26,7 +26,7 @@ use crate::{
 
 /// Deliveries of one round.
 const BACKLOG: usize = 100_000;
-/// Requests that the ceiling has in flight: more than the server has for an endpoint that answers at once.
+/// Requests that the ceiling has in flight: as many as the server may have for one webhook.
 const IN_FLIGHT: usize = 64;
 /// How long all may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(120);

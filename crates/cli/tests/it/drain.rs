@@ -27,9 +27,9 @@ const EVENTS: usize = 25_000;
 const CHATS: usize = 100;
 /// Events that come in in one transaction.
 const BATCH: usize = 1000;
-/// Each kill repeats at most what one endpoint may have in flight: a quarter of this, less if it answers at once.
-/// With the default, 50 kills cost less than 1 % of 100,000, but may cost more of this backlog; the promise is about
-/// what a kill costs, and that is bounded by this number.
+/// Each kill repeats at most what one endpoint may have in flight: a quarter of this. With the default, 50 kills
+/// may cost more than 1 % of this backlog; the promise is about what a kill costs, and that is bounded
+/// by this number.
 const CONCURRENCY: usize = 16;
 const IN_FLIGHT: usize = CONCURRENCY / 4;
 /// When a kill comes after the server was ready, in milliseconds.

@@ -18,8 +18,6 @@ use super::{
 const START: usize = 4;
 /// An endpoint whose answers take longer on average is slow; an attempt that takes longer may hang.
 pub(super) const SLOW: Duration = Duration::from_secs(1);
-/// An endpoint whose answers take less on average is near.
-const NEAR: Duration = Duration::from_millis(10);
 /// Successes in a row after which a failure is forgiven.
 const FORGIVEN_AFTER: u32 = 2;
 
@@ -89,9 +87,7 @@ impl Conduct {
 
     /// How many it may have in flight.
     pub(super) fn limit(&self, trust: Trust, slots: &Slots) -> usize {
-        let is_near = matches!(self.record, Record::Works { mean } if mean < NEAR);
-        let most = if is_near { slots.most_of_near().max(START) } else { usize::MAX };
-        self.limit.min(slots.most_of_one(trust)).min(most)
+        self.limit.min(slots.most_of_one(trust))
     }
 
     /// One that is in flight takes long.
@@ -181,18 +177,6 @@ mod tests {
         // One that takes long now and then stays fast.
         note(&mut conduct, true, 2000);
         assert_eq!(conduct.trust(0), Trust::Fast);
-    }
-
-    #[test]
-    fn who_is_near_needs_less_in_flight() {
-        let slots = Slots::new(256);
-        let mut conduct = Conduct::default();
-        for (millis, most) in [(2, 32), (20, MOST), (9, 32)] {
-            for _ in 0..100 {
-                note(&mut conduct, true, millis);
-            }
-            assert_eq!(conduct.limit(conduct.trust(0), &slots), most);
-        }
     }
 
     #[test]

@@ -63,12 +63,6 @@ impl Slots {
         (self.most / share).max(1)
     }
 
-    /// The most that one may have in flight that answers at once. It keeps such an endpoint busy; more would gain
-    /// little, and a kill makes all of it go out twice.
-    pub(super) fn most_of_near(&self) -> usize {
-        (self.most / 8).max(1)
-    }
-
     pub(super) fn take(&mut self, trust: Trust) {
         self.used[trust as usize] += 1;
     }

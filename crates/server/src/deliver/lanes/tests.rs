@@ -12,7 +12,7 @@ const MOST: usize = 512;
 const NOW: Timestamp = Timestamp(0);
 const LONG: Lease = Lease { now: NOW, until: Timestamp(i64::MAX / 2) };
 const WORKED: Outcome =
-    Outcome { worked: true, took: Duration::from_millis(20), retry_after: None, random: 0.5 };
+    Outcome { worked: true, took: Duration::from_millis(2), retry_after: None, random: 0.5 };
 const FAILED: Outcome = Outcome { worked: false, ..WORKED };
 
 fn delivery(webhook: Id<Webhook>, chat: Option<Id<Chat>>, attempts: u32) -> DueDelivery {
