@@ -16,7 +16,7 @@ use crate::{
 pub(crate) const CONNECTIONS: usize = 64;
 
 pub(crate) async fn run(options: &Options, machine: Machine) -> anyhow::Result<Report> {
-    let (world, bare) = (World::unlinked().await?, Bare::start().await?);
+    let (world, bare) = (World::unlinked(options).await?, Bare::start().await?);
     let requests = world.sends()?;
     let ceiling = flat_out(bare.address, &requests, 200, options);
     let accept = flat_out(world.address()?, &requests, 201, options);

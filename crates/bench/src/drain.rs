@@ -26,13 +26,13 @@ use crate::{
 
 /// Deliveries of one round.
 const BACKLOG: usize = 100_000;
-/// Requests that the ceiling has in flight: as many as the server may have for one webhook.
+/// Requests that the ceiling has in flight: one for each contact, as the server has: one after another goes to each.
 const IN_FLIGHT: usize = 64;
 /// How long all may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) async fn run(options: &Options, machine: Machine) -> anyhow::Result<Report> {
-    let world = World::unlinked().await?;
+    let world = World::unlinked(options).await?;
     let (receiver, secret) = world.receiver(EventKind::MessageReceived).await?;
     let (mut ceilings, mut drains) = (Series::default(), Series::default());
     let mut stopped = world.stop().await;

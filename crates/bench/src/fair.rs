@@ -39,7 +39,7 @@ pub(crate) async fn run(options: &Options, machine: Machine) -> anyhow::Result<R
         // In this order: a machine that becomes slower, or faster, favours neither.
         for with_bad in [false, true, true, false] {
             let series = if with_bad { &mut among } else { &mut alone };
-            series.push(drain(events, with_bad).await?);
+            series.push(drain(options, events, with_bad).await?);
         }
         options.tell(round, among.percent_of(&alone), "% of their rate alone so far");
     }
@@ -62,8 +62,8 @@ pub(crate) async fn run(options: &Options, machine: Machine) -> anyhow::Result<R
 
 /// Lets a server that starts find so many events for each webhook, and says how fast the healthy
 /// ones got all of theirs.
-async fn drain(events: usize, with_bad: bool) -> anyhow::Result<Round> {
-    let world = World::unlinked().await?;
+async fn drain(options: &Options, events: usize, with_bad: bool) -> anyhow::Result<Round> {
+    let world = World::unlinked(options).await?;
     let mut healthy = Vec::new();
     for _ in 0..HEALTHY {
         healthy.push(Receiver::counting().await);

@@ -18,7 +18,7 @@ use crate::{
 const RATE: u32 = 1000;
 
 pub(crate) async fn run(options: &Options, machine: Machine) -> anyhow::Result<Report> {
-    let (world, bare) = (World::linked().await?, Bare::start().await?);
+    let (world, bare) = (World::linked(options).await?, Bare::start().await?);
     let (receiver, secret) = world.receiver(EventKind::MessageReceived).await?;
     let requests = world.texts()?;
     let paced = |load: Load| Load { pace: Pace::PerSecond(RATE), ..load };

@@ -35,7 +35,7 @@ const MOST_SECONDS: u64 = 15;
 
 pub(crate) async fn run(options: &Options, machine: Machine) -> anyhow::Result<Report> {
     ensure!(options.seconds <= MOST_SECONDS, "life takes at most --seconds {MOST_SECONDS}");
-    let (world, bare) = (World::linked().await?, Bare::start().await?);
+    let (world, bare) = (World::linked(options).await?, Bare::start().await?);
     let (receiver, secret) = world.receiver(EventKind::MessageSent).await?;
     let requests = world.sends()?;
     let ceiling = flat_out(bare.address, &requests, 200, options);

@@ -88,6 +88,12 @@ struct Options {
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
+    /// Deliveries that the server has in flight at once, as its own option: with less of them, fewer repeat after
+    /// a kill, and a drain is slower [default: the server's]
+    #[arg(long, global = true, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    webhook_concurrency: Option<u32>,
+
     /// Run even when built without --release: the figures mean nothing
     #[arg(long, global = true)]
     allow_debug: bool,

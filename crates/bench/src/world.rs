@@ -16,7 +16,10 @@ use switchboard_server::SystemClock;
 use switchboard_store::Store;
 use switchboard_testkit::{LINE, Receiver, Setup, Tenant, TestServer};
 
-use crate::load::{Template, numbered_text};
+use crate::{
+    Options,
+    load::{Template, numbered_text},
+};
 
 /// The contacts that messages are spread over.
 const CONTACTS: u32 = 64;
@@ -66,8 +69,8 @@ impl Stopped {
 
 impl World {
     /// With the simulator's bridge: what is accepted is sent.
-    pub(crate) async fn linked() -> anyhow::Result<Self> {
-        let world = Self::start(setup()).await;
+    pub(crate) async fn linked(options: &Options) -> anyhow::Result<Self> {
+        let world = Self::start(setup(options)).await;
         for contact in &world.contacts {
             world.server.text(LINE, contact, "Hello").await;
         }
@@ -75,8 +78,8 @@ impl World {
     }
 
     /// Without a bridge: what is accepted stays where it is, so that only acceptance is measured.
-    pub(crate) async fn unlinked() -> anyhow::Result<Self> {
-        let world = Self::start(setup().unlinked()).await;
+    pub(crate) async fn unlinked(options: &Options) -> anyhow::Result<Self> {
+        let world = Self::start(setup(options).unlinked()).await;
         let store = &*world.server.store;
         receive(store, &world.tenant, &world.contacts, 0..u64::from(CONTACTS)).await?;
         Ok(world)
@@ -161,6 +164,11 @@ async fn receive(
 }
 
 /// The limit is counted as always, but never reached.
-fn setup() -> Setup {
-    Setup::new().config(|config| config.rate_limit = u32::MAX)
+fn setup(options: &Options) -> Setup {
+    Setup::new().config(|config| {
+        config.rate_limit = u32::MAX;
+        if let Some(most) = options.webhook_concurrency {
+            config.webhook_concurrency = most;
+        }
+    })
 }
