@@ -1,7 +1,12 @@
 //! A backlog of webhook deliveries survives the death of the process, however often: every event
 //! arrives, and only what was on its way at a kill arrives twice.
 
-use std::{collections::HashMap, env, path::Path, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    env,
+    path::Path,
+    time::Duration,
+};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use switchboard_client::CreateWebhook;
@@ -16,7 +21,7 @@ use switchboard_store::{
     Store,
     sqlite::{SqliteOptions, SqliteStore},
 };
-use switchboard_testkit::Receiver;
+use switchboard_testkit::{Receiver, receiver::Delivery};
 use tokio::time::sleep;
 
 use crate::process::{ANY_PORT, Dev};
@@ -81,13 +86,29 @@ async fn a_backlog_survives_fifty_kills() {
     assert_eq!(kills_while_draining, KILLS, "the backlog is too small for this machine");
     assert!(duplicates <= KILLS * IN_FLIGHT, "{duplicates} are more than were in flight");
     const { assert!(KILLS * IN_FLIGHT * 100 < EVENTS, "and that is less than 1 %") };
+    assert_first_seen_in_order(&received);
     // What comes again is the same delivery; an event has one for this webhook.
     let deliveries: HashMap<_, _> = received.iter().map(|one| (one.delivery_id(), ())).collect();
     assert_eq!(deliveries.len(), EVENTS);
 }
 
+/// What came of each chat for the first time came in the order in which it happened.
+fn assert_first_seen_in_order(received: &[Delivery]) {
+    let mut latest = [None; CHATS];
+    let mut seen = HashSet::new();
+    for number in received.iter().map(number).filter(|number| seen.insert(*number)) {
+        let before = latest[number % CHATS].replace(number);
+        assert!(before < Some(number), "{number} was overtaken by {before:?}");
+    }
+    assert_eq!(seen.len(), EVENTS);
+}
+
+fn number(delivery: &Delivery) -> usize {
+    delivery.json()["data"]["text"].as_str().unwrap().parse().unwrap()
+}
+
 /// How often each message came.
-fn arrivals(kept: &[switchboard_testkit::receiver::Delivery]) -> HashMap<Option<&str>, usize> {
+fn arrivals(kept: &[Delivery]) -> HashMap<Option<&str>, usize> {
     kept.iter().fold(HashMap::new(), |mut came, one| {
         *came.entry(one.delivery_id()).or_default() += 1;
         came

@@ -9,6 +9,7 @@
 //! go by way of the store, which gives them back in event order, until none waits there ([`claims`]).
 
 mod claims;
+mod lane;
 mod watch;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -20,6 +21,8 @@ use switchboard_model::{
 };
 
 pub(crate) use watch::InMemory;
+
+use lane::{Lane, Waiting};
 
 use super::{
     breaker::Change,
@@ -83,29 +86,6 @@ struct Flight {
     since: Timestamp,
     /// Whether it has taken long.
     is_overdue: bool,
-}
-
-#[derive(Debug)]
-struct Lane {
-    in_flight: usize,
-    /// What the slots of those in flight count as.
-    trust: Trust,
-    /// How many are in `ready` and `behind`.
-    waiting: usize,
-    /// Whether the webhook stands in the turn of its trust.
-    in_turn: bool,
-    /// May go out now.
-    ready: VecDeque<Waiting>,
-    /// A first attempt is ready or in flight for these chats; what follows waits here.
-    behind: HashMap<Id<Chat>, VecDeque<Waiting>>,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    delivery: DueDelivery,
-    leased_until: Timestamp,
-    /// Since when it is due.
-    since: Timestamp,
 }
 
 /// The lease on a delivery that comes in.
@@ -202,19 +182,8 @@ impl Lanes {
         let conduct = self.conduct.entry(webhook).or_default();
         let lane = self.webhooks.entry(webhook).or_insert_with(|| Lane::new(conduct.trust(0)));
         self.waiting += 1;
-        lane.waiting += 1;
-        let ordered = ordered_chat(&delivery);
         let since = if delivery.attempts == 0 { delivery.since } else { lease.now };
-        let waiting = Waiting { delivery, leased_until: lease.until, since };
-        match ordered.and_then(|chat| lane.behind.get_mut(&chat)) {
-            Some(behind) => behind.push_back(waiting),
-            None => {
-                if let Some(chat) = ordered {
-                    lane.behind.insert(chat, VecDeque::new());
-                }
-                lane.ready.push_back(waiting);
-            }
-        }
+        lane.push(Waiting { delivery, leased_until: lease.until, since });
         self.stand_in_turn(webhook);
     }
 
@@ -295,6 +264,17 @@ impl Lanes {
         }
     }
 
+    /// An attempt has worked: the next of its chat need not wait until that is settled. Whether there is one.
+    /// After a failure it does, since that may disable the webhook or open its breaker.
+    pub(super) fn answered(&mut self, slot: &mut Slot) -> bool {
+        let Some(lane) = self.webhooks.get_mut(&slot.webhook) else { return false };
+        let goes_on = slot.chat.take().is_some_and(|chat| lane.go_on(chat));
+        if goes_on {
+            self.stand_in_turn(slot.webhook);
+        }
+        goes_on
+    }
+
     /// An attempt has ended, and its result is settled. Whether the store is to be looked at: there is room now for something
     /// that waits there, or something here is to wait there.
     #[expect(clippy::needless_pass_by_value, reason = "a slot is given back once")]
@@ -310,15 +290,8 @@ impl Lanes {
         if let Some(lane) = self.webhooks.get_mut(&webhook) {
             lane.in_flight -= 1;
             self.slots.give_back(lane.trust);
-            if let Some(chat) = chat
-                && let Some(behind) = lane.behind.get_mut(&chat)
-            {
-                match behind.pop_front() {
-                    Some(next) => lane.ready.push_back(next),
-                    None => {
-                        lane.behind.remove(&chat);
-                    }
-                }
+            if let Some(chat) = chat {
+                lane.go_on(chat);
             }
         }
         if change == Change::Opened {
@@ -367,19 +340,6 @@ impl Lanes {
         {
             lane.in_turn = true;
             self.turns[lane.trust as usize].push_back(webhook);
-        }
-    }
-}
-
-impl Lane {
-    fn new(trust: Trust) -> Self {
-        Self {
-            in_flight: 0,
-            trust,
-            waiting: 0,
-            in_turn: false,
-            ready: VecDeque::new(),
-            behind: HashMap::new(),
         }
     }
 }

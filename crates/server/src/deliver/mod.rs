@@ -10,7 +10,8 @@
 //! as many as may be in flight at once, and of one webhook at most its share of them.
 //!
 //! First attempts of one webhook and one chat go out one after another, in event
-//! order, also by way of the store ([`lanes`]). A retry waits for nobody and nobody waits for it.
+//! order, also by way of the store ([`lanes`]): the next when the one before has worked, or has failed
+//! and that is settled. A retry waits for nobody and nobody waits for it.
 //!
 //! An endpoint gets as much of what may be in flight as it has earned ([`conduct`], [`slots`]), and one
 //! that only fails gets nothing but a probe now and then ([`breaker`]).
@@ -240,6 +241,13 @@ impl Shared {
         self.health().forget(webhook);
         self.disabled.store(true, Ordering::Release);
         self.scan.notify_one();
+    }
+
+    /// An attempt has worked; that is not settled yet.
+    fn answered(&self, slot: &mut Slot) {
+        if self.lanes().answered(slot) {
+            self.work.notify_one();
+        }
     }
 
     /// Attempts have ended, and what came of them is settled.

@@ -68,6 +68,7 @@ pub(super) async fn dispatch(
     loop {
         while let Some((slot, delivery)) = shared.next() {
             let (sender, results) = (sender.clone(), results.clone());
+            let (shared, mut slot) = (Arc::clone(&shared), slot);
             attempts.spawn(async move {
                 let Attempted { result, retry_after } = sender.attempt(&delivery).await;
                 let outcome = Outcome {
@@ -76,6 +77,9 @@ pub(super) async fn dispatch(
                     retry_after,
                     random: rand::random(),
                 };
+                if outcome.worked {
+                    shared.answered(&mut slot);
+                }
                 // Without a store nothing is settled any more, and the slot is never given back.
                 let _ = results.send((result, delivery.since, (slot, outcome))).await;
             });

@@ -49,6 +49,27 @@ fn a_chat_goes_out_one_after_another() {
 }
 
 #[test]
+fn the_next_of_a_chat_goes_out_before_a_success_is_settled() {
+    let (webhook, chat) = (Id::generate(), Some(Id::generate()));
+    let mut lanes = Lanes::new(MOST, []);
+    let all: Vec<_> = (0..3).map(|_| delivery(webhook, chat, 0)).collect();
+    for delivery in &all {
+        lanes.hand_over(delivery.clone(), LONG);
+    }
+    let (mut first, _) = lanes.next(NOW).unwrap();
+    assert!(lanes.next(NOW).is_none() && lanes.answered(&mut first));
+    let (mut second, got) = lanes.next(NOW).unwrap();
+    assert_eq!(got.id, all[1].id);
+    lanes.done(first, &WORKED, NOW);
+    assert!(lanes.next(NOW).is_none(), "two of one chat at once");
+    assert!(lanes.answered(&mut second) && !lanes.answered(&mut second), "each ends once");
+    let (third, got) = lanes.next(NOW).unwrap();
+    assert_eq!((got.id, lanes.slots.used()), (all[2].id, 2));
+    done(&mut lanes, [second, third], &WORKED);
+    assert!(lanes.webhooks.is_empty() && lanes.here.is_empty());
+}
+
+#[test]
 fn a_retry_neither_waits_nor_is_waited_for() {
     let (webhook, chat) = (Id::generate(), Some(Id::generate()));
     let mut lanes = Lanes::new(MOST, []);
