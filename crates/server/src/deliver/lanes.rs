@@ -354,4 +354,6 @@ fn ordered_chat(delivery: &DueDelivery) -> Option<Id<Chat>> {
 }
 
 #[cfg(test)]
+mod order;
+#[cfg(test)]
 mod tests;

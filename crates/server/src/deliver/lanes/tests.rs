@@ -8,14 +8,14 @@ use crate::deliver::{
     conduct::SLOW,
 };
 
-const MOST: usize = 512;
+pub(super) const MOST: usize = 512;
 const NOW: Timestamp = Timestamp(0);
-const LONG: Lease = Lease { now: NOW, until: Timestamp(i64::MAX / 2) };
-const WORKED: Outcome =
+pub(super) const LONG: Lease = Lease { now: NOW, until: Timestamp(i64::MAX / 2) };
+pub(super) const WORKED: Outcome =
     Outcome { worked: true, took: Duration::from_millis(2), retry_after: None, random: 0.5 };
-const FAILED: Outcome = Outcome { worked: false, ..WORKED };
+pub(super) const FAILED: Outcome = Outcome { worked: false, ..WORKED };
 
-fn delivery(webhook: Id<Webhook>, chat: Option<Id<Chat>>, attempts: u32) -> DueDelivery {
+pub(super) fn delivery(webhook: Id<Webhook>, chat: Option<Id<Chat>>, attempts: u32) -> DueDelivery {
     DueDelivery {
         seq: 0,
         id: Id::generate(),
