@@ -233,7 +233,7 @@ impl World {
     /// Lets all that is left come to its end.
     fn finish(&mut self) {
         let mut turns = 0..200 + 4 * self.made;
-        while !self.rows.is_empty() && turns.next().is_some() {
+        while self.rows.len() + self.flights.len() > 0 && turns.next().is_some() {
             self.step(&Step::TakeNew);
             self.step(&Step::Send);
             for _ in 0..self.flights.len() {
