@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
+    account::Account,
     chat::Chat,
     event::{Event, EventKind},
     id::{Id, Kind},
@@ -102,6 +103,8 @@ pub struct DueDelivery {
     pub id: Id<Delivery>,
     /// Where it goes to.
     pub webhook_id: Id<Webhook>,
+    /// Whose webhook that is.
+    pub account_id: Id<Account>,
     /// The webhook's URL.
     pub url: Arc<str>,
     /// The webhook's secrets.

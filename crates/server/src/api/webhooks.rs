@@ -256,6 +256,7 @@ pub(crate) async fn test(
         seq: 0,
         id: Id::generate(),
         webhook_id,
+        account_id: account,
         url: endpoint.url.into(),
         secrets: Arc::new(endpoint.secrets),
         event,

@@ -1,18 +1,20 @@
 //! Lanes: which delivery may go out next, and which has to wait in the store.
 //!
 //! Promises: first attempts of one webhook and one chat go out one after another, in
-//! the order they came in; webhooks take turns, and none has more in flight than its conduct has earned
-//! ([`conduct`](super::conduct)) and than is left for its kind ([`slots`](super::slots)); one that holds little
-//! always gets a place in memory; what a breaker holds back waits in the store.
+//! the order they came in; accounts take turns, and so do the webhooks of each ([`turns`]); none has more in flight
+//! than its conduct has earned ([`conduct`](super::conduct)) and than is left for its kind and its account
+//! ([`slots`](super::slots)); one that holds little always gets a place in memory; what a breaker holds back waits
+//! in the store.
 //!
 //! What finds no place overflows into the store. From then on all first attempts of that webhook
 //! go by way of the store, which gives them back in event order, until none waits there ([`claims`]).
 
 mod claims;
 mod lane;
+mod turns;
 mod watch;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 
 use switchboard_model::{
     Chat, Timestamp, Webhook,
@@ -23,6 +25,7 @@ use switchboard_model::{
 pub(crate) use watch::InMemory;
 
 use lane::{Lane, Waiting};
+use turns::Turns;
 
 use super::{
     breaker::Change,
@@ -55,8 +58,8 @@ pub(super) struct Lanes {
     conduct: HashMap<Id<Webhook>, Conduct>,
     /// How many are remembered before the next are forgotten.
     remembered: usize,
-    /// The webhooks that have something waiting, in turn, by their trust. Each at most once.
-    turns: [VecDeque<Id<Webhook>>; 4],
+    /// Whose turn it is, by trust.
+    turns: [Turns; 4],
     /// What is here: since when it is in flight, or none if it waits.
     here: HashMap<Attempt, Option<Flight>>,
     /// Leased to this process, but without a place: to be given back to the store.
@@ -180,7 +183,9 @@ impl Lanes {
         }
         self.here.insert(attempt_of(&delivery), None);
         let conduct = self.conduct.entry(webhook).or_default();
-        let lane = self.webhooks.entry(webhook).or_insert_with(|| Lane::new(conduct.trust(0)));
+        let account = delivery.account_id;
+        let lane =
+            self.webhooks.entry(webhook).or_insert_with(|| Lane::new(account, conduct.trust(0)));
         self.waiting += 1;
         let since = if delivery.attempts == 0 { delivery.since } else { lease.now };
         lane.push(Waiting { delivery, leased_until: lease.until, since });
@@ -193,9 +198,10 @@ impl Lanes {
 
     /// What may go out now.
     pub(super) fn next(&mut self, now: Timestamp) -> Option<(Slot, DueDelivery)> {
-        for trust in Trust::BEST_FIRST {
+        for trust in Trust::IN_TURN {
             while self.slots.has_room(trust) {
-                let Some(webhook) = self.turns[trust as usize].pop_front() else { break };
+                let may = |account| self.slots.has_room_for(account, trust);
+                let Some(webhook) = self.turns[trust as usize].next(may) else { break };
                 if let Some(next) = self.next_of(webhook, now) {
                     return Some(next);
                 }
@@ -227,7 +233,7 @@ impl Lanes {
         self.waiting -= 1;
         lane.waiting -= 1;
         lane.in_flight += 1;
-        self.slots.take(lane.trust);
+        self.slots.take(lane.account, lane.trust);
         let flight = Flight { webhook, since: now, is_overdue: false };
         self.here.insert(attempt_of(&delivery), Some(flight));
         let is_probe = conduct.breaker.begin();
@@ -260,7 +266,7 @@ impl Lanes {
         if let Some(lane) = self.webhooks.remove(&webhook)
             && lane.in_turn
         {
-            self.turns[lane.trust as usize].retain(|one| *one != webhook);
+            self.turns[lane.trust as usize].leave(lane.account, webhook);
         }
     }
 
@@ -289,7 +295,7 @@ impl Lanes {
         };
         if let Some(lane) = self.webhooks.get_mut(&webhook) {
             lane.in_flight -= 1;
-            self.slots.give_back(lane.trust);
+            self.slots.give_back(lane.account, lane.trust);
             if let Some(chat) = chat {
                 lane.go_on(chat);
             }
@@ -322,9 +328,9 @@ impl Lanes {
         let Some(conduct) = self.conduct.get(&webhook) else { return };
         let trust = conduct.trust(lane.in_flight);
         if trust != lane.trust {
-            self.slots.regrade(lane.in_flight, lane.trust, trust);
+            self.slots.regrade(lane.account, lane.in_flight, lane.trust, trust);
             if std::mem::take(&mut lane.in_turn) {
-                self.turns[lane.trust as usize].retain(|one| *one != webhook);
+                self.turns[lane.trust as usize].leave(lane.account, webhook);
             }
             lane.trust = trust;
         }
@@ -339,7 +345,7 @@ impl Lanes {
             && lane.in_flight < conduct.limit(lane.trust, &self.slots)
         {
             lane.in_turn = true;
-            self.turns[lane.trust as usize].push_back(webhook);
+            self.turns[lane.trust as usize].stand(lane.account, webhook);
         }
     }
 }

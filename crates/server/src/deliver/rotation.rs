@@ -110,6 +110,7 @@ mod tests {
             seq: 1,
             id: Id::generate(),
             webhook_id,
+            account_id: Id::generate(),
             url: "https://example.com".into(),
             secrets: Arc::new(secrets),
             event: EventKind::MessageSent,

@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 use rusqlite::{Connection, params};
 use serde_json::value::RawValue;
 use switchboard_model::{
-    Timestamp, Webhook,
+    Account, Timestamp, Webhook,
     delivery::{AttemptResult, Delivery, DeliveryStatus, DueDelivery, Secrets},
     id::Id,
     webhook::DisabledReason,
@@ -51,6 +51,7 @@ pub(super) fn lease_new(
             seq: tx.sql.last_insert_rowid(),
             id,
             webhook_id: webhook.webhook_id,
+            account_id: event.account_id,
             url: Arc::clone(&webhook.url),
             secrets: Arc::clone(&webhook.secrets),
             event: event.kind,
@@ -66,6 +67,7 @@ pub(super) fn lease_new(
 /// What an attempt needs of a webhook.
 struct Endpoint {
     id: Id<Webhook>,
+    account_id: Id<Account>,
     url: Arc<str>,
     secrets: Arc<Secrets>,
 }
@@ -80,12 +82,13 @@ pub(super) fn claim(
     for &(id, most) in of {
         let endpoint = statement::first(
             sql,
-            "select url, secret, previous_secret, previous_until from webhooks
+            "select account_id, url, secret, previous_secret, previous_until from webhooks
              where id = ?1 and is_active = 1",
             params![Text(id)],
             |row| {
-                let secrets = Arc::new(secrets(row.get(1)?, row.get(2)?, row.get(3)?));
-                Ok(Endpoint { id, url: row.get(0)?, secrets })
+                let secrets = Arc::new(secrets(row.get(2)?, row.get(3)?, row.get(4)?));
+                let account_id = row.get::<_, Text<_>>(0)?.0;
+                Ok(Endpoint { id, account_id, url: row.get(1)?, secrets })
             },
         )?;
         let Some(endpoint) = endpoint else { continue };
@@ -129,6 +132,7 @@ fn due_between(
                 seq: row.get(0)?,
                 id: row.get::<_, Text<_>>(1)?.0,
                 webhook_id: endpoint.id,
+                account_id: endpoint.account_id,
                 url: Arc::clone(&endpoint.url),
                 secrets: Arc::clone(&endpoint.secrets),
                 event: row.get::<_, Name<_>>(3)?.0,

@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use switchboard_model::{Chat, Timestamp, delivery::DueDelivery, id::Id};
+use switchboard_model::{Account, Chat, Timestamp, delivery::DueDelivery, id::Id};
 
 use super::{Trust, ordered_chat};
 
 #[derive(Debug)]
 pub(super) struct Lane {
+    /// Whose webhook it is.
+    pub(super) account: Id<Account>,
     pub(super) in_flight: usize,
     /// What the slots of those in flight count as.
     pub(super) trust: Trust,
@@ -30,8 +32,9 @@ pub(super) struct Waiting {
 }
 
 impl Lane {
-    pub(super) fn new(trust: Trust) -> Self {
+    pub(super) fn new(account: Id<Account>, trust: Trust) -> Self {
         Self {
+            account,
             in_flight: 0,
             trust,
             waiting: 0,

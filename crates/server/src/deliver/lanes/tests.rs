@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use switchboard_model::{EventKind, delivery::Secrets, webhook::WebhookSecret};
+use switchboard_model::{Account, EventKind, delivery::Secrets, webhook::WebhookSecret};
 
 use super::{claims::LEAST_CLAIMED, *};
 use crate::deliver::{
@@ -15,11 +15,13 @@ pub(super) const WORKED: Outcome =
     Outcome { worked: true, took: Duration::from_millis(2), retry_after: None, random: 0.5 };
 pub(super) const FAILED: Outcome = Outcome { worked: false, ..WORKED };
 
+/// Each webhook is of an account of its own.
 pub(super) fn delivery(webhook: Id<Webhook>, chat: Option<Id<Chat>>, attempts: u32) -> DueDelivery {
     DueDelivery {
         seq: 0,
         id: Id::generate(),
         webhook_id: webhook,
+        account_id: Id::from_bits(webhook.to_bits()),
         url: "http://localhost".into(),
         secrets: Arc::new(Secrets { current: WebhookSecret::from_random([0; 32]), previous: None }),
         event: EventKind::MessageReceived,
@@ -162,13 +164,15 @@ fn any_number_that_hang_leave_half_to_the_others() {
     for webhook in &healthy {
         many(&mut lanes, *webhook, 500);
     }
+    // Nine accounts have nine tenths: what each leaves free is as much as it has.
+    let most = MOST / 2 - MOST / 2 / 10;
     let mut limit = START_AFTER_ONE;
     for _ in 0..5 {
         let sent = send(&mut lanes);
-        if 9 * limit < MOST / 2 {
+        if 9 * limit < most {
             assert!(healthy.iter().all(|webhook| of(&sent, *webhook) == limit));
         }
-        assert_eq!(sent.len(), (9 * limit).min(MOST / 2));
+        assert_eq!(sent.len(), (9 * limit).min(most));
         done(&mut lanes, sent, &WORKED);
         limit *= 2;
     }
@@ -176,7 +180,7 @@ fn any_number_that_hang_leave_half_to_the_others() {
     done(&mut lanes, hang, &FAILED);
     let sent = send(&mut lanes);
     let of_healthy: usize = healthy.iter().map(|webhook| of(&sent, *webhook)).sum();
-    assert_eq!((of_healthy, sent.len()), (MOST / 2, MOST / 2 + MOST / 4));
+    assert_eq!((of_healthy, sent.len()), (most, most + MOST / 4));
 }
 
 /// What a webhook may have in flight after one success.
@@ -310,7 +314,7 @@ fn a_webhook_that_is_gone_leaves_nothing_behind() {
 fn a_webhook_stands_in_turn_once() {
     let webhook = Id::generate();
     let mut lanes = Lanes::new(MOST, []);
-    let turns = |lanes: &Lanes| lanes.turns.iter().map(VecDeque::len).sum::<usize>();
+    let turns = |lanes: &Lanes| lanes.turns.iter().map(turns::Turns::len).sum::<usize>();
     many(&mut lanes, webhook, 3);
     assert_eq!(turns(&lanes), 1);
     for leave in [Lanes::begin_anew, Lanes::forget] {
@@ -477,4 +481,69 @@ fn who_holds_little_always_gets_a_place() {
         got.extend(shares.into_iter().map(|(webhook, _)| webhook));
     }
     assert_eq!(got.len(), due.len());
+}
+
+/// A delivery of a webhook of this account.
+fn delivery_of(account: Id<Account>, webhook: Id<Webhook>) -> DueDelivery {
+    DueDelivery { account_id: account, ..delivery(webhook, None, 0) }
+}
+
+#[test]
+fn who_has_many_webhooks_gets_no_more_turns() {
+    let (many, one) = (Id::generate(), Id::generate());
+    let mut lanes = Lanes::new(MOST, []);
+    for _ in 0..1000 {
+        lanes.hand_over(delivery_of(many, Id::generate()), LONG);
+    }
+    let last = Id::generate();
+    for _ in 0..3 {
+        lanes.hand_over(delivery_of(one, last), LONG);
+    }
+    let places: Vec<_> = send(&mut lanes).iter().map(|slot| slot.webhook == last).collect();
+    assert_eq!(places[..6], [false, true, false, true, false, true]);
+}
+
+#[test]
+fn an_account_that_hangs_keeps_no_other_waiting() {
+    let (hangs, well) = (Id::generate(), Id::generate());
+    let [new, slow, failing, fast] = [(); 4].map(|()| Id::generate());
+    let mut lanes = Lanes::new(MOST, []);
+    for (webhook, outcome) in
+        [(slow, Outcome { took: 14 * SLOW, ..WORKED }), (failing, FAILED), (fast, WORKED)]
+    {
+        lanes.hand_over(delivery_of(well, webhook), LONG);
+        let slots = send(&mut lanes);
+        done(&mut lanes, slots, &outcome);
+    }
+    // A hundred that failed, a hundred that were slow and a hundred that are new: all hang.
+    for outcome in [Some(FAILED), Some(Outcome { took: 14 * SLOW, ..WORKED }), None] {
+        for webhook in [(); 100].map(|()| Id::generate()) {
+            if let Some(outcome) = outcome {
+                lanes.hand_over(delivery_of(hangs, webhook), LONG);
+                let slots = send(&mut lanes);
+                let (own, rest): (Vec<_>, Vec<_>) =
+                    slots.into_iter().partition(|slot| slot.webhook == webhook);
+                assert!(rest.is_empty());
+                done(&mut lanes, own, &outcome);
+            }
+        }
+    }
+    let known: Vec<_> =
+        lanes.conduct.keys().copied().filter(|one| ![slow, failing, fast].contains(one)).collect();
+    assert_eq!(known.len(), 200);
+    for webhook in known.into_iter().chain((0..100).map(|_| Id::generate())) {
+        for _ in 0..8 {
+            lanes.hand_over(delivery_of(hangs, webhook), LONG);
+        }
+    }
+    let mut hung = send(&mut lanes);
+    lanes.look_at_flights(NOW + 2 * SLOW);
+    hung.extend(send(&mut lanes));
+    for webhook in [new, slow, failing, fast] {
+        lanes.hand_over(delivery_of(well, webhook), LONG);
+    }
+    let mut begun: Vec<_> = send(&mut lanes).iter().map(|slot| slot.webhook).collect();
+    begun.retain(|webhook| [new, slow, failing, fast].contains(webhook));
+    begun.sort_unstable();
+    assert_eq!(begun, [new, slow, failing, fast]);
 }
