@@ -81,17 +81,31 @@ pub struct StoredFile {
 /// characters that change the direction of text, of bounded length. None if nothing is left.
 pub fn safe_name(text: &str) -> Option<String> {
     let last = text.rsplit(['/', '\\']).next().unwrap_or_default();
-    let is_hostile = |c: char| {
-        c.is_control()
-            || matches!(c, '"' | '<' | '>' | '|' | ':' | '*' | '?' | '\u{feff}')
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     let clean: String = last.chars().filter(|c| !is_hostile(*c)).collect();
     let clean = clean.trim().trim_start_matches('.').trim_end_matches(['.', ' ']);
-    if clean.is_empty() {
+    if clean.chars().all(is_joiner) {
         return None;
     }
     Some(shortened(clean).into_owned())
+}
+
+fn is_hostile(c: char) -> bool {
+    let changes_direction = matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    let breaks_lines = matches!(c, '\u{2028}' | '\u{2029}');
+    let is_invisible = matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}');
+    c.is_control()
+        || changes_direction
+        || breaks_lines
+        || is_invisible
+        || matches!(c, '"' | '<' | '>' | '|' | ':' | '*' | '?')
+}
+
+/// Whether this joins or parts its neighbours: a family emoji and a Persian word are others without them.
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
 }
 
 /// Cuts a long name in its middle: the extension says what it is.
@@ -107,7 +121,8 @@ fn shortened(name: &str) -> Cow<'_, str> {
     while !stem.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{}{extension}", &stem[..end]).into()
+    let stem = stem[..end].trim_end_matches(|c| is_joiner(c) || c == ' ' || c == '.');
+    format!("{stem}{extension}").into()
 }
 
 /// Whether this type is a voice memo that POST /v1/audio-messages takes: m4a/aac, mp3, wav, caf, aiff (§7).
@@ -145,6 +160,12 @@ mod tests {
             ("a\r\nSet-Cookie: x", Some("aSet-Cookie x")),
             ("gpj.\u{202e}exe", Some("gpj.exe")),
             ("\"quoted\".pdf", Some("quoted.pdf")),
+            ("a\u{2067}b\u{2069}\u{61c}\u{2028}c.pdf", Some("abc.pdf")),
+            ("👨\u{200d}👩\u{200d}👧.jpg", Some("👨\u{200d}👩\u{200d}👧.jpg")),
+            ("می\u{200c}خواهم.pdf", Some("می\u{200c}خواهم.pdf")),
+            ("❤\u{fe0f}.png", Some("❤\u{fe0f}.png")),
+            ("100%.png", Some("100%.png")),
+            ("\u{200d}\u{200c}", None),
             ("...", None),
             ("/", None),
             ("", None),
@@ -153,6 +174,13 @@ mod tests {
         }
         let long = safe_name(&format!("{}.jpeg", "ä".repeat(300))).unwrap();
         assert!(long.len() <= MAX_NAME_BYTES && long.ends_with(".jpeg"));
+        for cut in 0..40 {
+            let families =
+                format!("{}{}.jpeg", "x".repeat(cut), "👨\u{200d}👩\u{200d}👧. ".repeat(20));
+            let long = safe_name(&families).unwrap();
+            assert!(long.len() <= MAX_NAME_BYTES && !long.contains("\u{200d}.jpeg"), "{long}");
+            assert_eq!(safe_name(&long), Some(long));
+        }
     }
 
     proptest! {

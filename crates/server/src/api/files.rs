@@ -10,13 +10,9 @@ use axum::{
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use object_store::{GetOptions, GetRange};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
-use switchboard_model::{
-    Code, File, Problem,
-    file::{StoredFile, safe_name},
-    id::Id,
-};
+use switchboard_model::{Code, File, Problem, file::StoredFile, id::Id};
 use switchboard_store::{Once, Refusal};
 
 use crate::{
@@ -28,7 +24,7 @@ use crate::{
         query::Query,
     },
     app::App,
-    files::{Upload, kind},
+    files::{Upload, form, kind, name},
 };
 
 /// How long an upload may pause before it is given up.
@@ -172,9 +168,12 @@ async fn receive(app: &App, request: Request, kind_of: KindOf) -> Result<Arrived
     if announced.and_then(|text| text.parse().ok()).is_some_and(|length: u64| length > most) {
         return Err(too_large());
     }
-    let name = filename(headers)?;
+    let name = headers.get(FILENAME).and_then(name::from_header);
     let declared = headers.get(header::CONTENT_TYPE);
     let declared = declared.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    if declared.as_deref().is_some_and(form::is_declared) {
+        return Err(form::refusal().into());
+    }
     let id = Id::generate();
     let mut upload = app.files.upload(id).await.map_err(|error| kept_badly(&error))?;
     let mut bytes = request.into_body().into_data_stream();
@@ -198,6 +197,9 @@ async fn receive(app: &App, request: Request, kind_of: KindOf) -> Result<Arrived
     }
     if upload.size() == 0 {
         return Err(Problem::new(Code::EmptyFile, "The file has no bytes.").into());
+    }
+    if form::is_one(upload.head()) {
+        return Err(form::refusal().into());
     }
     let complete = upload.size() <= kind::HEAD as u64;
     let mime_type = kind_of(upload.head(), complete, declared.as_deref(), name.as_deref())?;
@@ -235,16 +237,6 @@ async fn keep(
         let cause = format!("the task that kept a file did not end well: {error}");
         Err(Failure { cause: Some(cause), ..Failure::internal() })
     })
-}
-
-/// The name in `X-Filename`, made safe. UTF-8 as it is, or percent-encoded.
-fn filename(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get(FILENAME) else { return Ok(None) };
-    let wrong =
-        || Problem::invalid_value("X-Filename", "must be UTF-8, as it is or percent-encoded");
-    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| wrong())?;
-    let text = percent_decode_str(text).decode_utf8().map_err(|_| wrong())?;
-    Ok(safe_name(&text))
 }
 
 fn kept_badly(error: &object_store::Error) -> Failure {

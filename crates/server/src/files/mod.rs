@@ -8,7 +8,9 @@
 //! between is found by [`Files::left_over`] and swept away.
 
 mod bucket;
+pub(crate) mod form;
 pub(crate) mod kind;
+pub(crate) mod name;
 mod upload;
 
 use std::{sync::Arc, time::Duration};

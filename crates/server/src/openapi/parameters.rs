@@ -51,8 +51,8 @@ pub(super) fn all() -> Map<String, Value> {
         "examples": ["menu.pdf"],
     });
     let name_about = format!(
-        "The file's name: UTF-8, as it is or percent-encoded. Made safe: only its last component \
-         is kept, at most {MAX_NAME_BYTES} bytes."
+        "The file's name: UTF-8 or Latin-1 as it is, or percent-encoded UTF-8. Made safe: only its last \
+         component is kept, at most {MAX_NAME_BYTES} bytes."
     );
     let place = json!({ "type": "integer", "format": "int64", "minimum": 0, "examples": [0] });
     let since =

@@ -23,7 +23,7 @@ pub(crate) struct Call {
     pub(crate) path: String,
     authorization: Option<String>,
     body: Option<Bytes>,
-    headers: Vec<(String, String)>,
+    headers: Vec<(String, Vec<u8>)>,
 }
 
 impl Call {
@@ -54,8 +54,8 @@ impl Call {
         self
     }
 
-    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
+    pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.headers.push((name.to_owned(), value.as_ref().to_vec()));
         self
     }
 
@@ -90,7 +90,7 @@ impl Call {
         let url = if whole { self.path.clone() } else { format!("{url}{}", self.path) };
         let mut request = CLIENT.request(self.method.clone(), url);
         for (name, value) in &self.headers {
-            request = request.header(name, value.as_bytes());
+            request = request.header(name, value.as_slice());
         }
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);

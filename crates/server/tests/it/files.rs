@@ -200,6 +200,15 @@ async fn names_are_made_safe_on_the_way_in_and_out() {
     let short = format!("{}.jpeg", "x".repeat(195));
     for (given, name, ascii) in [
         ("photo.jpg", Some("photo.jpg"), "photo.jpg"),
+        ("100%.png", Some("100%.png"), "100_.png"),
+        ("50% off.png", Some("50% off.png"), "50__off.png"),
+        ("100%25.png", Some("100%.png"), "100_.png"),
+        ("%ff.png", Some("%ff.png"), "_ff.png"),
+        ("UTF-8''Jos%C3%A9.vcf", Some("José.vcf"), "Jos_.vcf"),
+        ("=?UTF-8?B?Sm9zw6kudmNm?=", Some("José.vcf"), "Jos_.vcf"),
+        ("👨\u{200d}👩\u{200d}👧.jpg", Some("👨\u{200d}👩\u{200d}👧.jpg"), "_____.jpg"),
+        ("می\u{200c}خواهم.pdf", Some("می\u{200c}خواهم.pdf"), "________.pdf"),
+        ("a\u{2067}b\u{61c}\u{2028}.txt", Some("ab.txt"), "ab.txt"),
         ("../../etc/passwd", Some("passwd"), "passwd"),
         ("C:\\temp\\a.txt", Some("a.txt"), "a.txt"),
         ("%2e%2e%2fx.txt", Some("x.txt"), "x.txt"),
@@ -232,9 +241,76 @@ async fn names_are_made_safe_on_the_way_in_and_out() {
         assert_eq!(down.header("x-content-type-options"), Some("nosniff"));
         assert_eq!(down.header("content-security-policy"), Some("default-src 'none'; sandbox"));
     }
-    let answer =
-        post().raw("x").header("x-filename", "%ff").key(&tenant.key).send(&server.url).await;
-    assert_refused("no UTF-8", &answer, Code::InvalidParameterValue, Some("X-Filename"));
+    server.stop().await;
+}
+
+/// fetch and Python's requests put Latin-1 into a header; a contact's card then comes out with the name it had.
+#[tokio::test]
+async fn a_name_in_latin_1_is_the_same_name() {
+    let (server, _) = server_with_clock().await;
+    let tenant = server.tenant(LINE).await;
+    for (given, name) in [
+        (b"Jos\xe9.vcf".as_slice(), "José.vcf"),
+        (b"M\xfcller.vcf", "Müller.vcf"),
+        (b"\x80 100% \x96 \xdf.vcf", "€ 100% – ß.vcf"),
+        ("José 世界.vcf".as_bytes(), "José 世界.vcf"),
+    ] {
+        let card = Sample::card();
+        let call = post().raw(card.bytes.clone()).header("content-type", "text/vcard");
+        let answer = call.header("x-filename", given).key(&tenant.key).send(&server.url).await;
+        assert_eq!(answer.status, 201, "{name}: {answer:?}");
+        assert_eq!(answer.body["filename"], name);
+        let down = Call::get(answer.body["url"].as_str().unwrap()).send("").await;
+        let disposition = down.header("content-disposition").unwrap();
+        let encoded = disposition.split_once("filename*=UTF-8''").unwrap().1;
+        let told = percent_encoding::percent_decode_str(encoded).decode_utf8().unwrap();
+        assert_eq!(told, name);
+    }
+    server.stop().await;
+}
+
+/// What `curl -F` sends is no file, whatever it calls itself; what `curl --data-binary` sends is one.
+#[tokio::test]
+async fn a_form_is_refused_with_the_next_step() {
+    let (server, _) = server_with_clock().await;
+    let tenant = server.tenant(LINE).await;
+    let boundary = "------------------------d74496d66958873e";
+    let form = |field: &str| {
+        format!(
+            "--{boundary}\r\n{field}; name=\"file\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\n\
+             \u{89}PNG\r\n--{boundary}--\r\n"
+        )
+    };
+    let form = [form("Content-Disposition: form-data"), form("content-disposition: form-data")];
+    let declared = format!("multipart/form-data; boundary={boundary}");
+    let shouted = format!("Multipart/Form-Data;boundary=\"{boundary}\"");
+    let own = format!("image/png; boundary={boundary}");
+    for content_type in [Some(&declared), Some(&shouted), Some(&own), None] {
+        for form in &form {
+            let mut call = post().raw(form.clone()).key(&tenant.key);
+            if let Some(content_type) = content_type {
+                call = call.header("content-type", content_type);
+            }
+            let answer = call.send(&server.url).await;
+            let what = format!("{content_type:?}");
+            assert_refused(&what, &answer, Code::UnsupportedMediaType, None);
+            let message = answer.body["error"]["message"].as_str().unwrap();
+            assert!(message.contains("--data-binary") && message.contains("-H 'Content-Type:"));
+        }
+    }
+    keeps(&server, 0).await;
+    // curl calls what it sends a form when nobody told it otherwise.
+    let png = Sample::png().bytes;
+    for content_type in ["application/x-www-form-urlencoded", "APPLICATION/X-WWW-Form-Urlencoded"] {
+        let call = post().raw(png.clone()).header("content-type", content_type).key(&tenant.key);
+        let answer = call.send(&server.url).await;
+        assert_eq!((answer.status, &answer.body["mime_type"]), (201, &json!("image/png")));
+    }
+    // Texts that begin with dashes.
+    for text in ["--\n-- a query\nselect 1;\n", "---\r\ntitle: x\r\n---\r\n", "--"] {
+        let call = post().raw(text).header("content-type", "text/plain").key(&tenant.key);
+        assert_eq!(call.send(&server.url).await.status, 201, "{text}");
+    }
     server.stop().await;
 }
 
