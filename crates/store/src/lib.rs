@@ -349,7 +349,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     // ---- events ---------------------------------------------------------
 
     /// The events of this account after a place, in order, at most `limit`: of these lines only, if
-    /// any are named, and of these kinds.
+    /// any are named, and of these kinds. Only so many are looked at in one call, whatever fits of them:
+    /// [`EventsAfter::place`] is where the next call goes on.
     async fn events_after(
         &self,
         account: Id<Account>,
@@ -359,8 +360,18 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         limit: usize,
     ) -> Result<EventsAfter>;
 
+    /// The same for whoever has read almost up to the newest event, of all lines and kinds: before
+    /// those who still read what is old.
+    async fn new_events(
+        &self,
+        account: Id<Account>,
+        after: i64,
+        limit: usize,
+    ) -> Result<EventsAfter>;
+
     /// The place before the first event at or after `since`; the latest place if there is none, or no `since`.
-    async fn event_place(&self, since: Option<Timestamp>) -> Result<i64>;
+    /// The places are those of all accounts: this account only asks.
+    async fn event_place(&self, account: Id<Account>, since: Option<Timestamp>) -> Result<i64>;
 
     /// Makes known that a line went up or down: line.status, to the line's owner. Nothing for a line that is
     /// not this bridge's.

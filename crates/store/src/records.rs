@@ -252,6 +252,8 @@ pub struct EventsAfter {
     pub events: Vec<CommittedEvent>,
     /// Up to where all was looked at: from there on the next look begins.
     pub place: i64,
+    /// Whether there may be more behind that place already.
+    pub has_more: bool,
 }
 
 /// One event that was committed.

@@ -130,3 +130,27 @@ async fn a_full_queue_answers_at_once() {
     let made = answers.iter().filter(|one| one.is_ok()).count();
     assert_eq!(store.accounts().await.unwrap().len(), made);
 }
+
+#[tokio::test]
+async fn one_accounts_flood_of_reads_is_refused_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let options =
+        SqliteOptions { read_queue: 64, read_queue_of_one: 48, ..SqliteOptions::default() };
+    let store = Arc::new(SqliteStore::open(&directory.path().join("a.db"), options).unwrap());
+    let account = async |name: &str| store.create_account(name.to_owned(), NOW).await.unwrap().id;
+    let (flooding, other) = (account("flooding").await, account("other").await);
+    let mut flood = JoinSet::new();
+    for _ in 0..5000 {
+        let store = Arc::clone(&store);
+        flood.spawn(async move { store.lines(flooding).await.map(|_| ()) });
+    }
+    for _ in 0..200 {
+        store.lines(other).await.expect("another's flood is nobody else's");
+        tokio::task::yield_now().await;
+    }
+    let answers = flood.join_all().await;
+    let refused = answers.iter().filter(|one| matches!(one, Err(StoreError::Overloaded))).count();
+    assert!(refused > 0, "a flood is refused");
+    assert!(refused < answers.len(), "what there is room for is answered");
+    assert!(store.lines(flooding).await.is_ok(), "once it is over, all is well");
+}

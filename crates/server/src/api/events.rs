@@ -76,13 +76,13 @@ pub(crate) async fn stream(
     // Before the place is looked up: what is committed in between wakes the stream.
     let news = app.hub.follow(account);
     let place = match last {
-        Some(place) if place > app.store.event_place(None).await? => {
+        Some(place) if place > app.store.event_place(account, None).await? => {
             let must = "is no place of this stream: it is beyond the newest event. Leave it out, or \
                         say 'since'";
             return Err(Problem::invalid_value("Last-Event-ID", must).into());
         }
         Some(place) => place,
-        None => app.store.event_place(since).await?,
+        None => app.store.event_place(account, since).await?,
     };
     let reader = Reader {
         given_at: app.clock.now(),
@@ -217,6 +217,9 @@ impl Reader {
                     self.place = after.place;
                     if self.place - self.told >= TELL_AFTER {
                         return Some(self.tell_place());
+                    }
+                    if after.has_more {
+                        continue;
                     }
                     tokio::select! {
                         changed = self.news.changed() => changed.ok()?,

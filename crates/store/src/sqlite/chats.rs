@@ -1,5 +1,7 @@
 //! Chats: found or made, and the walk over them.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, Row, params};
 use switchboard_model::{
     Account, Chat, Handle, Line, Timestamp,
@@ -233,42 +235,130 @@ struct Placed {
     seq: i64,
 }
 
-/// A page of the walk. Each chat has one place for the whole walk, its newest message as of the
+/// The most chats that have moved that one read looks at.
+const LOOKED_AT: usize = 500;
+
+/// The way to one page. Each chat has one place for the whole walk, its newest message as of the
 /// beginning and then its own seq, whatever comes in meanwhile; so nothing is skipped or repeated.
-pub(super) fn page(
-    sql: &Connection,
+///
+/// Chats that have moved since the beginning have no index by where they stood then: all of them are
+/// looked at, in slices. Only their places are kept, and no more than the page holds.
+pub(super) struct Walk {
     account: Id<Account>,
     line: Id<Line>,
-    after: Option<ChatsCursor>,
-    limit: Limit,
-) -> Result<Page<Chat, 3>> {
-    let wanted = limit.get() as usize;
-    let (began, mut placed) = match after {
-        None => {
-            let newest = statement::first(sql, "select max(seq) from messages", [], |row| {
-                row.get::<_, Option<i64>>(0)
-            })?;
-            let placed = resting(sql, account, line, (i64::MAX, i64::MAX), wanted + 1)?;
-            (newest.flatten().unwrap_or(0), placed)
+    /// The newest message as of the beginning.
+    began: i64,
+    place: (i64, i64),
+    wanted: usize,
+    /// Those that have not moved. Read before the others: one that moves in between is met twice, not missed.
+    resting: Vec<Placed>,
+    /// The first of those that have moved: where they stood, and their seqs.
+    moved: BTreeSet<(i64, i64)>,
+    /// The last of them that was looked at: where it stands now, and its seq.
+    looked_at: (i64, i64),
+    page: Option<Page<Chat, 3>>,
+}
+
+impl Walk {
+    pub(super) fn begin(
+        sql: &Connection,
+        account: Id<Account>,
+        line: Id<Line>,
+        after: Option<ChatsCursor>,
+        limit: Limit,
+    ) -> Result<Self> {
+        let wanted = limit.get() as usize;
+        let (began, place) = match after {
+            None => {
+                let newest = statement::first(sql, "select max(seq) from messages", [], |row| {
+                    row.get::<_, Option<i64>>(0)
+                })?;
+                (newest.flatten().unwrap_or(0), (i64::MAX, i64::MAX))
+            }
+            Some(cursor) => {
+                let [began, stood, seq] =
+                    cursor.place().map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+                // Nothing stood later than the beginning.
+                (began, (stood.min(began), seq))
+            }
+        };
+        let walk = Self {
+            account,
+            line,
+            began,
+            place,
+            wanted,
+            resting: resting(sql, account, line, place, wanted + 1)?,
+            moved: BTreeSet::new(),
+            looked_at: (began, i64::MAX),
+            page: None,
+        };
+        if after.is_none() { walk.end(sql) } else { walk.slice(sql) }
+    }
+
+    pub(super) fn page(&mut self) -> Option<Page<Chat, 3>> {
+        self.page.take()
+    }
+
+    /// Looks at the next of those that have moved. One that moves on in between is met again further on,
+    /// with the same place.
+    pub(super) fn slice(mut self, sql: &Connection) -> Result<Self> {
+        let (last_seq, seq) = self.looked_at;
+        let moved = statement::all(
+            sql,
+            "select last_seq, seq,
+                    coalesce((select max(m.seq) from messages m
+                              where m.chat_id = shown_chats.id and m.seq <= ?3), 0)
+             from shown_chats
+             where line_id = ?1 and account_id = ?2 and (last_seq, seq) > (?4, ?5)
+             order by last_seq, seq limit ?6",
+            params![
+                Text(self.line),
+                Text(self.account),
+                self.began,
+                last_seq,
+                seq,
+                statement::limit(LOOKED_AT)
+            ],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)),
+        )?;
+        let is_last = moved.len() < LOOKED_AT;
+        for (last_seq, seq, stood) in moved {
+            self.looked_at = (last_seq, seq);
+            if (stood, seq) < self.place {
+                self.moved.insert((stood, seq));
+                // One more than the page holds says that there is another page.
+                if self.moved.len() > self.wanted + 1 {
+                    self.moved.pop_first();
+                }
+            }
         }
-        Some(cursor) => {
-            let [began, stood, seq] =
-                cursor.place().map(|number| i64::try_from(number).unwrap_or(i64::MAX));
-            // Nothing stood later than the beginning, whatever a made-up cursor says.
-            let place = (stood.min(began), seq);
-            let mut placed = resting(sql, account, line, place, wanted + 1)?;
-            placed.extend(moved_since(sql, account, line, began, place, wanted + 1)?);
-            placed.sort_by_key(|one| std::cmp::Reverse((one.stood, one.seq)));
-            (began, placed)
+        if is_last { self.end(sql) } else { Ok(self) }
+    }
+
+    fn end(mut self, sql: &Connection) -> Result<Self> {
+        let mut placed = std::mem::take(&mut self.resting);
+        placed.retain(|one| !self.moved.contains(&(one.stood, one.seq)));
+        for (stood, seq) in &self.moved {
+            let found = statement::first(
+                sql,
+                "select id, line_id, identifier, service, name, is_group, participants,
+                        has_received_inbound, last_message_at, ?4, seq
+                 from shown_chats where seq = ?3 and line_id = ?1 and account_id = ?2",
+                params![Text(self.line), Text(self.account), seq, stood],
+                self::placed,
+            )?;
+            placed.extend(found);
         }
-    };
-    let has_more = placed.len() > wanted;
-    placed.truncate(wanted);
-    let next = placed
-        .last()
-        .filter(|_| has_more)
-        .map(|last| ChatsCursor::new([began, last.stood, last.seq].map(i64::unsigned_abs)));
-    Ok(Page { rows: placed.into_iter().map(|one| one.chat).collect(), next })
+        placed.sort_by_key(|one| std::cmp::Reverse((one.stood, one.seq)));
+        let has_more = placed.len() > self.wanted;
+        placed.truncate(self.wanted);
+        let next = placed.last().filter(|_| has_more).map(|last| {
+            ChatsCursor::new([self.began, last.stood, last.seq].map(i64::unsigned_abs))
+        });
+        let rows = placed.into_iter().map(|one| one.chat).collect();
+        Ok(Self { page: Some(Page { rows, next }), ..self })
+    }
 }
 
 /// Chats behind this place: since their newest message is from before it, they have not moved since the
@@ -288,31 +378,6 @@ fn resting(
          where line_id = ?1 and account_id = ?2 and (last_seq, seq) < (?3, ?4)
          order by last_seq desc, seq desc limit ?5",
         params![Text(line), Text(account), stood, seq, statement::limit(limit)],
-        placed,
-    )
-}
-
-/// Chats that have moved since the walk began and stood behind this place then.
-fn moved_since(
-    sql: &Connection,
-    account: Id<Account>,
-    line: Id<Line>,
-    began: i64,
-    (stood, seq): (i64, i64),
-    limit: usize,
-) -> Result<Vec<Placed>> {
-    statement::all(
-        sql,
-        "select * from (
-           select id, line_id, identifier, service, name, is_group, participants,
-                  has_received_inbound, last_message_at,
-                  coalesce((select max(m.seq) from messages m
-                            where m.chat_id = shown_chats.id and m.seq <= ?3), 0) as stood,
-                  seq
-           from shown_chats where line_id = ?1 and account_id = ?2 and last_seq > ?3)
-         where (stood, seq) < (?4, ?5)
-         order by stood desc, seq desc limit ?6",
-        params![Text(line), Text(account), began, stood, seq, statement::limit(limit)],
         placed,
     )
 }

@@ -1,5 +1,6 @@
 //! Deliveries: durable from the commit of their event, leased to one sender at a time.
 
+pub(super) mod backlog;
 pub(super) mod list;
 pub(super) mod rounds;
 
@@ -21,7 +22,7 @@ use super::{
     webhooks::{self, secrets},
     writer::Tx,
 };
-use crate::{Backlog, CommittedEvent, Due, MAX_COUNTED, Result, WebhookBacklog};
+use crate::{CommittedEvent, Due, Result};
 
 /// Makes a delivery of the event for each webhook that wants it. They are due when the lease ends: if
 /// the caller dies with them, they are claimed like any other.
@@ -174,27 +175,47 @@ struct Waiting {
     webhook: Id<Webhook>,
     /// Whether the webhook was deleted.
     is_gone: bool,
+    /// Not if it was disabled or deleted.
+    is_active: bool,
     /// When the first is due.
     first: Timestamp,
     /// When the first is due that is not due yet.
     later: Option<Timestamp>,
 }
 
+/// The most webhooks that one read steps over.
+const WEBHOOKS: usize = 256;
+
 /// Of active webhooks, or of those that are not: disabled or deleted.
 fn due_by_webhook(sql: &Connection, now: Timestamp, is_active: bool) -> Result<Vec<Waiting>> {
+    let (mut all, mut after) = (Vec::new(), Some(String::new()));
+    while let Some(place) = after {
+        let rows;
+        (rows, after) = due_behind(sql, now, &place)?;
+        all.extend(rows.into_iter().filter(|row| row.is_active == is_active));
+    }
+    Ok(all)
+}
+
+/// Of the webhooks behind this one, by their ids; and behind which to go on, if there may be more.
+fn due_behind(
+    sql: &Connection,
+    now: Timestamp,
+    webhook: &str,
+) -> Result<(Vec<Waiting>, Option<String>)> {
     // Steps from webhook to webhook, and looks at two places of each: a backlog is not read.
-    statement::all(
+    let rows = statement::all(
         sql,
-        "with recursive waiting (webhook_id) as (
-           select * from (select webhook_id from deliveries indexed by deliveries_due
-             where status = 'due' order by webhook_id limit 1)
+        "with recursive waiting (webhook_id, number) as (
+           select * from (select webhook_id, 1 from deliveries indexed by deliveries_due
+             where status = 'due' and webhook_id > ?2 order by webhook_id limit 1)
            union all
            select (select d.webhook_id from deliveries d indexed by deliveries_due
              where d.status = 'due' and d.webhook_id > waiting.webhook_id
-             order by d.webhook_id limit 1)
-           from waiting where waiting.webhook_id is not null
+             order by d.webhook_id limit 1), number + 1
+           from waiting where waiting.webhook_id is not null and number < ?3
          )
-         select waiting.webhook_id, w.id is null,
+         select waiting.webhook_id, w.id is null, coalesce(w.is_active, 0),
            (select d.due_at from deliveries d indexed by deliveries_due
              where d.status = 'due' and d.webhook_id = waiting.webhook_id
              order by d.due_at limit 1),
@@ -202,17 +223,20 @@ fn due_by_webhook(sql: &Connection, now: Timestamp, is_active: bool) -> Result<V
              where d.status = 'due' and d.webhook_id = waiting.webhook_id and d.due_at > ?1
              order by d.due_at limit 1)
          from waiting left join webhooks w on w.id = waiting.webhook_id
-         where waiting.webhook_id is not null and coalesce(w.is_active, 0) = ?2",
-        params![now.0, is_active],
+         where waiting.webhook_id is not null",
+        params![now.0, webhook, statement::limit(WEBHOOKS)],
         |row| {
             Ok(Waiting {
                 webhook: row.get::<_, Text<_>>(0)?.0,
                 is_gone: row.get(1)?,
-                first: Timestamp(row.get(2)?),
-                later: row.get::<_, Option<i64>>(3)?.map(Timestamp),
+                is_active: row.get(2)?,
+                first: Timestamp(row.get(3)?),
+                later: row.get::<_, Option<i64>>(4)?.map(Timestamp),
             })
         },
-    )
+    )?;
+    let last = (rows.len() == WEBHOOKS).then(|| rows.last().map(|row| row.webhook.to_string()));
+    Ok((rows, last.flatten()))
 }
 
 /// A result of what is settled, or gone with its webhook, changes nothing. Answers which webhooks this
@@ -307,43 +331,15 @@ fn settle_one(sql: &Connection, result: &AttemptResult) -> Result<bool> {
     Ok(true)
 }
 
-pub(super) fn due(sql: &Connection, now: Timestamp) -> Result<Due> {
-    let rows = due_by_webhook(sql, now, true)?;
+/// Of the webhooks behind this one, by their ids; and behind which to go on, if there may be more.
+pub(super) fn due(
+    sql: &Connection,
+    now: Timestamp,
+    webhook: &str,
+) -> Result<(Due, Option<String>)> {
+    let (mut rows, next) = due_behind(sql, now, webhook)?;
+    rows.retain(|row| row.is_active);
     let next_at = rows.iter().filter_map(|row| row.later).min();
     let is_due = rows.into_iter().filter(|row| row.first <= now);
-    Ok(Due { webhooks: is_due.map(|row| row.webhook).collect(), next_at })
-}
-
-pub(super) fn backlog(sql: &Connection, now: Timestamp) -> Result<Backlog> {
-    let mut webhooks = Vec::new();
-    for row in due_by_webhook(sql, now, true)?.into_iter().filter(|row| row.first <= now) {
-        // Those that were not attempted are due at 0, in the order of their events.
-        let one = statement::first(
-            sql,
-            "select
-               (select count(*) from (select 1 from deliveries indexed by deliveries_due
-                  where status = 'due' and webhook_id = ?1 and due_at <= ?2 limit ?3)),
-               (select coalesce(round_at, created_at) from deliveries indexed by deliveries_due
-                  where status = 'due' and webhook_id = ?1 and due_at = ?4
-                  order by due_at, seq limit 1),
-               (select due_at from deliveries indexed by deliveries_due
-                  where status = 'due' and webhook_id = ?1 and due_at between ?4 + 1 and ?2
-                  order by due_at limit 1)",
-            params![Text(row.webhook), now.0, i64::try_from(MAX_COUNTED).ok(), UNTRIED.0],
-            |columns| {
-                let untried: Option<i64> = columns.get(1)?;
-                let tried: Option<i64> = columns.get(2)?;
-                Ok((columns.get::<_, u32>(0)?, untried.into_iter().chain(tried).min()))
-            },
-        )?;
-        if let Some((due, Some(since))) = one {
-            let (due, since) = (u64::from(due), Timestamp(since));
-            webhooks.push(WebhookBacklog { webhook_id: row.webhook, due, since });
-        }
-    }
-    let disabled =
-        statement::first(sql, "select count(*) from webhooks where is_active = 0", [], |row| {
-            row.get::<_, u32>(0)
-        })?;
-    Ok(Backlog { webhooks, disabled: disabled.map_or(0, u64::from) })
+    Ok((Due { webhooks: is_due.map(|row| row.webhook).collect(), next_at }, next))
 }

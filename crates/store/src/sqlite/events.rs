@@ -121,41 +121,56 @@ pub(super) fn line_status(
     Ok(committed)
 }
 
+/// The most events that one read looks at, and the most bytes of those that it takes: another reader waits
+/// no longer than this takes. One event is taken however large it is.
+const LOOKED_AT: usize = 500;
+const MAX_BYTES: usize = 64 * 1024;
+
 pub(super) fn after(
     sql: &Connection,
     account: Id<Account>,
-    place: i64,
+    mut place: i64,
     lines: Option<&[Id<Line>]>,
     kinds: &[EventKind],
     limit: usize,
 ) -> Result<EventsAfter> {
     // Asked before the events: what is committed in between is found by the next look.
     let newest = newest(sql)?;
-    let events = statement::all(
-        sql,
-        "select seq, id, account_id, line_id, chat_id, kind, data, created_at
+    let mut found = sql.prepare_cached(
+        "select seq, kind, line_id, id, chat_id, created_at, data
          from events indexed by events_by_account
-         where account_id = ?1 and seq > ?2
-           and (?3 is null or line_id in (select value from json_each(?3)))
-           and kind in (select value from json_each(?4))
-         order by seq limit ?5",
-        params![Text(account), place, lines.map(Json), Json(kinds), statement::limit(limit),],
-        |row| {
-            Ok(CommittedEvent {
-                seq: row.get(0)?,
-                id: row.get::<_, Text<_>>(1)?.0,
-                account_id: row.get::<_, Text<_>>(2)?.0,
-                line_id: row.get::<_, Text<_>>(3)?.0,
-                chat_id: row.get::<_, Option<Text<_>>>(4)?.map(|id| id.0),
-                kind: row.get::<_, Name<_>>(5)?.0,
-                data: Arc::from(row.get::<_, Json<Box<RawValue>>>(6)?.0),
-                created_at: Timestamp(row.get(7)?),
-            })
-        },
+         where account_id = ?1 and seq > ?2 order by seq limit ?3",
     )?;
-    let last = events.last().map_or(place, |event| event.seq);
-    let place = if events.len() < limit { last.max(newest) } else { last };
-    Ok(EventsAfter { events, place })
+    let mut found = found.query(params![Text(account), place, statement::limit(LOOKED_AT)])?;
+    let (mut events, mut looked_at, mut bytes) = (Vec::new(), 0, 0);
+    while let Some(row) = found.next()? {
+        if events.len() == limit || bytes >= MAX_BYTES {
+            return Ok(EventsAfter { events, place, has_more: true });
+        }
+        looked_at += 1;
+        place = row.get(0)?;
+        let (kind, line_id) = (row.get::<_, Name<_>>(1)?.0, row.get::<_, Text<_>>(2)?.0);
+        if !kinds.contains(&kind) || !lines.is_none_or(|lines| lines.contains(&line_id)) {
+            continue;
+        }
+        let data: Arc<RawValue> = Arc::from(row.get::<_, Json<Box<RawValue>>>(6)?.0);
+        bytes += data.get().len();
+        events.push(CommittedEvent {
+            seq: place,
+            id: row.get::<_, Text<_>>(3)?.0,
+            account_id: account,
+            line_id,
+            chat_id: row.get::<_, Option<Text<_>>>(4)?.map(|id| id.0),
+            kind,
+            data,
+            created_at: Timestamp(row.get(5)?),
+        });
+    }
+    let has_more = looked_at == LOOKED_AT;
+    if !has_more {
+        place = place.max(newest);
+    }
+    Ok(EventsAfter { events, place, has_more })
 }
 
 /// The place of the newest event. Not the newest row: that may be pruned, and its place must not come

@@ -23,6 +23,7 @@ mod migrations;
 mod open;
 mod outbox;
 mod reactions;
+mod read_queue;
 mod reader;
 mod receipts;
 mod receive;
@@ -49,15 +50,17 @@ use crate::Result;
 pub struct SqliteOptions {
     /// Writing commands that may wait; beyond that, [`StoreError::Overloaded`](crate::StoreError::Overloaded).
     pub write_queue: usize,
-    /// Reading queries that may wait; beyond that, the same.
+    /// Reading queries that may wait; beyond that, whoever has most in the queue is refused, in the same way.
     pub read_queue: usize,
+    /// Reading queries of one account, bridge or key that may wait; beyond that, the same.
+    pub read_queue_of_one: usize,
     /// Threads that read, each with a connection of its own.
     pub readers: usize,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { write_queue: 8192, read_queue: 2048, readers: 2 }
+        Self { write_queue: 8192, read_queue: 2048, read_queue_of_one: 1024, readers: 2 }
     }
 }
 

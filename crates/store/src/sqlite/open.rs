@@ -51,7 +51,8 @@ pub(super) fn open(path: &Path, options: SqliteOptions) -> Result<SqliteStore> {
     let cannot_start = |error| named(path, StoreError::Database(Box::new(error)));
     Ok(SqliteStore {
         writer: Writer::start(writer, lock, options.write_queue).map_err(cannot_start)?,
-        readers: Readers::start(readers, options.read_queue).map_err(cannot_start)?,
+        readers: Readers::start(readers, options.read_queue, options.read_queue_of_one)
+            .map_err(cannot_start)?,
         handover: Handover::default(),
     })
 }

@@ -23,8 +23,9 @@ use tokio::sync::{mpsc::UnboundedSender, oneshot};
 use super::{
     SqliteStore, accept, accounts, bridges, chats, deliveries,
     events::{self, Moment},
-    files, idempotency, keys, lines, messages, outbox, reactions, receipts, receive, replays,
-    sandbox, settle, typing, webhooks,
+    files, idempotency, keys, lines, messages, outbox, reactions,
+    read_queue::Owner,
+    receipts, receive, replays, sandbox, settle, typing, webhooks,
     writer::Tx,
 };
 use crate::{
@@ -41,7 +42,7 @@ impl Store for SqliteStore {
     }
 
     async fn accounts(&self) -> Result<Vec<Account>> {
-        self.readers.ask(accounts::all).await
+        self.readers.scan(Owner::System).ask(accounts::all).await
     }
 
     async fn seed(&self, seed: Seed, now: Timestamp) -> Result<()> {
@@ -53,11 +54,11 @@ impl Store for SqliteStore {
     }
 
     async fn find_key(&self, hash: SecretHash) -> Result<Option<(Key, Option<KeyUsage>)>> {
-        self.readers.ask(move |sql| keys::find(sql, hash)).await
+        self.readers.lookup(Owner::UnknownKey).ask(move |sql| keys::find(sql, hash)).await
     }
 
     async fn keys(&self) -> Result<Vec<Key>> {
-        self.readers.ask(keys::all).await
+        self.readers.scan(Owner::System).ask(keys::all).await
     }
 
     async fn revoke_key(&self, id: Id<Key>, now: Timestamp) -> Result<Key> {
@@ -73,11 +74,11 @@ impl Store for SqliteStore {
     }
 
     async fn operator_lines(&self) -> Result<Vec<OperatorLine>> {
-        self.readers.ask(lines::all).await
+        self.readers.scan(Owner::System).ask(lines::all).await
     }
 
     async fn lines(&self, account: Id<Account>) -> Result<Vec<Line>> {
-        self.readers.ask(move |sql| lines::of_account(sql, account)).await
+        self.readers.lookup(account).ask(move |sql| lines::of_account(sql, account)).await
     }
 
     async fn set_capabilities(
@@ -108,7 +109,7 @@ impl Store for SqliteStore {
     }
 
     async fn bridges(&self) -> Result<Vec<Bridge>> {
-        self.readers.ask(bridges::all).await
+        self.readers.scan(Owner::System).ask(bridges::all).await
     }
 
     async fn revoke_bridge(&self, id: Id<Bridge>, now: Timestamp) -> Result<Bridge> {
@@ -116,7 +117,7 @@ impl Store for SqliteStore {
     }
 
     async fn carried_lines(&self, bridge: Id<Bridge>) -> Result<Vec<CarriedLine>> {
-        self.readers.ask(move |sql| lines::carried_by(sql, bridge)).await
+        self.readers.list(bridge).ask(move |sql| lines::carried_by(sql, bridge)).await
     }
 
     async fn accept(
@@ -135,7 +136,7 @@ impl Store for SqliteStore {
         account: Id<Account>,
         id: Id<OutboxItem>,
     ) -> Result<Option<OutboxItem>> {
-        self.readers.ask(move |sql| outbox::find(sql, account, id)).await
+        self.readers.lookup(account).ask(move |sql| outbox::find(sql, account, id)).await
     }
 
     async fn claim(
@@ -152,7 +153,7 @@ impl Store for SqliteStore {
     }
 
     async fn claims_of(&self, bridge: Id<Bridge>) -> Result<Vec<ClaimedItem>> {
-        self.readers.ask(move |sql| outbox::claims_of(sql, bridge)).await
+        self.readers.list(bridge).ask(move |sql| outbox::claims_of(sql, bridge)).await
     }
 
     async fn extend_claims(&self, bridge: Id<Bridge>, lease_until: Timestamp) -> Result<()> {
@@ -215,7 +216,15 @@ impl Store for SqliteStore {
         after: Option<ChatsCursor>,
         limit: Limit,
     ) -> Result<Page<Chat, 3>> {
-        self.readers.ask(move |sql| chats::page(sql, account, line, after, limit)).await
+        let begin = move |sql: &_| chats::Walk::begin(sql, account, line, after, limit);
+        let mut walk = self.readers.list(account).ask(begin).await?;
+        let scan = self.readers.scan(account);
+        loop {
+            if let Some(page) = walk.page() {
+                return Ok(page);
+            }
+            walk = scan.ask(move |sql| walk.slice(sql)).await?;
+        }
     }
 
     async fn messages(
@@ -226,7 +235,10 @@ impl Store for SqliteStore {
         after: Option<MessagesCursor>,
         limit: Limit,
     ) -> Result<Page<Message, 1>> {
-        self.readers.ask(move |sql| messages::page(sql, account, line, &chat, after, limit)).await
+        self.readers
+            .list(account)
+            .ask(move |sql| messages::page(sql, account, line, &chat, after, limit))
+            .await
     }
 
     async fn find_messages(
@@ -234,15 +246,21 @@ impl Store for SqliteStore {
         account: Id<Account>,
         message: MessageRef,
     ) -> Result<Vec<(Id<Line>, Id<Message>)>> {
-        self.readers.ask(move |sql| messages::meant_by(sql, account, &message)).await
+        self.readers
+            .lookup(account)
+            .ask(move |sql| messages::meant_by(sql, account, &message))
+            .await
     }
 
     async fn guid_of(&self, message: Id<Message>) -> Result<Option<String>> {
-        self.readers.ask(move |sql| messages::guid_of(sql, message)).await
+        self.readers.lookup(Owner::System).ask(move |sql| messages::guid_of(sql, message)).await
     }
 
     async fn reactions(&self, account: Id<Account>, message: Id<Message>) -> Result<Vec<Reaction>> {
-        self.readers.ask(move |sql| reactions::of_message(sql, account, message)).await
+        self.readers
+            .list(account)
+            .ask(move |sql| reactions::of_message(sql, account, message))
+            .await
     }
 
     async fn typing(
@@ -252,7 +270,10 @@ impl Store for SqliteStore {
         chat: Recipient,
         now: Timestamp,
     ) -> Result<Vec<TypingIndicator>> {
-        self.readers.ask(move |sql| typing::of_chat(sql, account, line, &chat, now)).await
+        self.readers
+            .list(account)
+            .ask(move |sql| typing::of_chat(sql, account, line, &chat, now))
+            .await
     }
 
     async fn receipts(
@@ -261,7 +282,10 @@ impl Store for SqliteStore {
         line: Id<Line>,
         chat: Recipient,
     ) -> Result<Vec<ReadReceipt>> {
-        self.readers.ask(move |sql| receipts::of_chat(sql, account, line, &chat)).await
+        self.readers
+            .list(account)
+            .ask(move |sql| receipts::of_chat(sql, account, line, &chat))
+            .await
     }
 
     async fn create_file(
@@ -287,15 +311,15 @@ impl Store for SqliteStore {
     }
 
     async fn file(&self, account: Id<Account>, id: Id<File>) -> Result<Option<StoredFile>> {
-        self.readers.ask(move |sql| files::of_account(sql, account, id)).await
+        self.readers.lookup(account).ask(move |sql| files::of_account(sql, account, id)).await
     }
 
     async fn signed_file(&self, id: Id<File>) -> Result<Option<StoredFile>> {
-        self.readers.ask(move |sql| files::find(sql, id)).await
+        self.readers.lookup(Owner::SignedUrl).ask(move |sql| files::find(sql, id)).await
     }
 
     async fn bridge_file(&self, bridge: Id<Bridge>, id: Id<File>) -> Result<Option<StoredFile>> {
-        self.readers.ask(move |sql| files::of_claims(sql, bridge, id)).await
+        self.readers.lookup(bridge).ask(move |sql| files::of_claims(sql, bridge, id)).await
     }
 
     async fn forget_files(&self, before: Timestamp, limit: usize) -> Result<Vec<Id<File>>> {
@@ -303,7 +327,7 @@ impl Store for SqliteStore {
     }
 
     async fn known_files(&self, ids: Vec<Id<File>>) -> Result<Vec<Id<File>>> {
-        self.readers.ask(move |sql| files::known(sql, &ids)).await
+        self.readers.list(Owner::System).ask(move |sql| files::known(sql, &ids)).await
     }
 
     async fn file_url_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32]> {
@@ -311,11 +335,11 @@ impl Store for SqliteStore {
     }
 
     async fn sandbox_line(&self) -> Result<Option<Line>> {
-        self.readers.ask(lines::sandbox_line).await
+        self.readers.lookup(Owner::System).ask(lines::sandbox_line).await
     }
 
     async fn sandbox(&self, account: Id<Account>, now: Timestamp) -> Result<Sandbox> {
-        self.readers.ask(move |sql| sandbox::find(sql, account, now)).await
+        self.readers.lookup(account).ask(move |sql| sandbox::find(sql, account, now)).await
     }
 
     async fn ensure_sandbox(
@@ -347,12 +371,25 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<EventsAfter> {
         self.readers
+            .scan(account)
             .ask(move |sql| events::after(sql, account, after, lines.as_deref(), &kinds, limit))
             .await
     }
 
-    async fn event_place(&self, since: Option<Timestamp>) -> Result<i64> {
-        self.readers.ask(move |sql| events::place(sql, since)).await
+    async fn new_events(
+        &self,
+        account: Id<Account>,
+        after: i64,
+        limit: usize,
+    ) -> Result<EventsAfter> {
+        self.readers
+            .list(account)
+            .ask(move |sql| events::after(sql, account, after, None, &EventKind::ALL, limit))
+            .await
+    }
+
+    async fn event_place(&self, account: Id<Account>, since: Option<Timestamp>) -> Result<i64> {
+        self.readers.lookup(account).ask(move |sql| events::place(sql, since)).await
     }
 
     async fn line_status(
@@ -372,7 +409,7 @@ impl Store for SqliteStore {
         scope: IdempotencyScope,
         now: Timestamp,
     ) -> Result<Option<RememberedAnswer>> {
-        self.readers.ask(move |sql| idempotency::find(sql, &scope, now)).await
+        self.readers.lookup(scope.key_id).ask(move |sql| idempotency::find(sql, &scope, now)).await
     }
 
     async fn remember(&self, remember: Remember) -> Result<Once<()>> {
@@ -395,7 +432,7 @@ impl Store for SqliteStore {
     }
 
     async fn webhooks(&self, account: Id<Account>) -> Result<Vec<Webhook>> {
-        self.readers.ask(move |sql| webhooks::of_account(sql, account)).await
+        self.readers.list(account).ask(move |sql| webhooks::of_account(sql, account)).await
     }
 
     async fn update_webhook(
@@ -419,7 +456,13 @@ impl Store for SqliteStore {
         account: Id<Account>,
         id: Id<Webhook>,
     ) -> Result<Option<Timestamp>> {
-        self.readers.ask(move |sql| webhooks::missed_since(sql, account, id)).await
+        let find = move |sql: &_| webhooks::Missed::of(sql, account, id);
+        let mut missed = self.readers.lookup(account).ask(find).await?;
+        let scan = self.readers.scan(account);
+        while !missed.is_found() {
+            missed = scan.ask(move |sql| missed.slice(sql)).await?;
+        }
+        Ok(missed.since())
     }
 
     async fn rotate_secret(
@@ -439,7 +482,7 @@ impl Store for SqliteStore {
     }
 
     async fn endpoint(&self, account: Id<Account>, id: Id<Webhook>) -> Result<Option<Endpoint>> {
-        self.readers.ask(move |sql| webhooks::endpoint(sql, account, id)).await
+        self.readers.lookup(account).ask(move |sql| webhooks::endpoint(sql, account, id)).await
     }
 
     async fn delete_webhook(&self, account: Id<Account>, id: Id<Webhook>) -> Result<()> {
@@ -475,11 +518,26 @@ impl Store for SqliteStore {
     }
 
     async fn due_deliveries(&self, now: Timestamp) -> Result<Due> {
-        self.readers.ask(move |sql| deliveries::due(sql, now)).await
+        let list = self.readers.list(Owner::System);
+        let (mut due, mut after) = (Due::default(), Some(String::new()));
+        while let Some(place) = after {
+            let slice = move |sql: &_| deliveries::due(sql, now, &place);
+            let (found, next) = list.ask(slice).await?;
+            due.webhooks.extend(found.webhooks);
+            due.next_at = due.next_at.into_iter().chain(found.next_at).min();
+            after = next;
+        }
+        Ok(due)
     }
 
     async fn deliveries_backlog(&self, now: Timestamp) -> Result<Backlog> {
-        self.readers.ask(move |sql| deliveries::backlog(sql, now)).await
+        let scan = self.readers.scan(Owner::System);
+        let mut counting = deliveries::backlog::Counting::new(now);
+        while !counting.is_done() {
+            counting = scan.ask(move |sql| counting.slice(sql)).await?;
+        }
+        let disabled = scan.ask(webhooks::count_disabled).await?;
+        Ok(Backlog { webhooks: counting.into_webhooks(), disabled })
     }
 
     async fn deliveries(
@@ -490,9 +548,12 @@ impl Store for SqliteStore {
         limit: Limit,
         now: Timestamp,
     ) -> Result<Page<Delivery, 3>> {
-        self.readers
-            .ask(move |sql| deliveries::list::page(sql, account, &filter, after, limit, now))
-            .await
+        let scan = self.readers.scan(account);
+        let mut walk = deliveries::list::Walk::new(account, filter, after, limit, now);
+        while !walk.is_done() {
+            walk = scan.ask(move |sql| walk.slice(sql)).await?;
+        }
+        Ok(walk.into_page())
     }
 
     async fn retry_delivery(
@@ -531,7 +592,7 @@ impl Store for SqliteStore {
     }
 
     async fn replay(&self, account: Id<Account>, id: Id<Replay>) -> Result<Option<Replay>> {
-        self.readers.ask(move |sql| replays::of_account(sql, account, id)).await
+        self.readers.lookup(account).ask(move |sql| replays::of_account(sql, account, id)).await
     }
 
     async fn running_replays(
@@ -539,7 +600,7 @@ impl Store for SqliteStore {
         after: Option<Id<Replay>>,
         limit: usize,
     ) -> Result<Vec<Id<Replay>>> {
-        self.readers.ask(move |sql| replays::running(sql, after, limit)).await
+        self.readers.list(Owner::System).ask(move |sql| replays::running(sql, after, limit)).await
     }
 
     async fn advance_replay(

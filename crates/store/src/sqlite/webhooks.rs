@@ -170,30 +170,77 @@ fn standing(sql: &Connection, account: Id<Account>, id: Id<Webhook>) -> Result<S
     standing.ok_or_else(|| Refusal::WebhookNotFound.into())
 }
 
-/// Deliveries of a webhook that are looked at to find the oldest event that it missed.
+/// Deliveries of a webhook that are looked at to find the oldest event that it missed, in all and in one read.
 const LOOKED_AT: usize = 100_000;
+const SLICE: usize = 500;
 
-pub(super) fn missed_since(
-    sql: &Connection,
-    account: Id<Account>,
-    id: Id<Webhook>,
-) -> Result<Option<Timestamp>> {
-    let Standing { failing_since, disabled_at } = standing(sql, account, id)?;
-    let Some(disabled_at) = disabled_at else { return Ok(None) };
-    let began = failing_since.map_or(disabled_at, |since| since.min(disabled_at));
-    // An event is older than the failure of its first attempt, and than a webhook that was disabled
-    // before all its attempts were made.
-    let oldest = statement::first(
-        sql,
-        "select e.created_at from (
-           select event_seq, finished_at from deliveries indexed by deliveries_failed
-           where status = 'failed' and webhook_id = ?1 order by event_seq limit ?3) d
-         cross join events e on e.seq = d.event_seq
-         where d.finished_at >= ?2 limit 1",
-        params![Text(id), began.0, statement::limit(LOOKED_AT)],
-        |row| Ok(Timestamp(row.get(0)?)),
-    )?;
-    Ok(Some(oldest.map_or(began, |oldest| oldest.min(began))))
+/// Since when a webhook has missed events, as far as that is known.
+#[derive(Clone, Copy)]
+pub(super) struct Missed {
+    webhook: Id<Webhook>,
+    /// When it began to fail, or was disabled before that; none while it is active.
+    began: Option<Timestamp>,
+    /// The event of the last delivery that was looked at, and how many were.
+    place: i64,
+    looked_at: usize,
+    is_found: bool,
+}
+
+impl Missed {
+    pub(super) fn of(sql: &Connection, account: Id<Account>, id: Id<Webhook>) -> Result<Self> {
+        let Standing { failing_since, disabled_at } = standing(sql, account, id)?;
+        let began = disabled_at.map(|at| failing_since.map_or(at, |since| since.min(at)));
+        Ok(Self { webhook: id, began, place: i64::MIN, looked_at: 0, is_found: began.is_none() })
+    }
+
+    pub(super) fn is_found(self) -> bool {
+        self.is_found
+    }
+
+    pub(super) fn since(self) -> Option<Timestamp> {
+        self.began
+    }
+
+    /// An event is older than the failure of its first attempt, and than a webhook that was disabled
+    /// before all its attempts were made.
+    pub(super) fn slice(mut self, sql: &Connection) -> Result<Self> {
+        let Some(began) = self.began else { return Ok(self) };
+        let looked_at = statement::all(
+            sql,
+            "select event_seq, finished_at from deliveries indexed by deliveries_failed
+             where status = 'failed' and webhook_id = ?1 and event_seq > ?2
+             order by event_seq limit ?3",
+            params![Text(self.webhook), self.place, statement::limit(SLICE)],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)),
+        )?;
+        self.looked_at += looked_at.len();
+        self.is_found = looked_at.len() < SLICE || self.looked_at >= LOOKED_AT;
+        if let Some((last, _)) = looked_at.last() {
+            self.place = *last;
+        }
+        let oldest =
+            looked_at.iter().find(|(_, finished)| finished.is_some_and(|at| at >= began.0));
+        if let Some((event, _)) = oldest {
+            let created = statement::first(
+                sql,
+                "select created_at from events where seq = ?1",
+                params![event],
+                |row| Ok(Timestamp(row.get(0)?)),
+            )?;
+            self.began = Some(created.map_or(began, |created| created.min(began)));
+            self.is_found = true;
+        }
+        Ok(self)
+    }
+}
+
+/// How many are not active.
+pub(super) fn count_disabled(sql: &Connection) -> Result<u64> {
+    let count =
+        statement::first(sql, "select count(*) from webhooks where is_active = 0", [], |row| {
+            row.get::<_, u32>(0)
+        })?;
+    Ok(count.map_or(0, u64::from))
 }
 
 pub(super) fn rotate(

@@ -245,3 +245,24 @@ pub(crate) async fn the_backlog_is_of_what_is_due(store: Arc<dyn Store>) {
     let wanted = Backlog { disabled: 1, ..backlog(1, again) };
     assert_eq!(store.deliveries_backlog(again).await.unwrap(), wanted);
 }
+
+pub(crate) async fn a_long_backlog_is_counted_whole(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let webhooks = [
+        world.webhook(&[EventKind::MessageReceived]).await,
+        world.webhook(&[EventKind::MessageReceived]).await,
+    ];
+    for batch in 0..12 {
+        let entries = (0..500).map(|one| text_from(ANN, &format!("{batch} {one}"))).collect();
+        let made = world.receive(entries).await.committed.deliveries;
+        let ids = made.iter().map(|one| one.id).collect();
+        store.release_deliveries(ids, NOW).await.unwrap();
+    }
+    let backlog = store.deliveries_backlog(NOW).await.unwrap();
+    let mut counted: Vec<_> =
+        backlog.webhooks.iter().map(|one| (one.webhook_id, one.due)).collect();
+    let mut wanted = webhooks.map(|webhook| (webhook, 6000)).to_vec();
+    counted.sort_unstable();
+    wanted.sort_unstable();
+    assert_eq!(counted, wanted);
+}

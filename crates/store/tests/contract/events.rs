@@ -5,6 +5,7 @@ use switchboard_model::{
     delivery::DueDelivery,
     event::{LineStatusEvent, MessageEvent},
     id::Id,
+    link::Inbound,
 };
 use switchboard_store::{CommittedEvent, Store};
 
@@ -129,9 +130,48 @@ pub(crate) async fn what_is_not_asked_for_is_looked_at_once(store: Arc<dyn Store
     assert_eq!(read(3, EventKind::MessageReceived, 2).await, (0, 3));
 }
 
+pub(crate) async fn one_read_looks_at_so_many_and_no_more(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    for batch in 0..3 {
+        let entries = (0..400).map(|one| text_from(ANN, &format!("{batch} {one}"))).collect();
+        world.receive(entries).await;
+    }
+    let (mut place, mut reads, mut found) = (0, 0, 0);
+    loop {
+        let kinds = vec![EventKind::MessageSent];
+        let after = store.events_after(world.account, place, None, kinds, 10).await.unwrap();
+        (reads, found) = (reads + 1, found + after.events.len());
+        assert!(after.place - place <= 500, "what fits of them does not matter");
+        place = after.place;
+        if !after.has_more {
+            break;
+        }
+    }
+    assert_eq!((place, reads, found), (1200, 3, 0));
+    // Long ones are fewer.
+    let filler = "x".repeat(100_000);
+    let long = |number: i32| {
+        let mut text = text_from(ANN, &format!("long {number}"));
+        if let Inbound::Message(message) = &mut text {
+            message.text = Some(filler.clone());
+        }
+        text
+    };
+    world.receive((0..10).map(long).collect()).await;
+    let after = store.new_events(world.account, place, 100).await.unwrap();
+    assert_eq!((after.events.len(), after.has_more, after.place), (1, true, place + 1));
+    let after = store.new_events(world.account, place + 9, 100).await.unwrap();
+    assert_eq!((after.events.len(), after.has_more, after.place), (1, false, place + 10));
+    // Another account's events are no reason to read in steps.
+    let theirs = store.events_after(world.other_account, 0, None, EventKind::ALL.to_vec(), 10);
+    let theirs = theirs.await.unwrap();
+    assert_eq!((theirs.has_more, theirs.place), (false, place + 10));
+}
+
 pub(crate) async fn a_place_is_found_by_its_time(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    let place = async |since: Option<Timestamp>| store.event_place(since).await.unwrap();
+    let place =
+        async |since: Option<Timestamp>| store.event_place(world.account, since).await.unwrap();
     assert_eq!((place(None).await, place(Some(NOW)).await), (0, 0));
     // Two at each of the times 0, 10, 20, 30.
     for number in 0..8i64 {

@@ -114,7 +114,7 @@ mod sqlite {
         receive: what_comes_in_is_a_message_an_event_and_a_chat, the_same_guid_is_one_message,
                  the_place_is_kept, groups_follow_their_driver, only_the_lines_bridge_tells,
                  what_is_too_long_is_neither_lost_nor_merged, a_group_is_never_a_contact;
-        chats: latest_activity_comes_first, another_accounts_chats_are_not_listed;
+        chats: latest_activity_comes_first, many_that_have_moved_are_listed_where_they_stood, another_accounts_chats_are_not_listed;
         messages: newest_comes_first_and_pages_meet, an_unknown_chat_is_refused,
                   a_message_is_found_by_id_or_guid;
         webhooks: a_secret_is_shown_once, one_for_all_lines_has_future_ones,
@@ -138,10 +138,10 @@ mod sqlite {
             what_was_not_attempted_comes_in_event_order, a_claim_is_of_whom_it_names,
                     results_count_once, what_is_given_back_is_due_at_once,
                     a_deleted_webhook_gets_nothing_more, at_the_start_all_are_due,
-                    the_backlog_is_of_what_is_due;
+                    the_backlog_is_of_what_is_due, a_long_backlog_is_counted_whole;
         events: what_is_old_is_forgotten_unless_it_is_still_tried,
             what_is_still_tried_is_passed_over_a_little_at_a_time,
-            what_is_not_asked_for_is_looked_at_once,
+            what_is_not_asked_for_is_looked_at_once, one_read_looks_at_so_many_and_no_more,
                 they_are_read_as_they_were_committed, they_are_filtered_by_account_line_and_kind,
                 a_place_is_found_by_its_time, a_line_goes_up_and_down;
         files: a_file_is_its_accounts_only, a_file_goes_out_and_is_an_attachment,

@@ -23,60 +23,112 @@ use crate::{
 
 /// The most rows that one page looks at: where few of many fit, it ends with less than it may hold.
 const LOOKED_AT: usize = 5000;
+/// The most of them, with their attempts, that one read looks at: others wait no longer than that takes.
+const SLICE: usize = 500;
 
-pub(in crate::sqlite) fn page(
-    sql: &Connection,
+/// The way to one page, as far as it has come.
+pub(in crate::sqlite) struct Walk {
     account: Id<Account>,
-    filter: &DeliveryFilter,
-    after: Option<DeliveriesCursor>,
-    limit: Limit,
+    filter: DeliveryFilter,
+    limit: usize,
     now: Timestamp,
-) -> Result<Page<Delivery, 3>> {
-    let Some(stretch) = Stretch::of(sql, account, filter)? else {
-        return Ok(Page { rows: Vec::new(), next: None });
-    };
-    // Nothing is before the first row; what is looked at comes after this.
-    let (event, id) = after.map_or_else(
-        || (i64::MAX, Id::of_nothing()),
-        |cursor| {
-            let [event, upper, lower] = cursor.place();
-            let id = Id::<Delivery>::from_bits(u128::from(upper) << 64 | u128::from(lower));
-            (i64::try_from(event).unwrap_or(i64::MAX), id)
-        },
-    );
-    let webhook = filter.webhook_id.map(Text);
-    let mut found = sql.prepare_cached(match (filter.webhook_id, filter.status) {
-        (Some(_), Some(DeliveryStatus::Failed)) => GIVEN_UP,
-        _ => ALL,
-    })?;
-    let (first, last) = (stretch.after, stretch.up_to.min(event));
-    let params = params![Text(account), first, last, event, Text(id), webhook];
-    let mut found = found.query(params)?;
-    let (mut rows, mut looked_at, mut place, mut next) = (Vec::new(), 0, None, None);
-    while let Some(row) = found.next()? {
-        if looked_at == LOOKED_AT {
-            next = place;
-            break;
+    /// None until the first slice has found it.
+    stretch: Option<Stretch>,
+    rows: Vec<Delivery>,
+    looked_at: usize,
+    /// The last row that was looked at, of this page or the one before.
+    place: Option<DeliveriesCursor>,
+    next: Option<DeliveriesCursor>,
+    is_done: bool,
+}
+
+impl Walk {
+    pub(in crate::sqlite) fn new(
+        account: Id<Account>,
+        filter: DeliveryFilter,
+        after: Option<DeliveriesCursor>,
+        limit: Limit,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            account,
+            filter,
+            limit: limit.get() as usize,
+            now,
+            stretch: None,
+            rows: Vec::new(),
+            looked_at: 0,
+            place: after,
+            next: None,
+            is_done: false,
         }
-        looked_at += 1;
-        let event: i64 = row.get(0)?;
-        let id = row.get::<_, Option<Text<Id<Delivery>>>>(6)?.map(|id| id.0);
-        if let Some(id) = id
-            && fits(filter, row, id)?
-        {
-            if rows.len() == limit.get() as usize {
-                next = place;
+    }
+
+    pub(in crate::sqlite) fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    pub(in crate::sqlite) fn into_page(self) -> Page<Delivery, 3> {
+        Page { rows: self.rows, next: self.next }
+    }
+
+    /// Looks at the next rows. Each slice sees its own state: a row has one place for good, so none is
+    /// skipped or repeated for that.
+    pub(in crate::sqlite) fn slice(mut self, sql: &Connection) -> Result<Self> {
+        let stretch = match self.stretch.take() {
+            Some(stretch) => stretch,
+            None => match Stretch::of(sql, self.account, &self.filter)? {
+                Some(stretch) => stretch,
+                None => return Ok(Self { is_done: true, ..self }),
+            },
+        };
+        // Nothing is before the first row; what is looked at comes after this.
+        let (event, id) = self.place.map_or_else(
+            || (i64::MAX, Id::of_nothing()),
+            |cursor| {
+                let [event, upper, lower] = cursor.place();
+                let id = Id::<Delivery>::from_bits(u128::from(upper) << 64 | u128::from(lower));
+                (i64::try_from(event).unwrap_or(i64::MAX), id)
+            },
+        );
+        let webhook = self.filter.webhook_id.map(Text);
+        let mut found = sql.prepare_cached(match (self.filter.webhook_id, self.filter.status) {
+            (Some(_), Some(DeliveryStatus::Failed)) => GIVEN_UP,
+            _ => ALL,
+        })?;
+        let (first, last) = (stretch.after, stretch.up_to.min(event));
+        let params = params![Text(self.account), first, last, event, Text(id), webhook];
+        let mut found = found.query(params)?;
+        let mut read = 0;
+        while let Some(row) = found.next()? {
+            if self.looked_at == LOOKED_AT {
+                self.next = self.place;
                 break;
             }
-            rows.push((row.get::<_, i64>(5)?, delivery(row, id, now)?));
+            if read >= SLICE {
+                return Ok(Self { stretch: Some(stretch), ..self });
+            }
+            let event: i64 = row.get(0)?;
+            let id = row.get::<_, Option<Text<Id<Delivery>>>>(6)?.map(|id| id.0);
+            if let Some(id) = id
+                && fits(&self.filter, row, id)?
+            {
+                if self.rows.len() == self.limit {
+                    self.next = self.place;
+                    break;
+                }
+                let attempts = attempts(sql, row.get(5)?)?;
+                read += attempts.len();
+                self.rows.push(Delivery { attempts, ..delivery(row, id, self.now)? });
+            }
+            (self.looked_at, read) = (self.looked_at + 1, read + 1);
+            let bits = id.map_or(0, Id::to_bits);
+            let place = [event.unsigned_abs(), (bits >> 64) as u64, bits as u64];
+            self.place = Some(Cursor::new(place));
         }
-        let bits = id.map_or(0, Id::to_bits);
-        place = Some(Cursor::new([event.unsigned_abs(), (bits >> 64) as u64, bits as u64]));
+        self.is_done = true;
+        Ok(self)
     }
-    let rows = rows
-        .into_iter()
-        .map(|(seq, delivery)| Ok(Delivery { attempts: attempts(sql, seq)?, ..delivery }));
-    Ok(Page { rows: rows.collect::<Result<_>>()?, next })
 }
 
 /// Every event in this stretch, with its deliveries; or with none, which says how far the walk has come.
