@@ -5,9 +5,10 @@
 mod commands;
 mod output;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
+use switchboard_server::telemetry;
 
 use commands::{admin, deliveries, dev, serve, webhooks};
 
@@ -16,6 +17,9 @@ use commands::{admin, deliveries, dev, serve, webhooks};
 /// for 3 MiB more at rest (`switchboard-bench life` and `start`).
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// How long the last lines of the log may take to be written.
+const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// A self-hosted iMessage API for agents and apps: an HTTP API, signed webhooks and
 /// bridges to phone lines that you own.
@@ -46,11 +50,13 @@ fn main() -> ExitCode {
         Command::Webhooks(webhooks) => commands::run(webhooks::run(webhooks)),
         Command::Deliveries(deliveries) => commands::run(deliveries::run(deliveries)),
     };
+    // A reader of the log that has stalled does not keep the process from ending.
+    telemetry::flush(LAST_LINES);
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            output::talk(&format!("error: {error:#}"));
+            output::last_words(format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -1,6 +1,11 @@
 //! What the binary writes: data to stdout, talk to stderr. A reader that went away is no error.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
 use serde::Serialize;
 use switchboard_client::Answer;
@@ -16,6 +21,19 @@ pub(crate) fn data(line: &str) -> io::Result<()> {
 /// Writes a line of talk. Nobody can be told if that fails.
 pub(crate) fn talk(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// How long the last words of a process may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The same for the last line of a process: a reader of stderr that has stalled does not keep it from ending.
+pub(crate) fn last_words(line: String) {
+    let (said, heard) = mpsc::channel();
+    thread::spawn(move || {
+        talk(&line);
+        let _ = said.send(());
+    });
+    let _ = heard.recv_timeout(LAST_WORDS);
 }
 
 /// Whether the reader of our output has gone: `switchboard … | head`.

@@ -31,7 +31,7 @@ use crate::{
     link::Links,
     listen,
     metrics::{self, Metrics},
-    routes,
+    routes, telemetry,
 };
 
 /// How long background work has to end when the server stops.
@@ -136,6 +136,7 @@ impl App {
     /// [`StartError`] says what refused.
     pub async fn start(parts: Parts, listener: TcpListener) -> Result<Running, StartError> {
         let Parts { config, store, clock, resolver, operator, simulator } = parts;
+        telemetry::watch_panics();
         let addr = listener.local_addr().map_err(StartError::Listener)?;
         let now = clock.now();
         let metrics_listener = listen_for_metrics(&config).await?;

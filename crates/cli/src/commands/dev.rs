@@ -1,6 +1,7 @@
 //! `switchboard dev`: everything on this machine, with a simulated phone.
 
 use std::{
+    io::ErrorKind,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -14,6 +15,7 @@ use switchboard_model::{
 };
 use switchboard_server::{Config, config::LogFormat, telemetry};
 use switchboard_store::Seed;
+use tokio::sync::oneshot;
 
 use super::host::{self, Host};
 use crate::output;
@@ -137,13 +139,28 @@ pub(crate) async fn run(dev: Dev) -> anyhow::Result<()> {
         simulator_url: &simulator_url,
         sandbox_line: SANDBOX_LINE,
     };
-    if dev.json {
-        output::data(&serde_json::to_string(&ready)?)?;
-    } else {
-        output::data(&welcome(&ready))?;
-    }
-    host.run_until_stopped().await;
+    let unwanted = tell(if dev.json { serde_json::to_string(&ready)? } else { welcome(&ready) });
+    host.run_until_stopped(unwanted).await;
     Ok(())
+}
+
+/// Prints how to reach the server, on a thread of its own: a server that runs neither waits for a reader of
+/// stdout that has stalled nor ends because a disk is full. Returns when the reader has gone: then nobody
+/// wants the server.
+async fn tell(text: String) {
+    let (gone, reader_gone) = oneshot::channel();
+    std::thread::spawn(move || match output::data(&text) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+            let _ = gone.send(());
+        }
+        Err(error) => {
+            tracing::warn!(%error, "stdout takes nothing; {SECRETS} has the URL and the key");
+        }
+    });
+    if reader_gone.await.is_err() {
+        std::future::pending().await
+    }
 }
 
 fn config(dev: &Dev) -> anyhow::Result<Config> {

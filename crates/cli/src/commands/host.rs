@@ -126,9 +126,12 @@ impl Host {
         format!("http://{}", self.running.reachable_addr())
     }
 
-    /// Waits for Ctrl-C or SIGTERM, then stops.
-    pub(super) async fn run_until_stopped(mut self) {
-        self.stop.come().await;
+    /// Waits for Ctrl-C or SIGTERM, or until nobody wants the server, then stops.
+    pub(super) async fn run_until_stopped(mut self, unwanted: impl Future<Output = ()>) {
+        tokio::select! {
+            () = self.stop.come() => {}
+            () = unwanted => {}
+        }
         if let Some((stop, task)) = self.bridge {
             stop.cancel();
             // Its last reports are repeated at the next start.

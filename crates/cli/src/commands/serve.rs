@@ -33,7 +33,7 @@ pub(crate) async fn run(serve: Serve) -> anyhow::Result<()> {
     let opened = host::open(&config).await?;
     let operator = operator(&config)?;
     let host = Host::start(config, operator, opened).await?;
-    host.run_until_stopped().await;
+    host.run_until_stopped(std::future::pending()).await;
     Ok(())
 }
 

@@ -11,6 +11,8 @@ mod examples;
 mod files;
 mod help;
 mod kill;
+#[cfg(target_os = "linux")]
+mod logs;
 mod process;
 mod replays;
 mod s3;

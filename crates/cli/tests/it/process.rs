@@ -89,7 +89,8 @@ pub(crate) async fn run_args(args: &[&str]) -> Done {
 /// A running binary. Killed when dropped.
 pub(crate) struct Process {
     child: Child,
-    stdout: BufReader<ChildStdout>,
+    /// None if it goes somewhere else.
+    stdout: Option<BufReader<ChildStdout>>,
     stderr: Arc<Mutex<String>>,
     draining: JoinHandle<()>,
 }
@@ -97,13 +98,14 @@ pub(crate) struct Process {
 impl Process {
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut pipe = BufReader::new(child.stderr.take().unwrap());
+        let stdout = child.stdout.take().map(BufReader::new);
+        let pipe = child.stderr.take();
         let stderr = Arc::<Mutex<String>>::default();
         // A full pipe would stop the process.
         let draining = tokio::spawn({
             let stderr = Arc::clone(&stderr);
             async move {
+                let Some(mut pipe) = pipe.map(BufReader::new) else { return };
                 let mut line = String::new();
                 while pipe.read_line(&mut line).await.is_ok_and(|read| read > 0) {
                     stderr.lock().unwrap().push_str(&std::mem::take(&mut line));
@@ -116,7 +118,8 @@ impl Process {
     /// The next line of stdout, without its end.
     pub(crate) async fn line(&mut self) -> String {
         let mut line = String::new();
-        let read = timeout(PATIENCE, self.stdout.read_line(&mut line)).await;
+        let stdout = self.stdout.as_mut().expect("the test has not sent it elsewhere");
+        let read = timeout(PATIENCE, stdout.read_line(&mut line)).await;
         let read = read.expect("it prints a line").unwrap();
         assert!(read > 0, "it ended instead of printing a line: {}", self.stderr());
         line.trim_end_matches('\n').to_owned()
@@ -155,7 +158,9 @@ impl Process {
     pub(crate) async fn end(mut self) -> (ExitStatus, String, String) {
         let status = timeout(PATIENCE, self.child.wait()).await.expect("it ends").unwrap();
         let mut rest = String::new();
-        self.stdout.read_to_string(&mut rest).await.unwrap();
+        if let Some(stdout) = &mut self.stdout {
+            stdout.read_to_string(&mut rest).await.unwrap();
+        }
         self.draining.await.unwrap();
         let stderr = self.stderr.lock().unwrap().clone();
         (status, rest, stderr)
