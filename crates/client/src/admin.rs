@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::json;
 use switchboard_model::{
     Account, Bridge, Key, Scopes, Timestamp,
+    key::RevokedKey,
     line::{DriverKind, LineService, OperatorLine},
     page::List,
     secret::{Secret, SecretKind},
@@ -13,7 +14,7 @@ use switchboard_model::{
 
 use crate::{
     Answer, ClientBuilder, Result,
-    shape::{ACCOUNT, BRIDGE, CREATED_BRIDGE, CREATED_KEY, KEY, OPERATOR_LINE},
+    shape::{ACCOUNT, BRIDGE, CREATED_BRIDGE, CREATED_KEY, KEY, OPERATOR_LINE, REVOKED_KEY},
     transport::{Expect, Transport},
 };
 
@@ -62,10 +63,19 @@ impl AdminClient {
         self.transport.get("/admin/v1/keys", &[], Expect::Many(&KEY)).await
     }
 
-    /// From now on this key is refused: `key_…`.
-    pub async fn revoke_key(&self, id: impl fmt::Display + Send) -> Result<Answer<Key>> {
+    /// From now on this key is refused: `key_…`. The webhooks that it has made go on.
+    pub async fn revoke_key(&self, id: impl fmt::Display + Send) -> Result<Answer<RevokedKey>> {
         let body = json!({ "id": id.to_string() });
-        self.transport.post("/admin/v1/keys/revoke", &body, 200, &KEY).await
+        self.transport.post("/admin/v1/keys/revoke", &body, 200, &REVOKED_KEY).await
+    }
+
+    /// From now on this key is refused, and the webhooks that it has made are disabled.
+    pub async fn revoke_key_and_webhooks(
+        &self,
+        id: impl fmt::Display + Send,
+    ) -> Result<Answer<RevokedKey>> {
+        let body = json!({ "id": id.to_string(), "disable_webhooks": true });
+        self.transport.post("/admin/v1/keys/revoke", &body, 200, &REVOKED_KEY).await
     }
 
     /// Makes a bridge. Its token is in this answer and in no other.

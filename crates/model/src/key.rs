@@ -41,6 +41,18 @@ pub struct Key {
     pub created_at: Timestamp,
 }
 
+/// The answer to the revocation of a key: what it made goes on unless it was disabled too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokedKey {
+    /// The key as it is now.
+    #[serde(flatten)]
+    pub key: Key,
+    /// How many webhooks that this key has made still get events.
+    pub active_webhooks: u64,
+    /// How many of them this has disabled.
+    pub disabled_webhooks: u64,
+}
+
 impl Key {
     /// Whether the key opens anything at this instant.
     pub fn is_valid_at(&self, now: Timestamp) -> bool {

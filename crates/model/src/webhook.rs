@@ -9,7 +9,9 @@ use crate::{
     delivery::Delivery,
     event::EventKind,
     id::{Id, Kind},
+    key::Key,
     line::Line,
+    scope::Scopes,
     time::Timestamp,
 };
 
@@ -53,9 +55,164 @@ pub struct Webhook {
     /// Why it was disabled (ext); absent while it is active.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled_reason: Option<DisabledReason>,
+    /// The key that made it, and what has become of that key (ext).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<CreatedBy>,
     /// What deliveries are signed with; only in the answer to its creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<WebhookSecret>,
+}
+
+impl Webhook {
+    /// Whether it gets events, and why not.
+    pub fn state(&self) -> WebhookState {
+        WebhookState {
+            is_active: self.is_active,
+            failing_since: self.failing_since,
+            disabled_at: self.disabled_at,
+            disabled_reason: self.disabled_reason,
+        }
+    }
+
+    /// Gives it another state.
+    pub fn set_state(&mut self, state: WebhookState) {
+        self.is_active = state.is_active;
+        self.failing_since = state.failing_since;
+        self.disabled_at = state.disabled_at;
+        self.disabled_reason = state.disabled_reason;
+    }
+}
+
+/// Whether a webhook gets events, since when it only fails, and when and why it was disabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WebhookState {
+    /// Whether it gets any.
+    pub is_active: bool,
+    /// Since when nothing but failures came of its deliveries.
+    pub failing_since: Option<Timestamp>,
+    /// When it was disabled.
+    pub disabled_at: Option<Timestamp>,
+    /// Why it was disabled.
+    pub disabled_reason: Option<DisabledReason>,
+}
+
+/// What can happen to a webhook's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebhookStep {
+    /// Somebody enables it.
+    Enable,
+    /// Somebody disables it.
+    Disable,
+    /// Somebody gives it another URL.
+    Redirect,
+    /// The delivery engine disables it, for what its endpoint answers.
+    GiveUp(DisabledReason),
+}
+
+/// A step that the state does not allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a webhook in this state can't be given up for this reason")]
+pub struct IllegalStep;
+
+impl WebhookState {
+    /// Active, and nothing known against it.
+    pub const NEW: Self =
+        Self { is_active: true, failing_since: None, disabled_at: None, disabled_reason: None };
+
+    /// The state after this step. What is enabled or disabled already stays as it is.
+    ///
+    /// # Errors
+    /// [`IllegalStep`] when the engine gives up what is disabled, or what has not failed for long enough.
+    pub fn after(self, step: WebhookStep, now: Timestamp) -> Result<Self, IllegalStep> {
+        let disabled = |reason| Self {
+            is_active: false,
+            disabled_at: Some(now),
+            disabled_reason: Some(reason),
+            ..self
+        };
+        match step {
+            WebhookStep::Enable if self.is_active => Ok(self),
+            WebhookStep::Enable => Ok(Self::NEW),
+            WebhookStep::Disable if !self.is_active => Ok(self),
+            WebhookStep::Disable => Ok(disabled(DisabledReason::Manual)),
+            // Another endpoint must not be disabled for what the one before it did. Of a webhook that is disabled
+            // it is kept: it says since when events were missed.
+            WebhookStep::Redirect if self.is_active => Ok(Self { failing_since: None, ..self }),
+            WebhookStep::Redirect => Ok(self),
+            WebhookStep::GiveUp(_) if !self.is_active => Err(IllegalStep),
+            WebhookStep::GiveUp(DisabledReason::Manual) => Err(IllegalStep),
+            WebhookStep::GiveUp(reason @ DisabledReason::Gone) => Ok(disabled(reason)),
+            WebhookStep::GiveUp(reason @ DisabledReason::Failing) => {
+                let failing = self.failing_since.map(|since| now.0.saturating_sub(since.0));
+                match failing {
+                    Some(millis) if millis >= DISABLED_AFTER_MS => Ok(disabled(reason)),
+                    _ => Err(IllegalStep),
+                }
+            }
+        }
+    }
+}
+
+/// The key that made a webhook. Webhooks outlive their keys: who revokes a key must see what goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedBy {
+    /// Which; null for a webhook that was made before this was kept.
+    pub key_id: Option<Id<Key>>,
+    /// Whether the key could still make it.
+    pub state: CreatorState,
+}
+
+/// Whether the key that made a webhook could still make it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CreatorState {
+    /// It could.
+    Active,
+    /// The operator has revoked it.
+    Revoked,
+    /// Its time is over.
+    Expired,
+    /// It lacks the read scope of an event that the webhook names.
+    InsufficientScope,
+    /// Nobody knows which key it was.
+    #[serde(other)]
+    Unknown,
+}
+
+impl CreatorState {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Active, Self::Revoked, Self::Expired, Self::InsufficientScope, Self::Unknown];
+
+    /// Its name in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The state of a key that has made a webhook for these events.
+    pub fn of(
+        revoked_at: Option<Timestamp>,
+        expires_at: Option<Timestamp>,
+        scopes: &Scopes,
+        events: &[EventKind],
+        now: Timestamp,
+    ) -> Self {
+        if revoked_at.is_some() {
+            Self::Revoked
+        } else if expires_at.is_some_and(|end| end <= now) {
+            Self::Expired
+        } else if events.iter().any(|event| !scopes.contains(event.scope())) {
+            Self::InsufficientScope
+        } else {
+            Self::Active
+        }
+    }
 }
 
 /// The answer to a change of a webhook (ext).
@@ -133,7 +290,7 @@ impl Kind for Webhook {
     const PREFIX: &'static str = "wh_";
 }
 
-/// `whsec_<base64>`: kept in clear, because signing needs it. Does not show itself in `Debug`.
+/// `whsec_<base64>`. Does not show itself in `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WebhookSecret(String);
@@ -166,5 +323,50 @@ impl WebhookSecret {
 impl fmt::Debug for WebhookSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WebhookSecret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use DisabledReason::{Failing, Gone, Manual};
+    use WebhookStep::{Disable, Enable, GiveUp, Redirect};
+
+    #[test]
+    fn only_legal_steps_are_taken() {
+        let long = Timestamp(1_000 + DISABLED_AFTER_MS);
+        let failing = WebhookState { failing_since: Some(Timestamp(1_000)), ..WebhookState::NEW };
+        let off = |from: WebhookState, reason, at| WebhookState {
+            is_active: false,
+            disabled_at: Some(at),
+            disabled_reason: Some(reason),
+            ..from
+        };
+        let disabled = off(failing, Manual, Timestamp(5));
+        let soon = Timestamp(long.0 - 1);
+        for (from, step, now, to) in [
+            (failing, Enable, soon, Ok(failing)),
+            (failing, Disable, soon, Ok(off(failing, Manual, soon))),
+            (failing, Redirect, soon, Ok(WebhookState::NEW)),
+            (failing, GiveUp(Failing), soon, Err(IllegalStep)),
+            (failing, GiveUp(Failing), long, Ok(off(failing, Failing, long))),
+            (failing, GiveUp(Gone), soon, Ok(off(failing, Gone, soon))),
+            (failing, GiveUp(Manual), long, Err(IllegalStep)),
+            (WebhookState::NEW, GiveUp(Failing), long, Err(IllegalStep)),
+            (disabled, Enable, long, Ok(WebhookState::NEW)),
+            (disabled, Disable, long, Ok(disabled)),
+            (disabled, Redirect, long, Ok(disabled)),
+            (disabled, GiveUp(Failing), long, Err(IllegalStep)),
+            (disabled, GiveUp(Gone), long, Err(IllegalStep)),
+        ] {
+            assert_eq!(from.after(step, now), to, "{step:?} at {now:?} from {from:?}");
+        }
+    }
+
+    #[test]
+    fn names_and_json_agree() {
+        for state in CreatorState::ALL {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        }
     }
 }

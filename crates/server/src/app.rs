@@ -257,13 +257,6 @@ impl App {
     }
 }
 
-/// Does the work to its end, even if whoever wanted it hangs up: what is committed must be made known.
-pub(crate) async fn to_the_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-) -> Result<T, StoreError> {
-    tokio::spawn(work).await.unwrap_or(Err(StoreError::Closed))
-}
-
 /// Listens where the operator wants metrics, if anywhere.
 async fn listen_for_metrics(
     config: &Config,

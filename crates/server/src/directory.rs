@@ -1,7 +1,7 @@
 //! The directory: keys and lines that were just looked up, so that a request need not ask the store.
 //!
-//! Whoever changes a key or a line says [`Directory::forget`]; a look-up that was
-//! under way at that moment is used once and not kept.
+//! Whoever changes a key or a line has that entry forgotten after the commit ([`crate::to_the_end`]); a look-up that
+//! was under way at that moment is used once and not kept.
 
 use std::{
     collections::HashMap,
@@ -90,11 +90,39 @@ impl Directory {
         Ok(sandbox)
     }
 
-    /// Something that may be held here has changed.
-    pub(crate) fn forget(&self) {
+    /// A key has changed.
+    pub(crate) fn forget_key(&self, id: Id<Key>) {
+        self.change(|known| known.keys.retain(|_, key| key.id != id));
+    }
+
+    /// An account has a line more.
+    pub(crate) fn forget_lines(&self, account: Id<Account>) {
+        self.change(|known| {
+            known.lines.remove(&account);
+        });
+    }
+
+    /// A line has changed: the lists that it is in are read anew, which are all of them for the sandbox line.
+    pub(crate) fn forget_line(&self, id: Id<Line>) {
+        self.change(|known| {
+            known.lines.retain(|_, lines| lines.iter().all(|line| line.id != id));
+            if let Some(Some(sandbox)) = &known.sandbox
+                && sandbox.id == id
+            {
+                known.sandbox = None;
+            }
+        });
+    }
+
+    /// Any entry may have changed.
+    pub(crate) fn forget_all(&self) {
+        self.change(|known| *known = Known { generation: known.generation, ..Known::default() });
+    }
+
+    fn change(&self, forget: impl FnOnce(&mut Known)) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let generation = known.generation + 1;
-        *known = Known { generation, ..Known::default() };
+        known.generation += 1;
+        forget(&mut known);
     }
 
     fn remember(&self, generation: u64, insert: impl FnOnce(&mut Known)) {

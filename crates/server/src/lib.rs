@@ -18,6 +18,7 @@ mod metrics;
 pub mod openapi;
 pub mod routes;
 pub mod telemetry;
+mod to_the_end;
 
 pub use app::{App, Running, StartError};
 pub use clock::SystemClock;

@@ -1,5 +1,7 @@
 //! How a store can say no.
 
+use switchboard_model::Scope;
+
 /// Why a method did not do its work. Nothing of it was kept.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -110,6 +112,18 @@ pub enum Refusal {
     /// No such webhook for this owner.
     #[error("no such webhook")]
     WebhookNotFound,
+    /// The key is restricted to other lines.
+    #[error("the key is restricted to other lines")]
+    LineNotAccessible,
+    /// The key is restricted to some lines, and the webhook is for all.
+    #[error("the webhook is for every line, and the key is restricted to some")]
+    WebhookForAllLines,
+    /// The key lacks the read scope of an event.
+    #[error("the key lacks the scope '{}'", scope.as_str())]
+    InsufficientScope {
+        /// Which.
+        scope: Scope,
+    },
     /// The webhook is disabled, or deleted.
     #[error("the webhook is disabled")]
     WebhookDisabled,

@@ -14,8 +14,9 @@ pub mod sqlite;
 pub use error::{Refusal, StoreError};
 pub use records::{
     Accept, Accepted, Backlog, ClaimedItem, Committed, CommittedEvent, DeliveryFilter, Due,
-    Endpoint, EventsAfter, MAX_COUNTED, NewContent, NewKey, NewLine, NewReplay, NewWebhook, Once,
-    Pruned, Received, Remember, Seed, SettleReport, WebhookBacklog, WebhookChanges,
+    Endpoint, EventsAfter, Grant, MAX_COUNTED, NewContent, NewKey, NewLine, NewReplay, NewWebhook,
+    Once, Pruned, Received, Remember, RememberWith, Revoked, Seed, SettleReport, WebhookBacklog,
+    WebhookChanges,
 };
 use switchboard_model::{
     Account, Bridge, Chat, EventKind, File, Key, Line, Message, OutboxItem, Reaction, ReadReceipt,
@@ -31,7 +32,7 @@ use switchboard_model::{
     message::MessageRef,
     page::{Cursor, Limit, Page},
     secret::SecretHash,
-    webhook::{DisabledReason, WebhookSecret},
+    webhook::{DisabledReason, RotatedWebhook, UpdatedWebhook, WebhookSecret},
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -77,8 +78,14 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Every key, oldest first.
     async fn keys(&self) -> Result<Vec<Key>>;
 
-    /// Revokes a key; one that is revoked already stays as it was. [`Refusal::KeyNotFound`].
-    async fn revoke_key(&self, id: Id<Key>, now: Timestamp) -> Result<Key>;
+    /// Revokes a key; one that is revoked already stays as it was. With `disable_webhooks` those that it has made
+    /// are disabled too, as by hand; otherwise they go on. [`Refusal::KeyNotFound`].
+    async fn revoke_key(
+        &self,
+        id: Id<Key>,
+        disable_webhooks: bool,
+        now: Timestamp,
+    ) -> Result<Revoked>;
 
     /// Keeps how much of their hour these keys have used.
     async fn save_usage(&self, usage: Vec<KeyUsage>) -> Result<()>;
@@ -97,13 +104,14 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The lines of this account and the sandbox line, which is every account's; oldest first.
     async fn lines(&self, account: Id<Account>) -> Result<Vec<Line>>;
 
-    /// The line that a bridge reports on: what it can do. Nothing for a line that is not this bridge's.
+    /// The line that a bridge reports on: what it can do. Nothing for a line that is not this bridge's. Answers
+    /// whether that has changed anything.
     async fn set_capabilities(
         &self,
         bridge: Id<Bridge>,
         line: Id<Line>,
         capabilities: Vec<Capability>,
-    ) -> Result<()>;
+    ) -> Result<bool>;
 
     // ---- bridges --------------------------------------------------------
 
@@ -332,8 +340,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         &self,
         account: Id<Account>,
         code: String,
+        remember: Option<RememberWith<Sandbox>>,
         now: Timestamp,
-    ) -> Result<Sandbox>;
+    ) -> Result<Once<Sandbox>>;
 
     /// Ends the pairing and gives the account this new code. Its chat is kept but shown no longer, until
     /// the same two are paired again; what waits to be sent to it fails, with its events. What the
@@ -402,57 +411,54 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn forget_answers(&self, before: Timestamp, limit: usize) -> Result<usize>;
 
     // ---- webhooks -------------------------------------------------------
+    //
+    // What a caller names is looked for in this order: [`Refusal::WebhookNotFound`] if it is not the account's;
+    // [`Refusal::LineNotAccessible`] or [`Refusal::WebhookForAllLines`] if it serves lines that the key is not
+    // for; [`Refusal::InsufficientScope`] if the key may not read an event that the webhook would get.
 
     /// Makes a webhook. [`Refusal::TooManyWebhooks`]; [`Refusal::LineNotFound`] if a line is neither the
     /// account's nor the sandbox line.
     async fn create_webhook(
         &self,
         webhook: NewWebhook,
-        remember: Option<Remember>,
+        remember: Option<RememberWith<Webhook>>,
         now: Timestamp,
     ) -> Result<Once<Webhook>>;
 
     /// The webhooks of this account, oldest first, without secrets. One for all lines lists those that there are now.
-    async fn webhooks(&self, account: Id<Account>) -> Result<Vec<Webhook>>;
+    async fn webhooks(&self, account: Id<Account>, now: Timestamp) -> Result<Vec<Webhook>>;
 
-    /// Changes a webhook of this account, from the next event and the next attempt on. One that is enabled
-    /// begins anew: neither when it was disabled nor since when it fails is known of it any more. One
-    /// that is disabled so was disabled by hand. [`Refusal::WebhookNotFound`].
+    /// Changes a webhook, from the next event and the next attempt on, and answers what it is then. One that is
+    /// enabled begins anew: neither when it was disabled nor since when it fails is known of it any more; instead
+    /// it is told since when it has missed events: a replay from then on sends whatever was given up since it began
+    /// to fail, and all that came after it was disabled. One that is disabled so was disabled by hand. Only what
+    /// lets events go asks for scopes.
     async fn update_webhook(
         &self,
-        account: Id<Account>,
+        grant: Grant,
         id: Id<Webhook>,
         changes: WebhookChanges,
-        remember: Option<Remember>,
+        remember: Option<RememberWith<UpdatedWebhook>>,
         now: Timestamp,
-    ) -> Result<Once<()>>;
+    ) -> Result<Once<UpdatedWebhook>>;
 
-    /// Since when a disabled webhook of this account has missed events: a replay from then on sends
-    /// whatever was given up since it began to fail, and all that came after it was disabled. None if it
-    /// is active. [`Refusal::WebhookNotFound`].
-    async fn missed_since(
-        &self,
-        account: Id<Account>,
-        id: Id<Webhook>,
-    ) -> Result<Option<Timestamp>>;
-
-    /// Gives a webhook of this account a new secret; the one before it is valid until `until` too, and the one
-    /// before that no more. [`Refusal::WebhookNotFound`].
+    /// Gives a webhook a new secret; the one before it is valid until `until` too, and the one before that no more.
     async fn rotate_secret(
         &self,
-        account: Id<Account>,
+        grant: Grant,
         id: Id<Webhook>,
         secret: WebhookSecret,
         until: Timestamp,
-        remember: Option<Remember>,
-    ) -> Result<Once<()>>;
+        remember: Option<RememberWith<RotatedWebhook>>,
+        now: Timestamp,
+    ) -> Result<Once<RotatedWebhook>>;
 
-    /// Where the events of a webhook of this account go, and what they are signed with; also of a disabled one.
-    async fn endpoint(&self, account: Id<Account>, id: Id<Webhook>) -> Result<Option<Endpoint>>;
+    /// Where the events of a webhook go, and what they are signed with; also of a disabled one.
+    async fn endpoint(&self, grant: Grant, id: Id<Webhook>) -> Result<Endpoint>;
 
-    /// Removes a webhook of this account. It gets nothing more at once; what was still due of it is removed by
-    /// [`Store::give_up_deliveries`]. [`Refusal::WebhookNotFound`].
-    async fn delete_webhook(&self, account: Id<Account>, id: Id<Webhook>) -> Result<()>;
+    /// Removes a webhook. It gets nothing more at once; what was still due of it is removed by
+    /// [`Store::give_up_deliveries`]. Asks for no scopes.
+    async fn delete_webhook(&self, grant: Grant, id: Id<Webhook>) -> Result<()>;
 
     // ---- deliveries -----------------------------------------------------
 
@@ -504,14 +510,14 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         now: Timestamp,
     ) -> Result<Page<Delivery, 3>>;
 
-    /// Makes a delivery of this account due now, if its event is on one of these lines. One that was delivered
+    /// Makes a delivery due now, if its event is on a line that the key may use. One that was delivered
     /// or given up begins a new round of attempts, under the same id; what an attempt before that still reports
-    /// counts no more. Answers whose it is. [`Refusal::DeliveryNotFound`], [`Refusal::WebhookDisabled`].
+    /// counts no more. Answers whose it is. [`Refusal::DeliveryNotFound`], [`Refusal::InsufficientScope`] for its
+    /// event, [`Refusal::WebhookDisabled`].
     async fn retry_delivery(
         &self,
-        account: Id<Account>,
+        grant: Grant,
         id: Id<Delivery>,
-        lines: Option<Vec<Id<Line>>>,
         remember: Option<Remember>,
         now: Timestamp,
     ) -> Result<Once<Id<Webhook>>>;
@@ -524,17 +530,19 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     // ---- replays --------------------------------------------------------
 
     /// Makes a replay, which runs until [`Store::advance_replay`] has led it to its end: over the events
-    /// that there are now. [`Refusal::WebhookNotFound`], [`Refusal::WebhookDisabled`],
+    /// that there are now. What is refused for webhooks, then [`Refusal::WebhookDisabled`],
     /// [`Refusal::TooManyReplays`].
     async fn create_replay(
         &self,
+        grant: Grant,
         replay: NewReplay,
-        remember: Option<Remember>,
+        remember: Option<RememberWith<Replay>>,
         now: Timestamp,
     ) -> Result<Once<Replay>>;
 
-    /// A replay of this account.
-    async fn replay(&self, account: Id<Account>, id: Id<Replay>) -> Result<Option<Replay>>;
+    /// A replay of this account. A key that is restricted to some lines finds none of a webhook that is gone, which
+    /// is of no line any more. [`Refusal::LineNotAccessible`], [`Refusal::WebhookForAllLines`].
+    async fn replay(&self, grant: Grant, id: Id<Replay>) -> Result<Option<Replay>>;
 
     /// The replays that run and whose webhook is not disabled, at most `limit`: those made after `after`, oldest
     /// first, and then from the oldest of all on. Who goes on after the last has them all in turn.

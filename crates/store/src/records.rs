@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use switchboard_model::{
-    Account, Bridge, Chat, EventKind, File, Handle, Line, OutboxItem, ReactionType, Scopes,
+    Account, Bridge, Chat, EventKind, File, Handle, Key, Line, OutboxItem, ReactionType, Scopes,
     Timestamp, Webhook,
     chat::Recipient,
     delivery::{Delivery, DeliveryStatus, DueDelivery, Secrets},
@@ -18,6 +18,8 @@ use switchboard_model::{
     secret::SecretHash,
     webhook::WebhookSecret,
 };
+
+use crate::Refusal;
 
 /// A key to be made.
 #[derive(Debug, Clone)]
@@ -152,6 +154,66 @@ pub struct Remember {
     pub scope: IdempotencyScope,
     /// The answer, made before the transaction.
     pub answer: RememberedAnswer,
+}
+
+/// How the answer is made of what a transaction has written, to be remembered in that transaction. Otherwise as
+/// [`Remember`].
+pub struct RememberWith<T> {
+    /// Of which request.
+    pub scope: IdempotencyScope,
+    /// When it is answered.
+    pub now: Timestamp,
+    /// Makes the answer.
+    pub answer: Box<dyn FnOnce(&T) -> RememberedAnswer + Send>,
+}
+
+/// What a caller may touch of its account: as much as its key lets it.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// Whose.
+    pub account: Id<Account>,
+    /// The lines that the key may use; none for all.
+    pub lines: Option<Vec<Id<Line>>>,
+    /// What the key may do.
+    pub scopes: Scopes,
+}
+
+impl Grant {
+    /// All that is the account's.
+    pub fn whole(account: Id<Account>) -> Self {
+        Self { account, lines: None, scopes: Scopes::all() }
+    }
+
+    /// Refuses a webhook that also serves lines which the key is not for, be it only lines that are still to come:
+    /// none means every line of the account.
+    pub(crate) fn must_reach(&self, webhook: Option<&[Id<Line>]>) -> Result<(), Refusal> {
+        match (&self.lines, webhook) {
+            (None, _) => Ok(()),
+            (Some(_), None) => Err(Refusal::WebhookForAllLines),
+            (Some(lines), Some(wanted)) if wanted.iter().all(|line| lines.contains(line)) => Ok(()),
+            (Some(_), Some(_)) => Err(Refusal::LineNotAccessible),
+        }
+    }
+
+    /// Refuses events whose read scope the key lacks.
+    pub(crate) fn must_read(&self, events: &[EventKind]) -> Result<(), Refusal> {
+        let lacks = events.iter().map(|event| event.scope());
+        match lacks.into_iter().find(|scope| !self.scopes.contains(*scope)) {
+            Some(scope) => Err(Refusal::InsufficientScope { scope }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What became of the revocation of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revoked {
+    /// The key as it is now.
+    pub key: Key,
+    /// How many webhooks that it has made still get events.
+    pub active_webhooks: usize,
+    /// Which of them this has disabled.
+    pub disabled: Vec<Id<Webhook>>,
 }
 
 /// What was accepted.
@@ -301,6 +363,8 @@ pub struct NewWebhook {
     pub events: Vec<EventKind>,
     /// What deliveries are signed with.
     pub secret: WebhookSecret,
+    /// The key that makes it.
+    pub created_by: Option<Id<Key>>,
 }
 
 /// What is to be changed of a webhook; nothing of what is none.
@@ -314,6 +378,13 @@ pub struct WebhookChanges {
     pub is_active: Option<bool>,
 }
 
+impl WebhookChanges {
+    /// Whether they let somebody get events: taking away asks for no more than the webhook.
+    pub(crate) fn let_events_go(&self) -> bool {
+        self.url.is_some() || self.events.is_some() || self.is_active == Some(true)
+    }
+}
+
 /// A webhook, as somebody who sends to it by himself needs it.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
@@ -321,8 +392,10 @@ pub struct Endpoint {
     pub url: String,
     /// What they are signed with.
     pub secrets: Secrets,
-    /// Whether it is for every line of the account, those too that are still to come.
-    pub is_for_all_lines: bool,
+    /// Which events it gets.
+    pub events: Vec<EventKind>,
+    /// The lines whose events it gets; none means every line of the account.
+    pub line_ids: Option<Vec<Id<Line>>>,
 }
 
 /// Which deliveries are wanted: those that fit all that is said.
@@ -344,6 +417,8 @@ pub struct DeliveryFilter {
     pub until: Option<Timestamp>,
     /// Those of events on these lines; none for all lines.
     pub lines: Option<Vec<Id<Line>>>,
+    /// Those of events that may be read with these scopes; none for all.
+    pub scopes: Option<Scopes>,
 }
 
 /// A replay to be made.
@@ -351,8 +426,6 @@ pub struct DeliveryFilter {
 pub struct NewReplay {
     /// Its id: given by the caller, so that the answer can be made before the transaction.
     pub id: Id<Replay>,
-    /// Whose.
-    pub account_id: Id<Account>,
     /// The webhook that gets the events.
     pub webhook_id: Id<Webhook>,
     /// From the events of this time on,

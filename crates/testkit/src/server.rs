@@ -260,6 +260,16 @@ impl TestServer {
         self.setup.dir.path()
     }
 
+    /// Keeps every write of the server waiting until what this answers is dropped, which must be soon: after 5 s
+    /// writes fail. Reads go on.
+    pub fn hold_writes(&self) -> HeldWrites {
+        let path = self.setup.dir.path().join("switchboard.db");
+        let sql = rusqlite::Connection::open(path).expect("the database is this test's own");
+        sql.busy_timeout(PATIENCE).expect("a number");
+        sql.execute_batch("begin immediate").expect("the writer lets others in between");
+        HeldWrites { _sql: sql }
+    }
+
     /// The operator's token.
     pub fn operator_token(&self) -> &'static str {
         OPERATOR
@@ -377,6 +387,17 @@ impl TestServer {
         self.running.stop().await;
         assert!(began.elapsed() < Duration::from_secs(5), "the server stops in under 5 s");
         self.setup
+    }
+}
+
+/// Holds the lock that the server's next write needs.
+pub struct HeldWrites {
+    _sql: rusqlite::Connection,
+}
+
+impl std::fmt::Debug for HeldWrites {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HeldWrites")
     }
 }
 

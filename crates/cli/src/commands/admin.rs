@@ -7,11 +7,12 @@ use clap::{Args, Subcommand};
 use switchboard_client::{AdminClient, CreateBridge, CreateKey, CreateLine, KeyScopes};
 use switchboard_model::{
     Scope, Scopes, Timestamp,
+    key::RevokedKey,
     line::{DriverKind, LineService},
 };
 
 use super::{dev, host, serve::OPERATOR_TOKEN};
-use crate::output::Out;
+use crate::output::{self, Out};
 
 /// Keeps what every command takes apart from what is the command's own.
 const SERVER: &str = "Options of every admin command";
@@ -151,6 +152,9 @@ enum Keys {
     Revoke {
         /// The key: key_…
         id: String,
+        /// Disable the webhooks that it has made, too; otherwise they go on
+        #[arg(long)]
+        disable_webhooks: bool,
     },
 }
 
@@ -299,8 +303,23 @@ async fn keys(client: &AdminClient, command: Keys, out: &Out) -> anyhow::Result<
                 ]
             })
         }
-        Keys::Revoke { id } => {
-            out.one(&client.revoke_key(&id).await?, |key| format!("{} revoked", key.id))
+        Keys::Revoke { id, disable_webhooks } => {
+            let revoked = match disable_webhooks {
+                true => client.revoke_key_and_webhooks(&id).await?,
+                false => client.revoke_key(&id).await?,
+            };
+            out.one(&revoked, |revoked| format!("{} revoked", revoked.key.id))?;
+            let RevokedKey { active_webhooks, disabled_webhooks, .. } = revoked.value;
+            if disabled_webhooks > 0 {
+                output::talk(&format!("{disabled_webhooks} webhooks that it made are disabled"));
+            }
+            if active_webhooks > 0 {
+                output::talk(&format!(
+                    "{active_webhooks} webhooks that it made go on; to end them too, say the same \
+                     with --disable-webhooks"
+                ));
+            }
+            Ok(())
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use serde_json::Value;
-use switchboard_client::{Client, SendMessage};
-use switchboard_model::Code;
+use switchboard_client::{Client, CreateWebhook, SendMessage};
+use switchboard_model::{Code, EventKind, webhook::CreatorState};
 use tempfile::TempDir;
 
 use crate::{
@@ -129,6 +129,37 @@ async fn a_key_has_the_scopes_the_end_and_the_limit_it_was_given() {
     // Of no account: it may exist, and reaches nothing.
     let homeless = operator.line(&["keys", "create", "--name", "x", "--scopes", "all"]).await;
     assert!(homeless.starts_with("sk_live_"), "the secret, and nothing else: {homeless}");
+    operator.server.process.stop("TERM").await;
+}
+
+#[tokio::test]
+async fn who_revokes_a_key_is_told_what_goes_on() {
+    let operator = Operator::new().await;
+    let account = operator.line(&["accounts", "create", "Acme"]).await;
+    let line = ["lines", "create", "--account", &account, "--driver", "simulator", "--handle"];
+    operator.line(&[&line[..], &["+15550100001"]].concat()).await;
+    let key = ["keys", "create", "--account", &account, "--name", "agent", "--scopes", "all"];
+    let made = operator.json(&key).await;
+    let client = operator.client(made["key"].as_str().unwrap());
+    let events = [EventKind::MessageReceived];
+    let hook = CreateWebhook::new("", "https://example.com/hook", events);
+    for _ in 0..2 {
+        client.create_webhook(&hook).await.unwrap();
+    }
+    let id = made["id"].as_str().unwrap();
+    let goes_on = operator.run(&["keys", "revoke", id]).await;
+    assert_eq!((goes_on.code, &*goes_on.stdout), (Some(0), &*format!("{id} revoked\n")));
+    assert!(goes_on.stderr.contains("2 webhooks") && goes_on.stderr.contains("--disable-webhooks"));
+    let ends = operator.run(&["keys", "revoke", id, "--disable-webhooks"]).await;
+    assert!(ends.stderr.contains("2 webhooks that it made are disabled"), "{}", ends.stderr);
+    let again = operator.json(&["keys", "revoke", id]).await;
+    assert_eq!((&again["active_webhooks"], &again["disabled_webhooks"]), (&0.into(), &0.into()));
+    let other = operator.json(&key).await;
+    let listed = operator.client(other["key"].as_str().unwrap()).webhooks("").await.unwrap();
+    for webhook in listed.value.data {
+        assert!(!webhook.is_active);
+        assert_eq!(webhook.created_by.unwrap().state, CreatorState::Revoked);
+    }
     operator.server.process.stop("TERM").await;
 }
 

@@ -64,6 +64,13 @@ static ANY_KEY: Shape = shape(
 /// Key, in a list: without its secret.
 pub static KEY: Shape = extended("key", &ANY_KEY, &[never("key")]);
 
+/// Key, in the answer to its revocation: with what it has made.
+pub static REVOKED_KEY: Shape = extended(
+    "key",
+    &ANY_KEY,
+    &[never("key"), always("active_webhooks", Number), always("disabled_webhooks", Number)],
+);
+
 /// Key, in the answer to its creation.
 pub static CREATED_KEY: Shape = extended("key", &ANY_KEY, &[always("key", Text)]);
 

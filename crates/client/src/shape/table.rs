@@ -217,6 +217,15 @@ pub static FAILED_EVENT: Shape = extended(
 pub static LINE_STATUS_EVENT: Shape =
     extended("line", &LINE, &[always("online", Bool), always("line_handle", Text)]);
 
+/// The key that made a webhook (ext).
+pub static WEBHOOK_CREATOR: Shape = shape(
+    "webhook's maker",
+    &[
+        always_or_null("key_id", Id("key_")),
+        always("state", OneOf(&["active", "revoked", "expired", "insufficient_scope", "unknown"])),
+    ],
+);
+
 /// What every answer says of a webhook.
 static WEBHOOK: Shape = shape(
     "webhook",
@@ -229,6 +238,7 @@ static WEBHOOK: Shape = shape(
         optional("failing_since", Millis), // ext
         optional("disabled_at", Millis),   // ext
         optional("disabled_reason", OneOf(&["manual", "failing", "gone"])), // ext
+        optional("created_by", Object(&WEBHOOK_CREATOR)), // ext
     ],
 );
 

@@ -12,11 +12,11 @@ use axum::{
 };
 use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 use switchboard_model::{
-    Account, Bridge, Code, Handle, Key, Line, Problem, Scope,
+    Account, Bridge, Code, EventKind, Handle, Key, Line, Problem, Scope, Scopes,
     id::Id,
     secret::{Secret, SecretHash, SecretKind},
 };
-use switchboard_store::StoreError;
+use switchboard_store::{Grant, StoreError};
 
 use crate::{
     api::{
@@ -77,8 +77,7 @@ async fn with_key(
         Failure::from(Problem::new(Code::RateLimitExceeded, message).retry_after(seconds))
             .into_response()
     } else if let Some(scope) = scope.filter(|scope| !key.scopes.contains(*scope)) {
-        let message = format!("This key lacks the scope '{}'.", scope.as_str());
-        Failure::from(Problem::new(Code::InsufficientScope, message)).into_response()
+        Failure::from(lacks(scope)).into_response()
     } else {
         match app.directory.sandbox_line().await {
             Ok(sandbox) => {
@@ -91,6 +90,12 @@ async fn with_key(
     };
     standing.write(response.headers_mut());
     response
+}
+
+/// The key lacks this scope.
+pub(crate) fn lacks(scope: Scope) -> Problem {
+    let message = format!("This key lacks the scope '{}'.", scope.as_str());
+    Problem::new(Code::InsufficientScope, message)
 }
 
 /// The bearer token of a request.
@@ -193,6 +198,26 @@ impl Caller {
         }
     }
 
+    /// What the key lets its caller touch of the account; none for a key of no account.
+    pub(crate) async fn grant(&self, app: &App) -> Result<Option<Grant>, Failure> {
+        let Some(account) = self.account() else { return Ok(None) };
+        let lines = self.restricted_lines(app).await?;
+        Ok(Some(Grant { account, lines, scopes: self.key.scopes.clone() }))
+    }
+
+    /// The scopes of the key.
+    pub(crate) fn scopes(&self) -> &Scopes {
+        &self.key.scopes
+    }
+
+    /// Refuses events that the key may not read (§2).
+    pub(crate) fn check_events(&self, events: &[EventKind]) -> Result<(), Problem> {
+        match events.iter().find(|event| !self.has(event.scope())) {
+            Some(event) => Err(lacks(event.scope())),
+            None => Ok(()),
+        }
+    }
+
     /// Whether the key has this scope.
     pub(crate) fn has(&self, scope: Scope) -> bool {
         self.key.scopes.contains(scope)
@@ -245,11 +270,6 @@ impl Caller {
             let message = "This key is restricted to other lines.";
             Err(Problem::new(Code::LineNotAccessible, message))
         }
-    }
-
-    /// Whether the key is restricted to some lines.
-    pub(crate) fn is_restricted(&self) -> bool {
-        self.key.line_ids.is_some()
     }
 
     /// The account, where nothing can be done without one.

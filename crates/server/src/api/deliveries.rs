@@ -25,6 +25,7 @@ use crate::{
         query::Query,
     },
     app::App,
+    to_the_end::to_the_end,
 };
 
 /// The deliveries of the account on lines that the key may use, of the newest event first, paged.
@@ -44,12 +45,16 @@ pub(crate) async fn list(
         since: query.time("since")?,
         until: query.time("until")?,
         lines: None,
+        scopes: None,
     };
     let limit = query.limit()?;
     let name = format!("deliveries {filter:?}");
     let after = query.cursor(&name)?;
+    caller.check_events(filter.event.as_slice())?;
     let account = caller.owner()?;
-    let filter = DeliveryFilter { lines: caller.restricted_lines(&app).await?, ..filter };
+    let lines = caller.restricted_lines(&app).await?;
+    // Those of other events are not shown: a delivery tells that the event happened, and what was answered to it.
+    let filter = DeliveryFilter { lines, scopes: Some(caller.scopes().clone()), ..filter };
     let now = app.clock.now();
     let page = app.store.deliveries(account, filter, after, limit, now).await?;
     Ok(envelope::list(page.rows, page.next.map(|next| next.encode(&name)), &id))
@@ -96,17 +101,21 @@ pub(crate) async fn retry(
         Err(first_answer) => return Ok(first_answer),
     };
     let delivery = id_of(body::text(body.required("id")?, "id")?, "id")?;
-    let account = caller.account().ok_or_else(delivery_not_found)?;
-    let lines = caller.restricted_lines(&app).await?;
+    let grant = caller.grant(&app).await?.ok_or_else(delivery_not_found)?;
     let answer = Retried { id: delivery, status: DeliveryStatus::Due };
     let rendered = Rendered::one(StatusCode::OK, &answer, &id);
     let now = app.clock.now();
     let remember = once.remember(&rendered, now);
-    Ok(match app.store.retry_delivery(account, delivery, lines, remember, now).await? {
-        Once::Done(webhook) => {
-            app.deliver.retried(webhook);
-            rendered.into_response()
+    let retrying = to_the_end(async move {
+        let _in_flight = once;
+        let done = app.store.retry_delivery(grant, delivery, remember, now).await?;
+        if let Once::Done(webhook) = &done {
+            app.deliver.retried(*webhook);
         }
+        Ok(done)
+    });
+    Ok(match retrying.await? {
+        Once::Done(_) => rendered.into_response(),
         Once::Replayed(answer) => once::replay(answer),
     })
 }

@@ -23,7 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::{
     api::{
-        auth::{Caller, LineRef},
+        auth::{Caller, LineRef, lacks},
         problem::{Failure, chain},
         query::Query,
     },
@@ -118,10 +118,6 @@ fn kinds(caller: &Caller, query: &Query) -> Result<Vec<EventKind>, Problem> {
         EventKind::ReactionAdded,
         EventKind::ReactionRemoved,
     ];
-    let lacks = |kind: EventKind| {
-        let message = format!("This key lacks the scope '{}'.", kind.scope().as_str());
-        Problem::new(Code::InsufficientScope, message)
-    };
     let mut named = Vec::new();
     for name in query.all("event") {
         named.push(EventKind::from_name(name).ok_or_else(|| {
@@ -132,12 +128,10 @@ fn kinds(caller: &Caller, query: &Query) -> Result<Vec<EventKind>, Problem> {
     if named.is_empty() {
         let readable: Vec<_> =
             UNASKED.into_iter().filter(|kind| caller.has(kind.scope())).collect();
-        return if readable.is_empty() { Err(lacks(UNASKED[0])) } else { Ok(readable) };
+        return if readable.is_empty() { Err(lacks(UNASKED[0].scope())) } else { Ok(readable) };
     }
-    match named.iter().find(|kind| !caller.has(kind.scope())) {
-        Some(kind) => Err(lacks(*kind)),
-        None => Ok(named),
-    }
+    caller.check_events(&named)?;
+    Ok(named)
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Problem> {

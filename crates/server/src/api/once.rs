@@ -1,7 +1,7 @@
 //! Idempotency-Key on any POST (§10): the same request again gives the first answer, byte for byte.
 //!
-//! The answer is made before the transaction and remembered in it, so it is there exactly if
-//! the write is. What is refused with 4xx never reaches the transaction and is not remembered.
+//! The answer is remembered in the transaction of the write, so it is there exactly if the write is. Where it depends
+//! on what was there before, it is made in the transaction too. What is refused with 4xx is not remembered.
 
 use std::{
     collections::HashSet,
@@ -15,7 +15,7 @@ use switchboard_model::{
     id::Id,
     idempotency::{self, IdempotencyScope, RememberedAnswer},
 };
-use switchboard_store::Remember;
+use switchboard_store::{Remember, RememberWith};
 
 use crate::{
     api::{auth::Caller, envelope::Rendered, problem::Failure},
@@ -34,7 +34,8 @@ type Names = Mutex<HashSet<(Id<Key>, String)>>;
 #[derive(Debug, Default)]
 pub(crate) struct InFlight(Arc<Names>);
 
-/// A request's place among those in flight; ends with the request.
+/// A request's place among those in flight. Whoever writes keeps it until that is committed, for its client may be
+/// gone before ([`crate::to_the_end`]).
 #[derive(Debug)]
 struct Place {
     all: Arc<Names>,
@@ -117,15 +118,24 @@ impl Entered {
 }
 
 impl Once {
-    /// What the transaction is to remember.
+    /// What the transaction is to remember, where its answer is known before it.
     pub(crate) fn remember(&self, answer: &Rendered, now: Timestamp) -> Option<Remember> {
-        let answer = RememberedAnswer {
-            status: answer.status.as_u16(),
-            body: answer.body.to_vec(),
-            created_at: now,
-        };
-        self.scope.clone().map(|scope| Remember { scope, answer })
+        self.scope.clone().map(|scope| Remember { scope, answer: remembered(answer, now) })
     }
+
+    /// What the transaction is to remember, where its answer is made of what it has written.
+    pub(crate) fn remember_with<T>(
+        &self,
+        answer: impl FnOnce(&T) -> Rendered + Send + 'static,
+        now: Timestamp,
+    ) -> Option<RememberWith<T>> {
+        let answer = Box::new(move |written: &T| remembered(&answer(written), now));
+        self.scope.clone().map(|scope| RememberWith { scope, now, answer })
+    }
+}
+
+fn remembered(answer: &Rendered, now: Timestamp) -> RememberedAnswer {
+    RememberedAnswer { status: answer.status.as_u16(), body: answer.body.to_vec(), created_at: now }
 }
 
 /// The first answer once more.

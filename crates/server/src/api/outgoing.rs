@@ -23,6 +23,7 @@ use crate::{
         problem::{Failure, id_of},
     },
     app::App,
+    to_the_end::to_the_end,
 };
 
 /// A write whose values have been judged.
@@ -85,13 +86,20 @@ impl Request<'_> {
             payload: to_raw_value(payload)
                 .expect("texts under fixed names, which always serialise"),
         };
-        let now = app.clock.now();
-        let accepted = app.store.accept(accept, once.remember(&rendered, now), now).await;
-        match accepted {
-            Ok(Once::Done(_)) => {
+        let (app, now) = (Arc::clone(app), app.clock.now());
+        let clock = Arc::clone(&app.clock);
+        let remember = once.remember(&rendered, now);
+        let accepting = to_the_end(async move {
+            // In flight until it is committed.
+            let _in_flight = once;
+            let accepted = app.store.accept(accept, remember, now).await?;
+            if matches!(accepted, Once::Done(_)) {
                 app.hub.wake(line.id);
-                Ok(rendered.into_response())
             }
+            Ok(accepted)
+        });
+        match accepting.await {
+            Ok(Once::Done(_)) => Ok(rendered.into_response()),
             Ok(Once::Replayed(answer)) => Ok(once::replay(answer)),
             Err(error) => {
                 let about = match &error {
@@ -102,7 +110,7 @@ impl Request<'_> {
                     },
                     _ => None,
                 };
-                let mut failure = Failure::at(error, app.clock.now());
+                let mut failure = Failure::at(error, clock.now());
                 if let Some(param) = about {
                     failure.problem = failure.problem.param(param);
                 }

@@ -9,6 +9,8 @@ use switchboard_model::{
 };
 use switchboard_store::{Refusal, StoreError};
 
+use crate::api::auth::lacks;
+
 /// A handler's error: what the client is told, and what only the log is told.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
@@ -154,6 +156,14 @@ fn refused(refusal: &Refusal) -> Problem {
         ),
         Refusal::WebhookNotFound => return webhook_not_found(),
         Refusal::DeliveryNotFound => return delivery_not_found(),
+        Refusal::LineNotAccessible => {
+            (Code::LineNotAccessible, "This key is restricted to other lines.".into())
+        }
+        Refusal::WebhookForAllLines => (
+            Code::LineNotAccessible,
+            "This webhook is for every line, and this key is restricted to some.".into(),
+        ),
+        Refusal::InsufficientScope { scope } => return lacks(*scope),
         Refusal::WebhookDisabled => (
             Code::InvalidParameterValue,
             "The webhook is disabled or deleted. PATCH /v1/webhooks with 'is_active': true enables it."

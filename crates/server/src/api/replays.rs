@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode};
-use switchboard_model::{Problem, Replay, Timestamp, Webhook, id::Id, replay::ReplayStatus};
+use switchboard_model::{Problem, Replay, Timestamp, Webhook, id::Id};
 use switchboard_store::{NewReplay, Once};
 
 use crate::{
@@ -18,9 +18,9 @@ use crate::{
         once,
         problem::{Failure, id_of, replay_not_found, webhook_not_found},
         query::Query,
-        webhooks,
     },
     app::App,
+    to_the_end::to_the_end,
 };
 
 /// Makes a replay. It works by itself; GET tells how far it is.
@@ -53,35 +53,21 @@ pub(crate) async fn create(
         return Err(wrong.into());
     }
     let include_delivered = body.optional_bool("include_delivered")?.unwrap_or(false);
-    webhooks::own(&app, &caller, webhook).await?;
-    let account_id = caller.account().ok_or_else(webhook_not_found)?;
-    let replay = Replay {
-        id: Id::generate(),
-        webhook_id: webhook,
-        since,
-        until,
-        include_delivered,
-        status: ReplayStatus::Running,
-        progress: 0,
-        queued: 0,
-        created_at: now,
-        finished_at: None,
-    };
-    let rendered = Rendered::one(StatusCode::CREATED, &replay, &id);
-    let remember = once.remember(&rendered, now);
-    let new = NewReplay {
-        id: replay.id,
-        account_id,
-        webhook_id: webhook,
-        since,
-        until,
-        include_delivered,
-    };
-    Ok(match app.store.create_replay(new, remember, now).await? {
-        Once::Done(_) => {
+    let grant = caller.grant(&app).await?.ok_or_else(webhook_not_found)?;
+    let new =
+        NewReplay { id: Id::generate(), webhook_id: webhook, since, until, include_delivered };
+    let render = move |replay: &Replay| Rendered::one(StatusCode::CREATED, replay, &id);
+    let remember = once.remember_with(render.clone(), now);
+    let making = to_the_end(async move {
+        let _in_flight = once;
+        let done = app.store.create_replay(grant, new, remember, now).await?;
+        if matches!(done, Once::Done(_)) {
             app.replays.notify_one();
-            rendered.into_response()
         }
+        Ok(done)
+    });
+    Ok(match making.await? {
+        Once::Done(replay) => render(&replay).into_response(),
         Once::Replayed(answer) => once::replay(answer),
     })
 }
@@ -94,15 +80,7 @@ pub(crate) async fn show(
     query: Query,
 ) -> Result<Response, Failure> {
     let replay = id_of(query.required("id")?, "id")?;
-    let account = caller.account().ok_or_else(replay_not_found)?;
-    let replay = app.store.replay(account, replay).await?.ok_or_else(replay_not_found)?;
-    if caller.is_restricted() {
-        // That of a webhook that is gone is of no line any more.
-        let webhooks = app.store.webhooks(account).await?;
-        let webhook = webhooks.iter().find(|one| one.id == replay.webhook_id);
-        for line in &webhook.ok_or_else(replay_not_found)?.line_ids {
-            caller.check_line(*line)?;
-        }
-    }
+    let grant = caller.grant(&app).await?.ok_or_else(replay_not_found)?;
+    let replay = app.store.replay(grant, replay).await?.ok_or_else(replay_not_found)?;
     Ok(envelope::one(StatusCode::OK, &replay, &id))
 }

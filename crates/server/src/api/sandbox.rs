@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode};
-use switchboard_model::{Code, Problem, sandbox::activation_code};
+use switchboard_model::{Code, Problem, Sandbox, sandbox::activation_code};
 use switchboard_store::{Once, Refusal, StoreError};
 
 use crate::{
@@ -18,7 +18,8 @@ use crate::{
         once,
         problem::Failure,
     },
-    app::{App, to_the_end},
+    app::App,
+    to_the_end::to_the_end,
 };
 
 /// The sandbox as the caller's account sees it.
@@ -31,8 +32,7 @@ pub(crate) async fn show(
     Ok(envelope::one(StatusCode::OK, &sandbox, &id))
 }
 
-/// Makes sure that there is a code to text, or a paired phone. Doing it again changes nothing, so the
-/// answer can be remembered after the work.
+/// Makes sure that there is a code to text, or a paired phone.
 pub(crate) async fn ensure(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -47,14 +47,16 @@ pub(crate) async fn ensure(
     };
     let now = app.clock.now();
     let code = activation_code(rand::random());
-    let sandbox = app.store.ensure_sandbox(account, code, now).await.map_err(no_sandbox)?;
-    let rendered = Rendered::one(StatusCode::OK, &sandbox, &id);
-    if let Some(remember) = once.remember(&rendered, now)
-        && let Once::Replayed(answer) = app.store.remember(remember).await?
-    {
-        return Ok(once::replay(answer));
-    }
-    Ok(rendered.into_response())
+    let render = move |sandbox: &Sandbox| Rendered::one(StatusCode::OK, sandbox, &id);
+    let remember = once.remember_with(render.clone(), now);
+    let ensuring = to_the_end(async move {
+        let _in_flight = once;
+        app.store.ensure_sandbox(account, code, remember, now).await
+    });
+    Ok(match ensuring.await.map_err(no_sandbox)? {
+        Once::Done(sandbox) => render(&sandbox).into_response(),
+        Once::Replayed(answer) => once::replay(answer),
+    })
 }
 
 /// Ends the pairing and rolls a new code.

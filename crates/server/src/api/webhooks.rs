@@ -11,9 +11,7 @@ use switchboard_model::{
     Code, EventKind, Line, Problem, Webhook,
     delivery::DueDelivery,
     id::Id,
-    webhook::{
-        DisabledReason, MAX_URL_LEN, ROTATION_MS, RotatedWebhook, UpdatedWebhook, WebhookSecret,
-    },
+    webhook::{MAX_URL_LEN, ROTATION_MS, RotatedWebhook, UpdatedWebhook, WebhookSecret},
 };
 use switchboard_store::{NewWebhook, Once, WebhookChanges};
 
@@ -26,8 +24,9 @@ use crate::{
         problem::{Failure, id_of, webhook_not_found},
         query::Query,
     },
-    app::{App, to_the_end},
+    app::App,
     openapi,
+    to_the_end::{to_the_end, uncancelled},
 };
 
 /// The webhooks of a line; of every line the key may use when `from` is empty.
@@ -38,7 +37,7 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<Response, Failure> {
     let lines = lines(&app, &caller, query.present("from")?).await?;
-    let mut webhooks = app.store.webhooks(caller.owner()?).await?;
+    let mut webhooks = app.store.webhooks(caller.owner()?, app.clock.now()).await?;
     webhooks.retain(|webhook| match &lines {
         Lines::One(line) => webhook.line_ids.contains(line),
         Lines::All => {
@@ -74,32 +73,29 @@ pub(crate) async fn create(
     }
     let url = url_of(&app, body::text(url, "url")?)?;
     let events = events_of(&body::texts(events, "events")?)?;
-    let (line_ids, shown) = match lines(&app, &caller, from).await? {
-        Lines::One(line) => (Some(vec![line]), vec![line]),
-        Lines::All => {
-            let all = caller.lines(&app).await?.iter().map(|line| line.id).collect();
-            (caller.restricted_lines(&app).await?, all)
-        }
+    caller.check_events(&events)?;
+    let line_ids = match lines(&app, &caller, from).await? {
+        Lines::One(line) => Some(vec![line]),
+        Lines::All => caller.restricted_lines(&app).await?,
     };
-    let account_id = caller.owner()?;
-    let secret = WebhookSecret::from_random(rand::random());
-    let webhook = Webhook {
+    let webhook = NewWebhook {
         id: Id::generate(),
-        line_ids: shown,
-        url: url.clone(),
-        events: events.clone(),
-        is_active: true,
-        failing_since: None,
-        disabled_at: None,
-        disabled_reason: None,
-        secret: Some(secret.clone()),
+        account_id: caller.owner()?,
+        line_ids,
+        url,
+        events,
+        secret: WebhookSecret::from_random(rand::random()),
+        created_by: Some(caller.key_id()),
     };
-    let rendered = Rendered::one(StatusCode::CREATED, &webhook, &id);
     let now = app.clock.now();
-    let remember = once.remember(&rendered, now);
-    let webhook = NewWebhook { id: webhook.id, account_id, line_ids, url, events, secret };
-    Ok(match app.store.create_webhook(webhook, remember, now).await? {
-        Once::Done(_) => rendered.into_response(),
+    let render = move |webhook: &Webhook| Rendered::one(StatusCode::CREATED, webhook, &id);
+    let remember = once.remember_with(render.clone(), now);
+    let making = to_the_end(async move {
+        let _in_flight = once;
+        app.store.create_webhook(webhook, remember, now).await
+    });
+    Ok(match making.await? {
+        Once::Done(webhook) => render(&webhook).into_response(),
         Once::Replayed(answer) => once::replay(answer),
     })
 }
@@ -112,12 +108,9 @@ pub(crate) async fn delete(
     body: Body,
 ) -> Result<Response, Failure> {
     let webhook: Id<Webhook> = id_of(body::text(body.required("id")?, "id")?, "id")?;
-    let account = caller.account().ok_or_else(webhook_not_found)?;
-    if caller.is_restricted() {
-        own(&app, &caller, webhook).await?;
-    }
+    let grant = caller.grant(&app).await?.ok_or_else(webhook_not_found)?;
     to_the_end(async move {
-        app.store.delete_webhook(account, webhook).await?;
+        app.store.delete_webhook(grant, webhook).await?;
         app.deliver.forget(webhook);
         Ok(())
     })
@@ -144,42 +137,17 @@ pub(crate) async fn update(
     let events = body.field("events").map(|names| events_of(&body::texts(names, "events")?));
     let events = events.transpose()?;
     let is_active = body.optional_bool("is_active")?;
-    let mut webhook = own(&app, &caller, webhook_id).await?;
-    let account = caller.account().ok_or_else(webhook_not_found)?;
+    let grant = caller.grant(&app).await?.ok_or_else(webhook_not_found)?;
     let now = app.clock.now();
     let changes = WebhookChanges { url, events, is_active };
-    let missed_since = match is_active {
-        Some(true) => app.store.missed_since(account, webhook_id).await?,
-        _ => None,
-    };
-    if let Some(url) = &changes.url {
-        webhook.url.clone_from(url);
-        if webhook.is_active {
-            webhook.failing_since = None;
-        }
-    }
-    if let Some(events) = &changes.events {
-        webhook.events.clone_from(events);
-    }
-    match (webhook.is_active, is_active) {
-        (false, Some(true)) => {
-            (webhook.is_active, webhook.failing_since) = (true, None);
-            (webhook.disabled_at, webhook.disabled_reason) = (None, None);
-        }
-        (true, Some(false)) => {
-            webhook.is_active = false;
-            webhook.disabled_at = Some(now);
-            webhook.disabled_reason = Some(DisabledReason::Manual);
-        }
-        _ => {}
-    }
-    let rendered = Rendered::one(StatusCode::OK, &UpdatedWebhook { webhook, missed_since }, &id);
-    let remember = once.remember(&rendered, now);
+    let render = move |updated: &UpdatedWebhook| Rendered::one(StatusCode::OK, updated, &id);
+    let remember = once.remember_with(render.clone(), now);
     let updating = to_the_end(async move {
-        let done = app.store.update_webhook(account, webhook_id, changes, remember, now).await?;
+        let _in_flight = once;
+        let done = app.store.update_webhook(grant, webhook_id, changes, remember, now).await?;
         match (&done, is_active) {
-            (Once::Done(()), Some(false)) => app.deliver.disabled(webhook_id),
-            (Once::Done(()), _) => {
+            (Once::Done(_), Some(false)) => app.deliver.disabled(webhook_id),
+            (Once::Done(_), _) => {
                 app.deliver.changed(webhook_id);
                 // Those that it has interrupted go on.
                 app.replays.notify_one();
@@ -189,7 +157,7 @@ pub(crate) async fn update(
         Ok(done)
     });
     Ok(match updating.await? {
-        Once::Done(()) => rendered.into_response(),
+        Once::Done(updated) => render(&updated).into_response(),
         Once::Replayed(answer) => once::replay(answer),
     })
 }
@@ -208,24 +176,22 @@ pub(crate) async fn rotate(
         Err(first_answer) => return Ok(first_answer),
     };
     let webhook_id: Id<Webhook> = id_of(body::text(body.required("id")?, "id")?, "id")?;
-    let mut webhook = own(&app, &caller, webhook_id).await?;
-    let account = caller.account().ok_or_else(webhook_not_found)?;
+    let grant = caller.grant(&app).await?.ok_or_else(webhook_not_found)?;
     let secret = WebhookSecret::from_random(rand::random());
-    webhook.secret = Some(secret.clone());
     let now = app.clock.now();
     let until = now + Duration::from_millis(ROTATION_MS.unsigned_abs());
-    let rotated = RotatedWebhook { webhook, previous_secret_expires_at: until };
-    let rendered = Rendered::one(StatusCode::OK, &rotated, &id);
-    let remember = once.remember(&rendered, now);
+    let render = move |rotated: &RotatedWebhook| Rendered::one(StatusCode::OK, rotated, &id);
+    let remember = once.remember_with(render.clone(), now);
     let rotating = to_the_end(async move {
-        let done = app.store.rotate_secret(account, webhook_id, secret, until, remember).await?;
-        if matches!(done, Once::Done(())) {
+        let _in_flight = once;
+        let done = app.store.rotate_secret(grant, webhook_id, secret, until, remember, now).await?;
+        if matches!(done, Once::Done(_)) {
             app.deliver.rotated(webhook_id);
         }
         Ok(done)
     });
     Ok(match rotating.await? {
-        Once::Done(()) => rendered.into_response(),
+        Once::Done(rotated) => render(&rotated).into_response(),
         Once::Replayed(answer) => once::replay(answer),
     })
 }
@@ -244,19 +210,20 @@ pub(crate) async fn test(
         Err(first_answer) => return Ok(first_answer),
     };
     let webhook_id: Id<Webhook> = id_of(body::text(body.required("id")?, "id")?, "id")?;
-    let webhook = own(&app, &caller, webhook_id).await?;
-    let account = caller.account().ok_or_else(webhook_not_found)?;
-    let endpoint = app.store.endpoint(account, webhook_id).await?.ok_or_else(webhook_not_found)?;
+    let grant = caller.grant(&app).await?.ok_or_else(webhook_not_found)?;
+    let account_id = grant.account;
+    let endpoint = app.store.endpoint(grant, webhook_id).await?;
     let lines = caller.lines(&app).await?;
-    let line = lines.iter().find(|line| webhook.line_ids.contains(&line.id));
+    let gets = |line: &Line| endpoint.line_ids.as_ref().is_none_or(|ids| ids.contains(&line.id));
+    let line = lines.iter().find(|line| gets(line));
     // A webhook names one at least.
-    let event = webhook.events.first().copied().unwrap_or(EventKind::MessageReceived);
+    let event = endpoint.events.first().copied().unwrap_or(EventKind::MessageReceived);
     let now = app.clock.now();
     let delivery = DueDelivery {
         seq: 0,
         id: Id::generate(),
         webhook_id,
-        account_id: account,
+        account_id,
         url: endpoint.url.into(),
         secrets: Arc::new(endpoint.secrets),
         event,
@@ -265,37 +232,23 @@ pub(crate) async fn test(
         attempts: 0,
         since: now,
     };
-    let came = app.deliver.test(account, &delivery).await.ok_or_else(|| {
-        let message = "As many webhooks are being tried as may be at once. Try again in a moment.";
-        Problem::new(Code::ServiceUnavailable, message).retry_after(1)
-    })?;
-    let rendered = Rendered::one(StatusCode::OK, &came, &id);
-    Ok(match once.remember(&rendered, app.clock.now()) {
-        None => rendered.into_response(),
-        Some(remember) => match app.store.remember(remember).await? {
-            Once::Done(()) => rendered.into_response(),
-            Once::Replayed(answer) => once::replay(answer),
-        },
-    })
-}
-
-/// The webhook with this id, if it is the account's and the key may use all its lines: one that also serves
-/// lines this key is not for, be it only lines that are still to come, is not this key's to touch.
-pub(crate) async fn own(app: &App, caller: &Caller, id: Id<Webhook>) -> Result<Webhook, Failure> {
-    let account = caller.account().ok_or_else(webhook_not_found)?;
-    let webhooks = app.store.webhooks(account).await?;
-    let webhook = webhooks.into_iter().find(|one| one.id == id).ok_or_else(webhook_not_found)?;
-    for line in &webhook.line_ids {
-        caller.check_line(*line)?;
-    }
-    if caller.is_restricted()
-        && let Some(endpoint) = app.store.endpoint(account, id).await?
-        && endpoint.is_for_all_lines
-    {
-        let message = "This webhook is for every line, and this key is restricted to some.";
-        return Err(Problem::new(Code::LineNotAccessible, message).into());
-    }
-    Ok(webhook)
+    // What was sent is remembered, or a client that hangs up and asks again would have it sent again.
+    let trying = uncancelled(async move {
+        let came = app.deliver.test(account_id, &delivery).await.ok_or_else(|| {
+            let message =
+                "As many webhooks are being tried as may be at once. Try again in a moment.";
+            Problem::new(Code::ServiceUnavailable, message).retry_after(1)
+        })?;
+        let rendered = Rendered::one(StatusCode::OK, &came, &id);
+        Ok::<_, Failure>(match once.remember(&rendered, app.clock.now()) {
+            None => rendered.into_response(),
+            Some(remember) => match app.store.remember(remember).await? {
+                Once::Done(()) => rendered.into_response(),
+                Once::Replayed(answer) => once::replay(answer),
+            },
+        })
+    });
+    trying.await
 }
 
 /// The lines that `from` stands for.

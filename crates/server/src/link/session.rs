@@ -40,10 +40,7 @@ use super::{
     flight::Flight,
     wire::{Ended, read, settle_recalled, settle_report, write},
 };
-use crate::{
-    api::problem::chain,
-    app::{App, to_the_end},
-};
+use crate::{api::problem::chain, app::App, to_the_end::to_the_end};
 
 /// How long a bridge has for its `hello`.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -253,8 +250,14 @@ impl Session<'_> {
     ) -> Result<(), StoreError> {
         let known = lock(&self.capabilities).insert(line, capabilities.clone());
         if known.as_ref() != Some(&capabilities) {
-            self.app.store.set_capabilities(self.bridge.id, line, capabilities).await?;
-            self.app.directory.forget();
+            let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
+            to_the_end(async move {
+                if app.store.set_capabilities(bridge, line, capabilities).await? {
+                    app.directory.forget_line(line);
+                }
+                Ok(())
+            })
+            .await?;
         }
         let changed =
             if online { lock(&self.online).insert(line) } else { lock(&self.online).remove(&line) };

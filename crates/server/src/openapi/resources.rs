@@ -53,6 +53,7 @@ pub(super) fn all() -> Map<String, Value> {
         ("Deleted", deleted()),
         ("Sandbox", sandbox()),
         ("SandboxUsage", sandbox_usage()),
+        ("WebhookCreator", webhooks::creator()),
         ("EventKind", one_of(&EventKind::ALL.map(EventKind::as_str))),
         ("RequestId", request_id()),
     ] {

@@ -164,10 +164,10 @@ async fn a_key_ends_at_once() {
     let revoked = admin.create_key(&CreateKey::new(tenant.account, "x")).await.unwrap().value;
     let call = Call::get("/v1/lines").key(revoked.secret.reveal());
     assert_eq!(call.send(&server.url).await.status, 200);
-    let first = admin.revoke_key(revoked.key.id).await.unwrap().value.revoked_at;
+    let first = admin.revoke_key(revoked.key.id).await.unwrap().value.key.revoked_at;
     assert_refused("revoked", &call.send(&server.url).await, Code::InvalidApiKey, None);
     clock.advance(Duration::from_secs(1));
-    let again = admin.revoke_key(revoked.key.id).await.unwrap().value.revoked_at;
+    let again = admin.revoke_key(revoked.key.id).await.unwrap().value.key.revoked_at;
     assert!(first.is_some_and(|at| at > Timestamp(0)) && again == first, "it stays as it was");
     let other = Call::get("/v1/lines").key(&tenant.key);
     assert_eq!(other.send(&server.url).await.status, 200, "other keys go on");

@@ -14,7 +14,7 @@ use switchboard_testkit::TestServer;
 use crate::call::Call;
 
 /// The schemas that are resources, and what the client holds answers against.
-const RESOURCES: [(&str, &Shape); 30] = [
+const RESOURCES: [(&str, &Shape); 31] = [
     ("Line", &shape::LINE),
     ("Chat", &shape::CHAT),
     ("Message", &shape::MESSAGE),
@@ -30,6 +30,7 @@ const RESOURCES: [(&str, &Shape); 30] = [
     ("Deleted", &shape::DELETED),
     ("Sandbox", &shape::SANDBOX),
     ("SandboxUsage", &shape::SANDBOX_USAGE),
+    ("WebhookCreator", &shape::WEBHOOK_CREATOR),
     ("Error", &shape::ERROR),
     ("MessageEvent", &shape::MESSAGE_EVENT),
     ("ReactionEvent", &shape::REACTION_EVENT),

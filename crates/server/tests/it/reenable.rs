@@ -12,7 +12,7 @@ use switchboard_model::{
     time::Clock,
     webhook::{DISABLED_AFTER_MS, DisabledReason},
 };
-use switchboard_store::NewReplay;
+use switchboard_store::{Grant, NewReplay};
 use switchboard_testkit::{
     LINE, Receiver, Setup, Tenant, TestClock, TestServer, eventually, receiver::Behaviour,
 };
@@ -256,14 +256,17 @@ async fn a_replay_goes_on_when_its_webhook_is_enabled() {
     // Made where nobody is told of it: as if the webhook were disabled before its first event.
     let replay = NewReplay {
         id: Id::generate(),
-        account_id: tenant.account,
         webhook_id: webhook.id,
         since,
         until: clock.now(),
         include_delivered: false,
     };
     let id = replay.id;
-    server.store.create_replay(replay, None, clock.now()).await.unwrap();
+    server
+        .store
+        .create_replay(Grant::whole(tenant.account), replay, None, clock.now())
+        .await
+        .unwrap();
     for is_active in [false, true] {
         let switch = UpdateWebhook::new(webhook.id).active(is_active);
         tenant.client.update_webhook(&switch).await.unwrap();

@@ -8,7 +8,7 @@ use switchboard_model::{
 };
 
 use super::{columns::Text, statement, writer::Tx};
-use crate::{Once, Refusal, Remember, Result};
+use crate::{Once, Refusal, Remember, RememberWith, Result};
 
 /// Does the work and keeps its answer, unless there is an answer already. Work that is refused leaves none.
 pub(super) fn once<T>(
@@ -16,11 +16,38 @@ pub(super) fn once<T>(
     remember: Option<Remember>,
     work: impl FnOnce(&mut Tx<'_>) -> Result<T>,
 ) -> Result<Once<T>> {
-    let Some(Remember { scope, answer }) = remember else { return Ok(Once::Done(work(tx)?)) };
-    if let Some(earlier) = find(tx.sql, &scope, answer.created_at)? {
+    match remember {
+        None => Ok(Once::Done(work(tx)?)),
+        Some(Remember { scope, answer }) => {
+            answered(tx, &scope, answer.created_at, work, |_| answer)
+        }
+    }
+}
+
+/// The same, where the answer is made of what the work has written.
+pub(super) fn once_with<T>(
+    tx: &mut Tx<'_>,
+    remember: Option<RememberWith<T>>,
+    work: impl FnOnce(&mut Tx<'_>) -> Result<T>,
+) -> Result<Once<T>> {
+    match remember {
+        None => Ok(Once::Done(work(tx)?)),
+        Some(RememberWith { scope, now, answer }) => answered(tx, &scope, now, work, answer),
+    }
+}
+
+fn answered<T>(
+    tx: &mut Tx<'_>,
+    scope: &IdempotencyScope,
+    now: Timestamp,
+    work: impl FnOnce(&mut Tx<'_>) -> Result<T>,
+    answer: impl FnOnce(&T) -> RememberedAnswer,
+) -> Result<Once<T>> {
+    if let Some(earlier) = find(tx.sql, scope, now)? {
         return Ok(Once::Replayed(earlier));
     }
     let done = work(tx)?;
+    let answer = answer(&done);
     // Replaced where one is there whose time is over.
     statement::run(
         tx.sql,

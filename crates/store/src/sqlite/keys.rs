@@ -6,9 +6,10 @@ use switchboard_model::{Key, Timestamp, id::Id, key::KeyUsage, secret::SecretHas
 use super::{
     accounts,
     columns::{Json, Text},
-    lines, statement,
+    lines, statement, webhooks,
+    writer::Tx,
 };
-use crate::{NewKey, Refusal, Result};
+use crate::{NewKey, Refusal, Result, Revoked};
 
 pub(super) fn create(sql: &Connection, new: NewKey, now: Timestamp) -> Result<Key> {
     if let Some(account) = new.account_id {
@@ -84,15 +85,27 @@ pub(super) fn all(sql: &Connection) -> Result<Vec<Key>> {
     )
 }
 
-pub(super) fn revoke(sql: &Connection, id: Id<Key>, now: Timestamp) -> Result<Key> {
-    statement::first(
-        sql,
+pub(super) fn revoke(
+    tx: &mut Tx<'_>,
+    id: Id<Key>,
+    disable_webhooks: bool,
+    now: Timestamp,
+) -> Result<Revoked> {
+    let key = statement::first(
+        tx.sql,
         "update keys set revoked_at = coalesce(revoked_at, ?2) where id = ?1
          returning id, account_id, name, hint, scopes, line_ids, rate_limit, expires_at, revoked_at, created_at",
         params![Text(id), now.0],
         key,
     )?
-    .ok_or_else(|| Refusal::KeyNotFound.into())
+    .ok_or(Refusal::KeyNotFound)?;
+    // A key of no account has made none.
+    let (active_webhooks, disabled) = match key.account_id {
+        Some(account) if disable_webhooks => (0, webhooks::disable_made_by(tx, account, id, now)?),
+        Some(account) => (webhooks::made_by(tx.sql, account, id)?.len(), Vec::new()),
+        None => (0, Vec::new()),
+    };
+    Ok(Revoked { key, active_webhooks, disabled })
 }
 
 /// Counts come late and out of order; one never goes back, neither within its window nor to an older one.

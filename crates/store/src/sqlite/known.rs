@@ -83,6 +83,12 @@ impl Known {
         self.changed = true;
     }
 
+    /// The command has changed the webhooks of this account.
+    pub(super) fn forget_webhooks(&mut self, account: Id<Account>) {
+        self.subscribers.remove(&account);
+        self.changed = true;
+    }
+
     /// The command was rolled back: what was read after its change never was.
     pub(super) fn rolled_back(&mut self) {
         self.anybody_types = None;

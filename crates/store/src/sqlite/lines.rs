@@ -144,7 +144,7 @@ pub(super) fn set_capabilities(
     bridge: Id<Bridge>,
     line: Id<Line>,
     capabilities: &[Capability],
-) -> Result<()> {
+) -> Result<bool> {
     let changed = statement::run(
         tx.sql,
         "update lines set capabilities = ?3
@@ -154,7 +154,7 @@ pub(super) fn set_capabilities(
     if changed > 0 {
         tx.known.forget();
     }
-    Ok(())
+    Ok(changed > 0)
 }
 
 /// The line with this id, if this bridge carries it.

@@ -9,10 +9,11 @@ use crate::{Result, StoreError};
 
 /// What leads from each version to the next; version 0 is an empty file. Never edit one that
 /// was released: add another.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_contract.sql"),
     include_str!("migrations/0003_deliveries.sql"),
+    include_str!("migrations/0004_webhook_creators.sql"),
 ];
 
 /// Refuses a database that a newer version has written, before anything is changed in it.

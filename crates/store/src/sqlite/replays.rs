@@ -13,19 +13,19 @@ use super::{
     deliveries::{UNTRIED, rounds},
     events, statement,
 };
-use crate::{NewReplay, Refusal, Result};
+use crate::{Grant, NewReplay, Refusal, Result};
 
-pub(super) fn create(sql: &Connection, new: &NewReplay, now: Timestamp) -> Result<Replay> {
-    let is_active = statement::first(
-        sql,
-        "select is_active from webhooks where id = ?1 and account_id = ?2",
-        params![Text(new.webhook_id), Text(new.account_id)],
-        |row| row.get::<_, bool>(0),
-    )?;
-    match is_active {
-        None => return Err(Refusal::WebhookNotFound.into()),
-        Some(false) => return Err(Refusal::WebhookDisabled.into()),
-        Some(true) => {}
+pub(super) fn create(
+    sql: &Connection,
+    grant: &Grant,
+    new: &NewReplay,
+    now: Timestamp,
+) -> Result<Replay> {
+    let wants = wants(sql, grant.account, new.webhook_id)?.ok_or(Refusal::WebhookNotFound)?;
+    grant.must_reach(wants.line_ids.as_deref())?;
+    grant.must_read(&wants.events)?;
+    if !wants.is_active {
+        return Err(Refusal::WebhookDisabled.into());
     }
     let running = statement::first(
         sql,
@@ -45,7 +45,7 @@ pub(super) fn create(sql: &Connection, new: &NewReplay, now: Timestamp) -> Resul
          values (?1, ?2, ?3, ?4, ?5, ?6, 'running', ?7, ?7, ?8, ?9)",
         params![
             Text(new.id),
-            Text(new.account_id),
+            Text(grant.account),
             Text(new.webhook_id),
             new.since.0,
             new.until.0,
@@ -117,11 +117,18 @@ fn progress(status: ReplayStatus, first: i64, place: i64, last: i64) -> u8 {
 
 pub(super) fn of_account(
     sql: &Connection,
-    account: Id<Account>,
+    grant: &Grant,
     id: Id<Replay>,
 ) -> Result<Option<Replay>> {
-    let found = find(sql, id)?.filter(|found| found.account == account);
-    Ok(found.map(|found| found.replay))
+    let found = find(sql, id)?.filter(|found| found.account == grant.account);
+    let Some(Place { replay, .. }) = found else { return Ok(None) };
+    if grant.lines.is_some() {
+        match wants(sql, grant.account, replay.webhook_id)? {
+            Some(wants) => grant.must_reach(wants.line_ids.as_deref())?,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(replay))
 }
 
 pub(super) fn running(

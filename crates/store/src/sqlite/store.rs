@@ -16,7 +16,7 @@ use switchboard_model::{
     message::MessageRef,
     page::{Limit, Page},
     secret::SecretHash,
-    webhook::{DisabledReason, WebhookSecret},
+    webhook::{DisabledReason, RotatedWebhook, UpdatedWebhook, WebhookSecret},
 };
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
@@ -30,9 +30,9 @@ use super::{
 };
 use crate::{
     Accept, Accepted, Backlog, ChatsCursor, ClaimedItem, Committed, DeliveriesCursor,
-    DeliveryFilter, Due, Endpoint, EventsAfter, MessagesCursor, NewKey, NewLine, NewReplay,
-    NewWebhook, Once, Pruned, Received, Remember, Result, Seed, SettleReport, Store,
-    WebhookChanges,
+    DeliveryFilter, Due, Endpoint, EventsAfter, Grant, MessagesCursor, NewKey, NewLine, NewReplay,
+    NewWebhook, Once, Pruned, Received, Remember, RememberWith, Result, Revoked, Seed,
+    SettleReport, Store, WebhookChanges,
 };
 
 #[async_trait::async_trait]
@@ -61,8 +61,13 @@ impl Store for SqliteStore {
         self.readers.scan(Owner::System).ask(keys::all).await
     }
 
-    async fn revoke_key(&self, id: Id<Key>, now: Timestamp) -> Result<Key> {
-        self.writer.run(move |tx| keys::revoke(tx.sql, id, now)).await
+    async fn revoke_key(
+        &self,
+        id: Id<Key>,
+        disable_webhooks: bool,
+        now: Timestamp,
+    ) -> Result<Revoked> {
+        self.writer.run(move |tx| keys::revoke(tx, id, disable_webhooks, now)).await
     }
 
     async fn save_usage(&self, usage: Vec<KeyUsage>) -> Result<()> {
@@ -86,7 +91,7 @@ impl Store for SqliteStore {
         bridge: Id<Bridge>,
         line: Id<Line>,
         capabilities: Vec<Capability>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         self.writer.run(move |tx| lines::set_capabilities(tx, bridge, line, &capabilities)).await
     }
 
@@ -346,9 +351,15 @@ impl Store for SqliteStore {
         &self,
         account: Id<Account>,
         code: String,
+        remember: Option<RememberWith<Sandbox>>,
         now: Timestamp,
-    ) -> Result<Sandbox> {
-        self.writer.run(move |tx| sandbox::ensure(tx.sql, account, &code, now)).await
+    ) -> Result<Once<Sandbox>> {
+        self.writer
+            .run(move |tx| {
+                let ensure = |tx: &mut Tx<'_>| sandbox::ensure(tx.sql, account, &code, now);
+                idempotency::once_with(tx, remember, ensure)
+            })
+            .await
     }
 
     async fn reset_sandbox(
@@ -423,70 +434,59 @@ impl Store for SqliteStore {
     async fn create_webhook(
         &self,
         webhook: NewWebhook,
-        remember: Option<Remember>,
+        remember: Option<RememberWith<Webhook>>,
         now: Timestamp,
     ) -> Result<Once<Webhook>> {
         self.writer
-            .run(move |tx| idempotency::once(tx, remember, |tx| webhooks::create(tx, webhook, now)))
+            .run(move |tx| {
+                idempotency::once_with(tx, remember, |tx| webhooks::create(tx, webhook, now))
+            })
             .await
     }
 
-    async fn webhooks(&self, account: Id<Account>) -> Result<Vec<Webhook>> {
-        self.readers.list(account).ask(move |sql| webhooks::of_account(sql, account)).await
+    async fn webhooks(&self, account: Id<Account>, now: Timestamp) -> Result<Vec<Webhook>> {
+        self.readers.list(account).ask(move |sql| webhooks::of_account(sql, account, now)).await
     }
 
     async fn update_webhook(
         &self,
-        account: Id<Account>,
+        grant: Grant,
         id: Id<Webhook>,
         changes: WebhookChanges,
-        remember: Option<Remember>,
+        remember: Option<RememberWith<UpdatedWebhook>>,
         now: Timestamp,
-    ) -> Result<Once<()>> {
+    ) -> Result<Once<UpdatedWebhook>> {
         self.writer
             .run(move |tx| {
-                let update = |tx: &mut Tx<'_>| webhooks::update(tx, account, id, &changes, now);
-                idempotency::once(tx, remember, update)
+                let update = |tx: &mut Tx<'_>| webhooks::update(tx, &grant, id, &changes, now);
+                idempotency::once_with(tx, remember, update)
             })
             .await
-    }
-
-    async fn missed_since(
-        &self,
-        account: Id<Account>,
-        id: Id<Webhook>,
-    ) -> Result<Option<Timestamp>> {
-        let find = move |sql: &_| webhooks::Missed::of(sql, account, id);
-        let mut missed = self.readers.lookup(account).ask(find).await?;
-        let scan = self.readers.scan(account);
-        while !missed.is_found() {
-            missed = scan.ask(move |sql| missed.slice(sql)).await?;
-        }
-        Ok(missed.since())
     }
 
     async fn rotate_secret(
         &self,
-        account: Id<Account>,
+        grant: Grant,
         id: Id<Webhook>,
         secret: WebhookSecret,
         until: Timestamp,
-        remember: Option<Remember>,
-    ) -> Result<Once<()>> {
+        remember: Option<RememberWith<RotatedWebhook>>,
+        now: Timestamp,
+    ) -> Result<Once<RotatedWebhook>> {
         self.writer
             .run(move |tx| {
-                let rotate = |tx: &mut Tx<'_>| webhooks::rotate(tx, account, id, &secret, until);
-                idempotency::once(tx, remember, rotate)
+                let rotate = |tx: &mut Tx<'_>| webhooks::rotate(tx, &grant, id, secret, until, now);
+                idempotency::once_with(tx, remember, rotate)
             })
             .await
     }
 
-    async fn endpoint(&self, account: Id<Account>, id: Id<Webhook>) -> Result<Option<Endpoint>> {
-        self.readers.lookup(account).ask(move |sql| webhooks::endpoint(sql, account, id)).await
+    async fn endpoint(&self, grant: Grant, id: Id<Webhook>) -> Result<Endpoint> {
+        self.readers.lookup(grant.account).ask(move |sql| webhooks::endpoint(sql, &grant, id)).await
     }
 
-    async fn delete_webhook(&self, account: Id<Account>, id: Id<Webhook>) -> Result<()> {
-        self.writer.run(move |tx| webhooks::delete(tx, account, id)).await
+    async fn delete_webhook(&self, grant: Grant, id: Id<Webhook>) -> Result<()> {
+        self.writer.run(move |tx| webhooks::delete(tx, &grant, id)).await
     }
 
     async fn claim_deliveries(
@@ -558,17 +558,14 @@ impl Store for SqliteStore {
 
     async fn retry_delivery(
         &self,
-        account: Id<Account>,
+        grant: Grant,
         id: Id<Delivery>,
-        lines: Option<Vec<Id<Line>>>,
         remember: Option<Remember>,
         now: Timestamp,
     ) -> Result<Once<Id<Webhook>>> {
         self.writer
             .run(move |tx| {
-                let retry = |tx: &mut Tx<'_>| {
-                    deliveries::rounds::retry(tx.sql, account, id, lines.as_deref(), now)
-                };
+                let retry = |tx: &mut Tx<'_>| deliveries::rounds::retry(tx.sql, &grant, id, now);
                 idempotency::once(tx, remember, retry)
             })
             .await
@@ -580,19 +577,24 @@ impl Store for SqliteStore {
 
     async fn create_replay(
         &self,
+        grant: Grant,
         replay: NewReplay,
-        remember: Option<Remember>,
+        remember: Option<RememberWith<Replay>>,
         now: Timestamp,
     ) -> Result<Once<Replay>> {
         self.writer
             .run(move |tx| {
-                idempotency::once(tx, remember, |tx| replays::create(tx.sql, &replay, now))
+                let create = |tx: &mut Tx<'_>| replays::create(tx.sql, &grant, &replay, now);
+                idempotency::once_with(tx, remember, create)
             })
             .await
     }
 
-    async fn replay(&self, account: Id<Account>, id: Id<Replay>) -> Result<Option<Replay>> {
-        self.readers.lookup(account).ask(move |sql| replays::of_account(sql, account, id)).await
+    async fn replay(&self, grant: Grant, id: Id<Replay>) -> Result<Option<Replay>> {
+        self.readers
+            .lookup(grant.account)
+            .ask(move |sql| replays::of_account(sql, &grant, id))
+            .await
     }
 
     async fn running_replays(

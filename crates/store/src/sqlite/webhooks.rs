@@ -1,11 +1,14 @@
 //! Webhooks: where the events of an account go.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 use switchboard_model::{
-    Account, Line, Timestamp, Webhook,
+    Account, EventKind, Key, Line, Scopes, Timestamp, Webhook,
     delivery::Secrets,
     id::Id,
-    webhook::{DISABLED_AFTER_MS, DisabledReason, MAX_PER_ACCOUNT, SILENCE_MS, WebhookSecret},
+    webhook::{
+        CreatedBy, CreatorState, DisabledReason, IllegalStep, MAX_PER_ACCOUNT, RotatedWebhook,
+        SILENCE_MS, UpdatedWebhook, WebhookSecret, WebhookState, WebhookStep,
+    },
 };
 
 use super::{
@@ -14,7 +17,7 @@ use super::{
     lines, statement,
     writer::Tx,
 };
-use crate::{Endpoint, NewWebhook, Refusal, Result, WebhookChanges};
+use crate::{Endpoint, Grant, NewWebhook, Refusal, Result, StoreError, WebhookChanges};
 
 /// What deliveries are signed with, from the columns `secret`, `previous_secret`, `previous_until`.
 pub(super) fn secrets(
@@ -41,197 +44,234 @@ pub(super) fn create(tx: &mut Tx<'_>, new: NewWebhook, now: Timestamp) -> Result
     if let Some(wanted) = &new.line_ids {
         lines::must_belong(tx.sql, new.account_id, wanted)?;
     }
-    let id = new.id;
     statement::run(
         tx.sql,
-        "insert into webhooks (id, account_id, line_ids, url, events, secret, created_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "insert into webhooks (id, account_id, line_ids, url, events, secret, created_by, created_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
-            Text(id),
+            Text(new.id),
             Text(new.account_id),
             new.line_ids.as_ref().map(Json),
             new.url,
             Json(&new.events),
             new.secret.reveal(),
+            new.created_by.map(Text),
             now.0,
         ],
     )?;
-    tx.known.forget();
-    let line_ids = match new.line_ids {
-        Some(line_ids) => line_ids,
-        None => lines::ids_of_account(tx.sql, new.account_id)?,
-    };
-    let secret = Some(new.secret);
-    Ok(Webhook {
-        id,
-        line_ids,
-        url: new.url,
-        events: new.events,
-        is_active: true,
-        failing_since: None,
-        disabled_at: None,
-        disabled_reason: None,
-        secret,
-    })
+    tx.known.forget_webhooks(new.account_id);
+    let Found { webhook, .. } = find(tx.sql, new.account_id, new.id, now)?;
+    Ok(Webhook { secret: Some(new.secret), ..webhook })
 }
 
-pub(super) fn of_account(sql: &Connection, account: Id<Account>) -> Result<Vec<Webhook>> {
+/// A webhook, and the lines that were chosen for it: none for every line of the account.
+struct Found {
+    webhook: Webhook,
+    chosen: Option<Vec<Id<Line>>>,
+}
+
+impl Found {
+    fn of(row: &Row<'_>, all_lines: &[Id<Line>], now: Timestamp) -> rusqlite::Result<Self> {
+        let chosen = row.get::<_, Option<Json<Vec<Id<Line>>>>>(1)?.map(|ids| ids.0);
+        let events = row.get::<_, Json<Vec<EventKind>>>(3)?.0;
+        let key_id = row.get::<_, Option<Text<_>>>(8)?.map(|id| id.0);
+        let state = match row.get::<_, Option<Json<Scopes>>>(11)? {
+            None => CreatorState::Unknown,
+            Some(Json(scopes)) => {
+                let time = |column| Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp));
+                let revoked_at: rusqlite::Result<_> = time(9);
+                CreatorState::of(revoked_at?, time(10)?, &scopes, &events, now)
+            }
+        };
+        let webhook = Webhook {
+            id: row.get::<_, Text<_>>(0)?.0,
+            line_ids: chosen.clone().unwrap_or_else(|| all_lines.to_vec()),
+            url: row.get(2)?,
+            events,
+            is_active: row.get(4)?,
+            failing_since: row.get::<_, Option<i64>>(5)?.map(Timestamp),
+            disabled_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
+            disabled_reason: row.get::<_, Option<Name<_>>>(7)?.map(|reason| reason.0),
+            created_by: Some(CreatedBy { key_id, state }),
+            secret: None,
+        };
+        Ok(Self { webhook, chosen })
+    }
+}
+
+fn find(sql: &Connection, account: Id<Account>, id: Id<Webhook>, now: Timestamp) -> Result<Found> {
+    let all_lines = lines::ids_of_account(sql, account)?;
+    let found = statement::first(
+        sql,
+        "select w.id, w.line_ids, url, events, is_active, failing_since, disabled_at, disabled_reason,
+                created_by, k.revoked_at, k.expires_at, k.scopes
+         from webhooks w left join keys k on k.id = w.created_by
+         where w.id = ?1 and w.account_id = ?2",
+        params![Text(id), Text(account)],
+        |row| Found::of(row, &all_lines, now),
+    )?;
+    found.ok_or_else(|| Refusal::WebhookNotFound.into())
+}
+
+pub(super) fn of_account(
+    sql: &Connection,
+    account: Id<Account>,
+    now: Timestamp,
+) -> Result<Vec<Webhook>> {
     let all_lines = lines::ids_of_account(sql, account)?;
     statement::all(
         sql,
-        "select id, line_ids, url, events, is_active, failing_since, disabled_at, disabled_reason
-         from webhooks where account_id = ?1 order by seq",
+        "select w.id, w.line_ids, url, events, is_active, failing_since, disabled_at, disabled_reason,
+                created_by, k.revoked_at, k.expires_at, k.scopes
+         from webhooks w left join keys k on k.id = w.created_by
+         where w.account_id = ?1 order by w.seq",
         params![Text(account)],
-        |row| {
-            let chosen = row.get::<_, Option<Json<Vec<Id<Line>>>>>(1)?;
-            Ok(Webhook {
-                id: row.get::<_, Text<_>>(0)?.0,
-                line_ids: chosen.map_or_else(|| all_lines.clone(), |ids| ids.0),
-                url: row.get(2)?,
-                events: row.get::<_, Json<_>>(3)?.0,
-                is_active: row.get(4)?,
-                failing_since: row.get::<_, Option<i64>>(5)?.map(Timestamp),
-                disabled_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
-                disabled_reason: row.get::<_, Option<Name<_>>>(7)?.map(|reason| reason.0),
-                secret: None,
-            })
-        },
+        |row| Ok(Found::of(row, &all_lines, now)?.webhook),
     )
 }
 
 /// Only its own row: what is due of it may be any number of rows, and is removed a little at a time by
 /// `rounds::give_up`.
-pub(super) fn delete(tx: &mut Tx<'_>, account: Id<Account>, id: Id<Webhook>) -> Result<()> {
-    let gone = statement::run(
+pub(super) fn delete(tx: &mut Tx<'_>, grant: &Grant, id: Id<Webhook>) -> Result<()> {
+    let chosen = statement::first(
         tx.sql,
-        "delete from webhooks where id = ?1 and account_id = ?2",
-        params![Text(id), Text(account)],
+        "delete from webhooks where id = ?1 and account_id = ?2 returning line_ids",
+        params![Text(id), Text(grant.account)],
+        |row| Ok(row.get::<_, Option<Json<Vec<Id<Line>>>>>(0)?.map(|ids| ids.0)),
     )?;
-    if gone == 0 {
-        return Err(Refusal::WebhookNotFound.into());
-    }
-    tx.known.forget();
+    // What is refused is rolled back.
+    grant.must_reach(chosen.ok_or(Refusal::WebhookNotFound)?.as_deref())?;
+    tx.known.forget_webhooks(grant.account);
     Ok(())
 }
 
 pub(super) fn update(
     tx: &mut Tx<'_>,
-    account: Id<Account>,
+    grant: &Grant,
     id: Id<Webhook>,
     changes: &WebhookChanges,
     now: Timestamp,
-) -> Result<()> {
-    let was_active = standing(tx.sql, account, id)?.disabled_at.is_none();
-    // Another endpoint must not be disabled for what the one before it did.
+) -> Result<UpdatedWebhook> {
+    let Found { webhook, chosen } = find(tx.sql, grant.account, id, now)?;
+    grant.must_reach(chosen.as_deref())?;
+    if changes.let_events_go() {
+        grant.must_read(changes.events.as_ref().unwrap_or(&webhook.events))?;
+    }
+    let mut state = webhook.state();
+    let missed_since = match changes.is_active {
+        Some(true) => missed_since(tx.sql, id, state)?,
+        _ => None,
+    };
+    let redirect = changes.url.as_ref().map(|_| WebhookStep::Redirect);
+    let switch = changes.is_active.map(|on| match on {
+        true => WebhookStep::Enable,
+        false => WebhookStep::Disable,
+    });
+    for step in redirect.into_iter().chain(switch) {
+        state = state.after(step, now).map_err(illegal)?;
+    }
     statement::run(
         tx.sql,
-        "update webhooks set url = coalesce(?2, url), events = coalesce(?3, events),
-                failing_since = iif(?2 is null or is_active = 0, failing_since, null)
-         where id = ?1",
+        "update webhooks set url = coalesce(?2, url), events = coalesce(?3, events) where id = ?1",
         params![Text(id), changes.url, changes.events.as_ref().map(Json)],
     )?;
-    match changes.is_active {
-        Some(true) if !was_active => statement::run(
-            tx.sql,
-            "update webhooks set is_active = 1, failing_since = null, disabled_at = null,
-                    disabled_reason = null
-             where id = ?1",
-            params![Text(id)],
-        )?,
-        Some(false) if was_active => statement::run(
-            tx.sql,
-            "update webhooks set is_active = 0, disabled_at = ?2, disabled_reason = ?3 where id = ?1",
-            params![Text(id), now.0, Name(DisabledReason::Manual)],
-        )?,
-        _ => 0,
-    };
-    tx.known.forget();
+    set_state(tx.sql, id, state)?;
+    tx.known.forget_webhooks(grant.account);
+    // Read back, because who made it may lack a scope of what it gets now.
+    let Found { webhook, .. } = find(tx.sql, grant.account, id, now)?;
+    Ok(UpdatedWebhook { webhook, missed_since })
+}
+
+fn set_state(sql: &Connection, id: Id<Webhook>, state: WebhookState) -> Result<()> {
+    statement::run(
+        sql,
+        "update webhooks set is_active = ?2, failing_since = ?3, disabled_at = ?4, disabled_reason = ?5
+         where id = ?1",
+        params![
+            Text(id),
+            state.is_active,
+            state.failing_since.map(Timestamp::millis),
+            state.disabled_at.map(Timestamp::millis),
+            state.disabled_reason.map(Name),
+        ],
+    )?;
     Ok(())
 }
 
-/// How a webhook does.
-struct Standing {
-    failing_since: Option<Timestamp>,
-    disabled_at: Option<Timestamp>,
+/// From the columns `is_active`, `failing_since`, `disabled_at`, `disabled_reason`.
+fn state(row: &Row<'_>) -> rusqlite::Result<WebhookState> {
+    Ok(WebhookState {
+        is_active: row.get(0)?,
+        failing_since: row.get::<_, Option<i64>>(1)?.map(Timestamp),
+        disabled_at: row.get::<_, Option<i64>>(2)?.map(Timestamp),
+        disabled_reason: row.get::<_, Option<Name<_>>>(3)?.map(|reason| reason.0),
+    })
 }
 
-fn standing(sql: &Connection, account: Id<Account>, id: Id<Webhook>) -> Result<Standing> {
-    let standing = statement::first(
+fn illegal(step: IllegalStep) -> StoreError {
+    StoreError::Database(Box::new(step))
+}
+
+/// The active webhooks that a key of this account has made.
+pub(super) fn made_by(
+    sql: &Connection,
+    account: Id<Account>,
+    key: Id<Key>,
+) -> Result<Vec<Id<Webhook>>> {
+    statement::all(
         sql,
-        "select failing_since, disabled_at from webhooks where id = ?1 and account_id = ?2",
-        params![Text(id), Text(account)],
-        |row| {
-            Ok(Standing {
-                failing_since: row.get::<_, Option<i64>>(0)?.map(Timestamp),
-                disabled_at: row.get::<_, Option<i64>>(1)?.map(Timestamp),
-            })
-        },
-    )?;
-    standing.ok_or_else(|| Refusal::WebhookNotFound.into())
+        "select id from webhooks where account_id = ?1 and created_by = ?2 and is_active = 1 order by seq",
+        params![Text(account), Text(key)],
+        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+    )
 }
 
-/// Deliveries of a webhook that are looked at to find the oldest event that it missed, in all and in one read.
+/// Disables them, as by hand.
+pub(super) fn disable_made_by(
+    tx: &mut Tx<'_>,
+    account: Id<Account>,
+    key: Id<Key>,
+    now: Timestamp,
+) -> Result<Vec<Id<Webhook>>> {
+    let made = made_by(tx.sql, account, key)?;
+    for id in &made {
+        let Found { webhook, .. } = find(tx.sql, account, *id, now)?;
+        let state = webhook.state().after(WebhookStep::Disable, now).map_err(illegal)?;
+        set_state(tx.sql, *id, state)?;
+    }
+    if !made.is_empty() {
+        tx.known.forget_webhooks(account);
+    }
+    Ok(made)
+}
+
+/// Deliveries of a webhook that are looked at to find the oldest event that it missed: by one index, so that the
+/// writer is held for some milliseconds at most.
 const LOOKED_AT: usize = 100_000;
-const SLICE: usize = 500;
 
-/// Since when a webhook has missed events, as far as that is known.
-#[derive(Clone, Copy)]
-pub(super) struct Missed {
-    webhook: Id<Webhook>,
-    /// When it began to fail, or was disabled before that; none while it is active.
-    began: Option<Timestamp>,
-    /// The event of the last delivery that was looked at, and how many were.
-    place: i64,
-    looked_at: usize,
-    is_found: bool,
-}
-
-impl Missed {
-    pub(super) fn of(sql: &Connection, account: Id<Account>, id: Id<Webhook>) -> Result<Self> {
-        let Standing { failing_since, disabled_at } = standing(sql, account, id)?;
-        let began = disabled_at.map(|at| failing_since.map_or(at, |since| since.min(at)));
-        Ok(Self { webhook: id, began, place: i64::MIN, looked_at: 0, is_found: began.is_none() })
-    }
-
-    pub(super) fn is_found(self) -> bool {
-        self.is_found
-    }
-
-    pub(super) fn since(self) -> Option<Timestamp> {
-        self.began
-    }
-
-    /// An event is older than the failure of its first attempt, and than a webhook that was disabled
-    /// before all its attempts were made.
-    pub(super) fn slice(mut self, sql: &Connection) -> Result<Self> {
-        let Some(began) = self.began else { return Ok(self) };
-        let looked_at = statement::all(
-            sql,
-            "select event_seq, finished_at from deliveries indexed by deliveries_failed
-             where status = 'failed' and webhook_id = ?1 and event_seq > ?2
-             order by event_seq limit ?3",
-            params![Text(self.webhook), self.place, statement::limit(SLICE)],
-            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)),
-        )?;
-        self.looked_at += looked_at.len();
-        self.is_found = looked_at.len() < SLICE || self.looked_at >= LOOKED_AT;
-        if let Some((last, _)) = looked_at.last() {
-            self.place = *last;
-        }
-        let oldest =
-            looked_at.iter().find(|(_, finished)| finished.is_some_and(|at| at >= began.0));
-        if let Some((event, _)) = oldest {
-            let created = statement::first(
-                sql,
-                "select created_at from events where seq = ?1",
-                params![event],
-                |row| Ok(Timestamp(row.get(0)?)),
-            )?;
-            self.began = Some(created.map_or(began, |created| created.min(began)));
-            self.is_found = true;
-        }
-        Ok(self)
-    }
+/// Since when a webhook in this state has missed events; none if it is active.
+fn missed_since(
+    sql: &Connection,
+    id: Id<Webhook>,
+    state: WebhookState,
+) -> Result<Option<Timestamp>> {
+    let WebhookState { failing_since, disabled_at: Some(disabled_at), .. } = state else {
+        return Ok(None);
+    };
+    let began = failing_since.map_or(disabled_at, |since| since.min(disabled_at));
+    // An event is older than the failure of its first attempt, and than a webhook that was disabled
+    // before all its attempts were made.
+    let oldest = statement::first(
+        sql,
+        "select e.created_at from (
+           select event_seq, finished_at from deliveries indexed by deliveries_failed
+           where status = 'failed' and webhook_id = ?1 order by event_seq limit ?3) d
+         cross join events e on e.seq = d.event_seq
+         where d.finished_at >= ?2 limit 1",
+        params![Text(id), began.0, statement::limit(LOOKED_AT)],
+        |row| Ok(Timestamp(row.get(0)?)),
+    )?;
+    Ok(Some(oldest.map_or(began, |oldest| oldest.min(began))))
 }
 
 /// How many are not active.
@@ -245,22 +285,23 @@ pub(super) fn count_disabled(sql: &Connection) -> Result<u64> {
 
 pub(super) fn rotate(
     tx: &mut Tx<'_>,
-    account: Id<Account>,
+    grant: &Grant,
     id: Id<Webhook>,
-    secret: &WebhookSecret,
+    secret: WebhookSecret,
     until: Timestamp,
-) -> Result<()> {
-    let rotated = statement::run(
+    now: Timestamp,
+) -> Result<RotatedWebhook> {
+    let Found { webhook, chosen } = find(tx.sql, grant.account, id, now)?;
+    grant.must_reach(chosen.as_deref())?;
+    grant.must_read(&webhook.events)?;
+    statement::run(
         tx.sql,
-        "update webhooks set previous_secret = secret, previous_until = ?4, secret = ?3
-         where id = ?1 and account_id = ?2",
-        params![Text(id), Text(account), secret.reveal(), until.0],
+        "update webhooks set previous_secret = secret, previous_until = ?3, secret = ?2 where id = ?1",
+        params![Text(id), secret.reveal(), until.0],
     )?;
-    if rotated == 0 {
-        return Err(Refusal::WebhookNotFound.into());
-    }
-    tx.known.forget();
-    Ok(())
+    tx.known.forget_webhooks(grant.account);
+    let webhook = Webhook { secret: Some(secret), ..webhook };
+    Ok(RotatedWebhook { webhook, previous_secret_expires_at: until })
 }
 
 /// Nothing is signed with them any more: who reads the database later is not to find them.
@@ -278,21 +319,25 @@ pub(super) fn forget_secrets(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> R
     Ok(gone)
 }
 
-pub(super) fn endpoint(
-    sql: &Connection,
-    account: Id<Account>,
-    id: Id<Webhook>,
-) -> Result<Option<Endpoint>> {
-    statement::first(
+pub(super) fn endpoint(sql: &Connection, grant: &Grant, id: Id<Webhook>) -> Result<Endpoint> {
+    let endpoint = statement::first(
         sql,
-        "select url, secret, previous_secret, previous_until, line_ids is null from webhooks
+        "select url, secret, previous_secret, previous_until, line_ids, events from webhooks
          where id = ?1 and account_id = ?2",
-        params![Text(id), Text(account)],
+        params![Text(id), Text(grant.account)],
         |row| {
-            let secrets = secrets(row.get(1)?, row.get(2)?, row.get(3)?);
-            Ok(Endpoint { url: row.get(0)?, secrets, is_for_all_lines: row.get(4)? })
+            Ok(Endpoint {
+                url: row.get(0)?,
+                secrets: secrets(row.get(1)?, row.get(2)?, row.get(3)?),
+                line_ids: row.get::<_, Option<Json<_>>>(4)?.map(|ids| ids.0),
+                events: row.get::<_, Json<_>>(5)?.0,
+            })
         },
-    )
+    )?;
+    let endpoint = endpoint.ok_or(Refusal::WebhookNotFound)?;
+    grant.must_reach(endpoint.line_ids.as_deref())?;
+    grant.must_read(&endpoint.events)?;
+    Ok(endpoint)
 }
 
 /// Notes what attempts have said of a webhook; disables it if that is enough. Attempts at a URL that it does not
@@ -306,12 +351,14 @@ pub(super) fn note(
     let since = trend.failing_since.map(Timestamp::millis);
     // Two failures with a long silence between them are not days of failures.
     let is_anew = trend.failing_since.map(|since| since.0 - SILENCE_MS);
-    statement::run(
+    let noted = statement::first(
         tx.sql,
         "update webhooks set last_failed_at = ?3,
                 failing_since = iif(?4 or failing_since is null or last_failed_at < ?5, ?2, failing_since)
-         where id = ?1 and url = ?6 and (?2 is not null or failing_since is not null)",
+         where id = ?1 and url = ?6 and (?2 is not null or failing_since is not null)
+         returning is_active, failing_since, disabled_at, disabled_reason",
         params![Text(id), since, since.map(|_| trend.now.0), trend.worked, is_anew, url],
+        state,
     )?;
     let reason = if trend.is_gone {
         DisabledReason::Gone
@@ -320,16 +367,22 @@ pub(super) fn note(
     } else {
         return Ok(None);
     };
-    let failing_before = trend.now.0 - DISABLED_AFTER_MS;
-    let disabled = statement::run(
-        tx.sql,
-        "update webhooks set is_active = 0, disabled_at = ?2, disabled_reason = ?3
-         where id = ?1 and url = ?6 and is_active = 1 and (?4 or failing_since <= ?5)",
-        params![Text(id), trend.now.0, Name(reason), trend.is_gone, failing_before, url],
-    )?;
-    if disabled == 0 {
+    let now = match noted {
+        Some(noted) => Some(noted),
+        // It was gone and then worked.
+        None => statement::first(
+            tx.sql,
+            "select is_active, failing_since, disabled_at, disabled_reason from webhooks
+             where id = ?1 and url = ?2",
+            params![Text(id), url],
+            state,
+        )?,
+    };
+    let Some(Ok(disabled)) = now.map(|now| now.after(WebhookStep::GiveUp(reason), trend.now))
+    else {
         return Ok(None);
-    }
+    };
+    set_state(tx.sql, id, disabled)?;
     tx.known.forget();
     Ok(Some(reason))
 }

@@ -5,7 +5,7 @@ use switchboard_model::{
     delivery::{AttemptResult, Delivery, DueDelivery},
     id::Id,
 };
-use switchboard_store::{Backlog, Due, NewWebhook, Store, WebhookBacklog};
+use switchboard_store::{Backlog, Due, Grant, NewWebhook, Store, WebhookBacklog};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::world::{ANN, LEASE, NOW, World, attempted, later, text_from};
@@ -144,7 +144,7 @@ pub(crate) async fn a_deleted_webhook_gets_nothing_more(store: Arc<dyn Store>) {
     let gone = world.webhook(&EVENTS).await;
     let stays = world.webhook(&EVENTS).await;
     let made = leased(&world, "1").await;
-    store.delete_webhook(world.account, gone).await.unwrap();
+    store.delete_webhook(Grant::whole(world.account), gone).await.unwrap();
     let lost = made.iter().find(|one| one.webhook_id == gone).unwrap();
     let kept = made.iter().find(|one| one.webhook_id == stays).unwrap().id;
     // An attempt that was under way comes back to nothing.

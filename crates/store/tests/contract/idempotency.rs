@@ -7,8 +7,11 @@ use switchboard_model::{
     idempotency::{IdempotencyScope, REMEMBERED_MS, RememberedAnswer},
     key::Key,
     secret::SecretHash,
+    webhook::UpdatedWebhook,
 };
-use switchboard_store::{NewKey, Once, Refusal, Remember, Store};
+use switchboard_store::{
+    Grant, NewKey, Once, Refusal, Remember, RememberWith, Store, WebhookChanges,
+};
 
 use crate::world::{ANN, BOB, NOW, World, contact, later, refusal, take};
 
@@ -195,9 +198,41 @@ pub(crate) async fn files_and_webhooks_too(store: Arc<dyn Store>) {
     let mut first = remember(key, "a", NOW);
     first.scope.operation = "POST /v1/webhooks".into();
     let new = || world.new_webhook(&[EventKind::MessageSent]);
-    let made = take(store.create_webhook(new(), Some(first.clone()), NOW).await).unwrap();
-    let again = store.create_webhook(new(), Some(first.clone()), NOW).await.unwrap();
+    let made = take(store.create_webhook(new(), Some(with(first.clone())), NOW).await).unwrap();
+    let again = store.create_webhook(new(), Some(with(first.clone())), NOW).await.unwrap();
     assert!(matches!(again, Once::Replayed(answer) if answer == first.answer));
-    let shown = store.webhooks(world.account).await.unwrap();
+    let shown = store.webhooks(world.account, NOW).await.unwrap();
     assert_eq!(shown.iter().map(|one| one.id).collect::<Vec<_>>(), [made.id]);
+}
+
+/// The same, as if its answer were made of what was written.
+fn with<T>(Remember { scope, answer }: Remember) -> RememberWith<T> {
+    RememberWith { scope, now: answer.created_at, answer: Box::new(|_| answer) }
+}
+
+pub(crate) async fn an_answer_is_made_of_what_was_written(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let key = new_key(&world, 9).await;
+    let id = world.webhook(&[EventKind::MessageSent]).await;
+    let update = async |url: &str, name: &str| {
+        let Remember { mut scope, answer } = remember(key, "x", NOW);
+        scope.idempotency_key = name.to_owned();
+        let answer = Box::new(move |updated: &UpdatedWebhook| RememberedAnswer {
+            body: updated.webhook.url.clone().into(),
+            ..answer
+        });
+        let changes = WebhookChanges { url: Some(url.into()), ..WebhookChanges::default() };
+        let remember = RememberWith { scope, now: NOW, answer };
+        let grant = Grant::whole(world.account);
+        store.update_webhook(grant, id, changes, Some(remember), NOW).await.unwrap()
+    };
+    let first = take(Ok(update("https://example.com/1", "a").await)).unwrap();
+    assert_eq!(first.webhook.url, "https://example.com/1");
+    take(Ok(update("https://example.com/2", "b").await)).unwrap();
+    let Once::Replayed(again) = update("https://example.com/1", "a").await else {
+        panic!("it was done before");
+    };
+    assert_eq!(again.body, b"https://example.com/1");
+    let shown = store.webhooks(world.account, NOW).await.unwrap().remove(0);
+    assert_eq!(shown.url, "https://example.com/2", "and is not done again");
 }

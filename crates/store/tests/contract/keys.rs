@@ -48,9 +48,11 @@ pub(crate) async fn a_key_for_what_is_not_the_accounts_is_refused(store: Arc<dyn
 pub(crate) async fn revoking_is_final(store: Arc<dyn Store>) {
     let key = store.create_key(new_key(None, None, 3), NOW).await.unwrap();
     for at in [later(1), later(2)] {
-        assert_eq!(store.revoke_key(key.id, at).await.unwrap().revoked_at, Some(later(1)));
+        let revoked = store.revoke_key(key.id, true, at).await.unwrap();
+        assert_eq!(revoked.key.revoked_at, Some(later(1)));
+        assert_eq!((revoked.active_webhooks, revoked.disabled), (0, Vec::new()));
     }
-    assert_eq!(refusal(store.revoke_key(Id::generate(), NOW).await), Refusal::KeyNotFound);
+    assert_eq!(refusal(store.revoke_key(Id::generate(), false, NOW).await), Refusal::KeyNotFound);
 }
 
 pub(crate) async fn counts_never_go_back(store: Arc<dyn Store>) {

@@ -5,7 +5,7 @@ use switchboard_model::{
     delivery::{Delivery, DeliveryStatus, DueDelivery},
     id::Id,
 };
-use switchboard_store::{DeliveryFilter, Store};
+use switchboard_store::{DeliveryFilter, Grant, Store};
 
 use crate::world::{ANN, LEASE, NOW, World, attempted, later, limit, new_line, text_from};
 
@@ -131,7 +131,7 @@ pub(crate) async fn pages_meet_while_events_come(store: Arc<dyn Store>) {
             // One that begins a new round stays where it is in the list.
             let again = made[walked.len() % made.len()].clone();
             store.settle_deliveries(vec![attempted(&again, Some("no"), None)]).await.unwrap();
-            let retry = store.retry_delivery(world.account, again.id, None, None, NOW);
+            let retry = store.retry_delivery(Grant::whole(world.account), again.id, None, NOW);
             retry.await.unwrap();
             leased(&world, &format!("later {rows} {}", walked.len())).await;
             after = page.next;

@@ -121,7 +121,9 @@ mod sqlite {
                   what_is_not_the_accounts_is_refused, there_is_a_most,
                   a_change_is_for_the_next_event, one_that_is_enabled_says_what_it_missed,
                   a_rotation_leaves_two_secrets, a_silence_is_no_failure,
-                another_url_is_not_blamed_for_the_one_before, a_secret_is_erased_when_its_day_is_over;
+                another_url_is_not_blamed_for_the_one_before, a_secret_is_erased_when_its_day_is_over,
+                  a_key_reaches_what_it_may_read_on_its_lines,
+                  a_webhook_says_what_became_of_the_key_that_made_it;
         listing: newest_events_come_first_with_every_attempt, a_filter_holds_back_the_rest,
                  pages_meet_while_events_come, a_page_looks_at_so_many_and_no_more,
                  another_account_sees_nothing;
@@ -151,7 +153,7 @@ mod sqlite {
         idempotency: an_answer_alone_is_remembered_once, the_same_request_has_the_first_answer, another_body_is_refused,
                      keys_and_operations_are_apart, what_was_refused_is_not_remembered,
                      after_a_day_it_is_forgotten, old_answers_are_swept, of_many_at_once_one_is_done,
-                     files_and_webhooks_too;
+                     files_and_webhooks_too, an_answer_is_made_of_what_was_written;
         reactions: the_latest_occurrence_is_shown, what_is_not_there_is_not_taken_back,
                    an_occurrence_counts_once_however_late_it_is_repeated,
                    a_reaction_to_nothing_is_nothing, the_line_reacts_and_takes_it_back,

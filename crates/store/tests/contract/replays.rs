@@ -6,7 +6,9 @@ use switchboard_model::{
     id::Id,
     replay::{MAX_RUNNING, ReplayStatus},
 };
-use switchboard_store::{DeliveryFilter, NewReplay, NewWebhook, Refusal, Store, WebhookChanges};
+use switchboard_store::{
+    DeliveryFilter, Grant, NewReplay, NewWebhook, Refusal, Store, WebhookChanges,
+};
 
 use crate::world::{
     ANN, BOB, LEASE, NOW, World, attempted, later, limit, new_line, refusal, take, text_from,
@@ -18,10 +20,9 @@ async fn receive(world: &World, from: &str, guid: &str, at: Timestamp) -> Vec<Du
     world.receive_at(text_from(from, guid), at).await.committed.deliveries
 }
 
-fn new(world: &World, webhook: Id<Webhook>) -> NewReplay {
+fn new(webhook: Id<Webhook>) -> NewReplay {
     NewReplay {
         id: Id::generate(),
-        account_id: world.account,
         webhook_id: webhook,
         since: NOW,
         until: later(1000),
@@ -30,7 +31,8 @@ fn new(world: &World, webhook: Id<Webhook>) -> NewReplay {
 }
 
 async fn begun(world: &World, replay: NewReplay) -> Id<Replay> {
-    take(world.store.create_replay(replay, None, later(2000)).await).unwrap().id
+    let grant = Grant::whole(world.account);
+    take(world.store.create_replay(grant, replay, None, later(2000)).await).unwrap().id
 }
 
 /// Leads it to its end; says how many deliveries it made due.
@@ -58,7 +60,11 @@ async fn claimed(world: &World, webhook: Id<Webhook>) -> Vec<String> {
 
 async fn switch(world: &World, webhook: Id<Webhook>, is_active: bool) {
     let changes = WebhookChanges { is_active: Some(is_active), ..WebhookChanges::default() };
-    world.store.update_webhook(world.account, webhook, changes, None, NOW).await.unwrap();
+    world
+        .store
+        .update_webhook(Grant::whole(world.account), webhook, changes, None, NOW)
+        .await
+        .unwrap();
 }
 
 pub(crate) async fn what_was_missed_goes_out_in_event_order(store: Arc<dyn Store>) {
@@ -84,18 +90,18 @@ pub(crate) async fn what_was_missed_goes_out_in_event_order(store: Arc<dyn Store
     ];
     store.settle_deliveries(settled).await.unwrap();
 
-    let id = begun(&world, new(&world, webhook)).await;
-    let running = store.replay(world.account, id).await.unwrap().unwrap();
+    let id = begun(&world, new(webhook)).await;
+    let running = store.replay(Grant::whole(world.account), id).await.unwrap().unwrap();
     assert_eq!((running.status, running.progress), (ReplayStatus::Running, 0));
     assert_eq!(store.running_replays(None, 10).await.unwrap(), [id]);
     assert_eq!(run(&world, id, 2).await, 4);
     assert!(store.running_replays(None, 10).await.unwrap().is_empty());
     assert_eq!(claimed(&world, webhook).await, ["1", "2", "3", "4"]);
-    let done = store.replay(world.account, id).await.unwrap().unwrap();
+    let done = store.replay(Grant::whole(world.account), id).await.unwrap().unwrap();
     assert_eq!((done.status, done.queued), (ReplayStatus::Done, 4));
     // Done is done, and what is due now is left alone by the next.
     assert_eq!(store.advance_replay(id, 10, LEASE).await.unwrap().unwrap(), done);
-    let whole = NewReplay { include_delivered: true, ..new(&world, webhook) };
+    let whole = NewReplay { include_delivered: true, ..new(webhook) };
     let second = begun(&world, whole).await;
     assert_eq!(run(&world, second, 100).await, 1);
     assert_eq!(claimed(&world, webhook).await, ["5"]);
@@ -114,10 +120,10 @@ pub(crate) async fn ids_stay_and_none_is_made_twice(store: Arc<dyn Store>) {
         receive(&world, ANN, &number.to_string(), later(10 * number)).await;
     }
     switch(&world, webhook, true).await;
-    let id = begun(&world, new(&world, webhook)).await;
+    let id = begun(&world, new(webhook)).await;
     // Step by step, as a server that is killed after each.
     assert_eq!(run(&world, id, 1).await, 9);
-    let again = begun(&world, new(&world, webhook)).await;
+    let again = begun(&world, new(webhook)).await;
     assert_eq!(run(&world, again, 3).await, 0, "all of it is due already");
     let page = store.deliveries(world.account, DeliveryFilter::default(), None, limit(100), NOW);
     let rows: Vec<Delivery> = page.await.unwrap().rows;
@@ -139,17 +145,17 @@ pub(crate) async fn a_replay_sends_what_the_webhook_wants_now(store: Arc<dyn Sto
     receive(&world, ANN, "1", later(10)).await;
     store.line_status(world.bridge, world.line, true, later(20), LEASE).await.unwrap();
     let webhook = take(store.create_webhook(elsewhere, None, NOW).await).unwrap().id;
-    let id = begun(&world, new(&world, webhook)).await;
+    let id = begun(&world, new(webhook)).await;
     assert_eq!(run(&world, id, 100).await, 1);
     let changes = WebhookChanges { events: Some(EVENTS.to_vec()), ..WebhookChanges::default() };
-    store.update_webhook(world.account, webhook, changes, None, NOW).await.unwrap();
-    let id = begun(&world, new(&world, webhook)).await;
+    store.update_webhook(Grant::whole(world.account), webhook, changes, None, NOW).await.unwrap();
+    let id = begun(&world, new(webhook)).await;
     assert_eq!(run(&world, id, 100).await, 1);
     // It is of the first line only.
     let line = store.create_line(new_line(world.account, "+15550100003")).await.unwrap().line.id;
     let world = World { line, ..world };
     receive(&world, ANN, "2", later(30)).await;
-    let id = begun(&world, new(&world, webhook)).await;
+    let id = begun(&world, new(webhook)).await;
     assert_eq!(run(&world, id, 100).await, 0);
 }
 
@@ -157,11 +163,11 @@ pub(crate) async fn it_ends_with_its_webhook(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let webhook = world.webhook(&EVENTS).await;
     receive(&world, ANN, "1", later(10)).await;
-    let id = begun(&world, new(&world, webhook)).await;
-    store.delete_webhook(world.account, webhook).await.unwrap();
+    let id = begun(&world, new(webhook)).await;
+    store.delete_webhook(Grant::whole(world.account), webhook).await.unwrap();
     assert_eq!(store.running_replays(None, 10).await.unwrap(), [id], "it is to be ended");
     assert_eq!(run(&world, id, 1).await, 0);
-    assert!(store.replay(world.account, id).await.unwrap().is_some());
+    assert!(store.replay(Grant::whole(world.account), id).await.unwrap().is_some());
     assert_eq!(store.advance_replay(Id::generate(), 1, NOW).await.unwrap(), None);
 }
 
@@ -171,7 +177,7 @@ pub(crate) async fn it_waits_while_its_webhook_is_disabled(store: Arc<dyn Store>
         receive(&world, ANN, &number.to_string(), later(10 * number)).await;
     }
     let webhook = world.webhook(&EVENTS).await;
-    let id = begun(&world, new(&world, webhook)).await;
+    let id = begun(&world, new(webhook)).await;
     let before = store.advance_replay(id, 2, later(3000)).await.unwrap().unwrap();
     assert_eq!((before.status, before.queued), (ReplayStatus::Running, 2));
     switch(&world, webhook, false).await;
@@ -190,7 +196,7 @@ pub(crate) async fn all_have_their_turn(store: Arc<dyn Store>) {
     let webhook = world.webhook(&EVENTS).await;
     let mut ids = Vec::new();
     for _ in 0..5 {
-        ids.push(begun(&world, new(&world, webhook)).await);
+        ids.push(begun(&world, new(webhook)).await);
     }
     let turn = async |after, limit| store.running_replays(after, limit).await.unwrap();
     assert_eq!(turn(None, 2).await, ids[..2]);
@@ -206,29 +212,31 @@ pub(crate) async fn all_have_their_turn(store: Arc<dyn Store>) {
 pub(crate) async fn what_can_not_be_replayed_is_refused(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let webhook = world.webhook(&EVENTS).await;
-    let create = async |replay| refusal(store.create_replay(replay, None, NOW).await);
-    let theirs = NewReplay { account_id: world.other_account, ..new(&world, webhook) };
-    assert_eq!(create(theirs).await, Refusal::WebhookNotFound);
-    let id = begun(&world, new(&world, webhook)).await;
-    assert_eq!(store.replay(world.other_account, id).await.unwrap(), None);
+    let create_with =
+        async |grant, replay| refusal(store.create_replay(grant, replay, None, NOW).await);
+    let create = async |replay| create_with(Grant::whole(world.account), replay).await;
+    let theirs = create_with(Grant::whole(world.other_account), new(webhook)).await;
+    assert_eq!(theirs, Refusal::WebhookNotFound);
+    let id = begun(&world, new(webhook)).await;
+    assert_eq!(store.replay(Grant::whole(world.other_account), id).await.unwrap(), None);
     let mut running = vec![id];
     for _ in 1..MAX_RUNNING {
-        running.push(begun(&world, new(&world, webhook)).await);
+        running.push(begun(&world, new(webhook)).await);
     }
     let too_many = Refusal::TooManyReplays { max: MAX_RUNNING };
-    assert_eq!(create(new(&world, webhook)).await, too_many);
-    begun(&world, new(&world, world.webhook(&EVENTS).await)).await;
+    assert_eq!(create(new(webhook)).await, too_many);
+    begun(&world, new(world.webhook(&EVENTS).await)).await;
     for id in running {
         run(&world, id, 1).await;
     }
     switch(&world, webhook, false).await;
-    assert_eq!(create(new(&world, webhook)).await, Refusal::WebhookDisabled);
+    assert_eq!(create(new(webhook)).await, Refusal::WebhookDisabled);
     // What is done is forgotten in time, what runs is not.
     switch(&world, webhook, true).await;
-    let runs = begun(&world, new(&world, webhook)).await;
+    let runs = begun(&world, new(webhook)).await;
     assert_eq!(store.prune_replays(later(3000), 100).await.unwrap(), 0, "not before its time");
     assert_eq!(store.prune_replays(later(3001), 6).await.unwrap(), 6);
     assert_eq!(store.prune_replays(later(3001), 6).await.unwrap(), MAX_RUNNING - 6);
-    assert_eq!(store.replay(world.account, id).await.unwrap(), None);
-    assert!(store.replay(world.account, runs).await.unwrap().is_some());
+    assert_eq!(store.replay(Grant::whole(world.account), id).await.unwrap(), None);
+    assert!(store.replay(Grant::whole(world.account), runs).await.unwrap().is_some());
 }

@@ -5,7 +5,7 @@ use switchboard_model::{
     delivery::{Delivery, DeliveryStatus, DueDelivery},
     id::Id,
 };
-use switchboard_store::{DeliveryFilter, Due, Refusal, Store, WebhookChanges};
+use switchboard_store::{DeliveryFilter, Due, Grant, Refusal, Store, WebhookChanges};
 
 use crate::world::{ANN, LEASE, NOW, World, attempted, later, limit, refusal, text_from};
 
@@ -39,7 +39,7 @@ pub(crate) async fn what_is_over_begins_a_new_round(store: Arc<dyn Store>) {
         store.settle_deliveries(vec![attempted(&made, Some("no"), Some(NOW))]).await.unwrap();
         let second = claim(&world, NOW).await.remove(0);
         store.settle_deliveries(vec![attempted(&second, error, None)]).await.unwrap();
-        store.retry_delivery(world.account, made.id, None, None, later(5)).await.unwrap();
+        store.retry_delivery(Grant::whole(world.account), made.id, None, later(5)).await.unwrap();
         let due = shown(&world, made.id).await;
         assert_eq!((due.status, due.next_attempt_at), (DeliveryStatus::Due, Some(later(5))));
         assert_eq!((due.attempts.len(), due.finished_at), (2, None));
@@ -60,10 +60,10 @@ pub(crate) async fn what_is_due_is_due_now(store: Arc<dyn Store>) {
     let webhook = world.webhook(&EVENTS).await;
     let made = leased(&world, "1").await;
     // In somebody's hands: it stays there.
-    store.retry_delivery(world.account, made.id, None, None, NOW).await.unwrap();
+    store.retry_delivery(Grant::whole(world.account), made.id, None, NOW).await.unwrap();
     assert!(claim(&world, NOW).await.is_empty());
     store.settle_deliveries(vec![attempted(&made, Some("no"), Some(later(500)))]).await.unwrap();
-    store.retry_delivery(world.account, made.id, None, None, later(20)).await.unwrap();
+    store.retry_delivery(Grant::whole(world.account), made.id, None, later(20)).await.unwrap();
     let due = Due { webhooks: vec![webhook], next_at: None };
     assert_eq!(store.due_deliveries(later(20)).await.unwrap(), due);
     let again = claim(&world, later(20)).await.remove(0);
@@ -76,15 +76,19 @@ pub(crate) async fn what_may_not_be_retried_is_refused(store: Arc<dyn Store>) {
     let made = leased(&world, "1").await;
     store.settle_deliveries(vec![attempted(&made, Some("no"), None)]).await.unwrap();
     let retry = async |account, id, lines| {
-        refusal(store.retry_delivery(account, id, lines, None, NOW).await)
+        let grant = Grant { lines, ..Grant::whole(account) };
+        refusal(store.retry_delivery(grant, id, None, NOW).await)
     };
     assert_eq!(retry(world.other_account, made.id, None).await, Refusal::DeliveryNotFound);
     assert_eq!(retry(world.account, Id::generate(), None).await, Refusal::DeliveryNotFound);
     let elsewhere = Some(vec![world.other_line]);
     assert_eq!(retry(world.account, made.id, elsewhere).await, Refusal::DeliveryNotFound);
-    store.update_webhook(world.account, webhook, disabled(), None, NOW).await.unwrap();
+    store
+        .update_webhook(Grant::whole(world.account), webhook, disabled(), None, NOW)
+        .await
+        .unwrap();
     assert_eq!(retry(world.account, made.id, None).await, Refusal::WebhookDisabled);
-    store.delete_webhook(world.account, webhook).await.unwrap();
+    store.delete_webhook(Grant::whole(world.account), webhook).await.unwrap();
     assert_eq!(retry(world.account, made.id, None).await, Refusal::WebhookDisabled);
     assert_eq!(shown(&world, made.id).await.status, DeliveryStatus::Failed);
 }
@@ -95,7 +99,7 @@ pub(crate) async fn attempts_are_kept_within_bounds(store: Arc<dyn Store>) {
     let mut made = leased(&world, "1").await;
     for _ in 0..120 {
         store.settle_deliveries(vec![attempted(&made, Some("no"), None)]).await.unwrap();
-        store.retry_delivery(world.account, made.id, None, None, NOW).await.unwrap();
+        store.retry_delivery(Grant::whole(world.account), made.id, None, NOW).await.unwrap();
         made = claim(&world, NOW).await.remove(0);
     }
     let attempts = shown(&world, made.id).await.attempts;
@@ -118,7 +122,7 @@ pub(crate) async fn of_a_disabled_webhook_all_is_given_up(store: Arc<dyn Store>)
         .unwrap();
     store.release_deliveries(vec![gone[1].id, gone[2].id], NOW).await.unwrap();
     assert_eq!(store.give_up_deliveries(NOW, 10).await.unwrap(), 0);
-    store.update_webhook(world.account, off, disabled(), None, NOW).await.unwrap();
+    store.update_webhook(Grant::whole(world.account), off, disabled(), None, NOW).await.unwrap();
     assert_eq!(store.give_up_deliveries(later(1), 2).await.unwrap(), 2);
     assert_eq!(store.give_up_deliveries(later(1), 2).await.unwrap(), 1);
     assert_eq!(store.give_up_deliveries(later(1), 2).await.unwrap(), 0);
@@ -134,7 +138,7 @@ pub(crate) async fn of_a_disabled_webhook_all_is_given_up(store: Arc<dyn Store>)
         assert_eq!(shown(&world, one.id).await.status, DeliveryStatus::Due);
     }
     // Now nothing holds their events any more but the other webhook's deliveries.
-    store.delete_webhook(world.account, on).await.unwrap();
+    store.delete_webhook(Grant::whole(world.account), on).await.unwrap();
     assert_eq!(store.give_up_deliveries(LEASE, 10).await.unwrap(), 4);
     assert_eq!(store.prune_events(LEASE, 0, 10).await.unwrap().gone, 4);
 }
@@ -149,11 +153,11 @@ pub(crate) async fn of_a_deleted_webhook_all_goes_a_little_at_a_time(store: Arc<
     store.settle_deliveries(failed).await.unwrap();
     let given_back = made[51..].iter().map(|one| one.id).collect();
     store.release_deliveries(given_back, NOW).await.unwrap();
-    store.delete_webhook(world.account, gone).await.unwrap();
+    store.delete_webhook(Grant::whole(world.account), gone).await.unwrap();
     assert_eq!(store.due_deliveries(NOW).await.unwrap(), Due::default());
     assert!(store.claim_deliveries(LEASE, LEASE, vec![(gone, 10)]).await.unwrap().is_empty());
     assert_eq!(
-        refusal(store.retry_delivery(world.account, tried[0].id, None, None, NOW).await),
+        refusal(store.retry_delivery(Grant::whole(world.account), tried[0].id, None, NOW).await),
         Refusal::WebhookDisabled
     );
     for wanted in [500, 500, 100, 0] {

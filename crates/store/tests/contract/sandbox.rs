@@ -50,7 +50,7 @@ impl Shared {
 
     /// Pairs a phone with an account.
     pub(crate) async fn pair(&self, account: Id<Account>, code: &str, phone: &str) {
-        self.store.ensure_sandbox(account, code.into(), NOW).await.unwrap();
+        self.store.ensure_sandbox(account, code.into(), None, NOW).await.unwrap();
         let guid = format!("code {code} of {phone}");
         self.world.receive_one(text(phone, &guid, code)).await;
         assert_eq!(self.state(account).await, (SandboxStatus::Active, Some(handle(phone))));
@@ -90,7 +90,7 @@ pub(crate) async fn there_is_one_line_for_all(store: Arc<dyn Store>) {
     assert_eq!(store.sandbox_line().await.unwrap(), None);
     let nowhere = store.sandbox(world.account, NOW).await;
     assert_eq!(refusal(nowhere), Refusal::LineNotFound);
-    let nowhere = store.ensure_sandbox(world.account, CODE.into(), NOW).await;
+    let nowhere = store.ensure_sandbox(world.account, CODE.into(), None, NOW).await;
     assert_eq!(refusal(nowhere), Refusal::LineNotFound);
     let new = |number| NewLine { is_sandbox: true, ..new_line(world.account, number) };
     let line = store.create_line(new("+15550199999")).await.unwrap().line;
@@ -102,7 +102,7 @@ pub(crate) async fn there_is_one_line_for_all(store: Arc<dyn Store>) {
     // Once also for its owner.
     assert_eq!(ids(store.lines(world.account).await.unwrap()), [world.line, line.id]);
     assert_eq!(ids(store.lines(world.other_account).await.unwrap()), [world.other_line, line.id]);
-    let nobody = store.ensure_sandbox(Id::generate(), CODE.into(), NOW).await;
+    let nobody = store.ensure_sandbox(Id::generate(), CODE.into(), None, NOW).await;
     assert_eq!(refusal(nobody), Refusal::AccountNotFound);
 }
 
@@ -112,7 +112,7 @@ pub(crate) async fn a_code_that_is_texted_pairs(store: Arc<dyn Store>) {
     assert_eq!(shared.state(account).await, (SandboxStatus::Missing, None));
     for code in [CODE, OTHER_CODE] {
         // The first code stays.
-        let sandbox = store.ensure_sandbox(account, code.into(), NOW).await.unwrap();
+        let sandbox = take(store.ensure_sandbox(account, code.into(), None, NOW).await).unwrap();
         assert_eq!(
             (sandbox.status, sandbox.activation_code.as_deref()),
             (SandboxStatus::Pending, Some(CODE))
@@ -146,7 +146,7 @@ pub(crate) async fn a_code_that_is_texted_pairs(store: Arc<dyn Store>) {
     // Used up: neither another phone nor the same text again does anything.
     shared.world.receive(vec![text(BOB, "g5", CODE), text(BOB, "g4", CODE)]).await;
     assert_eq!(shared.state(account).await, (SandboxStatus::Active, Some(handle(ANN))));
-    let again = store.ensure_sandbox(account, OTHER_CODE.into(), NOW).await.unwrap();
+    let again = take(store.ensure_sandbox(account, OTHER_CODE.into(), None, NOW).await).unwrap();
     assert_eq!((again.status, again.activation_code), (SandboxStatus::Active, None));
 }
 
@@ -155,7 +155,7 @@ pub(crate) async fn writes_go_to_the_paired_phone_only(store: Arc<dyn Store>) {
     let (account, other) = (shared.world.account, shared.world.other_account);
     let write = async |to| shared.write(account, to, message(), NOW).await;
     assert_eq!(refusal(write(contact(ANN)).await), Refusal::SandboxNotActivated);
-    store.ensure_sandbox(account, CODE.into(), NOW).await.unwrap();
+    store.ensure_sandbox(account, CODE.into(), None, NOW).await.unwrap();
     assert_eq!(refusal(write(contact(ANN)).await), Refusal::SandboxNotActivated);
     shared.pair(account, CODE, ANN).await;
     shared.pair(other, OTHER_CODE, BOB).await;

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
 use switchboard_model::{
-    EventKind, Webhook,
+    EventKind, Scope, Webhook,
     delivery::AttemptResult,
-    webhook::{DisabledReason, MAX_PER_ACCOUNT, WebhookSecret},
+    secret::SecretHash,
+    webhook::{CreatorState, DisabledReason, MAX_PER_ACCOUNT, WebhookSecret},
 };
-use switchboard_store::{NewWebhook, Refusal, Store, WebhookChanges};
+use switchboard_store::{Grant, NewKey, NewWebhook, Refusal, Store, WebhookChanges};
 
 use crate::world::{ANN, NOW, World, attempted, later, new_line, refusal, take, text_from};
 
@@ -15,8 +16,8 @@ pub(crate) async fn a_secret_is_shown_once(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let mut made = take(store.create_webhook(world.new_webhook(&EVENTS), None, NOW).await).unwrap();
     assert!(made.secret.take().is_some());
-    assert_eq!(store.webhooks(world.account).await.unwrap(), [made]);
-    assert!(store.webhooks(world.other_account).await.unwrap().is_empty());
+    assert_eq!(store.webhooks(world.account, NOW).await.unwrap(), [made]);
+    assert!(store.webhooks(world.other_account, NOW).await.unwrap().is_empty());
 }
 
 pub(crate) async fn one_for_all_lines_has_future_ones(store: Arc<dyn Store>) {
@@ -27,8 +28,13 @@ pub(crate) async fn one_for_all_lines_has_future_ones(store: Arc<dyn Store>) {
     assert_eq!(some.line_ids, [world.line]);
     let old = world.line;
     world.line = store.create_line(new_line(world.account, "+15550100003")).await.unwrap().line.id;
-    let lines: Vec<_> =
-        store.webhooks(world.account).await.unwrap().into_iter().map(|one| one.line_ids).collect();
+    let lines: Vec<_> = store
+        .webhooks(world.account, NOW)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|one| one.line_ids)
+        .collect();
     assert_eq!(lines, [vec![old, world.line], vec![old]]);
     let leased = world.receive(vec![text_from(ANN, "1")]).await.committed.deliveries;
     assert_eq!(leased.iter().map(|one| one.webhook_id).collect::<Vec<_>>(), [all]);
@@ -39,10 +45,10 @@ pub(crate) async fn what_is_not_the_accounts_is_refused(store: Arc<dyn Store>) {
     let new = NewWebhook { line_ids: Some(vec![world.other_line]), ..world.new_webhook(&EVENTS) };
     assert_eq!(refusal(store.create_webhook(new, None, NOW).await), Refusal::LineNotFound);
     let ours = world.webhook(&EVENTS).await;
-    let theirs = store.delete_webhook(world.other_account, ours).await;
+    let theirs = store.delete_webhook(Grant::whole(world.other_account), ours).await;
     assert_eq!(refusal(theirs), Refusal::WebhookNotFound);
-    store.delete_webhook(world.account, ours).await.unwrap();
-    let again = store.delete_webhook(world.account, ours).await;
+    store.delete_webhook(Grant::whole(world.account), ours).await.unwrap();
+    let again = store.delete_webhook(Grant::whole(world.account), ours).await;
     assert_eq!(refusal(again), Refusal::WebhookNotFound);
 }
 
@@ -56,7 +62,7 @@ pub(crate) async fn there_is_a_most(store: Arc<dyn Store>) {
 }
 
 async fn only(world: &World) -> Webhook {
-    let mut webhooks = world.store.webhooks(world.account).await.unwrap();
+    let mut webhooks = world.store.webhooks(world.account, NOW).await.unwrap();
     assert_eq!(webhooks.len(), 1);
     webhooks.remove(0)
 }
@@ -66,7 +72,7 @@ pub(crate) async fn a_change_is_for_the_next_event(store: Arc<dyn Store>) {
     let id = world.webhook(&EVENTS).await;
     assert_eq!(world.receive(vec![text_from(ANN, "1")]).await.committed.deliveries.len(), 1);
     let update = async |changes| {
-        store.update_webhook(world.account, id, changes, None, NOW).await.unwrap();
+        store.update_webhook(Grant::whole(world.account), id, changes, None, NOW).await.unwrap();
         only(&world).await
     };
     let url = "https://example.org/other".to_owned();
@@ -79,31 +85,38 @@ pub(crate) async fn a_change_is_for_the_next_event(store: Arc<dyn Store>) {
     assert_eq!((changed.url, Some(changed.events)), (url, events));
     assert!(world.receive(vec![text_from(ANN, "3")]).await.committed.deliveries.is_empty());
     assert_eq!(update(WebhookChanges::default()).await, only(&world).await);
-    let theirs =
-        store.update_webhook(world.other_account, id, WebhookChanges::default(), None, NOW);
+    let theirs = store.update_webhook(
+        Grant::whole(world.other_account),
+        id,
+        WebhookChanges::default(),
+        None,
+        NOW,
+    );
     assert_eq!(refusal(theirs.await), Refusal::WebhookNotFound);
 }
 
 pub(crate) async fn one_that_is_enabled_says_what_it_missed(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let id = world.webhook(&EVENTS).await;
-    let missed = async || store.missed_since(world.account, id).await.unwrap();
     let switch = async |is_active, at| {
         let changes = WebhookChanges { is_active: Some(is_active), ..Default::default() };
-        store.update_webhook(world.account, id, changes, None, at).await.unwrap();
-        only(&world).await
+        let grant = Grant::whole(world.account);
+        let updated = take(store.update_webhook(grant, id, changes, None, at).await).unwrap();
+        // What is answered is what is there.
+        assert_eq!(updated.webhook, only(&world).await);
+        (updated.webhook, updated.missed_since)
     };
-    assert_eq!(missed().await, None);
-    let off = switch(false, later(100)).await;
+    assert_eq!(switch(true, later(50)).await.1, None, "it was active");
+    let (off, missed) = switch(false, later(100)).await;
+    assert_eq!(missed, None);
     assert_eq!((off.is_active, off.disabled_at), (false, Some(later(100))));
     assert_eq!(off.disabled_reason, Some(DisabledReason::Manual));
     assert!(world.receive(vec![text_from(ANN, "missed")]).await.committed.deliveries.is_empty());
-    assert_eq!(missed().await, Some(later(100)));
     // Again changes nothing.
-    assert_eq!(switch(false, later(200)).await, off);
-    let on = switch(true, later(300)).await;
+    assert_eq!(switch(false, later(200)).await, (off, None));
+    let (on, missed) = switch(true, later(300)).await;
     assert_eq!((on.is_active, on.disabled_at, on.disabled_reason), (true, None, None));
-    assert_eq!(missed().await, None);
+    assert_eq!(missed, Some(later(100)));
 
     // It failed before it was disabled: what was given up since counts, from its event on.
     let failing = world.receive_at(text_from(ANN, "1"), later(400)).await;
@@ -112,13 +125,11 @@ pub(crate) async fn one_that_is_enabled_says_what_it_missed(store: Arc<dyn Store
     store.settle_deliveries(vec![ended]).await.unwrap();
     assert_eq!(only(&world).await.failing_since, Some(later(450)));
     switch(false, later(500)).await;
-    assert_eq!(missed().await, Some(later(400)));
-    assert_eq!(switch(true, later(600)).await.failing_since, None);
+    let (on, missed) = switch(true, later(600)).await;
+    assert_eq!((on.failing_since, missed), (None, Some(later(400))));
     // What was given up long before is no loss of the next time.
     switch(false, later(700)).await;
-    assert_eq!(missed().await, Some(later(700)));
-    let theirs = store.missed_since(world.other_account, id).await;
-    assert_eq!(refusal(theirs), Refusal::WebhookNotFound);
+    assert_eq!(switch(true, later(800)).await.1, Some(later(700)));
 }
 
 pub(crate) async fn a_rotation_leaves_two_secrets(store: Arc<dyn Store>) {
@@ -126,7 +137,9 @@ pub(crate) async fn a_rotation_leaves_two_secrets(store: Arc<dyn Store>) {
     let id = world.webhook(&EVENTS).await;
     let [old, new, newest] = [7, 8, 9].map(|byte| WebhookSecret::from_random([byte; 32]));
     let rotate = async |secret: &WebhookSecret, until| {
-        let rotated = store.rotate_secret(world.account, id, secret.clone(), until, None).await;
+        let rotated = store
+            .rotate_secret(Grant::whole(world.account), id, secret.clone(), until, None, NOW)
+            .await;
         rotated.unwrap();
         world.receive(vec![text_from(ANN, &format!("{until:?}"))]).await.committed.deliveries[0]
             .secrets
@@ -137,10 +150,12 @@ pub(crate) async fn a_rotation_leaves_two_secrets(store: Arc<dyn Store>) {
     assert_eq!(both.previous_at(later(100)), None);
     let both = rotate(&newest, later(200)).await;
     assert_eq!((&both.current, both.previous_at(NOW)), (&newest, Some(&new)));
-    let endpoint = store.endpoint(world.account, id).await.unwrap().unwrap();
+    let endpoint = store.endpoint(Grant::whole(world.account), id).await.unwrap();
     assert_eq!((endpoint.secrets, &*endpoint.url), ((*both).clone(), "https://example.com/hook"));
-    assert!(store.endpoint(world.other_account, id).await.unwrap().is_none());
-    let theirs = store.rotate_secret(world.other_account, id, old, NOW, None).await;
+    let theirs = store.endpoint(Grant::whole(world.other_account), id).await;
+    assert_eq!(refusal(theirs), Refusal::WebhookNotFound);
+    let theirs =
+        store.rotate_secret(Grant::whole(world.other_account), id, old, NOW, None, NOW).await;
     assert_eq!(refusal(theirs), Refusal::WebhookNotFound);
 }
 
@@ -181,7 +196,7 @@ pub(crate) async fn another_url_is_not_blamed_for_the_one_before(store: Arc<dyn 
     let old = world.receive(entries).await.committed.deliveries;
     let url = Some("https://example.org/other".to_owned());
     let moved = WebhookChanges { url, ..WebhookChanges::default() };
-    store.update_webhook(world.account, id, moved, None, NOW).await.unwrap();
+    store.update_webhook(Grant::whole(world.account), id, moved, None, NOW).await.unwrap();
     let settle = async |result| store.settle_deliveries(vec![result]).await.unwrap();
     let gone = |one| AttemptResult { is_gone: true, ..attempted(one, Some("gone"), None) };
     // What was under way to the old one comes back now.
@@ -204,7 +219,10 @@ pub(crate) async fn a_secret_is_erased_when_its_day_is_over(store: Arc<dyn Store
     for number in 0..4 {
         let id = world.webhook(&EVENTS).await;
         let new = WebhookSecret::from_random([8; 32]);
-        store.rotate_secret(world.account, id, new, later(100 + number), None).await.unwrap();
+        store
+            .rotate_secret(Grant::whole(world.account), id, new, later(100 + number), None, NOW)
+            .await
+            .unwrap();
         ids.push(id);
     }
     // Known to the writer as they are now.
@@ -215,10 +233,109 @@ pub(crate) async fn a_secret_is_erased_when_its_day_is_over(store: Arc<dyn Store
     assert_eq!(store.forget_secrets(later(102), 2).await.unwrap(), 0);
     let made = world.receive(vec![text_from(ANN, "2")]).await.committed.deliveries;
     for (number, id) in ids.into_iter().enumerate() {
-        let endpoint = store.endpoint(world.account, id).await.unwrap().unwrap();
+        let endpoint = store.endpoint(Grant::whole(world.account), id).await.unwrap();
         assert_eq!(endpoint.secrets.previous.is_some(), number == 3);
         assert_eq!(endpoint.secrets.current, WebhookSecret::from_random([8; 32]));
         let told = made.iter().find(|one| one.webhook_id == id).unwrap();
         assert_eq!(*told.secrets, endpoint.secrets);
     }
+}
+
+pub(crate) async fn a_key_reaches_what_it_may_read_on_its_lines(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let id = world.webhook(&[EventKind::MessageSent, EventKind::ReceiptRead]).await;
+    let scope = Scope::ReceiptsRead;
+    let narrow = Grant {
+        scopes: [Scope::WebhooksWrite, Scope::MessagesRead].into_iter().collect(),
+        ..Grant::whole(world.account)
+    };
+    let lacks = Refusal::InsufficientScope { scope };
+    let update = async |grant: &Grant, changes| {
+        store.update_webhook(grant.clone(), id, changes, None, NOW).await
+    };
+    let url = || WebhookChanges { url: Some("https://example.org".into()), ..Default::default() };
+    let switch = |on| WebhookChanges { is_active: Some(on), ..WebhookChanges::default() };
+    let only_sent =
+        || WebhookChanges { events: Some(vec![EventKind::MessageSent]), ..Default::default() };
+    assert_eq!(refusal(update(&narrow, url()).await), lacks);
+    assert_eq!(refusal(update(&narrow, switch(true)).await), lacks);
+    // Taking away asks for nothing.
+    take(update(&narrow, switch(false)).await).unwrap();
+    assert_eq!(refusal(store.endpoint(narrow.clone(), id).await), lacks);
+    let secret = WebhookSecret::from_random([1; 32]);
+    let rotated = store.rotate_secret(narrow.clone(), id, secret, NOW, None, NOW).await;
+    assert_eq!(refusal(rotated), lacks);
+    // It may have what it can read.
+    take(update(&narrow, WebhookChanges { is_active: Some(true), ..only_sent() }).await).unwrap();
+    take(update(&narrow, url()).await).unwrap();
+
+    let restricted = Grant { lines: Some(vec![world.line]), ..Grant::whole(world.account) };
+    assert_eq!(refusal(update(&restricted, url()).await), Refusal::WebhookForAllLines);
+    let deleted = store.delete_webhook(restricted.clone(), id).await;
+    assert_eq!(refusal(deleted), Refusal::WebhookForAllLines);
+    assert_eq!(only(&world).await.url, "https://example.org/".trim_end_matches('/'));
+    let of_line = NewWebhook { line_ids: Some(vec![world.line]), ..world.new_webhook(&EVENTS) };
+    let of_line = take(store.create_webhook(of_line, None, NOW).await).unwrap().id;
+    let elsewhere = Grant { lines: Some(Vec::new()), ..Grant::whole(world.account) };
+    let refused = store.endpoint(elsewhere, of_line).await;
+    assert_eq!(refusal(refused), Refusal::LineNotAccessible);
+    store.endpoint(restricted.clone(), of_line).await.unwrap();
+    store.delete_webhook(restricted, of_line).await.unwrap();
+}
+
+pub(crate) async fn a_webhook_says_what_became_of_the_key_that_made_it(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let made_by = async |byte, scopes: &[Scope], expires_at| {
+        let key = NewKey {
+            account_id: Some(world.account),
+            name: "maker".into(),
+            hint: "…".into(),
+            hash: SecretHash([byte; 32]),
+            scopes: scopes.iter().copied().collect(),
+            line_ids: None,
+            rate_limit: None,
+            expires_at,
+        };
+        let key = store.create_key(key, NOW).await.unwrap().id;
+        let new = NewWebhook { created_by: Some(key), ..world.new_webhook(&EVENTS) };
+        let made = take(store.create_webhook(new, None, NOW).await).unwrap();
+        (key, made.id)
+    };
+    let all = [Scope::MessagesRead, Scope::ReactionsRead];
+    let (key, first) = made_by(1, &all, None).await;
+    let (_, second) = made_by(2, &all, Some(later(10))).await;
+    let (_, third) = made_by(3, &[Scope::WebhooksWrite], None).await;
+    let fourth = world.webhook(&EVENTS).await;
+    let states = async |now| {
+        let shown = store.webhooks(world.account, now).await.unwrap();
+        let state = |one: &Webhook| (one.id, one.created_by.unwrap().state, one.is_active);
+        shown.iter().map(state).collect::<Vec<_>>()
+    };
+    let lacks = (third, CreatorState::InsufficientScope, true);
+    let unknown = (fourth, CreatorState::Unknown, true);
+    assert_eq!(
+        states(later(9)).await,
+        [(first, CreatorState::Active, true), (second, CreatorState::Active, true), lacks, unknown]
+    );
+    let revoked = store.revoke_key(key, false, NOW).await.unwrap();
+    assert_eq!((revoked.active_webhooks, revoked.disabled), (1, Vec::new()));
+    let expired = (second, CreatorState::Expired, true);
+    assert_eq!(
+        states(later(10)).await,
+        [(first, CreatorState::Revoked, true), expired, lacks, unknown]
+    );
+    // It goes on until it is disabled too, and that once.
+    let told = world.receive(vec![text_from(ANN, "1")]).await.committed.deliveries;
+    assert!(told.iter().any(|one| one.webhook_id == first));
+    let revoked = store.revoke_key(key, true, later(20)).await.unwrap();
+    assert_eq!((revoked.active_webhooks, revoked.disabled), (0, vec![first]));
+    let shown = store.webhooks(world.account, later(10)).await.unwrap().remove(0);
+    assert_eq!(
+        (shown.is_active, shown.disabled_at, shown.disabled_reason),
+        (false, Some(later(20)), Some(DisabledReason::Manual))
+    );
+    let told = world.receive(vec![text_from(ANN, "2")]).await.committed.deliveries;
+    assert!(told.iter().all(|one| one.webhook_id != first));
+    let again = store.revoke_key(key, true, later(30)).await.unwrap();
+    assert_eq!((again.active_webhooks, again.disabled), (0, Vec::new()));
 }

@@ -232,6 +232,7 @@ impl World {
             url: "https://example.com/hook".into(),
             events: events.to_vec(),
             secret: WebhookSecret::from_random([7; 32]),
+            created_by: None,
         }
     }
 

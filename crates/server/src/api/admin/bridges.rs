@@ -20,6 +20,7 @@ use crate::{
         problem::{Failure, id_of},
     },
     app::App,
+    to_the_end::to_the_end,
 };
 
 /// Every bridge, without its token.
@@ -65,7 +66,10 @@ pub(crate) async fn revoke(
     body: Body,
 ) -> Result<Response, Failure> {
     let bridge = id_of(body::text(body.required("id")?, "id")?, "id")?;
-    let bridge = app.store.revoke_bridge(bridge, app.clock.now()).await?;
-    app.links.refresh();
-    Ok(envelope::one(StatusCode::OK, &bridge, &id))
+    let revoking = to_the_end(async move {
+        let bridge = app.store.revoke_bridge(bridge, app.clock.now()).await?;
+        app.links.refresh();
+        Ok(bridge)
+    });
+    Ok(envelope::one(StatusCode::OK, &revoking.await?, &id))
 }

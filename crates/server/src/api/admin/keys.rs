@@ -9,9 +9,10 @@ use serde_json::Value;
 use switchboard_model::{
     Code, Key, Line, Problem, Scope, Scopes, Timestamp,
     id::Id,
+    key::RevokedKey,
     secret::{Secret, SecretKind},
 };
-use switchboard_store::{NewKey, Refusal, StoreError};
+use switchboard_store::{NewKey, Refusal, Revoked, StoreError};
 
 use crate::{
     api::{
@@ -22,6 +23,7 @@ use crate::{
         problem::{Failure, id_of},
     },
     app::App,
+    to_the_end::to_the_end,
 };
 
 /// Every key, without its secret.
@@ -73,7 +75,7 @@ pub(crate) async fn create(
     Ok(envelope::one(StatusCode::CREATED, &Created { row: &row, key: secret.reveal() }, &id))
 }
 
-/// Takes a key's power away, at once.
+/// Takes a key's power away, at once. The webhooks that it has made go on, unless they are to be disabled too.
 pub(crate) async fn revoke(
     State(app): State<Arc<App>>,
     _: Operator,
@@ -81,13 +83,24 @@ pub(crate) async fn revoke(
     body: Body,
 ) -> Result<Response, Failure> {
     let key = id_of(body::text(body.required("id")?, "id")?, "id")?;
-    let key = app.store.revoke_key(key, app.clock.now()).await?;
-    app.directory.forget();
-    if let Some(account) = key.account_id {
-        // The live streams of the account look whether it was their key.
-        app.hub.tell(account);
-    }
-    Ok(envelope::one(StatusCode::OK, &key, &id))
+    let disable_webhooks = body.optional_bool("disable_webhooks")?.unwrap_or(false);
+    let revoking = to_the_end(async move {
+        let revoked = app.store.revoke_key(key, disable_webhooks, app.clock.now()).await?;
+        app.directory.forget_key(revoked.key.id);
+        if let Some(account) = revoked.key.account_id {
+            // The live streams of the account look whether it was their key.
+            app.hub.tell(account);
+        }
+        for webhook in &revoked.disabled {
+            app.deliver.disabled(*webhook);
+        }
+        Ok(revoked)
+    });
+    let Revoked { key, active_webhooks, disabled } = revoking.await?;
+    let count = |number| u64::try_from(number).unwrap_or(u64::MAX);
+    let (active_webhooks, disabled_webhooks) = (count(active_webhooks), count(disabled.len()));
+    let revoked = RevokedKey { key, active_webhooks, disabled_webhooks };
+    Ok(envelope::one(StatusCode::OK, &revoked, &id))
 }
 
 /// A list of scopes, or "all".

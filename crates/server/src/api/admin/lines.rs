@@ -19,6 +19,7 @@ use crate::{
         problem::{Failure, id_of},
     },
     app::App,
+    to_the_end::to_the_end,
 };
 
 /// Every line of every account.
@@ -72,10 +73,18 @@ pub(crate) async fn create(
         contact_first,
         is_sandbox,
     };
-    let made = app.store.create_line(line).await;
-    let line =
-        made.map_err(|error| Failure::about(error, &Refusal::BridgeNotFound, "bridge_id"))?;
-    app.directory.forget();
-    app.links.refresh();
+    let making = to_the_end(async move {
+        let line = app.store.create_line(line).await?;
+        if is_sandbox {
+            app.directory.forget_all();
+        } else {
+            app.directory.forget_lines(account_id);
+        }
+        app.links.refresh();
+        Ok(line)
+    });
+    let line = making
+        .await
+        .map_err(|error| Failure::about(error, &Refusal::BridgeNotFound, "bridge_id"))?;
     Ok(envelope::one(StatusCode::CREATED, &line, &id))
 }

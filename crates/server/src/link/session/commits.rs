@@ -11,7 +11,7 @@ use switchboard_store::{SettleReport, StoreError};
 use tokio::sync::mpsc;
 
 use super::Session;
-use crate::{app::to_the_end, link::wire::Ended};
+use crate::{link::wire::Ended, to_the_end::to_the_end};
 
 /// Reports of one transaction.
 const SETTLE_BATCH: usize = 1024;

@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 use switchboard_model::{
-    Delivery, Line, Replay, Webhook, delivery::DeliveryStatus, event::Event, replay::ReplayStatus,
-    webhook::DisabledReason,
+    Delivery, Key, Line, Replay, Webhook,
+    delivery::DeliveryStatus,
+    event::Event,
+    replay::ReplayStatus,
+    webhook::{CreatorState, DisabledReason},
 };
 
 use crate::openapi::schema::{
@@ -32,6 +35,30 @@ pub(super) fn webhook() -> Value {
                 one_of(&DisabledReason::ALL.map(DisabledReason::as_str)),
                 "Why it was disabled: by hand, because it failed for 5 days, or because it answered 410. \
                  Absent while it is active.",
+            ),
+            optional(
+                "created_by",
+                reference("WebhookCreator"),
+                "The key that made it: webhooks outlive their keys.",
+            ),
+        ],
+    )
+}
+
+pub(super) fn creator() -> Value {
+    object(
+        "The key that made a webhook.",
+        vec![
+            always_or_null(
+                "key_id",
+                id::<Key>(),
+                "The key's id; null for a webhook that was made before this was kept.",
+            ),
+            always(
+                "state",
+                one_of(&CreatorState::ALL.map(CreatorState::as_str)),
+                "Whether the key could still make it, or was revoked, has expired, or lacks the read scope of an \
+                 event that the webhook names.",
             ),
         ],
     )

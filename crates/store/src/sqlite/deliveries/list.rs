@@ -198,7 +198,8 @@ fn fits(filter: &DeliveryFilter, row: &Row<'_>, id: Id<Delivery>) -> Result<bool
     Ok(filter.id.is_none_or(|wanted| wanted == id)
         && filter.event.is_none_or(|wanted| wanted == event)
         && filter.status.is_none_or(|wanted| wanted == status)
-        && filter.lines.as_ref().is_none_or(|lines| lines.contains(&line)))
+        && filter.lines.as_ref().is_none_or(|lines| lines.contains(&line))
+        && filter.scopes.as_ref().is_none_or(|scopes| scopes.contains(event.scope())))
 }
 
 /// The delivery, still without its attempts.

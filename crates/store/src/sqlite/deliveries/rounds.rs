@@ -2,14 +2,14 @@
 
 use rusqlite::{Connection, params};
 use switchboard_model::{
-    Account, Line, Timestamp, Webhook,
+    EventKind, Line, Timestamp, Webhook,
     delivery::{Delivery, DeliveryStatus},
     id::Id,
 };
 
 use super::due_by_webhook;
 use crate::{
-    Refusal, Result,
+    Grant, Refusal, Result,
     sqlite::{
         columns::{Name, Text},
         statement,
@@ -56,29 +56,33 @@ pub(in crate::sqlite) fn begin(
 
 pub(in crate::sqlite) fn retry(
     sql: &Connection,
-    account: Id<Account>,
+    grant: &Grant,
     id: Id<Delivery>,
-    lines: Option<&[Id<Line>]>,
     now: Timestamp,
 ) -> Result<Id<Webhook>> {
     let found = statement::first(
         sql,
-        "select d.seq, d.status, e.line_id, w.is_active, d.webhook_id from deliveries d
+        "select d.seq, d.status, e.line_id, w.is_active, d.webhook_id, e.kind from deliveries d
          cross join events e on e.seq = d.event_seq
          left join webhooks w on w.id = d.webhook_id
          where d.id = ?1 and d.account_id = ?2",
-        params![Text(id), Text(account)],
+        params![Text(id), Text(grant.account)],
         |row| {
-            let status = row.get::<_, Name<DeliveryStatus>>(1)?.0;
-            let line = row.get::<_, Text<Id<Line>>>(2)?.0;
-            let webhook = row.get::<_, Text<Id<Webhook>>>(4)?.0;
-            Ok((row.get::<_, i64>(0)?, status, line, row.get::<_, Option<bool>>(3)?, webhook))
+            Ok(Found {
+                seq: row.get(0)?,
+                status: row.get::<_, Name<_>>(1)?.0,
+                line: row.get::<_, Text<_>>(2)?.0,
+                is_active: row.get(3)?,
+                webhook: row.get::<_, Text<_>>(4)?.0,
+                event: row.get::<_, Name<_>>(5)?.0,
+            })
         },
     )?;
-    let found = found.filter(|(_, _, line, ..)| lines.is_none_or(|lines| lines.contains(line)));
-    let Some((seq, status, _, is_active, webhook)) = found else {
-        return Err(Refusal::DeliveryNotFound.into());
-    };
+    let lines = grant.lines.as_deref();
+    let found = found.filter(|found| lines.is_none_or(|lines| lines.contains(&found.line)));
+    let Found { seq, status, is_active, webhook, event, .. } =
+        found.ok_or(Refusal::DeliveryNotFound)?;
+    grant.must_read(&[event])?;
     if is_active != Some(true) {
         return Err(Refusal::WebhookDisabled.into());
     }
@@ -93,6 +97,17 @@ pub(in crate::sqlite) fn retry(
         params![seq, now.0],
     )?;
     Ok(webhook)
+}
+
+/// A delivery that is to be tried again.
+struct Found {
+    seq: i64,
+    status: DeliveryStatus,
+    line: Id<Line>,
+    /// None once its webhook was deleted.
+    is_active: Option<bool>,
+    webhook: Id<Webhook>,
+    event: EventKind,
 }
 
 pub(in crate::sqlite) fn give_up(sql: &Connection, now: Timestamp, limit: usize) -> Result<usize> {
