@@ -132,6 +132,8 @@ pub fn is_audio_message_type(mime_type: &str) -> bool {
         "audio/mp4"
             | "audio/m4a"
             | "audio/x-m4a"
+            | "audio/m4b"
+            | "audio/x-m4b"
             | "audio/aac"
             | "audio/mpeg"
             | "audio/mp3"

@@ -75,7 +75,8 @@ async fn the_bytes_say_what_a_file_is_and_the_header_must_agree() {
         (&text, Some("text/plain; charset=utf-8"), None, Some("text/plain")),
         (&text, Some("image/png"), None, None),
         (&text, Some("audio/wav"), None, None),
-        (&text, Some("nonsense"), None, None),
+        (&text, Some("nonsense"), None, Some("application/octet-stream")),
+        (&png, Some("jpg"), None, Some("image/png")),
         (&text, Some("text/vcard"), None, None),
         (&text, None, Some("a.csv"), Some("text/csv")),
         (&text, None, Some("a.png"), Some("application/octet-stream")),
@@ -130,7 +131,6 @@ async fn a_good_file_is_not_refused_for_how_it_begins_or_what_it_is_called() {
     let tenant = server.tenant(LINE).await;
     let opus = [b"OggS\0\x02".as_slice(), &[0; 22], b"OpusHead\x01\x02"].concat();
     let long = format!("{}ä", "BM, ".repeat(16 * 1024 - 1) + "xxx");
-    let cut = [b"BM".as_slice(), &[0xff; 20]].concat();
     let zip = b"PK\x03\x04\x14\0\0\0";
     let pdf = b"%PDF-1.7\n%\xe2\xe3";
     let cases: &[(&[u8], &str, Option<&str>)] = &[
@@ -144,7 +144,7 @@ async fn a_good_file_is_not_refused_for_how_it_begins_or_what_it_is_called() {
         (b"caffeine helps", "text/plain", Some("text/plain")),
         (b"About files that begin with %PDF", "text/plain", Some("text/plain")),
         (long.as_bytes(), "text/plain", Some("text/plain")),
-        (&cut, "text/plain", None),
+        (b"BM\xdcller f\xe4hrt", "text/plain", Some("text/plain")),
         (b"BM\0\0", "text/plain", None),
         (b"BMW is a car maker", "audio/wav", None),
         (&opus, "audio/ogg; codecs=opus", Some("audio/ogg")),
@@ -185,7 +185,7 @@ async fn a_good_file_is_not_refused_for_how_it_begins_or_what_it_is_called() {
         }
     }
     // Nothing declared: a name can say that it is a text, but not that a text is a picture.
-    for (name, found) in [("car.txt", "text/plain"), ("car.bmp", "image/bmp")] {
+    for (name, found) in [("car.txt", "text/plain"), ("car.bmp", "application/octet-stream")] {
         let call = post().raw("BMW is a car maker").header("x-filename", name).key(&tenant.key);
         assert_eq!(call.send(&server.url).await.body["mime_type"], found, "{name}");
     }

@@ -23,6 +23,7 @@ mod groups;
 mod hang_ups;
 mod idempotency;
 mod isolation;
+mod kinds;
 mod leftovers;
 mod links;
 mod live;
