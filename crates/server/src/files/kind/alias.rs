@@ -14,9 +14,7 @@ pub(super) fn canonical(kind: &str) -> &str {
         }
         "application/x-7z" => "application/x-7z-compressed",
         "application/bzip2" | "application/x-bzip2-compressed" => "application/x-bzip2",
-        "application/x-cfb" | "application/x-cdf" | "application/x-ole2" => {
-            "application/x-ole-storage"
-        }
+        "application/x-cfb" | "application/x-ole2" => "application/x-ole-storage",
         "application/x-dosexec"
         | "application/x-exe"
         | "application/x-ms-dos-executable"

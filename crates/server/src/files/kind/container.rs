@@ -118,9 +118,17 @@ pub(super) fn iso(head: &[u8]) -> Option<(&'static str, Family)> {
         [b'3', b'g', b'2', _] => media("video/3gpp2"),
         [b'3', b'g', _, _] => media("video/3gpp"),
         _ if goes_with(&[b"M4A "]) && !has_video(head) => media("audio/mp4"),
-        _ if has_sound(head) && !has_video(head) => media("audio/mp4"),
+        _ if has_whole_index(head) && has_sound(head) && !has_video(head) => media("audio/mp4"),
         _ => media("video/mp4"),
     }
+}
+
+/// Whether the index of the file is among the first bytes, with all its tracks.
+fn has_whole_index(head: &[u8]) -> bool {
+    let Some(at) = head.windows(4).position(|here| here == b"moov") else { return false };
+    let size = at.checked_sub(4).and_then(|start| head.get(start..at)?.try_into().ok());
+    let size = size.map(u32::from_be_bytes).and_then(|size| usize::try_from(size).ok());
+    size.is_some_and(|size| size <= head.len() - at + 4)
 }
 
 /// Whether the index of the file, if it is among the first bytes, has a track of this kind.
