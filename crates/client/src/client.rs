@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use reqwest::{Url, redirect};
 use serde_json::Value;
-use switchboard_model::idempotency;
+use switchboard_model::{idempotency, secret};
 
 use crate::{
     admin::AdminClient,
@@ -128,8 +128,10 @@ impl ClientBuilder {
         }
     }
 
-    /// The API key, or for the operator's clients the operator's token.
+    /// The API key, or for the operator's clients the operator's token. A newline, quotes and spaces round
+    /// it are left away.
     pub fn key(mut self, key: &str) -> Self {
+        let key = secret::bare(key);
         self.bearer = Some(HeaderValue::from_str(&format!("Bearer {key}")).map_err(drop).map(
             |mut bearer| {
                 // Keeps it out of every Debug output.

@@ -29,6 +29,7 @@ pub mod scope;
 pub mod secret;
 pub mod signature;
 pub mod simulator;
+pub mod text;
 pub mod time;
 pub mod typing;
 pub mod webhook;

@@ -1,6 +1,6 @@
 //! Reactions: what somebody thinks of a message (§6).
 
-use std::fmt;
+use std::{collections::HashMap, fmt, sync::LazyLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -78,39 +78,57 @@ impl ReactionType {
         }
     }
 
-    /// The kind of that name, or one emoji; none for anything else.
+    /// The kind of that name, or one emoji of Unicode's list; none for anything else. An emoji is kept in its
+    /// fully-qualified form, with or without its selectors however it was typed.
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(named) = Self::NAMED.into_iter().find(|one| one.as_str() == text) {
             return Some(named);
         }
-        // One emoji is one reaction, with its variation selector or without.
-        if let Some(known) = emojis::get(text) {
-            return Some(Self::Emoji(known.as_str().to_owned()));
-        }
-        is_newer_emoji(text).then(|| Self::Emoji(text.to_owned()))
+        qualified(text).map(|emoji| Self::Emoji(emoji.to_owned()))
+    }
+
+    /// As [`ReactionType::parse`], for what a phone or a newer server tells: it may know emoji of a newer
+    /// Unicode.
+    pub fn received(text: &str) -> Option<Self> {
+        Self::parse(text).or_else(|| may_be_newer_emoji(text).then(|| Self::Emoji(text.to_owned())))
     }
 }
 
+/// Asks for the text form or for the colourful form of the character before it.
+fn is_selector(c: char) -> bool {
+    matches!(c, '\u{fe0e}' | '\u{fe0f}')
+}
+
+/// The fully-qualified form of an emoji, wherever its selectors are missing, too many, or on the wrong side of
+/// a skin tone.
+fn qualified(text: &str) -> Option<&'static str> {
+    /// By what is left without selectors.
+    static EMOJI: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
+        emojis::iter()
+            .flat_map(|emoji| emoji.skin_tones().into_iter().flatten().chain([emoji]))
+            .map(|emoji| (emoji.as_str().replace(is_selector, ""), emoji.as_str()))
+            .collect()
+    });
+    if text.len() > MAX_EMOJI_BYTES {
+        return None;
+    }
+    EMOJI.get(&text.replace(is_selector, "")).copied()
+}
+
 /// Whether a text may be one emoji that is newer than the table of those that are known: bases of the
-/// blocks where new ones are put, held together by joiners, each with at most one variation selector and
-/// one skin tone (Unicode TS #51).
-fn is_newer_emoji(text: &str) -> bool {
+/// blocks where new ones are put, held together by joiners, each with at most one skin tone (Unicode TS #51).
+fn may_be_newer_emoji(text: &str) -> bool {
     if text.len() > MAX_EMOJI_BYTES {
         return false;
     }
-    text.split('\u{200d}').all(|element| {
+    let bare = text.replace(is_selector, "");
+    bare.split('\u{200d}').all(|element| {
         let mut letters = element.chars();
         let is_base = letters.next().is_some_and(|c| {
             ('\u{1f300}'..='\u{1f3fa}').contains(&c) || ('\u{1f400}'..='\u{1faff}').contains(&c)
         });
         let is_tone = |c: char| ('\u{1f3fb}'..='\u{1f3ff}').contains(&c);
-        let rest: Vec<char> = letters.collect();
-        is_base
-            && match rest[..] {
-                [] => true,
-                [c] => c == '\u{fe0f}' || is_tone(c),
-                _ => false,
-            }
+        is_base && letters.next().is_none_or(is_tone) && letters.next().is_none()
     })
 }
 
@@ -129,7 +147,8 @@ impl Serialize for ReactionType {
 impl<'de> Deserialize<'de> for ReactionType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| D::Error::custom("neither a named reaction nor one emoji"))
+        Self::received(&text)
+            .ok_or_else(|| D::Error::custom("neither a named reaction nor one emoji"))
     }
 }
 
@@ -171,11 +190,64 @@ mod tests {
         ] {
             assert_eq!(ReactionType::parse(text), None, "{text:?}");
         }
-        assert_eq!(ReactionType::parse("🎉\u{fe0f}\u{fe0f}"), None);
-        // With its variation selector or without, it is one reaction.
-        assert_eq!(ReactionType::parse("\u{2764}"), ReactionType::parse("\u{2764}\u{fe0f}"));
-        // A face of the next version of Unicode.
-        assert!(ReactionType::parse("\u{1fabf}\u{1f3fb}").is_some());
-        assert!(ReactionType::parse("\u{1faff}").is_some());
+    }
+
+    #[test]
+    fn selectors_may_stand_anywhere_or_nowhere() {
+        for (typed, kept) in [
+            ("\u{2764}", "\u{2764}\u{fe0f}"),
+            ("\u{2764}\u{fe0e}", "\u{2764}\u{fe0f}"),
+            ("\u{1f389}\u{fe0f}", "\u{1f389}"),
+            // A hand with a skin tone and a selector: before it, after it, on both sides.
+            ("\u{1f44d}\u{fe0f}\u{1f3fd}", "\u{1f44d}\u{1f3fd}"),
+            ("\u{1f44d}\u{1f3fd}\u{fe0f}", "\u{1f44d}\u{1f3fd}"),
+            ("\u{270c}\u{fe0f}\u{1f3ff}\u{fe0f}", "\u{270c}\u{1f3ff}"),
+            // Joined ones.
+            ("\u{2764}\u{200d}\u{1f525}", "\u{2764}\u{fe0f}\u{200d}\u{1f525}"),
+            (
+                "\u{1f575}\u{fe0f}\u{1f3fd}\u{200d}\u{2642}",
+                "\u{1f575}\u{1f3fd}\u{200d}\u{2642}\u{fe0f}",
+            ),
+            ("\u{1f3f3}\u{200d}\u{1f308}", "\u{1f3f3}\u{fe0f}\u{200d}\u{1f308}"),
+            // A keycap.
+            ("1\u{20e3}", "1\u{fe0f}\u{20e3}"),
+        ] {
+            let reaction = ReactionType::parse(typed);
+            assert_eq!(reaction.as_ref().map(ReactionType::as_str), Some(kept), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn every_emoji_is_taken_in_every_skin_tone() {
+        for emoji in emojis::iter() {
+            for one in emoji.skin_tones().into_iter().flatten().chain([emoji]) {
+                let text = one.as_str();
+                assert_eq!(ReactionType::parse(text), Some(ReactionType::Emoji(text.to_owned())));
+                let bare = text.replace(is_selector, "");
+                assert_eq!(ReactionType::parse(&bare), ReactionType::parse(text), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_unicode_has_not_assigned_is_taken_from_phones_only() {
+        for text in ["\u{1faff}", "\u{1f93f}\u{1f3fb}", "\u{1f6ff}\u{fe0f}"] {
+            assert_eq!(ReactionType::parse(text), None, "{text:?}");
+            assert!(ReactionType::received(text).is_some(), "{text:?}");
+        }
+        for text in [
+            "\u{1f1e9}",
+            "\u{1f3fd}",
+            "\u{fe0f}",
+            "#",
+            "\u{20e3}",
+            "\u{1f1fd}\u{1f1fd}",
+            "\u{1f3f4}\u{e0075}\u{e0073}\u{e007f}",
+            "\u{1f389}\u{1f3fd}",
+            "A\u{fe0f}",
+            "\u{a9}\u{a9}",
+        ] {
+            assert_eq!(ReactionType::parse(text), None, "{text:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{handle::Handle, time::Timestamp};
+use crate::{handle::Handle, text::plain, time::Timestamp};
 
 /// Sandbox messages of an account in one UTC day (§4).
 pub const DAILY_LIMIT: u32 = 50;
@@ -75,20 +75,26 @@ pub fn end_of_day(now: Timestamp) -> Timestamp {
 
 const CODE_ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 
+/// The letters of a code.
+const CODE_LEN: usize = 8;
+
 /// An activation code of these random bytes: 8 letters of 5 bits, in a form that people can type.
 /// Hard to guess: 2^40 codes, and every text to the line tries one.
-pub fn activation_code(random: [u8; 8]) -> String {
+pub fn activation_code(random: [u8; CODE_LEN]) -> String {
     random.iter().map(|byte| char::from(CODE_ALPHABET[usize::from(byte & 31)])).collect()
 }
 
-/// What a text to the sandbox line may mean as a code: forgiving about case and spaces.
+/// What a text to the sandbox line may mean as a code: forgiving about case, width, white space,
+/// punctuation, and whatever shows nothing. A text that says more than the code is none.
 pub fn code_in(text: &str) -> Option<String> {
-    let code: String = text
+    let code: String = plain(text)
         .chars()
-        .filter(|c| !c.is_whitespace() && *c != '-')
+        .filter(|c| c.is_alphanumeric())
         .map(|c| c.to_ascii_uppercase())
+        .take(CODE_LEN + 1)
         .collect();
-    (code.len() == 8 && code.bytes().all(|byte| CODE_ALPHABET.contains(&byte))).then_some(code)
+    let is_code = code.len() == CODE_LEN && code.bytes().all(|b| CODE_ALPHABET.contains(&b));
+    is_code.then_some(code)
 }
 
 #[cfg(test)]
@@ -102,6 +108,36 @@ mod tests {
         assert_eq!(end_of_day(Timestamp(0)), Timestamp(86_400_000));
         assert_eq!(end_of_day(Timestamp(86_399_999)), Timestamp(86_400_000));
         assert_eq!(end_of_day(Timestamp(86_400_000)), Timestamp(172_800_000));
+    }
+
+    #[test]
+    fn a_code_is_found_whatever_stands_round_it() {
+        for text in [
+            "ABCDEFGH.",
+            "abcd efgh!",
+            "“ABCDEFGH”",
+            "\"ABCDEFGH\"",
+            "(ABCD-EFGH)",
+            "<ABCDEFGH>,",
+            "*ABCDEFGH*",
+            "\u{200b}ABCD\u{200b}EFGH\u{feff}",
+            "\u{2066}ABCDEFGH\u{2069}",
+            "ABCD–EFGH",
+            "ABCD\u{2011}EFGH",
+            "ＡＢＣＤＥＦＧＨ",
+            "ａｂｃｄ　ｅｆｇｈ。",
+            "A B C D\nE F G H",
+            "ABCDEFGH 👍🏽",
+            "\u{3164}ABCDEFGH",
+            "𝐀𝐁𝐂𝐃𝐄𝐅𝐆𝐇",
+        ] {
+            assert_eq!(code_in(text).as_deref(), Some("ABCDEFGH"), "{text:?}");
+        }
+        for text in
+            ["", "ABCDEFG", "ABCDEFGHJ", "the code is ABCDEFGH", "ABCDEFG0", "ÀBCDEFGH", "АBCDEFGH"]
+        {
+            assert_eq!(code_in(text), None, "{text:?}");
+        }
     }
 
     proptest! {

@@ -8,6 +8,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::text;
+
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// 32 letters of 5 bits: 160 random bits.
 const RANDOM_LEN: usize = 32;
@@ -87,6 +89,19 @@ impl Secret {
     }
 }
 
+/// A secret as it was pasted, without what came with it: the newline of a file, the quotes of an
+/// environment file, characters that show nothing. Both sides of a comparison must go through this.
+pub fn bare(text: &str) -> &str {
+    let text = text::trim(text);
+    for quote in ['"', '\''] {
+        let inner = text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+        if let Some(inner) = inner {
+            return text::trim(inner);
+        }
+    }
+    text
+}
+
 impl SecretHash {
     /// The hash of any text, for secrets whose form is the operator's own choice.
     pub fn of(text: &str) -> Self {
@@ -116,6 +131,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_comes_with_a_pasted_secret_goes() {
+        for text in [
+            "sk_live_x",
+            "sk_live_x\n",
+            "\u{feff}sk_live_x\r\n",
+            "\t sk_live_x\u{a0}",
+            "\u{200b}sk_live_x\u{2060}",
+            "\"sk_live_x\"\r\n",
+            "'sk_live_x '",
+        ] {
+            assert_eq!(bare(text), "sk_live_x", "{text:?}");
+        }
+        for text in ["", "\"", "a b", "\"a", "'"] {
+            assert_eq!(bare(text), text);
+        }
+    }
 
     proptest! {
         #[test]

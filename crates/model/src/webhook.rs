@@ -12,6 +12,7 @@ use crate::{
     key::Key,
     line::Line,
     scope::Scopes,
+    secret,
     time::Timestamp,
 };
 
@@ -304,9 +305,11 @@ impl WebhookSecret {
         Self(format!("{}{}", Self::PREFIX, BASE64_STANDARD.encode(random)))
     }
 
-    /// Takes a secret from where it was kept.
+    /// Takes a secret from where it was kept: a database, or the environment of a receiver, with what
+    /// came with it there.
     pub fn from_stored(text: String) -> Self {
-        Self(text)
+        let bare = secret::bare(&text);
+        if bare.len() == text.len() { Self(text) } else { Self(bare.to_owned()) }
     }
 
     /// The whole text: the key of `X-Webhook-Signature`.

@@ -14,7 +14,7 @@ use clap::{
     error::{ContextKind, ContextValue},
 };
 use ipnet::IpNet;
-use switchboard_model::{key::DEFAULT_HOURLY_LIMIT, retry::RetrySchedule};
+use switchboard_model::{key::DEFAULT_HOURLY_LIMIT, retry::RetrySchedule, secret};
 use url::Url;
 
 /// How the server runs. Every field is a flag, and the environment variable named beside it.
@@ -309,6 +309,7 @@ impl BadSetting {
 }
 
 fn operator_token(text: &str) -> Result<OperatorToken, String> {
+    let text = secret::bare(text);
     if text.len() < 20 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("must be at least 20 visible ASCII characters".to_owned());
     }

@@ -11,6 +11,7 @@ mod directory;
 mod files;
 mod hub;
 mod jobs;
+mod json;
 mod limiter;
 mod link;
 mod listen;

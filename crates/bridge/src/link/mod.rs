@@ -10,6 +10,7 @@ mod table;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use switchboard_model::secret;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{self, http::HeaderValue};
 use tokio_util::sync::CancellationToken;
@@ -55,10 +56,11 @@ impl BridgeConfig {
     /// # Errors
     /// [`InvalidBridgeConfig`] for what can't be dialled.
     pub fn new(url: &str, token: &str) -> Result<Self, InvalidBridgeConfig> {
-        let url = Url::parse(url).map_err(|_| InvalidBridgeConfig::Url)?;
+        let url = Url::parse(url.trim()).map_err(|_| InvalidBridgeConfig::Url)?;
         if !matches!(url.scheme(), "ws" | "wss") || !url.has_host() {
             return Err(InvalidBridgeConfig::Url);
         }
+        let token = secret::bare(token);
         let mut authorization = HeaderValue::try_from(format!("Bearer {token}"))
             .map_err(|_| InvalidBridgeConfig::Token)?;
         authorization.set_sensitive(true);

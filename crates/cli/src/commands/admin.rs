@@ -9,6 +9,7 @@ use switchboard_model::{
     Scope, Scopes, Timestamp,
     key::RevokedKey,
     line::{DriverKind, LineService},
+    secret,
 };
 
 use super::{dev, host, serve::OPERATOR_TOKEN};
@@ -200,7 +201,7 @@ fn client(admin: &Admin) -> anyhow::Result<AdminClient> {
         None => {
             let path = admin.data_dir.join(OPERATOR_TOKEN);
             let kept = match host::read_private(&path)? {
-                Some(text) => Some(text.trim().to_owned()),
+                Some(text) => Some(secret::bare(&text).to_owned()),
                 None => dev::operator_token(&admin.data_dir)?,
             };
             match kept {

@@ -1,7 +1,7 @@
 //! `switchboard serve`: the server for production.
 
 use clap::Args;
-use switchboard_model::secret::{Secret, SecretHash, SecretKind};
+use switchboard_model::secret::{self, Secret, SecretHash, SecretKind};
 use switchboard_server::{Config, telemetry};
 
 use super::host::{self, Host};
@@ -40,11 +40,11 @@ pub(crate) async fn run(serve: Serve) -> anyhow::Result<()> {
 /// The operator's token: the configured one, or one that is made at the first start.
 fn operator(config: &Config) -> anyhow::Result<SecretHash> {
     if let Some(token) = &config.operator_token {
-        return Ok(SecretHash::of(&token.0));
+        return Ok(SecretHash::of(secret::bare(&token.0)));
     }
     let path = config.data_dir.join(OPERATOR_TOKEN);
     if let Some(text) = host::read_private(&path)? {
-        return Ok(SecretHash::of(text.trim()));
+        return Ok(SecretHash::of(secret::bare(&text)));
     }
     let secret = Secret::from_random(SecretKind::Operator, rand::random());
     host::write_private(&path, &format!("{}\n", secret.reveal()))?;

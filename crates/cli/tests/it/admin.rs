@@ -186,6 +186,55 @@ async fn bridges_come_and_go() {
     operator.server.process.stop("TERM").await;
 }
 
+/// What files and environments put round a secret: a newline of either kind, quotes, a mark of the byte order.
+#[tokio::test]
+async fn a_key_and_a_token_are_taken_with_what_came_with_them() {
+    let operator = Operator::new().await;
+    let account = operator.line(&["accounts", "create", "Acme"]).await;
+    let key = ["keys", "create", "--account", &account, "--name", "agent", "--scopes", "all"];
+    let key = operator.line(&key).await;
+    let path = operator.dir.path().join("operator-token");
+    let token = std::fs::read_to_string(&path).unwrap().trim().to_owned();
+    let dresses: [fn(&str) -> String; 5] = [
+        |secret| format!("{secret}\n"),
+        |secret| format!("{secret}\r\n\r\n"),
+        |secret| format!("\u{feff}{secret}\r\n"),
+        |secret| format!("\"{secret}\"\n"),
+        |secret| format!(" '{secret}'\t"),
+    ];
+    for dress in dresses {
+        let mut lines = switchboard();
+        lines.args(["lines", "list", "--json"]).env("SWITCHBOARD_URL", &operator.server.url);
+        lines.env("SWITCHBOARD_API_KEY", dress(&key));
+        run(&mut lines).await.succeeded();
+        let mut accounts = switchboard();
+        accounts.args(["admin", "accounts", "list"]).env("SWITCHBOARD_URL", &operator.server.url);
+        accounts.env("SWITCHBOARD_OPERATOR_TOKEN", dress(&token));
+        assert!(run(&mut accounts).await.succeeded().contains("Acme"));
+        std::fs::write(&path, dress(&token)).unwrap();
+        assert!(operator.run(&["accounts", "list"]).await.succeeded().contains("Acme"));
+    }
+    // A server that is started with such a file, or with such a setting, has the same token.
+    operator.server.process.stop("TERM").await;
+    let dir = operator.dir.path();
+    for setting in [None, Some(dress_of_a_file(&token))] {
+        let mut serve = Serve::command(dir);
+        if let Some(setting) = setting {
+            serve.env("SWITCHBOARD_OPERATOR_TOKEN", setting);
+        }
+        let server = Serve::start(&mut serve).await;
+        let mut accounts = switchboard();
+        accounts.args(["admin", "accounts", "list"]).env("SWITCHBOARD_URL", &server.url);
+        accounts.env("SWITCHBOARD_OPERATOR_TOKEN", &token);
+        assert!(run(&mut accounts).await.succeeded().contains("Acme"));
+        server.process.stop("TERM").await;
+    }
+}
+
+fn dress_of_a_file(secret: &str) -> String {
+    format!("\"{secret}\"\r\n")
+}
+
 #[tokio::test]
 async fn what_is_refused_is_said() {
     let operator = Operator::new().await;

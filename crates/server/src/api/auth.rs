@@ -14,7 +14,7 @@ use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 use switchboard_model::{
     Account, Bridge, Code, EventKind, Handle, Key, Line, Problem, Scope, Scopes,
     id::Id,
-    secret::{Secret, SecretHash, SecretKind},
+    secret::{self, Secret, SecretHash, SecretKind},
 };
 use switchboard_store::{Grant, StoreError};
 
@@ -105,12 +105,12 @@ fn bearer<'a>(headers: &'a HeaderMap, what: &str) -> Result<&'a str, Problem> {
             format!("Send {what} in the header 'Authorization: Bearer …' of every request.");
         return Err(Problem::new(Code::MissingApiKey, message));
     };
-    header
-        .to_str()
+    // Some programs put more round a key than ASCII has: the no-break space of a web page.
+    std::str::from_utf8(header.as_bytes())
         .ok()
-        .and_then(|text| text.split_once(' '))
+        .and_then(|text| text.trim().split_once([' ', '\t']))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim())
+        .map(|(_, token)| secret::bare(token))
         .ok_or_else(|| {
             let message = format!("The Authorization header must be 'Bearer ' and {what}.");
             Problem::new(Code::InvalidApiKey, message)

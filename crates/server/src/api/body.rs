@@ -1,6 +1,8 @@
 //! JSON bodies: one object, bounded, read field by field in the order of the contract.
 
 use std::{
+    borrow::Cow,
+    fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -18,10 +20,14 @@ use http::{
 };
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde_json::{Map, Value};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::{Map, Value, value::RawValue};
 use switchboard_model::{Code, Problem};
 
-use crate::{api::problem::Failure, app::App};
+use crate::{api::problem::Failure, app::App, json::without_lone_surrogates};
 
 /// How long a client has to send its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -89,7 +95,10 @@ impl Body {
 
 /// A value that must be a text without NUL, which not every database can keep.
 pub(crate) fn text<'a>(value: &'a Value, name: &'static str) -> Result<&'a str, Problem> {
-    let text = value.as_str().ok_or_else(|| Problem::invalid_value(name, "must be a text"))?;
+    let Some(text) = value.as_str() else {
+        check_readable(value, name)?;
+        return Err(Problem::invalid_value(name, "must be a text"));
+    };
     if text.contains('\0') {
         return Err(Problem::invalid_value(name, "must not contain NUL characters"));
     }
@@ -99,6 +108,7 @@ pub(crate) fn text<'a>(value: &'a Value, name: &'static str) -> Result<&'a str, 
 /// A value that must be a list of texts.
 pub(crate) fn texts<'a>(value: &'a Value, name: &'static str) -> Result<Vec<&'a str>, Problem> {
     let must = || Problem::invalid_value(name, "must be a list of texts");
+    check_readable(value, name)?;
     value
         .as_array()
         .ok_or_else(must)?
@@ -112,20 +122,88 @@ impl FromRequest<Arc<App>> for Body {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
         check_form(request.headers())?;
-        let bytes = read(request, app).await?;
-        let invalid = |message: &'static str| Problem::new(Code::InvalidJson, message);
-        match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(fields)) => Ok(Self { fields, raw: bytes }),
-            Ok(_) => Err(invalid("The body must be a JSON object: {…}.").into()),
-            Err(error) => {
-                let message = format!(
+        let raw = read(request, app).await?;
+        let fields = parse(&raw)?;
+        Ok(Self { fields, raw })
+    }
+}
+
+/// The fields of a JSON object. What is wrong within one field is that field's mistake: it is told in the field's
+/// turn, and of a field that is ignored never.
+fn parse(raw: &[u8]) -> Result<Map<String, Value>, Problem> {
+    const BOM: &[u8] = b"\xef\xbb\xbf";
+    // RFC 8259 §8.1 lets a reader pass over it, and programs of Windows write it.
+    let bytes = raw.strip_prefix(BOM).unwrap_or(raw);
+    let invalid = |message| Problem::new(Code::InvalidJson, message);
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(invalid("The body must be a JSON object: {…}.".into())),
+        Err(error) => match std::str::from_utf8(bytes) {
+            Ok(text) => match serde_json::from_str(text) {
+                Ok(FieldByField(fields)) => Ok(fields),
+                Err(_) => Err(invalid(format!(
                     "The body is not JSON: mistake at line {} column {}.",
                     error.line(),
                     error.column()
-                );
-                Err(Problem::new(Code::InvalidJson, message).into())
+                ))),
+            },
+            Err(error) => Err(invalid(format!(
+                "The body is not JSON in UTF-8: mistake after {} bytes.",
+                error.valid_up_to()
+            ))),
+        },
+    }
+}
+
+/// An object of which some field can't be read: all others are as they are, and that one is [`unreadable`]. Of a
+/// value that is not looked into only the grammar is checked.
+struct FieldByField(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for FieldByField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = FieldByField;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FieldByField, A::Error> {
+                let mut fields = Map::new();
+                while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+                    // A name that can't be read is none that is asked for.
+                    let Ok(name) = serde_json::from_str::<String>(name.get()) else { continue };
+                    let read = serde_json::from_str(value.get());
+                    fields.insert(name, read.unwrap_or_else(|_| unreadable(value.get())));
+                }
+                Ok(FieldByField(fields))
             }
         }
+
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+/// The name in an object that stands for a value that can't be read. Whoever sends such an object is told the
+/// same.
+const UNREADABLE: &str = "\0unreadable";
+
+/// What stands for a value that can't be read: no reader of a field takes an object.
+fn unreadable(raw: &str) -> Value {
+    let must = match without_lone_surrogates(raw) {
+        Cow::Owned(_) => "must not have half a surrogate pair: send whole characters, as UTF-8",
+        Cow::Borrowed(_) => "must be readable: a number is too large, or lists are too deep",
+    };
+    Value::from_iter([(UNREADABLE, must)])
+}
+
+/// Refuses what stands for a value that can't be read.
+fn check_readable(value: &Value, name: &'static str) -> Result<(), Problem> {
+    match value.get(UNREADABLE).and_then(Value::as_str) {
+        Some(must) => Err(Problem::invalid_value(name, must)),
+        None => Ok(()),
     }
 }
 

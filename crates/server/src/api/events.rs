@@ -103,6 +103,9 @@ pub(crate) async fn stream(
     let keep_alive = KeepAlive::new().interval(HEARTBEAT);
     let mut response = Sse::new(reader.into_stream()).keep_alive(keep_alive).into_response();
     let headers = response.headers_mut();
+    // Without a charset, some clients read any text as Latin-1.
+    let utf8 = HeaderValue::from_static("text/event-stream; charset=utf-8");
+    headers.insert(header::CONTENT_TYPE, utf8);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Some proxies gather answers unless they are told not to.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));

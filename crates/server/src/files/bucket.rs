@@ -8,6 +8,7 @@ use object_store::{
     path::Path,
     prefix::PrefixStore,
 };
+use switchboard_model::secret;
 use url::Url;
 
 /// How long one call may be tried, retries included: less than clients wait for an answer (§1).
@@ -34,7 +35,7 @@ pub(super) fn open(url: &Url) -> object_store::Result<Arc<dyn ObjectStore>> {
     for (name, value) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
         // The environment may hold settings of other programs.
         if let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>() {
-            builder = builder.with_config(key, value);
+            builder = builder.with_config(key, secret::bare(&value));
         }
     }
     let prefix = Path::from_url_path(url.path())?;

@@ -74,7 +74,9 @@ impl Call {
     pub(crate) async fn send(&self, url: &str) -> RawAnswer {
         let mut response = self.open(url).await;
         let headers = std::mem::take(response.headers_mut());
-        let is_stream = headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        let is_stream = headers
+            .get("content-type")
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         let status = response.status().as_u16();
         let bytes = if is_stream { Bytes::new() } else { response.bytes().await.unwrap() };
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);

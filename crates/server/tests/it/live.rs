@@ -47,7 +47,7 @@ impl Live {
         let response = call.open(&server.url).await;
         assert_eq!(response.status(), 200, "{call:?}");
         let header = |name: &str| response.headers().get(name).unwrap().to_str().unwrap();
-        assert_eq!(header("content-type"), "text/event-stream");
+        assert_eq!(header("content-type"), "text/event-stream; charset=utf-8");
         assert_eq!(header("cache-control"), "no-store");
         assert!(header("x-request-id").starts_with("req_"));
         assert!(response.headers().contains_key("x-ratelimit-remaining"));

@@ -8,6 +8,7 @@ pub(crate) mod lines;
 use switchboard_model::{
     Problem,
     id::{Id, Kind},
+    text,
 };
 
 use crate::api::{
@@ -24,8 +25,8 @@ fn name(body: &Body) -> Result<String, Problem> {
     check_name(text, "name")
 }
 
-fn check_name(text: &str, param: &'static str) -> Result<String, Problem> {
-    let trimmed = text.trim();
+fn check_name(name: &str, param: &'static str) -> Result<String, Problem> {
+    let trimmed = text::trim(name);
     if trimmed.is_empty() || trimmed.chars().count() > MAX_NAME_CHARS {
         let must = format_args!("must be 1 to {MAX_NAME_CHARS} characters, not only spaces");
         return Err(Problem::invalid_value(param, must));
