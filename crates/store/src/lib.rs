@@ -19,8 +19,8 @@ pub use records::{
     WebhookChanges,
 };
 use switchboard_model::{
-    Account, Bridge, Chat, EventKind, File, Key, Line, Message, OutboxItem, Reaction, ReadReceipt,
-    Replay, Sandbox, Timestamp, TypingIndicator, Webhook,
+    Account, Bridge, Chat, EventKind, File, Handle, Key, Line, Message, OutboxItem, Reaction,
+    ReadReceipt, Replay, Sandbox, Timestamp, TypingIndicator, Webhook,
     chat::Recipient,
     delivery::{AttemptResult, Delivery, DueDelivery},
     file::StoredFile,
@@ -246,6 +246,14 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         after: Option<ChatsCursor>,
         limit: Limit,
     ) -> Result<Page<Chat, 3>>;
+
+    /// Whether this account has a chat with this contact on the line.
+    async fn has_chat_with(
+        &self,
+        account: Id<Account>,
+        line: Id<Line>,
+        contact: Handle,
+    ) -> Result<bool>;
 
     /// The messages of a chat, newest first. [`Refusal::ChatNotFound`].
     async fn messages(

@@ -38,7 +38,7 @@ fn a_newer_database_is_not_touched() {
     drop(sql);
     let before = std::fs::read(&path).unwrap();
     match open(&path) {
-        Err(StoreError::NewerSchema { found: 99, known: 3, .. }) => {}
+        Err(StoreError::NewerSchema { found: 99, known, .. }) if known < 99 => {}
         other => panic!("{other:?}"),
     }
     assert_eq!(std::fs::read(&path).unwrap(), before);

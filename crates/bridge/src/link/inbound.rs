@@ -204,8 +204,10 @@ impl Pump {
 fn is_about_a_message(entry: &Inbound) -> bool {
     match entry {
         Inbound::Reaction(_) | Inbound::Update(_) => true,
-        Inbound::Message(_) | Inbound::Typing(_) | Inbound::Read(_) | Inbound::Group { .. } => {
-            false
-        }
+        Inbound::Message(_)
+        | Inbound::Typing(_)
+        | Inbound::Read(_)
+        | Inbound::Group { .. }
+        | Inbound::Unreadable => false,
     }
 }

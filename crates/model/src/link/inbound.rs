@@ -24,6 +24,10 @@ pub enum Inbound {
         /// The group.
         chat: InboundChat,
     },
+    /// Something that the server does not understand: it is passed over, so that what comes after it is not held
+    /// up for ever.
+    #[serde(other)]
+    Unreadable,
 }
 
 /// A message that came to a line.

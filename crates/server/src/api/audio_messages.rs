@@ -37,7 +37,7 @@ pub(crate) async fn send(
     let from = body::text(from, "from")?;
     let line = LineRef::parse(from)?;
     let to = body::text(to, "to")?;
-    let chat = recipient(to)?;
+    let chat = recipient(&app, &caller, &line, to).await?;
     let audio_message = body::text(file, "audio_message")?;
     let file = id_of(audio_message, "audio_message")?;
     let reply_to = body.optional_text("reply_to")?;

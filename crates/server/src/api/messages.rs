@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::{extract::State, response::Response};
 use http::HeaderMap;
 use serde::Serialize;
-use switchboard_model::{Code, File, Problem, chat::Recipient, id::Id, message::MAX_TEXT_CHARS};
+use switchboard_model::{
+    Code, File, Problem, chat::Recipient, id::Id, message::MAX_TEXT_CHARS, text::is_blank,
+};
 use switchboard_store::NewContent;
 
 use crate::{
@@ -28,7 +30,8 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<Response, Failure> {
     let (from, to) = (query.required("from")?, query.required("to")?);
-    let (from, to) = (LineRef::parse(from)?, recipient(to)?);
+    let from = LineRef::parse(from)?;
+    let to = recipient(&app, &caller, &from, to).await?;
     let limit = query.limit()?;
     let name = match &to {
         Recipient::Contact(handle) => format!("messages {from} {handle}"),
@@ -64,10 +67,10 @@ pub(crate) async fn send(
     let from = body::text(from, "from")?;
     let line = LineRef::parse(from)?;
     let to = body::text(to, "to")?;
-    let chat = recipient(to)?;
+    let chat = recipient(&app, &caller, &line, to).await?;
     let text = text(&body)?;
     let attachment = attachment(&body)?;
-    if attachment.is_none() && text.is_none_or(|text| text.trim().is_empty()) {
+    if attachment.is_none() && text.is_none_or(is_blank) {
         let must = "must not be blank when it stands alone";
         return Err(Problem::invalid_value("text", must).into());
     }

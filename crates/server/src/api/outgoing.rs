@@ -120,14 +120,29 @@ impl Request<'_> {
     }
 }
 
-/// Takes `to`: a phone, an Apple ID, or `cht_…`.
-pub(crate) fn recipient(text: &str) -> Result<Recipient, Problem> {
+/// Takes `to`: a phone, an Apple ID, a sender that has written to the line, or `cht_…`. A sender may have any
+/// name; one that has no form of its own is taken only if the caller has a chat with it.
+pub(crate) async fn recipient(
+    app: &App,
+    caller: &Caller,
+    from: &LineRef,
+    text: &str,
+) -> Result<Recipient, Failure> {
     if text.starts_with("cht_") {
-        return id_of(text, "to").map(Recipient::Chat);
+        return Ok(id_of(text, "to").map(Recipient::Chat)?);
     }
-    text.parse::<Handle>()
-        .map(Recipient::Contact)
-        .map_err(|error| Problem::invalid_value("to", format_args!("{error}, or a chat id")))
+    let error = match Handle::contact(text) {
+        Ok(handle) => return Ok(Recipient::Contact(handle)),
+        Err(error) => error,
+    };
+    // A line that is not the caller's is told in its turn, which is after this one.
+    if let Ok(line) = caller.line(app, from).await {
+        let sender = Handle::received(text);
+        if app.store.has_chat_with(line.account, line.id, sender.clone()).await? {
+            return Ok(Recipient::Contact(sender));
+        }
+    }
+    Err(Problem::invalid_value("to", format_args!("{error}, or a chat id")).into())
 }
 
 /// Takes a message as a caller names it: `msg_…`, or a guid.

@@ -62,7 +62,7 @@ pub(crate) async fn send(
     let from = body::text(from, "from")?;
     let line = LineRef::parse(from)?;
     let to = body::text(to, "to")?;
-    let chat = recipient(to)?;
+    let chat = recipient(&app, &caller, &line, to).await?;
     let message_id = body::text(message, "message_id")?;
     let message = message_ref(message_id, "message_id")?;
     let kind = body::text(kind, "type")?;

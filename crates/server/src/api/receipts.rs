@@ -27,7 +27,8 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<Response, Failure> {
     let (from, to) = (query.required("from")?, query.required("to")?);
-    let (from, to) = (LineRef::parse(from)?, recipient(to)?);
+    let from = LineRef::parse(from)?;
+    let to = recipient(&app, &caller, &from, to).await?;
     let line = caller.line(&app, &from).await?;
     let receipts = app.store.receipts(line.account, line.id, to).await?;
     Ok(envelope::list(receipts, None, &id))
@@ -50,9 +51,10 @@ pub(crate) async fn send(
     let from = body::text(from, "from")?;
     let line = LineRef::parse(from)?;
     let to = body::text(to, "to")?;
+    let chat = recipient(&app, &caller, &line, to).await?;
     let outgoing = Outgoing {
         from: line,
-        to: recipient(to)?,
+        to: chat,
         content: NewContent::Read,
         payload: &Original { from, to },
         message_param: "",

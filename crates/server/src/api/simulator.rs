@@ -49,7 +49,7 @@ pub(crate) async fn text(
     if attached.is_none() {
         body.required("text")?;
     }
-    let (line, from) = (handle(line, "line")?, handle(from, "from")?);
+    let (line, from) = (handle(line, "line")?, sender(from, "from")?);
     let text = body.optional_text("text")?.map(str::to_owned);
     text.as_deref().map_or(Ok(()), within_limit)?;
     let chat_id = optional_chat(&body)?;
@@ -101,7 +101,7 @@ pub(crate) async fn react(
     let (guid, kind) = (body.required("message_guid")?, body.required("type")?);
     let reaction = ContactReaction {
         line: handle(line, "line")?,
-        from: handle(from, "from")?,
+        from: sender(from, "from")?,
         message_guid: body::text(guid, "message_guid")?.to_owned(),
         reaction_type: ReactionType::parse(body::text(kind, "type")?).ok_or_else(|| {
             Problem::invalid_value("type", "must be one of the six kinds, or one emoji")
@@ -231,9 +231,7 @@ pub(crate) async fn phone(
     id: RequestId,
     query: Query,
 ) -> Result<Response, Failure> {
-    let handle: Handle = query
-        .required("handle")?
-        .parse()
+    let handle = Handle::contact(query.required("handle")?)
         .map_err(|error| Problem::invalid_value("handle", error))?;
     let phone = phones(&app)?.phone(&handle).await;
     Ok(envelope::one(StatusCode::OK, &phone, &id))
@@ -244,7 +242,7 @@ fn contact(body: &Body) -> Result<ContactInChat, Problem> {
     let (line, from) = (body.required("line")?, body.required("from")?);
     Ok(ContactInChat {
         line: handle(line, "line")?,
-        from: handle(from, "from")?,
+        from: sender(from, "from")?,
         chat_id: optional_chat(body)?,
     })
 }
@@ -264,8 +262,8 @@ pub(crate) async fn group(
     let line = handle(line, "line")?;
     let mut handles = Vec::new();
     for text in body::texts(participants, "participants")? {
-        let handle: Handle =
-            text.parse().map_err(|error| Problem::invalid_value("participants", error))?;
+        let handle =
+            Handle::contact(text).map_err(|error| Problem::invalid_value("participants", error))?;
         if !handles.contains(&handle) {
             handles.push(handle);
         }
@@ -323,4 +321,9 @@ fn phones(app: &App) -> Result<&dyn SimulatedPhones, Failure> {
 
 fn handle(value: &serde_json::Value, name: &'static str) -> Result<Handle, Problem> {
     body::text(value, name)?.parse().map_err(|error| Problem::invalid_value(name, error))
+}
+
+/// A contact may be a sender that can't be dialled.
+fn sender(value: &serde_json::Value, name: &'static str) -> Result<Handle, Problem> {
+    Handle::contact(body::text(value, name)?).map_err(|error| Problem::invalid_value(name, error))
 }

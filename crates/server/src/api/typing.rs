@@ -28,7 +28,8 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<Response, Failure> {
     let (from, to) = (query.required("from")?, query.required("to")?);
-    let (from, to) = (LineRef::parse(from)?, recipient(to)?);
+    let from = LineRef::parse(from)?;
+    let to = recipient(&app, &caller, &from, to).await?;
     let line = caller.line(&app, &from).await?;
     let typing = app.store.typing(line.account, line.id, to, app.clock.now()).await?;
     Ok(envelope::list(typing, None, &id))
@@ -51,7 +52,7 @@ pub(crate) async fn send(
     let from = body::text(from, "from")?;
     let line = LineRef::parse(from)?;
     let to = body::text(to, "to")?;
-    let chat = recipient(to)?;
+    let chat = recipient(&app, &caller, &line, to).await?;
     // An empty one is no state, and not the same as none.
     let state = body.field("state").map(|value| body::text(value, "state")).transpose()?;
     let on = match state {

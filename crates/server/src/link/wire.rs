@@ -1,24 +1,26 @@
 //! Frames on the wire, what they mean for the store, and why a link ends.
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
 use axum::extract::ws::{Message as Frame, WebSocket};
 use futures_util::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
 use switchboard_model::{
-    OutboxItem,
+    Line, OutboxItem,
     id::Id,
     link::{
-        BridgeFrame, MAX_BATCH, MAX_FRAME_BYTES, Outcome, RecallState, Recalled, Report, SendItem,
-        ServerFrame,
+        BridgeFrame, Inbound, MAX_BATCH, MAX_FRAME_BYTES, Outcome, RecallState, Recalled, Report,
+        SendItem, ServerFrame,
     },
 };
 use switchboard_store::{ClaimedItem, SettleReport, StoreError};
 use tokio::time::timeout;
 
-use crate::api::problem::chain;
+use crate::{api::problem::chain, json::without_lone_surrogates};
 
 /// A link on which nothing came for so long is dead. Bridges ping every 15 s.
 const SILENCE: Duration = Duration::from_secs(45);
@@ -116,11 +118,7 @@ pub(super) async fn read(stream: &mut SplitStream<WebSocket>) -> Result<BridgeFr
         let next = timeout(SILENCE, stream.next()).await;
         match next.map_err(|_| Ended::Lost("nothing came for too long"))? {
             Some(Ok(Frame::Text(text))) => {
-                // Not the error's own words: they may quote a text or a phone number.
-                return serde_json::from_str(text.as_str()).map_err(|error| {
-                    let (kind, column) = (error.classify(), error.column());
-                    Ended::Broken(format!("a frame can't be read: {kind:?} at byte {column}"))
-                });
+                return parse(text.as_str());
             }
             Some(Ok(Frame::Binary(_))) => {
                 return Err(Ended::Broken("frames must be text".to_owned()));
@@ -129,6 +127,81 @@ pub(super) async fn read(stream: &mut SplitStream<WebSocket>) -> Result<BridgeFr
             Some(Ok(Frame::Close(_))) | None => return Err(Ended::Gone),
             Some(Err(_)) => return Err(Ended::Lost("the connection broke")),
         }
+    }
+}
+
+/// A frame of the bridge. What of its entries and reports can't be read is passed over: a bridge would tell it
+/// again after each new link, and the line would stand still for ever.
+fn parse(text: &str) -> Result<BridgeFrame, Ended> {
+    serde_json::from_str(text).or_else(|error| {
+        let whole = without_lone_surrogates(text);
+        part_by_part(&whole).ok_or_else(|| {
+            // Not the error's own words: they may quote a text or a phone number.
+            let (kind, column) = (error.classify(), error.column());
+            Ended::Broken(format!("a frame can't be read: {kind:?} at byte {column}"))
+        })
+    })
+}
+
+/// A frame of which some part can't be read, without that part.
+fn part_by_part(text: &str) -> Option<BridgeFrame> {
+    /// What all frames whose parts are read one by one have.
+    #[derive(Deserialize)]
+    struct Parts<'a> {
+        #[serde(rename = "type")]
+        kind: Cow<'a, str>,
+        line_id: Option<Id<Line>>,
+        position: Option<String>,
+        online: Option<bool>,
+        #[serde(borrow, default)]
+        entries: Vec<&'a RawValue>,
+        #[serde(borrow, default)]
+        reports: Vec<&'a RawValue>,
+        #[serde(borrow, default)]
+        capabilities: Vec<&'a RawValue>,
+        #[serde(borrow, default)]
+        items: Vec<&'a RawValue>,
+    }
+
+    fn readable<T: DeserializeOwned>(parts: &[&RawValue]) -> Vec<T> {
+        parts.iter().filter_map(|part| serde_json::from_str(part.get()).ok()).collect()
+    }
+
+    /// A report of an item whose outcome can't be read.
+    #[derive(Deserialize)]
+    struct Named {
+        id: Id<OutboxItem>,
+    }
+
+    let parts: Parts<'_> = serde_json::from_str(text).ok()?;
+    tracing::warn!(frame = %parts.kind, "a bridge tells what can't be read; that is passed over");
+    match &*parts.kind {
+        "inbound" => {
+            // Each entry has its answer, so none may be left out.
+            let entry = |raw: &&RawValue| serde_json::from_str(raw.get());
+            let entries = parts.entries.iter().map(|raw| entry(raw).unwrap_or(Inbound::Unreadable));
+            Some(BridgeFrame::Inbound {
+                line_id: parts.line_id?,
+                position: parts.position?,
+                entries: entries.collect(),
+            })
+        }
+        "report" => {
+            let report = |raw: &&RawValue| {
+                let unknown = |named: Named| Report { id: named.id, outcome: Outcome::Unknown };
+                let whole = serde_json::from_str(raw.get());
+                whole.or_else(|_| serde_json::from_str(raw.get()).map(unknown)).ok()
+            };
+            Some(BridgeFrame::Report { reports: parts.reports.iter().filter_map(report).collect() })
+        }
+        // Of what is left out nobody knows anything, and so it is settled.
+        "recalled" => Some(BridgeFrame::Recalled { items: readable(&parts.items) }),
+        "line" => Some(BridgeFrame::Line {
+            line_id: parts.line_id?,
+            online: parts.online?,
+            capabilities: readable(&parts.capabilities),
+        }),
+        _ => None,
     }
 }
 

@@ -40,29 +40,29 @@ pub(super) fn all() -> Map<String, Value> {
     all
 }
 
-/// What phones, Apple IDs and ids with this prefix look like. Wider than the truth: which numbers a
-/// country has, no pattern says.
-fn handle_or(prefixes: &str, format: &str, about: &str, examples: &[&str]) -> Value {
-    let pattern = format!(r"^\s*(\+[0-9 .()\[\]\u00a0-]{{7,}}|[^@\s]+@[^@\s]+)\s*$|^{prefixes}_");
+/// One of the caller's lines. The pattern is wider than the truth: which numbers a country has, no pattern says.
+fn line_ref() -> Value {
     json!({
         "type": "string",
-        "format": format,
-        "pattern": pattern,
-        "description": about,
-        "examples": examples,
+        "format": "line",
+        "pattern": "[+＋@＠]|^ln_",
+        "description": "One of your lines: its phone number in E.164 (spaces, dots, dashes, brackets and marks of \
+                        direction are forgiven, a missing `+` is not), its Apple ID, or its id.",
+        "examples": [LINE, example_id::<Line>()],
     })
 }
 
-fn line_ref() -> Value {
-    let about = "One of your lines: its phone number in E.164 (spaces, dots, dashes and brackets \
-                 are forgiven, a missing `+` is not), its Apple ID, or its id.";
-    handle_or("ln", "line", about, &[LINE, &example_id::<Line>()])
-}
-
+/// No pattern: a sender may have any name.
 fn recipient() -> Value {
-    let about = "Whom it is for: a phone number in E.164, an Apple ID, or the id of a chat. A \
-                 group is named only by its id.";
-    handle_or("cht", "recipient", about, &[CONTACT, &example_id::<Chat>()])
+    json!({
+        "type": "string",
+        "format": "recipient",
+        "minLength": 1,
+        "description": "Whom it is for: a phone number in E.164, an Apple ID, or the id of a chat. A group is named \
+                        only by its id. A sender that can't be dialled (a short code, `BANK`, `urn:biz:…`) can be \
+                        answered under the name that its messages have.",
+        "examples": [CONTACT, example_id::<Chat>()],
+    })
 }
 
 fn message_ref() -> Value {

@@ -140,7 +140,11 @@ fn chat() -> Value {
         vec![
             always("id", id::<Chat>(), "The chat's id: `to` wherever a chat is meant."),
             always("line_id", id::<Line>(), "The line it is on."),
-            always("identifier", text(CONTACT), "The other party; of a group, an opaque id."),
+            always(
+                "identifier",
+                text(CONTACT),
+                "The other party: a phone number in E.164, an Apple ID, or the name of a sender that can't be dialled; of a group, an opaque id.",
+            ),
             always("service", chat_service(), "What it runs over."),
             nullable("name", such_as(text(""), Value::Null), "The name of a group."),
             nullable("is_group", boolean(false), "Whether it is a group."),

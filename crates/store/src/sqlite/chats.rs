@@ -47,8 +47,10 @@ pub(super) fn to_write_to(
             id_and_inbound,
         )?,
     };
+    // Who can't be dialled can only be answered, whatever the line lets one do.
+    let only_answered = matches!(to, Recipient::Contact(handle) if !handle.is_dialable());
     match (found, to) {
-        (Some((_, false)) | None, _) if line.contact_first => {
+        (Some((_, false)) | None, _) if line.contact_first || only_answered => {
             Err(Refusal::ContactHasNotMessaged.into())
         }
         (Some((id, _)), _) => Ok(id),
@@ -125,6 +127,23 @@ pub(super) fn told_of(
         params![Text(line.id), chat.identifier, chat.is_group, Text(account)],
         |row| Ok(row.get::<_, Text<_>>(0)?.0),
     )
+}
+
+/// Whether the account has a chat with this contact on the line, shown to it or not.
+pub(super) fn has_with(
+    sql: &Connection,
+    account: Id<Account>,
+    line: Id<Line>,
+    contact: &Handle,
+) -> Result<bool> {
+    let found = statement::first(
+        sql,
+        "select 1 from chats
+         where line_id = ?1 and account_id = ?2 and identifier = ?3 and is_group = 0",
+        params![Text(line), Text(account), contact.as_str()],
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
 }
 
 struct NewChat {

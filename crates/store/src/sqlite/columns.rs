@@ -1,14 +1,15 @@
 //! How the values of the model lie in columns. What can't be read back is
 //! [`StoreError::Unreadable`], never a guess.
 
-use std::{any::type_name, fmt::Display, str::FromStr};
+use std::{any::type_name, fmt::Display};
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::{Serialize, de::DeserializeOwned};
 use switchboard_model::{
-    EventKind,
+    EventKind, Handle,
     chat::Service,
     delivery::DeliveryStatus,
+    id::{Id, Kind},
     line::{DriverKind, LineService},
     outbox::OutboxStatus,
     replay::ReplayStatus,
@@ -26,9 +27,27 @@ impl<T: Display> ToSql for Text<T> {
     }
 }
 
-impl<T: FromStr> FromSql for Text<T> {
+impl<T: Stored> FromSql for Text<T> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_str()?.parse().map(Self).map_err(|_| unreadable::<T>())
+        T::stored(value.as_str()?).map(Self).ok_or_else(unreadable::<T>)
+    }
+}
+
+/// What is read back from its text.
+pub(super) trait Stored: Sized {
+    fn stored(text: &str) -> Option<Self>;
+}
+
+impl<K: Kind> Stored for Id<K> {
+    fn stored(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+/// As it was stored: an older version took more numbers than the parser of now.
+impl Stored for Handle {
+    fn stored(text: &str) -> Option<Self> {
+        Some(Self::received(text))
     }
 }
 

@@ -9,11 +9,12 @@ use crate::{Result, StoreError};
 
 /// What leads from each version to the next; version 0 is an empty file. Never edit one that
 /// was released: add another.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_contract.sql"),
     include_str!("migrations/0003_deliveries.sql"),
     include_str!("migrations/0004_webhook_creators.sql"),
+    include_str!("migrations/0005_old_mexican_numbers.sql"),
 ];
 
 /// Refuses a database that a newer version has written, before anything is changed in it.
@@ -99,5 +100,33 @@ mod tests {
         assert!(sql.execute(&again, []).is_err(), "one chat for an account");
         // What is brought up to date is left alone.
         apply(&mut sql).unwrap();
+    }
+
+    #[test]
+    fn an_old_mexican_number_becomes_the_new_one() {
+        let mut sql = Connection::open_in_memory().unwrap();
+        sql.execute_batch("pragma foreign_keys = off").unwrap();
+        sql.execute_batch(MIGRATIONS[0]).unwrap();
+        sql.execute_batch(
+            "insert into chats values
+                (1, 'cht_1', 'acc_1', 'ln_1', '+5215512345678', 0, 'SMS', null, '[\"+5215512345678\"]', 1, 1, 1),
+                (2, 'cht_2', 'acc_1', 'ln_1', '+5215598765432', 0, 'SMS', null, '[]', 1, 1, 2),
+                (3, 'cht_3', 'acc_1', 'ln_1', '+525598765432', 0, 'SMS', null, '[]', 1, 1, 3),
+                (4, 'cht_4', 'acc_1', 'ln_1', '+521551234567', 0, 'SMS', null, '[]', 1, 1, 4),
+                (5, 'cht_5', 'acc_1', 'ln_1', '+5215512345678', 1, 'SMS', null, '[]', 1, 1, 5);
+            pragma user_version = 1;",
+        )
+        .unwrap();
+        apply(&mut sql).unwrap();
+        let chats = "select group_concat(identifier, ' ' order by seq) from chats";
+        let chats: String = sql.query_row(chats, [], |row| row.get(0)).unwrap();
+        // One that has the new form already, a shorter number and a group stay as they are.
+        assert_eq!(
+            chats,
+            "+525512345678 +5215598765432 +525598765432 +521551234567 +5215512345678"
+        );
+        let who = "select participants from chats where id = 'cht_1'";
+        let who: String = sql.query_row(who, [], |row| row.get(0)).unwrap();
+        assert_eq!(who, r#"["+525512345678"]"#);
     }
 }

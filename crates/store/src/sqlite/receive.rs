@@ -65,6 +65,7 @@ pub(super) fn receive(
                     None => UNKNOWN,
                 }
             }
+            Inbound::Unreadable => UNKNOWN,
             Inbound::Group { chat } => {
                 let chat_id = chats::met(tx.sql, &line, owner(tx, &line, &chat)?, chat)?;
                 ReceivedEntry { chat_id: Some(chat_id), message_id: None }
@@ -142,7 +143,7 @@ fn message(
 
 /// Pairs the phone of this chat if the text is somebody's code. The text itself is the first
 /// message of the new pair: with it the contact has written first. In a group, where others read
-/// along, a code is only a text.
+/// along, a code is only a text; and a sender that can't be dialled is nobody's phone.
 fn pair(
     tx: &mut Tx<'_>,
     chat: &InboundChat,
@@ -151,6 +152,7 @@ fn pair(
     committed: &mut Committed,
 ) -> Result<()> {
     if let InboundChat::Contact { handle } = chat
+        && handle.is_dialable()
         && let Some(code) = text.and_then(code_in)
         && let Some(account) = sandbox::pair(tx, &code, handle, moment, committed)?
     {

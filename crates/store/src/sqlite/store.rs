@@ -3,8 +3,8 @@
 use std::thread;
 
 use switchboard_model::{
-    Account, Bridge, Chat, EventKind, File, Key, Line, Message, OutboxItem, Reaction, ReadReceipt,
-    Replay, Sandbox, Timestamp, TypingIndicator, Webhook,
+    Account, Bridge, Chat, EventKind, File, Handle, Key, Line, Message, OutboxItem, Reaction,
+    ReadReceipt, Replay, Sandbox, Timestamp, TypingIndicator, Webhook,
     chat::Recipient,
     delivery::{AttemptResult, Delivery, DueDelivery},
     file::StoredFile,
@@ -230,6 +230,18 @@ impl Store for SqliteStore {
             }
             walk = scan.ask(move |sql| walk.slice(sql)).await?;
         }
+    }
+
+    async fn has_chat_with(
+        &self,
+        account: Id<Account>,
+        line: Id<Line>,
+        contact: Handle,
+    ) -> Result<bool> {
+        self.readers
+            .lookup(account)
+            .ask(move |sql| chats::has_with(sql, account, line, &contact))
+            .await
     }
 
     async fn messages(

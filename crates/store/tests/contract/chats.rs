@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use switchboard_model::link::Inbound;
-use switchboard_store::Store;
+use switchboard_model::{Handle, chat::Recipient, link::Inbound};
+use switchboard_store::{Refusal, Store};
 
-use crate::world::{ANN, BOB, World, group, limit, text_from};
+use crate::world::{ANN, BOB, NOW, World, group, handle, limit, refusal, take, text_from};
 
 pub(crate) async fn latest_activity_comes_first(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
@@ -67,4 +67,24 @@ pub(crate) async fn another_accounts_chats_are_not_listed(store: Arc<dyn Store>)
     for (account, line) in asks {
         assert!(store.chats(account, line, None, limit(10)).await.unwrap().rows.is_empty());
     }
+}
+
+pub(crate) async fn who_cant_be_dialled_is_only_answered(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let code = Handle::received("262966");
+    // The line lets strangers be written to, but this one can't be.
+    let write = async || {
+        let draft = world.draft(Recipient::Contact(code.clone()), "x");
+        store.accept(draft, None, NOW).await
+    };
+    assert_eq!(refusal(write().await), Refusal::ContactHasNotMessaged);
+    let known =
+        async |account, line| store.has_chat_with(account, line, code.clone()).await.unwrap();
+    assert!(!known(world.account, world.line).await);
+    world.receive_one(text_from("262966", "1")).await;
+    assert!(known(world.account, world.line).await);
+    assert!(!known(world.other_account, world.line).await);
+    assert!(!known(world.account, world.other_line).await);
+    take(write().await).unwrap();
+    assert!(!store.has_chat_with(world.account, world.line, handle(BOB)).await.unwrap());
 }

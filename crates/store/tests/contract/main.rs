@@ -114,7 +114,8 @@ mod sqlite {
         receive: what_comes_in_is_a_message_an_event_and_a_chat, the_same_guid_is_one_message,
                  the_place_is_kept, groups_follow_their_driver, only_the_lines_bridge_tells,
                  what_is_too_long_is_neither_lost_nor_merged, a_group_is_never_a_contact;
-        chats: latest_activity_comes_first, many_that_have_moved_are_listed_where_they_stood, another_accounts_chats_are_not_listed;
+        chats: latest_activity_comes_first, many_that_have_moved_are_listed_where_they_stood,
+               another_accounts_chats_are_not_listed, who_cant_be_dialled_is_only_answered;
         messages: newest_comes_first_and_pages_meet, an_unknown_chat_is_refused,
                   a_message_is_found_by_id_or_guid;
         webhooks: a_secret_is_shown_once, one_for_all_lines_has_future_ones,

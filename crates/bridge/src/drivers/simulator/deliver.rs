@@ -23,7 +23,6 @@ use crate::files::{FileError, Files};
 
 const REFUSED: &str = "The simulator refused the message (fault mode 'reject').";
 const CONTACT_FAILS: &str = "The simulated contact +15005550001 fails every message.";
-const NO_CONTACT: &str = "The simulator knows no phone with this handle.";
 const NO_GROUP: &str = "The simulator knows no such group.";
 const NO_MESSAGE: &str = "The simulator knows no such message in this chat.";
 const NOT_ADVANCED: &str = "The simulated line does not have the advanced features now.";
@@ -173,7 +172,7 @@ impl Book {
             let group = self.phones.group(&item.identifier).ok_or(NO_GROUP)?;
             (group.participants.clone(), With::Group(item.identifier))
         } else {
-            let contact: Handle = item.identifier.parse().map_err(|_| NO_CONTACT)?;
+            let contact = Handle::received(&item.identifier);
             (vec![contact.clone()], With::Contact(contact))
         };
         let mut record = Record::default();

@@ -103,10 +103,11 @@ impl Driver for Simulator {
         let mut waiters = Vec::new();
         for ((at, entry), result) in (first..).zip(&batch.entries).zip(results) {
             if let Some(id) = result.chat_id
+                && let Some(chat) = chat_of(entry)
                 && book.phones.chat(id).is_none()
                 && !record.chats.iter().any(|known| known.id == id)
             {
-                let with = With::from(chat_of(entry));
+                let with = With::from(chat);
                 record.chats.push(KnownChat { id, line: handle.clone(), with });
             }
             let waiter = book.waiting.remove(&*entry_key(&handle, at, entry));

@@ -173,21 +173,24 @@ fn entry_key<'a>(line: &Handle, n: u64, entry: &'a Inbound) -> Cow<'a, str> {
         Inbound::Reaction(reaction) => (&reaction.guid).into(),
         // It may be told again at another place.
         Inbound::Group { chat: InboundChat::Group { identifier, .. } } => identifier.into(),
-        Inbound::Group { .. } | Inbound::Typing(_) | Inbound::Read(_) | Inbound::Update(_) => {
-            format!("{line} {n}").into()
-        }
+        Inbound::Group { .. }
+        | Inbound::Typing(_)
+        | Inbound::Read(_)
+        | Inbound::Update(_)
+        | Inbound::Unreadable => format!("{line} {n}").into(),
     }
 }
 
 /// The chat in which an entry stands.
-fn chat_of(entry: &Inbound) -> &InboundChat {
+fn chat_of(entry: &Inbound) -> Option<&InboundChat> {
     match entry {
-        Inbound::Message(message) => &message.chat,
-        Inbound::Reaction(reaction) => &reaction.chat,
-        Inbound::Typing(typing) => &typing.chat,
-        Inbound::Read(read) => &read.chat,
-        Inbound::Update(update) => &update.chat,
-        Inbound::Group { chat } => chat,
+        Inbound::Message(message) => Some(&message.chat),
+        Inbound::Reaction(reaction) => Some(&reaction.chat),
+        Inbound::Typing(typing) => Some(&typing.chat),
+        Inbound::Read(read) => Some(&read.chat),
+        Inbound::Update(update) => Some(&update.chat),
+        Inbound::Group { chat } => Some(chat),
+        Inbound::Unreadable => None,
     }
 }
 
