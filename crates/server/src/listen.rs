@@ -1,6 +1,8 @@
 //! The listener: connections with bounds on their number, on the time for their heads, on how long
 //! nothing of an answer is taken, and on their farewell.
 
+mod refusal;
+
 use std::{
     future::Future,
     io,
@@ -16,6 +18,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use refusal::{Counted, Exchanges, Refusals};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use switchboard_model::time::Clock;
 use tokio::{
@@ -122,11 +125,14 @@ pub(crate) async fn serve(
 
 /// Serves one connection. A connection that breaks is the client's business.
 async fn connection(stream: Patient, router: Router, stop: CancellationToken) {
+    let exchanges = Arc::new(Exchanges::default());
+    let stream = Refusals::new(stream, Arc::clone(&exchanges));
+    let service = Counted { service: TowerToHyperService::new(router), exchanges };
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_BUFFER)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut serving = std::pin::pin!(serving);
     tokio::select! {

@@ -105,13 +105,48 @@ pub(crate) async fn wrap(mut request: Request, next: Next) -> Response {
             }
         }
     };
-    let headers = response.headers_mut();
+    mark(response.headers_mut(), &id);
+    response
+}
+
+/// The headers that every answer has.
+fn mark(headers: &mut HeaderMap, id: &RequestId) {
     headers.reserve(3);
-    let value = HeaderValue::try_from(id.0).expect("a request id is ASCII");
+    let value = HeaderValue::try_from(&id.0).expect("a request id is ASCII");
     headers.insert(REQUEST_ID, value);
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+}
+
+/// As [`wrap`], for a listener that no page of the web is to read from.
+pub(crate) async fn wrap_private(request: Request, next: Next) -> Response {
+    let mut response = wrap(request, next).await;
+    response.headers_mut().remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
     response
+}
+
+/// The whole answer, in its bytes, to what came on a connection and never was a request: it is the last one there.
+pub(crate) fn outside(problem: &Problem, date_line: Option<&str>) -> Bytes {
+    let id = RequestId::new();
+    let status = StatusCode::from_u16(problem.code.status()).expect("the catalogue has real ones");
+    tracing::debug!(request_id = id.0, status = status.as_u16(), "no request could be read");
+    let body = serde_json::to_string(&problem.envelope(id.0.clone()))
+        .expect("an envelope has string keys, which always serialise");
+    let mut headers = HeaderMap::new();
+    mark(&mut headers, &id);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    let mut answer = format!("HTTP/1.1 {status}\r\n");
+    for (name, value) in &headers {
+        let value = value.to_str().expect("all of them were made of ASCII here");
+        answer.extend([name.as_str(), ": ", value, "\r\n"]);
+    }
+    if let Some(date) = date_line {
+        answer.extend([date, "\r\n"]);
+    }
+    answer.extend(["\r\n", &body]);
+    answer.into()
 }
 
 const EXPOSED: &str = "X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, \

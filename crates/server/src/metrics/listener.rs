@@ -5,14 +5,22 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::State,
+    middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
 use http::{StatusCode, header::CONTENT_TYPE};
 use serde::Serialize;
+use switchboard_model::{Code, Problem};
 
 use super::backlog::Standing;
-use crate::{api::problem::chain, app::App};
+use crate::{
+    api::{
+        envelope,
+        problem::{Failure, chain},
+    },
+    app::App,
+};
 
 /// What Prometheus has read since 2.5, and others too.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -22,6 +30,9 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/health", get(health))
+        .fallback(envelope::endpoint_not_found)
+        .method_not_allowed_fallback(envelope::method_not_allowed)
+        .layer(middleware::from_fn(envelope::wrap_private))
         .with_state(Arc::clone(app))
 }
 
@@ -30,14 +41,16 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
         Ok(standing) => app.metrics.show(&standing),
         Err(error) => {
             tracing::warn!(error = chain(&error), "there are no metrics");
-            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+            let message = "The store does not answer.";
+            let problem = Problem::new(Code::ServiceUnavailable, message).retry_after(1);
+            return Failure::from(problem).into_response();
         }
     };
     match text {
         Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(error) => {
-            tracing::error!(%error, "metrics can't be shown");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            let cause = Some(format!("metrics can't be shown: {error}"));
+            Failure { cause, ..Failure::internal() }.into_response()
         }
     }
 }
