@@ -2,7 +2,9 @@
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::signature::hmac;
 
 /// Rows of a page unless the caller says otherwise (§5).
 pub const DEFAULT_LIMIT: u32 = 50;
@@ -37,12 +39,32 @@ impl Default for Limit {
     }
 }
 
-/// A place in a list, bound to the query that it came from: a cursor of another query is refused.
+/// The secret by which a server knows the cursors that it has made. Does not show itself in `Debug`.
+#[derive(Clone)]
+pub struct CursorKey([u8; 32]);
+
+impl CursorKey {
+    /// The key with this secret.
+    pub fn new(secret: [u8; 32]) -> Self {
+        Self(secret)
+    }
+}
+
+impl std::fmt::Debug for CursorKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CursorKey(…)")
+    }
+}
+
+/// A place in a list, bound to the query that it came from: a cursor of another query is refused, and so is one
+/// that was not made with this server's key. A made-up place could be one that is dear to go on from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor<const N: usize>([u64; N]);
 
-const VERSION: u8 = 1;
-const TAG_LEN: usize = 8;
+/// The first had no key.
+const VERSION: u8 = 2;
+/// 128 bits of the HMAC.
+const TAG_LEN: usize = 16;
 
 impl<const N: usize> Cursor<N> {
     /// A place that these numbers name.
@@ -56,21 +78,22 @@ impl<const N: usize> Cursor<N> {
     }
 
     /// The opaque text, bound to `query`: the list's name and its filters.
-    pub fn encode(&self, query: &str) -> String {
+    pub fn encode(&self, key: &CursorKey, query: &str) -> String {
         let mut bytes = vec![VERSION];
         for number in self.0 {
             bytes.extend_from_slice(&number.to_be_bytes());
         }
-        let tag = tag(query, &bytes);
+        let tag = tag(key, query, &bytes);
         bytes.extend_from_slice(&tag);
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Takes a text back; `None` if it is no cursor of this `query`.
-    pub fn decode(text: &str, query: &str) -> Option<Self> {
+    /// Takes a text back; `None` if it is no cursor of this `query` that was made with this key.
+    pub fn decode(text: &str, key: &CursorKey, query: &str) -> Option<Self> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
         let (body, given) = bytes.split_at_checked(1 + 8 * N)?;
-        if given != tag(query, body) || body[0] != VERSION {
+        let is_ours: bool = tag(key, query, body).ct_eq(given).into();
+        if !is_ours || body[0] != VERSION {
             return None;
         }
         let mut place = [0u64; N];
@@ -81,12 +104,11 @@ impl<const N: usize> Cursor<N> {
     }
 }
 
-/// Eight bytes that tell cursors of different queries apart. No secret: what a
-/// forged cursor could reach is bounded by the filters, not by the cursor.
-fn tag(query: &str, body: &[u8]) -> [u8; TAG_LEN] {
-    let digest = Sha256::new().chain_update(query).chain_update([0]).chain_update(body).finalize();
+/// The body has one length in each list, so its end tells where the query ends.
+fn tag(key: &CursorKey, query: &str, body: &[u8]) -> [u8; TAG_LEN] {
+    let whole = hmac(&key.0, &[b"cursor.", query.as_bytes(), &[0], body]);
     let mut tag = [0u8; TAG_LEN];
-    tag.copy_from_slice(&digest[..TAG_LEN]);
+    tag.copy_from_slice(&whole[..TAG_LEN]);
     tag
 }
 
@@ -132,17 +154,30 @@ mod tests {
     proptest! {
         #[test]
         fn a_cursor_survives_and_is_bound(place: [u64; 3], query in ".{0,20}", other in ".{0,20}") {
-            let cursor = Cursor::new(place);
-            let text = cursor.encode(&query);
-            prop_assert_eq!(Cursor::decode(&text, &query), Some(cursor));
-            prop_assert_eq!(Cursor::<2>::decode(&text, &query), None);
+            let (cursor, key) = (Cursor::new(place), CursorKey::new([7; 32]));
+            let text = cursor.encode(&key, &query);
+            prop_assert_eq!(Cursor::decode(&text, &key, &query), Some(cursor));
+            prop_assert_eq!(Cursor::<2>::decode(&text, &key, &query), None);
+            let another = CursorKey::new([8; 32]);
+            prop_assert_eq!(Cursor::<3>::decode(&text, &another, &query), None);
             prop_assume!(query != other);
-            prop_assert_eq!(Cursor::<3>::decode(&text, &other), None);
+            prop_assert_eq!(Cursor::<3>::decode(&text, &key, &other), None);
+        }
+
+        #[test]
+        fn a_cursor_that_is_changed_is_none(place: [u64; 3], at in 0usize..41, bit in 0u8..8) {
+            let key = CursorKey::new([7; 32]);
+            let text = Cursor::new(place).encode(&key, "q");
+            let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(text).unwrap();
+            prop_assert_eq!(bytes.len(), 41);
+            bytes[at] ^= 1 << bit;
+            let changed = BASE64_URL_SAFE_NO_PAD.encode(bytes);
+            prop_assert_eq!(Cursor::<3>::decode(&changed, &key, "q"), None);
         }
 
         #[test]
         fn no_text_panics(text: String) {
-            let _ = Cursor::<1>::decode(&text, "q");
+            let _ = Cursor::<1>::decode(&text, &CursorKey::new([7; 32]), "q");
         }
     }
 }

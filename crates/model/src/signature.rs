@@ -81,7 +81,7 @@ pub fn verify_url(secret: &[u8; 32], file: Id<File>, expires: Timestamp, proof: 
     sign_url(secret, file, expires).ct_eq(proof).into()
 }
 
-fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+pub(crate) fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let mut mac =
         Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length (RFC 2104)");
     for part in parts {

@@ -8,6 +8,7 @@ use std::{
 
 use switchboard_model::{
     Timestamp,
+    page::CursorKey,
     secret::{Secret, SecretHash, SecretKind},
     simulator::SimulatedPhones,
     time::Clock,
@@ -48,6 +49,7 @@ pub struct App {
     pub(crate) operator: SecretHash,
     pub(crate) directory: Directory,
     pub(crate) limiter: Limiter,
+    pub(crate) cursors: CursorKey,
     pub(crate) hub: Hub,
     pub(crate) links: Links,
     pub(crate) deliver: Deliver,
@@ -157,6 +159,7 @@ impl App {
 
         let secret = store.file_url_secret(rand::random()).await?;
         let base = match &config.public_url {
+        let cursors = CursorKey::new(store.cursor_secret(rand::random()).await?);
             Some(url) => url.to_string(),
             None => format!("http://{}", reachable(addr)),
         };
@@ -176,6 +179,7 @@ impl App {
             directory: Directory::new(Arc::clone(&store)),
             limiter: Limiter::default(),
             hub: Hub::default(),
+            cursors,
             links: Links::default(),
             files,
             in_flight: InFlight::default(),

@@ -334,6 +334,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The secret with which file URLs are signed; the one given if there was none.
     async fn file_url_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32]>;
 
+    /// The secret by which the cursors of lists are known; the one given if there was none.
+    async fn cursor_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32]>;
+
     // ---- sandbox --------------------------------------------------------
 
     /// The shared line, if there is one.

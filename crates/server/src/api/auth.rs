@@ -174,6 +174,14 @@ impl Caller {
     pub(crate) fn account(&self) -> Option<Id<Account>> {
         self.key.account_id
     }
+    /// What the cursors of a list are bound to: the list with its filters, and whose it is.
+    pub(crate) fn list(&self, name: std::fmt::Arguments<'_>) -> String {
+        match self.account() {
+            Some(account) => format!("{account} {name}"),
+            None => name.to_string(),
+        }
+    }
+
 
     /// Which key it is.
     pub(crate) fn key_id(&self) -> Id<Key> {

@@ -23,9 +23,9 @@ pub(crate) async fn list(
 ) -> Result<Response, Failure> {
     let from = LineRef::parse(query.required("from")?)?;
     let limit = query.limit()?;
-    let name = format!("chats {from}");
-    let after = query.cursor(&name)?;
+    let name = caller.list(format_args!("chats {from}"));
+    let after = query.cursor(&app.cursors, &name)?;
     let line = caller.line(&app, &from).await?;
     let page = app.store.chats(line.account, line.id, after, limit).await?;
-    Ok(envelope::list(page.rows, page.next.map(|next| next.encode(&name)), &id))
+    Ok(envelope::list(page.rows, page.next.map(|next| next.encode(&app.cursors, &name)), &id))
 }

@@ -48,8 +48,8 @@ pub(crate) async fn list(
         scopes: None,
     };
     let limit = query.limit()?;
-    let name = format!("deliveries {filter:?}");
-    let after = query.cursor(&name)?;
+    let name = caller.list(format_args!("deliveries {filter:?}"));
+    let after = query.cursor(&app.cursors, &name)?;
     caller.check_events(filter.event.as_slice())?;
     let account = caller.owner()?;
     let lines = caller.restricted_lines(&app).await?;
@@ -57,7 +57,7 @@ pub(crate) async fn list(
     let filter = DeliveryFilter { lines, scopes: Some(caller.scopes().clone()), ..filter };
     let now = app.clock.now();
     let page = app.store.deliveries(account, filter, after, limit, now).await?;
-    Ok(envelope::list(page.rows, page.next.map(|next| next.encode(&name)), &id))
+    Ok(envelope::list(page.rows, page.next.map(|next| next.encode(&app.cursors, &name)), &id))
 }
 
 fn id_in<K: Kind>(query: &Query, name: &'static str) -> Result<Option<Id<K>>, Problem> {

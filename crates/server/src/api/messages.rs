@@ -34,15 +34,15 @@ pub(crate) async fn list(
     let to = recipient(&app, &caller, &from, to).await?;
     let limit = query.limit()?;
     let name = match &to {
-        Recipient::Contact(handle) => format!("messages {from} {handle}"),
-        Recipient::Chat(chat) => format!("messages {from} {chat}"),
+        Recipient::Contact(handle) => caller.list(format_args!("messages {from} {handle}")),
+        Recipient::Chat(chat) => caller.list(format_args!("messages {from} {chat}")),
     };
-    let after = query.cursor(&name)?;
+    let after = query.cursor(&app.cursors, &name)?;
     let line = caller.line(&app, &from).await?;
     let mut page = app.store.messages(line.account, line.id, to, after, limit).await?;
     let now = app.clock.now();
     page.rows.iter_mut().for_each(|message| app.files.show_message(message, now));
-    Ok(envelope::list(page.rows, page.next.map(|next| next.encode(&name)), &id))
+    Ok(envelope::list(page.rows, page.next.map(|next| next.encode(&app.cursors, &name)), &id))
 }
 
 /// Takes a message into the outbox.

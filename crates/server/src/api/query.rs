@@ -7,7 +7,7 @@ use http::request::Parts;
 use percent_encoding::percent_decode_str;
 use switchboard_model::{
     Problem, Timestamp,
-    page::{Cursor, Limit},
+    page::{Cursor, CursorKey, Limit},
 };
 
 use crate::{api::problem::Failure, app::App};
@@ -80,9 +80,13 @@ impl Query {
     }
 
     /// From where rows are wanted: a cursor of this very `list` (§5).
-    pub(crate) fn cursor<const N: usize>(&self, list: &str) -> Result<Option<Cursor<N>>, Problem> {
+    pub(crate) fn cursor<const N: usize>(
+        &self,
+        key: &CursorKey,
+        list: &str,
+    ) -> Result<Option<Cursor<N>>, Problem> {
         let Some(text) = self.optional("cursor") else { return Ok(None) };
-        Cursor::decode(text, list).map(Some).ok_or_else(|| {
+        Cursor::decode(text, key, list).map(Some).ok_or_else(|| {
             let must = "must be a next_cursor of this very list, with the same filters";
             Problem::invalid_value("cursor", must)
         })

@@ -11,6 +11,7 @@ mod call;
 mod chats;
 mod circle;
 mod conventions;
+mod cursors;
 mod deliveries;
 mod disabled;
 mod document;

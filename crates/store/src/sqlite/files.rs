@@ -170,22 +170,6 @@ pub(super) fn known(sql: &Connection, ids: &[Id<File>]) -> Result<Vec<Id<File>>>
     Ok(known)
 }
 
-/// The name of the secret with which file URLs are signed.
-const URL_SECRET: &str = "file urls";
-
-pub(super) fn url_secret(sql: &Connection, fresh: [u8; 32]) -> Result<[u8; 32]> {
-    statement::run(
-        sql,
-        "insert into secrets (name, secret) values (?1, ?2) on conflict (name) do nothing",
-        params![URL_SECRET, fresh],
-    )?;
-    let kept =
-        statement::first(sql, "select secret from secrets where name = ?1", [URL_SECRET], |row| {
-            row.get(0)
-        })?;
-    Ok(kept.unwrap_or(fresh))
-}
-
 fn file(row: &Row<'_>) -> rusqlite::Result<StoredFile> {
     Ok(StoredFile {
         id: row.get::<_, Text<_>>(0)?.0,

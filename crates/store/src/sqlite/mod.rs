@@ -29,6 +29,7 @@ mod receipts;
 mod receive;
 mod replays;
 mod sandbox;
+mod secrets;
 mod settle;
 mod statement;
 mod store;

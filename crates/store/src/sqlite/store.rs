@@ -25,7 +25,7 @@ use super::{
     events::{self, Moment},
     files, idempotency, keys, lines, messages, outbox, reactions,
     read_queue::Owner,
-    receipts, receive, replays, sandbox, settle, typing, webhooks,
+    receipts, receive, replays, sandbox, secrets, settle, typing, webhooks,
     writer::Tx,
 };
 use crate::{
@@ -348,7 +348,11 @@ impl Store for SqliteStore {
     }
 
     async fn file_url_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32]> {
-        self.writer.run(move |tx| files::url_secret(tx.sql, fresh)).await
+        self.writer.run(move |tx| secrets::ensure(tx.sql, secrets::FILE_URLS, fresh)).await
+    }
+
+    async fn cursor_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32]> {
+        self.writer.run(move |tx| secrets::ensure(tx.sql, secrets::CURSORS, fresh)).await
     }
 
     async fn sandbox_line(&self) -> Result<Option<Line>> {

@@ -201,4 +201,6 @@ pub(crate) async fn only_what_nothing_refers_to_is_forgotten(store: Arc<dyn Stor
 pub(crate) async fn the_secret_stays(store: Arc<dyn Store>) {
     assert_eq!(store.file_url_secret([1; 32]).await.unwrap(), [1; 32]);
     assert_eq!(store.file_url_secret([2; 32]).await.unwrap(), [1; 32]);
+    assert_eq!(store.cursor_secret([3; 32]).await.unwrap(), [3; 32], "each use has its own");
+    assert_eq!(store.cursor_secret([4; 32]).await.unwrap(), [3; 32]);
 }
