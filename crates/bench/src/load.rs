@@ -40,7 +40,7 @@ const MAX_ANSWER: usize = 1024 * 1024;
 /// The digits of a request's number.
 const DIGITS: usize = 10;
 
-/// A request as bytes, with a place for its number.
+/// A request as bytes, with a place for its number if it has one.
 #[derive(Debug, Clone)]
 pub(crate) struct Template {
     bytes: Vec<u8>,
@@ -56,6 +56,14 @@ impl Template {
         write!(text, "content-length: {}\r\n\r\n{body}", body.len())?;
         let at = text.find(&"#".repeat(DIGITS)).context("a request has a place for its number")?;
         Ok(Self { bytes: text.into_bytes(), number: at..at + DIGITS })
+    }
+
+    /// `GET path`, always the same.
+    pub(crate) fn get(path: &str, token: &str) -> Self {
+        let text = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n"
+        );
+        Self { bytes: text.into_bytes(), number: 0..0 }
     }
 
     fn write_to(&self, number: u64, buffer: &mut Vec<u8>) {

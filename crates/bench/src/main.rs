@@ -10,8 +10,10 @@ mod inbound;
 mod life;
 mod load;
 mod machine;
+mod process;
 mod report;
 mod start;
+mod streams;
 mod world;
 
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
@@ -63,6 +65,9 @@ enum Benchmark {
     Fair,
     /// The release binary: start to ready, memory at rest, size
     Start,
+    /// The release binary: 10,000 live streams, their memory, one event to all; and streams that scan
+    /// 600,000 old events in vain beside another account's GETs. Needs 10,200 open files
+    Streams,
 }
 
 /// What every benchmark is told.
@@ -73,7 +78,7 @@ struct Options {
     json: bool,
 
     /// How long each measurement takes, in seconds; each round has one of the ceiling and one of
-    /// the work. "start" always makes ten starts, "drain" always sends its whole backlog
+    /// the work. "start" always makes ten starts, "drain" always sends its whole backlog, "streams" asks for so long
     #[arg(long, global = true, default_value_t = 5, value_name = "N",
           value_parser = clap::value_parser!(u64).range(1..=300))]
     seconds: u64,
@@ -143,6 +148,7 @@ fn main() -> anyhow::Result<()> {
             Benchmark::Drain => drain::run(&options, machine).await,
             Benchmark::Fair => fair::run(&options, machine).await,
             Benchmark::Start => start::run(machine).await,
+            Benchmark::Streams => streams::run(&options, machine).await,
         }
     })?;
     report.print(options.json)

@@ -3,8 +3,8 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::Path,
+    process::Child,
     time::{Duration, Instant},
 };
 
@@ -12,6 +12,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::{
     machine::Machine,
+    process::{binary, command, resident_kib},
     report::{Figure, Report, median},
 };
 
@@ -51,25 +52,6 @@ pub(crate) async fn run(machine: Machine) -> anyhow::Result<Report> {
     })
 }
 
-fn binary() -> anyhow::Result<PathBuf> {
-    let beside = std::env::current_exe()?.with_file_name("switchboard");
-    let missing = "there is no switchboard beside this program: cargo build --release first";
-    ensure!(beside.is_file(), missing);
-    Ok(beside)
-}
-
-fn command(binary: &Path) -> Command {
-    let mut command = Command::new(binary);
-    // What is measured is the default, not what this shell happens to set.
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("SWITCHBOARD_") {
-            command.env_remove(name);
-        }
-    }
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
-    command
-}
-
 fn version_ms(binary: &Path) -> anyhow::Result<f64> {
     let began = Instant::now();
     let output = command(binary).arg("--version").output()?;
@@ -101,11 +83,7 @@ fn start(binary: &Path) -> anyhow::Result<Started> {
 
 impl Started {
     fn resident_mib(&self) -> anyhow::Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.split_whitespace().next());
-        let kib: f64 = kib.context("the kernel says nothing of VmRSS")?.parse()?;
-        Ok(kib * 1024.0 / MIB)
+        Ok(resident_kib(self.child.id())? * 1024.0 / MIB)
     }
 }
 

@@ -6,8 +6,9 @@ use anyhow::Context as _;
 use serde_json::json;
 use switchboard_client::CreateWebhook;
 use switchboard_model::{
-    EventKind, Timestamp,
+    EventKind, Line, Timestamp,
     chat::Service,
+    id::Id,
     link::{Inbound, InboundChat, InboundMessage},
     time::Clock,
     webhook::WebhookSecret,
@@ -53,7 +54,7 @@ impl Stopped {
         while self.received < end {
             let next = end.min(self.received + RECEIVED_AT_ONCE);
             let numbers = self.received..next;
-            receive(&*store, &self.tenant, &self.contacts, numbers).await?;
+            receive(&*store, self.tenant.line_id, &self.contacts, numbers).await?;
             self.received = next;
         }
         store.close().await;
@@ -81,7 +82,7 @@ impl World {
     pub(crate) async fn unlinked(options: &Options) -> anyhow::Result<Self> {
         let world = Self::start(setup(options).unlinked()).await;
         let store = &*world.server.store;
-        receive(store, &world.tenant, &world.contacts, 0..u64::from(CONTACTS)).await?;
+        receive(store, world.tenant.line_id, &world.contacts, 0..u64::from(CONTACTS)).await?;
         Ok(world)
     }
 
@@ -135,9 +136,9 @@ impl World {
 }
 
 /// Lets texts with these numbers come in. Whoever is to attempt their deliveries may take as long as it likes.
-async fn receive(
+pub(crate) async fn receive(
     store: &dyn Store,
-    tenant: &Tenant,
+    line: Id<Line>,
     contacts: &[String],
     numbers: Range<u64>,
 ) -> anyhow::Result<()> {
@@ -159,7 +160,7 @@ async fn receive(
     });
     let texts = texts.collect::<anyhow::Result<_>>()?;
     let (now, never) = (SystemClock.now(), Timestamp(i64::MAX / 2));
-    store.receive(bridge, tenant.line_id, position, texts, now, never).await?;
+    store.receive(bridge, line, position, texts, now, never).await?;
     Ok(())
 }
 
