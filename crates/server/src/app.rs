@@ -32,7 +32,9 @@ use crate::{
     link::Links,
     listen,
     metrics::{self, Metrics},
-    routes, telemetry,
+    routes,
+    stream::Feeds,
+    telemetry,
 };
 
 /// How long background work has to end when the server stops.
@@ -48,9 +50,10 @@ pub struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) operator: SecretHash,
     pub(crate) directory: Directory,
-    pub(crate) limiter: Limiter,
     pub(crate) cursors: CursorKey,
+    pub(crate) limiter: Limiter,
     pub(crate) hub: Hub,
+    pub(crate) feeds: Arc<Feeds>,
     pub(crate) links: Links,
     pub(crate) deliver: Deliver,
     pub(crate) metrics: Arc<Metrics>,
@@ -157,9 +160,9 @@ impl App {
             None
         };
 
+        let cursors = CursorKey::new(store.cursor_secret(rand::random()).await?);
         let secret = store.file_url_secret(rand::random()).await?;
         let base = match &config.public_url {
-        let cursors = CursorKey::new(store.cursor_secret(rand::random()).await?);
             Some(url) => url.to_string(),
             None => format!("http://{}", reachable(addr)),
         };
@@ -177,9 +180,10 @@ impl App {
         .map_err(StartError::DeliveryClient)?;
         let app = Arc::new(Self {
             directory: Directory::new(Arc::clone(&store)),
+            cursors,
             limiter: Limiter::default(),
             hub: Hub::default(),
-            cursors,
+            feeds: Arc::new(Feeds::new(Arc::clone(&store), Arc::clone(&files), Arc::clone(&clock))),
             links: Links::default(),
             files,
             in_flight: InFlight::default(),
@@ -208,6 +212,8 @@ impl App {
         work.spawn(jobs::give_up(Arc::clone(&app), stop_working.clone()));
         work.spawn(jobs::sweep_files(Arc::clone(&app), stop_working.clone()));
         work.spawn(jobs::keep_usage(Arc::clone(&app), stop_working.clone()));
+        let (feeds, stopping) = (Arc::clone(&app.feeds), app.stopping.clone());
+        work.spawn(feeds.keep_open(stopping, stop_working.clone()));
 
         let max_connections =
             listen::within_file_limit(app.config.max_connections, app.config.webhook_concurrency);
@@ -253,7 +259,7 @@ impl App {
     /// Tells those who wait what a transaction has made known.
     pub(crate) fn publish(&self, committed: Committed) {
         for event in &committed.events {
-            self.hub.tell(event.account_id);
+            self.feeds.tell(event.account_id);
         }
         for line in committed.released {
             self.hub.wake(line);

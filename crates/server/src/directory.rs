@@ -1,11 +1,14 @@
 //! The directory: keys and lines that were just looked up, so that a request need not ask the store.
 //!
+//! Of many who look for the same at the same time, one asks the store for all: after a change thousands may.
+//!
 //! Whoever changes a key or a line has that entry forgotten after the commit ([`crate::to_the_end`]); a look-up that
 //! was under way at that moment is used once and not kept.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    hash::Hash,
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use switchboard_model::{Account, Key, Line, id::Id, key::KeyUsage, secret::SecretHash};
@@ -18,6 +21,9 @@ const MAX_ENTRIES: usize = 50_000;
 pub(crate) struct Directory {
     store: Arc<dyn Store>,
     known: RwLock<Known>,
+    keys: Lookups<SecretHash>,
+    lines: Lookups<Id<Account>>,
+    sandbox: Lookups<()>,
 }
 
 #[derive(Debug, Default)]
@@ -31,7 +37,18 @@ struct Known {
 
 impl Directory {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, known: RwLock::default() }
+        Self {
+            store,
+            known: RwLock::default(),
+            keys: Lookups::default(),
+            lines: Lookups::default(),
+            sandbox: Lookups::default(),
+        }
+    }
+
+    /// The key with this hash, if it was just looked up.
+    pub(crate) fn known_key(&self, hash: SecretHash) -> Option<Arc<Key>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).keys.get(&hash).cloned()
     }
 
     /// The key with this hash; with its kept use of the hour when it was not known here.
@@ -39,6 +56,10 @@ impl Directory {
         &self,
         hash: SecretHash,
     ) -> Result<Option<(Arc<Key>, Option<KeyUsage>)>, StoreError> {
+        if let Some(key) = self.known_key(hash) {
+            return Ok(Some((key, None)));
+        }
+        let _turn = self.keys.turn(hash).await;
         let generation = {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(key) = known.keys.get(&hash) {
@@ -59,6 +80,14 @@ impl Directory {
 
     /// The lines of an account.
     pub(crate) async fn lines(&self, account: Id<Account>) -> Result<Arc<Vec<Line>>, StoreError> {
+        let known = |known: &RwLock<Known>| {
+            let known = known.read().unwrap_or_else(PoisonError::into_inner);
+            known.lines.get(&account).cloned()
+        };
+        if let Some(lines) = known(&self.known) {
+            return Ok(lines);
+        }
+        let _turn = self.lines.turn(account).await;
         let generation = {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(lines) = known.lines.get(&account) {
@@ -78,6 +107,10 @@ impl Directory {
 
     /// The sandbox line, if there is one.
     pub(crate) async fn sandbox_line(&self) -> Result<Option<Line>, StoreError> {
+        if let Some(sandbox) = &self.known.read().unwrap_or_else(PoisonError::into_inner).sandbox {
+            return Ok(sandbox.clone());
+        }
+        let _turn = self.sandbox.turn(()).await;
         let generation = {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(sandbox) = &known.sandbox {
@@ -129,6 +162,47 @@ impl Directory {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.generation == generation {
             insert(&mut known);
+        }
+    }
+}
+
+/// Who looks for what.
+#[derive(Debug)]
+struct Lookups<K>(Mutex<HashMap<K, Arc<tokio::sync::Mutex<()>>>>);
+
+impl<K> Default for Lookups<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+/// The turn of one who looks; the others who look for the same wait until it is dropped.
+struct Turn<'a, K: Eq + Hash> {
+    lookups: &'a Lookups<K>,
+    what: K,
+    gate: Option<Arc<tokio::sync::Mutex<()>>>,
+    held: Option<tokio::sync::OwnedMutexGuard<()>>,
+}
+
+impl<K: Eq + Hash + Copy> Lookups<K> {
+    async fn turn(&self, what: K) -> Turn<'_, K> {
+        let gate = {
+            let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(gates.entry(what).or_default())
+        };
+        // Made before the wait: whoever gives up waiting leaves nothing behind.
+        let mut turn = Turn { lookups: self, what, gate: Some(Arc::clone(&gate)), held: None };
+        turn.held = Some(gate.lock_owned().await);
+        turn
+    }
+}
+
+impl<K: Eq + Hash> Drop for Turn<'_, K> {
+    fn drop(&mut self) {
+        let mut gates = self.lookups.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (self.held, self.gate) = (None, None);
+        if gates.get(&self.what).is_some_and(|gate| Arc::strong_count(gate) == 1) {
+            gates.remove(&self.what);
         }
     }
 }

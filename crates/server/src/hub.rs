@@ -5,15 +5,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use switchboard_model::{Account, Line, id::Id};
-use tokio::sync::{Notify, watch};
+use switchboard_model::{Line, id::Id};
+use tokio::sync::Notify;
 
 /// Who waits for items of which line.
 #[derive(Debug, Default)]
 pub(crate) struct Hub {
     lines: Mutex<HashMap<Id<Line>, Arc<Notify>>>,
-    /// Who follows the events of which account.
-    accounts: Mutex<HashMap<Id<Account>, watch::Sender<()>>>,
 }
 
 impl Hub {
@@ -29,22 +27,6 @@ impl Hub {
     pub(crate) fn unwatch(&self, notify: &Arc<Notify>) {
         let mut watched = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         watched.retain(|_, other| !Arc::ptr_eq(other, notify));
-    }
-
-    /// From now on the receiver is told of new events of this account.
-    pub(crate) fn follow(&self, account: Id<Account>) -> watch::Receiver<()> {
-        let mut followed = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        // The streams that have ended since leave nothing behind.
-        followed.retain(|_, news| !news.is_closed());
-        followed.entry(account).or_default().subscribe()
-    }
-
-    /// This account has new events, or one key less.
-    pub(crate) fn tell(&self, account: Id<Account>) {
-        let followed = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(news) = followed.get(&account) {
-            news.send_replace(());
-        }
     }
 
     /// This line has items to claim.

@@ -18,6 +18,7 @@ mod listen;
 mod metrics;
 pub mod openapi;
 pub mod routes;
+mod stream;
 pub mod telemetry;
 mod to_the_end;
 

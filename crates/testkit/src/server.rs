@@ -50,6 +50,8 @@ pub struct Setup {
     simulator: SimulatorOptions,
     phones: Option<Arc<dyn SimulatedPhones>>,
     linked: bool,
+    /// The bounds of its store.
+    store: SqliteOptions,
     /// Where it listened before it was restarted.
     addr: Option<SocketAddr>,
     dir: TempDir,
@@ -75,6 +77,7 @@ impl Setup {
             simulator: SimulatorOptions::default(),
             phones: None,
             linked: true,
+            store: SqliteOptions::default(),
             addr: None,
             dir: tempfile::tempdir().expect("the machine has room for a directory"),
         }
@@ -115,6 +118,13 @@ impl Setup {
         self
     }
 
+    /// Gives its store these bounds.
+    #[must_use]
+    pub fn store(mut self, options: SqliteOptions) -> Self {
+        self.store = options;
+        self
+    }
+
     /// Leaves webhooks on this machine out of reach, as a server in production does.
     #[must_use]
     pub fn strict_webhooks(self) -> Self {
@@ -133,14 +143,14 @@ impl Setup {
 
     /// The database of a server that does not run. To be closed before it is started.
     pub fn open_store(&self) -> Arc<dyn Store> {
-        open_store(self.dir.path())
+        open_store(self.dir.path(), self.store)
     }
 
     /// Starts the server.
     pub async fn start(mut self) -> TestServer {
         logs::watch();
         self.config.data_dir = self.dir.path().to_path_buf();
-        let store = open_store(self.dir.path());
+        let store = open_store(self.dir.path(), self.store);
         let listener = listen(self.addr).await;
         self.addr = listener.local_addr().ok();
         let journal = self.dir.path().join("simulator.jsonl");
@@ -187,9 +197,9 @@ async fn listen(addr: Option<SocketAddr>) -> TcpListener {
     }
 }
 
-fn open_store(dir: &Path) -> Arc<dyn Store> {
+fn open_store(dir: &Path, options: SqliteOptions) -> Arc<dyn Store> {
     let path = dir.join("switchboard.db");
-    let store = SqliteStore::open(&path, SqliteOptions::default());
+    let store = SqliteStore::open(&path, options);
     Arc::new(store.expect("the database is this test's own"))
 }
 

@@ -12,11 +12,11 @@ use axum::{
 };
 use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 use switchboard_model::{
-    Account, Bridge, Code, EventKind, Handle, Key, Line, Problem, Scope, Scopes,
+    Account, Bridge, Code, EventKind, Handle, Key, Line, Problem, Scope, Scopes, Timestamp,
     id::Id,
     secret::{self, Secret, SecretHash, SecretKind},
 };
-use switchboard_store::{Grant, StoreError};
+use switchboard_store::Grant;
 
 use crate::{
     api::{
@@ -174,6 +174,7 @@ impl Caller {
     pub(crate) fn account(&self) -> Option<Id<Account>> {
         self.key.account_id
     }
+
     /// What the cursors of a list are bound to: the list with its filters, and whose it is.
     pub(crate) fn list(&self, name: std::fmt::Arguments<'_>) -> String {
         match self.account() {
@@ -182,28 +183,19 @@ impl Caller {
         }
     }
 
-
     /// Which key it is.
     pub(crate) fn key_id(&self) -> Id<Key> {
         self.key.id
     }
 
-    /// Why the key opens nothing any more; for those who were let in a while ago.
-    pub(crate) async fn has_ended(&self, app: &App) -> Result<Option<&'static str>, StoreError> {
-        let known = app.directory.key(self.hash).await?;
-        Ok(match known {
-            Some((key, _)) if key.is_valid_at(app.clock.now()) => None,
-            Some((key, _)) if key.revoked_at.is_none() => Some("key_expired"),
-            _ => Some("key_revoked"),
-        })
+    /// By what the directory knows the key: for those who are let in for longer, and look again.
+    pub(crate) fn key_hash(&self) -> SecretHash {
+        self.hash
     }
 
-    /// Returns when the key expires, if it ever does.
-    pub(crate) async fn expiry(&self, app: &App) {
-        match self.key.expires_at {
-            Some(end) => app.clock.sleep_until(end).await,
-            None => std::future::pending().await,
-        }
+    /// When the key expires, if it ever does.
+    pub(crate) fn key_expires_at(&self) -> Option<Timestamp> {
+        self.key.expires_at
     }
 
     /// What the key lets its caller touch of the account; none for a key of no account.

@@ -49,6 +49,7 @@ mod serial;
 mod simulator;
 mod slow;
 mod ssrf;
+mod streams;
 mod typed;
 mod updates;
 mod uploads;

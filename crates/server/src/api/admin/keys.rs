@@ -89,7 +89,7 @@ pub(crate) async fn revoke(
         app.directory.forget_key(revoked.key.id);
         if let Some(account) = revoked.key.account_id {
             // The live streams of the account look whether it was their key.
-            app.hub.tell(account);
+            app.feeds.check(account);
         }
         for webhook in &revoked.disabled {
             app.deliver.disabled(*webhook);

@@ -1,0 +1,267 @@
+//! One live stream: the body of its answer.
+//!
+//! It is polled when the connection has room for more, so an event that is given out was in the way of the
+//! next one until then. Most of the time it waits, with nothing in hand but its place.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::Frame;
+use serde_json::json;
+use switchboard_model::{EventKind, Key, Line, Timestamp, id::Id, secret::SecretHash};
+use switchboard_store::StoreError;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{
+    Seat,
+    feed::{Next, Slice},
+    patiently,
+    shown::{COMMENT, Shown, frame},
+};
+use crate::{
+    api::{auth::Caller, problem::chain},
+    app::App,
+};
+
+/// A reader that takes no event for so long while some wait is cut; it can resume. One that does not
+/// come back at all loses its connection ([`crate::listen`]).
+const SLOW: Duration = Duration::from_secs(30);
+/// After so many events that are not for it a stream is told the new place.
+const TELL_AFTER: i64 = 1000;
+/// The last event of a stream that the server ends.
+const CLOSED: &str = "stream.closed";
+
+type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Which events a stream is for.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    /// One bit for each kind.
+    kinds: u32,
+    lines: Option<Box<[Id<Line>]>>,
+}
+
+impl Filter {
+    pub(crate) fn new(kinds: &[EventKind], lines: Option<Vec<Id<Line>>>) -> Self {
+        let kinds = kinds.iter().fold(0, |bits, kind| bits | bit(*kind));
+        Self { kinds, lines: lines.map(Vec::into_boxed_slice) }
+    }
+
+    pub(super) fn wants(&self, event: &Shown) -> bool {
+        self.kinds & bit(event.kind) != 0
+            && self.lines.as_ref().is_none_or(|lines| lines.contains(&event.line))
+    }
+}
+
+fn bit(kind: EventKind) -> u32 {
+    1 << kind as u32
+}
+
+/// A live stream from a place on.
+pub(crate) struct StreamBody {
+    app: Arc<App>,
+    seat: Seat,
+    filter: Filter,
+    key: SecretHash,
+    expires_at: Option<Timestamp>,
+    /// Up to where everything was given out that is for this stream.
+    place: i64,
+    /// The last place that the client was told.
+    told: i64,
+    /// When the last event was given out.
+    given_at: Timestamp,
+    /// Whether the last event was taken too slowly; known once the connection asks for the next.
+    was_slow: Option<bool>,
+    /// What was read for it while it was behind, and how much of it was looked at.
+    slice: Option<(Arc<Slice>, usize)>,
+    /// There only while the key must be looked up.
+    looking: Option<Later<Result<Option<Arc<Key>>, StoreError>>>,
+    /// There only if the key expires, and while the stream waits.
+    expiry: Option<Later<()>>,
+    greeted: bool,
+    ended: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl StreamBody {
+    /// `caller` reads what comes after `place`.
+    pub(crate) fn new(
+        app: Arc<App>,
+        seat: Seat,
+        caller: &Caller,
+        filter: Filter,
+        place: i64,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        Self {
+            seat,
+            filter,
+            key: caller.key_hash(),
+            expires_at: caller.key_expires_at(),
+            place,
+            told: place,
+            given_at: app.clock.now(),
+            was_slow: None,
+            slice: None,
+            looking: None,
+            expiry: None,
+            greeted: false,
+            ended: false,
+            _permit: permit,
+            app,
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        if !std::mem::replace(&mut self.greeted, true) {
+            // Who loses the connection before the first event resumes from here, and not from wherever
+            // the stream is by then.
+            return Poll::Ready(Some(self.tell_place()));
+        }
+        let now = self.app.clock.now();
+        let was_slow = self.was_slow.unwrap_or_else(|| now.since(self.given_at) > SLOW);
+        self.was_slow = Some(was_slow);
+        loop {
+            match self.poll_key(cx) {
+                Poll::Ready(Ok(None)) => {}
+                Poll::Ready(Ok(Some(reason))) => return Poll::Ready(Some(self.close(reason))),
+                Poll::Ready(Err(error)) => {
+                    tracing::error!(error = chain(&error), "a live stream's key could not be read");
+                    return Poll::Ready(Some(self.close("server_failed")));
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+            let event = match self.next_in_slice() {
+                Some(event) => event,
+                // What is not for this stream is not read again, and not after a resumption either.
+                None if self.place - self.told >= TELL_AFTER => {
+                    return Poll::Ready(Some(self.tell_place()));
+                }
+                None => match self.seat.next(self.place, &self.filter, cx.waker()) {
+                    Next::Event(event) => event,
+                    Next::Slice(slice) => {
+                        self.slice = Some((slice, 0));
+                        continue;
+                    }
+                    Next::Failed => return Poll::Ready(Some(self.close("server_failed"))),
+                    Next::Behind { beat } => return self.wait(beat, cx),
+                    Next::CaughtUp { place, beat } => {
+                        self.place = place;
+                        self.was_slow = Some(false);
+                        if self.place - self.told >= TELL_AFTER {
+                            return Poll::Ready(Some(self.tell_place()));
+                        }
+                        return self.wait(beat, cx);
+                    }
+                },
+            };
+            if self.was_slow == Some(true) {
+                return Poll::Ready(Some(self.close("slow_reader")));
+            }
+            return Poll::Ready(Some(self.give(&event)));
+        }
+    }
+
+    /// Why the key opens nothing any more. It is looked at before each event, also before one that is ready.
+    fn poll_key(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<&'static str>, StoreError>> {
+        let now = self.app.clock.now();
+        if self.looking.is_none()
+            && let Some(key) = self.app.directory.known_key(self.key)
+        {
+            return Poll::Ready(Ok(ending(Some(&key), now)));
+        }
+        let looking = self.looking.get_or_insert_with(|| {
+            let (app, hash) = (Arc::clone(&self.app), self.key);
+            Box::pin(async move {
+                let found = patiently(|| app.directory.key(hash)).await?;
+                Ok(found.map(|(key, _)| key))
+            })
+        });
+        let Poll::Ready(found) = looking.as_mut().poll(cx) else { return Poll::Pending };
+        self.looking = None;
+        Poll::Ready(found.map(|key| ending(key.as_deref(), now)))
+    }
+
+    /// The next event in hand that is wanted.
+    fn next_in_slice(&mut self) -> Option<Arc<Shown>> {
+        let (slice, looked_at) = self.slice.as_mut()?;
+        while let Some(event) = slice.events.get(*looked_at) {
+            *looked_at += 1;
+            if self.filter.wants(event) {
+                return Some(Arc::clone(event));
+            }
+        }
+        self.place = self.place.max(slice.place);
+        self.slice = None;
+        None
+    }
+
+    /// Waits for whatever the seat's waker is woken for; or for the end.
+    fn wait(&mut self, beat: bool, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        // Asked after the waker is known: whoever stops the server wakes all.
+        if self.app.stopping.is_cancelled() {
+            return Poll::Ready(Some(self.close("server_stopping")));
+        }
+        if let Some(end) = self.expires_at {
+            let expiry = self.expiry.get_or_insert_with(|| {
+                let clock = Arc::clone(&self.app.clock);
+                Box::pin(async move { clock.sleep_until(end).await })
+            });
+            if expiry.as_mut().poll(cx).is_ready() {
+                self.expiry = None;
+                return Poll::Ready(Some(self.close("key_expired")));
+            }
+        }
+        if beat { Poll::Ready(Some(COMMENT)) } else { Poll::Pending }
+    }
+
+    fn give(&mut self, event: &Shown) -> Bytes {
+        let now = self.app.clock.now();
+        (self.given_at, self.was_slow) = (now, None);
+        (self.place, self.told) = (event.seq, event.seq);
+        event.bytes(&self.app.files, now)
+    }
+
+    /// An id without data is no event, but a place to resume from.
+    fn tell_place(&mut self) -> Bytes {
+        self.told = self.place;
+        frame(Some(self.place), None, None)
+    }
+
+    /// Says why the stream ends, and from where it can be resumed. No `id:`, so that the place stays.
+    fn close(&mut self, reason: &str) -> Bytes {
+        self.ended = true;
+        let data = json!({ "reason": reason, "last_event_id": self.place.to_string() });
+        frame(None, Some(CLOSED), Some(&data.to_string()))
+    }
+}
+
+/// Why a key opens nothing any more; for those who were let in a while ago.
+fn ending(key: Option<&Key>, now: Timestamp) -> Option<&'static str> {
+    match key {
+        Some(key) if key.is_valid_at(now) => None,
+        Some(key) if key.revoked_at.is_none() => Some("key_expired"),
+        _ => Some("key_revoked"),
+    }
+}
+
+impl http_body::Body for StreamBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.poll_next(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}

@@ -1,0 +1,381 @@
+//! The events of one account, read once for all its streams.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Waker,
+};
+
+use switchboard_model::{Account, EventKind, id::Id};
+use switchboard_store::{EventsAfter, StoreError};
+
+use super::{Shared, body::Filter, patiently, recent::Recent, shown::Shown, slots::Slots};
+use crate::api::problem::chain;
+
+/// The most events of one read.
+const BATCH: usize = 100;
+/// The last reads of old events that are kept, for streams that come by a little later.
+const MAX_SLICES: usize = 8;
+/// Streams that are woken before others of the server have their turn.
+const WOKEN_AT_ONCE: usize = 128;
+
+#[derive(Debug)]
+pub(super) struct Feed {
+    account: Id<Account>,
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+    /// How often the newest place was asked for.
+    asked: AtomicU64,
+    /// The last answer, and up to which asking it counts.
+    newest: tokio::sync::Mutex<(u64, i64)>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    recent: Recent,
+    slots: Slots,
+    /// Somebody reads new events; and there are more by now.
+    is_reading: bool,
+    again: bool,
+    /// The places from which old events are wanted, in the order of asking, and by whom.
+    places: VecDeque<i64>,
+    wanted: HashMap<i64, Vec<u32>>,
+    is_reading_old: bool,
+    slices: VecDeque<Arc<Slice>>,
+    has_failed: bool,
+}
+
+/// What was read from a place on.
+#[derive(Debug)]
+pub(super) struct Slice {
+    pub(super) after: i64,
+    /// Up to where it has all.
+    pub(super) place: i64,
+    pub(super) events: Vec<Arc<Shown>>,
+}
+
+/// What there is for a stream. Whoever is told to wait is woken.
+pub(super) enum Next {
+    Event(Arc<Shown>),
+    /// It is behind: this was read for it.
+    Slice(Arc<Slice>),
+    /// It has fallen behind, and it is not its turn yet.
+    Behind {
+        beat: bool,
+    },
+    /// There is nothing for it up to this place.
+    CaughtUp {
+        place: i64,
+        beat: bool,
+    },
+    /// The store has failed.
+    Failed,
+}
+
+impl Feed {
+    pub(super) fn new(account: Id<Account>, shared: Arc<Shared>) -> Self {
+        Self {
+            account,
+            shared,
+            state: Mutex::default(),
+            asked: AtomicU64::new(0),
+            newest: tokio::sync::Mutex::default(),
+        }
+    }
+
+    pub(super) fn account(&self) -> Id<Account> {
+        self.account
+    }
+
+    pub(super) fn take_slot(&self, phase: u32) -> u32 {
+        self.lock().slots.take(phase)
+    }
+
+    /// Answers whether nobody is left.
+    pub(super) fn leave_slot(&self, slot: u32) -> bool {
+        self.lock().slots.leave(slot)
+    }
+
+    /// Whether this place is known to be one of the order already.
+    pub(super) fn knows(&self, place: i64) -> bool {
+        self.lock().recent.head().is_some_and(|head| place <= head)
+    }
+
+    /// The place of the newest event: at least of those that were committed before this was called. Of many
+    /// who ask at the same time one reads it for all.
+    pub(super) async fn newest(self: &Arc<Self>) -> Result<i64, StoreError> {
+        let mine = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut newest = self.newest.lock().await;
+        if newest.0 < mine {
+            let counts = self.asked.load(Ordering::SeqCst);
+            let place = patiently(|| self.shared.store.event_place(self.account, None)).await?;
+            *newest = (counts, place);
+            self.lock().recent.begin(place);
+            // Whatever was told before there was a place to read from.
+            self.look();
+        }
+        Ok(newest.1)
+    }
+
+    /// What there is behind this place.
+    pub(super) fn next(
+        self: &Arc<Self>,
+        slot: u32,
+        place: i64,
+        filter: &Filter,
+        waker: &Waker,
+    ) -> Next {
+        let mut state = self.lock();
+        let state = &mut *state;
+        let own = state.slots.get(slot);
+        if let Some(slice) = own.slice.take_if(|slice| slice.after == place) {
+            return Next::Slice(slice);
+        }
+        if state.recent.reaches(place) {
+            own.wants = None;
+            if let Some(event) = state.recent.after(place, |event| filter.wants(event)) {
+                return Next::Event(Arc::clone(event));
+            }
+            if state.has_failed {
+                return Next::Failed;
+            }
+            own.wait(waker);
+            let place = state.recent.head().map_or(place, |head| head.max(place));
+            return Next::CaughtUp { place, beat: std::mem::take(&mut own.beat) };
+        }
+        if let Some(slice) = state.slices.iter().find(|slice| slice.after == place) {
+            own.wants = None;
+            return Next::Slice(Arc::clone(slice));
+        }
+        if state.has_failed {
+            return Next::Failed;
+        }
+        own.wait(waker);
+        let beat = std::mem::take(&mut own.beat);
+        if own.wants != Some(place) {
+            own.wants = Some(place);
+            let by = state.wanted.entry(place).or_insert_with(|| {
+                state.places.push_back(place);
+                Vec::new()
+            });
+            by.push(slot);
+            if !std::mem::replace(&mut state.is_reading_old, true) {
+                tokio::spawn(Arc::clone(self).read_old());
+            }
+        }
+        Next::Behind { beat }
+    }
+
+    /// There may be new events.
+    pub(super) fn look(self: &Arc<Self>) {
+        let mut state = self.lock();
+        if state.recent.head().is_none() || state.has_failed {
+            return;
+        }
+        state.again = true;
+        if !std::mem::replace(&mut state.is_reading, true) {
+            tokio::spawn(Arc::clone(self).read_new());
+        }
+    }
+
+    /// Wakes all streams, at once.
+    pub(super) fn wake_all(&self) {
+        let waiting = self.lock().slots.waiting(0..usize::MAX);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Lets a heartbeat be due of the streams in this second, and lets go of what is not needed any more.
+    pub(super) async fn beat(&self, phase: u32) {
+        {
+            let mut state = self.lock();
+            let freed = state.recent.forget_old(self.shared.clock.now());
+            self.shared.count_bytes(freed);
+            if !state.is_reading_old {
+                state.slices.clear();
+            }
+        }
+        self.wake_in_turns(|slots, range| slots.beat(phase, range)).await;
+    }
+
+    /// Reads new events until there are none.
+    async fn read_new(self: Arc<Self>) {
+        let work = FailUnlessDone { feed: &self, is_done: false };
+        while let Some(head) = self.begin_look() {
+            let Ok(turn) = self.shared.reading_new.acquire().await else { break };
+            let store = &self.shared.store;
+            let read = patiently(|| store.new_events(self.account, head, BATCH)).await;
+            drop(turn);
+            match read {
+                Ok(EventsAfter { events, place, has_more }) => {
+                    let is_new = !events.is_empty();
+                    self.keep(self.shared.show(events), place, has_more);
+                    if is_new {
+                        self.wake_in_turns(Slots::waiting).await;
+                    }
+                }
+                Err(error) => {
+                    self.fail(&error);
+                    break;
+                }
+            }
+        }
+        work.done();
+    }
+
+    /// From where to read on; none if there is nothing to read.
+    fn begin_look(&self) -> Option<i64> {
+        let mut state = self.lock();
+        let head = state.recent.head().filter(|_| std::mem::take(&mut state.again));
+        state.is_reading = head.is_some();
+        head
+    }
+
+    fn keep(&self, events: Vec<Arc<Shown>>, place: i64, has_more: bool) {
+        let mut state = self.lock();
+        state.again |= has_more;
+        let all = self.shared.kept_bytes.load(Ordering::Relaxed);
+        let others = all.saturating_sub(state.recent.bytes());
+        let more = state.recent.push(events, place, self.shared.clock.now(), others);
+        self.shared.count_bytes(more);
+    }
+
+    /// Reads old events, in the order in which they were asked for.
+    async fn read_old(self: Arc<Self>) {
+        let work = FailUnlessDone { feed: &self, is_done: false };
+        loop {
+            let Ok(turn) = self.shared.reading_old.acquire().await else { break };
+            let Some(place) = self.next_wanted() else { break };
+            let store = &self.shared.store;
+            let read = patiently(|| {
+                store.events_after(self.account, place, None, EventKind::ALL.to_vec(), BATCH)
+            });
+            let read = read.await;
+            drop(turn);
+            match read {
+                Ok(EventsAfter { events, place: end, .. }) => {
+                    let events = self.shared.show(events);
+                    let slice = Arc::new(Slice { after: place, place: end, events });
+                    let waiting = self.hand_out(slice);
+                    waiting.into_iter().for_each(Waker::wake);
+                    tokio::task::yield_now().await;
+                }
+                Err(error) => {
+                    self.fail(&error);
+                    break;
+                }
+            }
+        }
+        work.done();
+    }
+
+    /// The next place that a stream still wants to read from.
+    fn next_wanted(&self) -> Option<i64> {
+        let mut state = self.lock();
+        while let Some(&place) = state.places.front() {
+            if state.slots.any_wants(place, &state.wanted[&place]) {
+                return Some(place);
+            }
+            state.places.pop_front();
+            state.wanted.remove(&place);
+        }
+        state.is_reading_old = false;
+        None
+    }
+
+    fn hand_out(&self, slice: Arc<Slice>) -> Vec<Waker> {
+        let mut state = self.lock();
+        state.places.pop_front_if(|place| *place == slice.after);
+        let by = state.wanted.remove(&slice.after).unwrap_or_default();
+        let waiting = state.slots.give(&slice, &by);
+        if state.slices.len() == MAX_SLICES {
+            state.slices.pop_front();
+        }
+        state.slices.push_back(slice);
+        waiting
+    }
+
+    async fn wake_in_turns(
+        &self,
+        waiting: impl Fn(&mut Slots, std::ops::Range<usize>) -> Vec<Waker>,
+    ) {
+        let mut first = 0;
+        loop {
+            let (woken, is_last) = {
+                let mut state = self.lock();
+                let end = first + WOKEN_AT_ONCE;
+                (waiting(&mut state.slots, first..end), end >= state.slots.len())
+            };
+            let any = !woken.is_empty();
+            woken.into_iter().for_each(Waker::wake);
+            if is_last {
+                return;
+            }
+            if any {
+                tokio::task::yield_now().await;
+            }
+            first += WOKEN_AT_ONCE;
+        }
+    }
+
+    /// Ends the streams: they may resume, and begin a new feed.
+    fn fail(&self, error: &StoreError) {
+        if !matches!(error, StoreError::Closed) {
+            tracing::error!(error = chain(error), "live streams could not be read");
+        }
+        self.lock().has_failed = true;
+        self.wake_all();
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.lock().has_failed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        let kept = self.lock().recent.bytes();
+        self.shared.count_bytes(-kept.cast_signed());
+    }
+}
+
+impl Shared {
+    fn show(&self, events: Vec<switchboard_store::CommittedEvent>) -> Vec<Arc<Shown>> {
+        events.into_iter().map(|event| Arc::new(Shown::new(event, &self.files))).collect()
+    }
+
+    fn count_bytes(&self, more: isize) {
+        if more >= 0 {
+            self.kept_bytes.fetch_add(more.unsigned_abs(), Ordering::Relaxed);
+        } else {
+            self.kept_bytes.fetch_sub(more.unsigned_abs(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Lets the streams end, and not wait for ever, when who reads for them panics.
+struct FailUnlessDone<'a> {
+    feed: &'a Feed,
+    is_done: bool,
+}
+
+impl FailUnlessDone<'_> {
+    fn done(mut self) {
+        self.is_done = true;
+    }
+}
+
+impl Drop for FailUnlessDone<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.feed.lock().has_failed = true;
+            self.feed.wake_all();
+        }
+    }
+}
