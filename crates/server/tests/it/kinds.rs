@@ -119,7 +119,7 @@ async fn every_encoding_of_a_voice_memo_goes_out() {
     let cases: &[(&[u8], &[&str])] = &[
         (b"\0\0\0\x18ftypM4A \0\0\0\0isommp42", &["audio/mp4", "audio/x-m4a", "audio/mp4a-latm", "audio/aac", "*/*"]),
         (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", &["audio/mp4", "audio/m4a"]),
-        (b"\0\0\0\x18ftypisom\0\0\0\0isommp42\0\0\0\x20moov\0\0\0\x18hdlr\0\0\0\0\0\0\0\0soun", &["application/octet-stream"]),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isommp42\0\0\0\x1cmoov\0\0\0\x14hdlr\0\0\0\0\0\0\0\0soun", &["application/octet-stream"]),
         (b"\xff\xf1\x50\x80\x02\x1f\xfc", &["audio/aac", "audio/aacp", "audio/mp4", "application/octet-stream"]),
         (b"ID3\x04\0\0\0\0\0\0\xff\xf1\x50\x80\x02\x1f\xfc", &["audio/aac", "*/*"]),
         (b"ADIF\0\x14", &["audio/aac"]),

@@ -111,7 +111,7 @@ fn a_file_keeps_the_type_that_it_is_sent_under() {
         // Sound.
         ("m4a", ftyp(&[b"M4A ", b"mp42"]), &["audio/mp4", "audio/x-m4a=audio/mp4", "audio/m4a=audio/mp4", "audio/mp4a-latm=audio/mp4", "audio/aac", "audio/mpeg"], "audio/mp4"),
         ("m4b", ftyp(&[b"M4B ", b"mp42"]), &["audio/mp4", "audio/x-m4b", "audio/m4b"], "audio/mp4"),
-        ("audio of a recorder", [ftyp(&[b"isom", b"mp42"]), b"\0\0\0\x20moov\0\0\0\x18hdlr\0\0\0\0\0\0\0\0soun".to_vec()].concat(), &["audio/mp4", "video/mp4"], "audio/mp4"),
+        ("audio of a recorder", [ftyp(&[b"isom", b"mp42"]), b"\0\0\0\x1cmoov\0\0\0\x14hdlr\0\0\0\0\0\0\0\0soun".to_vec()].concat(), &["audio/mp4", "video/mp4"], "audio/mp4"),
         ("film whose index is further back", [ftyp(&[b"isom", b"mp42"]), b"\0\x01\0\0moov\0\0\0\x18hdlr\0\0\0\0\0\0\0\0soun".to_vec()].concat(), &["audio/mp4", "video/mp4"], "video/mp4"),
         ("mp3", mp3(), &["audio/mpeg", "audio/mp3=audio/mpeg", "audio/x-mp3=audio/mpeg"], "audio/mpeg"),
         ("mp3 with a tag", tagged(&mp3()), &["audio/mpeg", "audio/mp3=audio/mpeg"], "audio/mpeg"),
