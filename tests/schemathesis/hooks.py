@@ -40,6 +40,7 @@ schemathesis.openapi.format(
     "line",
     often(STATE["line"], STATE["line"], STATE["line_id"]) | PHONE | APPLE_ID | made_up("ln_"),
 )
+schemathesis.openapi.format("line-or-all", often(STATE["line"], STATE["line"], STATE["line_id"], "") | PHONE)
 schemathesis.openapi.format(
     "recipient",
     often(STATE["contact"], STATE["contact"], STATE["chat"], STATE["group"])
@@ -50,6 +51,9 @@ schemathesis.openapi.format(
 )
 schemathesis.openapi.format(
     "message", often(STATE["message"], STATE["guid"]) | made_up("msg_") | st.uuids().map(str)
+)
+schemathesis.openapi.format(
+    "message-or-none", often(STATE["message"], STATE["guid"], "") | made_up("msg_") | st.uuids().map(str)
 )
 schemathesis.openapi.format("webhook", often(STATE["webhook"]) | made_up("wh_"))
 schemathesis.openapi.format("delivery", often(STATE["delivery"]) | made_up("dlv_"))
@@ -68,13 +72,16 @@ schemathesis.openapi.format("idempotency-key", st.uuids().map(str) | st.from_reg
 schemathesis.openapi.format("filename", st.from_regex(r"\A[a-z0-9 _.-]{1,40}(%C3%A4)?\.pdf\Z"))
 schemathesis.openapi.format("cursor", often(*STATE["cursors"].values()))
 
-for kind, head in (
-    ("image/jpeg", b"\xff\xd8\xff\xe0"),
-    ("audio/mp4", b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom\0\0\0\0"),
-    ("text/vcard", b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Ann Lee\r\nEND:VCARD\r\n"),
-):
-    rest = st.just(b"") if kind == "text/vcard" else st.binary(max_size=64)
-    schemathesis.openapi.media_type(kind, rest.map(head.__add__))
+FILES = (
+    b"\xff\xd8\xff\xe0",
+    b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom\0\0\0\0",
+    b"%PDF-1.7\n",
+)
+VCARD = b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Ann Lee\r\nEND:VCARD\r\n"
+schemathesis.openapi.media_type(
+    "application/octet-stream",
+    st.just(VCARD) | st.builds(bytes.__add__, st.sampled_from(FILES), st.binary(max_size=64)),
+)
 
 made = 0
 count_file = os.environ["SWITCHBOARD_COUNT"]

@@ -15,7 +15,8 @@ use crate::{
     api::{self, admin, auth, envelope},
     app::App,
     files::DOWNLOAD_PATH,
-    link, openapi,
+    link,
+    openapi::Audience,
 };
 
 /// What a caller must show.
@@ -52,6 +53,7 @@ pub struct Operation {
 /// The table. A test fails for every row without its cases.
 #[rustfmt::skip]
 pub fn table() -> Vec<Operation> {
+    use Audience::{Programs, Simulator};
     use Access::{AnyKey, Bridge, Key, Operator, Public, SignedUrl};
     vec![
         // For programs.
@@ -84,8 +86,8 @@ pub fn table() -> Vec<Operation> {
         row(Method::POST,   "/v1/sandbox",             AnyKey,                    api::sandbox::ensure),
         row(Method::DELETE, "/v1/sandbox",             AnyKey,                    api::sandbox::reset),
         row(Method::GET,    "/v1/events",              AnyKey,                    api::events::stream),
-        row(Method::GET,    openapi::PATH,             Public,                    api::docs::document),
-        row(Method::GET,    openapi::PAGE_PATH,        Public,                    api::docs::page),
+        row(Method::GET,    Programs.path(),           Public,                    api::docs::document(Programs)),
+        row(Method::GET,    Programs.page_path(),      Public,                    api::docs::page(Programs)),
         // For the operator.
         row(Method::GET,    "/admin/v1/accounts",      Operator, admin::accounts::list),
         row(Method::POST,   "/admin/v1/accounts",      Operator, admin::accounts::create),
@@ -97,6 +99,8 @@ pub fn table() -> Vec<Operation> {
         row(Method::GET,    "/admin/v1/bridges",       Operator, admin::bridges::list),
         row(Method::POST,   "/admin/v1/bridges",       Operator, admin::bridges::create),
         row(Method::POST,   "/admin/v1/bridges/revoke", Operator, admin::bridges::revoke),
+        row(Method::GET,    Audience::Operator.path(), Public,   api::docs::document(Audience::Operator)),
+        row(Method::GET,    Audience::Operator.page_path(), Public, api::docs::page(Audience::Operator)),
         // For bridges.
         row(Method::GET,    "/bridge/v1/link",         Bridge,   link::connect),
         row(Method::GET,    "/bridge/v1/files",        Bridge,   api::files::bridge_download),
@@ -112,6 +116,8 @@ pub fn table() -> Vec<Operation> {
         simulated(row(Method::POST, "/simulator/v1/receipts", Operator, api::simulator::read)),
         simulated(row(Method::POST, "/simulator/v1/lines/capabilities", Operator, api::simulator::capabilities)),
         simulated(row(Method::POST, "/simulator/v1/faults",   Operator, api::simulator::fault)),
+        simulated(row(Method::GET,  Simulator.path(),         Public,   api::docs::document(Simulator))),
+        simulated(row(Method::GET,  Simulator.page_path(),    Public,   api::docs::page(Simulator))),
     ]
 }
 

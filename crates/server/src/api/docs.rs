@@ -1,30 +1,36 @@
-//! GET /v1/openapi.json and GET /docs: the API, described to programs and to people.
+//! The API, described to programs (`openapi.json`) and to people (`/docs`).
+
+use std::future::{Ready, ready};
 
 use axum::response::{IntoResponse, Response};
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 
-use crate::openapi;
+use crate::openapi::{self, Audience};
 
 /// It changes only with the version of the server, but a proxy can't know when that is.
 const CACHED: &str = "public, max-age=300";
 
-/// The OpenAPI document.
-pub(crate) async fn document() -> Response {
-    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, CACHED)];
-    (headers, openapi::text()).into_response()
+/// Answers with the OpenAPI document for these callers.
+pub(crate) fn document(audience: Audience) -> impl Fn() -> Ready<Response> + Clone {
+    move || {
+        let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, CACHED)];
+        ready((headers, openapi::text(audience)).into_response())
+    }
 }
 
-/// The same as a page.
-pub(crate) async fn page() -> Response {
-    let page = openapi::page();
-    let headers = [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CONTENT_SECURITY_POLICY, page.policy.as_str()),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
-        (CACHE_CONTROL, CACHED),
-    ];
-    (headers, page.html.clone()).into_response()
+/// Answers with the same as a page.
+pub(crate) fn page(audience: Audience) -> impl Fn() -> Ready<Response> + Clone {
+    move || {
+        let page = openapi::page(audience);
+        let headers = [
+            (CONTENT_TYPE, "text/html; charset=utf-8"),
+            (CONTENT_SECURITY_POLICY, page.policy.as_str()),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (REFERRER_POLICY, "no-referrer"),
+            (CACHE_CONTROL, CACHED),
+        ];
+        ready((headers, page.html.clone()).into_response())
+    }
 }

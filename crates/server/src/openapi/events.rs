@@ -12,7 +12,8 @@ use super::{
     example,
     resources::{CONTACT, LINE},
     schema::{
-        EXAMPLE_MS, always, boolean, example_id, extended, id, millis, object, reference, text,
+        EXAMPLE_MS, always, boolean, example_id, extended, id, millis, object, only, reference,
+        text,
     },
 };
 
@@ -42,8 +43,23 @@ pub(super) fn schemas() -> Map<String, Value> {
     ] {
         schemas.insert(name.to_owned(), extended(base, about, fields));
     }
-    schemas.insert("DeliveryBody".to_owned(), delivery_body());
+    let bodies = EventKind::ALL.map(body_name);
+    let any: Vec<_> = bodies.iter().map(|name| reference(name)).collect();
+    let about = "The body of a delivery: that of one of the events.";
+    schemas.insert("DeliveryBody".to_owned(), json!({ "description": about, "oneOf": any }));
+    schemas.extend(EventKind::ALL.map(|kind| (body_name(kind), delivery_body(kind))));
     schemas
+}
+
+/// What the body of this event's deliveries is called.
+fn body_name(kind: EventKind) -> String {
+    let words = kind.as_str().split('.');
+    words.fold(String::new(), |name, word| name + &capitalised(word)) + "Body"
+}
+
+fn capitalised(word: &str) -> String {
+    let (first, rest) = word.split_at(1);
+    first.to_uppercase() + rest
 }
 
 /// The schema of an event's data.
@@ -139,13 +155,13 @@ fn more(kind: EventKind) -> &'static str {
     }
 }
 
-fn delivery_body() -> Value {
-    let data = json!({ "type": "object", "examples": [{}] });
+fn delivery_body(kind: EventKind) -> Value {
+    let about = format!("The body of a delivery of `{}`.", kind.as_str());
     object(
-        "The body of a delivery.",
+        &about,
         vec![
-            always("event", reference("EventKind"), "What happened."),
-            always("data", data, "What it happened to."),
+            always("event", only(kind.as_str()), "What happened."),
+            always("data", reference(data(kind)), "What it happened to."),
             always("timestamp", millis(), "When this attempt was signed."),
             always("delivery_id", id::<Delivery>(), "Stays the same over all attempts."),
         ],
@@ -162,15 +178,9 @@ pub(super) fn webhooks(schemas: &Map<String, Value>) -> Map<String, Value> {
 
 fn webhook(kind: EventKind, schemas: &Map<String, Value>) -> Value {
     let minutes = TOLERANCE_MS / 60_000;
-    let id = kind.as_str().split('.').fold("on".to_owned(), |name, word| {
-        let (first, rest) = word.split_at(1);
-        name + &first.to_uppercase() + rest
-    });
-    let own = json!({
-        "type": "object",
-        "properties": { "event": { "const": kind.as_str() }, "data": reference(data(kind)) },
-    });
-    let schema = json!({ "allOf": [reference("DeliveryBody"), own] });
+    let words = kind.as_str().split('.');
+    let id = words.fold("on".to_owned(), |name, word| name + &capitalised(word));
+    let schema = reference(&body_name(kind));
     let example = example::of(&schema, schemas);
     json!({
         "operationId": id,

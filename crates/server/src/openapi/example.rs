@@ -19,7 +19,7 @@ pub(super) fn of(schema: &Value, schemas: &Map<String, Value>) -> Value {
         }
         return Value::Object(whole);
     }
-    if let Some(first) = schema["anyOf"].get(0).filter(|_| schema.get("properties").is_none()) {
+    if let Some(first) = schema["anyOf"].get(0) {
         return of(first, schemas);
     }
     if let Some(first) = schema["enum"].get(0) {

@@ -24,8 +24,15 @@ pub(super) fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/components/headers/{name}") })
 }
 
+/// The headers that a document refers to, by name.
+pub(super) fn used(document: &Value) -> Map<String, Value> {
+    let text = document.to_string();
+    let is_used = |name: &str| text.contains(&format!("\"#/components/headers/{name}\""));
+    all().into_iter().filter(|(name, _)| is_used(name)).collect()
+}
+
 /// Every header that an answer may have, by name.
-pub(super) fn all() -> Map<String, Value> {
+fn all() -> Map<String, Value> {
     let number = |example| json!({ "type": "integer", "minimum": 0, "examples": [example] });
     let text = |example| json!({ "type": "string", "examples": [example] });
     let wait = json!({ "type": "integer", "minimum": 1, "examples": [30] });

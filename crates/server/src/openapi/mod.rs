@@ -4,6 +4,8 @@
 //! from the table of routes; codes, limits and names come from `model`; the shapes are held against
 //! the client's by a test; and tests fail for a route, a code or a resource that is left out.
 
+mod admin;
+mod audience;
 mod events;
 mod example;
 mod headers;
@@ -14,6 +16,7 @@ mod problems;
 mod requests;
 mod resources;
 mod schema;
+mod simulator;
 
 use std::sync::LazyLock;
 
@@ -28,23 +31,25 @@ use switchboard_model::{
 use crate::routes::{self, Access};
 use operations::{Answer, Body, Entry};
 
+pub use audience::Audience;
 pub(crate) use page::Page;
 
-/// Where the document is.
-pub(crate) const PATH: &str = "/v1/openapi.json";
-/// Where people read it.
-pub(crate) const PAGE_PATH: &str = "/docs";
-
-/// The document. The same for every server of this version, so it is made once.
+/// What programs may do, described: the document for them.
 pub fn document() -> &'static Value {
-    static DOCUMENT: LazyLock<Value> = LazyLock::new(make);
-    &DOCUMENT
+    document_for(Audience::Programs)
+}
+
+/// The document for these callers. The same for every server of this version, so it is made once.
+pub fn document_for(audience: Audience) -> &'static Value {
+    static DOCUMENTS: LazyLock<[Value; 3]> = LazyLock::new(|| Audience::ALL.map(make));
+    &DOCUMENTS[audience as usize]
 }
 
 /// The document as it is sent.
-pub(crate) fn text() -> Bytes {
-    static TEXT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
-    TEXT.clone()
+pub(crate) fn text(audience: Audience) -> Bytes {
+    static TEXTS: LazyLock<[Bytes; 3]> =
+        LazyLock::new(|| Audience::ALL.map(|one| document_for(one).to_string().into()));
+    TEXTS[audience as usize].clone()
 }
 
 /// The data of an event that did not happen, to try a webhook with.
@@ -55,68 +60,111 @@ pub(crate) fn sample(kind: EventKind, line: Option<&Line>, now: Timestamp) -> Bo
 }
 
 /// The page as it is sent.
-pub(crate) fn page() -> &'static Page {
-    static PAGE: LazyLock<Page> = LazyLock::new(|| Page::of(document()));
-    &PAGE
+pub(crate) fn page(audience: Audience) -> &'static Page {
+    static PAGES: LazyLock<[Page; 3]> =
+        LazyLock::new(|| Audience::ALL.map(|one| Page::of(one, document_for(one))));
+    &PAGES[audience as usize]
 }
 
-fn make() -> Value {
-    let mut schemas = resources::all();
-    schemas.extend(requests::all());
-    schemas.extend(problems::schemas());
-    schemas.extend(events::schemas());
-    let mut paths = Map::new();
-    let mut shared = problems::shared();
-    let entries = operations::all();
-    for route in routes::table() {
-        let same = |entry: &&Entry| entry.method == route.method && entry.path == route.path;
-        if let Some(entry) = entries.iter().find(same) {
-            let methods = paths.entry(entry.path).or_insert_with(|| json!({}));
-            methods[entry.method.as_str().to_lowercase()] =
-                operation(entry, route.access, &schemas, &mut shared);
+/// What is in a document beside what is made of its operations.
+struct Contents {
+    tags: Vec<(&'static str, &'static str)>,
+    entries: Vec<Entry>,
+    schemas: Map<String, Value>,
+    parameters: Map<String, Value>,
+}
+
+fn contents(audience: Audience) -> Contents {
+    match audience {
+        Audience::Programs => {
+            let mut schemas = resources::all();
+            schemas.extend(requests::all());
+            schemas.extend(events::schemas());
+            Contents {
+                tags: operations::TAGS.to_vec(),
+                entries: operations::all(),
+                schemas,
+                parameters: parameters::all(),
+            }
         }
+        Audience::Operator => Contents {
+            tags: admin::TAGS.to_vec(),
+            entries: admin::operations(),
+            schemas: admin::schemas(),
+            parameters: Map::new(),
+        },
+        Audience::Simulator => Contents {
+            tags: simulator::TAGS.to_vec(),
+            entries: simulator::operations(),
+            schemas: simulator::schemas(),
+            parameters: simulator::parameters(),
+        },
     }
-    let tags: Vec<_> = operations::TAGS
-        .iter()
-        .map(|(name, about)| json!({ "name": name, "description": about }))
+}
+
+fn make(audience: Audience) -> Value {
+    let Contents { tags, entries, mut schemas, parameters } = contents(audience);
+    let routes: Vec<_> = routes::table()
+        .into_iter()
+        .filter(|route| Audience::of(route) == Some(audience))
+        .filter_map(|route| {
+            let entry = entries
+                .iter()
+                .find(|entry| entry.method == route.method && entry.path == route.path)?;
+            Some((entry, route.access))
+        })
         .collect();
-    let webhooks = events::webhooks(&schemas);
-    json!({
+    let answers = routes.iter().filter_map(|(entry, _)| entry.answer.schema());
+    schemas.extend(answers.collect::<Vec<_>>());
+    let codes: Vec<_> =
+        routes.iter().flat_map(|(entry, access)| codes_of(entry, *access)).collect();
+    let codes = problems::in_order(&codes, &[Code::EndpointNotFound, Code::MethodNotAllowed]);
+    schemas.extend(problems::schemas(&codes));
+
+    let mut shared = problems::shared();
+    let mut paths = Map::new();
+    for (entry, access) in routes {
+        let methods = paths.entry(entry.path).or_insert_with(|| json!({}));
+        methods[entry.method.as_str().to_lowercase()] =
+            operation(audience, entry, access, &schemas, &mut shared);
+    }
+    let tags: Vec<_> =
+        tags.iter().map(|(name, about)| json!({ "name": name, "description": about })).collect();
+    let mut document = json!({
         "openapi": "3.1.0",
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "info": {
-            "title": "Switchboard",
+            "title": audience.title(),
             "version": env!("CARGO_PKG_VERSION"),
-            "summary": "A self-hosted iMessage API for agents and apps.",
-            "description": about(),
+            "summary": audience.summary(),
+            "description": about(audience),
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         // Relative to where this document was found: every server describes itself.
         "servers": [{ "url": "/", "description": "This server." }],
-        "security": [{ "apiKey": [] }],
+        "security": [audience.security()],
         "tags": tags,
         "paths": paths,
-        "webhooks": webhooks,
         "components": {
             "schemas": schemas,
-            "parameters": parameters::all(),
-            "headers": headers::all(),
+            "parameters": parameters,
             "responses": shared,
-            "examples": problems::examples(),
-            "securitySchemes": {
-                "apiKey": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "bearerFormat": "sk_live_…",
-                    "description": "An API key: `Authorization: Bearer sk_live_…`. What it may do is \
-                                    told by its scopes; each operation names the one it needs.",
-                },
-            },
+            "examples": problems::examples(&codes),
+            "securitySchemes": audience.security_schemes(),
         },
-    })
+    });
+    if audience == Audience::Programs {
+        document["webhooks"] = Value::Object(events::webhooks(&schemas));
+    }
+    let headers = headers::used(&document);
+    document["components"]["headers"] = Value::Object(headers);
+    document
 }
 
-fn about() -> String {
+fn about(audience: Audience) -> String {
+    if audience != Audience::Programs {
+        return audience.about().to_owned();
+    }
     format!(
         "Send your API key as `Authorization: Bearer sk_live_…`. Bodies are JSON in UTF-8; unknown \
          fields are ignored, and null is the same as absent. Times are Unix **milliseconds**, UTC. \
@@ -133,15 +181,14 @@ fn about() -> String {
 }
 
 fn operation(
+    audience: Audience,
     entry: &Entry,
     access: Access,
     schemas: &Map<String, Value>,
     shared: &mut Map<String, Value>,
 ) -> Value {
-    let mut codes = entry.named_codes();
-    codes.extend(codes_of_kind(entry, access));
     let counted = matches!(access, Access::Key(_) | Access::AnyKey);
-    let mut responses = problems::responses(&codes, counted);
+    let mut responses = problems::responses(&codes_of(entry, access), counted);
     problems::share(&mut responses, shared);
     for (status, response) in answers(entry, counted, schemas) {
         responses.insert(status, response);
@@ -149,6 +196,7 @@ fn operation(
     let needs = match access {
         Access::Key(scope) => format!("\n\nNeeds the scope `{}`.", scope.as_str()),
         Access::AnyKey => "\n\nNeeds any valid key.".to_owned(),
+        Access::Operator => "\n\nNeeds the operator token.".to_owned(),
         _ => "\n\nNeeds no key.".to_owned(),
     };
     let parameters: Vec<_> = entry
@@ -156,18 +204,19 @@ fn operation(
         .iter()
         .map(|name| json!({ "$ref": format!("#/components/parameters/{name}") }))
         .collect();
+    let is_open = matches!(access, Access::SignedUrl | Access::Public);
     let mut operation = json!({
         "operationId": entry.id,
         "tags": [entry.tag],
         "summary": entry.summary,
         "description": format!("{}{needs}", entry.about),
         "parameters": parameters,
+        // Beside the document's own: some generators look for it only here.
+        "security": if is_open { json!([]) } else { json!([audience.security()]) },
         "responses": responses,
     });
-    match access {
-        Access::Key(scope) => operation["x-required-scope"] = scope.as_str().into(),
-        Access::AnyKey => {}
-        _ => operation["security"] = json!([]),
+    if let Access::Key(scope) = access {
+        operation["x-required-scope"] = scope.as_str().into();
     }
     match entry.body {
         Body::None => {}
@@ -175,6 +224,13 @@ fn operation(
         Body::File => operation["requestBody"] = file_body(),
     }
     operation
+}
+
+/// Every code that an operation may give.
+fn codes_of(entry: &Entry, access: Access) -> Vec<Code> {
+    let mut codes = entry.named_codes();
+    codes.extend(codes_of_kind(entry, access));
+    codes
 }
 
 /// The codes that come with how an operation is called, whatever it does.
@@ -187,7 +243,10 @@ fn codes_of_kind(entry: &Entry, access: Access) -> Vec<Code> {
     }
     codes.push(Code::ServiceUnavailable);
     if matches!(access, Access::Key(_) | Access::AnyKey) {
-        codes.extend([Code::MissingApiKey, Code::InvalidApiKey, Code::RateLimitExceeded]);
+        codes.push(Code::RateLimitExceeded);
+    }
+    if access != Access::SignedUrl {
+        codes.extend([Code::MissingApiKey, Code::InvalidApiKey]);
     }
     if is_idempotent(entry) {
         codes.extend([Code::IdempotencyInProgress, Code::IdempotencyMismatch]);
@@ -212,17 +271,21 @@ fn json_body(name: &str, schemas: &Map<String, Value>) -> Value {
 }
 
 fn file_body() -> Value {
-    let bytes = json!({ "schema": { "type": "string", "format": "binary", "minLength": 1 } });
-    let types = ["application/octet-stream", "image/jpeg", "audio/mp4", "text/vcard"];
-    let content: Map<_, _> =
-        types.into_iter().map(|kind| (kind.to_owned(), bytes.clone())).collect();
     json!({
-        "description": "The bytes of the file. `Content-Type` is its type: those below are the most \
-                        common, any other is taken too. `application/octet-stream` leaves it to the \
-                        server to find out.",
+        "description": "The bytes of the file, with its type as `Content-Type`: any type is taken, and it is \
+                        checked against the bytes. `application/octet-stream` leaves it to the server to find out.",
         "required": true,
-        "content": content,
+        "content": { "application/octet-stream": { "schema": file_bytes(1) } },
     })
+}
+
+/// The bytes of a file. The form is that of OpenAPI 3.0: in 3.1 it says nothing, but generators know no other.
+fn file_bytes(least: usize) -> Value {
+    let mut schema = json!({ "type": "string", "format": "binary" });
+    if least > 0 {
+        schema["minLength"] = least.into();
+    }
+    schema
 }
 
 /// The answers when all is well.
@@ -237,17 +300,23 @@ fn answers(entry: &Entry, counted: bool, schemas: &Map<String, Value>) -> Vec<(S
         let response = json!({ "description": about, "headers": headers, "content": content });
         vec![(status.to_string(), response)]
     };
+    let reference = |name: &str| schema::reference(name);
     match entry.answer {
         Answer::One(201, name) => {
-            let mut answers = answer(201, "Done.", resources::one(name));
+            let mut answers = answer(201, "Done.", reference(&resources::response_name(name)));
             for (_, answer) in &mut answers {
-                answer["links"] = links(name);
+                let links = links(name);
+                if links.as_object().is_some_and(|links| !links.is_empty()) {
+                    answer["links"] = links;
+                }
             }
             answers
         }
-        Answer::One(status, name) => answer(status, "Here it is.", resources::one(name)),
-        Answer::List(row) => answer(200, "All of them.", resources::page(row, false)),
-        Answer::Page(row) => answer(200, "One page.", resources::page(row, true)),
+        Answer::One(status, name) => {
+            answer(status, "Here it is.", reference(&resources::response_name(name)))
+        }
+        Answer::List(row) => answer(200, "All of them.", reference(&resources::list_name(row))),
+        Answer::Page(row) => answer(200, "One page.", reference(&resources::list_name(row))),
         Answer::Redirect => {
             headers.insert("Location".to_owned(), headers::reference("Location"));
             let response = json!({ "description": "The file is there.", "headers": headers });
@@ -256,7 +325,11 @@ fn answers(entry: &Entry, counted: bool, schemas: &Map<String, Value>) -> Vec<(S
         Answer::Stream => vec![("200".to_owned(), stream(&mut headers))],
         Answer::Bytes => bytes(),
         Answer::Document => {
-            let schema = json!({ "type": "object", "required": ["openapi", "info", "paths"] });
+            let schema = json!({
+                "type": "object",
+                "required": ["openapi", "info", "paths"],
+                "additionalProperties": true,
+            });
             let content = json!({ "application/json": { "schema": schema } });
             let response =
                 json!({ "description": "This document.", "headers": headers, "content": content });
@@ -301,8 +374,9 @@ fn bytes() -> Vec<(String, Value)> {
         );
         let mut response = json!({ "description": about, "headers": headers });
         if with_bytes {
-            response["content"] =
-                json!({ "*/*": { "schema": { "type": "string", "format": "binary" } } });
+            let bytes = json!({ "schema": file_bytes(0) });
+            // The file has its own type. The first is for generators, which know no range of types.
+            response["content"] = json!({ "application/octet-stream": bytes, "*/*": bytes });
         }
         response
     };

@@ -4,6 +4,7 @@
 //! operation of its kind can refuse come from the table of routes and the catalogue of errors.
 
 use http::Method;
+use serde_json::Value;
 use switchboard_model::Code::{
     self, AdvancedFeaturesRequired, ChatNotFound, ContactHasNotMessaged, DeliveryNotFound,
     EmptyFile, FileNotFound, FileTooLarge, InsufficientScope, InvalidJson, InvalidParameterValue,
@@ -12,6 +13,7 @@ use switchboard_model::Code::{
     SandboxQuotaExceeded, SandboxRequiresOwner, UnsupportedMediaType, WebhookNotFound,
 };
 
+use super::{Audience, resources};
 use crate::files::DOWNLOAD_PATH;
 
 /// An operation, as it is documented.
@@ -58,6 +60,18 @@ pub(super) enum Answer {
     Stream,
     /// This document.
     Document,
+}
+
+impl Answer {
+    /// The name and the schema of its body, if that is JSON of its own.
+    pub(super) fn schema(self) -> Option<(String, Value)> {
+        match self {
+            Self::One(_, name) => Some((resources::response_name(name), resources::one(name))),
+            Self::List(row) => Some((resources::list_name(row), resources::page(row, false))),
+            Self::Page(row) => Some((resources::list_name(row), resources::page(row, true))),
+            Self::Redirect | Self::Bytes | Self::Stream | Self::Document => None,
+        }
+    }
 }
 
 /// The groups of operations, in the order of the contract.
@@ -131,23 +145,28 @@ impl Entry {
     }
 }
 
+/// An operation, in the order of its fields.
+#[expect(clippy::too_many_arguments, reason = "it is a row of a table")]
+pub(super) fn entry(
+    method: Method,
+    path: &'static str,
+    id: &'static str,
+    tag: &'static str,
+    summary: &'static str,
+    about: &'static str,
+    parameters: &'static [&'static str],
+    body: Body,
+    answer: Answer,
+    codes: &'static [Code],
+) -> Entry {
+    Entry { method, path, id, tag, summary, about, parameters, body, answer, codes }
+}
+
 /// Every operation that programs may use.
 #[rustfmt::skip]
 pub(super) fn all() -> Vec<Entry> {
     use Answer::{Bytes, Document, List, One, Page, Redirect, Stream};
     use Body::{File, Json, None};
-    let entry = |method, path, id, tag, summary, about, parameters, body, answer, codes| Entry {
-        method,
-        path,
-        id,
-        tag,
-        summary,
-        about,
-        parameters,
-        body,
-        answer,
-        codes,
-    };
     let (get, post, delete) = (|| Method::GET, || Method::POST, || Method::DELETE);
     let patch = || Method::PATCH;
     vec![
@@ -329,7 +348,7 @@ pub(super) fn all() -> Vec<Entry> {
             &[], None, One(200, "Sandbox"), &[SandboxRequiresOwner, LineNotFound],
         ),
         entry(
-            get(), super::PATH, "getOpenApi", "Documentation", "Get this document",
+            get(), Audience::Programs.path(), "getOpenApi", "Documentation", "Get this document",
             "OpenAPI 3.1.",
             &[], None, Document, &[],
         ),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::example;
+use super::{Audience, example};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -22,19 +22,21 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    pub(super) fn of(document: &Value) -> Self {
+    pub(super) fn of(audience: Audience, document: &Value) -> Self {
         let style = BASE64_STANDARD.encode(Sha256::digest(STYLE));
         // The one style that stands in the page, and nothing else: no script, no frame, no request.
         let policy = format!(
             "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; \
              frame-ancestors 'none'"
         );
-        Self { html: Writer { document, out: String::new() }.page().into(), policy }
+        let html = Writer { document, audience, out: String::new() }.page();
+        Self { html: html.into(), policy }
     }
 }
 
 struct Writer<'a> {
     document: &'a Value,
+    audience: Audience,
     out: String,
 }
 
@@ -48,12 +50,13 @@ impl<'a> Writer<'a> {
              <title>{title} API</title><style>{STYLE}</style></head><body>"
         ));
         self.contents();
-        let (version, path) = (escaped(text(&info["version"])), super::PATH);
+        let (version, path) = (escaped(text(&info["version"])), self.audience.path());
         self.add(&format!(
             "<main><h1>{title} API</h1><p class=dim>Version {version} · \
              <a href='{path}'>OpenAPI 3.1 document</a></p>"
         ));
         self.prose(text(&info["description"]));
+        self.other_pages();
         for tag in list(&self.document["tags"]) {
             let name = text(&tag["name"]);
             self.add(&format!("<h2 id='{}'>{}</h2>", anchor(name), escaped(name)));
@@ -62,13 +65,33 @@ impl<'a> Writer<'a> {
                 self.operation(&method, path, operation);
             }
         }
-        self.add("<h2 id=deliveries>Deliveries</h2><p>What a webhook is sent, event by event.</p>");
-        for (name, event) in object(&self.document["webhooks"]) {
+        let events = object(&self.document["webhooks"]);
+        if !events.is_empty() {
+            self.add(
+                "<h2 id=bodies>Delivery bodies</h2><p>What a webhook is sent, event by event.</p>",
+            );
+        }
+        for (name, event) in events {
             self.operation("event", name, &event["post"]);
         }
         self.codes();
         self.add("</main></body></html>\n");
         self.out
+    }
+
+    /// Where the rest of the API is described.
+    fn other_pages(&mut self) {
+        self.add("<p class=dim>Other pages:");
+        for (other, what) in [
+            (Audience::Programs, "the API"),
+            (Audience::Operator, "for operators"),
+            (Audience::Simulator, "the simulator, on a server that has one"),
+        ] {
+            if other != self.audience {
+                self.add(&format!(" · <a href='{}'>{what}</a>", other.page_path()));
+            }
+        }
+        self.add("</p>");
     }
 
     fn contents(&mut self) {
@@ -83,12 +106,16 @@ impl<'a> Writer<'a> {
             }
             self.add("</ul>");
         }
-        self.add("<h2><a href='#deliveries'>Deliveries</a></h2><ul>");
-        for (name, event) in object(&self.document["webhooks"]) {
-            let id = text(&event["post"]["operationId"]);
-            self.add(&format!("<li><a href='#{id}'>{}</a>", escaped(name)));
+        let events = object(&self.document["webhooks"]);
+        if !events.is_empty() {
+            self.add("<h2><a href='#bodies'>Delivery bodies</a></h2><ul>");
+            for (name, event) in events {
+                let id = text(&event["post"]["operationId"]);
+                self.add(&format!("<li><a href='#{id}'>{}</a>", escaped(name)));
+            }
+            self.add("</ul>");
         }
-        self.add("</ul><h2><a href='#errors'>Errors</a></h2></details></nav>");
+        self.add("<h2><a href='#errors'>Errors</a></h2></details></nav>");
     }
 
     /// The operations of a group, in the order of their paths.
@@ -214,6 +241,10 @@ impl<'a> Writer<'a> {
         for part in list(&schema["allOf"]) {
             self.gather(part, fields);
         }
+        let choices = list(&schema["anyOf"]);
+        if !choices.is_empty() {
+            fields.extend(self.of_any(choices));
+        }
         let required = list(&schema["required"]);
         for (name, field) in object(&schema["properties"]) {
             let is_required = required.iter().any(|one| text(one) == name);
@@ -223,6 +254,28 @@ impl<'a> Writer<'a> {
                 None => fields.push((name, field, is_required)),
             }
         }
+    }
+
+    /// The fields of several schemas of which one holds: required is what is so in each.
+    fn of_any(&self, choices: &'a [Value]) -> Vec<(&'a str, &'a Value, bool)> {
+        let each: Vec<_> = choices
+            .iter()
+            .map(|choice| {
+                let mut fields = Vec::new();
+                self.gather(choice, &mut fields);
+                fields
+            })
+            .collect();
+        let mut all: Vec<(&str, &Value, bool)> = Vec::new();
+        for (name, field, _) in each.iter().flatten().copied() {
+            if all.iter().all(|(known, _, _)| *known != name) {
+                let in_all = each.iter().all(|fields| {
+                    fields.iter().any(|(other, _, required)| *other == name && *required)
+                });
+                all.push((name, field, in_all));
+            }
+        }
+        all
     }
 
     fn row(&mut self, name: &str, kind: &str, required: bool, about: &str) {

@@ -2,9 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use switchboard_model::{
-    Delivery, EventKind, File, OutboxItem, Replay, Webhook,
-    delivery::DeliveryStatus,
-    event,
+    Delivery, File, OutboxItem, Replay, Webhook, event,
     file::MAX_NAME_BYTES,
     idempotency::MAX_KEY_LEN,
     page::{DEFAULT_LIMIT, MAX_LIMIT},
@@ -12,10 +10,10 @@ use switchboard_model::{
 
 use super::{
     requests,
-    schema::{EXAMPLE_MS, id, known, one_of, reference},
+    schema::{EXAMPLE_MS, id, known, reference},
 };
 
-enum Place {
+pub(super) enum Place {
     Query,
     /// A query parameter that may be repeated.
     Repeated,
@@ -62,7 +60,7 @@ pub(super) fn all() -> Map<String, Value> {
     let mut file = id::<File>();
     file["format"] = "file".into();
     let etag = "\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"";
-    let events = one_of(&EventKind::ALL.map(EventKind::as_str));
+    let events = reference("EventKind");
     let rows = [
         ("From", "from", Query, true, reference("LineRef"), "The line."),
         (
@@ -107,7 +105,7 @@ pub(super) fn all() -> Map<String, Value> {
             "status",
             Query,
             false,
-            one_of(&DeliveryStatus::ALL.map(DeliveryStatus::as_str)),
+            reference("DeliveryStatus"),
             "Deliveries that stand here.",
         ),
         ("DeliveryEvent", "event", Query, false, events.clone(), "Deliveries of such events."),
@@ -218,7 +216,13 @@ pub(super) fn all() -> Map<String, Value> {
         .collect()
 }
 
-fn parameter(name: &str, place: &Place, required: bool, schema: Value, about: &str) -> Value {
+pub(super) fn parameter(
+    name: &str,
+    place: &Place,
+    required: bool,
+    schema: Value,
+    about: &str,
+) -> Value {
     let mut parameter = json!({ "name": name, "description": about, "required": required });
     parameter["in"] = match place {
         Place::Query | Place::Repeated => "query".into(),

@@ -11,15 +11,21 @@ use super::{
     schema::{EXAMPLE_REQUEST, always, object, one_of, optional, reference, text},
 };
 
-/// The codes that programs may meet: all but those that only `/admin` gives.
-pub(super) fn codes() -> impl Iterator<Item = Code> {
-    let operators = [Code::ResourceNotFound, Code::ResourceExists];
-    Code::ALL.iter().copied().filter(move |code| !operators.contains(code))
+/// These codes, each once, in the order of the catalogue.
+pub(super) fn in_order(codes: &[Code], others: &[Code]) -> Vec<Code> {
+    let named = |code: &Code| codes.contains(code) || others.contains(code);
+    Code::ALL.iter().copied().filter(named).collect()
 }
 
-/// The schemas of errors, by name.
-pub(super) fn schemas() -> Map<String, Value> {
-    let rows = [("Error", error()), ("ErrorEnvelope", envelope()), ("ErrorCode", error_code())];
+/// The schemas of errors, by name, in a document that has these codes.
+pub(super) fn schemas(codes: &[Code]) -> Map<String, Value> {
+    let rows = [
+        ("Error", error()),
+        ("ErrorEnvelope", envelope()),
+        ("ErrorType", error_type()),
+        ("ErrorCode", error_code(codes)),
+        ("RequestId", request_id()),
+    ];
     rows.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
 }
 
@@ -45,8 +51,7 @@ pub(super) fn share(responses: &mut Map<String, Value>, shared: &mut Map<String,
 /// The answers of an operation that may give these codes, by status.
 pub(super) fn responses(codes: &[Code], counted: bool) -> Map<String, Value> {
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
-    // In the order of the catalogue, each once.
-    for code in self::codes().filter(|code| codes.contains(code)) {
+    for code in in_order(codes, &[]) {
         by_status.entry(code.status()).or_default().push(code);
     }
     by_status
@@ -56,9 +61,10 @@ pub(super) fn responses(codes: &[Code], counted: bool) -> Map<String, Value> {
 }
 
 /// An example for each code, by name.
-pub(super) fn examples() -> Map<String, Value> {
-    codes()
-        .map(|code| {
+pub(super) fn examples(codes: &[Code]) -> Map<String, Value> {
+    codes
+        .iter()
+        .map(|&code| {
             let envelope = Problem::new(code, code.help()).envelope(EXAMPLE_REQUEST.to_owned());
             (code.as_str().to_owned(), json!({ "summary": code.help(), "value": envelope }))
         })
@@ -94,25 +100,20 @@ fn response(status: u16, codes: &[Code], counted: bool) -> Value {
     if status == 401 {
         headers.insert("WWW-Authenticate".to_owned(), headers::reference("WWW-Authenticate"));
     }
-    let only = json!({
-        "type": "object",
-        "properties": {
-            "error": { "type": "object", "properties": { "code": { "enum": names } } },
-        },
-    });
     json!({
         "description": about.join(" "),
         "headers": headers,
         "content": {
             "application/json": {
-                "schema": { "allOf": [reference("ErrorEnvelope"), only] },
+                // One schema for all: which codes come with this status, the examples say.
+                "schema": reference("ErrorEnvelope"),
                 "examples": examples,
             },
         },
     })
 }
 
-fn error() -> Value {
+fn error_type() -> Value {
     use ErrorType::{
         ApiError, AuthenticationError, AuthorizationError, InvalidRequestError, NotFoundError,
         RateLimitError,
@@ -125,10 +126,18 @@ fn error() -> Value {
         RateLimitError,
         ApiError,
     ]);
+    json!({ "type": "string", "enum": types })
+}
+
+fn request_id() -> Value {
+    json!({ "type": "string", "pattern": "^req_[0-9a-f]{12,}$", "examples": [EXAMPLE_REQUEST] })
+}
+
+fn error() -> Value {
     object(
         "One mistake. Programs branch on `code`; `message` is for people.",
         vec![
-            always("type", json!({ "type": "string", "enum": types }), "What kind of mistake."),
+            always("type", reference("ErrorType"), "What kind of mistake."),
             always("code", reference("ErrorCode"), "Which mistake."),
             always("message", text("Send your API key."), "What is wrong, and the next step."),
             optional("param", text("to"), "The parameter at fault, as the caller wrote it."),
@@ -146,10 +155,11 @@ fn envelope() -> Value {
     )
 }
 
-fn error_code() -> Value {
-    let names: Vec<_> = codes().map(Code::as_str).collect();
-    let lines =
-        codes().map(|code| format!("* `{}` ({}): {}", code.as_str(), code.status(), code.help()));
+fn error_code(codes: &[Code]) -> Value {
+    let names: Vec<_> = codes.iter().map(|code| code.as_str()).collect();
+    let lines = codes
+        .iter()
+        .map(|code| format!("* `{}` ({}): {}", code.as_str(), code.status(), code.help()));
     let about = lines.collect::<Vec<_>>().join("\n");
     let mut schema = one_of(&names);
     schema["description"] = about.into();

@@ -23,10 +23,14 @@ pub(super) fn all() -> Map<String, Value> {
         ("LineRef", line_ref()),
         ("Recipient", recipient()),
         ("MessageRef", message_ref()),
+        ("ReactionName", one_of(&ReactionType::NAMED.each_ref().map(ReactionType::as_str))),
         ("SendMessage", send_message()),
+        ("SendText", send_text()),
+        ("SendFile", send_file()),
         ("SendAudioMessage", send_audio_message()),
         ("SendReaction", send_reaction()),
         ("SendTyping", send_typing()),
+        ("TypingState", one_of(&["on", "off"])),
         ("SendReceipt", object("The whole chat is read.", from_and_to())),
         ("CreateWebhook", create_webhook()),
         ("UpdateWebhook", update_webhook()),
@@ -40,12 +44,15 @@ pub(super) fn all() -> Map<String, Value> {
     all
 }
 
-/// One of the caller's lines. The pattern is wider than the truth: which numbers a country has, no pattern says.
+/// What lines' handles have in them. Wider than the truth: which numbers a country has, no pattern says.
+pub(super) const HANDLE: &str = "[+＋@＠]";
+
+/// One of the caller's lines.
 fn line_ref() -> Value {
     json!({
         "type": "string",
         "format": "line",
-        "pattern": "[+＋@＠]|^ln_",
+        "pattern": format!("{HANDLE}|^ln_"),
         "description": "One of your lines: its phone number in E.164 (spaces, dots, dashes, brackets and marks of \
                         direction are forgiven, a missing `+` is not), its Apple ID, or its id.",
         "examples": [LINE, example_id::<Line>()],
@@ -65,14 +72,18 @@ fn recipient() -> Value {
     })
 }
 
-fn message_ref() -> Value {
+/// An id of another kind is no guid.
+fn no_other_id() -> String {
     let others: Vec<_> =
         PREFIXES.iter().copied().filter(|prefix| *prefix != Message::PREFIX).collect();
+    format!("(?!{})", others.join("|"))
+}
+
+pub(super) fn message_ref() -> Value {
     json!({
         "type": "string",
         "format": "message",
-        // An id of another kind is no guid.
-        "pattern": format!(r"^(?!{})[^\u0000]+$", others.join("|")),
+        "pattern": format!(r"^{}[^\u0000]+$", no_other_id()),
         "description": "A message: its id, or its `guid`.",
         "examples": [example_id::<Message>()],
     })
@@ -92,47 +103,67 @@ fn from_and_to() -> Vec<Field> {
 fn reply_to() -> Field {
     let about =
         "The message that it answers: its id, or its `guid`. An empty text is the same as none.";
-    nullable("reply_to", json!({ "anyOf": [reference("MessageRef"), { "const": "" }] }), about)
+    let message = json!({
+        "type": "string",
+        "format": "message-or-none",
+        "pattern": format!(r"^{}[^\u0000]*$", no_other_id()),
+        "examples": [example_id::<Message>()],
+    });
+    nullable("reply_to", message, about)
 }
 
+/// Text, an attachment, or both: one schema for each that must be there. Generators make types of these, and none of
+/// `anyOf` beside `properties`.
 fn send_message() -> Value {
-    let text = json!({
-        "type": "string",
-        "maxLength": MAX_TEXT_CHARS,
-        "pattern": r"^[^\u0000]*$",
-        "examples": ["Until six."],
-    });
-    let attachments = json!({
-        "type": "array",
-        "items": such_as(id::<File>(), example_id::<File>()),
-        "maxItems": 1,
-    });
-    let about = format!(
-        "What it says, at most {MAX_TEXT_CHARS} characters. Not blank, unless there is an attachment."
-    );
+    json!({
+        "description": "A message to send: text, an attachment, or both.",
+        "anyOf": [reference("SendText"), reference("SendFile")],
+        "examples": [{ "from": LINE, "to": CONTACT, "text": "Until six." }],
+    })
+}
+
+fn send_text() -> Value {
+    let text = message_text(r"^[^\u0000]*[^\s\u0000][^\u0000]*$");
+    let about = format!("What it says, at most {MAX_TEXT_CHARS} characters. Not blank.");
     let mut fields = from_and_to();
     fields.extend([
-        nullable("text", text, &about),
-        nullable(
-            "attachments",
-            attachments,
-            "The id of a file from `POST /v1/files`; at most one.",
-        ),
+        always("text", text, &about),
+        nullable("attachments", attachments(0), ATTACHMENTS),
         reply_to(),
     ]);
-    let mut schema = object("A message to send: text, an attachment, or both.", fields);
-    schema["anyOf"] = json!([
-        {
-            "required": ["text"],
-            "properties": { "text": { "type": "string", "pattern": r"[^\s\u0000]" } },
-        },
-        {
-            "required": ["attachments"],
-            "properties": { "attachments": { "type": "array", "minItems": 1 } },
-        },
+    object("A message with a text.", fields)
+}
+
+fn send_file() -> Value {
+    let about =
+        format!("What it says beside the file, if anything; at most {MAX_TEXT_CHARS} characters.");
+    let mut fields = from_and_to();
+    fields.extend([
+        nullable("text", message_text(r"^[^\u0000]*$"), &about),
+        always("attachments", attachments(1), ATTACHMENTS),
+        reply_to(),
     ]);
-    schema["examples"] = json!([{ "from": LINE, "to": CONTACT, "text": "Until six." }]);
-    schema
+    object("A message with an attachment.", fields)
+}
+
+const ATTACHMENTS: &str = "The id of a file from `POST /v1/files`; at most one.";
+
+fn message_text(pattern: &str) -> Value {
+    json!({
+        "type": "string",
+        "maxLength": MAX_TEXT_CHARS,
+        "pattern": pattern,
+        "examples": ["Until six."],
+    })
+}
+
+fn attachments(least: usize) -> Value {
+    let mut attachments = list(&such_as(id::<File>(), example_id::<File>()));
+    attachments["maxItems"] = 1.into();
+    if least > 0 {
+        attachments["minItems"] = least.into();
+    }
+    attachments
 }
 
 fn send_audio_message() -> Value {
@@ -153,7 +184,7 @@ fn send_audio_message() -> Value {
 fn send_reaction() -> Value {
     let kind = json!({
         "anyOf": [
-            one_of(&ReactionType::NAMED.each_ref().map(ReactionType::as_str)),
+            reference("ReactionName"),
             { "type": "string", "format": "emoji", "minLength": 1, "maxLength": 32 },
         ],
         "examples": ["love"],
@@ -168,10 +199,9 @@ fn send_reaction() -> Value {
 }
 
 fn send_typing() -> Value {
-    let mut state = one_of(&["on", "off"]);
-    state["default"] = "on".into();
+    let about = "Whether the line types; `on` if left out. Goes off by itself after 60 s.";
     let mut fields = from_and_to();
-    fields.push(nullable("state", state, "Whether the line types. Goes off by itself after 60 s."));
+    fields.push(nullable("state", reference("TypingState"), about));
     object("The line types, or stopped.", fields)
 }
 
@@ -267,7 +297,13 @@ fn retry_delivery() -> Value {
     )
 }
 
-/// `from` of the list of webhooks: empty means all.
+/// `from` of webhooks: empty means all.
 pub(super) fn line_or_all() -> Value {
-    json!({ "anyOf": [reference("LineRef"), { "const": "" }], "examples": [LINE] })
+    json!({
+        "type": "string",
+        "format": "line-or-all",
+        "pattern": format!("{HANDLE}|^ln_|^$"),
+        "description": "One of your lines, or empty.",
+        "examples": [LINE],
+    })
 }

@@ -8,14 +8,17 @@ use serde_json::{Map, Value, json};
 use switchboard_model::{
     Chat, EventKind, File, Line, Message, OutboxItem, Reaction, ReadReceipt, TypingIndicator,
     Webhook,
+    delivery::DeliveryStatus,
     line::{Capability, LineService},
     outbox::{MAX_ATTEMPTS, OutboxStatus},
+    replay::ReplayStatus,
     sandbox::DAILY_LIMIT,
+    webhook::{CreatorState, DisabledReason},
 };
 
 use super::schema::{
-    EXAMPLE_REQUEST, always, always_or_null, boolean, example_id, id, list, millis, nullable,
-    number, object, one_of, optional, or_null, reference, such_as, text,
+    always, always_or_null, any_object, boolean, example_id, id, list, millis, nullable, number,
+    object, one_of, only, optional, or_null, reference, such_as, text,
 };
 
 /// The dev server's line, in the examples.
@@ -54,12 +57,32 @@ pub(super) fn all() -> Map<String, Value> {
         ("Sandbox", sandbox()),
         ("SandboxUsage", sandbox_usage()),
         ("WebhookCreator", webhooks::creator()),
+        ("CreatorState", one_of(&CreatorState::ALL.map(CreatorState::as_str))),
+        ("ChatService", one_of(&["iMessage", "SMS"])),
+        ("DeliveryStatus", one_of(&DeliveryStatus::ALL.map(DeliveryStatus::as_str))),
+        ("DisabledReason", one_of(&DisabledReason::ALL.map(DisabledReason::as_str))),
         ("EventKind", one_of(&EventKind::ALL.map(EventKind::as_str))),
-        ("RequestId", request_id()),
+        ("LineService", line_service()),
+        ("OutboxStatus", outbox_status()),
+        (
+            "ReplayStatus",
+            one_of(&[ReplayStatus::Running, ReplayStatus::Done].map(ReplayStatus::as_str)),
+        ),
+        ("SandboxStatus", one_of(&["missing", "pending", "active"])),
     ] {
         all.insert(name.to_owned(), schema);
     }
     all
+}
+
+/// What the answer that is one resource is called.
+pub(super) fn response_name(name: &str) -> String {
+    format!("{name}Response")
+}
+
+/// What a list of these is called.
+pub(super) fn list_name(row: &str) -> String {
+    format!("{row}List")
 }
 
 /// The schema of an answer that is one resource: the object itself, plus `request_id` (§1).
@@ -97,13 +120,18 @@ fn without_description(mut schema: Value) -> Value {
     schema
 }
 
-fn request_id() -> Value {
-    json!({ "type": "string", "pattern": "^req_[0-9a-f]{12,}$", "examples": [EXAMPLE_REQUEST] })
+pub(super) fn line_service() -> Value {
+    let services = [LineService::Imessage, LineService::Sms, LineService::Auto];
+    one_of(&services.map(LineService::as_str))
 }
 
-fn line() -> Value {
-    let services = [LineService::Imessage, LineService::Sms, LineService::Auto];
-    let service = such_as(one_of(&services.map(LineService::as_str)), "auto");
+fn outbox_status() -> Value {
+    use OutboxStatus::{Claimed, Failed, Pending, Sent};
+    one_of(&[Pending, Claimed, Sent, Failed].map(OutboxStatus::as_str))
+}
+
+pub(super) fn line() -> Value {
+    let service = such_as(reference("LineService"), "auto");
     let capabilities = json!(Capability::ALL);
     let capabilities = json!({
         "type": "array",
@@ -129,10 +157,6 @@ fn line() -> Value {
     )
 }
 
-fn chat_service() -> Value {
-    one_of(&["iMessage", "SMS"])
-}
-
 fn chat() -> Value {
     let participants = such_as(list(&json!({ "type": "string" })), json!([CONTACT]));
     object(
@@ -145,7 +169,7 @@ fn chat() -> Value {
                 text(CONTACT),
                 "The other party: a phone number in E.164, an Apple ID, or the name of a sender that can't be dialled; of a group, an opaque id.",
             ),
-            always("service", chat_service(), "What it runs over."),
+            always("service", reference("ChatService"), "What it runs over."),
             nullable("name", such_as(text(""), Value::Null), "The name of a group."),
             nullable("is_group", boolean(false), "Whether it is a group."),
             nullable("participants", participants, "The other parties' handles."),
@@ -184,7 +208,7 @@ fn message() -> Value {
                 such_as(list(&reference("Attachment")), json!([])),
                 "Its files; may be empty, and is once it was taken back.",
             ),
-            nullable("service", chat_service(), "What it ran over."),
+            nullable("service", reference("ChatService"), "What it ran over."),
             always("is_from_me", boolean(false), "Whether the line wrote it."),
             nullable("is_audio_message", boolean(false), "Whether it is a voice memo."),
             always("sent_at", millis(), "When it was written, by Messages' clock."),
@@ -288,23 +312,19 @@ fn accepted() -> Value {
         "The answer to a write: accepted, durably; the line's bridge sends it.",
         vec![
             always("id", id::<OutboxItem>(), "The item, for `GET /v1/outbox`."),
-            always("status", one_of(&[OutboxStatus::Pending.as_str()]), "Always pending here."),
+            always("status", only(OutboxStatus::Pending.as_str()), "Always pending here."),
         ],
     )
 }
 
 fn outbox_item() -> Value {
-    use OutboxStatus::{Claimed, Failed, Pending, Sent};
-    let statuses = [Pending, Claimed, Sent, Failed].map(OutboxStatus::as_str);
-    let payload = json!({
-        "type": "object",
-        "examples": [{ "from": LINE, "to": CONTACT, "text": "Until six." }],
-    });
+    let payload =
+        such_as(any_object(), json!({ "from": LINE, "to": CONTACT, "text": "Until six." }));
     object(
         "Where a write is on its way: `pending` → `claimed` → `sent` or `failed`.",
         vec![
             always("id", id::<OutboxItem>(), "The item's id."),
-            always("status", such_as(one_of(&statuses), "sent"), "Where it is on its way."),
+            always("status", such_as(reference("OutboxStatus"), "sent"), "Where it is on its way."),
             nullable("error", such_as(text(""), Value::Null), "Why it failed."),
             optional("created_at", millis(), "When it was accepted."),
             nullable("completed_at", millis(), "When it was sent or failed."),
@@ -328,7 +348,7 @@ fn deleted() -> Value {
 }
 
 fn sandbox() -> Value {
-    let status = such_as(one_of(&["missing", "pending", "active"]), "pending");
+    let status = such_as(reference("SandboxStatus"), "pending");
     let none = |schema| such_as(schema, Value::Null);
     object(
         "The shared sandbox line, as this account sees it.",

@@ -108,6 +108,16 @@ pub(super) fn example_id<K: Kind>() -> String {
     format!("{}{EXAMPLE_REST}", K::PREFIX)
 }
 
+/// This and nothing else.
+pub(super) fn only(name: &str) -> Value {
+    json!({ "type": "string", "const": name })
+}
+
+/// An object of which nothing is known.
+pub(super) fn any_object() -> Value {
+    json!({ "type": "object", "additionalProperties": true })
+}
+
 /// One of these names.
 pub(super) fn one_of(names: &[&str]) -> Value {
     json!({ "type": "string", "enum": names })
@@ -126,9 +136,6 @@ pub(super) fn such_as(mut schema: Value, example: impl Into<Value>) -> Value {
 
 /// The same, or null.
 pub(super) fn or_null(mut schema: Value) -> Value {
-    if let Some(Value::Array(names)) = schema.get_mut("enum") {
-        names.push(Value::Null);
-    }
     match schema.get("type").cloned() {
         Some(kind) => {
             schema["type"] = json!([kind, "null"]);

@@ -8,40 +8,42 @@ use std::{
 use http::Method;
 use serde_json::{Value, json};
 use switchboard_client::RawAnswer;
-use switchboard_model::Code;
-use switchboard_server::openapi::document;
+use switchboard_model::{Account, Bridge, Chat, Code, Key, Line, id::Id};
+use switchboard_server::openapi::{Audience, document_for};
 use switchboard_testkit::{LINE, TestServer};
 
 use crate::{
     call::{Call, query},
+    openapi::operations_for,
     operations::{Cases, Row, path},
     people::Sample,
     refusals::{advanced, authorization, not_found, sandbox, unreadable},
     rows::rows,
     values::{missing, unacceptable},
-    world::{CONTACT, NO_LINE, SANDBOX, World},
+    world::{CONTACT, NO_LINE, SANDBOX, SECOND, World},
 };
 
-/// An operation, if it is one for programs.
-pub(crate) fn operation(method: &Method, path: &str) -> Option<&'static Value> {
-    document()["paths"].get(path)?.get(method.as_str().to_lowercase())
+/// An operation, if it is one of these callers'.
+fn operation_for(audience: Audience, method: &Method, path: &str) -> Option<&'static Value> {
+    document_for(audience)["paths"].get(path)?.get(method.as_str().to_lowercase())
 }
 
 /// What a reference stands for; anything else is itself.
-pub(crate) fn resolved(value: &'static Value) -> &'static Value {
+pub(crate) fn resolved(audience: Audience, value: &'static Value) -> &'static Value {
     let target = value["$ref"].as_str().map(|target| target.trim_start_matches('#'));
-    target.map_or(value, |target| document().pointer(target).unwrap())
+    target.map_or(value, |target| document_for(audience).pointer(target).unwrap())
 }
 
 /// The codes of a documented error answer.
-fn codes_of(response: &'static Value) -> impl Iterator<Item = &'static str> {
-    let examples = &resolved(response)["content"]["application/json"]["examples"];
+fn codes_of(audience: Audience, response: &'static Value) -> impl Iterator<Item = &'static str> {
+    let examples = &resolved(audience, response)["content"]["application/json"]["examples"];
     examples.as_object().into_iter().flat_map(|all| all.keys()).map(String::as_str)
 }
 
 /// Every code that the document has for this operation.
-pub(crate) fn codes(operation: &'static Value) -> BTreeSet<&'static str> {
-    operation["responses"].as_object().unwrap().values().flat_map(codes_of).collect()
+pub(crate) fn codes(audience: Audience, operation: &'static Value) -> BTreeSet<&'static str> {
+    let responses = operation["responses"].as_object().unwrap().values();
+    responses.flat_map(|response| codes_of(audience, response)).collect()
 }
 
 /// That an answer is one that the document has for its operation: the status, and the code of an error.
@@ -49,13 +51,16 @@ pub(crate) fn codes(operation: &'static Value) -> BTreeSet<&'static str> {
 pub(crate) fn assert_documented(method: &Method, path: &str, answer: &RawAnswer) {
     let path = path.split('?').next().unwrap_or_default();
     let path = path.strip_prefix("http://").map_or(path, |rest| &rest[rest.find('/').unwrap()..]);
-    let Some(operation) = operation(method, path) else { return };
+    let found = Audience::ALL.into_iter().find_map(|audience| {
+        operation_for(audience, method, path).map(|operation| (audience, operation))
+    });
+    let Some((audience, operation)) = found else { return };
     let status = answer.status;
     let response = &operation["responses"][status.to_string()];
     let what = format!("{method} {path} answers {status}, which is not documented: {answer:?}");
     assert!(response.is_object(), "{what}");
     let Some(code) = answer.body["error"]["code"].as_str() else { return };
-    assert!(codes_of(response).any(|known| known == code), "{code}: {what}");
+    assert!(codes_of(audience, response).any(|known| known == code), "{code}: {what}");
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     given.insert((operation["operationId"].as_str().unwrap(), code.to_owned()));
 }
@@ -76,16 +81,92 @@ const EVERYWHERE: [Code; 8] = [
 ];
 
 /// A request with nothing wrong, but for its body: for each operation that reads one as JSON.
-fn unreadable_bodies(rows: &[Row], key: &str) -> Vec<Call> {
-    let reads_json = |row: &&Row| {
-        let operation = operation(&row.right.method, &path(row));
-        operation.is_some_and(|one| one["requestBody"]["content"]["application/json"].is_object())
-    };
-    let calls = rows.iter().filter(reads_json).flat_map(|row| {
-        let call = || Call::new(row.right.method.clone(), &path(row)).key(key);
+fn unreadable_bodies(rows: &[Row], world: &World) -> Vec<Call> {
+    let readers = rows.iter().filter_map(|row| {
+        let found = Audience::ALL.into_iter().find_map(|audience| {
+            let operation = operation_for(audience, &row.right.method, &path(row))?;
+            operation["requestBody"]["content"]["application/json"].is_object().then_some(audience)
+        });
+        let token = match found? {
+            Audience::Programs => world.owner.key.clone(),
+            Audience::Operator | Audience::Simulator => world.server.operator_token().to_owned(),
+        };
+        Some((row, token))
+    });
+    let calls = readers.flat_map(|(row, token)| {
+        let call = || Call::new(row.right.method.clone(), &path(row)).key(&token);
         [call().raw("{"), call().raw(vec![b' '; 5000]), call().header("content-type", "image/png")]
     });
     calls.collect()
+}
+
+/// What the operator and whoever plays contacts can get wrong.
+fn operators_mistakes(world: &World) -> Vec<Call> {
+    let account = world.owner.account;
+    let (no_account, no_line) = (Id::<Account>::generate(), Id::<Line>::generate());
+    let line = |account, handle: &str| json!({ "account_id": account, "handle": handle, "driver": "imsg" });
+    let key = |account| json!({ "account_id": account, "name": "x", "scopes": "all" });
+    let mut key_of_no_line = key(account);
+    key_of_no_line["line_ids"] = json!([no_line]);
+    let bridge = json!({ "name": "one of two", "driver": "imsg" });
+    let by = |line: &str, from: &str| json!({ "line": line, "from": from });
+    let with = |mut body: Value, name: &str, value: Value| {
+        body[name] = value;
+        body
+    };
+    let nowhere = json!(Id::<Chat>::generate());
+    let reaction = |line: &str| {
+        let about = with(by(line, CONTACT), "message_guid", "no such guid".into());
+        with(about, "type", "love".into())
+    };
+    let text = |body| with(body, "text", "x".into());
+    let no_guid = json!({ "guid": "no such guid", "text": "x" });
+    let wrong_id = json!({ "message_id": "obx_x", "text": "x" });
+    let in_chat = |path: &'static str| {
+        let group = with(text(by(SECOND, CONTACT)), "chat_id", nowhere.clone());
+        [(path, text(by(NO_LINE, CONTACT))), (path, text(by(LINE, "bob"))), (path, group)]
+    };
+    let line_only = |line: &str| json!({ "line": line });
+    let mut bodies = vec![
+        ("/admin/v1/accounts", json!({ "name": " " })),
+        ("/admin/v1/lines", line(no_account, NO_LINE)),
+        ("/admin/v1/lines", line(account, LINE)),
+        ("/admin/v1/keys", key(no_account)),
+        ("/admin/v1/keys", key_of_no_line),
+        ("/admin/v1/keys/revoke", json!({ "id": Id::<Key>::generate() })),
+        ("/admin/v1/bridges", bridge.clone()),
+        ("/admin/v1/bridges", bridge),
+        ("/admin/v1/bridges/revoke", json!({ "id": Id::<Bridge>::generate() })),
+        ("/simulator/v1/messages/edit", no_guid.clone()),
+        ("/simulator/v1/messages/edit", wrong_id.clone()),
+        ("/simulator/v1/messages/unsend", no_guid),
+        ("/simulator/v1/messages/unsend", wrong_id),
+        ("/simulator/v1/reactions", reaction(NO_LINE)),
+        ("/simulator/v1/reactions", reaction(SECOND)),
+        ("/simulator/v1/groups", with(line_only(NO_LINE), "participants", json!([CONTACT]))),
+        (
+            "/simulator/v1/lines/capabilities",
+            with(line_only("bob"), "advanced_features", true.into()),
+        ),
+        (
+            "/simulator/v1/lines/capabilities",
+            with(line_only(NO_LINE), "advanced_features", true.into()),
+        ),
+        ("/simulator/v1/faults", with(line_only(NO_LINE), "mode", "none".into())),
+    ];
+    for path in ["/simulator/v1/messages", "/simulator/v1/typing", "/simulator/v1/receipts"] {
+        bodies.extend(in_chat(path));
+    }
+    // Whatever it is, something is missing in nothing.
+    let nothing = [Audience::Operator, Audience::Simulator].into_iter().flat_map(|audience| {
+        let paths = document_for(audience)["paths"].as_object().unwrap();
+        paths.iter().filter(|(_, methods)| methods["post"].is_object()).map(|(path, _)| path)
+    });
+    let nothing = nothing.map(|path| (path.as_str(), json!({})));
+    let calls = bodies.into_iter().chain(nothing).map(|(path, body)| Call::post(path, &body));
+    let unnamed = Call::get("/simulator/v1/phones");
+    let token = world.server.operator_token();
+    calls.chain([unnamed]).map(|call| call.key(token)).collect()
 }
 
 /// What the cases of the other tests have not: what is refused to a key of no account, and by a
@@ -133,11 +214,17 @@ async fn every_documented_code_is_given_and_no_other() {
         calls.extend(cases.into_iter().map(|(call, ..)| call));
     }
     let rows = rows(&world).await;
-    calls.extend(unreadable_bodies(&rows, owner));
+    calls.extend(unreadable_bodies(&rows, &world));
     calls.extend(others(&world));
+    calls.extend(operators_mistakes(&world));
     for row in rows {
+        // The operator's rows have mistakes of their own.
+        let path = path(&row);
+        let is_operators = path.starts_with("/admin/") || path.starts_with("/simulator/");
+        let operator = world.server.operator_token().to_owned();
+        let mistaken = if is_operators { &operator } else { owner };
         let keys =
-            [(row.other_account, owner), (row.restricted, restricted), (row.bad_input, owner)];
+            [(row.other_account, owner), (row.restricted, restricted), (row.bad_input, mistaken)];
         for (cases, key) in keys {
             match cases {
                 Cases::Refused(refused, ..) => {
@@ -165,13 +252,13 @@ async fn every_documented_code_is_given_and_no_other() {
     // Only a body that does not come: `crate::uploads` has it.
     given.insert(("ensureSandbox", Code::InvalidJson.as_str().to_owned()));
     let mut silent = Vec::new();
-    for operation in document()["paths"].as_object().unwrap().values() {
-        for operation in operation.as_object().unwrap().values() {
+    for audience in Audience::ALL {
+        for operation in operations_for(audience) {
             let id = operation["operationId"].as_str().unwrap();
-            let codes = codes(operation).into_iter();
+            let codes = codes(audience, operation).into_iter();
             let codes = codes.filter(|code| !EVERYWHERE.iter().any(|one| one.as_str() == *code));
-            silent
-                .extend(codes.map(|code| (id, code.to_owned())).filter(|one| !given.contains(one)));
+            let codes = codes.map(|code| (id, code.to_owned()));
+            silent.extend(codes.filter(|one| !given.contains(one)));
         }
     }
     assert_eq!(silent, [], "documented, and nothing gives it");

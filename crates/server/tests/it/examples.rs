@@ -1,46 +1,67 @@
 //! The examples of the OpenAPI document: there is one for each body, and each is what its schema says.
 
-use serde_json::Value;
-use switchboard_server::openapi::document;
+use serde_json::{Value, json};
+use switchboard_server::openapi::{Audience, document_for};
 
 use crate::{
     document::resolved,
-    openapi::{fields, operations, values},
+    openapi::{fields, operations, operations_for},
 };
 
 /// What a value of this schema must be, with all that it refers to.
-fn validator(schema: &Value) -> jsonschema::Validator {
+fn validator(audience: Audience, schema: &Value) -> jsonschema::Validator {
     let mut schema = schema.clone();
-    schema["components"] = document()["components"].clone();
+    let schemas = &document_for(audience)["components"]["schemas"];
+    schema["components"] = json!({ "schemas": schemas });
     let options = jsonschema::draft202012::options().should_validate_formats(false);
     options.build(&schema).unwrap()
 }
 
 #[track_caller]
-fn assert_valid(what: &str, schema: &Value, value: &Value) {
+fn assert_valid(audience: Audience, what: &str, schema: &Value, value: &Value) {
     let wrong: Vec<_> =
-        validator(schema).iter_errors(value).map(|error| error.to_string()).collect();
+        validator(audience, schema).iter_errors(value).map(|error| error.to_string()).collect();
     assert!(wrong.is_empty(), "{what}: {wrong:?}: {value}");
 }
 
 #[test]
 fn every_example_is_valid_and_every_body_has_one() {
+    for (audience, least) in
+        [(Audience::Programs, 200), (Audience::Operator, 50), (Audience::Simulator, 80)]
+    {
+        let checked = check_examples(audience);
+        assert!(checked > least, "{audience:?} has only {checked} examples");
+    }
+    // It can tell: a message whose text is a number, and one whose id is missing.
+    let list = operations().find(|one| one["operationId"] == "listMessages").unwrap();
+    let message = &list["responses"]["200"]["content"]["application/json"];
+    let mut wrong = message["example"].clone();
+    wrong["data"][0]["text"] = 1.into();
+    assert!(!validator(Audience::Programs, &message["schema"]).is_valid(&wrong));
+    let mut wrong = message["example"].clone();
+    wrong["data"][0].as_object_mut().unwrap().remove("id");
+    assert!(!validator(Audience::Programs, &message["schema"]).is_valid(&wrong));
+}
+
+fn check_examples(audience: Audience) -> usize {
     let mut checked = 0;
     let mut check = |what: &str, schema: &Value, example: &Value| {
-        assert_valid(what, schema, example);
+        assert_valid(audience, what, schema, example);
         checked += 1;
     };
-    let json = |content: &'static Value| &content["content"]["application/json"];
-    let events = values(&document()["webhooks"]).map(|event| &event["post"]);
-    for operation in operations().chain(events) {
+    let body = |content: &'static Value| &content["content"]["application/json"];
+    let document = document_for(audience);
+    let events = document["webhooks"].as_object().into_iter().flat_map(|all| all.values());
+    let events = events.map(|event| &event["post"]);
+    for operation in operations_for(audience).chain(events) {
         let id = operation["operationId"].as_str().unwrap();
-        let request = json(&operation["requestBody"]);
+        let request = body(&operation["requestBody"]);
         if request.is_object() {
             check(id, &request["schema"], request.get("example").expect(id));
         }
         for (status, response) in operation["responses"].as_object().unwrap() {
             let what = format!("{id} {status}");
-            let response = json(resolved(response));
+            let response = body(resolved(audience, response));
             if response.is_null() || id == "getOpenApi" && status == "200" {
                 continue;
             }
@@ -51,31 +72,24 @@ fn every_example_is_valid_and_every_body_has_one() {
             let examples = response["examples"].as_object().expect(&what);
             assert!(!examples.is_empty(), "{what}");
             for example in examples.values() {
-                check(&what, &response["schema"], &resolved(example)["value"]);
+                check(&what, &response["schema"], &resolved(audience, example)["value"]);
             }
         }
     }
-    for (name, parameter) in document()["components"]["parameters"].as_object().unwrap() {
+    for (name, parameter) in document["components"]["parameters"].as_object().unwrap() {
         for example in parameter["schema"]["examples"].as_array().into_iter().flatten() {
             check(name, &parameter["schema"], example);
         }
     }
-    for (name, schema) in document()["components"]["schemas"].as_object().unwrap() {
-        for (field, (schema, _)) in fields(schema) {
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        for example in schema["examples"].as_array().into_iter().flatten() {
+            check(name, schema, example);
+        }
+        for (field, (schema, _)) in fields(audience, schema) {
             for example in schema["examples"].as_array().into_iter().flatten() {
                 check(&format!("{name}.{field}"), &schema, example);
             }
         }
     }
-    assert!(checked > 200, "only {checked} examples");
-    // It can tell: a message whose text is a number, and one whose id is missing.
-    let message = json(
-        &operations().find(|one| one["operationId"] == "listMessages").unwrap()["responses"]["200"],
-    );
-    let mut wrong = message["example"].clone();
-    wrong["data"][0]["text"] = 1.into();
-    assert!(!validator(&message["schema"]).is_valid(&wrong));
-    let mut wrong = message["example"].clone();
-    wrong["data"][0].as_object_mut().unwrap().remove("id");
-    assert!(!validator(&message["schema"]).is_valid(&wrong));
+    checked
 }

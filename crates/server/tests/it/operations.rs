@@ -45,7 +45,7 @@ pub(crate) enum Cases {
 use Cases::{Alike, Hides, NotApplicable, Refused};
 
 /// Contract §7, row by row: method, path, scope (none: any key of an account, or nobody's), status.
-const CONTRACT: [(&str, &str, &str, u16); 31] = [
+const CONTRACT: [(&str, &str, &str, u16); 33] = [
     ("GET", "/v1/lines", "lines:read", 200),
     ("GET", "/v1/chats", "chats:read", 200),
     ("GET", "/v1/messages", "messages:read", 200),
@@ -77,6 +77,8 @@ const CONTRACT: [(&str, &str, &str, u16); 31] = [
     ("GET", "/v1/events", "", 200),
     ("GET", "/v1/openapi.json", "", 200),
     ("GET", "/docs", "", 200),
+    ("GET", "/docs/admin", "", 200),
+    ("GET", "/docs/simulator", "", 200),
     // Where GET /v1/files sends its callers.
     ("GET", "/files/download", "", 200),
 ];

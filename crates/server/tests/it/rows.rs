@@ -388,7 +388,14 @@ async fn files(world: &World) -> Vec<Row> {
             ),
         },
     ];
-    for path in ["/v1/openapi.json", "/docs"] {
+    for path in [
+        "/v1/openapi.json",
+        "/docs",
+        "/admin/v1/openapi.json",
+        "/docs/admin",
+        "/simulator/v1/openapi.json",
+        "/docs/simulator",
+    ] {
         rows.push(Row {
             right: Call::get(path),
             status: 200,

@@ -2,15 +2,11 @@
 
 use serde_json::Value;
 use switchboard_model::{
-    Delivery, Key, Line, Replay, Webhook,
-    delivery::DeliveryStatus,
-    event::Event,
-    replay::ReplayStatus,
-    webhook::{CreatorState, DisabledReason},
+    Delivery, Key, Line, Replay, Webhook, delivery::DeliveryStatus, event::Event,
 };
 
 use crate::openapi::schema::{
-    always, always_or_null, boolean, extended, id, list, millis, number, object, one_of, optional,
+    always, always_or_null, boolean, extended, id, list, millis, number, object, only, optional,
     reference, such_as, text,
 };
 
@@ -32,7 +28,7 @@ pub(super) fn webhook() -> Value {
             optional("disabled_at", millis(), "When it was disabled; absent while it is active."),
             optional(
                 "disabled_reason",
-                one_of(&DisabledReason::ALL.map(DisabledReason::as_str)),
+                reference("DisabledReason"),
                 "Why it was disabled: by hand, because it failed for 5 days, or because it answered 410. \
                  Absent while it is active.",
             ),
@@ -56,7 +52,7 @@ pub(super) fn creator() -> Value {
             ),
             always(
                 "state",
-                one_of(&CreatorState::ALL.map(CreatorState::as_str)),
+                reference("CreatorState"),
                 "Whether the key could still make it, or was revoked, has expired, or lacks the read scope of an \
                  event that the webhook names.",
             ),
@@ -110,7 +106,6 @@ pub(super) fn webhook_test() -> Value {
 }
 
 pub(super) fn replay() -> Value {
-    let statuses = [ReplayStatus::Running, ReplayStatus::Done].map(ReplayStatus::as_str);
     object(
         "Events that are sent again, or for the first time to a webhook that has missed them.",
         vec![
@@ -123,7 +118,7 @@ pub(super) fn replay() -> Value {
                 boolean(false),
                 "Whether what was delivered goes out, too.",
             ),
-            always("status", one_of(&statuses), "Where it stands."),
+            always("status", reference("ReplayStatus"), "Where it stands."),
             always("progress", number(0), "How much of its events were looked at, in percent."),
             always("queued", number(0), "How many deliveries it has made due."),
             always("created_at", millis(), "When it was asked for."),
@@ -138,7 +133,6 @@ pub(super) fn replay() -> Value {
 
 pub(super) fn delivery() -> Value {
     let none = |schema| such_as(schema, Value::Null);
-    let statuses = DeliveryStatus::ALL.map(DeliveryStatus::as_str);
     object(
         "One event on its way to one webhook.",
         vec![
@@ -148,7 +142,7 @@ pub(super) fn delivery() -> Value {
             always("event", reference("EventKind"), "What happened."),
             always(
                 "status",
-                such_as(one_of(&statuses), "delivered"),
+                such_as(reference("DeliveryStatus"), "delivered"),
                 "`due` now or later, `delivered`, or `failed`: given up.",
             ),
             always("attempts", list(&reference("Attempt")), "Every attempt, the first one first."),
@@ -184,7 +178,7 @@ pub(super) fn retried_delivery() -> Value {
         "A delivery that was made due.",
         vec![
             always("id", id::<Delivery>(), "The delivery's id."),
-            always("status", one_of(&[DeliveryStatus::Due.as_str()]), "Always due here."),
+            always("status", only(DeliveryStatus::Due.as_str()), "Always due here."),
         ],
     )
 }

@@ -1,0 +1,299 @@
+//! The operator's API (`/admin/v1`): its operations, what they take and what they answer.
+
+use http::Method;
+use serde_json::{Map, Value, json};
+use switchboard_model::{
+    Account, Bridge,
+    Code::{
+        self, InvalidParameterValue, LineNotFound, MissingRequiredParameter, ResourceExists,
+        ResourceNotFound,
+    },
+    Key, Line, Scope,
+    line::DriverKind,
+};
+
+use super::{
+    operations::{
+        Answer::{List, One},
+        Body::{Json, None},
+        Entry, entry,
+    },
+    requests::HANDLE,
+    resources::{self, LINE},
+    schema::{
+        always, boolean, extended, id, list, millis, nullable, number, object, one_of, reference,
+        such_as, text,
+    },
+};
+
+pub(super) const TAGS: [(&str, &str); 4] = [
+    ("Accounts", "The owners of lines, keys and webhooks."),
+    ("Lines", "Every line of every account."),
+    ("Keys", "What programs show."),
+    ("Bridges", "The processes beside Messages that carry lines."),
+];
+
+const FIELDS: &[Code] = &[MissingRequiredParameter, InvalidParameterValue];
+
+#[rustfmt::skip]
+pub(super) fn operations() -> Vec<Entry> {
+    let (get, post) = (|| Method::GET, || Method::POST);
+    vec![
+        entry(
+            get(), "/admin/v1/accounts", "listAccounts", "Accounts", "List all accounts", "",
+            &[], None, List("Account"), &[],
+        ),
+        entry(
+            post(), "/admin/v1/accounts", "createAccount", "Accounts", "Make an account", "",
+            &[], Json("CreateAccount"), One(201, "Account"), FIELDS,
+        ),
+        entry(
+            get(), "/admin/v1/lines", "listAllLines", "Lines", "List all lines", "Of all accounts.",
+            &[], None, List("OperatorLine"), &[],
+        ),
+        entry(
+            post(), "/admin/v1/lines", "createLine", "Lines", "Make a line",
+            "Its bridge carries it from now on.",
+            &[], Json("CreateLine"), One(201, "OperatorLine"),
+            &[MissingRequiredParameter, InvalidParameterValue, ResourceNotFound, ResourceExists],
+        ),
+        entry(
+            get(), "/admin/v1/keys", "listKeys", "Keys", "List all keys", "Without their secrets.",
+            &[], None, List("Key"), &[],
+        ),
+        entry(
+            post(), "/admin/v1/keys", "createKey", "Keys", "Make a key",
+            "Its secret is in this answer and never again.",
+            &[], Json("CreateKey"), One(201, "CreatedKey"),
+            &[MissingRequiredParameter, InvalidParameterValue, ResourceNotFound, LineNotFound],
+        ),
+        entry(
+            post(), "/admin/v1/keys/revoke", "revokeKey", "Keys", "Revoke a key",
+            "From now on it is refused, and its live streams end. The webhooks that it has made go on, unless \
+             `disable_webhooks` is true.",
+            &[], Json("RevokeKey"), One(200, "RevokedKey"),
+            &[MissingRequiredParameter, InvalidParameterValue, ResourceNotFound],
+        ),
+        entry(
+            get(), "/admin/v1/bridges", "listBridges", "Bridges", "List all bridges",
+            "Without their tokens.",
+            &[], None, List("Bridge"), &[],
+        ),
+        entry(
+            post(), "/admin/v1/bridges", "createBridge", "Bridges", "Make a bridge",
+            "Its token is in this answer and never again.",
+            &[], Json("CreateBridge"), One(201, "CreatedBridge"),
+            &[MissingRequiredParameter, InvalidParameterValue, ResourceExists],
+        ),
+        entry(
+            post(), "/admin/v1/bridges/revoke", "revokeBridge", "Bridges", "Revoke a bridge",
+            "From now on it is refused, and its link ends.",
+            &[], Json("BridgeRef"), One(200, "Bridge"),
+            &[MissingRequiredParameter, InvalidParameterValue, ResourceNotFound],
+        ),
+    ]
+}
+
+/// The schemas of what is taken and answered, by name.
+pub(super) fn schemas() -> Map<String, Value> {
+    [
+        ("Account", account()),
+        ("CreateAccount", object("An account to make.", vec![name("Acme")])),
+        ("Line", resources::line()),
+        ("LineService", resources::line_service()),
+        ("OperatorLine", operator_line()),
+        ("CreateLine", create_line()),
+        ("Driver", one_of(&DriverKind::ALL.map(DriverKind::as_str))),
+        ("Key", key()),
+        ("CreatedKey", created_key()),
+        ("CreateKey", create_key()),
+        ("RevokeKey", revoke_key()),
+        ("RevokedKey", revoked_key()),
+        ("Scope", one_of(&Scope::ALL.map(Scope::as_str))),
+        ("Bridge", bridge()),
+        ("CreatedBridge", created_bridge()),
+        ("CreateBridge", create_bridge()),
+        (
+            "BridgeDriver",
+            one_of(&[DriverKind::Imsg, DriverKind::Bluebubbles].map(DriverKind::as_str)),
+        ),
+        ("BridgeRef", object("A bridge.", vec![always("id", id::<Bridge>(), "The bridge's id.")])),
+    ]
+    .into_iter()
+    .map(|(name, schema)| (name.to_owned(), schema))
+    .collect()
+}
+
+fn name(example: &str) -> super::schema::Field {
+    let name = json!({ "type": "string", "pattern": r"\S", "examples": [example] });
+    always("name", name, "What you call it; at most 200 characters.")
+}
+
+fn account() -> Value {
+    object(
+        "The owner of lines, keys, chats and webhooks. Nothing of one is visible to another.",
+        vec![
+            always("id", id::<Account>(), "The account's id."),
+            always("name", text("Acme"), "What the operator calls it."),
+            always("created_at", millis(), "When it was made."),
+        ],
+    )
+}
+
+fn operator_line() -> Value {
+    extended(
+        "Line",
+        "A line, with its owner and the way it is carried.",
+        vec![
+            always("account_id", id::<Account>(), "Whose it is."),
+            always("driver", such_as(reference("Driver"), "imsg"), "How it is carried."),
+            nullable("bridge_id", id::<Bridge>(), "By which bridge, once one is chosen."),
+            always(
+                "contact_first",
+                boolean(true),
+                "Whether a message to a contact who has not written first is refused.",
+            ),
+        ],
+    )
+}
+
+fn create_line() -> Value {
+    let handle = json!({ "type": "string", "pattern": HANDLE, "examples": [LINE] });
+    object(
+        "A line to make.",
+        vec![
+            always("account_id", id::<Account>(), "Whose it is."),
+            always("handle", handle, "Its phone number in E.164, or its Apple ID."),
+            always("driver", such_as(reference("Driver"), "imsg"), "How it is carried."),
+            nullable("label", text("Front desk"), "What its owner calls it."),
+            nullable("service", such_as(reference("LineService"), "auto"), "What it sends by."),
+            nullable("bridge_id", id::<Bridge>(), "By which bridge; not with the simulator."),
+            nullable("is_sandbox", boolean(false), "Whether it is the shared sandbox line."),
+            nullable(
+                "contact_first",
+                boolean(true),
+                "Whether contacts must write first; true if left out.",
+            ),
+        ],
+    )
+}
+
+fn key() -> Value {
+    object(
+        "An API key, without its secret.",
+        vec![
+            always("id", id::<Key>(), "The key's id."),
+            nullable("account_id", id::<Account>(), "Whose it is; null for a key of no account."),
+            always("name", text("agent"), "What the operator calls it."),
+            always("hint", text("…x7k2"), "The last letters of its secret, to tell keys apart."),
+            always("scopes", list(&reference("Scope")), "What it may do."),
+            nullable(
+                "line_ids",
+                list(&id::<Line>()),
+                "The lines that it is restricted to; null for all lines of the account.",
+            ),
+            nullable(
+                "rate_limit",
+                number(1000),
+                "Requests an hour; null for the server's default.",
+            ),
+            nullable("expires_at", such_as(millis(), Value::Null), "From then on it is refused."),
+            nullable("revoked_at", such_as(millis(), Value::Null), "Since then it is refused."),
+            always("created_at", millis(), "When it was made."),
+        ],
+    )
+}
+
+fn created_key() -> Value {
+    let secret = text("sk_live_…");
+    extended(
+        "Key",
+        "A key, with its secret: this answer is the only one that shows it.",
+        vec![always("key", secret, "What programs send as `Authorization: Bearer …`.")],
+    )
+}
+
+fn create_key() -> Value {
+    let mut some = list(&reference("Scope"));
+    some["minItems"] = 1.into();
+    let all = super::schema::only("all");
+    let scopes = json!({ "anyOf": [some, all], "examples": ["all"] });
+    let mut lines = list(&id::<Line>());
+    lines["minItems"] = 1.into();
+    let mut limit = number(1000);
+    limit["minimum"] = 1.into();
+    limit["maximum"] = u32::MAX.into();
+    let mut expires = such_as(millis(), Value::Null);
+    expires["minimum"] = 0.into();
+    object(
+        "A key to make.",
+        vec![
+            nullable(
+                "account_id",
+                id::<Account>(),
+                "Whose it is; left out for a key of no account.",
+            ),
+            name("agent"),
+            always("scopes", scopes, "What it may do: a list of scopes, or \"all\"."),
+            nullable(
+                "line_ids",
+                such_as(lines, Value::Null),
+                "The lines that it is restricted to; left out for all lines of the account.",
+            ),
+            nullable("expires_at", expires, "From then on it is refused."),
+            nullable("rate_limit", limit, "Requests an hour; left out for the server's default."),
+        ],
+    )
+}
+
+fn revoke_key() -> Value {
+    let about = "Whether the webhooks that it has made are disabled, too; false if left out.";
+    object(
+        "A key to revoke.",
+        vec![
+            always("id", id::<Key>(), "The key's id."),
+            nullable("disable_webhooks", boolean(false), about),
+        ],
+    )
+}
+
+fn revoked_key() -> Value {
+    extended(
+        "Key",
+        "A key that was revoked, and what becomes of the webhooks that it has made.",
+        vec![
+            always("active_webhooks", number(0), "How many of them go on."),
+            always("disabled_webhooks", number(0), "How many this has disabled."),
+        ],
+    )
+}
+
+fn bridge() -> Value {
+    object(
+        "A process beside Messages, without its token.",
+        vec![
+            always("id", id::<Bridge>(), "The bridge's id."),
+            always("name", text("mac mini"), "What the operator calls it; unique."),
+            always("driver", such_as(reference("Driver"), "imsg"), "How it talks to Messages."),
+            nullable("last_seen_at", millis(), "When it last spoke to this server."),
+            nullable("revoked_at", such_as(millis(), Value::Null), "Since then it is refused."),
+            always("created_at", millis(), "When it was made."),
+        ],
+    )
+}
+
+fn created_bridge() -> Value {
+    extended(
+        "Bridge",
+        "A bridge, with its token: this answer is the only one that shows it.",
+        vec![always("token", text("brt_…"), "What the bridge shows.")],
+    )
+}
+
+fn create_bridge() -> Value {
+    let driver = such_as(reference("BridgeDriver"), "imsg");
+    object(
+        "A bridge to make.",
+        vec![name("mac mini"), always("driver", driver, "How it talks to Messages.")],
+    )
+}
