@@ -12,13 +12,13 @@ import { Webhook } from "standardwebhooks";
 
 const { URL: url = "", KEY = "", OPERATOR = "", LINE = "" } = process.env;
 const CONTACT = "+15550100002";
-const PNG = Buffer.from("\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "latin1");
+const PNG = Uint8Array.from("\x89PNG\r\n\x1a\n\0\0\0\rIHDR", (letter) => letter.charCodeAt(0));
 
 interface Call {
   token?: string;
   query?: Record<string, string>;
   json?: object;
-  bytes?: Buffer;
+  bytes?: Uint8Array<ArrayBuffer>;
   headers?: Record<string, string>;
 }
 
