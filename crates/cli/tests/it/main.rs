@@ -14,6 +14,7 @@ mod kill;
 #[cfg(target_os = "linux")]
 mod logs;
 mod process;
+mod production;
 mod replays;
 mod s3;
 mod serve;

@@ -1,15 +1,14 @@
 //! The tour in README.md, run as it stands there.
 //!
 //! Its steps are the blocks marked `sh tour`; they run in order, in one shell, against a development
-//! server. A block marked `json tour` or `text tour` is what the step before it must print. In them,
+//! server. [`crate::production`] does the same with the blocks of that section. A block marked `json tour` or `text tour` is what the step before it must print. In them,
 //! `…` stands for what differs from run to run.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, fs, net::TcpListener, path::Path};
 
 use serde_json::Value;
-use tokio::process::Command;
 
-use crate::process::{ANY_PORT, Dev, run};
+use crate::process::{ANY_PORT, Dev, run, without_settings};
 
 /// Stands for anything.
 const ANYTHING: &str = "…";
@@ -18,10 +17,10 @@ const ANYTHING: &str = "…";
 const MARK: &str = "=== end of step ===";
 
 #[derive(Debug)]
-struct Step {
+pub(crate) struct Step {
     /// Of its first line, in the README.
     line: usize,
-    script: String,
+    pub(crate) script: String,
     printed: Option<Printed>,
 }
 
@@ -31,27 +30,30 @@ enum Printed {
     Text(String),
 }
 
-#[tokio::test]
-async fn the_tour_of_the_readme_works_as_written() {
+/// The steps of the README that are marked with this word.
+pub(crate) fn readme(word: &str) -> Vec<Step> {
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
-    let steps = steps(&fs::read_to_string(readme).unwrap());
-    assert!(!steps.is_empty(), "README.md has no block marked `sh tour`");
+    let steps = steps(&fs::read_to_string(readme).unwrap(), word);
+    assert!(!steps.is_empty(), "README.md has no block marked `sh {word}`");
+    steps
+}
 
-    let dir = tempfile::tempdir().unwrap();
-    let dev = Dev::start(dir.path(), ANY_PORT).await;
+/// Runs the steps in one shell, and holds what they print against what is shown. Returns what each has printed.
+pub(crate) async fn run_steps(
+    steps: &[Step],
+    dir: &Path,
+    settings: &[(&str, &str)],
+) -> Vec<String> {
     let mut script = "set -eu\n".to_owned();
-    for step in &steps {
+    for step in steps {
         // The mark stands on its own line even where a step's output has no end of line.
         write!(script, "{}\nprintf '\\n%s\\n' '{MARK}'\n", step.script).unwrap();
     }
-    let mut shell = Command::new("sh");
+    let mut shell = without_settings("sh");
     shell
         .args(["-c", &script])
-        .current_dir(dir.path())
-        .env("URL", &dev.ready.api_url)
-        .env("KEY", &dev.ready.api_key)
-        .env("OPERATOR", &dev.ready.operator_token)
-        .env("LINE", &dev.ready.line)
+        .current_dir(dir)
+        .envs(settings.iter().copied())
         // A proxy of the machine that runs the tests is not on the way to loopback.
         .env("NO_PROXY", "*")
         .kill_on_drop(true);
@@ -64,27 +66,44 @@ async fn the_tour_of_the_readme_works_as_written() {
         step.check(output).unwrap_or_else(|wrong| panic!("{place}: {wrong}\n{output}"));
     }
     assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
+    outputs.into_iter().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn the_tour_of_the_readme_works_as_written() {
+    let steps = readme("tour");
+    let dir = tempfile::tempdir().unwrap();
+    let dev = Dev::start(dir.path(), ANY_PORT).await;
+    let port = TcpListener::bind(ANY_PORT).unwrap().local_addr().unwrap().port().to_string();
+    let settings = [
+        ("URL", dev.ready.api_url.as_str()),
+        ("KEY", &dev.ready.api_key),
+        ("OPERATOR", &dev.ready.operator_token),
+        ("LINE", &dev.ready.line),
+        ("HOOK_PORT", &port),
+    ];
+    run_steps(&steps, dir.path(), &settings).await;
     dev.stop().await;
 }
 
-/// The steps of a document.
-fn steps(document: &str) -> Vec<Step> {
+/// The steps of a document that are marked with this word.
+fn steps(document: &str, word: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut lines = (1..).zip(document.lines());
     while let Some((line, fence)) = lines.next() {
         let Some(mark) = fence.strip_prefix("```") else { continue };
         let body = lines.by_ref().map(|(_, text)| text).take_while(|text| *text != "```");
         let body = body.collect::<Vec<_>>().join("\n");
-        let printed = match mark {
-            "sh tour" => {
+        let printed = match mark.split_once(' ') {
+            Some(("sh", marked)) if marked == word => {
                 steps.push(Step { line, script: body, printed: None });
                 continue;
             }
-            "json tour" => Printed::Json(
+            Some(("json", marked)) if marked == word => Printed::Json(
                 serde_json::from_str(&body)
                     .unwrap_or_else(|error| panic!("README.md, line {line}: {error}")),
             ),
-            "text tour" => Printed::Text(body),
+            Some(("text", marked)) if marked == word => Printed::Text(body),
             _ => continue,
         };
         let step = steps.last_mut().expect("something is run before something is printed");
@@ -177,8 +196,10 @@ fn what_is_shown_is_held_to_the_letter_but_for_the_dots() {
     }
     assert!(!check(r#"{"a":"…"}"#, r#"{"a":1,"b":2}"#));
 
-    let steps =
-        steps("```sh\nx\n```\n```sh tour\ny\n```\n```json tour\n{}\n```\n```sh tour\nz\n```");
+    let steps = steps(
+        "```sh\nx\n```\n```sh tour\ny\n```\n```json tour\n{}\n```\n```sh tour\nz\n```",
+        "tour",
+    );
     let scripts: Vec<_> = steps.iter().map(|step| (step.line, step.script.as_str())).collect();
     assert_eq!(scripts, [(4, "y"), (10, "z")]);
     assert!(steps[0].printed.is_some() && steps[1].printed.is_none());

@@ -6,7 +6,7 @@ use axum::{
     Json,
     extract::Request,
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -17,7 +17,10 @@ use http::{
 use serde::Serialize;
 use switchboard_model::{Code, Problem, page::List};
 
-use crate::api::{body::Unwanted, problem::Failure};
+use crate::{
+    api::{body::Unwanted, problem::Failure},
+    openapi::Audience,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -194,12 +197,24 @@ fn render(failure: Failure, inner: &HeaderMap, id: &RequestId, path: &str) -> Re
     response
 }
 
-/// No such path.
-pub(crate) async fn endpoint_not_found(request: Request) -> Failure {
+/// No such path. Whoever opens the server's address in a browser is sent to the documentation.
+pub(crate) async fn endpoint_not_found(request: Request) -> Response {
     let path = request.uri().path();
+    if path == "/" && request.method().is_safe() && wants_html(request.headers()) {
+        return Redirect::to(Audience::Programs.page_path()).into_response();
+    }
     let message =
         format!("There is no endpoint '{path}'. Check the path; the API begins with /v1.");
-    Problem::new(Code::EndpointNotFound, message).into()
+    Failure::from(Problem::new(Code::EndpointNotFound, message)).into_response()
+}
+
+/// Whether the caller names HTML itself, as browsers do: `*/*` is what programs say.
+fn wants_html(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted
+        .flat_map(|value| value.split(','))
+        .filter_map(|range| range.split(';').next())
+        .any(|kind| kind.trim().eq_ignore_ascii_case("text/html"))
 }
 
 /// The path exists, but not with this method. axum has set the Allow header.

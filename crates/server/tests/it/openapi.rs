@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use http::Method;
 use serde_json::{Value, json};
 use switchboard_client::shape::{self, Kind, Presence, Shape};
 use switchboard_model::{Code, EventKind};
@@ -11,7 +12,7 @@ use switchboard_server::{
 };
 use switchboard_testkit::TestServer;
 
-use crate::call::Call;
+use crate::call::{Call, assert_refused};
 
 /// The schemas that are resources, and what the client holds answers against.
 const RESOURCES: [(&str, &Shape); 31] = [
@@ -536,6 +537,32 @@ async fn the_pages_show_everything_and_load_nothing() {
             assert!(html.contains(&format!("href='{}'", other.page_path())), "{other:?}");
         }
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_browser_that_opens_the_server_is_sent_to_the_page() {
+    let server = TestServer::start().await;
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    for (method, path, accept, status) in [
+        (Method::GET, "/", browser, 303),
+        (Method::HEAD, "/", "Text/HTML; q=1", 303),
+        (Method::GET, "/", "*/*", 404),
+        (Method::GET, "/", "application/json, text/htmlx", 404),
+        (Method::POST, "/", browser, 404),
+        (Method::GET, "/v2", browser, 404),
+    ] {
+        let call = Call::new(method.clone(), path).header("accept", accept);
+        let answer = call.send(&server.url).await;
+        assert_eq!(answer.status, status, "{method} {path} {accept}");
+        assert_eq!(answer.header("location"), (status == 303).then_some("/docs"), "{accept}");
+        assert!(answer.header("x-request-id").is_some());
+        if status == 404 {
+            assert_refused(path, &answer, Code::EndpointNotFound, None);
+        }
+    }
+    let answer = Call::get("/").send(&server.url).await;
+    assert_refused("without Accept", &answer, Code::EndpointNotFound, None);
     server.stop().await;
 }
 
