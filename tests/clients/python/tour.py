@@ -36,10 +36,10 @@ from operator_api.models import (
     CreateLine,
     Driver,
     KeyList,
-    KeyRef,
-    KeyResponse,
     OperatorLineList,
     OperatorLineResponse,
+    RevokedKeyResponse,
+    RevokeKey,
     Scope,
 )
 from programs.api.chats import list_chats
@@ -347,7 +347,8 @@ def the_operator() -> None:
     expect(CreatedKeyResponse, create_key.sync(client=operator, body=some))
     theirs = AuthenticatedClient(base_url=URL, token=key.key)
     assert "+15550100042" in [one.handle for one in expect(LineList, list_lines.sync(client=theirs)).data]
-    revoked = expect(KeyResponse, revoke_key.sync(client=operator, body=KeyRef(id=key.id)))
+    revoke = RevokeKey(id=key.id, disable_webhooks=True)
+    revoked = expect(RevokedKeyResponse, revoke_key.sync(client=operator, body=revoke))
     assert revoked.revoked_at and len(expect(KeyList, list_keys.sync(client=operator)).data) >= 2
     barred = expect(ErrorEnvelope, list_lines.sync(client=theirs))
     assert barred.error.code == ErrorCode.INVALID_API_KEY
