@@ -98,6 +98,9 @@ impl FileError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Unreachable(_) => Outcome::Released,
+            // A full disk is no reason to fail a message. It was tried for as long as a fetch may take, so what
+            // comes round does so rarely, until somebody makes room.
+            Self::Disk(error) if error.kind() != io::ErrorKind::NotFound => Outcome::Released,
             _ => Outcome::Failed {
                 error: format!("An attachment could not be fetched, so nothing was sent: {self}."),
             },

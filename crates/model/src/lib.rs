@@ -30,6 +30,7 @@ pub mod secret;
 pub mod signature;
 pub mod simulator;
 pub mod text;
+pub mod throttle;
 pub mod time;
 pub mod typing;
 pub mod webhook;

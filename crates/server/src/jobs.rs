@@ -9,7 +9,7 @@ use switchboard_model::{
 use switchboard_store::{Pruned, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use crate::{api::problem::chain, app::App};
+use crate::{app::App, outage};
 
 /// How often items whose time is over are looked for.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ pub(crate) async fn expire(app: Arc<App>, stop: CancellationToken) {
                     }
                 }
                 Err(error) => {
-                    tracing::error!(error = chain(&error), "expired items could not be failed");
+                    outage::report(&error, "expired items could not be failed");
                     break;
                 }
             }
@@ -70,7 +70,7 @@ async fn prune_events(app: &App, before: Timestamp) {
             Ok(Pruned { next: Some(next), .. }) => place = next,
             Ok(Pruned { next: None, .. }) => break,
             Err(error) => {
-                tracing::error!(error = chain(&error), "old events could not be forgotten");
+                outage::report(&error, "old events could not be forgotten");
                 break;
             }
         }
@@ -88,7 +88,7 @@ where
             Ok(done) if done < BATCH => break,
             Ok(_) => tokio::task::yield_now().await,
             Err(error) => {
-                tracing::error!(error = chain(&error), "{failure}");
+                outage::report(&error, failure);
                 break;
             }
         }
@@ -102,7 +102,7 @@ pub(crate) async fn expire_typing(app: Arc<App>, stop: CancellationToken) {
         match app.store.expire_typing(now, app.deliver.lease_until(now), BATCH).await {
             Ok(committed) => app.publish(committed),
             Err(error) => {
-                tracing::error!(error = chain(&error), "typing indicators could not be turned off");
+                outage::report(&error, "typing indicators could not be turned off");
             }
         }
     }
@@ -129,8 +129,8 @@ async fn forget_unreferenced(app: &App, before: Timestamp) {
                 for file in &files {
                     // The sweep tries again.
                     if let Err(error) = app.files.remove(*file).await {
-                        let error = chain(&error);
-                        tracing::error!(error, %file, "a forgotten file could not be removed");
+                        let what = format!("a forgotten file could not be removed: {file}");
+                        outage::report_files(&error, &what);
                     }
                 }
                 if files.len() < BATCH {
@@ -139,7 +139,7 @@ async fn forget_unreferenced(app: &App, before: Timestamp) {
                 tokio::task::yield_now().await;
             }
             Err(error) => {
-                tracing::error!(error = chain(&error), "files could not be forgotten");
+                outage::report(&error, "files could not be forgotten");
                 break;
             }
         }
@@ -160,7 +160,7 @@ pub(crate) async fn replay(app: Arc<App>, stop: CancellationToken) {
                 }
             }
             Err(error) => {
-                tracing::error!(error = chain(&error), "replays could not be led on");
+                outage::report(&error, "replays could not be led on");
                 wait(&app, EXPIRE_EVERY, &stop).await;
             }
         }
@@ -192,8 +192,7 @@ pub(crate) async fn give_up(app: Arc<App>, stop: CancellationToken) {
                     tokio::task::yield_now().await;
                 }
                 Err(error) => {
-                    let error = chain(&error);
-                    tracing::error!(error, "deliveries that nobody gets could not be given up");
+                    outage::report(&error, "deliveries that nobody gets could not be given up");
                     break;
                 }
             }
@@ -214,9 +213,8 @@ pub(crate) async fn sweep_files(app: Arc<App>, stop: CancellationToken) {
     }
     loop {
         match stop.run_until_cancelled(sweep(&app)).await {
-            Some(Err(error)) => {
-                tracing::error!(error, "bytes that no file has could not be swept away");
-            }
+            Some(Err(NotSwept::Store(error))) => outage::report(&error, NOT_SWEPT),
+            Some(Err(NotSwept::Files(error))) => outage::report_files(&error, NOT_SWEPT),
             Some(Ok(0)) | None => {}
             Some(Ok(count)) => tracing::warn!(count, "bytes that no file has were swept away"),
         }
@@ -226,19 +224,27 @@ pub(crate) async fn sweep_files(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
+const NOT_SWEPT: &str = "bytes that no file has could not be swept away";
+
+/// Why they could not.
+enum NotSwept {
+    Store(StoreError),
+    Files(object_store::Error),
+}
+
 /// Answers how many it removed.
-async fn sweep(app: &App) -> Result<usize, String> {
+async fn sweep(app: &App) -> Result<usize, NotSwept> {
     let old = app.files.left_over(app.clock.now() - SWEPT_AFTER);
     let mut batches = std::pin::pin!(old.try_chunks(BATCH));
     let (mut count, mut failed) = (0, None);
-    while let Some(ids) = batches.try_next().await.map_err(|error| chain(&error.1))? {
-        let known = app.store.known_files(ids.clone()).await.map_err(|error| chain(&error))?;
+    while let Some(ids) = batches.try_next().await.map_err(|error| NotSwept::Files(error.1))? {
+        let known = app.store.known_files(ids.clone()).await.map_err(NotSwept::Store)?;
         let known: HashSet<_> = known.into_iter().collect();
         for id in ids.into_iter().filter(|id| !known.contains(id)) {
             // One that can't be removed must not keep the others.
             match app.files.remove(id).await {
                 Ok(()) => count += 1,
-                Err(error) => failed = Some(chain(&error)),
+                Err(error) => failed = Some(NotSwept::Files(error)),
             }
         }
     }
@@ -253,10 +259,13 @@ pub(crate) async fn keep_usage(app: Arc<App>, stop: CancellationToken) {
             () = stop.cancelled() => false,
         };
         let usage = app.limiter.take_dirty();
+        let keys: Vec<_> = usage.iter().map(|usage| usage.key_id).collect();
         if !usage.is_empty()
             && let Err(error) = app.store.save_usage(usage).await
         {
-            tracing::error!(error = chain(&error), "the use of keys could not be kept");
+            // The next time, with what they have used by then.
+            app.limiter.put_back(keys);
+            outage::report(&error, "the use of keys could not be kept");
         }
         if !going_on {
             return;

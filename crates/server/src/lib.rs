@@ -17,6 +17,7 @@ mod link;
 mod listen;
 mod metrics;
 pub mod openapi;
+mod outage;
 pub mod routes;
 mod stream;
 pub mod telemetry;

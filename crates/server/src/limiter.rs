@@ -91,6 +91,11 @@ impl Limiter {
         dirty.into_iter().filter_map(usage).collect()
     }
 
+    /// Counts that were taken and could not be written down.
+    pub(crate) fn put_back(&self, keys: Vec<Id<Key>>) {
+        self.lock().dirty.extend(keys);
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -14,7 +14,17 @@ pub enum StoreError {
     /// The store is closed or closing.
     #[error("the store is closed")]
     Closed,
-    /// The database failed: disk full, file damaged, a statement that should have worked.
+    /// The database can't be written, or not even read, for a reason that may pass: nothing is wrong with
+    /// the request or the program, and it works again by itself when the reason is gone.
+    #[error("the database is unavailable: {outage}")]
+    Unavailable {
+        /// What keeps it.
+        outage: Outage,
+        /// What it said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The database failed: file damaged, a statement that should have worked.
     #[error("the database failed")]
     Database(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The database holds something that this version can't read.
@@ -50,6 +60,63 @@ pub enum StoreError {
         /// Which file.
         path: String,
     },
+}
+
+/// What keeps a store from its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outage {
+    /// The volume is full, or the quota used up.
+    DiskFull,
+    /// The volume or the file may only be read.
+    ReadOnly,
+    /// The disk, or the file system on it, answers with errors.
+    Io,
+    /// Another program has it locked.
+    Locked,
+    /// The machine has no memory left.
+    OutOfMemory,
+}
+
+impl Outage {
+    /// All there are.
+    pub const ALL: [Self; 5] =
+        [Self::DiskFull, Self::ReadOnly, Self::Io, Self::Locked, Self::OutOfMemory];
+
+    /// What an error of the file system means for who wants to write.
+    pub fn of_io(error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                Self::DiskFull
+            }
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Self::ReadOnly,
+            ErrorKind::OutOfMemory => Self::OutOfMemory,
+            _ => Self::Io,
+        }
+    }
+
+    /// Its name in documents for machines.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DiskFull => "disk_full",
+            Self::ReadOnly => "read_only",
+            Self::Io => "io_error",
+            Self::Locked => "locked",
+            Self::OutOfMemory => "out_of_memory",
+        }
+    }
+}
+
+impl std::fmt::Display for Outage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::DiskFull => "the disk is full",
+            Self::ReadOnly => "it may not be written",
+            Self::Io => "the disk answers with errors",
+            Self::Locked => "another program has it locked",
+            Self::OutOfMemory => "the machine is out of memory",
+        })
+    }
 }
 
 /// What a store refuses.

@@ -10,14 +10,16 @@
 mod error;
 mod records;
 pub mod sqlite;
+mod stats;
 
-pub use error::{Refusal, StoreError};
+pub use error::{Outage, Refusal, StoreError};
 pub use records::{
     Accept, Accepted, Backlog, ClaimedItem, Committed, CommittedEvent, DeliveryFilter, Due,
     Endpoint, EventsAfter, Grant, MAX_COUNTED, NewContent, NewKey, NewLine, NewReplay, NewWebhook,
     Once, Pruned, Received, Remember, RememberWith, Revoked, Seed, SettleReport, WebhookBacklog,
     WebhookChanges,
 };
+pub use stats::{COMMIT_SECONDS, CommitTimes, DriverFigures, MAX_PENDING_COUNTED, StoreStats};
 use switchboard_model::{
     Account, Bridge, Chat, EventKind, File, Handle, Key, Line, Message, OutboxItem, Reaction,
     ReadReceipt, Replay, Sandbox, Timestamp, TypingIndicator, Webhook,
@@ -586,6 +588,15 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Erases secrets before the last rotation that are not valid any more, at most `limit`; answers how many.
     async fn forget_secrets(&self, now: Timestamp, limit: usize) -> Result<usize>;
+
+    /// How the store is doing, as it has counted itself: without a look into it.
+    fn stats(&self) -> StoreStats;
+
+    /// Writes something and reads it again: whether the store works.
+    async fn probe(&self, now: Timestamp) -> Result<()>;
+
+    /// What there is of each driver: its lines, and what waits for them. A bounded read.
+    async fn figures_by_driver(&self) -> Result<Vec<DriverFigures>>;
 
     /// Finishes what was begun and closes the database. Later calls answer [`StoreError::Closed`].
     async fn close(&self);

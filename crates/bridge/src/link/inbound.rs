@@ -5,7 +5,11 @@
 //! next batch is read only after the last one is committed. What is about a message does not overtake
 //! the report that the message was sent: the server would not know what it is about.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use switchboard_model::{
     Line,
@@ -13,6 +17,7 @@ use switchboard_model::{
     link::{
         BridgeFrame, CarriedLine, Inbound, InboundUpdate, MAX_BATCH, MAX_FRAME_BYTES, ReceivedEntry,
     },
+    throttle::Throttle,
 };
 use tokio::{
     sync::mpsc,
@@ -33,6 +38,8 @@ use crate::{
 
 /// How long a pump waits after its driver could not read the history.
 const RETRY: Duration = Duration::from_secs(2);
+/// How often it is said that it can't.
+const UNREADABLE_EVERY: Duration = Duration::from_secs(60);
 
 /// The server's answer to a batch.
 struct Answer {
@@ -82,6 +89,7 @@ impl Pumps {
                 out: self.out.clone(),
                 line_id: line.id,
                 inbox,
+                unreadable: Throttle::new(UNREADABLE_EVERY),
             };
             let task = self.tasks.spawn(pump.run(line.position));
             self.running.insert(line.id, (answers, task));
@@ -124,6 +132,8 @@ struct Pump {
     out: Outgoing,
     line_id: Id<Line>,
     inbox: mpsc::Receiver<Answer>,
+    /// That the history can't be read is said once in a while only.
+    unreadable: Throttle,
 }
 
 impl Pump {
@@ -184,7 +194,9 @@ impl Pump {
                 Ok(_) => warn!(line = %self.line_id, "the driver gave an empty batch"),
                 Err(error) => {
                     let why = std::error::Error::source(&error).map(ToString::to_string);
-                    warn!(line = %self.line_id, %error, why, "the line's history can't be read");
+                    if let Some(held_back) = self.unreadable.pass(Instant::now()) {
+                        warn!(line = %self.line_id, %error, why, held_back, "the line's history can't be read");
+                    }
                 }
             }
             sleep(RETRY).await;

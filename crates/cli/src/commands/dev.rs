@@ -128,7 +128,14 @@ pub(crate) async fn run(dev: Dev) -> anyhow::Result<()> {
     let api_url = host.url();
     if secrets.url.as_ref() != Some(&api_url) {
         secrets.url = Some(api_url.clone());
-        host::write_private(&kept_at, &serde_json::to_string_pretty(&secrets)?)?;
+        // No reason not to serve: the other commands only need to be told where it is.
+        if let Err(error) = host::write_private(&kept_at, &serde_json::to_string_pretty(&secrets)?)
+        {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the address of this server can't be kept"
+            );
+        }
     }
     let simulator_url = format!("{api_url}/simulator/v1");
     let ready = Ready {

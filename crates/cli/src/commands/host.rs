@@ -162,7 +162,12 @@ pub(super) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
         file.sync_all()?;
         fs::rename(&draft, path)
     };
-    write().with_context(|| format!("{} can't be written", path.display()))
+    let written = write();
+    if written.is_err() {
+        // Half of a secret is of no use to anybody, and takes room on a disk that may be full.
+        let _ = fs::remove_file(&draft);
+    }
+    written.with_context(|| format!("{} can't be written", path.display()))
 }
 
 /// A file's text; none if there is no such file.

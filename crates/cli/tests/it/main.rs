@@ -5,6 +5,8 @@
 
 mod admin;
 mod dev;
+#[cfg(target_os = "linux")]
+mod disk_full;
 mod drain;
 mod examples;
 #[cfg(target_os = "linux")]

@@ -130,6 +130,11 @@ impl Process {
         self.stderr.lock().unwrap().clone()
     }
 
+    /// Its process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Sends a signal by its name.
     pub(crate) async fn signal(&self, name: &str) {
         let pid = self.child.id().expect("it runs").to_string();

@@ -20,6 +20,7 @@ use switchboard_model::{Code, Problem, page::List};
 use crate::{
     api::{body::Unwanted, problem::Failure},
     openapi::Audience,
+    outage,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -175,7 +176,9 @@ fn preflight(asked: &HeaderMap, path: &str) -> Response {
 
 /// The answer's body for a failure; headers that inner layers have set stay.
 fn render(failure: Failure, inner: &HeaderMap, id: &RequestId, path: &str) -> Response {
-    if let Some(cause) = &failure.cause {
+    if let (Some(cause), Some((storage, outage))) = (&failure.cause, failure.outage) {
+        outage::tell(storage, outage, "a request failed", cause);
+    } else if let Some(cause) = &failure.cause {
         // The one place where internal errors are logged.
         tracing::error!(request_id = id.0, path, error = cause.as_str(), "a request failed");
     }

@@ -20,11 +20,12 @@ use crate::{
         auth::{Caller, Linked},
         envelope::{self, Rendered, RequestId},
         once,
-        problem::{Failure, chain, id_of},
+        problem::{Failure, id_of},
         query::Query,
     },
     app::App,
     files::{Upload, form, kind, name},
+    outage::{self, Storage},
 };
 
 /// How long an upload may pause before it is given up.
@@ -240,16 +241,13 @@ async fn keep(
 }
 
 fn kept_badly(error: &object_store::Error) -> Failure {
-    Failure {
-        cause: Some(format!("a file could not be kept: {}", chain(error))),
-        ..Failure::internal()
-    }
+    Failure::outage(Storage::Files, outage::of_files(error), error)
 }
 
 async fn drop_bytes(app: &App, file: Id<File>) {
     // What can't be removed now is swept away later.
     if let Err(error) = app.files.remove(file).await {
-        tracing::warn!(error = chain(&error), %file, "bytes of no file could not be removed");
+        outage::report_files(&error, &format!("bytes of no file could not be removed: {file}"));
     }
 }
 

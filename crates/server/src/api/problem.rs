@@ -7,7 +7,9 @@ use switchboard_model::{
     sandbox::{self, DAILY_LIMIT},
     simulator::SimulatorError,
 };
-use switchboard_store::{Refusal, StoreError};
+use switchboard_store::{Outage, Refusal, StoreError};
+
+use crate::outage::Storage;
 
 use crate::api::auth::lacks;
 
@@ -17,10 +19,14 @@ pub(crate) struct Failure {
     pub(crate) problem: Problem,
     /// The chain of internal errors, for the log; none when it is the client's mistake.
     pub(crate) cause: Option<String>,
+    /// What was out, if that is why.
+    pub(crate) outage: Option<(Storage, Outage)>,
 }
 
 /// Seconds after which a client should try again when the server is too busy.
 const BUSY_RETRY_AFTER: u64 = 1;
+/// Seconds after which it should when storage is out, which lasts until somebody makes room.
+const OUTAGE_RETRY_AFTER: u64 = 5;
 
 impl Failure {
     /// 500, with no reason for the client.
@@ -31,6 +37,24 @@ impl Failure {
 
     fn unavailable(message: &'static str) -> Problem {
         Problem::new(Code::ServiceUnavailable, message).retry_after(BUSY_RETRY_AFTER)
+    }
+
+    /// 503: what must be kept can't be, and nothing of the request was.
+    pub(crate) fn outage(storage: Storage, outage: Outage, error: &dyn std::error::Error) -> Self {
+        let message = match (storage, outage) {
+            (_, Outage::DiskFull) => {
+                "The server can keep nothing now: its disk is full. Nothing was done. Try again later."
+            }
+            (Storage::Files, _) => {
+                "The server can't reach its files now. Nothing was done. Try again later."
+            }
+            (Storage::Database | Storage::Simulator, _) => {
+                "The server can't reach its storage now. Nothing was done. Try again later."
+            }
+        };
+        let problem =
+            Problem::new(Code::ServiceUnavailable, message).retry_after(OUTAGE_RETRY_AFTER);
+        Self { problem, cause: Some(chain(error)), outage: Some((storage, outage)) }
     }
 
     /// As the error says it at this time: the sandbox's day has an end.
@@ -66,7 +90,7 @@ impl Failure {
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        Self { problem, cause: None }
+        Self { problem, cause: None, outage: None }
     }
 }
 
@@ -87,6 +111,9 @@ impl From<StoreError> for Failure {
                 Self::unavailable("The server has too much to do. Try again in a moment.").into()
             }
             StoreError::Closed => Self::unavailable("The server is stopping. Try again.").into(),
+            StoreError::Unavailable { outage, .. } => {
+                Self::outage(Storage::Database, outage, &error)
+            }
             error @ (StoreError::Database(_)
             | StoreError::Unreadable { .. }
             | StoreError::Open { .. }
@@ -294,6 +321,10 @@ impl From<SimulatorError> for Failure {
                 "The simulator holds no more: there are too many groups, or too much waits for the server.",
             )
             .into(),
+            SimulatorError::Journal(ref cause) if cause.kind() != std::io::ErrorKind::Other => {
+                Self::outage(Storage::Simulator, Outage::of_io(cause), &error)
+            }
+            // No error of the operating system: the simulator's own.
             error @ SimulatorError::Journal(_) => {
                 Self { cause: Some(chain(&error)), ..Self::internal() }
             }
@@ -306,8 +337,12 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let more = error.to_string();
+        // A wrapper that adds no words would only say them twice.
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
         cause = error.source();
     }
     text

@@ -20,7 +20,7 @@ use super::{
     lanes::{Lanes, Slot},
     send::{self, Attempted},
 };
-use crate::api::problem::chain;
+use crate::outage;
 
 /// Transactions whose deliveries are taken at a time.
 const NEW_BATCH: usize = 256;
@@ -123,8 +123,7 @@ pub(super) async fn settle(
                 // kept: what waits must not go out either, when nobody could write down that it did.
                 Err(StoreError::Closed) => return,
                 Err(error) => {
-                    let (error, count) = (chain(&error), results.len());
-                    tracing::error!(error, count, "attempts could not be settled");
+                    outage::report(&error, "attempts could not be settled");
                     tokio::time::sleep(STORE_PAUSE).await;
                 }
             }
@@ -149,7 +148,7 @@ pub(super) async fn scan(shared: Arc<Shared>, store: Arc<dyn Store>, stop: Cance
             Ok(Looked::Until(next)) => next,
             Err(StoreError::Closed) => return,
             Err(error) => {
-                tracing::error!(error = chain(&error), "due deliveries could not be looked for");
+                outage::report(&error, "due deliveries could not be looked for");
                 now + STORE_PAUSE
             }
         };

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use switchboard_model::{File, file::ContentHash, id::Id};
 
 use super::kind::HEAD;
+use crate::outage;
 
 /// Bytes that are being written.
 #[derive(Debug)]
@@ -130,7 +131,7 @@ impl Drop for Upload {
         {
             runtime.spawn(async move {
                 if let Err(error) = parts.abort().await {
-                    tracing::warn!(%error, "an unfinished upload could not be removed");
+                    outage::report_files(&error, "an unfinished upload could not be removed");
                 }
             });
         }

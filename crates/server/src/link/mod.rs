@@ -28,7 +28,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{auth::Linked, problem::Failure},
     app::App,
+    outage,
 };
+use wire::Ended;
 
 /// How long an older link of the same bridge has to end.
 const TAKE_OVER: Duration = Duration::from_secs(5);
@@ -63,6 +65,7 @@ async fn run(app: Arc<App>, bridge: Bridge, socket: axum::extract::ws::WebSocket
     tracing::info!(bridge = %bridge.id, name = bridge.name, "a bridge is linked");
     match session::run(&app, &bridge, &seat, socket).await {
         Ok(()) => tracing::info!(bridge = %bridge.id, "the link has ended"),
+        Err(Ended::Store(error)) => outage::report(&error, "a link has ended with the store"),
         Err(ended) => tracing::warn!(bridge = %bridge.id, reason = %ended, "the link has ended"),
     }
     app.links.leave(&seat);

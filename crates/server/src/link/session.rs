@@ -8,6 +8,7 @@
 //! What is committed is also made known, even if the link ends in that moment: both
 //! happen in a task of their own, which nothing cancels (`commits`).
 
+mod available;
 mod claims;
 mod commits;
 
@@ -17,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+use available::once_available;
 use axum::extract::ws::{Message as Frame, WebSocket};
 use commits::{Batch, Settling};
 use futures_util::{
@@ -40,7 +42,7 @@ use super::{
     flight::Flight,
     wire::{Ended, read, settle_recalled, settle_report, write},
 };
-use crate::{api::problem::chain, app::App, to_the_end::to_the_end};
+use crate::{app::App, outage, to_the_end::to_the_end};
 
 /// How long a bridge has for its `hello`.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -142,7 +144,12 @@ async fn carry(
         recalled: watch::Sender::new(false),
         out,
     };
-    if let Err(ended) = session.welcome(sink).await {
+    // The welcome may have to wait for the store.
+    let welcomed = tokio::select! {
+        welcomed = session.welcome(sink) => welcomed,
+        () = seat.end.cancelled() => return Ended::Closing("the server ends this link; dial again"),
+    };
+    if let Err(ended) = welcomed {
         return ended;
     }
     let (to_settle, reports) = mpsc::channel(QUEUE);
@@ -166,12 +173,15 @@ async fn carry(
 impl Session<'_> {
     /// Tells the bridge its lines, and asks for the fate of what it was handed before.
     async fn welcome(&mut self, sink: &mut SplitSink<WebSocket, Frame>) -> Result<(), Ended> {
-        let lines = self.app.store.carried_lines(self.bridge.id).await?;
+        let store = &self.app.store;
+        let read = "the lines of a bridge could not be read";
+        let lines = once_available(read, || store.carried_lines(self.bridge.id)).await?;
         // It is back in time: what it holds must not run out while it is being asked. This write also waits
         // behind a last claim that the older link may have left with the store, so that the read sees it.
         let lease = self.app.clock.now() + self.app.config.claim_lease();
-        self.app.store.extend_claims(self.bridge.id, lease).await?;
-        let claims = self.app.store.claims_of(self.bridge.id).await?;
+        let held = "the claims of a bridge could not be extended";
+        once_available(held, || store.extend_claims(self.bridge.id, lease)).await?;
+        let claims = once_available(held, || store.claims_of(self.bridge.id)).await?;
         let recall: Vec<_> = claims.iter().map(|item| item.id).collect();
         {
             let mut flight = self.flight();
@@ -250,12 +260,15 @@ impl Session<'_> {
     ) -> Result<(), StoreError> {
         let known = lock(&self.capabilities).insert(line, capabilities.clone());
         if known.as_ref() != Some(&capabilities) {
-            let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
-            to_the_end(async move {
-                if app.store.set_capabilities(bridge, line, capabilities).await? {
-                    app.directory.forget_line(line);
-                }
-                Ok(())
+            once_available("what a line can do could not be written down", || {
+                let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
+                let capabilities = capabilities.clone();
+                to_the_end(async move {
+                    if app.store.set_capabilities(bridge, line, capabilities).await? {
+                        app.directory.forget_line(line);
+                    }
+                    Ok(())
+                })
             })
             .await?;
         }
@@ -263,7 +276,8 @@ impl Session<'_> {
             if online { lock(&self.online).insert(line) } else { lock(&self.online).remove(&line) };
         if changed {
             tracing::info!(%line, online, "line status");
-            self.announce(line, online).await?;
+            once_available("line.status could not be made known", || self.announce(line, online))
+                .await?;
         }
         if online {
             self.wake.notify_one();
@@ -292,7 +306,8 @@ impl Session<'_> {
         let online = std::mem::take(&mut *lock(&self.online));
         for line in online {
             if let Err(error) = self.announce(line, false).await {
-                tracing::warn!(%line, error = chain(&error), "line.status could not be made known");
+                let what = format!("line.status of {line} could not be made known");
+                outage::report(&error, &what);
             }
         }
     }
@@ -301,7 +316,9 @@ impl Session<'_> {
     async fn follow(&self, seat: &Seat) -> Ended {
         loop {
             seat.changed.notified().await;
-            let bridges = match self.app.store.bridges().await {
+            let store = &self.app.store;
+            let what = "the bridges could not be read";
+            let bridges = match once_available(what, || store.bridges()).await {
                 Ok(bridges) => bridges,
                 Err(error) => return error.into(),
             };
@@ -309,7 +326,8 @@ impl Session<'_> {
             if current.is_none_or(|bridge| bridge.revoked_at.is_some()) {
                 return Ended::Refused("this bridge was revoked".to_owned());
             }
-            let lines = match self.app.store.carried_lines(self.bridge.id).await {
+            let carried = || store.carried_lines(self.bridge.id);
+            let lines = match once_available(what, carried).await {
                 Ok(lines) => lines,
                 Err(error) => return error.into(),
             };

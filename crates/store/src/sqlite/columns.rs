@@ -16,6 +16,7 @@ use switchboard_model::{
     webhook::DisabledReason,
 };
 
+use super::outage;
 use crate::StoreError;
 
 /// A value that lies as its text: ids and handles.
@@ -175,7 +176,10 @@ impl From<rusqlite::Error> for StoreError {
             rusqlite::Error::InvalidColumnType(_, name, found) => {
                 Self::Unreadable { what: format!("column {name} is {found}") }
             }
-            error => Self::Database(Box::new(error)),
+            error => match outage::of(&error) {
+                Some(outage) => Self::Unavailable { outage, source: Box::new(error) },
+                None => Self::Database(Box::new(error)),
+            },
         }
     }
 }

@@ -31,6 +31,14 @@ impl<T> Lane<T> {
         })
     }
 
+    /// How much work waits, and whether every thread still runs.
+    pub(super) fn state(&self) -> (usize, bool) {
+        let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner);
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let alive = queue.is_some() && threads.iter().all(|thread| !thread.is_finished());
+        (queue.as_ref().map_or(0, Sender::len), alive)
+    }
+
     /// Takes no more work. The threads finish what is queued and end; they are the caller's to join.
     pub(super) fn close(&self) -> Vec<JoinHandle<()>> {
         self.queue.write().unwrap_or_else(PoisonError::into_inner).take();

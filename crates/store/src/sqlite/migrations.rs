@@ -9,12 +9,13 @@ use crate::{Result, StoreError};
 
 /// What leads from each version to the next; version 0 is an empty file. Never edit one that
 /// was released: add another.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_contract.sql"),
     include_str!("migrations/0003_deliveries.sql"),
     include_str!("migrations/0004_webhook_creators.sql"),
     include_str!("migrations/0005_old_mexican_numbers.sql"),
+    include_str!("migrations/0006_probe.sql"),
 ];
 
 /// Refuses a database that a newer version has written, before anything is changed in it.

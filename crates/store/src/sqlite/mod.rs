@@ -21,6 +21,7 @@ mod lines;
 mod messages;
 mod migrations;
 mod open;
+mod outage;
 mod outbox;
 mod reactions;
 mod read_queue;
@@ -34,10 +35,15 @@ mod settle;
 mod statement;
 mod store;
 mod typing;
+mod vitals;
+mod wal;
 mod webhooks;
 mod writer;
 
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use self::{
     handover::{Handover, MakesKnown},
@@ -68,6 +74,8 @@ impl Default for SqliteOptions {
 /// A [`Store`](crate::Store) in one SQLite file. Dropping it ends its threads and waits for them;
 /// [`Store::close`](crate::Store::close) does the same without blocking.
 pub struct SqliteStore {
+    path: PathBuf,
+    options: SqliteOptions,
     writer: Writer,
     readers: Readers,
     handover: Handover,

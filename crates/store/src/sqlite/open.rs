@@ -11,16 +11,22 @@ use std::{
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    SqliteOptions, SqliteStore, handover::Handover, migrations, reader::Readers, statement,
+    SqliteOptions, SqliteStore,
+    handover::Handover,
+    migrations,
+    reader::Readers,
+    statement,
+    wal::{self, Log},
     writer::Writer,
 };
 use crate::{Result, StoreError};
 
 /// How long a connection waits for another one of this process. Only a checkpoint makes it wait.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Full: what is committed survives a loss of power. Foreign keys: see the schema.
-/// The numbers: a page cache of 8 MiB; a checkpoint each 4,000 pages (16 MiB) of log.
+/// The numbers: a page cache of 8 MiB; a checkpoint each 4,000 pages (16 MiB) of log;
+/// its file is cut to [`wal::LIMIT`] when it begins anew.
 const WRITER: &str = "
     pragma journal_mode = wal;
     pragma synchronous = full;
@@ -49,8 +55,11 @@ pub(super) fn open(path: &Path, options: SqliteOptions) -> Result<SqliteStore> {
         .collect::<Result<Vec<_>>>()
         .map_err(|error| named(path, error))?;
     let cannot_start = |error| named(path, StoreError::Database(Box::new(error)));
+    let log = Log::of(path, wal::LIMIT);
     Ok(SqliteStore {
-        writer: Writer::start(writer, lock, options.write_queue).map_err(cannot_start)?,
+        path: path.to_owned(),
+        options,
+        writer: Writer::start(writer, lock, options.write_queue, log).map_err(cannot_start)?,
         readers: Readers::start(readers, options.read_queue, options.read_queue_of_one)
             .map_err(cannot_start)?,
         handover: Handover::default(),
@@ -84,6 +93,7 @@ fn writing(path: &Path) -> Result<Connection> {
     sql.set_prepared_statement_cache_capacity(statement::KEPT);
     migrations::refuse_newer(&sql, path)?;
     sql.execute_batch(WRITER)?;
+    sql.execute_batch(&format!("pragma journal_size_limit = {}", wal::LIMIT))?;
     migrations::apply(&mut sql)?;
     Ok(sql)
 }

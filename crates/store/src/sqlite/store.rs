@@ -25,14 +25,14 @@ use super::{
     events::{self, Moment},
     files, idempotency, keys, lines, messages, outbox, reactions,
     read_queue::Owner,
-    receipts, receive, replays, sandbox, secrets, settle, typing, webhooks,
+    receipts, receive, replays, sandbox, secrets, settle, typing, vitals, wal, webhooks,
     writer::Tx,
 };
 use crate::{
     Accept, Accepted, Backlog, ChatsCursor, ClaimedItem, Committed, DeliveriesCursor,
-    DeliveryFilter, Due, Endpoint, EventsAfter, Grant, MessagesCursor, NewKey, NewLine, NewReplay,
-    NewWebhook, Once, Pruned, Received, Remember, RememberWith, Result, Revoked, Seed,
-    SettleReport, Store, WebhookChanges,
+    DeliveryFilter, DriverFigures, Due, Endpoint, EventsAfter, Grant, MessagesCursor, NewKey,
+    NewLine, NewReplay, NewWebhook, Once, Pruned, Received, Remember, RememberWith, Result, Revoked,
+    Seed, SettleReport, Store, StoreError, StoreStats, WebhookChanges,
 };
 
 #[async_trait::async_trait]
@@ -640,6 +640,37 @@ impl Store for SqliteStore {
 
     async fn forget_secrets(&self, now: Timestamp, limit: usize) -> Result<usize> {
         self.writer.run(move |tx| webhooks::forget_secrets(tx, now, limit)).await
+    }
+
+    fn stats(&self) -> StoreStats {
+        let (write_queue, writer_alive) = self.writer.queue();
+        let vitals = self.writer.vitals();
+        let size = |suffix: &str| {
+            let mut path = self.path.as_os_str().to_owned();
+            path.push(suffix);
+            wal::bytes(path.as_ref()).unwrap_or(0)
+        };
+        StoreStats {
+            write_queue,
+            write_queue_max: self.options.write_queue,
+            writer_alive,
+            commands: vitals.commands(),
+            failed_commits: vitals.failed(),
+            commits: vitals.commits(),
+            database_bytes: size(""),
+            wal_bytes: size("-wal"),
+        }
+    }
+
+    async fn probe(&self, now: Timestamp) -> Result<()> {
+        self.writer.run(move |tx| vitals::write_probe(tx, now)).await?;
+        // Another probe may have been faster; what counts is that something is there.
+        let found = self.readers.lookup(Owner::System).ask(vitals::read_probe).await?;
+        found.map(|_| ()).ok_or_else(|| StoreError::Unreadable { what: "the probe".into() })
+    }
+
+    async fn figures_by_driver(&self) -> Result<Vec<DriverFigures>> {
+        self.readers.scan(Owner::System).ask(vitals::by_driver).await
     }
 
     async fn close(&self) {

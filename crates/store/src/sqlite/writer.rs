@@ -11,14 +11,15 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, Sender};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{known::Known, lane::Lane, statement};
-use crate::{Result, StoreError};
+use super::{known::Known, lane::Lane, outage, statement, vitals::Vitals, wal::Log};
+use crate::{Outage, Result, StoreError};
 
 /// The most commands of one transaction: bounds how long the first of them waits for the last.
 const MAX_BATCH: usize = 512;
@@ -32,19 +33,39 @@ pub(super) struct Tx<'a> {
 }
 
 /// The queue to the writer thread.
-pub(super) struct Writer(Lane<Box<dyn Job>>);
+pub(super) struct Writer {
+    lane: Lane<Box<dyn Job>>,
+    vitals: Arc<Vitals>,
+}
 
 impl Writer {
     /// Starts the thread. It holds `lock` for as long as it has the database open.
-    pub(super) fn start(sql: Connection, lock: File, queue: usize) -> std::io::Result<Self> {
+    pub(super) fn start(
+        sql: Connection,
+        lock: File,
+        queue: usize,
+        mut log: Log,
+    ) -> std::io::Result<Self> {
+        let vitals = Arc::new(Vitals::default());
+        let counted = Arc::clone(&vitals);
         let (sender, commands): (Sender<Box<dyn Job>>, _) = crossbeam_channel::bounded(queue);
         let thread = thread::Builder::new().name("sqlite-writer".into()).spawn(move || {
-            serve(&sql, &commands);
+            serve(&sql, &commands, &mut log, &counted);
             // In this order: the lock must not be free while the database is still open.
             drop(sql);
             drop(lock);
         })?;
-        Ok(Self(Lane::new(sender, vec![thread])))
+        Ok(Self { lane: Lane::new(sender, vec![thread]), vitals })
+    }
+
+    /// Commands that wait, and whether there is a thread to run them.
+    pub(super) fn queue(&self) -> (usize, bool) {
+        self.lane.state()
+    }
+
+    /// What it has counted.
+    pub(super) fn vitals(&self) -> &Vitals {
+        &self.vitals
     }
 
     /// Runs a command and answers once it is committed.
@@ -63,21 +84,21 @@ impl Writer {
         then: impl FnOnce(&mut T) + Send + 'static,
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        self.0.send(Box::new(Command { work: Some(work), outcome: None, then, reply }))?;
+        self.lane.send(Box::new(Command { work: Some(work), outcome: None, then, reply }))?;
         // The queue is gone with all that was in it: the store closed meanwhile.
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Takes no more commands; the thread ends when it has finished what is queued.
     pub(super) fn close(&self) -> Vec<JoinHandle<()>> {
-        self.0.close()
+        self.lane.close()
     }
 }
 
 /// A command, whatever it answers.
 trait Job: Send {
-    /// Does the work; whether it is to be kept.
-    fn run(&mut self, tx: &mut Tx<'_>) -> bool;
+    /// Does the work; an error if it is not to be kept, and what kept the database from it if something did.
+    fn run(&mut self, tx: &mut Tx<'_>) -> std::result::Result<(), Option<Outage>>;
 
     /// Tells the caller.
     fn answer(self: Box<Self>, committed: &Committed);
@@ -98,12 +119,16 @@ where
     F: FnOnce(&mut T) + Send,
     T: Send,
 {
-    fn run(&mut self, tx: &mut Tx<'_>) -> bool {
-        let Some(work) = self.work.take() else { return false };
+    fn run(&mut self, tx: &mut Tx<'_>) -> std::result::Result<(), Option<Outage>> {
+        let Some(work) = self.work.take() else { return Err(None) };
         // Unwind safe: what it wrote is rolled back, and what it may have left in `known` is forgotten.
         let outcome = catch_unwind(AssertUnwindSafe(|| work(tx)))
             .unwrap_or_else(|_| Err(StoreError::Database("a command panicked".into())));
-        let kept = outcome.is_ok();
+        let kept = match &outcome {
+            Ok(_) => Ok(()),
+            Err(StoreError::Unavailable { outage, .. }) => Err(Some(*outage)),
+            Err(_) => Err(None),
+        };
         self.outcome = Some(outcome);
         kept
     }
@@ -113,7 +138,7 @@ where
             // A refusal stands, whatever became of the others.
             (Some(Err(error)), _) => Err(error),
             (Some(outcome), Ok(())) => outcome,
-            (_, Err(error)) => Err(StoreError::Database(Box::new(Arc::clone(error)))),
+            (_, Err(error)) => Err(error.told()),
             (None, Ok(())) => Err(StoreError::Closed),
         };
         if let Ok(made) = &mut outcome {
@@ -133,18 +158,48 @@ enum BatchError {
     Store(#[from] StoreError),
     /// Disk full and the like: SQLite rolls back more than the statement that met it.
     #[error("the database gave up the transaction")]
-    GivenUp,
+    GivenUp(Option<Outage>),
 }
 
-fn serve(sql: &Connection, commands: &Receiver<Box<dyn Job>>) {
+impl BatchError {
+    /// What kept the database from its work, if that may pass.
+    fn outage(&self) -> Option<Outage> {
+        match self {
+            Self::Sql(error) => outage::of(error),
+            Self::Store(StoreError::Unavailable { outage, .. }) => Some(*outage),
+            Self::Store(_) => None,
+            Self::GivenUp(outage) => *outage,
+        }
+    }
+
+    /// As each caller is told.
+    fn told(self: &Arc<Self>) -> StoreError {
+        let source = Box::new(Arc::clone(self));
+        match self.outage() {
+            Some(outage) => StoreError::Unavailable { outage, source },
+            None => StoreError::Database(source),
+        }
+    }
+}
+
+fn serve(sql: &Connection, commands: &Receiver<Box<dyn Job>>, log: &mut Log, vitals: &Vitals) {
     let mut known = Known::default();
     let mut batch = Vec::with_capacity(MAX_BATCH);
+    let mut outages = Outages::default();
     while let Ok(first) = commands.recv() {
         batch.push(first);
         batch.extend(commands.try_iter().take(MAX_BATCH - 1));
+        let began = Instant::now();
         let committed = commit_together(sql, &mut known, &mut batch).map_err(Arc::new);
-        if let Err(error) = &committed {
-            tracing::error!(commands = batch.len(), %error, "a transaction failed");
+        match &committed {
+            Ok(0) => outages.works(),
+            Ok(kept_from_work) => outages.failed(*kept_from_work),
+            Err(error) => match error.outage() {
+                Some(_) => outages.failed(batch.len()),
+                None => tracing::error!(commands = batch.len(), %error, "a transaction failed"),
+            },
+        }
+        if committed.is_err() {
             known.forget();
             if !sql.is_autocommit()
                 && let Err(error) = sql.execute_batch("rollback")
@@ -152,9 +207,12 @@ fn serve(sql: &Connection, commands: &Receiver<Box<dyn Job>>) {
                 tracing::error!(%error, "a failed transaction could not be rolled back");
             }
         }
+        let committed = committed.map(|_| ());
+        vitals.committed(batch.len(), began.elapsed(), committed.is_ok());
         for job in batch.drain(..) {
             job.answer(&committed);
         }
+        log.keep_short(sql);
     }
     // Leaves one file behind and a quick start. Whatever stays in the log is read at the next start.
     if let Err(error) = sql.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())) {
@@ -162,27 +220,60 @@ fn serve(sql: &Connection, commands: &Receiver<Box<dyn Job>>) {
     }
 }
 
+/// The database has worked for so long without an outage before the log says that it does: on a disk that is
+/// just full, small transactions succeed between large ones that fail.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// Tells the log when an outage is over. That there is one is told by those whose work it kept.
+#[derive(Debug, Default)]
+struct Outages {
+    /// Since when it lasts, when it was met last, and how many commands it has failed.
+    now: Option<(Instant, Instant, usize)>,
+}
+
+impl Outages {
+    fn failed(&mut self, commands: usize) {
+        let now = Instant::now();
+        let (_, last, failed) = self.now.get_or_insert((now, now, 0));
+        *last = now;
+        *failed += commands;
+    }
+
+    fn works(&mut self) {
+        if let Some((since, last, commands)) = self.now
+            && last.elapsed() > QUIET
+        {
+            let seconds = since.elapsed().as_secs();
+            tracing::warn!(seconds, commands, "the database works again");
+            self.now = None;
+        }
+    }
+}
+
+/// Answers how many commands an outage kept from their work.
 fn commit_together(
     sql: &Connection,
     known: &mut Known,
     batch: &mut [Box<dyn Job>],
-) -> std::result::Result<(), BatchError> {
+) -> std::result::Result<usize, BatchError> {
+    let mut kept_from_work = 0;
     // Immediate, because a deferred transaction that turns into a writing one may fail at once.
     statement::run(sql, "begin immediate", [])?;
     for job in batch {
         statement::run(sql, "savepoint command", [])?;
         known.begin();
-        if !job.run(&mut Tx { sql, known }) {
+        if let Err(outage) = job.run(&mut Tx { sql, known }) {
             if sql.is_autocommit() {
-                return Err(BatchError::GivenUp);
+                return Err(BatchError::GivenUp(outage));
             }
+            kept_from_work += usize::from(outage.is_some());
             statement::run(sql, "rollback to command", [])?;
             known.rolled_back();
         }
         statement::run(sql, "release command", [])?;
     }
     statement::run(sql, "commit", [])?;
-    Ok(())
+    Ok(kept_from_work)
 }
 
 #[cfg(test)]
@@ -198,7 +289,7 @@ mod tests {
         let lock = File::create(directory.path().join("lock")).unwrap();
         let sql = Connection::open(directory.path().join("a.db")).unwrap();
         sql.execute_batch("create table numbers (number)").unwrap();
-        let writer = Writer::start(sql, lock, 8).unwrap();
+        let writer = Writer::start(sql, lock, 8, Log::unbounded()).unwrap();
         let add = |number: i64, outcome: fn() -> Result<()>| {
             writer.run(move |tx| {
                 statement::run(tx.sql, "insert into numbers values (?1)", [number])?;
@@ -233,5 +324,51 @@ mod tests {
             thread.join().unwrap();
         }
         assert!(matches!(add(5, || Ok(())).await, Err(StoreError::Closed)));
+    }
+
+    #[tokio::test]
+    async fn a_full_database_fails_what_finds_no_room_and_works_again_when_there_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = File::create(directory.path().join("lock")).unwrap();
+        let sql = Connection::open(directory.path().join("a.db")).unwrap();
+        sql.execute_batch("create table texts (text); pragma max_page_count = 16").unwrap();
+        let writer = Writer::start(sql, lock, 64, Log::unbounded()).unwrap();
+        let add = |bytes: i64| {
+            writer.run(move |tx| {
+                statement::run(tx.sql, "insert into texts values (zeroblob(?1))", [bytes])
+            })
+        };
+        let full = |outcome: &Result<usize>| {
+            matches!(outcome, Err(StoreError::Unavailable { outage: Outage::DiskFull, .. }))
+        };
+        add(8192).await.unwrap();
+        // One batch: what found room beside one that found none is kept, or told that there is none.
+        let (go, gate) = mpsc::channel();
+        let held = writer.run(move |_| {
+            gate.recv().expect("the test opens the gate");
+            Ok(())
+        });
+        let open = async { go.send(()).expect("the writer waits at the gate") };
+        let (_, first, large, last, ()) =
+            tokio::join!(held, add(4096), add(1 << 20), add(4096), open);
+        assert!(full(&large), "{large:?}");
+        let mut kept = 1;
+        for outcome in [&first, &last] {
+            assert!(outcome.is_ok() || full(outcome), "{outcome:?}");
+            kept += i64::from(outcome.is_ok());
+        }
+        assert!(full(&add(1 << 20).await));
+        let count = || {
+            writer.run(|tx| {
+                statement::first(tx.sql, "select count(*) from texts", [], |row| {
+                    row.get::<_, i64>(0)
+                })
+            })
+        };
+        assert_eq!(count().await.unwrap(), Some(kept));
+        let room = |tx: &mut Tx<'_>| Ok(tx.sql.execute_batch("pragma max_page_count = 100000")?);
+        writer.run(room).await.unwrap();
+        add(1 << 20).await.unwrap();
+        assert_eq!(count().await.unwrap(), Some(kept + 1));
     }
 }

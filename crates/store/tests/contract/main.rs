@@ -176,6 +176,6 @@ mod sqlite {
                  nothing_is_shown_of_what_was_taken_back, delivered_and_read_never_go_back,
                  what_is_sent_may_be_delivered_already, an_update_of_nothing_is_nothing,
                  a_guid_is_found_by_the_id;
-        whole: a_closed_store_says_so;
+        whole: a_closed_store_says_so, its_figures_are_of_what_it_holds;
     }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use switchboard_store::{Store, StoreError};
 
-use crate::world::NOW;
+use crate::world::{ANN, BOB, NOW, World};
 
 pub(crate) async fn a_closed_store_says_so(store: Arc<dyn Store>) {
     let begun = store.create_account("last".into(), NOW);
@@ -11,4 +11,28 @@ pub(crate) async fn a_closed_store_says_so(store: Arc<dyn Store>) {
     store.close().await;
     assert!(matches!(store.accounts().await, Err(StoreError::Closed)));
     assert!(matches!(store.create_account("x".into(), NOW).await, Err(StoreError::Closed)));
+    assert!(matches!(store.probe(NOW).await, Err(StoreError::Closed)));
+    assert!(!store.stats().writer_alive);
+}
+
+pub(crate) async fn its_figures_are_of_what_it_holds(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    store.probe(NOW).await.unwrap();
+    store.probe(NOW).await.unwrap();
+    let idle = store.figures_by_driver().await.unwrap();
+    assert!(idle.iter().all(|of| (of.pending, of.oldest_pending) == (0, None)), "{idle:?}");
+    let lines: u64 = idle.iter().map(|of| of.lines).sum();
+    assert_eq!(lines, store.operator_lines().await.unwrap().len() as u64);
+    world.accept(ANN, "one").await;
+    world.accept(BOB, "two").await;
+    world.claimed(ANN, "three").await;
+    let busy = store.figures_by_driver().await.unwrap();
+    let waiting: Vec<_> = busy.iter().filter(|of| of.pending > 0).collect();
+    // The claim has taken one of them.
+    assert_eq!(waiting.len(), 1, "{busy:?}");
+    assert_eq!((waiting[0].pending, waiting[0].oldest_pending), (2, Some(NOW)));
+    let stats = store.stats();
+    assert!(stats.writer_alive && stats.commands >= 5 && stats.database_bytes > 0, "{stats:?}");
+    assert_eq!((stats.write_queue, stats.failed_commits), (0, 0));
+    assert!(stats.commits.counts.iter().sum::<u64>() >= 5 && !stats.commits.sum.is_zero());
 }

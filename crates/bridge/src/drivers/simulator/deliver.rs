@@ -11,10 +11,10 @@ use switchboard_model::{
 };
 use tempfile::NamedTempFile;
 use tokio::time::{Instant, sleep};
-use tracing::{error, warn};
+use tracing::warn;
 
 use super::{
-    Book, Simulator,
+    Book, JOURNAL_PAUSE, Simulator,
     faults::Fortune,
     journal::{KnownChat, Reacted, ReadUpTo, Record, Shown, With},
     new_guid,
@@ -26,7 +26,9 @@ const CONTACT_FAILS: &str = "The simulated contact +15005550001 fails every mess
 const NO_GROUP: &str = "The simulator knows no such group.";
 const NO_MESSAGE: &str = "The simulator knows no such message in this chat.";
 const NOT_ADVANCED: &str = "The simulated line does not have the advanced features now.";
-const NO_JOURNAL: &str = "The simulator's journal can't be written.";
+
+/// How long an item waits whose attachments find no room.
+const DISK_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is about to become true.
 struct Prepared {
@@ -77,7 +79,7 @@ impl Simulator {
                 };
             }
         };
-        self.deliver(item, line, attachments, report_lost)
+        self.deliver(item, line, attachments, report_lost).await
     }
 
     /// Fetches attachments as a phone does. Only what it shows of them is kept.
@@ -91,7 +93,14 @@ impl Simulator {
         for file in attachments {
             let dir = self.book().files.dir().to_owned();
             // Gone again when it has been read, or when this call is dropped.
-            let draft = NamedTempFile::new_in(dir).map_err(FileError::Disk)?;
+            let draft = match NamedTempFile::new_in(dir) {
+                Ok(draft) => draft,
+                Err(error) => {
+                    // The item goes back and comes round again.
+                    sleep(DISK_PAUSE).await;
+                    return Err(FileError::Disk(error));
+                }
+            };
             let left = deadline.saturating_duration_since(Instant::now());
             let hash = files.fetch(file, draft.path(), left).await?;
             fetched.push(PhoneFile {
@@ -109,26 +118,50 @@ impl Simulator {
         let outcome = Outcome::Failed { error: error.to_owned() };
         let report = Some(Report { id, outcome: outcome.clone() });
         if let Err(error) = self.book().commit(Record { outcome: report, ..Record::default() }) {
-            error!(item = %id, %error, "the simulator's journal can't be written");
+            self.tell_unwritable(&error);
         }
         outcome
     }
 
-    fn deliver(
+    /// Puts an item on the phones as soon as that can be written down. One that can't be for long goes back
+    /// to the server: nothing of it was begun, and a full disk is no reason to fail a message.
+    async fn deliver(
         &self,
         item: SendItem,
         line: Handle,
         attachments: Vec<PhoneFile>,
         report_lost: bool,
     ) -> Outcome {
+        // Before the link loses its patience, and reports that nobody knows what came of it.
+        let give_back_at = Instant::now() + self.limit(&item) / 2;
+        loop {
+            match self.put(&item, &line, &attachments, report_lost) {
+                Ok(outcome) => return outcome,
+                Err(error) => self.tell_unwritable(&error),
+            }
+            if Instant::now() >= give_back_at {
+                return Outcome::Released;
+            }
+            sleep(JOURNAL_PAUSE).await;
+        }
+    }
+
+    /// Puts an item on the phones, and answers what came of it.
+    fn put(
+        &self,
+        item: &SendItem,
+        line: &Handle,
+        attachments: &[PhoneFile],
+        report_lost: bool,
+    ) -> std::io::Result<Outcome> {
         let (id, line_id, now) = (item.id, item.line_id, self.clock.now());
         let mut book = self.book();
         let Prepared { mut record, mut outcome, typing } =
-            match book.prepare(item, &line, attachments, now) {
+            match book.prepare(item, line, attachments, now) {
                 Ok(prepared) => prepared,
                 Err(why) => {
                     drop(book);
-                    return self.fail(id, why);
+                    return Ok(self.fail(id, why));
                 }
             };
         if report_lost {
@@ -136,19 +169,15 @@ impl Simulator {
         }
         record.outcome = Some(Report { id, outcome: outcome.clone() });
         let echoes = !record.entries.is_empty();
-        if let Err(error) = book.commit(record) {
-            drop(book);
-            error!(item = %id, %error, "the simulator's journal can't be written");
-            return Outcome::Failed { error: NO_JOURNAL.to_owned() };
-        }
+        book.commit(record)?;
         if let Some((with, on)) = typing {
-            book.phones.type_in(line, with, on, now);
+            book.phones.type_in(line.clone(), with, on, now);
         }
         drop(book);
         if echoes {
             self.lines.stir(line_id);
         }
-        outcome
+        Ok(outcome)
     }
 }
 
@@ -156,9 +185,9 @@ impl Book {
     /// What an item makes true, or why it can't.
     fn prepare(
         &self,
-        item: SendItem,
+        item: &SendItem,
         line: &Handle,
-        attachments: Vec<PhoneFile>,
+        attachments: &[PhoneFile],
         now: Timestamp,
     ) -> Result<Prepared, &'static str> {
         let needs_more = match &item.content {
@@ -170,7 +199,7 @@ impl Book {
         }
         let (on, with) = if item.is_group {
             let group = self.phones.group(&item.identifier).ok_or(NO_GROUP)?;
-            (group.participants.clone(), With::Group(item.identifier))
+            (group.participants.clone(), With::Group(item.identifier.clone()))
         } else {
             let contact = Handle::received(&item.identifier);
             (vec![contact.clone()], With::Contact(contact))
@@ -181,7 +210,7 @@ impl Book {
             record.chats.push(chat);
         }
         let (mut outcome, mut typing) = (Outcome::Done { at: now }, None);
-        match item.content {
+        match &item.content {
             Content::Message { text, reply_to_guid, is_audio_message, attachments: _ } => {
                 let guid = new_guid();
                 let service = Service::IMessage;
@@ -193,11 +222,11 @@ impl Book {
                     guid,
                     line: line.clone(),
                     from: line.clone(),
-                    text,
-                    reply_to_guid,
+                    text: text.clone(),
+                    reply_to_guid: reply_to_guid.clone(),
                     received_at: now,
-                    attachments,
-                    is_audio_message,
+                    attachments: attachments.to_vec(),
+                    is_audio_message: *is_audio_message,
                     reactions: Vec::new(),
                     edited_at: None,
                     unsent_at: None,
@@ -208,14 +237,16 @@ impl Book {
                 }
             }
             Content::Reaction { message_guid, reaction_type, remove } => {
-                let message = self.phones.message(&message_guid).ok_or(NO_MESSAGE)?;
+                let message = self.phones.message(message_guid).ok_or(NO_MESSAGE)?;
                 if message.message.line != *line || message.with != with {
                     return Err(NO_MESSAGE);
                 }
-                let reaction = PhoneReaction { reaction_type, from: line.clone() };
-                record.reaction = Some(Reacted { message_guid, reaction, removed: remove });
+                let reaction =
+                    PhoneReaction { reaction_type: reaction_type.clone(), from: line.clone() };
+                let (message_guid, removed) = (message_guid.clone(), *remove);
+                record.reaction = Some(Reacted { message_guid, reaction, removed });
             }
-            Content::Typing { on } => typing = Some((with, on)),
+            Content::Typing { on } => typing = Some((with, *on)),
             Content::Read => {
                 record.read = Some(ReadUpTo { line: line.clone(), with, at: now });
             }

@@ -8,11 +8,11 @@ use switchboard_model::{
     line::DriverKind,
     link::{CarriedLine, Inbound, LinkedFile, Outcome, ReceivedEntry, SendItem},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::sleep};
 use tracing::error;
 
 use super::{
-    Book, Simulator, chat_of, entry_key,
+    Book, JOURNAL_PAUSE, Simulator, Unwritten, chat_of, entry_key,
     history::Waiting,
     journal::{KeptFile, KnownChat, Place, Record, With},
 };
@@ -43,7 +43,7 @@ impl Driver for Simulator {
         book.uploaded.clear();
         for line in &lines {
             if let Err(error) = book.catch_up(line) {
-                error!(line = %line.id, %error, "the simulator's journal can't be written");
+                self.tell_unwritable(&error);
             }
         }
         // Under the book's lock: a change of what a line can do comes before this or after it.
@@ -95,6 +95,24 @@ impl Driver for Simulator {
 
     async fn received(&self, line: Id<Line>, batch: &HistoryBatch, results: &[ReceivedEntry]) {
         let Some(handle) = self.lines.handle_of(line) else { return };
+        let mut written = self.take_note(&handle, batch, results);
+        // The line waits for its journal: nothing more of it is told, and nothing is forgotten.
+        while let Err(unwritten) = written {
+            self.tell_unwritable(&unwritten.1);
+            sleep(JOURNAL_PAUSE).await;
+            written = self.book().try_commit(unwritten.0);
+        }
+    }
+}
+
+impl Simulator {
+    /// Takes note of what the server has made of a batch, and tells those who wait for it.
+    fn take_note(
+        &self,
+        handle: &Handle,
+        batch: &HistoryBatch,
+        results: &[ReceivedEntry],
+    ) -> Result<(), Unwritten> {
         let mut book = self.book();
         let n = book.parse_position(Some(&batch.position));
         let first = n.saturating_sub(batch.entries.len() as u64) + 1;
@@ -110,24 +128,21 @@ impl Driver for Simulator {
                 let with = With::from(chat);
                 record.chats.push(KnownChat { id, line: handle.clone(), with });
             }
-            let waiter = book.waiting.remove(&*entry_key(&handle, at, entry));
+            let waiter = book.waiting.remove(&*entry_key(handle, at, entry));
             waiters.extend(waiter.map(|waiter| (waiter, *result)));
         }
-        if let Some(uploaded) = book.uploaded.get_mut(&handle) {
+        if let Some(uploaded) = book.uploaded.get_mut(handle) {
             *uploaded = uploaded.split_off(&(n + 1));
         }
-        if let Err(error) = book.commit(record) {
-            error!(%line, %error, "the simulator's journal can't be written");
-        }
+        let written = book.try_commit(record);
         drop(book);
         for (waiter, result) in waiters {
             // Who has stopped waiting needs no answer.
             let _ = waiter.send(result);
         }
+        written
     }
-}
 
-impl Simulator {
     /// Entries as the link wants them, their files uploaded.
     async fn batch(
         &self,

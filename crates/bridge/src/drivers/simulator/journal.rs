@@ -161,6 +161,8 @@ pub(super) struct Journal {
     path: PathBuf,
     file: File,
     len: u64,
+    /// What stands after `len` is a piece of a record that could not be cut off.
+    torn: bool,
     buffer: Vec<u8>,
 }
 
@@ -196,7 +198,7 @@ impl Journal {
         drop(reader);
         // Whatever stands after the last whole line was being written when the process died.
         file.set_len(len)?;
-        Ok(Self { path: path.to_owned(), file, len, buffer: Vec::new() })
+        Ok(Self { path: path.to_owned(), file, len, torn: false, buffer: Vec::new() })
     }
 
     /// How long the file is, in bytes.
@@ -211,9 +213,13 @@ impl Journal {
     pub(super) fn append(&mut self, record: &Record) -> io::Result<()> {
         self.buffer.clear();
         encode(record, &mut self.buffer)?;
-        if let Err(error) = self.file.write_all(&self.buffer) {
-            // A torn line in the middle would make the whole file unreadable.
+        // A torn line in the middle would make the whole file unreadable.
+        if self.torn {
             self.file.set_len(self.len)?;
+            self.torn = false;
+        }
+        if let Err(error) = self.file.write_all(&self.buffer) {
+            self.torn = self.file.set_len(self.len).is_err();
             return Err(error);
         }
         self.len += self.buffer.len() as u64;
@@ -226,7 +232,20 @@ impl Journal {
     /// When the new file could not be written; then the old one stays.
     pub(super) fn rewrite(&mut self, records: impl Iterator<Item = Record>) -> io::Result<()> {
         let fresh = self.path.with_extension("jsonl.new");
-        let file = options().open(&fresh)?;
+        let rewritten = self.rewrite_to(&fresh, records);
+        if rewritten.is_err() {
+            // It would only take room where there is none. What stays is written over the next time.
+            let _ = std::fs::remove_file(&fresh);
+        }
+        rewritten
+    }
+
+    fn rewrite_to(
+        &mut self,
+        fresh: &Path,
+        records: impl Iterator<Item = Record>,
+    ) -> io::Result<()> {
+        let file = options().open(fresh)?;
         file.set_len(0)?;
         let mut writer = BufWriter::new(file);
         let mut len = 0;
@@ -237,7 +256,7 @@ impl Journal {
             len += self.buffer.len() as u64;
         }
         let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
-        std::fs::rename(&fresh, &self.path)?;
+        std::fs::rename(fresh, &self.path)?;
         (self.file, self.len) = (file, len);
         Ok(())
     }

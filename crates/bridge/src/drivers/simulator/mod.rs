@@ -31,15 +31,17 @@ use std::{
     io,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use switchboard_model::{
     Handle,
     link::{Inbound, InboundChat, LinkedFile, ReceivedEntry},
+    throttle::Throttle,
     time::Clock,
 };
 use tokio::sync::oneshot;
+use tracing::{error, warn};
 use uuid::Uuid;
 
 use faults::Lines;
@@ -79,7 +81,16 @@ pub struct Simulator {
     options: SimulatorOptions,
     lines: Arc<Lines>,
     book: Mutex<Book>,
+    /// That the journal can't be written is said once in a while only.
+    unwritable: Throttle,
 }
+
+/// How often it is said that the journal can't be written, and how long before it is tried again.
+const UNWRITABLE_EVERY: Duration = Duration::from_secs(60);
+const JOURNAL_PAUSE: Duration = Duration::from_millis(250);
+
+/// A record that could not be written, and why.
+type Unwritten = Box<(Record, io::Error)>;
 
 /// The durable state. One lock, so that the journal's order is the order in which things became true.
 struct Book {
@@ -117,7 +128,10 @@ impl Simulator {
             journal.append(&record)?;
             drop(phones.apply(record));
         } else if journal.len() > COMPACT_ABOVE && replayed > 2 * phones.record_count() {
-            journal.rewrite(phones.records())?;
+            // The long one is as good, and there is no room for two of them on a full disk.
+            if let Err(error) = journal.rewrite(phones.records()) {
+                warn!(%error, "the simulator's journal can't be made shorter");
+            }
         }
         let files = KeptFiles::open(path.with_extension("files"), phones.histories.files())?;
         let (uploaded, waiting) = (HashMap::new(), HashMap::new());
@@ -126,7 +140,15 @@ impl Simulator {
             options,
             lines: Arc::new(Lines::new()),
             book: Mutex::new(Book { journal, phones, files, uploaded, waiting }),
+            unwritable: Throttle::new(UNWRITABLE_EVERY),
         }))
+    }
+
+    /// The log is told that the journal can't be written.
+    fn tell_unwritable(&self, error: &io::Error) {
+        if let Some(held_back) = self.unwritable.pass(Instant::now()) {
+            error!(%error, held_back, "the simulator's journal can't be written");
+        }
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -138,7 +160,14 @@ impl Simulator {
 impl Book {
     /// Writes a record and makes it true.
     fn commit(&mut self, record: Record) -> io::Result<()> {
-        self.journal.append(&record)?;
+        self.try_commit(record).map_err(|unwritten| unwritten.1)
+    }
+
+    /// The same; a record that can't be written comes back.
+    fn try_commit(&mut self, record: Record) -> Result<(), Unwritten> {
+        if let Err(error) = self.journal.append(&record) {
+            return Err(Box::new((record, error)));
+        }
         for file in record.entries.iter().flat_map(|entry| &entry.files) {
             self.files.hold(&file.shown);
         }

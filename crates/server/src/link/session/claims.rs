@@ -5,7 +5,7 @@ use std::time::Duration;
 use switchboard_model::{Line, id::Id, link::MAX_BATCH};
 use tokio::time::timeout;
 
-use super::{Session, lock};
+use super::{Session, lock, once_available};
 use crate::link::wire::{Ended, send_frames};
 
 /// How long a bridge has for its answer to `recall`: it may have to ask Messages.
@@ -48,7 +48,10 @@ impl Session<'_> {
             return Ok(true);
         }
         let lease = self.app.clock.now() + self.app.config.claim_lease();
-        let items = self.app.store.claim(self.bridge.id, line, full_chats, limit, lease).await?;
+        let items = once_available("items could not be claimed", || {
+            self.app.store.claim(self.bridge.id, line, full_chats.clone(), limit, lease)
+        })
+        .await?;
         if items.is_empty() {
             return Ok(true);
         }
@@ -70,7 +73,9 @@ impl Session<'_> {
             let now = self.app.clock.now();
             self.app.clock.sleep_until(now + lease / 3).await;
             let until = self.app.clock.now() + lease;
-            if let Err(error) = self.app.store.extend_claims(self.bridge.id, until).await {
+            let extend = || self.app.store.extend_claims(self.bridge.id, until);
+            let what = "the claims of a bridge could not be extended";
+            if let Err(error) = once_available(what, extend).await {
                 return error.into();
             }
         }

@@ -10,7 +10,7 @@ use switchboard_model::{
 use switchboard_store::{SettleReport, StoreError};
 use tokio::sync::mpsc;
 
-use super::Session;
+use super::{Session, once_available};
 use crate::{link::wire::Ended, to_the_end::to_the_end};
 
 /// Reports of one transaction.
@@ -41,7 +41,11 @@ impl Session<'_> {
             }
             let ids: Vec<_> = batch.iter().map(|report| report.id).collect();
             if !batch.is_empty()
-                && let Err(error) = self.settled(batch).await
+                && let Err(error) =
+                    once_available("reports of a bridge could not be settled", || {
+                        self.settled(batch.clone())
+                    })
+                    .await
             {
                 return error.into();
             }
@@ -65,7 +69,9 @@ impl Session<'_> {
     /// Commits inbound batches, and acknowledges them after that.
     pub(super) async fn receive(&self, mut batches: mpsc::Receiver<Batch>) -> Ended {
         while let Some(Batch { line_id, position, entries }) = batches.recv().await {
-            let results = match self.received(line_id, position.clone(), entries).await {
+            let receive = || self.received(line_id, position.clone(), entries.clone());
+            let what = "what came in could not be kept";
+            let results = match once_available(what, receive).await {
                 Ok(results) => results,
                 Err(error) => return error.into(),
             };

@@ -1,0 +1,134 @@
+//! How the store is doing: what its writer counts, a write and a read that prove that it works, and what waits in it.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use rusqlite::{Connection, params};
+use switchboard_model::{Timestamp, line::DriverKind};
+
+use super::{columns::Name, statement, writer::Tx};
+use crate::{COMMIT_SECONDS, CommitTimes, DriverFigures, MAX_PENDING_COUNTED, Result};
+
+/// Lines with something pending whose oldest item is looked at.
+const MAX_LINES: usize = 10_000;
+
+/// What the writer counts. One more of each a transaction, so that it costs nothing beside a commit.
+#[derive(Debug, Default)]
+pub(super) struct Vitals {
+    commands: AtomicU64,
+    failed: AtomicU64,
+    /// As [`COMMIT_SECONDS`], and one for what takes longer.
+    buckets: [AtomicU64; COMMIT_SECONDS.len() + 1],
+    nanos: AtomicU64,
+}
+
+impl Vitals {
+    /// A transaction of so many commands has ended.
+    pub(super) fn committed(&self, commands: usize, took: Duration, kept: bool) {
+        if !kept {
+            self.failed.fetch_add(1, Relaxed);
+            return;
+        }
+        self.commands.fetch_add(commands as u64, Relaxed);
+        let seconds = took.as_secs_f64();
+        let bucket = COMMIT_SECONDS.iter().position(|end| seconds <= *end);
+        self.buckets[bucket.unwrap_or(COMMIT_SECONDS.len())].fetch_add(1, Relaxed);
+        self.nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    pub(super) fn commands(&self) -> u64 {
+        self.commands.load(Relaxed)
+    }
+
+    pub(super) fn failed(&self) -> u64 {
+        self.failed.load(Relaxed)
+    }
+
+    pub(super) fn commits(&self) -> CommitTimes {
+        CommitTimes {
+            counts: std::array::from_fn(|bucket| self.buckets[bucket].load(Relaxed)),
+            sum: Duration::from_nanos(self.nanos.load(Relaxed)),
+        }
+    }
+}
+
+/// Writes the one row of its table.
+pub(super) fn write_probe(tx: &mut Tx<'_>, now: Timestamp) -> Result<()> {
+    statement::run(tx.sql, "insert or replace into probe (id, at) values (1, ?1)", [now.0])?;
+    Ok(())
+}
+
+/// Reads it.
+pub(super) fn read_probe(sql: &Connection) -> Result<Option<Timestamp>> {
+    statement::first(sql, "select at from probe where id = 1", [], |row| Ok(Timestamp(row.get(0)?)))
+}
+
+/// What there is of each driver. Bounded, however much waits.
+pub(super) fn by_driver(sql: &Connection) -> Result<Vec<DriverFigures>> {
+    let mut figures: Vec<DriverFigures> = statement::all(
+        sql,
+        "select driver, count(*) from lines where is_active = 1 group by driver",
+        [],
+        |row| {
+            Ok(DriverFigures {
+                driver: row.get::<_, Name<DriverKind>>(0)?.0,
+                lines: row.get::<_, u32>(1)?.into(),
+                pending: 0,
+                oldest_pending: None,
+            })
+        },
+    )?;
+    let mut note = |driver, change: &dyn Fn(&mut DriverFigures)| {
+        match figures.iter_mut().find(|figures| figures.driver == driver) {
+            Some(figures) => change(figures),
+            // Its lines were all made inactive.
+            None => {
+                let mut new = DriverFigures { driver, lines: 0, pending: 0, oldest_pending: None };
+                change(&mut new);
+                figures.push(new);
+            }
+        }
+    };
+    let pending = statement::all(
+        sql,
+        "select l.driver, sum(p.count) from (
+           select line_id, count(*) as count from (
+             select line_id from outbox indexed by outbox_pending
+             where status = 'pending' order by line_id limit ?1)
+           group by line_id) p
+         join lines l on l.id = p.line_id group by l.driver",
+        [statement::limit(MAX_PENDING_COUNTED)],
+        |row| Ok((row.get::<_, Name<DriverKind>>(0)?.0, row.get::<_, u32>(1)?)),
+    )?;
+    for (driver, count) in pending {
+        note(driver, &|figures| figures.pending = u64::from(count));
+    }
+    // Steps from line to line and looks at the first item of each: a backlog is not read.
+    let oldest = statement::all(
+        sql,
+        "with recursive waiting (line_id) as (
+           select * from (select line_id from outbox indexed by outbox_pending
+             where status = 'pending' order by line_id limit 1)
+           union all
+           select (select o.line_id from outbox o indexed by outbox_pending
+             where o.status = 'pending' and o.line_id > waiting.line_id
+             order by o.line_id limit 1)
+           from waiting where waiting.line_id is not null limit ?1
+         )
+         select l.driver, min((select o.created_at from outbox o indexed by outbox_pending
+           where o.status = 'pending' and o.line_id = waiting.line_id order by o.seq limit 1))
+         from waiting join lines l on l.id = waiting.line_id
+         where waiting.line_id is not null group by l.driver",
+        params![statement::limit(MAX_LINES)],
+        |row| {
+            let oldest = row.get::<_, Option<i64>>(1)?.map(Timestamp);
+            Ok((row.get::<_, Name<DriverKind>>(0)?.0, oldest))
+        },
+    )?;
+    for (driver, oldest) in oldest {
+        note(driver, &|figures| figures.oldest_pending = oldest);
+    }
+    Ok(figures)
+}
