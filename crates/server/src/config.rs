@@ -115,7 +115,7 @@ pub struct Config {
     pub webhook_retry_schedule: RetrySchedule,
 
     /// Address and port for GET /metrics and GET /health, which ask for no key: for the operator's own
-    /// network. Without it there are none
+    /// network. Without it there are no metrics, and GET /health is on the address of --listen only
     #[arg(long, env = "SWITCHBOARD_METRICS_LISTEN", value_name = "ADDR")]
     pub metrics_listen: Option<SocketAddr>,
 
@@ -128,6 +128,15 @@ pub struct Config {
         value_name = "SECONDS"
     )]
     pub health_max_lag: u64,
+
+    /// Bytes that must be free on the volume of DATA_DIR, or GET /health is red; 0 for no such check
+    #[arg(
+        long,
+        env = "SWITCHBOARD_HEALTH_MIN_DISK_FREE",
+        default_value_t = 100 * 1024 * 1024,
+        value_name = "BYTES"
+    )]
+    pub health_min_disk_free: u64,
 
     /// Seconds that a bridge's claim on an outbox item holds after the bridge was last heard of
     #[arg(
@@ -387,6 +396,7 @@ impl Config {
                 self.metrics_listen.as_ref().map(ToString::to_string).unwrap_or_default(),
             ),
             ("HEALTH_MAX_LAG", self.health_max_lag.to_string()),
+            ("HEALTH_MIN_DISK_FREE", self.health_min_disk_free.to_string()),
             ("CLAIM_LEASE", self.claim_lease.to_string()),
             ("EVENT_RETENTION", self.event_retention.to_string()),
             ("MAX_BODY", self.max_body.to_string()),

@@ -88,6 +88,9 @@ pub fn table() -> Vec<Operation> {
         row(Method::GET,    "/v1/events",              AnyKey,                    api::events::stream),
         row(Method::GET,    Programs.path(),           Public,                    api::docs::document(Programs)),
         row(Method::GET,    Programs.page_path(),      Public,                    api::docs::page(Programs)),
+        // For load balancers and supervisors.
+        row(Method::GET,    "/health",                 Public,                    api::health::ready),
+        row(Method::GET,    "/live",                   Public,                    api::health::live),
         // For the operator.
         row(Method::GET,    "/admin/v1/accounts",      Operator, admin::accounts::list),
         row(Method::POST,   "/admin/v1/accounts",      Operator, admin::accounts::create),

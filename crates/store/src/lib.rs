@@ -19,7 +19,10 @@ pub use records::{
     Once, Pruned, Received, Remember, RememberWith, Revoked, Seed, SettleReport, WebhookBacklog,
     WebhookChanges,
 };
-pub use stats::{COMMIT_SECONDS, CommitTimes, DriverFigures, MAX_PENDING_COUNTED, StoreStats};
+pub use stats::{
+    COMMIT_SECONDS, CommitTimes, DriverFigures, LineFigures, MAX_PENDING_COUNTED, StoreStats,
+    WaitingLine,
+};
 use switchboard_model::{
     Account, Bridge, Chat, EventKind, File, Handle, Key, Line, Message, OutboxItem, Reaction,
     ReadReceipt, Replay, Sandbox, Timestamp, TypingIndicator, Webhook,
@@ -596,7 +599,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn probe(&self, now: Timestamp) -> Result<()>;
 
     /// What there is of each driver: its lines, and what waits for them. A bounded read.
-    async fn figures_by_driver(&self) -> Result<Vec<DriverFigures>>;
+    async fn line_figures(&self) -> Result<LineFigures>;
 
     /// Finishes what was begun and closes the database. Later calls answer [`StoreError::Closed`].
     async fn close(&self);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use switchboard_model::{Timestamp, line::DriverKind};
+use switchboard_model::{Line, Timestamp, id::Id, line::DriverKind};
 
 /// The upper ends of what a transaction takes, in seconds.
 pub const COMMIT_SECONDS: [f64; 14] =
@@ -41,6 +41,26 @@ pub struct CommitTimes {
     pub sum: Duration,
 }
 
+/// What there is for bridges to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LineFigures {
+    /// One for each driver that has lines.
+    pub drivers: Vec<DriverFigures>,
+    /// The lines with something pending; so many of them at most.
+    pub waiting: Vec<WaitingLine>,
+}
+
+/// A line with something pending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitingLine {
+    /// Which.
+    pub line_id: Id<Line>,
+    /// Its driver.
+    pub driver: DriverKind,
+    /// When the first of its pending items was accepted.
+    pub since: Timestamp,
+}
+
 /// What there is of one driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DriverFigures {
@@ -50,6 +70,4 @@ pub struct DriverFigures {
     pub lines: u64,
     /// Items that wait for them; counted up to [`MAX_PENDING_COUNTED`].
     pub pending: u64,
-    /// When the oldest of them was accepted.
-    pub oldest_pending: Option<Timestamp>,
 }

@@ -68,6 +68,11 @@ fn given<T>(outcome: Result<Answer<T>, Error>) -> Option<T> {
     }
 }
 
+async fn health(dev: &Dev, path: &str) -> (u16, Value) {
+    let answer = reqwest::get(format!("{}{path}", dev.ready.api_url)).await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
 #[tokio::test]
 async fn a_full_disk_refuses_what_it_has_no_room_for_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -118,6 +123,13 @@ async fn a_full_disk_refuses_what_it_has_no_room_for_and_loses_nothing() {
         }
         let file = Upload::bytes(vec![b'x'; 300_000]).filename("x.txt");
         refused[2] += usize::from(given(client.upload(file).await).is_none());
+        if number == 3 {
+            // Red, and says why; but nothing that a restart would mend.
+            let (status, body) = health(&dev, "/health").await;
+            assert_eq!((status, &body["reasons"][0]), (503, &json!("store_unavailable")), "{body}");
+            assert_eq!(body["store"]["outage"], "disk_full", "{body}");
+            assert_eq!(health(&dev, "/live").await.0, 200);
+        }
         // What needs no room works.
         client.messages(line, CONTACT).all(1000).await.unwrap();
     }
@@ -129,6 +141,12 @@ async fn a_full_disk_refuses_what_it_has_no_room_for_and_loses_nothing() {
     volume.empty();
     let again = eventually("it writes again", async || send("again").await).await;
     sent.push(("again".to_owned(), again.id));
+    eventually("it is healthy again", async || {
+        let (_, body) = health(&dev, "/health").await;
+        // The volume of this test is smaller than any that the server calls roomy.
+        (body["reasons"] == json!(["disk_low"])).then_some(())
+    })
+    .await;
     for number in 0..20 {
         let name = format!("after {number}");
         let accepted = send(&name).await.expect("there is room again");
@@ -168,8 +186,11 @@ async fn a_full_disk_refuses_what_it_has_no_room_for_and_loses_nothing() {
         names.iter().all(|name| count(&all, name) > 0).then_some(())
     })
     .await;
-    let stderr = dev.process.stop("TERM").await;
-    assert!(stderr.contains("the database works again"), "{stderr}");
+    eventually("the log says that it is over", async || {
+        dev.process.stderr().contains("the database works again").then_some(())
+    })
+    .await;
+    dev.process.stop("TERM").await;
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ pub(crate) mod docs;
 pub(crate) mod envelope;
 pub(crate) mod events;
 pub(crate) mod files;
+pub(crate) mod health;
 pub(crate) mod lines;
 pub(crate) mod messages;
 pub(crate) mod once;

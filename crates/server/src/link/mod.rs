@@ -5,6 +5,7 @@
 //! committed before it is acknowledged.
 
 mod flight;
+mod online;
 mod session;
 mod wire;
 
@@ -30,6 +31,7 @@ use crate::{
     app::App,
     outage,
 };
+use online::OnlineLines;
 use wire::Ended;
 
 /// How long an older link of the same bridge has to end.
@@ -76,6 +78,8 @@ async fn run(app: Arc<App>, bridge: Bridge, socket: axum::extract::ws::WebSocket
 pub(crate) struct Links {
     seats: Mutex<HashMap<Id<Bridge>, Arc<Seat>>>,
     closed: CancellationToken,
+    /// The lines that take items now.
+    pub(crate) online: OnlineLines,
 }
 
 /// One bridge's place among the links.

@@ -13,7 +13,7 @@ mod claims;
 mod commits;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -40,6 +40,7 @@ use tokio::{
 use super::{
     Seat,
     flight::Flight,
+    online::OnlineHere,
     wire::{Ended, read, settle_recalled, settle_report, write},
 };
 use crate::{app::App, outage, to_the_end::to_the_end};
@@ -62,7 +63,7 @@ struct Session<'a> {
     /// The items whose fate is asked for.
     asked: Vec<Id<OutboxItem>>,
     /// The lines that take items now.
-    online: Mutex<HashSet<Id<Line>>>,
+    online: OnlineHere,
     /// What each line was last said to be able to do.
     capabilities: Mutex<HashMap<Id<Line>, Vec<Capability>>>,
     /// Items, lines or room to look for.
@@ -138,7 +139,7 @@ async fn carry(
         resumed,
         asked: Vec::new(),
         flight: Mutex::default(),
-        online: Mutex::default(),
+        online: OnlineHere::new(&app.links.online, bridge.driver),
         capabilities: Mutex::default(),
         wake: Arc::new(Notify::new()),
         recalled: watch::Sender::new(false),
@@ -272,9 +273,7 @@ impl Session<'_> {
             })
             .await?;
         }
-        let changed =
-            if online { lock(&self.online).insert(line) } else { lock(&self.online).remove(&line) };
-        if changed {
+        if self.online.set(line, online) {
             tracing::info!(%line, online, "line status");
             once_available("line.status could not be made known", || self.announce(line, online))
                 .await?;
@@ -303,8 +302,7 @@ impl Session<'_> {
         if self.app.stopping.is_cancelled() {
             return;
         }
-        let online = std::mem::take(&mut *lock(&self.online));
-        for line in online {
+        for line in self.online.take() {
             if let Err(error) = self.announce(line, false).await {
                 let what = format!("line.status of {line} could not be made known");
                 outage::report(&error, &what);

@@ -21,21 +21,21 @@ pub(super) struct Looked(Mutex<Option<(Instant, Timestamp, Backlog)>>);
 
 /// How deliveries stand.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Standing {
+pub(crate) struct Standing {
     /// Those that are due and not sent.
     pub(super) due: u64,
     /// Those of them that a breaker holds back.
     pub(super) held: u64,
     pub(super) in_flight: u64,
     /// For how long the oldest of them is due, but for those whose endpoint fails or is slow.
-    pub(super) oldest_due_age: Duration,
+    pub(crate) oldest_due_age: Duration,
     pub(super) breakers_open: u64,
     pub(super) webhooks_disabled: u64,
 }
 
 /// Why the store can't say.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NoAnswer {
+pub(crate) enum NoAnswer {
     #[error("the store refused")]
     Store(#[from] StoreError),
     #[error("the store did not answer within {PATIENCE:?}")]
@@ -59,7 +59,7 @@ impl Looked {
 
 impl Standing {
     /// How they stand now.
-    pub(super) async fn of(app: &App) -> Result<Self, NoAnswer> {
+    pub(crate) async fn of(app: &App) -> Result<Self, NoAnswer> {
         let now = app.clock.now();
         let backlog = app.metrics.backlog.look(app, now).await?;
         let memory = app.deliver.in_memory();

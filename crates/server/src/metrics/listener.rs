@@ -1,22 +1,21 @@
-//! `GET /metrics` and `GET /health`.
+//! `GET /metrics`, and the two of the main listener that tell how the server is.
 
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Router,
     extract::State,
     middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
-use http::{StatusCode, header::CONTENT_TYPE};
-use serde::Serialize;
+use http::header::CONTENT_TYPE;
 use switchboard_model::{Code, Problem};
 
 use super::backlog::Standing;
 use crate::{
     api::{
-        envelope,
+        self, envelope,
         problem::{Failure, chain},
     },
     app::App,
@@ -25,11 +24,12 @@ use crate::{
 /// What Prometheus has read since 2.5, and others too.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The two routes there are.
+/// The routes there are.
 pub(crate) fn router(app: &Arc<App>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
-        .route("/health", get(health))
+        .route("/health", get(api::health::ready))
+        .route("/live", get(api::health::live))
         .fallback(envelope::endpoint_not_found)
         .method_not_allowed_fallback(envelope::method_not_allowed)
         .layer(middleware::from_fn(envelope::wrap_private))
@@ -53,44 +53,4 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
             Failure { cause, ..Failure::internal() }.into_response()
         }
     }
-}
-
-/// Whether all is well, in short.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Status {
-    Ok,
-    /// Deliveries are overdue through no fault of their endpoints.
-    Overdue,
-    /// The store does not answer.
-    StoreUnavailable,
-}
-
-#[derive(Debug, Serialize)]
-struct Health {
-    status: Status,
-    /// For how long the oldest delivery is due, but for those whose endpoint fails or is slow, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    oldest_due_age_ms: Option<u64>,
-    /// What is too long.
-    max_lag_ms: u64,
-}
-
-async fn health(State(app): State<Arc<App>>) -> Response {
-    let max_lag = app.config.health_max_lag();
-    let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let (status, age) = match Standing::of(&app).await {
-        Ok(Standing { oldest_due_age: age, .. }) if age > max_lag => (Status::Overdue, Some(age)),
-        Ok(Standing { oldest_due_age: age, .. }) => (Status::Ok, Some(age)),
-        Err(error) => {
-            tracing::warn!(error = chain(&error), "the store does not answer");
-            (Status::StoreUnavailable, None)
-        }
-    };
-    let code = match status {
-        Status::Ok => StatusCode::OK,
-        Status::Overdue | Status::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    let health = Health { status, oldest_due_age_ms: age.map(millis), max_lag_ms: millis(max_lag) };
-    (code, Json(health)).into_response()
 }

@@ -13,7 +13,7 @@ use prometheus_client::{
 };
 use switchboard_model::{Timestamp, delivery::AttemptResult};
 
-use backlog::Standing;
+pub(crate) use backlog::Standing;
 pub(crate) use listener::router;
 
 /// The upper ends of what an attempt takes, in seconds.

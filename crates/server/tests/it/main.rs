@@ -22,6 +22,7 @@ mod examples;
 mod files;
 mod groups;
 mod hang_ups;
+mod health;
 mod idempotency;
 mod isolation;
 mod kinds;

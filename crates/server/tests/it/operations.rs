@@ -98,7 +98,7 @@ fn assert_is_the_contract(rows: &[Row]) {
         let row = rows.iter().find(|row| row.right.method == method && self::path(row) == path);
         assert_eq!(row.map(|row| row.status), Some(status), "{what}");
     }
-    let others = ["/admin/", "/bridge/", "/simulator/"];
+    let others = ["/admin/", "/bridge/", "/simulator/", "/health", "/live"];
     let of_programs =
         operations.iter().filter(|one| !others.iter().any(|prefix| one.path.starts_with(prefix)));
     assert_eq!(of_programs.count(), CONTRACT.len(), "an operation that the contract has not");

@@ -24,7 +24,19 @@ pub(crate) async fn rows(world: &World) -> Vec<Row> {
     rows.extend(files(world).await);
     rows.extend(operators(world));
     rows.extend(bridges(world));
+    rows.extend(health());
     rows
+}
+
+fn health() -> impl Iterator<Item = Row> {
+    let row = |path| Row {
+        right: Call::get(path),
+        status: 200,
+        other_account: NotApplicable("it tells of no account"),
+        restricted: NotApplicable("it tells of no line"),
+        bad_input: NotApplicable(NO_INPUT),
+    };
+    ["/health", "/live"].into_iter().map(row)
 }
 
 fn programs(world: &World) -> Vec<Row> {

@@ -30,9 +30,9 @@ use super::{
 };
 use crate::{
     Accept, Accepted, Backlog, ChatsCursor, ClaimedItem, Committed, DeliveriesCursor,
-    DeliveryFilter, DriverFigures, Due, Endpoint, EventsAfter, Grant, MessagesCursor, NewKey,
-    NewLine, NewReplay, NewWebhook, Once, Pruned, Received, Remember, RememberWith, Result, Revoked,
-    Seed, SettleReport, Store, StoreError, StoreStats, WebhookChanges,
+    DeliveryFilter, Due, Endpoint, EventsAfter, Grant, LineFigures, MessagesCursor, NewKey,
+    NewLine, NewReplay, NewWebhook, Once, Pruned, Received, Remember, RememberWith, Result,
+    Revoked, Seed, SettleReport, Store, StoreError, StoreStats, WebhookChanges,
 };
 
 #[async_trait::async_trait]
@@ -669,8 +669,8 @@ impl Store for SqliteStore {
         found.map(|_| ()).ok_or_else(|| StoreError::Unreadable { what: "the probe".into() })
     }
 
-    async fn figures_by_driver(&self) -> Result<Vec<DriverFigures>> {
-        self.readers.scan(Owner::System).ask(vitals::by_driver).await
+    async fn line_figures(&self) -> Result<LineFigures> {
+        self.readers.scan(Owner::System).ask(vitals::lines).await
     }
 
     async fn close(&self) {

@@ -5,11 +5,18 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use switchboard_model::{Timestamp, line::DriverKind};
 
-use super::{columns::Name, statement, writer::Tx};
-use crate::{COMMIT_SECONDS, CommitTimes, DriverFigures, MAX_PENDING_COUNTED, Result};
+use super::{
+    columns::{Name, Text},
+    statement,
+    writer::Tx,
+};
+use crate::{
+    COMMIT_SECONDS, CommitTimes, DriverFigures, LineFigures, MAX_PENDING_COUNTED, Result,
+    WaitingLine,
+};
 
 /// Lines with something pending whose oldest item is looked at.
 const MAX_LINES: usize = 10_000;
@@ -66,31 +73,16 @@ pub(super) fn read_probe(sql: &Connection) -> Result<Option<Timestamp>> {
 }
 
 /// What there is of each driver. Bounded, however much waits.
-pub(super) fn by_driver(sql: &Connection) -> Result<Vec<DriverFigures>> {
-    let mut figures: Vec<DriverFigures> = statement::all(
+pub(super) fn lines(sql: &Connection) -> Result<LineFigures> {
+    let mut drivers: Vec<DriverFigures> = statement::all(
         sql,
         "select driver, count(*) from lines where is_active = 1 group by driver",
         [],
         |row| {
-            Ok(DriverFigures {
-                driver: row.get::<_, Name<DriverKind>>(0)?.0,
-                lines: row.get::<_, u32>(1)?.into(),
-                pending: 0,
-                oldest_pending: None,
-            })
+            let (driver, lines) = (row.get::<_, Name<_>>(0)?.0, row.get::<_, u32>(1)?.into());
+            Ok(DriverFigures { driver, lines, pending: 0 })
         },
     )?;
-    let mut note = |driver, change: &dyn Fn(&mut DriverFigures)| {
-        match figures.iter_mut().find(|figures| figures.driver == driver) {
-            Some(figures) => change(figures),
-            // Its lines were all made inactive.
-            None => {
-                let mut new = DriverFigures { driver, lines: 0, pending: 0, oldest_pending: None };
-                change(&mut new);
-                figures.push(new);
-            }
-        }
-    };
     let pending = statement::all(
         sql,
         "select l.driver, sum(p.count) from (
@@ -100,13 +92,17 @@ pub(super) fn by_driver(sql: &Connection) -> Result<Vec<DriverFigures>> {
            group by line_id) p
          join lines l on l.id = p.line_id group by l.driver",
         [statement::limit(MAX_PENDING_COUNTED)],
-        |row| Ok((row.get::<_, Name<DriverKind>>(0)?.0, row.get::<_, u32>(1)?)),
+        |row| Ok((row.get::<_, Name<DriverKind>>(0)?.0, u64::from(row.get::<_, u32>(1)?))),
     )?;
-    for (driver, count) in pending {
-        note(driver, &|figures| figures.pending = u64::from(count));
+    for (driver, pending) in pending {
+        match drivers.iter_mut().find(|figures| figures.driver == driver) {
+            Some(figures) => figures.pending = pending,
+            // None of its lines is active any more.
+            None => drivers.push(DriverFigures { driver, lines: 0, pending }),
+        }
     }
     // Steps from line to line and looks at the first item of each: a backlog is not read.
-    let oldest = statement::all(
+    let waiting = statement::all(
         sql,
         "with recursive waiting (line_id) as (
            select * from (select line_id from outbox indexed by outbox_pending
@@ -117,18 +113,17 @@ pub(super) fn by_driver(sql: &Connection) -> Result<Vec<DriverFigures>> {
              order by o.line_id limit 1)
            from waiting where waiting.line_id is not null limit ?1
          )
-         select l.driver, min((select o.created_at from outbox o indexed by outbox_pending
-           where o.status = 'pending' and o.line_id = waiting.line_id order by o.seq limit 1))
-         from waiting join lines l on l.id = waiting.line_id
-         where waiting.line_id is not null group by l.driver",
-        params![statement::limit(MAX_LINES)],
+         select l.id, l.driver, (select o.created_at from outbox o indexed by outbox_pending
+           where o.status = 'pending' and o.line_id = waiting.line_id order by o.seq limit 1)
+         from waiting join lines l on l.id = waiting.line_id",
+        [statement::limit(MAX_LINES)],
         |row| {
-            let oldest = row.get::<_, Option<i64>>(1)?.map(Timestamp);
-            Ok((row.get::<_, Name<DriverKind>>(0)?.0, oldest))
+            Ok(WaitingLine {
+                line_id: row.get::<_, Text<_>>(0)?.0,
+                driver: row.get::<_, Name<_>>(1)?.0,
+                since: Timestamp(row.get(2)?),
+            })
         },
     )?;
-    for (driver, oldest) in oldest {
-        note(driver, &|figures| figures.oldest_pending = oldest);
-    }
-    Ok(figures)
+    Ok(LineFigures { drivers, waiting })
 }

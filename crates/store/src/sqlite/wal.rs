@@ -20,8 +20,8 @@ pub(super) const LIMIT: u64 = 64 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_millis(100);
 /// The longest that it waits: so long does nobody write.
 const MAX_PATIENCE: Duration = Duration::from_secs(2);
-/// The pause after it has waited in vain.
-const PAUSE: Duration = Duration::from_millis(500);
+/// The pause after it has waited in vain, as a multiple of that: most of the time is for writing.
+const PAUSE: u32 = 4;
 
 /// The log's file.
 pub(super) struct Log {
@@ -59,11 +59,11 @@ impl Log {
         match begin_anew(sql, patience) {
             // The next commit begins at the front, and cuts the file.
             Ok(true) => self.try_again_at = None,
-            Ok(false) => self.try_again_at = Some(Instant::now() + PAUSE),
+            Ok(false) => self.try_again_at = Some(Instant::now() + patience * PAUSE),
             Err(error) => {
                 // A full disk, most often: whoever writes hears of it.
                 tracing::debug!(%error, bytes, "the log could not be begun anew");
-                self.try_again_at = Some(Instant::now() + PAUSE);
+                self.try_again_at = Some(Instant::now() + MAX_PATIENCE * PAUSE);
             }
         }
     }
@@ -103,9 +103,9 @@ mod tests {
 
     /// How long one read of the test takes; there are always two under way, which began at different times.
     const READ: Duration = Duration::from_millis(40);
-    const TEST_LIMIT: u64 = 1024 * 1024;
+    const TEST_LIMIT: u64 = 2 * 1024 * 1024;
     /// What is written in all.
-    const WRITTEN: u64 = 24 * 1024 * 1024;
+    const WRITTEN: u64 = 48 * 1024 * 1024;
     const ROW: u64 = 64 * 1024;
 
     #[expect(clippy::disallowed_methods, reason = "a read that takes its time")]
@@ -160,12 +160,12 @@ mod tests {
     #[tokio::test]
     async fn reads_that_overlap_do_not_let_the_log_grow() {
         let bounded = longest(TEST_LIMIT).await;
-        assert!(bounded < 8 * TEST_LIMIT, "the log came to {bounded} bytes");
+        assert!(bounded < WRITTEN / 2, "the log came to {bounded} bytes");
     }
 
     #[tokio::test]
     async fn without_the_bound_they_would() {
         let unbounded = longest(u64::MAX / 4).await;
-        assert!(unbounded > 12 * TEST_LIMIT, "the log came to {unbounded} bytes");
+        assert!(unbounded > WRITTEN / 4 * 3, "the log came to {unbounded} bytes");
     }
 }

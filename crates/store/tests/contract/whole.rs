@@ -19,18 +19,17 @@ pub(crate) async fn its_figures_are_of_what_it_holds(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     store.probe(NOW).await.unwrap();
     store.probe(NOW).await.unwrap();
-    let idle = store.figures_by_driver().await.unwrap();
-    assert!(idle.iter().all(|of| (of.pending, of.oldest_pending) == (0, None)), "{idle:?}");
-    let lines: u64 = idle.iter().map(|of| of.lines).sum();
+    let idle = store.line_figures().await.unwrap();
+    assert!(idle.waiting.is_empty() && idle.drivers.iter().all(|of| of.pending == 0), "{idle:?}");
+    let lines: u64 = idle.drivers.iter().map(|of| of.lines).sum();
     assert_eq!(lines, store.operator_lines().await.unwrap().len() as u64);
+    world.claimed(ANN, "in hand").await;
     world.accept(ANN, "one").await;
     world.accept(BOB, "two").await;
-    world.claimed(ANN, "three").await;
-    let busy = store.figures_by_driver().await.unwrap();
-    let waiting: Vec<_> = busy.iter().filter(|of| of.pending > 0).collect();
-    // The claim has taken one of them.
-    assert_eq!(waiting.len(), 1, "{busy:?}");
-    assert_eq!((waiting[0].pending, waiting[0].oldest_pending), (2, Some(NOW)));
+    let busy = store.line_figures().await.unwrap();
+    assert_eq!(busy.drivers.iter().map(|of| of.pending).sum::<u64>(), 2, "{busy:?}");
+    let waiting: Vec<_> = busy.waiting.iter().map(|of| (of.line_id, of.since)).collect();
+    assert_eq!(waiting, [(world.line, NOW)], "{busy:?}");
     let stats = store.stats();
     assert!(stats.writer_alive && stats.commands >= 5 && stats.database_bytes > 0, "{stats:?}");
     assert_eq!((stats.write_queue, stats.failed_commits), (0, 0));

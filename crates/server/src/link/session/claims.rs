@@ -5,7 +5,7 @@ use std::time::Duration;
 use switchboard_model::{Line, id::Id, link::MAX_BATCH};
 use tokio::time::timeout;
 
-use super::{Session, lock, once_available};
+use super::{Session, once_available};
 use crate::link::wire::{Ended, send_frames};
 
 /// How long a bridge has for its answer to `recall`: it may have to ask Messages.
@@ -25,7 +25,7 @@ impl Session<'_> {
             return Ended::Lost("no answer to recall came");
         }
         loop {
-            let lines: Vec<_> = lock(&self.online).iter().copied().collect();
+            let lines = self.online.list();
             let mut more = false;
             for line in lines {
                 match self.claim_line(line).await {

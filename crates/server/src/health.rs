@@ -1,0 +1,262 @@
+//! Whether the server does its work: a write and a read that really happen, the writer's thread, the room on
+//! the disk, deliveries in time, and how the lines of each driver are.
+//!
+//! However often it is asked, it looks once a second at most, and begins no second probe while one hangs.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use switchboard_model::{Timestamp, line::DriverKind};
+use switchboard_store::{Outage, StoreError};
+use tokio::{sync::Mutex, task::JoinHandle, time::timeout};
+
+use crate::{app::App, metrics::Standing, outage};
+
+/// How long an answer is good enough.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long the store has for a write and a read.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The last look, and the probe that is under way.
+#[derive(Debug, Default)]
+pub(crate) struct Monitor(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    last: Option<(Instant, Timestamp, Arc<Report>)>,
+    probe: Option<JoinHandle<Result<(), StoreError>>>,
+}
+
+/// Why the server does not do its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reason {
+    /// It is on its way out.
+    Stopping,
+    /// The store can't be written and read.
+    StoreUnavailable,
+    /// The thread that writes has ended.
+    WriterStopped,
+    /// There is less room on the disk than there has to be.
+    DiskLow,
+    /// Deliveries are overdue through no fault of their endpoints.
+    Overdue,
+}
+
+/// What deserves a look and stops nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Warning {
+    /// Items wait for lines that are offline.
+    LinesOfflineWithPending,
+}
+
+/// How the server is.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// `ok`, or the first reason.
+    status: Status,
+    reasons: Vec<Reason>,
+    warnings: Vec<Warning>,
+    /// For how long the oldest delivery is due, but for those whose endpoint fails or is slow, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest_due_age_ms: Option<u64>,
+    /// What is too long.
+    max_lag_ms: u64,
+    store: StoreReport,
+    disk: DiskReport,
+    drivers: BTreeMap<&'static str, DriverReport>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", untagged)]
+enum Status {
+    Ok(Well),
+    Red(Reason),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Well {
+    Ok,
+}
+
+#[derive(Debug, Serialize)]
+struct StoreReport {
+    works: bool,
+    /// What keeps it, if it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outage: Option<&'static str>,
+    /// What the write and the read took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probe_ms: Option<u64>,
+    writer_alive: bool,
+    /// Commands that wait to be written.
+    write_queue: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct DiskReport {
+    /// Bytes; null where the system does not say.
+    free_bytes: Option<u64>,
+    min_free_bytes: u64,
+}
+
+/// The lines of one driver.
+#[derive(Debug, Default, Serialize)]
+struct DriverReport {
+    lines: u64,
+    online: u64,
+    /// Items that wait for them.
+    pending: u64,
+    /// For how long the oldest of them does.
+    oldest_pending_age_ms: u64,
+    /// Lines that are offline while something waits for them.
+    offline_with_pending: u64,
+}
+
+impl Report {
+    pub(crate) fn is_well(&self) -> bool {
+        self.reasons.is_empty()
+    }
+}
+
+impl Monitor {
+    /// How the server is: now, or a moment ago.
+    pub(crate) async fn look(&self, app: &App) -> Arc<Report> {
+        let mut state = self.0.lock().await;
+        let now = app.clock.now();
+        let is_fresh = |at: Instant, then: Timestamp| {
+            at.elapsed() < FRESH && now.since(then) < FRESH && then.since(now) < FRESH
+        };
+        if let Some((at, then, report)) = &state.last
+            && is_fresh(*at, *then)
+            && report.reasons.contains(&Reason::Stopping) == app.stopping.is_cancelled()
+        {
+            return Arc::clone(report);
+        }
+        let report = Arc::new(state.look(app, now).await);
+        state.last = Some((Instant::now(), now, Arc::clone(&report)));
+        report
+    }
+}
+
+impl State {
+    async fn look(&mut self, app: &App, now: Timestamp) -> Report {
+        let began = Instant::now();
+        let probed = self.probe(app, now).await;
+        let probe_ms = probed.is_ok().then(|| millis(began.elapsed()));
+        let stats = app.store.stats();
+        let mut reasons = Vec::new();
+        if app.stopping.is_cancelled() {
+            reasons.push(Reason::Stopping);
+        }
+        // Whoever can't write may still read, and the rest of the report says what for.
+        let standing = Standing::of(app).await;
+        let drivers = drivers(app, now).await;
+        let works = probed.is_ok() && standing.is_ok() && drivers.is_ok();
+        if !works {
+            reasons.push(Reason::StoreUnavailable);
+        }
+        if !stats.writer_alive {
+            reasons.push(Reason::WriterStopped);
+        }
+        let min_free_bytes = app.config.health_min_disk_free;
+        let free_bytes = free_bytes(&app.config.data_dir);
+        if free_bytes.is_some_and(|free| free < min_free_bytes) {
+            reasons.push(Reason::DiskLow);
+        }
+        let max_lag = app.config.health_max_lag();
+        let oldest_due_age = standing.ok().map(|standing| standing.oldest_due_age);
+        if oldest_due_age.is_some_and(|age| age > max_lag) {
+            reasons.push(Reason::Overdue);
+        }
+        let drivers = drivers.unwrap_or_default();
+        let waits_offline = drivers.values().any(|driver| driver.offline_with_pending > 0);
+        Report {
+            status: reasons.first().map_or(Status::Ok(Well::Ok), |reason| Status::Red(*reason)),
+            reasons,
+            warnings: waits_offline
+                .then_some(Warning::LinesOfflineWithPending)
+                .into_iter()
+                .collect(),
+            oldest_due_age_ms: oldest_due_age.map(millis),
+            max_lag_ms: millis(max_lag),
+            store: StoreReport {
+                works,
+                outage: probed.err().flatten().map(Outage::as_str),
+                probe_ms,
+                writer_alive: stats.writer_alive,
+                write_queue: stats.write_queue,
+            },
+            disk: DiskReport { free_bytes, min_free_bytes },
+            drivers,
+        }
+    }
+
+    /// A write and a read. An error says what keeps the store, if it knows.
+    async fn probe(&mut self, app: &App, now: Timestamp) -> Result<(), Option<Outage>> {
+        let probe = self.probe.get_or_insert_with(|| {
+            let store = Arc::clone(&app.store);
+            tokio::spawn(async move { store.probe(now).await })
+        });
+        // One that hangs is asked again the next time, so that there is never more than one.
+        let Ok(ended) = timeout(PATIENCE, probe).await else { return Err(None) };
+        self.probe = None;
+        match ended {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                outage::report(&error, "the store does not work");
+                match error {
+                    StoreError::Unavailable { outage, .. } => Err(Some(outage)),
+                    _ => Err(None),
+                }
+            }
+            Err(_) => Err(None),
+        }
+    }
+}
+
+/// How the lines of each driver are.
+async fn drivers(app: &App, now: Timestamp) -> Result<BTreeMap<&'static str, DriverReport>, ()> {
+    let figures =
+        timeout(PATIENCE, app.store.line_figures()).await.map_err(|_| ())?.map_err(|_| ())?;
+    let online = app.links.online.count();
+    let mut drivers = BTreeMap::new();
+    let mut of = |driver: DriverKind, note: &dyn Fn(&mut DriverReport)| {
+        note(drivers.entry(driver.as_str()).or_default());
+    };
+    for figures in figures.drivers {
+        of(figures.driver, &|driver| {
+            driver.lines = figures.lines;
+            driver.pending = figures.pending;
+        });
+    }
+    for (driver, online) in online {
+        of(driver, &|driver| driver.online = online);
+    }
+    for waiting in figures.waiting {
+        let is_offline = !app.links.online.has(waiting.line_id);
+        of(waiting.driver, &|driver| {
+            let age = millis(now.since(waiting.since));
+            driver.oldest_pending_age_ms = driver.oldest_pending_age_ms.max(age);
+            driver.offline_with_pending += u64::from(is_offline);
+        });
+    }
+    Ok(drivers)
+}
+
+/// Bytes that this process may still write on the volume of this directory.
+pub(crate) fn free_bytes(directory: &Path) -> Option<u64> {
+    let volume = rustix::fs::statvfs(directory).ok()?;
+    Some(volume.f_bavail.saturating_mul(volume.f_frsize))
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,75 @@
+//! Which lines take items now: for the links, and for who watches.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use switchboard_model::{Line, id::Id, line::DriverKind};
+
+/// The lines of all links that are online. A line is carried by one link at a time.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct OnlineLines(Arc<Mutex<HashMap<Id<Line>, DriverKind>>>);
+
+impl OnlineLines {
+    /// How many there are of each driver.
+    pub(crate) fn count(&self) -> HashMap<DriverKind, u64> {
+        let mut count = HashMap::new();
+        for driver in lock(&self.0).values() {
+            *count.entry(*driver).or_default() += 1;
+        }
+        count
+    }
+
+    /// Whether this line is.
+    pub(crate) fn has(&self, line: Id<Line>) -> bool {
+        lock(&self.0).contains_key(&line)
+    }
+}
+
+/// Those of one link. They are offline when it is gone, however it ended.
+#[derive(Debug)]
+pub(super) struct OnlineHere {
+    all: OnlineLines,
+    driver: DriverKind,
+    here: Mutex<HashSet<Id<Line>>>,
+}
+
+impl OnlineHere {
+    pub(super) fn new(all: &OnlineLines, driver: DriverKind) -> Self {
+        Self { all: all.clone(), driver, here: Mutex::default() }
+    }
+
+    /// Whether that is a change.
+    pub(super) fn set(&self, line: Id<Line>, online: bool) -> bool {
+        let mut here = lock(&self.here);
+        if online {
+            lock(&self.all.0).insert(line, self.driver);
+            here.insert(line)
+        } else {
+            lock(&self.all.0).remove(&line);
+            here.remove(&line)
+        }
+    }
+
+    pub(super) fn list(&self) -> Vec<Id<Line>> {
+        lock(&self.here).iter().copied().collect()
+    }
+
+    /// All of them go offline.
+    pub(super) fn take(&self) -> HashSet<Id<Line>> {
+        let gone = std::mem::take(&mut *lock(&self.here));
+        lock(&self.all.0).retain(|line, _| !gone.contains(line));
+        gone
+    }
+}
+
+impl Drop for OnlineHere {
+    fn drop(&mut self) {
+        self.take();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
