@@ -1,6 +1,7 @@
 //! The binary `switchboard`: parses, matches, calls.
 //!
-//! stdout is data, stderr is talk. Exit codes: 0 done, 1 failed, 2 wrong usage.
+//! stdout is data, stderr is talk. Exit codes: 0 done, 1 failed, 2 wrong usage, 70 a server has failed in a part
+//! without which it is only half alive, and is to be started again.
 
 mod commands;
 mod output;
@@ -10,7 +11,7 @@ use std::{process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 use switchboard_server::telemetry;
 
-use commands::{admin, deliveries, dev, serve, webhooks};
+use commands::{admin, deliveries, dev, host::PartFailed, serve, webhooks};
 
 /// A request makes some fifty allocations, on threads that hand them to each other: with this
 /// allocator a whole life of a message takes a quarter less processor time than with the system's,
@@ -20,6 +21,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// How long the last lines of the log may take to be written.
 const LAST_LINES: Duration = Duration::from_millis(500);
+
+/// The exit code of a server that is to be started again: EX_SOFTWARE of sysexits.h.
+const PART_FAILED: u8 = 70;
 
 /// A self-hosted iMessage API for agents and apps: an HTTP API, signed webhooks and
 /// bridges to phone lines that you own.
@@ -57,7 +61,7 @@ fn main() -> ExitCode {
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::last_words(format!("error: {error:#}"));
-            ExitCode::FAILURE
+            if error.is::<PartFailed>() { PART_FAILED.into() } else { ExitCode::FAILURE }
         }
     }
 }

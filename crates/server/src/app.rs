@@ -18,7 +18,7 @@ use tokio::{
     net::TcpListener,
     sync::{Notify, Semaphore},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::once::InFlight,
@@ -31,14 +31,15 @@ use crate::{
     jobs,
     limiter::Limiter,
     link::Links,
-    listen,
+    listen::{self, Listening},
     metrics::{self, Metrics},
     routes,
     stream::Feeds,
+    supervise::Supervisor,
     telemetry,
 };
 
-/// How long background work has to end when the server stops.
+/// How long background work has to end when the server stops, and deliveries that have ended to be settled.
 const FAREWELL: Duration = Duration::from_millis(1500);
 /// Connections at once of those who want metrics.
 const METRICS_CONNECTIONS: usize = 64;
@@ -131,9 +132,11 @@ pub struct Running {
     metrics_addr: Option<SocketAddr>,
     simulator_token: Option<Secret>,
     stop_listening: CancellationToken,
+    stop_delivering: CancellationToken,
     stop_working: CancellationToken,
-    listeners: Vec<tokio::task::JoinHandle<()>>,
-    work: TaskTracker,
+    /// Each tells how many requests it has cut.
+    listeners: Vec<tokio::task::JoinHandle<usize>>,
+    supervisor: Supervisor,
 }
 
 impl App {
@@ -204,26 +207,29 @@ impl App {
         });
 
         let (stop_listening, stop_working) = (CancellationToken::new(), CancellationToken::new());
-        let work = TaskTracker::new();
+        let stop_delivering = CancellationToken::new();
+        let supervisor = Supervisor::new();
         // First: whatever happens from now on is handed over to it.
-        app.deliver.start(Arc::clone(&app.store), &work, &stop_working);
-        work.spawn(jobs::expire(Arc::clone(&app), stop_working.clone()));
-        work.spawn(jobs::prune(Arc::clone(&app), stop_working.clone()));
-        work.spawn(jobs::expire_typing(Arc::clone(&app), stop_working.clone()));
-        work.spawn(jobs::forget_files(Arc::clone(&app), stop_working.clone()));
-        work.spawn(jobs::replay(Arc::clone(&app), stop_working.clone()));
-        work.spawn(jobs::give_up(Arc::clone(&app), stop_working.clone()));
-        work.spawn(jobs::sweep_files(Arc::clone(&app), stop_working.clone()));
-        work.spawn(jobs::keep_usage(Arc::clone(&app), stop_working.clone()));
-        let (feeds, stopping) = (Arc::clone(&app.feeds), app.stopping.clone());
-        work.spawn(feeds.keep_open(stopping, stop_working.clone()));
+        app.deliver.start(Arc::clone(&app.store), &supervisor, &stop_delivering);
+        jobs::start(&app, &supervisor, &stop_working);
+        let (feeds, stopping, stop) =
+            (Arc::clone(&app.feeds), app.stopping.clone(), stop_working.clone());
+        supervisor.restart("stream feeds", &stop_working, move || {
+            Arc::clone(&feeds).keep_open(stopping.clone(), stop.clone())
+        });
 
         let max_connections =
             listen::within_file_limit(app.config.max_connections, app.config.webhook_concurrency);
         let router = routes::router(&app);
-        let serve = |listener, router, most| {
-            let (clock, stop) = (Arc::clone(&app.clock), stop_listening.clone());
-            tokio::spawn(listen::serve(listener, router, most, clock, stop))
+        let serve = |listener, router, max_connections| {
+            tokio::spawn(listen::serve(Listening {
+                listener,
+                router,
+                max_connections,
+                clock: Arc::clone(&app.clock),
+                stop: stop_listening.clone(),
+                stop_timeout: app.config.stop_timeout(),
+            }))
         };
         let mut listeners = vec![serve(listener, router, max_connections)];
         tracing::info!(%addr, "listening");
@@ -239,9 +245,10 @@ impl App {
             metrics_addr,
             simulator_token,
             stop_listening,
+            stop_delivering,
             stop_working,
             listeners,
-            work,
+            supervisor,
         })
     }
 
@@ -312,25 +319,45 @@ impl Running {
         self.simulator_token.as_ref()
     }
 
-    /// Stops: takes no more, finishes what is under way, keeps what is to be kept,
-    /// closes the database. Takes less than 5 seconds.
+    /// Returns when a part of the server has failed without which it is only half alive, with the name of
+    /// the part. Stop it then, and start another process.
+    pub async fn failed(&self) -> &'static str {
+        self.supervisor.failure().wait().await
+    }
+
+    /// Stops: takes no more, finishes what is under way, keeps what is to be kept, closes the database.
+    /// Requests and deliveries that are under way have `stop_timeout` for it; a server with none
+    /// stops in less than 5 seconds.
     pub async fn stop(self) {
         let began = Instant::now();
+        let timeout = self.app.config.stop_timeout();
         self.app.stopping.cancel();
+        self.stop_delivering.cancel();
         self.app.links.close_all().await;
         self.stop_listening.cancel();
+        let mut requests = 0;
         for listener in self.listeners {
-            if let Err(error) = listener.await {
-                tracing::error!(%error, "a listener did not end well");
+            match listener.await {
+                Ok(cut) => requests += cut,
+                Err(error) => tracing::error!(%error, "a listener did not end well"),
             }
         }
         self.stop_working.cancel();
-        self.work.close();
-        if tokio::time::timeout(FAREWELL, self.work.wait()).await.is_err() {
+        // What requests have taken of the time, deliveries had too. To write down takes a moment more.
+        let rest = timeout.saturating_sub(began.elapsed()) + FAREWELL;
+        let is_done = tokio::time::timeout(rest, self.supervisor.ended()).await.is_ok();
+        let deliveries = self.app.deliver.in_memory().in_flight;
+        if requests > 0 || deliveries > 0 {
             // What is leased and not settled is due again at the next start.
+            tracing::warn!(
+                requests,
+                deliveries,
+                "requests and deliveries did not end in time and were left; the deliveries are made again"
+            );
+        } else if !is_done {
             tracing::warn!("some background work did not end in time and was left");
         }
         self.app.store.close().await;
-        tracing::info!(millis = began.elapsed().as_millis(), "stopped");
+        tracing::info!(millis = began.elapsed().as_millis(), requests, deliveries, "stopped");
     }
 }

@@ -209,6 +209,17 @@ pub struct Config {
     )]
     pub max_connections: u32,
 
+    /// Seconds that requests and webhook deliveries that are under way have to end when the server stops; a
+    /// second signal ends it at once
+    #[arg(
+        long,
+        env = "SWITCHBOARD_STOP_TIMEOUT",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(0..=600),
+        value_name = "SECONDS"
+    )]
+    pub stop_timeout: u64,
+
     /// Live streams at once; more are refused
     #[arg(
         long,
@@ -359,6 +370,11 @@ impl Config {
         Duration::from_secs(self.webhook_timeout)
     }
 
+    /// How long what is under way has to end when the server stops.
+    pub fn stop_timeout(&self) -> Duration {
+        Duration::from_secs(self.stop_timeout)
+    }
+
     /// How long a delivery may be overdue.
     pub fn health_max_lag(&self) -> Duration {
         Duration::from_secs(self.health_max_lag)
@@ -405,6 +421,7 @@ impl Config {
             ("MAX_FILE", self.max_file.to_string()),
             ("FILE_URL_TTL", self.file_url_ttl.to_string()),
             ("MAX_CONNECTIONS", self.max_connections.to_string()),
+            ("STOP_TIMEOUT", self.stop_timeout.to_string()),
             ("MAX_STREAMS", self.max_streams.to_string()),
             ("LOG", self.log.clone()),
             ("LOG_FORMAT", format.to_owned()),

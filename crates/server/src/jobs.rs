@@ -2,14 +2,14 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use futures_util::TryStreamExt as _;
+use futures_util::{FutureExt as _, TryStreamExt as _, future::BoxFuture};
 use switchboard_model::{
     Replay, Timestamp, file::UNREFERENCED_MS, id::Id, idempotency::REMEMBERED_MS,
 };
 use switchboard_store::{Pruned, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use crate::{app::App, outage};
+use crate::{app::App, outage, supervise::Supervisor};
 
 /// How often items whose time is over are looked for.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
@@ -28,8 +28,27 @@ const SWEPT_AFTER: Duration = Duration::from_secs(3600);
 /// Rows of one such transaction: the writer must not be held for long.
 const BATCH: usize = 500;
 
+/// Starts all of them. One that panics is begun anew.
+pub(crate) fn start(app: &Arc<App>, supervisor: &Supervisor, stop: &CancellationToken) {
+    type Job = fn(Arc<App>, CancellationToken) -> BoxFuture<'static, ()>;
+    let jobs: [(&'static str, Job); 8] = [
+        ("expire items", |app, stop| expire(app, stop).boxed()),
+        ("prune", |app, stop| prune(app, stop).boxed()),
+        ("expire typing indicators", |app, stop| expire_typing(app, stop).boxed()),
+        ("forget files", |app, stop| forget_files(app, stop).boxed()),
+        ("replays", |app, stop| replay(app, stop).boxed()),
+        ("give up deliveries", |app, stop| give_up(app, stop).boxed()),
+        ("sweep files", |app, stop| sweep_files(app, stop).boxed()),
+        ("keep usage", |app, stop| keep_usage(app, stop).boxed()),
+    ];
+    for (name, job) in jobs {
+        let (app, ended) = (Arc::clone(app), stop.clone());
+        supervisor.restart(name, stop, move || job(Arc::clone(&app), ended.clone()));
+    }
+}
+
 /// Fails claims past their lease and items past their day.
-pub(crate) async fn expire(app: Arc<App>, stop: CancellationToken) {
+async fn expire(app: Arc<App>, stop: CancellationToken) {
     while wait(&app, EXPIRE_EVERY, &stop).await {
         loop {
             let now = app.clock.now();
@@ -51,7 +70,7 @@ pub(crate) async fn expire(app: Arc<App>, stop: CancellationToken) {
 }
 
 /// Forgets events and replays past their retention, and secrets that are not valid any more.
-pub(crate) async fn prune(app: Arc<App>, stop: CancellationToken) {
+async fn prune(app: Arc<App>, stop: CancellationToken) {
     while wait(&app, PRUNE_EVERY, &stop).await {
         let now = app.clock.now();
         let before = now - app.config.event_retention();
@@ -96,7 +115,7 @@ where
 }
 
 /// Turns off typing indicators that were not renewed.
-pub(crate) async fn expire_typing(app: Arc<App>, stop: CancellationToken) {
+async fn expire_typing(app: Arc<App>, stop: CancellationToken) {
     while wait(&app, EXPIRE_EVERY, &stop).await {
         let now = app.clock.now();
         match app.store.expire_typing(now, app.deliver.lease_until(now), BATCH).await {
@@ -109,7 +128,7 @@ pub(crate) async fn expire_typing(app: Arc<App>, stop: CancellationToken) {
 }
 
 /// Forgets uploads that nothing refers to, and answers that need not be remembered any more.
-pub(crate) async fn forget_files(app: Arc<App>, stop: CancellationToken) {
+async fn forget_files(app: Arc<App>, stop: CancellationToken) {
     while wait(&app, PRUNE_EVERY, &stop).await {
         let now = app.clock.now();
         let forgetting = async {
@@ -147,7 +166,7 @@ async fn forget_unreferenced(app: &App, before: Timestamp) {
 }
 
 /// Leads replays on, one batch of each after another, however many there are; those that a stop has interrupted too.
-pub(crate) async fn replay(app: Arc<App>, stop: CancellationToken) {
+async fn replay(app: Arc<App>, stop: CancellationToken) {
     let mut last = None;
     while !stop.is_cancelled() {
         match advance_replays(&app, &mut last).await {
@@ -180,7 +199,7 @@ async fn advance_replays(app: &App, last: &mut Option<Id<Replay>>) -> Result<boo
 }
 
 /// Gives up what is still to be tried of webhooks that are disabled or deleted.
-pub(crate) async fn give_up(app: Arc<App>, stop: CancellationToken) {
+async fn give_up(app: Arc<App>, stop: CancellationToken) {
     loop {
         loop {
             match app.store.give_up_deliveries(app.clock.now(), BATCH).await {
@@ -207,7 +226,7 @@ pub(crate) async fn give_up(app: Arc<App>, stop: CancellationToken) {
 }
 
 /// Removes bytes that no file has: a process that is killed between the one and the other leaves them.
-pub(crate) async fn sweep_files(app: Arc<App>, stop: CancellationToken) {
+async fn sweep_files(app: Arc<App>, stop: CancellationToken) {
     if !app.files.is_own {
         return;
     }
@@ -252,7 +271,7 @@ async fn sweep(app: &App) -> Result<usize, NotSwept> {
 }
 
 /// Writes down what keys have used of their hour; once more at the end.
-pub(crate) async fn keep_usage(app: Arc<App>, stop: CancellationToken) {
+async fn keep_usage(app: Arc<App>, stop: CancellationToken) {
     loop {
         let going_on = tokio::select! {
             () = tokio::time::sleep(crate::limiter::FLUSH_PAUSE) => true,

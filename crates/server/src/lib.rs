@@ -19,8 +19,10 @@ mod listen;
 mod metrics;
 pub mod openapi;
 mod outage;
+mod requests;
 pub mod routes;
 mod stream;
+mod supervise;
 pub mod telemetry;
 mod to_the_end;
 

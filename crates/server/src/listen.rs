@@ -6,6 +6,7 @@ mod refusal;
 use std::{
     future::Future,
     io,
+    panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -13,6 +14,7 @@ use std::{
 };
 
 use axum::Router;
+use futures_util::FutureExt as _;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -28,6 +30,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use crate::requests::{CountedRouter, Requests};
+
 /// How long a client has for the head of a request; an idle connection waits as long for the next.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 /// A client that takes nothing of its answer for so long loses its connection. Longer than the time after
@@ -35,13 +39,12 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 const STALL: Duration = Duration::from_secs(60);
 /// The most that is held of what a client sends or takes; the head of a request must fit in.
 const MAX_BUFFER: usize = 64 * 1024;
-/// How long requests that are under way have when the server stops. The whole stop must take less
-/// than 5 seconds, and background work has its own farewell after this one.
+/// How long connections have when the server stops and no request is under way on any of them.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// The pause after the machine refused a connection: out of file descriptors, most often.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How often that is said while it lasts.
-const ACCEPT_WARNING_EVERY: Duration = Duration::from_secs(60);
+/// How often is said that there are no connections to be had, while it lasts.
+const WARNING_EVERY: Duration = Duration::from_secs(60);
 /// The files that are left for all else but deliveries: the database, the log, bridges.
 const RESERVED_FILES: u64 = 64;
 
@@ -76,30 +79,91 @@ fn possible_connections(wanted: u32, for_deliveries: u64, open_files: Option<u64
     files.saturating_sub(for_deliveries.min(files / 4)).clamp(1, u64::from(wanted).max(1))
 }
 
-/// Serves `router` until `stop`; then finishes what is under way, within [`FAREWELL`].
-pub(crate) async fn serve(
-    listener: TcpListener,
-    router: Router,
-    max_connections: usize,
-    clock: Arc<dyn Clock>,
-    stop: CancellationToken,
-) {
-    let connections = TaskTracker::new();
+/// What is served, and how.
+pub(crate) struct Listening {
+    pub(crate) listener: TcpListener,
+    pub(crate) router: Router,
+    pub(crate) max_connections: usize,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) stop: CancellationToken,
+    /// How long requests that are under way have to end after `stop`.
+    pub(crate) stop_timeout: Duration,
+}
+
+/// Serves until `stop`; then finishes what is under way. Answers how many requests it had to cut.
+pub(crate) async fn serve(listening: Listening) -> usize {
+    let (connections, requests) = (TaskTracker::new(), Requests::default());
     let cut = CancellationToken::new();
-    let slots = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
-    let mut warned: Option<Instant> = None;
+    let most = listening.max_connections.min(Semaphore::MAX_PERMITS);
+    let slots = Arc::new(Semaphore::new(most));
+    // Nothing in it panics; were it to, a server that takes no connections must not stay.
+    while AssertUnwindSafe(accept(&listening, &slots, &connections, &requests, &cut))
+        .catch_unwind()
+        .await
+        .is_err()
+    {
+        tracing::error!("a listener panicked, and goes on");
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+    let Listening { listener, stop_timeout, .. } = listening;
+    drop(listener);
+    connections.close();
+    // A connection without a request may still be in the middle of a head: that is not waited for longer.
+    let idle = async {
+        tokio::time::sleep(FAREWELL.min(stop_timeout)).await;
+        requests.none().await;
+    };
+    let ended = async {
+        tokio::select! {
+            () = connections.wait() => {}
+            () = idle => {}
+        }
+    };
+    let left = match tokio::time::timeout(stop_timeout, ended).await {
+        Ok(()) => 0,
+        Err(_) => requests.under_way(),
+    };
+    cut.cancel();
+    left
+}
+
+/// Takes connections until `stop`.
+async fn accept(
+    listening: &Listening,
+    slots: &Arc<Semaphore>,
+    connections: &TaskTracker,
+    requests: &Requests,
+    cut: &CancellationToken,
+) {
+    let Listening { listener, router, max_connections, clock, stop, .. } = listening;
+    let (mut refused, mut full) = (Rarely::default(), Rarely::default());
     loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+        let slot = match Arc::clone(slots).try_acquire_owned() {
+            Ok(slot) => slot,
+            Err(_) => {
+                if full.is_due() {
+                    tracing::warn!(
+                        max_connections,
+                        listener = listener.local_addr().ok().map(tracing::field::display),
+                        "as many connections are open as may be; others wait until one ends"
+                    );
+                }
+                let free = Arc::clone(slots).acquire_owned();
+                let Some(Ok(slot)) = stop.run_until_cancelled(free).await else { return };
+                slot
+            }
+        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = stop.cancelled() => break,
+            () = stop.cancelled() => return,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Answers are small and complete: waiting to fill a packet only makes them late.
                 let _ = stream.set_nodelay(true);
-                let stream = Patient { stream, clock: Arc::clone(&clock), stalled: None };
-                let serving = connection(stream, router.clone(), stop.clone());
+                let stream = Patient { stream, clock: Arc::clone(clock), stalled: None };
+                let router = requests.counted(router.clone(), peer);
+                let serving = connection(stream, router, stop.clone());
                 let cut = cut.clone();
                 connections.spawn(async move {
                     cut.run_until_cancelled_owned(serving).await;
@@ -107,24 +171,32 @@ pub(crate) async fn serve(
                 });
             }
             Err(error) => {
-                if warned.is_none_or(|at| at.elapsed() >= ACCEPT_WARNING_EVERY) {
-                    warned = Some(Instant::now());
+                if refused.is_due() {
                     tracing::warn!(%error, "connections can't be accepted");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
-    drop(listener);
-    connections.close();
-    if tokio::time::timeout(FAREWELL, connections.wait()).await.is_err() {
-        tracing::warn!("some requests did not end in time and are cut");
-        cut.cancel();
+}
+
+/// What lasts is said once in a while.
+#[derive(Debug, Default)]
+struct Rarely(Option<Instant>);
+
+impl Rarely {
+    /// Whether it is time to say it again. Then it counts as said.
+    fn is_due(&mut self) -> bool {
+        let is_due = self.0.is_none_or(|at| at.elapsed() >= WARNING_EVERY);
+        if is_due {
+            self.0 = Some(Instant::now());
+        }
+        is_due
     }
 }
 
 /// Serves one connection. A connection that breaks is the client's business.
-async fn connection(stream: Patient, router: Router, stop: CancellationToken) {
+async fn connection(stream: Patient, router: CountedRouter, stop: CancellationToken) {
     let exchanges = Arc::new(Exchanges::default());
     let stream = Refusals::new(stream, Arc::clone(&exchanges));
     let service = Counted { service: TowerToHyperService::new(router), exchanges };

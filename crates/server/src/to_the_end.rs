@@ -12,6 +12,7 @@ use std::{
 
 use switchboard_store::StoreError;
 use tokio::runtime::Handle;
+use tracing::Instrument as _;
 
 /// Does the work to its end, even if whoever wanted it hangs up: what is committed must be made known.
 pub(crate) fn to_the_end<T: Send + 'static>(
@@ -65,7 +66,8 @@ where
         if let Some(work) = self.work.take()
             && let Ok(runtime) = Handle::try_current()
         {
-            runtime.spawn(work);
+            // In the span of its caller, which is entered while the caller is dropped.
+            runtime.spawn(work.in_current_span());
         }
     }
 }

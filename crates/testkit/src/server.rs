@@ -70,6 +70,8 @@ impl Setup {
         config.allow_local_webhooks();
         config.simulator = true;
         config.rate_limit = 1_000_000;
+        // What a test leaves under way is not to be waited for.
+        config.stop_timeout = 1;
         Self {
             config,
             clock: Arc::new(SystemClock),
@@ -363,6 +365,11 @@ impl TestServer {
             ..ContactText::default()
         };
         self.phones().text(&text).await.expect("the line is texted").value
+    }
+
+    /// Returns when a part of it has failed without which it is only half alive.
+    pub async fn failed(&self) -> &'static str {
+        self.running.failed().await
     }
 
     /// Stops it and starts it again on the same directory and address, in good order.

@@ -18,7 +18,10 @@ use switchboard_model::{
     link::{Outcome, Recalled, Report, SendItem},
 };
 use tokio::sync::{Notify, watch};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 use tracing::{error, warn};
 
 use super::table::{Given, Overrun, Table};
@@ -104,16 +107,17 @@ impl Items {
         let mut done = None;
         while let Some(item) = self.next(chat_id, done) {
             let id = item.id;
-            let limit = self.driver.send_timeout(&item);
-            let send = async { self.driver.send(item, &self.files).await };
-            let call = AssertUnwindSafe(send).catch_unwind();
-            let outcome = match tokio::time::timeout(limit, call).await {
+            let call = async {
+                let limit = self.driver.send_timeout(&item);
+                tokio::time::timeout(limit, self.driver.send(item, &self.files)).await
+            };
+            let outcome = match AssertUnwindSafe(call).catch_unwind().await {
                 Ok(Ok(outcome)) => outcome,
-                Ok(Err(_panic)) => {
+                Err(_panic) => {
                     error!(item = %id, "the driver panicked while it sent an item");
                     Outcome::Unknown
                 }
-                Err(_elapsed) => {
+                Ok(Err(_elapsed)) => {
                     warn!(item = %id, "the driver did not finish an item in time");
                     Outcome::Unknown
                 }
@@ -199,6 +203,12 @@ impl Items {
         while !self.table().is_empty() {
             self.empty.notified().await;
         }
+    }
+
+    /// Ends every task when this is dropped, if nothing has ended them before: a bridge that panicked must not
+    /// go on beside the one that follows it.
+    pub(super) fn killed_on_drop(&self) -> DropGuard {
+        self.killed.clone().drop_guard()
     }
 
     /// Ends every task. What is cut off here is what a killed process would leave: the next

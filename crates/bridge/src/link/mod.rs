@@ -8,8 +8,9 @@ mod items;
 mod session;
 mod table;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use switchboard_model::secret;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{self, http::HeaderValue};
@@ -114,6 +115,7 @@ impl Bridge {
     /// [`Refused`] when the server says that dialling again is of no use.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Refused> {
         let items = Items::new(Arc::clone(&self.driver), self.config.files.clone());
+        let _ends = items.killed_on_drop();
         let ended = self.keep_linked(&items, &stop).await;
         items.stop().await;
         ended
@@ -128,7 +130,10 @@ impl Bridge {
         loop {
             let began = Instant::now();
             // On the heap: a socket's state is large, and whoever runs a bridge holds this future.
-            let ended = Box::pin(session::run(&self.config, &self.driver, items, stop)).await;
+            let session = Box::pin(session::run(&self.config, &self.driver, items, stop));
+            // The items in hand outlive a socket that panics, as they do one that is lost.
+            let ended =
+                AssertUnwindSafe(session).catch_unwind().await.unwrap_or(Err(LinkError::Panic));
             items.link_lost();
             if began.elapsed() > BACKOFF_MAX {
                 pause = BACKOFF_MIN;
@@ -179,7 +184,7 @@ enum LinkError {
     Ended(String),
     #[error("the server refuses this bridge: {0}")]
     Refused(String),
-    #[error("the driver panicked while it read a line's history")]
+    #[error("the driver, or the bridge itself, panicked")]
     Panic,
 }
 

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -25,6 +28,8 @@ pub(crate) struct FakeDriver {
     pub(crate) history: Mutex<Vec<Inbound>>,
     pub(crate) received: Mutex<Vec<(String, Vec<ReceivedEntry>)>>,
     pub(crate) send_timeout: Duration,
+    /// Every call that is not told otherwise by its item panics.
+    pub(crate) panics: AtomicBool,
     grew: Notify,
     started: mpsc::Sender<Id<OutboxItem>>,
     running: Mutex<HashMap<Id<OutboxItem>, oneshot::Sender<Outcome>>>,
@@ -56,6 +61,7 @@ impl FakeDriver {
             history: Mutex::default(),
             received: Mutex::default(),
             send_timeout,
+            panics: AtomicBool::new(false),
             grew: Notify::new(),
             started,
             running: Mutex::default(),
@@ -72,6 +78,10 @@ impl FakeDriver {
     /// Makes the call panic.
     pub(crate) fn crash(&self, id: Id<OutboxItem>) {
         drop(self.running.lock().unwrap().remove(&id).expect("it was started"));
+    }
+
+    fn may_panic(&self) {
+        assert!(!self.panics.load(Ordering::Relaxed), "as it must be in this test");
     }
 
     pub(crate) fn set_online(&self, line: Id<Line>, online: bool) {
@@ -97,10 +107,12 @@ impl Driver for FakeDriver {
     }
 
     fn send_timeout(&self, _item: &SendItem) -> Duration {
+        self.may_panic();
         self.send_timeout
     }
 
     async fn carry(&self, lines: Vec<CarriedLine>) {
+        self.may_panic();
         self.statuses.send_modify(|statuses| {
             statuses.retain(|id, _| lines.iter().any(|line| line.id == *id));
             for line in lines {

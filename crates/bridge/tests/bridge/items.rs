@@ -1,13 +1,13 @@
 //! Items: order, at most once, and what is said of them after a cut socket.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use switchboard_bridge::Fate;
 use switchboard_model::{
     OutboxItem,
     chat::Service,
     id::Id,
-    link::{Outcome, RecallState, Recalled, Report, WINDOW_PER_LINE},
+    link::{BridgeFrame, Outcome, RecallState, Recalled, Report, ServerFrame, WINDOW_PER_LINE},
     time::Timestamp,
 };
 
@@ -225,6 +225,39 @@ async fn a_driver_that_hangs_or_panics_leaves_the_outcome_unknown_and_the_chat_g
     driver.finish(goes.id, sent("goes"));
     let told: Vec<_> = peer.reports_of(3).await.into_iter().map(|one| one.outcome).collect();
     assert_eq!(told, [Outcome::Unknown, Outcome::Unknown, sent("goes")]);
+}
+
+#[tokio::test]
+async fn a_driver_that_panics_wherever_it_is_called_loses_neither_the_chat_nor_the_link() {
+    let (driver, mut started) = FakeDriver::new();
+    let server = FakeServer::start(driver.clone()).await;
+    let line = line();
+    let lines = [line.clone()];
+    let (mut peer, _) = server.welcome(&lines, &[]).await;
+    let chat = Id::generate();
+    let [runs, panics, goes] =
+        ["runs", "panics", "goes"].map(|text| item(&line, chat, "+15550100002", text));
+    peer.give(std::slice::from_ref(&runs)).await;
+    assert_eq!(started.next().await, runs.id);
+    driver.panics.store(true, Ordering::Relaxed);
+
+    // In what it is asked before it sends.
+    peer.give(std::slice::from_ref(&panics)).await;
+    driver.finish(runs.id, sent("runs"));
+    let told: Vec<_> = peer.reports_of(2).await.into_iter().map(|one| one.outcome).collect();
+    assert_eq!(told, [sent("runs"), Outcome::Unknown]);
+
+    // In what it is asked when a link begins: the bridge dials again, and is the same bridge.
+    drop(peer);
+    let mut peer = server.accept().await;
+    assert!(matches!(peer.next().await, BridgeFrame::Hello { .. }));
+    peer.send(ServerFrame::Welcome { lines: lines.to_vec(), recall: vec![] }).await;
+    peer.closed().await;
+    driver.panics.store(false, Ordering::Relaxed);
+    let (mut peer, recalled) = server.welcome(&lines, &[runs.id]).await;
+    assert_eq!(recalled, [finished(runs.id, sent("runs"))]);
+    peer.give(std::slice::from_ref(&goes)).await;
+    assert_eq!(started.next().await, goes.id);
 }
 
 #[tokio::test]

@@ -29,21 +29,17 @@ const CONTACT: &str = "+15550100002";
 /// Where the secrets of a development server are kept, so that it shows the same again.
 const SECRETS: &str = "dev.json";
 
-/// Connections at once: more than one machine's programs need, and within its limit of open files.
-const MAX_CONNECTIONS: u32 = 1_000;
-
 /// Where a server is that nothing else is said of.
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 
 /// What the environment has no say in: development has its own.
-const OVERRIDDEN: [&str; 9] = [
+const OVERRIDDEN: [&str; 8] = [
     "listen",
     "data_dir",
     "rate_limit",
     "operator_token",
     "simulator",
     "webhook_allow_http",
-    "max_connections",
     "log",
     "log_format",
 ];
@@ -147,8 +143,7 @@ pub(crate) async fn run(dev: Dev) -> anyhow::Result<()> {
         sandbox_line: SANDBOX_LINE,
     };
     let unwanted = tell(if dev.json { serde_json::to_string(&ready)? } else { welcome(&ready) });
-    host.run_until_stopped(unwanted).await;
-    Ok(())
+    host.run_until_stopped(unwanted).await
 }
 
 /// Prints how to reach the server, on a thread of its own: a server that runs neither waits for a reader of
@@ -175,7 +170,6 @@ fn config(dev: &Dev) -> anyhow::Result<Config> {
     config.listen = dev.listen;
     config.data_dir.clone_from(&dev.data_dir);
     config.rate_limit = dev.rate_limit;
-    config.max_connections = MAX_CONNECTIONS;
     config.operator_token = None;
     config.simulator = true;
     config.allow_local_webhooks();

@@ -1,21 +1,22 @@
 //! A server in this process, with or without the simulator: what `dev` and `serve` share.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{fs, panic::AssertUnwindSafe, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
+use futures_util::FutureExt as _;
 use switchboard_bridge::{Bridge, BridgeConfig, Simulator, SimulatorOptions};
 use switchboard_model::{secret::SecretHash, simulator::SimulatedPhones, time::Clock};
-use switchboard_server::{App, Config, Running, SystemClock, SystemResolver, app::Parts};
+use switchboard_server::{
+    App, Config, Running, SystemClock, SystemResolver, app::Parts, telemetry,
+};
 use switchboard_store::{
     Store,
     sqlite::{SqliteOptions, SqliteStore},
 };
-use tokio::{
-    net::TcpListener,
-    signal::unix::{Signal, SignalKind, signal},
-    task::JoinHandle,
-};
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+
+use super::signals::StopSignals;
 
 /// The database's file in the data directory.
 const DATABASE: &str = "switchboard.db";
@@ -23,8 +24,14 @@ const DATABASE: &str = "switchboard.db";
 const JOURNAL: &str = "simulator.jsonl";
 
 /// How long the simulator's bridge has to report what it has done when the server stops. What the
-/// server itself takes comes after it, and all of it must be less than 5 seconds.
+/// server itself takes comes after it.
 const BRIDGE_FAREWELL: Duration = Duration::from_millis(500);
+
+/// The pause before the simulator's bridge is begun anew after it has panicked.
+const BRIDGE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the last lines of the log may take when a second signal ends the process.
+const LAST_LINES: Duration = Duration::from_millis(200);
 
 /// A server that runs in this process.
 pub(super) struct Host {
@@ -33,26 +40,11 @@ pub(super) struct Host {
     stop: StopSignals,
 }
 
-/// Ctrl-C and SIGTERM. From the moment this is made neither ends the process by itself.
-struct StopSignals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl StopSignals {
-    fn listen() -> anyhow::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).context("Ctrl-C can't be listened for")?,
-            terminate: signal(SignalKind::terminate()).context("SIGTERM can't be listened for")?,
-        })
-    }
-
-    async fn come(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
+/// A part of the server has failed, and the process is to be started again.
+#[derive(Debug, thiserror::Error)]
+#[error("a part of the server has failed ({part}); the log says more. Start it again")]
+pub(crate) struct PartFailed {
+    part: &'static str,
 }
 
 /// What is opened before the server starts: whatever is wrong with the machine shows here.
@@ -73,6 +65,13 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<Opened> {
             config.listen
         )
     })?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        data_dir = %dir.display(),
+        address = %listener.local_addr().unwrap_or(config.listen),
+        metrics_address = config.metrics_listen.map(tracing::field::display),
+        "starting"
+    );
     let store = SqliteStore::open(&dir.join(DATABASE), SqliteOptions::default())?;
     Ok(Opened { store: Arc::new(store), clock: Arc::new(SystemClock), listener })
 }
@@ -104,16 +103,9 @@ impl Host {
             (Some(simulator), Some(token)) => {
                 // Over loopback, as a Mac would over the network: the whole way is always the real one.
                 let url = format!("ws://{}/bridge/v1/link", running.reachable_addr());
-                let bridge = Bridge::new(BridgeConfig::new(&url, token.reveal())?, simulator);
+                let config = BridgeConfig::new(&url, token.reveal())?;
                 let stop = CancellationToken::new();
-                let task = tokio::spawn({
-                    let stop = stop.clone();
-                    async move {
-                        if let Err(error) = bridge.run(stop).await {
-                            tracing::error!(%error, "the simulator's bridge has stopped");
-                        }
-                    }
-                });
+                let task = tokio::spawn(keep_bridge(config, simulator, stop.clone()));
                 Some((stop, task))
             }
             _ => None,
@@ -126,18 +118,59 @@ impl Host {
         format!("http://{}", self.running.reachable_addr())
     }
 
-    /// Waits for Ctrl-C or SIGTERM, or until nobody wants the server, then stops.
-    pub(super) async fn run_until_stopped(mut self, unwanted: impl Future<Output = ()>) {
+    /// Waits until it is to stop: a signal, nobody who wants the server, a part of it that has failed. Then stops.
+    ///
+    /// # Errors
+    /// [`PartFailed`] if that was why.
+    pub(super) async fn run_until_stopped(
+        self,
+        unwanted: impl Future<Output = ()>,
+    ) -> anyhow::Result<()> {
+        let Self { running, bridge, mut stop } = self;
+        let failed = tokio::select! {
+            signal = stop.come() => {
+                tracing::info!(signal, "stopping");
+                None
+            }
+            () = unwanted => None,
+            part = running.failed() => Some(part),
+        };
+        let stopping = async {
+            if let Some((stop, task)) = bridge {
+                stop.cancel();
+                // Its last reports are repeated at the next start.
+                let _ = tokio::time::timeout(BRIDGE_FAREWELL, task).await;
+            }
+            running.stop().await;
+        };
         tokio::select! {
-            () = self.stop.come() => {}
-            () = unwanted => {}
+            () = stopping => {}
+            signal = stop.come() => {
+                tracing::warn!(signal, "a second signal: ended at once, and what was under way is left");
+                telemetry::flush(LAST_LINES);
+                // Nothing else is waited for: neither threads nor what drops would do.
+                std::process::exit(1);
+            }
         }
-        if let Some((stop, task)) = self.bridge {
-            stop.cancel();
-            // Its last reports are repeated at the next start.
-            let _ = tokio::time::timeout(BRIDGE_FAREWELL, task).await;
+        failed.map_or(Ok(()), |part| Err(PartFailed { part }.into()))
+    }
+}
+
+/// Runs the simulator's bridge; one that panics is begun anew.
+async fn keep_bridge(config: BridgeConfig, simulator: Arc<Simulator>, stop: CancellationToken) {
+    loop {
+        let bridge = Bridge::new(config.clone(), simulator.clone());
+        match AssertUnwindSafe(bridge.run(stop.clone())).catch_unwind().await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the simulator's bridge has stopped");
+                return;
+            }
+            Err(_panic) => tracing::error!("the simulator's bridge panicked"),
         }
-        self.running.stop().await;
+        if stop.run_until_cancelled(tokio::time::sleep(BRIDGE_PAUSE)).await.is_none() {
+            return;
+        }
     }
 }
 

@@ -4,8 +4,9 @@ pub(crate) mod admin;
 mod api;
 pub(crate) mod deliveries;
 pub(crate) mod dev;
-mod host;
+pub(crate) mod host;
 pub(crate) mod serve;
+mod signals;
 pub(crate) mod webhooks;
 
 use anyhow::Context as _;

@@ -14,6 +14,9 @@ pub(super) const OPERATOR_TOKEN: &str = "operator-token";
 ///
 /// Every setting is a flag and an environment variable; the flag wins. --print-config
 /// shows what is in force. Accounts, lines, keys and bridges are made with 'switchboard admin'.
+///
+/// SIGTERM, SIGINT and SIGQUIT stop it in good order, a second one at once. Exit code 70 says that a
+/// part of it has failed without which it is only half alive: it is to be started again.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     #[command(flatten)]
@@ -33,8 +36,7 @@ pub(crate) async fn run(serve: Serve) -> anyhow::Result<()> {
     let opened = host::open(&config).await?;
     let operator = operator(&config)?;
     let host = Host::start(config, operator, opened).await?;
-    host.run_until_stopped(std::future::pending()).await;
-    Ok(())
+    host.run_until_stopped(std::future::pending()).await
 }
 
 /// The operator's token: the configured one, or one that is made at the first start.

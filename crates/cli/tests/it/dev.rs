@@ -265,7 +265,9 @@ async fn wrong_usage_is_exit_code_2() {
 async fn it_stops_in_time_whatever_is_open() {
     for signal in ["TERM", "INT"] {
         let dir = tempfile::tempdir().unwrap();
-        let dev = Dev::start(dir.path(), ANY_PORT).await;
+        let mut command = Dev::command(dir.path(), ANY_PORT);
+        command.args(["--json", "--rate-limit", "1000000"]).env("SWITCHBOARD_STOP_TIMEOUT", "1");
+        let dev = Dev::ready(&mut command).await;
         let (ready, client) = (&dev.ready, dev.ready.client());
 
         // A webhook whose receiver never answers, and an item that the driver never finishes.

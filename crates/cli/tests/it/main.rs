@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 #![allow(clippy::print_stdout, reason = "the kill test prints its counts")]
 
+mod access;
 mod admin;
 mod dev;
 #[cfg(target_os = "linux")]
@@ -20,6 +21,7 @@ mod production;
 mod replays;
 mod s3;
 mod serve;
+mod stop;
 mod tls;
 mod tour;
 mod webhooks;

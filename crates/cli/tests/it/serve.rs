@@ -32,7 +32,10 @@ impl Serve {
         let address = eventually("it listens", async || {
             let stderr = process.stderr();
             let listening = stderr.lines().find(|line| line.contains("listening"))?.to_owned();
-            listening.split("addr=").nth(1).map(|address| address.trim().to_owned())
+            let text = listening.split("addr=").nth(1).map(str::trim);
+            let json =
+                listening.split(r#""addr":""#).nth(1).and_then(|rest| rest.split('"').next());
+            text.or(json).map(str::to_owned)
         })
         .await;
         Self { process, url: format!("http://{address}") }

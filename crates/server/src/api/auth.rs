@@ -20,10 +20,12 @@ use switchboard_store::Grant;
 
 use crate::{
     api::{
+        access,
         envelope::RequestId,
         problem::{Failure, id_of, line_not_found},
     },
     app::App,
+    requests::Peer,
     routes::Access,
 };
 
@@ -44,7 +46,7 @@ pub(crate) async fn authorize(
         Access::Key(scope) => return with_key(&gate.app, Some(scope), request, next).await,
         Access::AnyKey => return with_key(&gate.app, None, request, next).await,
         Access::SignedUrl | Access::Public => Ok(()),
-        Access::Operator => operator(&gate.app, request.headers()).map(|operator| {
+        Access::Operator => operator(&gate.app, &request).map(|operator| {
             request.extensions_mut().insert(operator);
         }),
         Access::Bridge => bridge(&gate.app, request.headers()).await.map(|bridge| {
@@ -67,6 +69,7 @@ async fn with_key(
         Ok(found) => found,
         Err(failure) => return failure.into_response(),
     };
+    access::made_with(&key);
     let limit = key.rate_limit.unwrap_or(app.config.rate_limit);
     let standing = app.limiter.count(key.id, limit, app.clock.now());
     let mut response = if standing.is_exceeded() {
@@ -138,10 +141,10 @@ async fn key(app: &App, headers: &HeaderMap) -> Result<(Arc<Key>, SecretHash), F
     Ok((key, secret.hash()))
 }
 
-fn operator(app: &App, headers: &HeaderMap) -> Result<Operator, Failure> {
-    let token = bearer(headers, "the operator token")?;
+fn operator(app: &App, request: &Request) -> Result<Operator, Failure> {
+    let token = bearer(request.headers(), "the operator token")?;
     if SecretHash::of(token).matches(&app.operator) {
-        Ok(Operator(()))
+        Ok(Operator { peer: request.extensions().get().copied() })
     } else {
         let message = "This is not the operator token of this server.";
         Err(Problem::new(Code::InvalidApiKey, message).into())
@@ -331,7 +334,19 @@ impl std::fmt::Display for LineRef {
 
 /// The operator of this server. Made only by the gate.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Operator(());
+pub(crate) struct Operator {
+    peer: Option<Peer>,
+}
+
+/// As the log says who did something.
+impl std::fmt::Display for Operator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.peer {
+            Some(Peer(address)) => write!(f, "operator at {address}"),
+            None => f.write_str("operator"),
+        }
+    }
+}
 
 /// The bridge that dials in. Made only by the gate.
 #[derive(Debug, Clone)]

@@ -16,9 +16,10 @@ use http::{
 };
 use serde::Serialize;
 use switchboard_model::{Code, Problem, page::List};
+use tracing::Instrument as _;
 
 use crate::{
-    api::{body::Unwanted, problem::Failure},
+    api::{access::Access, body::Unwanted, problem::Failure},
     openapi::Audience,
     outage,
 };
@@ -88,27 +89,12 @@ pub(crate) fn deleted(deleted_id: &impl Serialize, id: &RequestId) -> Response {
 }
 
 /// The outermost layer: gives the request its id, answers preflights, turns whatever
-/// failed inside, a panic too, into the error envelope.
-pub(crate) async fn wrap(mut request: Request, next: Next) -> Response {
+/// failed inside, a panic too, into the error envelope, and writes the access log.
+pub(crate) async fn wrap(request: Request, next: Next) -> Response {
     let id = RequestId::new();
-    let mut response = if request.method() == Method::OPTIONS {
-        preflight(request.headers(), request.uri().path())
-    } else {
-        request.extensions_mut().insert(id.clone());
-        let uri = request.uri().clone();
-        // `AssertUnwindSafe`: the store's commands are transactions; nothing half-done outlives a panic.
-        match AssertUnwindSafe(next.run(Unwanted::watch(request))).catch_unwind().await {
-            Ok(mut response) => match response.extensions_mut().remove::<Failure>() {
-                Some(failure) => render(failure, response.headers(), &id, uri.path()),
-                None => response,
-            },
-            Err(panic) => {
-                let panic = panic_text(&*panic);
-                tracing::error!(request_id = id.0, path = uri.path(), panic, "a handler panicked");
-                render(Failure::internal(), &HeaderMap::new(), &id, uri.path())
-            }
-        }
-    };
+    let access = Access::begin(&id, &request);
+    let mut response = answer(&id, request, next).instrument(access.span()).await;
+    access.answered(response.status());
     mark(response.headers_mut(), &id);
     response
 }
@@ -151,6 +137,26 @@ pub(crate) fn outside(problem: &Problem, date_line: Option<&str>) -> Bytes {
     }
     answer.extend(["\r\n", &body]);
     answer.into()
+}
+
+async fn answer(id: &RequestId, mut request: Request, next: Next) -> Response {
+    if request.method() == Method::OPTIONS {
+        return preflight(request.headers(), request.uri().path());
+    }
+    request.extensions_mut().insert(id.clone());
+    let uri = request.uri().clone();
+    // `AssertUnwindSafe`: the store's commands are transactions; nothing half-done outlives a panic.
+    match AssertUnwindSafe(next.run(Unwanted::watch(request))).catch_unwind().await {
+        Ok(mut response) => match response.extensions_mut().remove::<Failure>() {
+            Some(failure) => render(failure, response.headers(), id, uri.path()),
+            None => response,
+        },
+        Err(panic) => {
+            let panic = panic_text(&*panic);
+            tracing::error!(request_id = id.0, path = uri.path(), panic, "a handler panicked");
+            render(Failure::internal(), &HeaderMap::new(), id, uri.path())
+        }
+    }
 }
 
 const EXPOSED: &str = "X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, \

@@ -14,6 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use switchboard_model::{Code, File, Problem, file::StoredFile, id::Id};
 use switchboard_store::{Once, Refusal};
+use tracing::Instrument as _;
 
 use crate::{
     api::{
@@ -223,7 +224,7 @@ async fn keep(
 ) -> Result<Once<StoredFile>, Failure> {
     let app = Arc::clone(app);
     // A task of its own: a caller that hangs up must not stop it half-way, with bytes that no file has.
-    let keeping = tokio::spawn(async move {
+    let keeping = async move {
         let Arrived { mut upload, file } = arrived;
         upload.finish().await.map_err(|error| kept_badly(&error))?;
         let written = writing.await;
@@ -233,8 +234,8 @@ async fn keep(
             drop_bytes(&app, file.id).await;
         }
         written
-    });
-    keeping.await.unwrap_or_else(|error| {
+    };
+    tokio::spawn(keeping.in_current_span()).await.unwrap_or_else(|error| {
         let cause = format!("the task that kept a file did not end well: {error}");
         Err(Failure { cause: Some(cause), ..Failure::internal() })
     })

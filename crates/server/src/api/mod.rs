@@ -1,5 +1,6 @@
 //! The HTTP API: what reads a header or picks a status. A raw string does not pass this room.
 
+pub(crate) mod access;
 pub(crate) mod admin;
 pub(crate) mod audio_messages;
 pub(crate) mod auth;

@@ -43,9 +43,9 @@ use switchboard_model::{
 };
 use switchboard_store::Store;
 use tokio::sync::{Notify, mpsc};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
-use crate::{config::Config, files::Files, metrics::Metrics};
+use crate::{config::Config, files::Files, metrics::Metrics, supervise::Supervisor};
 use conduct::Outcome;
 use health::Health;
 use lanes::{Lanes, Lease, Slot};
@@ -181,7 +181,7 @@ impl Deliver {
     pub(crate) fn start(
         &self,
         store: Arc<dyn Store>,
-        work: &TaskTracker,
+        supervisor: &Supervisor,
         stop: &CancellationToken,
     ) {
         let (results, settled) = mpsc::channel(RESULTS);
@@ -189,10 +189,18 @@ impl Deliver {
         let (made, new) = mpsc::unbounded_channel();
         store.hand_over_to(made);
         let shared = || Arc::clone(&self.shared);
-        work.spawn(tasks::take_new(shared(), new, stop.clone()));
-        work.spawn(tasks::scan(shared(), Arc::clone(&store), stop.clone()));
-        work.spawn(tasks::dispatch(shared(), self.sender.clone(), results, stop.clone()));
-        work.spawn(tasks::settle(shared(), store, settled));
+        let (scanned, of_store, stop_scan) = (shared(), Arc::clone(&store), stop.clone());
+        supervisor.restart("scan for deliveries", stop, move || {
+            tasks::scan(Arc::clone(&scanned), Arc::clone(&of_store), stop_scan.clone())
+        });
+        supervisor.vital("new deliveries", tasks::take_new(shared(), new, stop.clone()));
+        let sending = tasks::Sending {
+            sender: self.sender.clone(),
+            results,
+            failure: supervisor.failure().clone(),
+        };
+        supervisor.vital("dispatch", tasks::dispatch(shared(), sending, stop.clone()));
+        supervisor.vital("settling", tasks::settle(shared(), store, settled));
     }
 }
 

@@ -2,10 +2,12 @@
 //! time, bytes and redirects are bounded.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt as _;
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
@@ -93,7 +95,7 @@ impl Sender {
     /// Attempts a delivery once and says what is to become of it.
     pub(super) async fn attempt(&self, delivery: &DueDelivery) -> Attempted {
         let (started_at, began) = (self.clock.now(), Instant::now());
-        let outcome = self.post(delivery, started_at, false).await;
+        let outcome = self.posted(delivery, started_at, false).await;
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let finished_at = self.clock.now();
         let attempts = delivery.attempts.saturating_add(1);
@@ -124,7 +126,7 @@ impl Sender {
     /// Sends something to try the endpoint, once. Nobody waits for what comes of it but the caller.
     pub(super) async fn test(&self, delivery: &DueDelivery) -> WebhookTest {
         let (now, began) = (self.clock.now(), Instant::now());
-        let (answered, error) = judged(self.post(delivery, now, true).await);
+        let (answered, error) = judged(self.posted(delivery, now, true).await);
         WebhookTest {
             delivery_id: delivery.id,
             event: delivery.event,
@@ -139,6 +141,22 @@ impl Sender {
     /// The webhook has a new secret.
     pub(super) fn rotated(&self, webhook: Id<Webhook>) {
         self.rotations.forget(webhook);
+    }
+
+    /// As [`Self::post`]. A panic in it, or in what it calls, is an attempt that failed.
+    async fn posted(
+        &self,
+        delivery: &DueDelivery,
+        now: Timestamp,
+        is_test: bool,
+    ) -> Result<Answer, String> {
+        // Unwind safe: nothing outlives an attempt but what is settled of it.
+        AssertUnwindSafe(self.post(delivery, now, is_test)).catch_unwind().await.unwrap_or_else(
+            |_| {
+                tracing::error!(delivery = %delivery.id, "an attempt panicked");
+                Err("the server failed to make the attempt".to_owned())
+            },
+        )
     }
 
     async fn post(

@@ -7,7 +7,7 @@ use std::{
 
 use switchboard_model::{
     Timestamp, Webhook,
-    delivery::{AttemptResult, DueDelivery},
+    delivery::{AttemptResult, Delivery, DueDelivery},
     id::Id,
 };
 use switchboard_store::{Store, StoreError};
@@ -20,7 +20,7 @@ use super::{
     lanes::{Lanes, Slot},
     send::{self, Attempted},
 };
-use crate::outage;
+use crate::{outage, supervise::FailedPart};
 
 /// Transactions whose deliveries are taken at a time.
 const NEW_BATCH: usize = 256;
@@ -55,13 +55,16 @@ pub(super) async fn take_new(
 /// With it, since when its delivery was to be made.
 pub(super) type Ended = (AttemptResult, Timestamp, (Slot, Outcome));
 
+/// How attempts are made, and where what comes of them goes.
+pub(super) struct Sending {
+    pub(super) sender: send::Sender,
+    pub(super) results: mpsc::Sender<Ended>,
+    pub(super) failure: FailedPart,
+}
+
 /// Sends what may be sent, as many at once as the configuration allows.
-pub(super) async fn dispatch(
-    shared: Arc<Shared>,
-    sender: send::Sender,
-    results: mpsc::Sender<Ended>,
-    stop: CancellationToken,
-) {
+pub(super) async fn dispatch(shared: Arc<Shared>, sending: Sending, stop: CancellationToken) {
+    let Sending { sender, results, failure } = sending;
     let attempts = TaskTracker::new();
     let mut look_at_flights = tokio::time::interval(LOOK_AT_FLIGHTS_EVERY);
     look_at_flights.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -69,7 +72,10 @@ pub(super) async fn dispatch(
         while let Some((slot, delivery)) = shared.next() {
             let (sender, results) = (sender.clone(), results.clone());
             let (shared, mut slot) = (Arc::clone(&shared), slot);
+            let vital = failure.guard("attempt");
             attempts.spawn(async move {
+                // A slot that is never given back would be lost to its endpoint for ever.
+                let _vital = vital;
                 let Attempted { result, retry_after } = sender.attempt(&delivery).await;
                 let outcome = Outcome {
                     worked: result.error.is_none(),
@@ -214,15 +220,26 @@ fn parts(of: Vec<(Id<Webhook>, usize)>, size: usize) -> Vec<Vec<(Id<Webhook>, us
 
 /// Gives back what has found no place.
 async fn give_back(shared: &Shared, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
-    let mut back = shared.lanes().take_overflow();
-    while !back.is_empty() {
-        let rest = back.len().saturating_sub(GIVE_BACK_BATCH);
-        let ids = back.iter().skip(rest).map(|(_, id)| *id).collect();
-        if let Err(error) = store.release_deliveries(ids, now).await {
-            shared.lanes().put_back(back);
-            return Err(error);
-        }
-        back.truncate(rest);
+    let mut back = GivingBack { shared, back: shared.lanes().take_overflow() };
+    while !back.back.is_empty() {
+        let rest = back.back.len().saturating_sub(GIVE_BACK_BATCH);
+        let ids = back.back.iter().skip(rest).map(|(_, id)| *id).collect();
+        store.release_deliveries(ids, now).await?;
+        back.back.truncate(rest);
     }
     Ok(())
+}
+
+/// What is being given back; whatever could not be, also after a panic, is given back the next time.
+struct GivingBack<'a> {
+    shared: &'a Shared,
+    back: Vec<(Id<Webhook>, Id<Delivery>)>,
+}
+
+impl Drop for GivingBack<'_> {
+    fn drop(&mut self) {
+        if !self.back.is_empty() {
+            self.shared.lanes().put_back(std::mem::take(&mut self.back));
+        }
+    }
 }

@@ -56,8 +56,8 @@ pub(crate) async fn connect(
 }
 
 async fn run(app: Arc<App>, bridge: Bridge, socket: axum::extract::ws::WebSocket) {
-    let seat = match app.links.take_seat(bridge.id).await {
-        Ok(seat) => seat,
+    let taken = match app.links.take_seat(bridge.id).await {
+        Ok(seat) => Taken { links: &app.links, seat },
         Err(NoSeat::Closing) => return,
         Err(NoSeat::Taken) => {
             tracing::error!(bridge = %bridge.id, "an older link of this bridge does not end");
@@ -65,12 +65,24 @@ async fn run(app: Arc<App>, bridge: Bridge, socket: axum::extract::ws::WebSocket
         }
     };
     tracing::info!(bridge = %bridge.id, name = bridge.name, "a bridge is linked");
-    match session::run(&app, &bridge, &seat, socket).await {
+    match session::run(&app, &bridge, &taken.seat, socket).await {
         Ok(()) => tracing::info!(bridge = %bridge.id, "the link has ended"),
         Err(Ended::Store(error)) => outage::report(&error, "a link has ended with the store"),
         Err(ended) => tracing::warn!(bridge = %bridge.id, reason = %ended, "the link has ended"),
     }
-    app.links.leave(&seat);
+}
+
+/// A seat that is taken. Given back however the link ends, by a panic too: or else its bridge would be kept
+/// out for ever.
+struct Taken<'a> {
+    links: &'a Links,
+    seat: Arc<Seat>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.links.leave(&self.seat);
+    }
 }
 
 /// The links there are.

@@ -14,6 +14,7 @@ mod commits;
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -22,7 +23,7 @@ use available::once_available;
 use axum::extract::ws::{Message as Frame, WebSocket};
 use commits::{Batch, Settling};
 use futures_util::{
-    SinkExt, StreamExt,
+    FutureExt as _, SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
 use switchboard_model::{
@@ -43,7 +44,7 @@ use super::{
     online::OnlineHere,
     wire::{Ended, read, settle_recalled, settle_report, write},
 };
-use crate::{app::App, outage, to_the_end::to_the_end};
+use crate::{app::App, hub::Hub, outage, to_the_end::to_the_end};
 
 /// How long a bridge has for its `hello`.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -133,6 +134,8 @@ async fn carry(
     stream: &mut SplitStream<WebSocket>,
 ) -> Ended {
     let (out, outgoing) = mpsc::channel(QUEUE);
+    let wake = Arc::new(Notify::new());
+    let _watching = Watching { hub: &app.hub, wake: &wake };
     let mut session = Session {
         app,
         bridge,
@@ -141,7 +144,7 @@ async fn carry(
         flight: Mutex::default(),
         online: OnlineHere::new(&app.links.online, bridge.driver),
         capabilities: Mutex::default(),
-        wake: Arc::new(Notify::new()),
+        wake: Arc::clone(&wake),
         recalled: watch::Sender::new(false),
         out,
     };
@@ -156,19 +159,37 @@ async fn carry(
     let (to_settle, reports) = mpsc::channel(QUEUE);
     let (to_receive, batches) = mpsc::channel(QUEUE);
     // Branches of one task, not tasks: they borrow the session and end together.
-    let ended = tokio::select! {
-        ended = session.write(outgoing, sink) => ended,
-        ended = session.read(stream, to_settle, to_receive) => ended,
-        ended = session.settle(reports) => ended,
-        ended = session.receive(batches) => ended,
-        ended = session.claim() => ended,
-        ended = session.hold_claims() => ended,
-        ended = session.follow(seat) => ended,
-        () = seat.end.cancelled() => Ended::Closing("the server ends this link; dial again"),
+    let carrying = async {
+        tokio::select! {
+            ended = session.write(outgoing, sink) => ended,
+            ended = session.read(stream, to_settle, to_receive) => ended,
+            ended = session.settle(reports) => ended,
+            ended = session.receive(batches) => ended,
+            ended = session.claim() => ended,
+            ended = session.hold_claims() => ended,
+            ended = session.follow(seat) => ended,
+            () = seat.end.cancelled() => Ended::Closing("the server ends this link; dial again"),
+        }
     };
-    app.hub.unwatch(&session.wake);
+    // A panic ends the link like any other failure: its lines are down, and the bridge dials again.
+    let ended = AssertUnwindSafe(carrying).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!(bridge = %bridge.id, "a link panicked");
+        Ended::Broken("the server failed to serve the link".to_owned())
+    });
     session.announce_end().await;
     ended
+}
+
+/// Ends what [`Hub::watch`] has begun, however the link ends.
+struct Watching<'a> {
+    hub: &'a Hub,
+    wake: &'a Arc<Notify>,
+}
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        self.hub.unwatch(self.wake);
+    }
 }
 
 impl Session<'_> {

@@ -17,7 +17,6 @@ use std::{
     time::Duration,
 };
 
-use axum::body::Body;
 use bytes::{Buf, Bytes};
 use http::{Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -30,7 +29,7 @@ use tokio::{
 };
 
 use super::MAX_BUFFER;
-use crate::api::envelope;
+use crate::{api::envelope, requests::AnswerBody};
 
 /// How long, and for how many bytes, a client that was refused is listened to: a connection that is closed while it
 /// still sends is reset, and it never gets to read why.
@@ -80,7 +79,7 @@ pub(super) struct Counted<S> {
 
 impl<S, B> Service<Request<B>> for Counted<S>
 where
-    S: Service<Request<B>, Response = Response<Body>>,
+    S: Service<Request<B>, Response = Response<AnswerBody>>,
 {
     type Response = Response<CountedBody>;
     type Error = S::Error;
@@ -103,7 +102,7 @@ pin_project! {
 
 impl<F, E> Future for Answering<F>
 where
-    F: Future<Output = Result<Response<Body>, E>>,
+    F: Future<Output = Result<Response<AnswerBody>, E>>,
 {
     type Output = Result<Response<CountedBody>, E>;
 
@@ -122,7 +121,7 @@ where
 
 /// An answer's body, which ends its exchange.
 pub(super) struct CountedBody {
-    body: Body,
+    body: AnswerBody,
     _exchange: Option<Exchange>,
 }
 

@@ -2,6 +2,7 @@
 //! its own, without keys; neither an account nor a URL is in it.
 
 mod backlog;
+mod faults;
 mod listener;
 
 use std::{fmt, time::Duration};
@@ -14,6 +15,7 @@ use prometheus_client::{
 use switchboard_model::{Timestamp, delivery::AttemptResult};
 
 pub(crate) use backlog::Standing;
+use faults::Faults;
 pub(crate) use listener::router;
 
 /// The upper ends of what an attempt takes, in seconds.
@@ -84,6 +86,7 @@ impl Metrics {
 
     fn register(mut self, attempts: Family<Class, Counter>) -> Self {
         let all = &mut self.registry;
+        all.register_collector(Box::new(Faults));
         all.register("deliveries_due", "Deliveries that are due and not sent", self.due.clone());
         all.register(
             "deliveries_held",

@@ -50,7 +50,8 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), BadFilter> {
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
     let started = match format {
         LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().try_init(),
+        // The innermost span has all there is to know; a list of them would say it twice.
+        LogFormat::Json => builder.json().with_span_list(false).try_init(),
     };
     // A log that is running already belongs to an embedding program, and so does its panic hook.
     if started.is_ok() {

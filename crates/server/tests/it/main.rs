@@ -37,6 +37,7 @@ mod operators;
 mod order;
 mod order_writes;
 mod outbox;
+mod panics;
 mod people;
 mod presence;
 mod reactions;

@@ -39,6 +39,14 @@ impl<T> Lane<T> {
         (queue.as_ref().map_or(0, Sender::len), alive)
     }
 
+    /// Why queued work was dropped without an answer.
+    pub(super) fn lost(&self, panicked: &'static str) -> StoreError {
+        match *self.queue.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(_) => StoreError::Database(panicked.into()),
+            None => StoreError::Closed,
+        }
+    }
+
     /// Takes no more work. The threads finish what is queued and end; they are the caller's to join.
     pub(super) fn close(&self) -> Vec<JoinHandle<()>> {
         self.queue.write().unwrap_or_else(PoisonError::into_inner).take();

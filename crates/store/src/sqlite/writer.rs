@@ -50,7 +50,14 @@ impl Writer {
         let counted = Arc::clone(&vitals);
         let (sender, commands): (Sender<Box<dyn Job>>, _) = crossbeam_channel::bounded(queue);
         let thread = thread::Builder::new().name("sqlite-writer".into()).spawn(move || {
-            serve(&sql, &commands, &mut log, &counted);
+            // Commands that panic are caught one by one; whatever else panics must not end the thread.
+            while catch_unwind(AssertUnwindSafe(|| {
+                serve(&sql, &commands, &mut log, &counted);
+            }))
+            .is_err()
+            {
+                tracing::error!("the writer of the database panicked, and goes on");
+            }
             // In this order: the lock must not be free while the database is still open.
             drop(sql);
             drop(lock);
@@ -77,7 +84,8 @@ impl Writer {
     }
 
     /// Runs a command and answers once it is committed; before that, `then` sees what it has made, in the
-    /// order of the commits and whether or not the caller still waits. It must not take long, nor panic.
+    /// order of the commits and whether or not the caller still waits. It must not take long. If it panics, the
+    /// caller has its answer all the same: what is committed stands.
     pub(super) async fn run_then<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
@@ -85,8 +93,7 @@ impl Writer {
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         self.lane.send(Box::new(Command { work: Some(work), outcome: None, then, reply }))?;
-        // The queue is gone with all that was in it: the store closed meanwhile.
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        answer.await.unwrap_or_else(|_| Err(self.lane.lost("the writer panicked")))
     }
 
     /// Takes no more commands; the thread ends when it has finished what is queued.
@@ -142,7 +149,11 @@ where
             (None, Ok(())) => Err(StoreError::Closed),
         };
         if let Ok(made) = &mut outcome {
-            (self.then)(made);
+            let then = self.then;
+            // Unwind safe: what it may have left undone is found in the database later.
+            if catch_unwind(AssertUnwindSafe(|| then(made))).is_err() {
+                tracing::error!("what follows a commit panicked");
+            }
         }
         // A caller that has gone away needs no answer.
         let _ = self.reply.send(outcome);
@@ -184,6 +195,7 @@ impl BatchError {
 
 fn serve(sql: &Connection, commands: &Receiver<Box<dyn Job>>, log: &mut Log, vitals: &Vitals) {
     let mut known = Known::default();
+    roll_back(sql);
     let mut batch = Vec::with_capacity(MAX_BATCH);
     let mut outages = Outages::default();
     while let Ok(first) = commands.recv() {
@@ -201,11 +213,7 @@ fn serve(sql: &Connection, commands: &Receiver<Box<dyn Job>>, log: &mut Log, vit
         }
         if committed.is_err() {
             known.forget();
-            if !sql.is_autocommit()
-                && let Err(error) = sql.execute_batch("rollback")
-            {
-                tracing::error!(%error, "a failed transaction could not be rolled back");
-            }
+            roll_back(sql);
         }
         let committed = committed.map(|_| ());
         vitals.committed(batch.len(), began.elapsed(), committed.is_ok());
@@ -247,6 +255,16 @@ impl Outages {
             tracing::warn!(seconds, commands, "the database works again");
             self.now = None;
         }
+    }
+}
+
+
+/// Ends a transaction that a failure or a panic has left open.
+fn roll_back(sql: &Connection) {
+    if !sql.is_autocommit()
+        && let Err(error) = sql.execute_batch("rollback")
+    {
+        tracing::error!(%error, "a failed transaction could not be rolled back");
     }
 }
 
@@ -320,6 +338,14 @@ mod tests {
             })
             .await;
         assert_eq!(numbers.unwrap(), [1, 4]);
+
+        // Nor does what follows a commit take anything with it, not even its own answer.
+        let kept = writer.run_then(
+            |tx| statement::run(tx.sql, "insert into numbers values (6)", []),
+            |_| panic!("as it must be in this test"),
+        );
+        assert!(kept.await.is_ok());
+        assert!(add(7, || Ok(())).await.is_ok());
         for thread in writer.close() {
             thread.join().unwrap();
         }

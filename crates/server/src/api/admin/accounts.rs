@@ -14,6 +14,7 @@ use crate::{
         problem::Failure,
     },
     app::App,
+    to_the_end::to_the_end,
 };
 
 /// Every account.
@@ -28,11 +29,16 @@ pub(crate) async fn list(
 /// Makes an account.
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
-    _: Operator,
+    operator: Operator,
     id: RequestId,
     body: Body,
 ) -> Result<Response, Failure> {
     let name = admin::name(&body)?;
-    let account = app.store.create_account(name, app.clock.now()).await?;
+    let making = to_the_end(async move {
+        let account = app.store.create_account(name, app.clock.now()).await?;
+        tracing::info!(by = %operator, action = "accounts.create", account = %account.id, "admin action");
+        Ok(account)
+    });
+    let account = making.await?;
     Ok(envelope::one(StatusCode::CREATED, &account, &id))
 }

@@ -35,7 +35,7 @@ pub(crate) async fn list(
 /// Makes a bridge. The token is in this answer and never again.
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
-    _: Operator,
+    operator: Operator,
     id: RequestId,
     body: Body,
 ) -> Result<Response, Failure> {
@@ -54,20 +54,27 @@ pub(crate) async fn create(
             Problem::invalid_value("driver", must)
         })?;
     let token = Secret::from_random(SecretKind::Bridge, rand::random());
-    let row = app.store.create_bridge(name, driver, token.hash(), app.clock.now()).await?;
+    let hash = token.hash();
+    let making = to_the_end(async move {
+        let row = app.store.create_bridge(name, driver, hash, app.clock.now()).await?;
+        tracing::info!(by = %operator, action = "bridges.create", bridge = %row.id, "admin action");
+        Ok(row)
+    });
+    let row = making.await?;
     Ok(envelope::one(StatusCode::CREATED, &Created { row: &row, token: token.reveal() }, &id))
 }
 
 /// Takes a bridge's token away and ends its link.
 pub(crate) async fn revoke(
     State(app): State<Arc<App>>,
-    _: Operator,
+    operator: Operator,
     id: RequestId,
     body: Body,
 ) -> Result<Response, Failure> {
     let bridge = id_of(body::text(body.required("id")?, "id")?, "id")?;
     let revoking = to_the_end(async move {
         let bridge = app.store.revoke_bridge(bridge, app.clock.now()).await?;
+        tracing::info!(by = %operator, action = "bridges.revoke", bridge = %bridge.id, "admin action");
         app.links.refresh();
         Ok(bridge)
     });

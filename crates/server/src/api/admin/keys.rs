@@ -38,7 +38,7 @@ pub(crate) async fn list(
 /// Makes a key. The secret is in this answer and never again.
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
-    _: Operator,
+    operator: Operator,
     id: RequestId,
     body: Body,
 ) -> Result<Response, Failure> {
@@ -67,7 +67,13 @@ pub(crate) async fn create(
         rate_limit: rate_limit.and_then(|limit| u32::try_from(limit).ok()),
         expires_at,
     };
-    let made = app.store.create_key(key, app.clock.now()).await;
+    let making = to_the_end(async move {
+        let row = app.store.create_key(key, app.clock.now()).await?;
+        let account = row.account_id.map(tracing::field::display);
+        tracing::info!(by = %operator, action = "keys.create", key = %row.id, account, "admin action");
+        Ok(row)
+    });
+    let made = making.await;
     let row = made.map_err(|error| match error {
         StoreError::Refused(Refusal::LineNotFound) => no_such_line().into(),
         error => Failure::from(error),
@@ -78,7 +84,7 @@ pub(crate) async fn create(
 /// Takes a key's power away, at once. The webhooks that it has made go on, unless they are to be disabled too.
 pub(crate) async fn revoke(
     State(app): State<Arc<App>>,
-    _: Operator,
+    operator: Operator,
     id: RequestId,
     body: Body,
 ) -> Result<Response, Failure> {
@@ -86,6 +92,15 @@ pub(crate) async fn revoke(
     let disable_webhooks = body.optional_bool("disable_webhooks")?.unwrap_or(false);
     let revoking = to_the_end(async move {
         let revoked = app.store.revoke_key(key, disable_webhooks, app.clock.now()).await?;
+        let account = revoked.key.account_id.map(tracing::field::display);
+        tracing::info!(
+            by = %operator,
+            action = "keys.revoke",
+            key = %revoked.key.id,
+            account,
+            disabled_webhooks = revoked.disabled.len(),
+            "admin action"
+        );
         app.directory.forget_key(revoked.key.id);
         if let Some(account) = revoked.key.account_id {
             // The live streams of the account look whether it was their key.

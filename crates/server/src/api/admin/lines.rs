@@ -34,7 +34,7 @@ pub(crate) async fn list(
 /// Makes a line and tells its bridge.
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
-    _: Operator,
+    operator: Operator,
     id: RequestId,
     body: Body,
 ) -> Result<Response, Failure> {
@@ -75,6 +75,13 @@ pub(crate) async fn create(
     };
     let making = to_the_end(async move {
         let line = app.store.create_line(line).await?;
+        tracing::info!(
+            by = %operator,
+            action = "lines.create",
+            line = %line.line.id,
+            account = %account_id,
+            "admin action"
+        );
         if is_sandbox {
             app.directory.forget_all();
         } else {

@@ -1,0 +1,143 @@
+//! The requests that are under way: counted, and told who sends them.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
+
+use axum::{Router, body::Body, extract::Request, routing::future::RouteFuture};
+use bytes::Bytes;
+use http::Response;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::sync::Notify;
+
+/// The address that a request came from: of a proxy, where there is one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// The requests of one listener that are under way: from their head to the end of their answer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Requests(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    under_way: AtomicUsize,
+    /// The last of them has ended.
+    none: Notify,
+}
+
+impl Requests {
+    pub(crate) fn under_way(&self) -> usize {
+        self.0.under_way.load(Ordering::Acquire)
+    }
+
+    /// Returns when none is under way.
+    pub(crate) async fn none(&self) {
+        loop {
+            let none = self.0.none.notified();
+            if self.under_way() == 0 {
+                return;
+            }
+            none.await;
+        }
+    }
+
+    /// The router, for what comes from this address on one connection.
+    pub(crate) fn counted(&self, router: Router, peer: SocketAddr) -> CountedRouter {
+        CountedRouter { router, peer: Peer(peer), requests: self.clone() }
+    }
+}
+
+/// A router whose requests are counted until their answers have been taken.
+#[derive(Debug, Clone)]
+pub(crate) struct CountedRouter {
+    router: Router,
+    peer: Peer,
+    requests: Requests,
+}
+
+impl tower::Service<http::Request<Incoming>> for CountedRouter {
+    type Response = Response<AnswerBody>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        tower::Service::<Request>::poll_ready(&mut self.router, cx)
+    }
+
+    fn call(&mut self, request: http::Request<Incoming>) -> Answering {
+        let place = Some(Place::enter(&self.requests.0));
+        let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(self.peer);
+        Answering { answering: self.router.call(request), place }
+    }
+}
+
+/// An answer that is being made.
+pub(crate) struct Answering {
+    answering: RouteFuture<Infallible>,
+    place: Option<Place>,
+}
+
+impl Future for Answering {
+    type Output = Result<Response<AnswerBody>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = ready!(Pin::new(&mut self.answering).poll(cx))?;
+        let place = self.place.take();
+        Poll::Ready(Ok(response.map(|body| AnswerBody { body, _place: place })))
+    }
+}
+
+/// A request's place among those under way; ends with it, however it ends.
+#[derive(Debug)]
+struct Place(Arc<Counts>);
+
+impl Place {
+    fn enter(counts: &Arc<Counts>) -> Self {
+        counts.under_way.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(counts))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.0.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.none.notify_waiters();
+        }
+    }
+}
+
+/// The body of an answer whose request is under way until it ends.
+#[derive(Debug)]
+pub(crate) struct AnswerBody {
+    body: Body,
+    _place: Option<Place>,
+}
+
+impl http_body::Body for AnswerBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
