@@ -62,13 +62,12 @@ pub(crate) fn within_file_limit(wanted: u32, deliveries: u32) -> usize {
         }
     }
     let possible = possible_connections(wanted, for_deliveries, current);
-    if possible < u64::from(wanted) {
-        tracing::warn!(
-            max_connections = wanted,
-            open_files = current,
-            possible,
-            "fewer connections are taken at once, because the limit of open files is low (ulimit -n)"
-        );
+    let why =
+        "fewer connections are taken at once, because the limit of open files is low (ulimit -n)";
+    if possible < u64::from(wanted) / 2 {
+        tracing::warn!(max_connections = wanted, open_files = current, possible, "{why}");
+    } else if possible < u64::from(wanted) {
+        tracing::info!(max_connections = wanted, open_files = current, possible, "{why}");
     }
     usize::try_from(possible).unwrap_or(usize::MAX)
 }

@@ -300,6 +300,7 @@ async fn it_stops_in_time_whatever_is_open() {
             open.push(connection);
         }
         dev.process.stop(signal).await;
+        receiver.set(Behaviour::ok());
 
         // What was in the driver's hands is explained after the next start, and nothing is lost.
         let dev = Dev::start(dir.path(), ANY_PORT).await;

@@ -86,7 +86,7 @@ async fn what_does_not_end_in_time_is_left_and_said() {
 #[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
     let dir = tempfile::tempdir().unwrap();
-    let (dev, _receiver) = delivering(dir.path(), Behaviour::Stall, "600").await;
+    let (dev, receiver) = delivering(dir.path(), Behaviour::Stall, "600").await;
     dev.process.signal("TERM").await;
     eventually("it is stopping", async || dev.process.stderr().contains("stopping").then_some(()))
         .await;
@@ -97,6 +97,8 @@ async fn a_second_signal_ends_it_at_once() {
     assert!(stderr.contains("a second signal"), "{stderr}");
     assert!(began.elapsed() < Duration::from_secs(5), "{stderr}");
     // Nothing is lost by it.
+    receiver.set(Behaviour::ok());
     let dev = Dev::start(dir.path(), ANY_PORT).await;
+    receiver.wait_for(2, PATIENCE).await.unwrap();
     dev.stop().await;
 }

@@ -258,7 +258,6 @@ impl Outages {
     }
 }
 
-
 /// Ends a transaction that a failure or a panic has left open.
 fn roll_back(sql: &Connection) {
     if !sql.is_autocommit()
