@@ -304,10 +304,11 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     // ---- files ----------------------------------------------------------
 
-    /// Writes down a file whose bytes are kept already.
+    /// Writes down a file whose bytes are kept already. `lines` are those that the uploader's key is restricted to.
     async fn create_file(
         &self,
         account: Id<Account>,
+        lines: Option<Vec<Id<Line>>>,
         file: StoredFile,
         remember: Option<Remember>,
     ) -> Result<Once<StoredFile>>;
@@ -320,8 +321,15 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         file: StoredFile,
     ) -> Result<StoredFile>;
 
-    /// A file of this account.
-    async fn file(&self, account: Id<Account>, id: Id<File>) -> Result<Option<StoredFile>>;
+    /// A file of this account, if a key that is restricted to `lines` may have it: one that came in or was sent on
+    /// one of them, or that a key uploaded which reaches no other line; and what an unrestricted key uploaded, until
+    /// it is sent.
+    async fn file(
+        &self,
+        account: Id<Account>,
+        lines: Option<Vec<Id<Line>>>,
+        id: Id<File>,
+    ) -> Result<Option<StoredFile>>;
 
     /// A file, for whoever shows a signed URL: the signature is the permission.
     async fn signed_file(&self, id: Id<File>) -> Result<Option<StoredFile>>;

@@ -95,8 +95,17 @@ pub struct Accept {
     pub to: Recipient,
     /// What; the store fills in the guids.
     pub content: NewContent,
+    /// The lines that the caller's key is restricted to; needed only if there is a file, which may be another line's.
+    pub lines: Option<Vec<Id<Line>>>,
     /// The request's own fields, to be shown again.
     pub payload: Box<RawValue>,
+}
+
+impl NewContent {
+    /// Whether a file goes with it.
+    pub fn has_file(&self) -> bool {
+        matches!(self, Self::Message { attachment: Some(_), .. } | Self::AudioMessage { .. })
+    }
 }
 
 /// What a write is, as its caller names things.

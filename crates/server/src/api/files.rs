@@ -45,6 +45,7 @@ pub(crate) async fn upload(
 ) -> Result<Response, Failure> {
     // Judged before the bytes come, which may take long.
     let account = caller.owner()?;
+    let lines = caller.restricted_lines(&app).await?;
     let entered = once::enter(&app, &caller, request.headers(), "POST /v1/files")?;
     let arrived = receive(&app, request, kind::mime_type).await?;
     let file = arrived.file.clone();
@@ -60,7 +61,7 @@ pub(crate) async fn upload(
     let writing = async move {
         // In flight until it is written down, even if the caller is gone by then.
         let _in_flight = once;
-        Ok(store.create_file(account, file, remember).await?)
+        Ok(store.create_file(account, lines, file, remember).await?)
     };
     Ok(match keep(&app, arrived, writing).await? {
         Once::Done(_) => rendered.into_response(),
@@ -76,7 +77,8 @@ pub(crate) async fn show(
 ) -> Result<Response, Failure> {
     let file: Id<File> = id_of(query.required("id")?, "id")?;
     let account = caller.account().ok_or_else(not_found)?;
-    let file = app.store.file(account, file).await?.ok_or_else(not_found)?;
+    let lines = caller.restricted_lines(&app).await?;
+    let file = app.store.file(account, lines, file).await?.ok_or_else(not_found)?;
     let url = app.files.url(file.id, app.clock.now());
     Ok((StatusCode::FOUND, [(header::LOCATION, url)]).into_response())
 }

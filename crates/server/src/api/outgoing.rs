@@ -77,12 +77,14 @@ impl Request<'_> {
         let line = caller.line(app, &from).await?;
         let answer = Pending { id: Id::generate(), status: OutboxStatus::Pending };
         let rendered = Rendered::one(StatusCode::CREATED, &answer, id);
+        let lines = if content.has_file() { caller.restricted_lines(app).await? } else { None };
         let accept = Accept {
             id: answer.id,
             account_id: line.account,
             line_id: line.id,
             to,
             content,
+            lines,
             payload: to_raw_value(payload)
                 .expect("texts under fixed names, which always serialise"),
         };

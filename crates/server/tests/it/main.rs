@@ -43,6 +43,7 @@ mod presence;
 mod reactions;
 mod reenable;
 mod refusals;
+mod restricted;
 mod rotation;
 mod rows;
 mod sandbox;

@@ -3,8 +3,8 @@
 
 use rusqlite::{Connection, params};
 use switchboard_model::{
-    Account, Chat, Timestamp, file::is_audio_message_type, id::Id, line::Capability, link::Content,
-    message::MessageRef, outbox::OutboxStatus,
+    Account, Chat, Line, Timestamp, file::is_audio_message_type, id::Id, line::Capability,
+    link::Content, message::MessageRef, outbox::OutboxStatus,
 };
 
 use super::{
@@ -30,7 +30,8 @@ pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<
         chats::to_write_to(tx.sql, &line, &accept.to, is_message)?
     };
     let needed = needed_for(&accept.content);
-    let content = with_guids(tx.sql, account, chat_id, accept.content)?;
+    let sender = Sender { account, line: line.id, lines: accept.lines.as_deref(), chat: chat_id };
+    let content = with_guids(tx.sql, &sender, accept.content)?;
     if needed.is_some_and(|needed| !line.capabilities.contains(&needed)) {
         return Err(Refusal::AdvancedFeaturesRequired.into());
     }
@@ -69,30 +70,35 @@ fn needed_for(content: &NewContent) -> Option<Capability> {
     }
 }
 
-/// What is sent, as drivers name things: messages by their guid, files with all that is known of them.
-fn with_guids(
-    sql: &Connection,
+/// Who sends where.
+struct Sender<'a> {
     account: Id<Account>,
+    line: Id<Line>,
+    /// The lines that the key is restricted to.
+    lines: Option<&'a [Id<Line>]>,
     chat: Id<Chat>,
-    content: NewContent,
-) -> Result<Content> {
+}
+
+/// What is sent, as drivers name things: messages by their guid, files with all that is known of them.
+fn with_guids(sql: &Connection, sender: &Sender<'_>, content: NewContent) -> Result<Content> {
     let guid = |message: MessageRef| -> Result<String> {
-        let guid = messages::guid_in_chat(sql, chat, &message)?;
+        let guid = messages::guid_in_chat(sql, sender.chat, &message)?;
         Ok(guid.ok_or(Refusal::MessageNotFound)?)
     };
+    let attached = |file| files::send(sql, sender.account, sender.line, sender.lines, file);
     Ok(match content {
         NewContent::Message { text, attachment, reply_to } => Content::Message {
             text,
             reply_to_guid: reply_to.map(guid).transpose()?,
             attachments: match attachment {
                 None => Vec::new(),
-                Some(file) => vec![files::send(sql, account, file)?],
+                Some(file) => vec![attached(file)?],
             },
             is_audio_message: false,
         },
         NewContent::AudioMessage { file, reply_to } => {
             let reply_to_guid = reply_to.map(guid).transpose()?;
-            let file = files::send(sql, account, file)?;
+            let file = attached(file)?;
             if !is_audio_message_type(&file.mime_type) {
                 return Err(Refusal::NotAudio.into());
             }

@@ -11,19 +11,36 @@ use switchboard_model::{
     link::LinkedFile,
 };
 
-use super::{columns::Text, statement, writer::Tx};
+use super::{
+    columns::{Json, Text},
+    statement,
+    writer::Tx,
+};
 use crate::{Refusal, Result};
+
+/// Where a file comes from.
+pub(super) enum Origin {
+    /// A bridge, for this line.
+    Line(Id<Line>),
+    /// A key, which is restricted to these lines, if to any.
+    Upload(Option<Vec<Id<Line>>>),
+}
 
 pub(super) fn create(
     sql: &Connection,
     account: Id<Account>,
-    line: Option<Id<Line>>,
+    origin: Origin,
     file: StoredFile,
 ) -> Result<StoredFile> {
+    let (line, uploader_lines) = match origin {
+        Origin::Line(line) => (Some(line), None),
+        Origin::Upload(lines) => (None, lines),
+    };
     statement::run(
         sql,
-        "insert into files (id, account_id, line_id, filename, mime_type, size, content, created_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "insert into files (id, account_id, line_id, filename, mime_type, size, content, created_at,
+                            uploader_line_ids)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         params![
             Text(file.id),
             Text(account),
@@ -33,6 +50,7 @@ pub(super) fn create(
             i64::try_from(file.size).unwrap_or(i64::MAX),
             file.content.0,
             file.created_at.0,
+            uploader_lines.as_ref().map(Json),
         ],
     )?;
     Ok(file)
@@ -51,19 +69,39 @@ pub(super) fn create_for_bridge(
         .line(tx.sql, line)?
         .filter(|line| line.bridge_id == Some(bridge))
         .ok_or(Refusal::LineNotFound)?;
-    create(tx.sql, line.account_id, Some(line.id), file)
+    create(tx.sql, line.account_id, Origin::Line(line.id), file)
+}
+
+/// Whether a key that is restricted to the lines in `?3` may have a file; null is no restriction.
+macro_rules! reached {
+    ($($sql:literal),+) => {
+        concat!(
+            $($sql,)+
+            " and (?3 is null
+                   or line_id in (select value from json_each(?3))
+                   or exists (select 1 from json_each(sent_line_ids) sent
+                              where sent.value in (select value from json_each(?3)))
+                   or line_id is null and uploader_line_ids is null and sent_line_ids is null
+                   or uploader_line_ids is not null
+                      and not exists (select 1 from json_each(uploader_line_ids) theirs
+                                      where theirs.value not in (select value from json_each(?3))))"
+        )
+    };
 }
 
 pub(super) fn of_account(
     sql: &Connection,
     account: Id<Account>,
+    lines: Option<&[Id<Line>]>,
     id: Id<File>,
 ) -> Result<Option<StoredFile>> {
     statement::first(
         sql,
-        "select id, filename, mime_type, size, content, created_at from files
-         where id = ?1 and account_id = ?2",
-        params![Text(id), Text(account)],
+        reached!(
+            "select id, filename, mime_type, size, content, created_at from files
+             where id = ?1 and account_id = ?2"
+        ),
+        params![Text(id), Text(account), lines.map(Json)],
         file,
     )
 }
@@ -93,13 +131,30 @@ pub(super) fn of_claims(
     )
 }
 
-/// The file that an account sends. From now on something refers to it.
-pub(super) fn send(sql: &Connection, account: Id<Account>, id: Id<File>) -> Result<LinkedFile> {
+/// The file that an account sends on this line, by a key that may be restricted to some. From now on something
+/// refers to it, and it is this line's too.
+pub(super) fn send(
+    sql: &Connection,
+    account: Id<Account>,
+    line: Id<Line>,
+    lines: Option<&[Id<Line>]>,
+    id: Id<File>,
+) -> Result<LinkedFile> {
     statement::first(
         sql,
-        "update files set is_referenced = 1 where id = ?1 and account_id = ?2
-         returning filename, mime_type, size",
-        params![Text(id), Text(account)],
+        concat!(
+            reached!(
+                "update files
+                 set is_referenced = 1,
+                     sent_line_ids = case
+                       when exists (select 1 from json_each(sent_line_ids) where value = ?4)
+                       then sent_line_ids
+                       else json_insert(coalesce(sent_line_ids, '[]'), '$[#]', ?4) end
+                 where id = ?1 and account_id = ?2"
+            ),
+            " returning filename, mime_type, size"
+        ),
+        params![Text(id), Text(account), lines.map(Json), Text(line)],
         |row| {
             Ok(LinkedFile {
                 file_id: id,

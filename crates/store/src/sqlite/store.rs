@@ -308,12 +308,15 @@ impl Store for SqliteStore {
     async fn create_file(
         &self,
         account: Id<Account>,
+        lines: Option<Vec<Id<Line>>>,
         file: StoredFile,
         remember: Option<Remember>,
     ) -> Result<Once<StoredFile>> {
         self.writer
             .run(move |tx| {
-                idempotency::once(tx, remember, |tx| files::create(tx.sql, account, None, file))
+                idempotency::once(tx, remember, |tx| {
+                    files::create(tx.sql, account, files::Origin::Upload(lines), file)
+                })
             })
             .await
     }
@@ -327,8 +330,16 @@ impl Store for SqliteStore {
         self.writer.run(move |tx| files::create_for_bridge(tx, bridge, line, file)).await
     }
 
-    async fn file(&self, account: Id<Account>, id: Id<File>) -> Result<Option<StoredFile>> {
-        self.readers.lookup(account).ask(move |sql| files::of_account(sql, account, id)).await
+    async fn file(
+        &self,
+        account: Id<Account>,
+        lines: Option<Vec<Id<Line>>>,
+        id: Id<File>,
+    ) -> Result<Option<StoredFile>> {
+        self.readers
+            .lookup(account)
+            .ask(move |sql| files::of_account(sql, account, lines.as_deref(), id))
+            .await
     }
 
     async fn signed_file(&self, id: Id<File>) -> Result<Option<StoredFile>> {

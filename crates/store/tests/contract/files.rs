@@ -25,7 +25,7 @@ fn new_file(mime_type: &str, created_at: Timestamp) -> StoredFile {
 
 async fn uploaded(world: &World, account: Id<Account>, mime_type: &str) -> Id<File> {
     let file = new_file(mime_type, NOW);
-    take(world.store.create_file(account, file, None).await).unwrap().id
+    take(world.store.create_file(account, None, file, None).await).unwrap().id
 }
 
 fn with(file: Id<File>) -> NewContent {
@@ -55,10 +55,10 @@ fn memo_from(sender: &str, guid: &str, file: LinkedFile) -> Inbound {
 pub(crate) async fn a_file_is_its_accounts_only(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let file = new_file("image/png", NOW);
-    let made = take(store.create_file(world.account, file.clone(), None).await).unwrap();
+    let made = take(store.create_file(world.account, None, file.clone(), None).await).unwrap();
     assert_eq!(made, file);
-    assert_eq!(store.file(world.account, file.id).await.unwrap(), Some(file.clone()));
-    assert_eq!(store.file(world.other_account, file.id).await.unwrap(), None);
+    assert_eq!(store.file(world.account, None, file.id).await.unwrap(), Some(file.clone()));
+    assert_eq!(store.file(world.other_account, None, file.id).await.unwrap(), None);
     assert_eq!(store.signed_file(file.id).await.unwrap(), Some(file.clone()));
     assert_eq!(store.signed_file(Id::generate()).await.unwrap(), None);
     let theirs = uploaded(&world, world.other_account, "image/png").await;
@@ -71,7 +71,7 @@ pub(crate) async fn a_file_is_its_accounts_only(store: Arc<dyn Store>) {
 pub(crate) async fn a_file_goes_out_and_is_an_attachment(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let file = new_file("image/png", NOW);
-    take(store.create_file(world.account, file.clone(), None).await).unwrap();
+    take(store.create_file(world.account, None, file.clone(), None).await).unwrap();
     let id = world.try_write(ANN, with(file.id)).await.unwrap().id;
     let items = store.claim(world.bridge, world.line, vec![], 1, LEASE).await.unwrap();
     let expected = Content::Message {
@@ -147,13 +147,13 @@ pub(crate) async fn a_file_comes_in_with_its_message(store: Arc<dyn Store>) {
         (Some(file.id), Some("hi"))
     );
     assert_eq!((told.message.is_audio_message, told.message.text), (Some(true), None));
-    assert_eq!(store.file(world.account, file.id).await.unwrap(), Some(file));
+    assert_eq!(store.file(world.account, None, file.id).await.unwrap(), Some(file));
 }
 
 pub(crate) async fn a_bridge_gives_away_only_what_it_uploaded(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let theirs = new_file("image/png", NOW);
-    take(store.create_file(world.other_account, theirs.clone(), None).await).unwrap();
+    take(store.create_file(world.other_account, None, theirs.clone(), None).await).unwrap();
     let elsewhere = new_file("image/png", NOW);
     store.create_bridge_file(world.bridge, world.other_line, elsewhere.clone()).await.unwrap();
     for (guid, file) in [("g1", &theirs), ("g2", &elsewhere)] {
@@ -161,8 +161,8 @@ pub(crate) async fn a_bridge_gives_away_only_what_it_uploaded(store: Arc<dyn Sto
         let told: MessageEvent = data(&received.committed.events[0]);
         let attachment = &told.message.attachments[0];
         assert_eq!((attachment.file_id, attachment.size), (None, Some(12)));
-        assert_eq!(store.file(world.account, file.id).await.unwrap(), None);
-        assert!(store.file(world.other_account, file.id).await.unwrap().is_some());
+        assert_eq!(store.file(world.account, None, file.id).await.unwrap(), None);
+        assert!(store.file(world.other_account, None, file.id).await.unwrap().is_some());
     }
 }
 
@@ -171,7 +171,7 @@ pub(crate) async fn only_what_nothing_refers_to_is_forgotten(store: Arc<dyn Stor
     let mut old = Vec::new();
     for number in 0..5 {
         let file = new_file("image/png", later(number));
-        old.push(take(store.create_file(world.account, file, None).await).unwrap().id);
+        old.push(take(store.create_file(world.account, None, file, None).await).unwrap().id);
     }
     world.try_write(ANN, with(old[0])).await.unwrap();
     // What was refused refers to nothing.
@@ -192,9 +192,9 @@ pub(crate) async fn only_what_nothing_refers_to_is_forgotten(store: Arc<dyn Stor
     kept.sort_unstable();
     assert_eq!(known, kept);
     assert!(store.known_files(Vec::new()).await.unwrap().is_empty());
-    assert_eq!(store.file(world.account, old[1]).await.unwrap(), None);
+    assert_eq!(store.file(world.account, None, old[1]).await.unwrap(), None);
     for kept in [old[0], old[4], came.id] {
-        assert!(store.file(world.account, kept).await.unwrap().is_some());
+        assert!(store.file(world.account, None, kept).await.unwrap().is_some());
     }
 }
 

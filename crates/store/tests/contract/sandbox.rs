@@ -368,7 +368,7 @@ pub(crate) async fn receipts_and_files_follow_the_pairing(store: Arc<dyn Store>)
     };
     let line = shared.world.line;
     store.create_bridge_file(shared.world.bridge, line, file.clone()).await.unwrap();
-    assert_eq!(store.file(account, file.id).await.unwrap(), None);
+    assert_eq!(store.file(account, None, file.id).await.unwrap(), None);
     let picture = |sender, guid| {
         let Inbound::Message(message) = text_from(sender, guid) else { unreachable!() };
         let linked = switchboard_model::link::LinkedFile {
@@ -381,14 +381,14 @@ pub(crate) async fn receipts_and_files_follow_the_pairing(store: Arc<dyn Store>)
         Inbound::Message(InboundMessage { attachments: vec![linked], ..message })
     };
     shared.world.receive_one(picture(ANN, "g1")).await;
-    assert_eq!(store.file(account, file.id).await.unwrap(), Some(file.clone()));
-    assert_eq!(store.file(shared.owner, file.id).await.unwrap(), None);
+    assert_eq!(store.file(account, None, file.id).await.unwrap(), Some(file.clone()));
+    assert_eq!(store.file(shared.owner, None, file.id).await.unwrap(), None);
     let read = InboundRead { chat: chat_with(ANN), handle: handle(ANN), at: NOW };
     shared.world.receive_one(Inbound::Read(read)).await;
     assert_eq!(store.receipts(account, line, contact(ANN)).await.unwrap().len(), 1);
     // Told of again by another account's phone, the file stays where it is.
     shared.pair(other, OTHER_CODE, BOB).await;
     shared.world.receive_one(picture(BOB, "g2")).await;
-    assert_eq!(store.file(other, file.id).await.unwrap(), None);
-    assert_eq!(store.file(account, file.id).await.unwrap(), Some(file));
+    assert_eq!(store.file(other, None, file.id).await.unwrap(), None);
+    assert_eq!(store.file(account, None, file.id).await.unwrap(), Some(file));
 }

@@ -153,6 +153,7 @@ impl World {
             line_id: self.line,
             to,
             content,
+            lines: None,
             payload: RawValue::from_string("{}".into()).unwrap(),
         }
     }
