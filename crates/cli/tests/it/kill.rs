@@ -5,8 +5,8 @@
 //! Then the books are made up: what was acknowledged, what the API shows, what stands on the phones,
 //! what the webhook got.
 
-mod books;
-mod load;
+pub(crate) mod books;
+pub(crate) mod load;
 
 use std::{env, net::TcpListener, path::Path, time::Duration};
 
@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::process::{Dev, Process, Ready};
 use books::Books;
-use load::{CONTACTS, Load};
+use load::{CONTACTS, Load, Pace};
 
 const KILLS: u32 = 100;
 
@@ -51,7 +51,7 @@ async fn what_is_acknowledged_survives_a_hundred_kills_and_nothing_happens_twice
     }
     let mut stderr = dev.process.kill().await;
 
-    let load = Load::start(&ready, seed);
+    let load = Load::start(&ready, seed, &Pace::Bursts);
     for round in 1..KILLS {
         stderr += &live_and_die(dir.path(), &listen, &ready, round, &mut chance).await;
     }

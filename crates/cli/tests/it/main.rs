@@ -11,6 +11,8 @@ mod disk_full;
 mod drain;
 mod examples;
 #[cfg(target_os = "linux")]
+mod faults;
+#[cfg(target_os = "linux")]
 mod files;
 mod help;
 mod kill;

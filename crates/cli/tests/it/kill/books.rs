@@ -21,7 +21,7 @@ const MOST_PER_PHONE: usize = 10_000;
 
 /// What can be counted, and what is wrong.
 #[derive(Default)]
-pub(super) struct Books {
+pub(crate) struct Books {
     counts: Vec<(&'static str, usize)>,
     wrong: Vec<String>,
 }
@@ -78,7 +78,7 @@ impl Told {
 
 impl Books {
     /// Waits until all is settled, and makes up the books.
-    pub(super) async fn make_up(
+    pub(crate) async fn make_up(
         ready: &Ready,
         all: All,
         receiver: &Receiver,
@@ -252,7 +252,7 @@ impl Books {
     }
 
     /// Prints the counts.
-    pub(super) fn print(&self) {
+    pub(crate) fn print(&self) {
         for (what, count) in &self.counts {
             println!("{what:<45} {count:>7}");
         }
@@ -260,7 +260,7 @@ impl Books {
     }
 
     /// Nothing is wrong, and enough has happened for that to mean something, on a busy machine too.
-    pub(super) fn assert_true(&self) {
+    pub(crate) fn assert_true(&self) {
         let first: Vec<_> = self.wrong.iter().take(20).collect();
         assert!(first.is_empty(), "{} are wrong, among them {first:#?}", self.wrong.len());
         for (what, least) in [

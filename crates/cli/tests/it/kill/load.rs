@@ -1,6 +1,6 @@
 //! The load: programs that send and contacts that text, all the time, whatever becomes of the server.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use switchboard_client::{Answer, ContactText, Error, SendMessage};
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::process::Ready;
 
 /// Who is written to and writes.
-pub(super) const CONTACTS: [&str; 4] =
+pub(crate) const CONTACTS: [&str; 4] =
     ["+15550100011", "+15550100012", "+15550100013", "+15550100014"];
 
 /// Programs that write to one contact, each one text after the other.
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a client knows of a text it has handed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answered<T> {
+pub(crate) enum Answered<T> {
     /// The server has taken responsibility for it.
     Yes(T),
     /// It never reached a server.
@@ -40,41 +40,42 @@ pub(super) enum Answered<T> {
 
 /// A text and what its client knows.
 #[derive(Debug)]
-pub(super) struct Handed<T> {
-    pub(super) text: String,
-    pub(super) answered: Answered<T>,
+pub(crate) struct Handed<T> {
+    pub(crate) text: String,
+    pub(crate) answered: Answered<T>,
 }
 
 /// All that was handed in.
 #[derive(Debug, Default)]
-pub(super) struct All {
-    pub(super) sends: Vec<Handed<Id<OutboxItem>>>,
-    pub(super) inbound: Vec<Handed<SimulatedText>>,
+pub(crate) struct All {
+    pub(crate) sends: Vec<Handed<Id<OutboxItem>>>,
+    pub(crate) inbound: Vec<Handed<SimulatedText>>,
 }
 
 /// The load while it runs.
-pub(super) struct Load {
+pub(crate) struct Load {
     stop: CancellationToken,
     clients: JoinSet<All>,
 }
 
 impl Load {
-    pub(super) fn start(ready: &Ready, seed: u64) -> Self {
+    pub(crate) fn start(ready: &Ready, seed: u64, pace: &Pace) -> Self {
         let stop = CancellationToken::new();
         let mut clients = JoinSet::new();
         for (number, contact) in (0u64..).zip(CONTACTS) {
             for sender in 0..SENDERS {
                 let chance = StdRng::seed_from_u64(seed ^ (number << 32) ^ sender as u64);
-                clients.spawn(send(ready.clone(), contact, sender, chance, stop.clone()));
+                let pace = pace.clone();
+                clients.spawn(send(ready.clone(), contact, sender, pace, chance, stop.clone()));
             }
             let chance = StdRng::seed_from_u64(!seed ^ number);
-            clients.spawn(text(ready.clone(), contact, chance, stop.clone()));
+            clients.spawn(text(ready.clone(), contact, pace.clone(), chance, stop.clone()));
         }
         Self { stop, clients }
     }
 
     /// Lets every client finish the call that it is in.
-    pub(super) async fn stop(self) -> All {
+    pub(crate) async fn stop(self) -> All {
         self.stop.cancel();
         let ended = timeout(PATIENCE, self.clients.join_all()).await.expect("no call hangs");
         ended.into_iter().fold(All::default(), |mut all, one| {
@@ -89,6 +90,7 @@ async fn send(
     ready: Ready,
     contact: &'static str,
     sender: usize,
+    pace: Pace,
     mut chance: StdRng,
     stop: CancellationToken,
 ) -> All {
@@ -98,7 +100,7 @@ async fn send(
         let text = format!("to {contact} by {sender}: {:06}", sends.len());
         let message = SendMessage::text(&ready.line, contact, &text);
         let answered = judge(client.send_message(&message).await, |accepted| accepted.id);
-        pause(&answered, &mut chance).await;
+        pace.pause(&answered, &mut chance).await;
         sends.push(Handed { text, answered });
     }
     All { sends, ..All::default() }
@@ -107,6 +109,7 @@ async fn send(
 async fn text(
     ready: Ready,
     contact: &'static str,
+    pace: Pace,
     mut chance: StdRng,
     stop: CancellationToken,
 ) -> All {
@@ -116,7 +119,7 @@ async fn text(
         let text = format!("from {contact}: {:06}", inbound.len());
         let message = ContactText::new(&ready.line, contact, &text);
         let answered = judge(phones.text(&message).await, |texted| texted);
-        pause(&answered, &mut chance).await;
+        pace.pause(&answered, &mut chance).await;
         inbound.push(Handed { text, answered });
     }
     All { inbound, ..All::default() }
@@ -126,17 +129,34 @@ fn judge<A, T>(result: Result<Answer<A>, Error>, take: impl FnOnce(A) -> T) -> A
     match result {
         Ok(answer) => Answered::Yes(take(answer.value)),
         Err(Error::Transport(error)) if error.is_connect() => Answered::Never,
+        // The store could not keep it: the volume was full. Nothing of it may be seen.
+        Err(Error::Api { status: 503, retry_after: Some(_), .. }) => Answered::Never,
         // The SDK's time-out is far above what a call here may take.
         Err(Error::Transport(error)) if !error.is_timeout() => Answered::Unknown,
         Err(error) => panic!("the server must answer or die: {error}"),
     }
 }
 
-/// Bursts with pauses between them: queues must fill and run empty.
-async fn pause<T>(answered: &Answered<T>, chance: &mut StdRng) {
-    if !matches!(answered, Answered::Yes(_)) {
-        sleep(AWAY).await;
-    } else if chance.random_ratio(1, 5) {
-        sleep(Duration::from_millis(chance.random_range(0..80))).await;
+/// How fast the clients are.
+#[derive(Debug, Clone)]
+pub(crate) enum Pace {
+    /// Bursts with pauses between them: queues must fill and run empty.
+    Bursts,
+    /// A pause of so many milliseconds after each call.
+    Steady(Range<u64>),
+}
+
+impl Pace {
+    async fn pause<T>(&self, answered: &Answered<T>, chance: &mut StdRng) {
+        match self {
+            Self::Steady(pause) => {
+                sleep(Duration::from_millis(chance.random_range(pause.clone()))).await;
+            }
+            Self::Bursts if !matches!(answered, Answered::Yes(_)) => sleep(AWAY).await,
+            Self::Bursts if chance.random_ratio(1, 5) => {
+                sleep(Duration::from_millis(chance.random_range(0..80))).await;
+            }
+            Self::Bursts => {}
+        }
     }
 }
