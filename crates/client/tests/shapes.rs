@@ -319,11 +319,13 @@ fn the_rows_are_those_of_the_contract() {
         // With what Switchboard adds while one fails, and once it is disabled.
         (
             &shape::CREATED_WEBHOOK,
-            "id line_ids url events is_active failing_since- disabled_at- disabled_reason- secret",
+            "id line_ids url events is_active failing_since- disabled_at- disabled_reason- \
+             created_by- secret",
         ),
         (
             &shape::LISTED_WEBHOOK,
-            "id line_ids url events is_active failing_since- disabled_at- disabled_reason-",
+            "id line_ids url events is_active failing_since- disabled_at- disabled_reason- \
+             created_by-",
         ),
         (&shape::ERROR, "type code message param-"),
     ] {

@@ -204,7 +204,7 @@ async fn a_key_and_a_token_are_taken_with_what_came_with_them() {
     ];
     for dress in dresses {
         let mut lines = switchboard();
-        lines.args(["lines", "list", "--json"]).env("SWITCHBOARD_URL", &operator.server.url);
+        lines.args(["webhooks", "list", "--json"]).env("SWITCHBOARD_URL", &operator.server.url);
         lines.env("SWITCHBOARD_API_KEY", dress(&key));
         run(&mut lines).await.succeeded();
         let mut accounts = switchboard();

@@ -156,7 +156,8 @@ async fn what_is_not_taken_leaves_nothing_in_the_bucket() {
         Err(error @ Error::Api { .. }) => error.code(),
         other => panic!("{other:?}"),
     };
-    let contradicted = Upload::bytes(bytes(LARGE)).mime_type("image/png");
+    let page = [b"<!doctype html><title>", &bytes(LARGE)[..]].concat();
+    let contradicted = Upload::bytes(page).mime_type("image/png");
     assert_eq!(refused(contradicted).await, Some(Code::InvalidParameterValue));
     assert_eq!(refused(Upload::bytes(bytes(20_000_001))).await, Some(Code::FileTooLarge));
 
