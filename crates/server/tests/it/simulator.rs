@@ -17,7 +17,7 @@ use crate::{
 async fn without_the_simulator_there_is_no_such_path() {
     let server = Setup::new().config(|config| config.simulator = false).start().await;
     let rows: Vec<_> = routes::table().into_iter().filter(|row| row.simulator).collect();
-    assert_eq!(rows.len(), 10);
+    assert_eq!(rows.len(), 12);
     for row in rows {
         let call = Call::new(row.method, row.path);
         for call in [call.clone(), call.key(server.operator_token())] {
