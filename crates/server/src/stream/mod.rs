@@ -1,6 +1,6 @@
 //! Live streams: what each account's streams share, and what each has for itself.
 //!
-//! A [`Feed`](feed::Feed) reads an account's new events once, whatever the number of its streams, and
+//! A [`Feed`] reads an account's new events once, whatever the number of its streams, and
 //! keeps the newest in memory. A stream that is caught up takes them from there. One that has fallen
 //! behind asks its feed to read the store from its place; feeds have their turns at that, and
 //! streams at the same place share what is read. A stream is told to wait, but never ended, because the

@@ -1,7 +1,7 @@
 //! The log: on standard error, colour only on a terminal; never a body, a phone number, a token.
 //!
 //! Logging never blocks and never panics: lines go through a bounded buffer, and those that find no room,
-//! or that standard error does not take, are counted ([`writer`]). A panic is a log line too ([`panics`]).
+//! or that standard error does not take, are counted (`writer.rs`). A panic is a log line too (`panics.rs`).
 
 mod panics;
 mod writer;
