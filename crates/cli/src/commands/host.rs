@@ -16,7 +16,7 @@ use switchboard_store::{
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::signals::StopSignals;
+use super::{data_dir, signals::StopSignals};
 
 /// The database's file in the data directory.
 const DATABASE: &str = "switchboard.db";
@@ -57,8 +57,7 @@ pub(super) struct Opened {
 /// Makes the data directory, opens the database, takes the port.
 pub(super) async fn open(config: &Config) -> anyhow::Result<Opened> {
     let dir = &config.data_dir;
-    make_private_dir(dir)
-        .with_context(|| format!("the data directory {} can't be used", dir.display()))?;
+    data_dir::prepare(dir)?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
             "can't listen on {}: choose another port with --listen, or stop what uses this one",
@@ -174,23 +173,18 @@ async fn keep_bridge(config: BridgeConfig, simulator: Arc<Simulator>, stop: Canc
     }
 }
 
-fn make_private_dir(dir: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    // Messages and secrets are the owner's alone.
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
 /// Writes a file that only its owner may read, whole or not at all.
 pub(super) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
     let draft = path.with_extension("new");
     let write = || {
-        let mut file = fs::OpenOptions::new()
-            .create(true)
-            .truncate(true)
-            .write(true)
-            .mode(0o600)
-            .open(&draft)?;
+        // One that was left behind, or a link, would keep its own mode and its own place.
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file =
+            fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&draft)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&draft, path)

@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 mod api;
+mod data_dir;
 pub(crate) mod deliveries;
 pub(crate) mod dev;
 pub(crate) mod host;

@@ -1,5 +1,6 @@
 //! `switchboard dev`: what a person sees in the first minute, and what goes wrong in it.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::{fs, net::TcpListener, path::Path, time::Duration};
 
 use serde_json::Value;
@@ -174,6 +175,9 @@ async fn files_that_are_something_else_are_said_and_left_alone() {
         let path = dir.path().join(name);
         let text = "something else\n".repeat(1000);
         fs::write(&path, &text).unwrap();
+        // Private already: what is open is told of too.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let said = refused(dir.path(), ANY_PORT).await;
         assert!(said.contains(path.to_str().unwrap()), "{said}");
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
