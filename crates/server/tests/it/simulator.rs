@@ -21,7 +21,7 @@ async fn without_the_simulator_there_is_no_such_path() {
     for row in rows {
         let call = Call::new(row.method, row.path);
         for call in [call.clone(), call.key(server.operator_token())] {
-            let answer = call.send(&server.url).await;
+            let answer = call.send_undocumented(&server.url).await;
             assert_refused(row.path, &answer, Code::EndpointNotFound, None);
         }
     }
