@@ -158,8 +158,10 @@ pub struct AttemptResult {
     pub status: Option<u16>,
     /// The start of the answer's body.
     pub answer: Option<String>,
-    /// Why it did not succeed; none if it did.
+    /// Why it did not succeed; none if it did. For the webhook's owner.
     pub error: Option<String>,
+    /// Why exactly no answer came, for the operator's log only: it may tell of names and addresses inside.
+    pub cause: Option<String>,
     /// When to try again; none when it succeeded or is given up.
     pub next_attempt_at: Option<Timestamp>,
     /// When the attempt ended.

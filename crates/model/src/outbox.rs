@@ -19,6 +19,10 @@ pub const EXPIRY_MS: u64 = 24 * 3_600_000;
 pub const MAY_HAVE_BEEN_HANDED_OVER: &str = "The item may have been handed over to Messages, \
      but no result came back. It was not sent again; check the conversation before you send it again.";
 
+/// The error of an item that was reported as sent under an identity that is another message's.
+pub const IDENTITY_OF_ANOTHER: &str = "The line's bridge says that Messages has the item, but names \
+     another message as it. It was not sent again; check the conversation before you send it again.";
+
 /// The error of an item that waited too long (§8).
 pub const EXPIRED: &str =
     "The item expired: it could not be handed over to Messages within 24 hours. It was not sent.";

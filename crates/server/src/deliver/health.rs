@@ -35,9 +35,10 @@ impl Health {
     pub(super) fn note(&mut self, webhook: Id<Webhook>, result: &AttemptResult) {
         let news = self.news(webhook, result.error.is_some(), result.finished_at);
         let (status, error) = (result.status, result.error.as_deref());
+        let cause = result.cause.as_deref();
         match news {
             Some(News::Fails) => {
-                tracing::warn!(%webhook, status, error, "deliveries of a webhook fail");
+                tracing::warn!(%webhook, status, error, cause, "deliveries of a webhook fail");
             }
             Some(News::Works) => tracing::info!(%webhook, status, "the webhook works again"),
             None => {}

@@ -2,6 +2,7 @@
 //! time, bytes and redirects are bounded.
 
 use std::{
+    io,
     panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
@@ -99,6 +100,7 @@ impl Sender {
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let finished_at = self.clock.now();
         let attempts = delivery.attempts.saturating_add(1);
+        let cause = outcome.as_ref().err().and_then(|none| none.cause.clone());
         let (answered, error) = judged(outcome);
         let status = answered.as_ref().map(|answer| answer.status);
         let retry_after = answered.as_ref().and_then(|answer| answer.retry_after);
@@ -116,6 +118,7 @@ impl Sender {
             status,
             answer: answered.and_then(|answer| answer.start),
             error,
+            cause,
             next_attempt_at,
             finished_at,
             is_gone: status == Some(GONE),
@@ -149,12 +152,12 @@ impl Sender {
         delivery: &DueDelivery,
         now: Timestamp,
         is_test: bool,
-    ) -> Result<Answer, String> {
+    ) -> Result<Answer, NoAnswer> {
         // Unwind safe: nothing outlives an attempt but what is settled of it.
         AssertUnwindSafe(self.post(delivery, now, is_test)).catch_unwind().await.unwrap_or_else(
             |_| {
                 tracing::error!(delivery = %delivery.id, "an attempt panicked");
-                Err("the server failed to make the attempt".to_owned())
+                Err(NoAnswer::told("the server failed to make the attempt".to_owned()))
             },
         )
     }
@@ -164,21 +167,20 @@ impl Sender {
         delivery: &DueDelivery,
         now: Timestamp,
         is_test: bool,
-    ) -> Result<Answer, String> {
+    ) -> Result<Answer, NoAnswer> {
         // The policy may have become stricter since the URL was given.
         let url = self
             .guard
             .check_url(&delivery.url)
-            .map_err(|refused| format!("the webhook's URL {refused}"))?;
+            .map_err(|refused| NoAnswer::told(format!("the webhook's URL {refused}")))?;
         let data = self.files.show_event(&delivery.data, now);
         let which = self.rotations.choose(delivery, now);
-        let (mut headers, body) = signed(delivery, &data, now, which)?;
+        let (mut headers, body) = signed(delivery, &data, now, which).map_err(NoAnswer::told)?;
         if is_test {
             headers.insert(TEST, HeaderValue::from_static("true"));
         }
         let sent = self.http.post(url).headers(headers).body(body).send().await;
-        // The URL may hold a token of the endpoint's owner: it stays out of the error.
-        let mut answer = sent.map_err(|error| text(&reason(error, self.timeout)))?;
+        let mut answer = sent.map_err(|error| NoAnswer::of(error, self.timeout))?;
         let retry_after = asked_pause(&answer, now);
         let status = answer.status().as_u16();
         if let Some(which) = which {
@@ -198,28 +200,67 @@ impl Sender {
 }
 
 /// Why no answer came.
-fn reason(error: reqwest::Error, timeout: Duration) -> String {
-    match (error.is_timeout(), error.is_connect()) {
-        (true, true) => {
-            format!("no connection within {} s", CONNECT_TIMEOUT.min(timeout).as_secs())
-        }
-        (true, false) => format!("no answer within {} s", timeout.as_secs()),
-        (false, _) => {
-            let whole = chain(&error.without_url());
-            whole.strip_prefix("error sending request: ").map(str::to_owned).unwrap_or(whole)
-        }
+#[derive(Debug)]
+struct NoAnswer {
+    /// For the webhook's owner, who must not learn from it which names and ports there are inside.
+    told: String,
+    /// For the operator's log.
+    cause: Option<String>,
+}
+
+/// What the owner of a webhook is told when there is no connection: a name that does not exist, one that resolves to
+/// an address that is not allowed, and a host that refuses look alike.
+const UNREACHABLE: &str = "the endpoint could not be reached: check that its name, address and port are right and \
+                           open to this server";
+
+impl NoAnswer {
+    fn told(told: String) -> Self {
+        Self { told, cause: None }
+    }
+
+    fn of(error: reqwest::Error, timeout: Duration) -> Self {
+        let told = match (error.is_connect(), error.is_timeout()) {
+            (true, false) if is_certificate(&error) => {
+                "the endpoint's TLS certificate is not trusted, not valid now, or not for this name"
+                    .to_owned()
+            }
+            (true, _) => UNREACHABLE.to_owned(),
+            (false, true) => format!("no answer within {} s", timeout.as_secs()),
+            (false, false) => "the connection broke before an answer came".to_owned(),
+        };
+        // The URL may hold a token of the endpoint's owner: it stays out of the log too.
+        Self { told, cause: Some(text(&chain(&error.without_url()))) }
     }
 }
 
+/// Whether a connection was refused here because of the endpoint's certificate.
+fn is_certificate(error: &reqwest::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        let io = error.downcast_ref::<io::Error>();
+        if io.is_some_and(|io| io.kind() == io::ErrorKind::InvalidData)
+            && error.to_string().contains("certificate")
+        {
+            return true;
+        }
+        // An I/O error is not the source of the one that it is wrapped in.
+        source = match io.and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
+}
+
 /// What the endpoint said, and why that is no success, if it is none: 2xx is, and nothing else.
-fn judged(outcome: Result<Answer, String>) -> (Option<Answer>, Option<String>) {
+fn judged(outcome: Result<Answer, NoAnswer>) -> (Option<Answer>, Option<String>) {
     match outcome {
         Ok(answer) if (200..300).contains(&answer.status) => (Some(answer), None),
         Ok(answer) => {
             let error = format!("the endpoint answered {}", answer.status);
             (Some(answer), Some(error))
         }
-        Err(error) => (None, Some(error)),
+        Err(none) => (None, Some(none.told)),
     }
 }
 

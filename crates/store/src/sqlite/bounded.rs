@@ -22,11 +22,18 @@ pub(super) fn bounded(text: String, max: usize) -> String {
     }
     let mut short = String::with_capacity(max);
     short.push_str(&text[..end]);
-    short.push('~');
-    for byte in Sha256::digest(text.as_bytes()) {
-        write!(short, "{byte:02x}").expect("a string takes all that is written");
-    }
+    short.push_str(&digest_of(&text));
     short
+}
+
+/// The digest of a text, in the place of what is too long or not there.
+pub(super) fn digest_of(text: &str) -> String {
+    let mut digest = String::with_capacity(DIGEST_LEN + 1);
+    digest.push('~');
+    for byte in Sha256::digest(text.as_bytes()) {
+        write!(digest, "{byte:02x}").expect("a string takes all that is written");
+    }
+    digest
 }
 
 #[cfg(test)]

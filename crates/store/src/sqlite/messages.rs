@@ -20,7 +20,7 @@ use super::{
     statement,
     writer::Tx,
 };
-use crate::{Committed, MessagesCursor, Refusal, Result, StoreError};
+use crate::{Committed, MessagesCursor, Refusal, Result};
 
 /// A guid as it is kept.
 pub(super) fn bounded_guid(guid: String) -> String {
@@ -72,28 +72,31 @@ pub(super) fn known(
     )
 }
 
-/// Says that the message of this guid was sent from this item, unless another item has it, and
-/// answers it as this item's.
+/// Says that the message with the guid of `told` was sent from this item, and answers it. None if it can't have
+/// been: it stands in another chat, is not the line's own, or was sent from another item.
 pub(super) fn link(
     sql: &Connection,
-    line: Id<Line>,
-    guid: &str,
+    told: &Message,
     item: Id<OutboxItem>,
-    delivered_at: Option<Timestamp>,
-) -> Result<Message> {
-    let message = statement::first(
+) -> Result<Option<Message>> {
+    statement::first(
         sql,
-        "update messages set outbox_id = coalesce(outbox_id, ?3),
-                delivered_at = coalesce(delivered_at, ?4)
-         where line_id = ?1 and guid = ?2
+        "update messages set outbox_id = ?3, delivered_at = coalesce(delivered_at, ?4)
+         where line_id = ?1 and guid = ?2 and chat_id = ?5 and (is_from_me = 1 or sender = ?6)
+           and (outbox_id is null or outbox_id = ?3)
          returning id, line_id, chat_id, guid, sender, text, attachments, service, is_from_me,
                    is_audio_message, sent_at, synced_at, outbox_id, reply_to_guid,
                    edited_at, unsent_at, delivered_at, read_at",
-        params![Text(line), guid, Text(item), delivered_at.map(|at| at.0)],
+        params![
+            Text(told.line_id),
+            told.guid,
+            Text(item),
+            told.delivered_at.map(|at| at.0),
+            Text(told.chat_id),
+            told.sender
+        ],
         message,
-    )?
-    .ok_or_else(|| StoreError::Unreadable { what: "the message of a known guid is gone".into() })?;
-    Ok(Message { outbox_id: Some(item), ..message })
+    )
 }
 
 /// Makes known what is new of a message of this account, and answers which it is. Nothing is made

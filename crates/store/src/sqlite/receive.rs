@@ -5,6 +5,7 @@
 //! that is paired with nobody, and of groups, it is the line's owner's. So what a phone does about
 //! an older account's messages is about nothing that is known.
 
+use serde::Serialize;
 use switchboard_model::{
     Account, Bridge, EventKind, Line, Message,
     event::MessageEvent,
@@ -14,6 +15,7 @@ use switchboard_model::{
 };
 
 use super::{
+    bounded::digest_of,
     chats,
     events::{self, Moment, Where},
     files,
@@ -94,7 +96,11 @@ fn message(
     moment: Moment,
     committed: &mut Committed,
 ) -> Result<ReceivedEntry> {
-    let guid = bounded_guid(inbound.guid);
+    let guid = if inbound.guid.trim().is_empty() {
+        identity_of(&inbound)
+    } else {
+        bounded_guid(inbound.guid)
+    };
     // Asked first, because a bridge that comes back tells much of what is known, and a known
     // message must not even make a chat; nor may a code that was texted long ago pair anew.
     if let Some((id, chat_id)) = messages::known(tx.sql, line.id, &guid)? {
@@ -161,6 +167,13 @@ fn pair(
     Ok(())
 }
 
+/// The identity of what a driver gives none: made of all that it says, so that a repetition is still one. With an
+/// empty identity for all of them, each but the first would be lost as a repetition.
+fn identity_of(entry: &(impl Serialize + ?Sized)) -> String {
+    let told = serde_json::to_string(entry).unwrap_or_default();
+    digest_of(&told)
+}
+
 /// A reaction stands in the chat of its message, wherever the driver says that it came from.
 fn reaction(
     tx: &mut Tx<'_>,
@@ -169,14 +182,19 @@ fn reaction(
     moment: Moment,
     committed: &mut Committed,
 ) -> Result<ReceivedEntry> {
-    let guid = bounded_guid(inbound.message_guid);
+    let guid = bounded_guid(inbound.message_guid.clone());
     let target = reactions::target(tx.sql, line.id, &guid)?;
     let account = owner(tx, line, &inbound.chat)?;
     let Some(target) = target.filter(|target| target.account_id == account) else {
         return Ok(UNKNOWN);
     };
     let (message_id, chat_id) = (target.message_id, target.chat_id);
-    if reactions::is_new(tx.sql, line.id, &bounded_guid(inbound.guid), message_id)? {
+    let guid = if inbound.guid.trim().is_empty() {
+        identity_of(&inbound)
+    } else {
+        bounded_guid(inbound.guid)
+    };
+    if reactions::is_new(tx.sql, line.id, &guid, message_id)? {
         let occurrence = Occurrence {
             message_id,
             reaction_type: inbound.reaction_type,

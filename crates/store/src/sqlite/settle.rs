@@ -6,7 +6,7 @@ use switchboard_model::{
     event::MessageEvent,
     id::Id,
     link::{Content, LinkedFile, Outcome},
-    outbox::MAY_HAVE_BEEN_HANDED_OVER,
+    outbox::{IDENTITY_OF_ANOTHER, MAY_HAVE_BEEN_HANDED_OVER},
 };
 
 use super::{
@@ -75,6 +75,10 @@ fn sent(
         // Called a message by mistake: it was done all the same.
         return done(tx, item, sent_at, moment, committed);
     };
+    if guid.trim().is_empty() {
+        // An identity that is none's: the second message without one would be the first.
+        return done(tx, item, sent_at, moment, committed);
+    }
     let line = outbox::line_of(tx, item)?;
     let message = Message {
         id: Id::generate(),
@@ -101,8 +105,16 @@ fn sent(
             chats::has_message(tx.sql, item.chat_id, seq, sent_at, service, false)?;
             message
         }
-        // The line's history told of it first: the same message, not a second one.
-        None => messages::link(tx.sql, item.line_id, &message.guid, item.id, delivered_at)?,
+        // The line's history told of it first: the same message, not a second one. Unless it is somebody else's,
+        // or was sent from another item: a bridge can't make one message of another.
+        None => match messages::link(tx.sql, &message, item.id)? {
+            Some(linked) => linked,
+            None => {
+                tracing::warn!(item = %item.id, "a bridge reports an item as a message that is another");
+                let taken = item.attempts + 1;
+                return outbox::fail(tx, item, taken, IDENTITY_OF_ANOTHER, moment, committed);
+            }
+        },
     };
     outbox::mark_sent(tx.sql, item, Some(message.id), moment.now)?;
     let place = Where { line: &line, account_id: item.account_id, chat_id: message.chat_id };

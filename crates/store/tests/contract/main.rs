@@ -110,10 +110,12 @@ mod sqlite {
                 what_waits_too_long_expires, a_lease_that_runs_out_is_never_sent_again;
         settle: what_is_sent_is_a_message, a_report_counts_once, only_the_holder_reports,
                 a_failure_is_told_to_who_asks, unknown_is_never_sent_again,
-                what_is_released_goes_first, the_third_loss_fails, a_known_guid_is_linked;
+                what_is_released_goes_first, the_third_loss_fails, a_known_guid_is_linked,
+                no_message_becomes_another;
         receive: what_comes_in_is_a_message_an_event_and_a_chat, the_same_guid_is_one_message,
                  the_place_is_kept, groups_follow_their_driver, only_the_lines_bridge_tells,
-                 what_is_too_long_is_neither_lost_nor_merged, a_group_is_never_a_contact;
+                 what_is_too_long_is_neither_lost_nor_merged, a_group_is_never_a_contact,
+                 what_has_no_identity_is_neither_lost_nor_repeated;
         chats: latest_activity_comes_first, many_that_have_moved_are_listed_where_they_stood,
                another_accounts_chats_are_not_listed, who_cant_be_dialled_is_only_answered;
         messages: newest_comes_first_and_pages_meet, an_unknown_chat_is_refused,

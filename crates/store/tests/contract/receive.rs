@@ -118,3 +118,12 @@ pub(crate) async fn a_group_is_never_a_contact(store: Arc<dyn Store>) {
     let group = world.receive_one(text_in(group(ANN, &[BOB]), BOB, "g2")).await;
     assert_ne!(contact.chat_id, group.chat_id);
 }
+
+pub(crate) async fn what_has_no_identity_is_neither_lost_nor_repeated(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let told = || vec![text_from(ANN, ""), text_from(BOB, ""), text_from(ANN, " ")];
+    let first = world.receive(told()).await;
+    assert_eq!(first.committed.events.len(), 3, "each is a message of its own");
+    let again = world.receive(told()).await;
+    assert_eq!((again.results, again.committed.events.len()), (first.results, 0));
+}

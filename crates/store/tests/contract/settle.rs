@@ -5,11 +5,16 @@ use switchboard_model::{
     event::MessageEvent,
     id::Id,
     link::Outcome,
-    outbox::{ATTEMPTS_USED_UP, MAX_ATTEMPTS, MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus},
+    outbox::{
+        ATTEMPTS_USED_UP, IDENTITY_OF_ANOTHER, MAX_ATTEMPTS, MAY_HAVE_BEEN_HANDED_OVER,
+        OutboxStatus,
+    },
 };
 use switchboard_store::{SettleReport, Store};
 
-use crate::world::{ANN, LEASE, NOW, World, contact, later, limit, sent, text_from};
+use crate::world::{
+    ANN, BOB, LEASE, NOW, World, chat_with, contact, kinds, later, limit, sent, text_from, text_in,
+};
 
 pub(crate) async fn what_is_sent_is_a_message(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
@@ -134,7 +139,9 @@ pub(crate) async fn the_third_loss_fails(store: Arc<dyn Store>) {
 
 pub(crate) async fn a_known_guid_is_linked(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    let known = world.receive_one(text_from(ANN, "g1")).await;
+    // As a driver tells of what its own line has written.
+    let own = text_in(chat_with(ANN), "+15550100001", "g1");
+    let known = world.receive_one(own).await;
     let id = world.claimed(ANN, "text of g1").await;
     let committed = world.settle(id, sent("g1")).await;
     assert_eq!(committed.events.len(), 1);
@@ -143,4 +150,37 @@ pub(crate) async fn a_known_guid_is_linked(store: Arc<dyn Store>) {
     let shown =
         store.messages(world.account, world.line, contact(ANN), None, limit(10)).await.unwrap();
     assert_eq!(shown.rows.iter().map(|one| one.outbox_id).collect::<Vec<_>>(), [Some(id)]);
+}
+
+pub(crate) async fn no_message_becomes_another(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    world.receive_one(text_from(ANN, "from ann")).await;
+    world.receive_one(text_in(chat_with(BOB), "+15550100001", "own to bob")).await;
+    let first = world.claimed(ANN, "first").await;
+    world.settle(first, sent("first")).await;
+    let all = async || {
+        let of = async |who| {
+            store.messages(world.account, world.line, contact(who), None, limit(10)).await.unwrap()
+        };
+        (of(ANN).await.rows, of(BOB).await.rows)
+    };
+    let before = all().await;
+    // Somebody else's, one of another chat, one of another item.
+    for guid in ["from ann", "own to bob", "first"] {
+        let id = world.claimed(ANN, "hello").await;
+        let committed = world.settle(id, sent(guid)).await;
+        assert_eq!(kinds(&committed), [EventKind::MessageFailed], "{guid}");
+        let item = world.item(id).await;
+        assert_eq!((item.status, item.message_id), (OutboxStatus::Failed, None), "{guid}");
+        assert_eq!(item.error.as_deref(), Some(IDENTITY_OF_ANOTHER), "{guid}");
+        assert!(world.claim(10).await.is_empty(), "it is not sent again");
+        assert_eq!(all().await, before, "{guid}");
+    }
+    // Without an identity it is out, and no message can be shown: none of them is another.
+    for guid in ["", " "] {
+        let id = world.claimed(ANN, "hello").await;
+        assert!(world.settle(id, sent(guid)).await.events.is_empty());
+        assert_eq!(world.item(id).await.status, OutboxStatus::Sent);
+        assert_eq!(all().await, before);
+    }
 }

@@ -159,7 +159,7 @@ pub(crate) async fn what_is_sent_may_be_delivered_already(store: Arc<dyn Store>)
     assert_eq!(told_as.message.delivered_at, Some(later(510)));
     assert_eq!(shown(&world, "s1").await, told_as.message);
     // So may one that the line's history has told of first.
-    world.receive_one(text_from(ANN, "g1")).await;
+    world.receive_one(text_in(chat_with(ANN), "+15550100001", "g1")).await;
     let id = world.claimed(ANN, "text of g1").await;
     let committed = world.settle(id, delivered("g1")).await;
     let told_as: MessageEvent = data(&committed.events[0]);

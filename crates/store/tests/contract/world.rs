@@ -261,6 +261,7 @@ pub(crate) fn attempted(
         answer: None,
         error: error.map(Into::into),
         next_attempt_at: next,
+        cause: None,
         finished_at: later(10),
         is_gone: false,
     }
