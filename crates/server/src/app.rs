@@ -33,16 +33,19 @@ use crate::{
     link::Links,
     listen::{self, Listening},
     metrics::{self, Metrics},
-    routes,
+    routes::{self, Served},
     stream::Feeds,
     supervise::Supervisor,
     telemetry,
+    wrong_tokens::WrongTokens,
 };
 
 /// How long background work has to end when the server stops, and deliveries that have ended to be settled.
 const FAREWELL: Duration = Duration::from_millis(1500);
 /// Connections at once of those who want metrics.
 const METRICS_CONNECTIONS: usize = 64;
+/// Connections at once to the operator's own address.
+const ADMIN_CONNECTIONS: usize = 256;
 
 /// All that a request may need. One per process, or per test.
 #[derive(Debug)]
@@ -54,6 +57,7 @@ pub struct App {
     pub(crate) directory: Directory,
     pub(crate) cursors: CursorKey,
     pub(crate) limiter: Limiter,
+    pub(crate) wrong_tokens: WrongTokens,
     pub(crate) hub: Hub,
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) links: Links,
@@ -97,6 +101,9 @@ pub enum StartError {
     /// The listener has no address.
     #[error("the listener has no address")]
     Listener(#[source] std::io::Error),
+    /// The address for the operator can't be listened on.
+    #[error("can't listen on {0} for the operator: choose another address with --admin-listen")]
+    AdminListener(SocketAddr, #[source] std::io::Error),
     /// The address for metrics can't be listened on.
     #[error("can't listen on {0} for metrics: choose another address with --metrics-listen")]
     MetricsListener(SocketAddr, #[source] std::io::Error),
@@ -130,6 +137,7 @@ pub struct Running {
     app: Arc<App>,
     addr: SocketAddr,
     metrics_addr: Option<SocketAddr>,
+    admin_addr: Option<SocketAddr>,
     simulator_token: Option<Secret>,
     stop_listening: CancellationToken,
     stop_delivering: CancellationToken,
@@ -149,7 +157,9 @@ impl App {
         telemetry::watch_panics();
         let addr = listener.local_addr().map_err(StartError::Listener)?;
         let now = clock.now();
-        let metrics_listener = listen_for_metrics(&config).await?;
+        let metrics_listener =
+            listen_on(config.metrics_listen, StartError::MetricsListener).await?;
+        let admin_listener = listen_on(config.admin_listen, StartError::AdminListener).await?;
 
         // Claims were made before a stop of which nobody knows how long it took: the
         // bridges get one lease to come back and say what became of them.
@@ -187,6 +197,7 @@ impl App {
             directory: Directory::new(Arc::clone(&store)),
             cursors,
             limiter: Limiter::default(),
+            wrong_tokens: WrongTokens::default(),
             hub: Hub::default(),
             feeds: Arc::new(Feeds::new(Arc::clone(&store), Arc::clone(&files), Arc::clone(&clock))),
             links: Links::default(),
@@ -220,7 +231,8 @@ impl App {
 
         let max_connections =
             listen::within_file_limit(app.config.max_connections, app.config.webhook_concurrency);
-        let router = routes::router(&app);
+        let served = if admin_listener.is_some() { Served::AllButOperators } else { Served::All };
+        let router = routes::router(&app, served);
         let serve = |listener, router, max_connections| {
             tokio::spawn(listen::serve(Listening {
                 listener,
@@ -239,10 +251,18 @@ impl App {
             metrics_addr = Some(addr);
             tracing::info!(%addr, "listening for metrics");
         }
+        let mut admin_addr = None;
+        if let Some((listener, addr)) = admin_listener {
+            let router = routes::router(&app, Served::Operators);
+            listeners.push(serve(listener, router, ADMIN_CONNECTIONS));
+            admin_addr = Some(addr);
+            tracing::info!(%addr, "listening for the operator");
+        }
         Ok(Running {
             app,
             addr,
             metrics_addr,
+            admin_addr,
             simulator_token,
             stop_listening,
             stop_delivering,
@@ -277,12 +297,13 @@ impl App {
     }
 }
 
-/// Listens where the operator wants metrics, if anywhere.
-async fn listen_for_metrics(
-    config: &Config,
+/// Listens on a further address, if one is configured.
+async fn listen_on(
+    wanted: Option<SocketAddr>,
+    refused: fn(SocketAddr, std::io::Error) -> StartError,
 ) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
-    let Some(wanted) = config.metrics_listen else { return Ok(None) };
-    let refused = |error| StartError::MetricsListener(wanted, error);
+    let Some(wanted) = wanted else { return Ok(None) };
+    let refused = |error| refused(wanted, error);
     let listener = TcpListener::bind(wanted).await.map_err(refused)?;
     let addr = listener.local_addr().map_err(refused)?;
     Ok(Some((listener, addr)))
@@ -312,6 +333,11 @@ impl Running {
     /// Where it listens for who wants metrics, if it does.
     pub fn metrics_addr(&self) -> Option<SocketAddr> {
         self.metrics_addr
+    }
+
+    /// Where it listens for the operator, if that is an address of its own.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addr
     }
 
     /// The token with which the simulator dials in, if the server has one.

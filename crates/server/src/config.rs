@@ -119,6 +119,11 @@ pub struct Config {
     #[arg(long, env = "SWITCHBOARD_METRICS_LISTEN", value_name = "ADDR")]
     pub metrics_listen: Option<SocketAddr>,
 
+    /// Address and port for /admin/v1 and /simulator/v1, which are then not on the address of --listen: for the
+    /// operator's own network. Without it they are
+    #[arg(long, env = "SWITCHBOARD_ADMIN_LISTEN", value_name = "ADDR")]
+    pub admin_listen: Option<SocketAddr>,
+
     /// Seconds that a delivery may be overdue, through no fault of its endpoint, before GET /health says so
     #[arg(
         long,
@@ -410,6 +415,10 @@ impl Config {
             (
                 "METRICS_LISTEN",
                 self.metrics_listen.as_ref().map(ToString::to_string).unwrap_or_default(),
+            ),
+            (
+                "ADMIN_LISTEN",
+                self.admin_listen.as_ref().map(ToString::to_string).unwrap_or_default(),
             ),
             ("HEALTH_MAX_LAG", self.health_max_lag.to_string()),
             ("HEALTH_MIN_DISK_FREE", self.health_min_disk_free.to_string()),

@@ -25,6 +25,7 @@ mod stream;
 mod supervise;
 pub mod telemetry;
 mod to_the_end;
+mod wrong_tokens;
 
 pub use app::{App, Running, StartError};
 pub use clock::SystemClock;

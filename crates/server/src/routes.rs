@@ -143,11 +143,49 @@ fn simulated(operation: Operation) -> Operation {
     Operation { simulator: true, ..operation }
 }
 
+/// What one listener serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// Everything: there is no other listener for the API.
+    All,
+    /// What asks for the operator's token, and the documents that describe it.
+    Operators,
+    /// Everything else.
+    AllButOperators,
+}
+
+impl Served {
+    fn has(self, operation: &Operation) -> bool {
+        match self {
+            Self::All => true,
+            Self::Operators => operation.is_for_operators(),
+            Self::AllButOperators => !operation.is_for_operators(),
+        }
+    }
+
+    /// Whose documentation is at its root.
+    fn audience(self) -> Audience {
+        match self {
+            Self::All | Self::AllButOperators => Audience::Programs,
+            Self::Operators => Audience::Operator,
+        }
+    }
+}
+
+impl Operation {
+    /// Whether it belongs to the operator's address, where there is one.
+    fn is_for_operators(&self) -> bool {
+        let documents = [Audience::Operator, Audience::Simulator]
+            .map(|audience| [audience.path(), audience.page_path()]);
+        self.access == Access::Operator || documents.as_flattened().contains(&self.path)
+    }
+}
+
 /// The table as a router: each row behind its gate, all behind the envelope.
-pub(crate) fn router(app: &Arc<App>) -> Router {
+pub(crate) fn router(app: &Arc<App>, served: Served) -> Router {
     let mut router = Router::new();
     for operation in table() {
-        if operation.simulator && app.simulator.is_none() {
+        if !served.has(&operation) || (operation.simulator && app.simulator.is_none()) {
             continue;
         }
         let gate = auth::Gate { app: Arc::clone(app), access: operation.access };
@@ -156,7 +194,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         router = router.route(operation.path, handler);
     }
     router
-        .fallback(envelope::endpoint_not_found)
+        .fallback(move |request| envelope::endpoint_not_found(request, Some(served.audience())))
         .method_not_allowed_fallback(envelope::method_not_allowed)
         .layer(middleware::from_fn(envelope::wrap))
         .with_state(Arc::clone(app))

@@ -255,9 +255,15 @@ impl TestServer {
         Setup::new().start().await
     }
 
+    /// Where the operator's API is.
+    pub fn admin_url(&self) -> String {
+        let addr = self.running.admin_addr();
+        addr.map_or_else(|| self.url.clone(), |addr| format!("http://{addr}"))
+    }
+
     /// The operator's client.
     pub fn admin(&self) -> AdminClient {
-        let builder = Client::builder(&self.url).key(OPERATOR).strict();
+        let builder = Client::builder(&self.admin_url()).key(OPERATOR).strict();
         builder.build_admin().expect("a URL of ours")
     }
 
@@ -289,7 +295,7 @@ impl TestServer {
 
     /// The virtual phones.
     pub fn phones(&self) -> SimulatorClient {
-        let builder = Client::builder(&self.url).key(OPERATOR).strict();
+        let builder = Client::builder(&self.admin_url()).key(OPERATOR).strict();
         builder.build_simulator().expect("a URL of ours")
     }
 
@@ -338,7 +344,8 @@ impl TestServer {
         let line = json!({
             "account_id": account, "handle": handle, "driver": "simulator", "is_sandbox": true,
         });
-        let operator = self.client(OPERATOR);
+        let operator = Client::builder(&self.admin_url()).key(OPERATOR).strict();
+        let operator = operator.build().expect("a URL of ours");
         let made = operator.request_json(Method::POST, "/admin/v1/lines", &line).await;
         let made = made.expect("an answer");
         assert_eq!(made.status, 201, "the sandbox line is made: {made:?}");

@@ -33,13 +33,14 @@ const SECRETS: &str = "dev.json";
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 
 /// What the environment has no say in: development has its own.
-const OVERRIDDEN: [&str; 8] = [
+const OVERRIDDEN: [&str; 9] = [
     "listen",
     "data_dir",
     "rate_limit",
     "operator_token",
     "simulator",
     "webhook_allow_http",
+    "admin_listen",
     "log",
     "log_format",
 ];

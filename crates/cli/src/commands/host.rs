@@ -69,6 +69,7 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<Opened> {
         data_dir = %dir.display(),
         address = %listener.local_addr().unwrap_or(config.listen),
         metrics_address = config.metrics_listen.map(tracing::field::display),
+        admin_address = config.admin_listen.map(tracing::field::display),
         "starting"
     );
     let store = SqliteStore::open(&dir.join(DATABASE), SqliteOptions::default())?;

@@ -9,7 +9,7 @@ use switchboard_testkit::eventually;
 use tokio::net::TcpStream;
 
 use crate::{
-    process::{ANY_PORT, Dev},
+    process::{ANY_PORT, Dev, run, switchboard},
     serve::Serve,
 };
 
@@ -174,4 +174,44 @@ async fn a_development_server_takes_more_than_a_thousand_connections() {
     dev.ready.client().lines().await.unwrap();
     dev.stop().await;
     drop(open);
+}
+
+#[tokio::test]
+async fn a_wrong_operator_token_is_logged_with_its_address_and_not_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Serve::command(dir.path());
+    command.args(["--admin-listen", "127.0.0.1:0"]);
+    let server = Serve::start(&mut command).await;
+    let line = eventually("it says where the operator's address is", async || {
+        let stderr = server.process.stderr();
+        stderr.lines().find(|line| line.contains("listening for the operator")).map(str::to_owned)
+    })
+    .await;
+    let own = format!("http://{}", line.split("addr=").nth(1).unwrap().trim());
+    let admin = |url: &str, token: &str| {
+        let mut command = switchboard();
+        command.args(["admin", "keys", "list", "--url", url]).arg("--data-dir").arg(dir.path());
+        command.env("SWITCHBOARD_OPERATOR_TOKEN", token);
+        command
+    };
+    let token = fs::read_to_string(dir.path().join("operator-token")).unwrap();
+    run(&mut admin(&own, token.trim())).await.succeeded();
+    run(&mut admin(&server.url, token.trim())).await.failed(1);
+    run(&mut admin(&own, SECRET)).await.failed(1);
+    let stderr = server.process.stop("TERM").await;
+    let lines: Vec<_> =
+        stderr.lines().filter(|line| line.contains("wrong operator token")).collect();
+    let [line] = lines[..] else { panic!("{stderr}") };
+    assert!(line.contains("WARN") && line.contains("address=127.0.0.1 "), "{line}");
+    assert!(!stderr.contains(SECRET), "{stderr}");
+}
+
+#[tokio::test]
+async fn an_address_for_the_operator_that_is_taken_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind(ANY_PORT).unwrap();
+    let mut command = Serve::command(dir.path());
+    command.args(["--admin-listen", &taken.local_addr().unwrap().to_string()]);
+    let said = run(&mut command).await.failed(1);
+    assert!(said.contains("--admin-listen"), "{said}");
 }

@@ -27,6 +27,7 @@ use crate::{
     app::App,
     requests::Peer,
     routes::Access,
+    wrong_tokens::TooMany,
 };
 
 /// What a route's gate needs to know.
@@ -46,9 +47,12 @@ pub(crate) async fn authorize(
         Access::Key(scope) => return with_key(&gate.app, Some(scope), request, next).await,
         Access::AnyKey => return with_key(&gate.app, None, request, next).await,
         Access::SignedUrl | Access::Public => Ok(()),
-        Access::Operator => operator(&gate.app, &request).map(|operator| {
-            request.extensions_mut().insert(operator);
-        }),
+        Access::Operator => {
+            let peer = peer_of(&request);
+            operator(&gate.app, request.headers(), peer).await.map(|operator| {
+                request.extensions_mut().insert(operator);
+            })
+        }
         Access::Bridge => bridge(&gate.app, request.headers()).await.map(|bridge| {
             request.extensions_mut().insert(Linked(bridge));
         }),
@@ -141,13 +145,30 @@ async fn key(app: &App, headers: &HeaderMap) -> Result<(Arc<Key>, SecretHash), F
     Ok((key, secret.hash()))
 }
 
-fn operator(app: &App, request: &Request) -> Result<Operator, Failure> {
-    let token = bearer(request.headers(), "the operator token")?;
-    if SecretHash::of(token).matches(&app.operator) {
-        Ok(Operator { peer: request.extensions().get().copied() })
-    } else {
-        let message = "This is not the operator token of this server.";
-        Err(Problem::new(Code::InvalidApiKey, message).into())
+/// The address that a request comes from.
+fn peer_of(request: &Request) -> Option<Peer> {
+    request.extensions().get().copied()
+}
+
+/// A right token passes at once; the answer to a wrong one is delayed for the address that it comes from.
+async fn operator(app: &App, headers: &HeaderMap, peer: Option<Peer>) -> Result<Operator, Failure> {
+    let wrong = match bearer(headers, "the operator token") {
+        Ok(token) if SecretHash::of(token).matches(&app.operator) => return Ok(Operator { peer }),
+        Ok(_) => {
+            let message = "This is not the operator token of this server.";
+            Problem::new(Code::InvalidApiKey, message)
+        }
+        // No token is no guess.
+        Err(problem) if problem.code == Code::MissingApiKey => return Err(problem.into()),
+        Err(problem) => problem,
+    };
+    match app.wrong_tokens.came(peer, app.clock.now()).await {
+        Ok(()) => Err(wrong.into()),
+        Err(TooMany { retry_after }) => {
+            let message =
+                "Too many wrong operator tokens have come from your address. Try again later.";
+            Err(Problem::new(Code::RateLimitExceeded, message).retry_after(retry_after).into())
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use switchboard_model::{Code, Problem, page::List};
 use tracing::Instrument as _;
 
 use crate::{
-    api::{access::Access, body::Unwanted, problem::Failure},
+    api::{access::Access, body::Unwanted, host, problem::Failure},
     openapi::Audience,
     outage,
 };
@@ -140,6 +140,12 @@ pub(crate) fn outside(problem: &Problem, date_line: Option<&str>) -> Bytes {
 }
 
 async fn answer(id: &RequestId, mut request: Request, next: Next) -> Response {
+    if let Err(problem) = host::check(&request) {
+        let path = request.uri().path().to_owned();
+        // What is left of the request is read beside the answer.
+        drop(Unwanted::watch(request));
+        return render(problem.into(), &HeaderMap::new(), id, &path);
+    }
     if request.method() == Method::OPTIONS {
         return preflight(request.headers(), request.uri().path());
     }
@@ -206,11 +212,18 @@ fn render(failure: Failure, inner: &HeaderMap, id: &RequestId, path: &str) -> Re
     response
 }
 
-/// No such path. Whoever opens the server's address in a browser is sent to the documentation.
-pub(crate) async fn endpoint_not_found(request: Request) -> Response {
+/// No such path. Whoever opens the server's address in a browser is sent to the documentation, if it is there.
+pub(crate) async fn endpoint_not_found(
+    request: Request,
+    documentation: Option<Audience>,
+) -> Response {
     let path = request.uri().path();
-    if path == "/" && request.method().is_safe() && wants_html(request.headers()) {
-        return Redirect::to(Audience::Programs.page_path()).into_response();
+    if let Some(audience) = documentation
+        && path == "/"
+        && request.method().is_safe()
+        && wants_html(request.headers())
+    {
+        return Redirect::to(audience.page_path()).into_response();
     }
     let message =
         format!("There is no endpoint '{path}'. Check the path; the API begins with /v1.");

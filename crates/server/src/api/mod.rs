@@ -12,6 +12,7 @@ pub(crate) mod envelope;
 pub(crate) mod events;
 pub(crate) mod files;
 pub(crate) mod health;
+mod host;
 pub(crate) mod lines;
 pub(crate) mod messages;
 pub(crate) mod once;

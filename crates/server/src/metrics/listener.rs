@@ -30,7 +30,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .route("/metrics", get(metrics))
         .route("/health", get(api::health::ready))
         .route("/live", get(api::health::live))
-        .fallback(envelope::endpoint_not_found)
+        .fallback(|request| envelope::endpoint_not_found(request, None))
         .method_not_allowed_fallback(envelope::method_not_allowed)
         .layer(middleware::from_fn(envelope::wrap_private))
         .with_state(Arc::clone(app))

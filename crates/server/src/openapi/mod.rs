@@ -242,7 +242,8 @@ fn codes_of_kind(entry: &Entry, access: Access) -> Vec<Code> {
         _ => {}
     }
     codes.push(Code::ServiceUnavailable);
-    if matches!(access, Access::Key(_) | Access::AnyKey) {
+    // Of the operator's routes: after many wrong tokens.
+    if matches!(access, Access::Key(_) | Access::AnyKey | Access::Operator) {
         codes.push(Code::RateLimitExceeded);
     }
     if access != Access::SignedUrl {

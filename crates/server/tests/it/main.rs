@@ -20,6 +20,7 @@ mod errors;
 mod events;
 mod examples;
 mod files;
+mod gates;
 mod groups;
 mod hang_ups;
 mod health;
