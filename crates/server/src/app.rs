@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http::Method;
 use switchboard_model::{
     Timestamp,
     page::CursorKey,
@@ -183,7 +184,11 @@ impl App {
         };
         let files = Arc::new(Files::open(&config, &base, secret).await?);
         let guard = Guard::new(&config, resolver);
-        let metrics = Arc::new(Metrics::new());
+        let max_connections =
+            listen::within_file_limit(config.max_connections, config.webhook_concurrency);
+        let routes = routes::table().into_iter().map(|row| (row.method, row.path));
+        let metrics =
+            Arc::new(Metrics::new(routes.chain([(Method::GET, metrics::PATH)]), max_connections));
         let deliver = Deliver::new(
             &config,
             &guard,
@@ -233,28 +238,36 @@ impl App {
             listen::within_file_limit(app.config.max_connections, app.config.webhook_concurrency);
         let served = if admin_listener.is_some() { Served::AllButOperators } else { Served::All };
         let router = routes::router(&app, served);
-        let serve = |listener, router, max_connections| {
+        let serve = |listener, router, max_connections, connections, under_way| {
             tokio::spawn(listen::serve(Listening {
                 listener,
                 router,
                 max_connections,
+                connections,
+                under_way,
+                counts: Arc::clone(&app.metrics.requests),
                 clock: Arc::clone(&app.clock),
                 stop: stop_listening.clone(),
                 stop_timeout: app.config.stop_timeout(),
             }))
         };
-        let mut listeners = vec![serve(listener, router, max_connections)];
+        let (connections, under_way) =
+            (app.metrics.connections.clone(), app.metrics.under_way.clone());
+        let mut listeners = vec![serve(listener, router, max_connections, connections, under_way)];
         tracing::info!(%addr, "listening");
         let mut metrics_addr = None;
         if let Some((listener, addr)) = metrics_listener {
-            listeners.push(serve(listener, metrics::router(&app), METRICS_CONNECTIONS));
+            let router = metrics::router(&app);
+            let (connections, under_way) = Default::default();
+            listeners.push(serve(listener, router, METRICS_CONNECTIONS, connections, under_way));
             metrics_addr = Some(addr);
             tracing::info!(%addr, "listening for metrics");
         }
         let mut admin_addr = None;
         if let Some((listener, addr)) = admin_listener {
             let router = routes::router(&app, Served::Operators);
-            listeners.push(serve(listener, router, ADMIN_CONNECTIONS));
+            let (connections, under_way) = Default::default();
+            listeners.push(serve(listener, router, ADMIN_CONNECTIONS, connections, under_way));
             admin_addr = Some(addr);
             tracing::info!(%addr, "listening for the operator");
         }
@@ -290,6 +303,7 @@ impl App {
     pub(crate) fn publish(&self, committed: Committed) {
         for event in &committed.events {
             self.feeds.tell(event.account_id);
+            self.metrics.messages.note(event);
         }
         for line in committed.released {
             self.hub.wake(line);

@@ -11,8 +11,8 @@ use std::{
 };
 
 use serde::Serialize;
-use switchboard_model::{Timestamp, line::DriverKind};
-use switchboard_store::{Outage, StoreError};
+use switchboard_model::Timestamp;
+use switchboard_store::{LineFigures, Outage, StoreError};
 use tokio::{sync::Mutex, task::JoinHandle, time::timeout};
 
 use crate::{app::App, metrics::Standing, outage};
@@ -109,15 +109,15 @@ struct DiskReport {
 
 /// The lines of one driver.
 #[derive(Debug, Default, Serialize)]
-struct DriverReport {
-    lines: u64,
-    online: u64,
+pub(crate) struct DriverReport {
+    pub(crate) lines: u64,
+    pub(crate) online: u64,
     /// Items that wait for them.
-    pending: u64,
+    pub(crate) pending: u64,
     /// For how long the oldest of them does.
-    oldest_pending_age_ms: u64,
+    pub(crate) oldest_pending_age_ms: u64,
     /// Lines that are offline while something waits for them.
-    offline_with_pending: u64,
+    pub(crate) offline_with_pending: u64,
 }
 
 impl Report {
@@ -158,8 +158,8 @@ impl State {
         }
         // Whoever can't write may still read, and the rest of the report says what for.
         let standing = Standing::of(app).await;
-        let drivers = drivers(app, now).await;
-        let works = probed.is_ok() && standing.is_ok() && drivers.is_ok();
+        let lines = app.metrics.lines.look(app).await;
+        let works = probed.is_ok() && standing.is_ok() && lines.is_ok();
         if !works {
             reasons.push(Reason::StoreUnavailable);
         }
@@ -176,7 +176,7 @@ impl State {
         if oldest_due_age.is_some_and(|age| age > max_lag) {
             reasons.push(Reason::Overdue);
         }
-        let drivers = drivers.unwrap_or_default();
+        let drivers = lines.map(|lines| drivers(app, &lines)).unwrap_or_default();
         let waits_offline = drivers.values().any(|driver| driver.offline_with_pending > 0);
         Report {
             status: reasons.first().map_or(Status::Ok(Well::Ok), |reason| Status::Red(*reason)),
@@ -223,32 +223,24 @@ impl State {
 }
 
 /// How the lines of each driver are.
-async fn drivers(app: &App, now: Timestamp) -> Result<BTreeMap<&'static str, DriverReport>, ()> {
-    let figures =
-        timeout(PATIENCE, app.store.line_figures()).await.map_err(|_| ())?.map_err(|_| ())?;
-    let online = app.links.online.count();
-    let mut drivers = BTreeMap::new();
-    let mut of = |driver: DriverKind, note: &dyn Fn(&mut DriverReport)| {
-        note(drivers.entry(driver.as_str()).or_default());
-    };
-    for figures in figures.drivers {
-        of(figures.driver, &|driver| {
-            driver.lines = figures.lines;
-            driver.pending = figures.pending;
-        });
+pub(crate) fn drivers(app: &App, figures: &LineFigures) -> BTreeMap<&'static str, DriverReport> {
+    let now = app.clock.now();
+    let mut drivers = BTreeMap::<_, DriverReport>::new();
+    for figures in &figures.drivers {
+        let driver = drivers.entry(figures.driver.as_str()).or_default();
+        driver.lines = figures.lines;
+        driver.pending = figures.pending;
     }
-    for (driver, online) in online {
-        of(driver, &|driver| driver.online = online);
+    for (driver, online) in app.links.online.count() {
+        drivers.entry(driver.as_str()).or_default().online = online;
     }
-    for waiting in figures.waiting {
-        let is_offline = !app.links.online.has(waiting.line_id);
-        of(waiting.driver, &|driver| {
-            let age = millis(now.since(waiting.since));
-            driver.oldest_pending_age_ms = driver.oldest_pending_age_ms.max(age);
-            driver.offline_with_pending += u64::from(is_offline);
-        });
+    for waiting in &figures.waiting {
+        let driver = drivers.entry(waiting.driver.as_str()).or_default();
+        let age = millis(now.since(waiting.since));
+        driver.oldest_pending_age_ms = driver.oldest_pending_age_ms.max(age);
+        driver.offline_with_pending += u64::from(!app.links.online.has(waiting.line_id));
     }
-    Ok(drivers)
+    drivers
 }
 
 /// Bytes that this process may still write on the volume of this directory.

@@ -30,7 +30,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::requests::{CountedRouter, Requests};
+use crate::{
+    metrics::RequestCounts,
+    requests::{CountedRouter, Requests},
+};
 
 /// How long a client has for the head of a request; an idle connection waits as long for the next.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
@@ -83,6 +86,11 @@ pub(crate) struct Listening {
     pub(crate) listener: TcpListener,
     pub(crate) router: Router,
     pub(crate) max_connections: usize,
+    pub(crate) connections: TaskTracker,
+    /// The requests that are under way.
+    pub(crate) under_way: Requests,
+    /// Where answers are counted that are given without the router.
+    pub(crate) counts: Arc<RequestCounts>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stop: CancellationToken,
     /// How long requests that are under way have to end after `stop`.
@@ -91,26 +99,21 @@ pub(crate) struct Listening {
 
 /// Serves until `stop`; then finishes what is under way. Answers how many requests it had to cut.
 pub(crate) async fn serve(listening: Listening) -> usize {
-    let (connections, requests) = (TaskTracker::new(), Requests::default());
     let cut = CancellationToken::new();
     let most = listening.max_connections.min(Semaphore::MAX_PERMITS);
     let slots = Arc::new(Semaphore::new(most));
     // Nothing in it panics; were it to, a server that takes no connections must not stay.
-    while AssertUnwindSafe(accept(&listening, &slots, &connections, &requests, &cut))
-        .catch_unwind()
-        .await
-        .is_err()
-    {
+    while AssertUnwindSafe(accept(&listening, &slots, &cut)).catch_unwind().await.is_err() {
         tracing::error!("a listener panicked, and goes on");
         tokio::time::sleep(ACCEPT_PAUSE).await;
     }
-    let Listening { listener, stop_timeout, .. } = listening;
+    let Listening { listener, connections, under_way, stop_timeout, .. } = listening;
     drop(listener);
     connections.close();
     // A connection without a request may still be in the middle of a head: that is not waited for longer.
     let idle = async {
         tokio::time::sleep(FAREWELL.min(stop_timeout)).await;
-        requests.none().await;
+        under_way.none().await;
     };
     let ended = async {
         tokio::select! {
@@ -120,21 +123,16 @@ pub(crate) async fn serve(listening: Listening) -> usize {
     };
     let left = match tokio::time::timeout(stop_timeout, ended).await {
         Ok(()) => 0,
-        Err(_) => requests.under_way(),
+        Err(_) => under_way.under_way(),
     };
     cut.cancel();
     left
 }
 
 /// Takes connections until `stop`.
-async fn accept(
-    listening: &Listening,
-    slots: &Arc<Semaphore>,
-    connections: &TaskTracker,
-    requests: &Requests,
-    cut: &CancellationToken,
-) {
-    let Listening { listener, router, max_connections, clock, stop, .. } = listening;
+async fn accept(listening: &Listening, slots: &Arc<Semaphore>, cut: &CancellationToken) {
+    let Listening { listener, router, max_connections, connections, under_way, .. } = listening;
+    let Listening { counts, clock, stop, .. } = listening;
     let (mut refused, mut full) = (Rarely::default(), Rarely::default());
     loop {
         let slot = match Arc::clone(slots).try_acquire_owned() {
@@ -161,8 +159,8 @@ async fn accept(
                 // Answers are small and complete: waiting to fill a packet only makes them late.
                 let _ = stream.set_nodelay(true);
                 let stream = Patient { stream, clock: Arc::clone(clock), stalled: None };
-                let router = requests.counted(router.clone(), peer);
-                let serving = connection(stream, router, stop.clone());
+                let router = under_way.counted(router.clone(), peer);
+                let serving = connection(stream, router, Arc::clone(counts), stop.clone());
                 let cut = cut.clone();
                 connections.spawn(async move {
                     cut.run_until_cancelled_owned(serving).await;
@@ -195,9 +193,14 @@ impl Rarely {
 }
 
 /// Serves one connection. A connection that breaks is the client's business.
-async fn connection(stream: Patient, router: CountedRouter, stop: CancellationToken) {
+async fn connection(
+    stream: Patient,
+    router: CountedRouter,
+    counts: Arc<RequestCounts>,
+    stop: CancellationToken,
+) {
     let exchanges = Arc::new(Exchanges::default());
-    let stream = Refusals::new(stream, Arc::clone(&exchanges));
+    let stream = Refusals::new(stream, Arc::clone(&exchanges), counts);
     let service = Counted { service: TowerToHyperService::new(router), exchanges };
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())

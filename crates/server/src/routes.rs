@@ -196,6 +196,6 @@ pub(crate) fn router(app: &Arc<App>, served: Served) -> Router {
     router
         .fallback(move |request| envelope::endpoint_not_found(request, Some(served.audience())))
         .method_not_allowed_fallback(envelope::method_not_allowed)
-        .layer(middleware::from_fn(envelope::wrap))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app.metrics.requests), envelope::wrap))
         .with_state(Arc::clone(app))
 }

@@ -1,5 +1,5 @@
 //! The access log: a span for each request, which every line of the log that is written on its behalf carries,
-//! and one line when it is answered. Never a body, a query, a phone number or a token; of a path only what
+//! and one line when it is answered. The same moments are counted. Never a body, a query, a phone number or a token; of a path only what
 //! stands in the table of routes.
 
 use std::time::{Duration, Instant};
@@ -9,21 +9,25 @@ use http::{Method, StatusCode};
 use switchboard_model::Key;
 use tracing::{Span, field::Empty};
 
-use crate::api::envelope::RequestId;
+use crate::{
+    api::envelope::RequestId,
+    metrics::{Counted, RequestCounts},
+};
 
 /// What is said of a path or a method that no route has: a client may have put anything there.
-const OTHER: &str = "other";
+pub(crate) const OTHER: &str = "other";
 
 /// A request in the log. Dropped before it is answered, it says so: the client has hung up.
 #[derive(Debug)]
-pub(crate) struct Access {
+pub(crate) struct Access<'a> {
     span: Span,
+    counted: Counted<'a>,
     began: Instant,
     is_answered: bool,
 }
 
-impl Access {
-    pub(crate) fn begin(id: &RequestId, request: &Request) -> Self {
+impl<'a> Access<'a> {
+    pub(crate) fn begin(id: &RequestId, request: &Request, counts: &'a RequestCounts) -> Self {
         let route = request.extensions().get::<MatchedPath>().map_or(OTHER, MatchedPath::as_str);
         // Of the highest level, so that it is there whatever the log is set to show.
         let span = tracing::error_span!(
@@ -36,7 +40,8 @@ impl Access {
             status = Empty,
             duration_ms = Empty,
         );
-        Self { span, began: Instant::now(), is_answered: false }
+        let counted = counts.of_route(request.method(), route);
+        Self { span, counted, began: Instant::now(), is_answered: false }
     }
 
     pub(crate) fn span(&self) -> Span {
@@ -46,15 +51,18 @@ impl Access {
     /// The request is answered: the head of the answer is made. A body may follow for a long time.
     pub(crate) fn answered(mut self, status: StatusCode) {
         self.is_answered = true;
-        let duration_ms = millis(self.began.elapsed());
+        let took = self.began.elapsed();
+        self.counted.answered(status, took);
+        let duration_ms = millis(took);
         tracing::record_all!(self.span, status = status.as_u16(), duration_ms = duration_ms);
         tracing::info!(parent: &self.span, "answered");
     }
 }
 
-impl Drop for Access {
+impl Drop for Access<'_> {
     fn drop(&mut self) {
         if !self.is_answered {
+            self.counted.abandoned();
             self.span.record("duration_ms", millis(self.began.elapsed()));
             tracing::info!(parent: &self.span, "the client hung up before it was answered");
         }

@@ -1,10 +1,10 @@
 //! The envelope around every answer: the request's id, CORS, and the one form of errors (§1, §3).
 
-use std::{any::Any, panic::AssertUnwindSafe};
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     Json,
-    extract::Request,
+    extract::{Request, State},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
@@ -20,6 +20,7 @@ use tracing::Instrument as _;
 
 use crate::{
     api::{access::Access, body::Unwanted, host, problem::Failure},
+    metrics::RequestCounts,
     openapi::Audience,
     outage,
 };
@@ -89,10 +90,14 @@ pub(crate) fn deleted(deleted_id: &impl Serialize, id: &RequestId) -> Response {
 }
 
 /// The outermost layer: gives the request its id, answers preflights, turns whatever
-/// failed inside, a panic too, into the error envelope, and writes the access log.
-pub(crate) async fn wrap(request: Request, next: Next) -> Response {
+/// failed inside, a panic too, into the error envelope, writes the access log and counts the answer.
+pub(crate) async fn wrap(
+    State(counts): State<Arc<RequestCounts>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let id = RequestId::new();
-    let access = Access::begin(&id, &request);
+    let access = Access::begin(&id, &request, &counts);
     let mut response = answer(&id, request, next).instrument(access.span()).await;
     access.answered(response.status());
     mark(response.headers_mut(), &id);
@@ -109,17 +114,22 @@ fn mark(headers: &mut HeaderMap, id: &RequestId) {
 }
 
 /// As [`wrap`], for a listener that no page of the web is to read from.
-pub(crate) async fn wrap_private(request: Request, next: Next) -> Response {
-    let mut response = wrap(request, next).await;
+pub(crate) async fn wrap_private(
+    counts: State<Arc<RequestCounts>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = wrap(counts, request, next).await;
     response.headers_mut().remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
     response
 }
 
 /// The whole answer, in its bytes, to what came on a connection and never was a request: it is the last one there.
-pub(crate) fn outside(problem: &Problem, date_line: Option<&str>) -> Bytes {
+pub(crate) fn outside(problem: &Problem, date_line: Option<&str>, counts: &RequestCounts) -> Bytes {
     let id = RequestId::new();
     let status = StatusCode::from_u16(problem.code.status()).expect("the catalogue has real ones");
     tracing::debug!(request_id = id.0, status = status.as_u16(), "no request could be read");
+    counts.unread(status);
     let body = serde_json::to_string(&problem.envelope(id.0.clone()))
         .expect("an envelope has string keys, which always serialise");
     let mut headers = HeaderMap::new();

@@ -29,7 +29,7 @@ use tokio::{
 };
 
 use super::MAX_BUFFER;
-use crate::{api::envelope, requests::AnswerBody};
+use crate::{api::envelope, metrics::RequestCounts, requests::AnswerBody};
 
 /// How long, and for how many bytes, a client that was refused is listened to: a connection that is closed while it
 /// still sends is reset, and it never gets to read why.
@@ -149,6 +149,7 @@ impl HttpBody for CountedBody {
 pub(super) struct Refusals<S> {
     stream: S,
     exchanges: Arc<Exchanges>,
+    counts: Arc<RequestCounts>,
     /// How many exchanges there had been when hyper last had nothing left to write, if none was under way.
     quiet_after: Option<u64>,
     /// What of a refusal is still to be written.
@@ -160,11 +161,12 @@ pub(super) struct Refusals<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Refusals<S> {
-    pub(super) fn new(stream: S, exchanges: Arc<Exchanges>) -> Self {
+    pub(super) fn new(stream: S, exchanges: Arc<Exchanges>, counts: Arc<RequestCounts>) -> Self {
         let (refusal, quiet_after) = (Bytes::new(), Some(0));
         Self {
             stream,
             exchanges,
+            counts,
             quiet_after,
             refusal,
             drain: None,
@@ -181,14 +183,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Refusals<S> {
         }
         let refusal = refusal(bytes);
         let is_one = refusal.is_some();
-        if let Some(refusal) = refusal {
-            self.refuse(refusal);
+        if let Some((problem, date)) = refusal {
+            self.refuse(&problem, date);
         }
         is_one
     }
 
-    fn refuse(&mut self, refusal: Bytes) {
-        self.refusal = refusal;
+    fn refuse(&mut self, problem: &Problem, date_line: Option<&str>) {
+        self.refusal = envelope::outside(problem, date_line, &self.counts);
         self.drain = Some((Box::pin(tokio::time::sleep(DRAIN_TIMEOUT)), MAX_DRAINED));
     }
 
@@ -286,17 +288,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Refusals<S> {
             // hyper would hang up without a word. To it, the client has.
             buffer.set_filled(before);
             let message = "This server speaks HTTP/1.1: ask without prior knowledge of HTTP/2.";
-            self.refuse(envelope::outside(
-                &Problem::new(Code::InvalidParameterValue, message),
-                None,
-            ));
+            self.refuse(&Problem::new(Code::InvalidParameterValue, message), None);
         }
         Poll::Ready(Ok(()))
     }
 }
 
-/// The answer in the place of hyper's; none if these bytes are no bare error of its own.
-fn refusal(head: &[u8]) -> Option<Bytes> {
+/// What is answered in the place of hyper's, and its line with the date; none if these bytes are no bare error of
+/// its own.
+fn refusal(head: &[u8]) -> Option<(Problem, Option<&str>)> {
     let head = std::str::from_utf8(head).ok()?;
     let status = head.strip_prefix("HTTP/1.")?.get(2..5)?;
     let (code, message) = match status {
@@ -317,7 +317,7 @@ fn refusal(head: &[u8]) -> Option<Bytes> {
         _ => return None,
     };
     let date = head.lines().find(|line| line.to_ascii_lowercase().starts_with("date:"));
-    Some(envelope::outside(&Problem::new(code, message), date))
+    Some((Problem::new(code, message), date))
 }
 
 #[cfg(test)]
@@ -332,7 +332,7 @@ mod tests {
     fn pair() -> (Refusals<DuplexStream>, Arc<Exchanges>, DuplexStream) {
         let (near, far) = tokio::io::duplex(64 * 1024);
         let exchanges = Arc::new(Exchanges::default());
-        (Refusals::new(near, Arc::clone(&exchanges)), exchanges, far)
+        (Refusals::new(near, Arc::clone(&exchanges), Arc::default()), exchanges, far)
     }
 
     /// All that the client gets until the server has hung up.

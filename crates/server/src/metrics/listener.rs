@@ -9,45 +9,55 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use http::header::CONTENT_TYPE;
-use switchboard_model::{Code, Problem};
+use http::{
+    HeaderMap,
+    header::{ACCEPT, CONTENT_TYPE},
+};
 
-use super::backlog::Standing;
+use super::{
+    backlog::{NoAnswer, Standing},
+    gather,
+    text::Format,
+};
 use crate::{
     api::{
         self, envelope,
         problem::{Failure, chain},
     },
     app::App,
+    outage,
 };
 
-/// What Prometheus has read since 2.5, and others too.
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The path of the figures.
+pub(crate) const PATH: &str = "/metrics";
 
 /// The routes there are.
 pub(crate) fn router(app: &Arc<App>) -> Router {
     Router::new()
-        .route("/metrics", get(metrics))
+        .route(PATH, get(metrics))
         .route("/health", get(api::health::ready))
         .route("/live", get(api::health::live))
         .fallback(|request| envelope::endpoint_not_found(request, None))
         .method_not_allowed_fallback(envelope::method_not_allowed)
-        .layer(middleware::from_fn(envelope::wrap_private))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app.metrics.requests),
+            envelope::wrap_private,
+        ))
         .with_state(Arc::clone(app))
 }
 
-async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let text = match Standing::of(&app).await {
-        Ok(standing) => app.metrics.show(&standing),
-        Err(error) => {
-            tracing::warn!(error = chain(&error), "there are no metrics");
-            let message = "The store does not answer.";
-            let problem = Problem::new(Code::ServiceUnavailable, message).retry_after(1);
-            return Failure::from(problem).into_response();
-        }
-    };
-    match text {
-        Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+/// What the process knows is shown while the store is out, too: then it is wanted most.
+async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let format = Format::asked(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()));
+    let standing = Standing::of(&app).await;
+    match &standing {
+        Ok(standing) => app.metrics.stand(standing),
+        Err(NoAnswer::Store(error)) => outage::report(error, "some metrics are missing"),
+        Err(error) => tracing::warn!(error = chain(error), "some metrics are missing"),
+    }
+    let gathered = gather::figures(&app, standing.is_ok()).await;
+    match app.metrics.show(gathered, format) {
+        Ok(text) => ([(CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(error) => {
             let cause = Some(format!("metrics can't be shown: {error}"));
             Failure { cause, ..Failure::internal() }.into_response()

@@ -2,21 +2,34 @@
 //! its own, without keys; neither an account nor a URL is in it.
 
 mod backlog;
-mod faults;
+mod figures;
+mod gather;
+mod histogram;
+mod lines;
 mod listener;
+mod messages;
+mod process;
+mod requests;
+mod text;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
+use http::Method;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 use switchboard_model::{Timestamp, delivery::AttemptResult};
+use tokio_util::task::TaskTracker;
 
 pub(crate) use backlog::Standing;
-use faults::Faults;
-pub(crate) use listener::router;
+use figures::{Figure, Gathered};
+pub(crate) use listener::{PATH, router};
+pub(crate) use requests::{Counted, RequestCounts};
+use text::Format;
+
+use crate::requests::Requests;
 
 /// The upper ends of what an attempt takes, in seconds.
 const ATTEMPT_SECONDS: [f64; 15] =
@@ -53,6 +66,14 @@ pub(crate) struct Metrics {
     webhooks_disabled: Gauge,
     /// The store's part of these, which is not asked for each time.
     backlog: backlog::Looked,
+    pub(crate) lines: lines::LinesLooked,
+    pub(crate) requests: Arc<RequestCounts>,
+    pub(crate) messages: messages::Messages,
+    /// The connections of the main listener, and how many there may be.
+    pub(crate) connections: TaskTracker,
+    pub(crate) max_connections: usize,
+    /// The requests on them.
+    pub(crate) under_way: Requests,
 }
 
 impl fmt::Debug for Metrics {
@@ -62,8 +83,11 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// All at zero.
-    pub(crate) fn new() -> Self {
+    /// All at zero, for a server with these routes and so many connections at most.
+    pub(crate) fn new(
+        routes: impl IntoIterator<Item = (Method, &'static str)>,
+        max_connections: usize,
+    ) -> Self {
         let attempts = Family::<Class, Counter>::default();
         let metrics = Self {
             registry: Registry::with_prefix("switchboard"),
@@ -80,13 +104,18 @@ impl Metrics {
             breakers_open: Gauge::default(),
             webhooks_disabled: Gauge::default(),
             backlog: backlog::Looked::default(),
+            lines: lines::LinesLooked::default(),
+            requests: Arc::new(RequestCounts::of(routes)),
+            messages: messages::Messages::default(),
+            connections: TaskTracker::new(),
+            max_connections,
+            under_way: Requests::default(),
         };
         metrics.register(attempts)
     }
 
     fn register(mut self, attempts: Family<Class, Counter>) -> Self {
         let all = &mut self.registry;
-        all.register_collector(Box::new(Faults));
         all.register("deliveries_due", "Deliveries that are due and not sent", self.due.clone());
         all.register(
             "deliveries_held",
@@ -158,8 +187,8 @@ impl Metrics {
         self.failed.inc_by(count);
     }
 
-    /// All of it as text.
-    fn show(&self, standing: &Standing) -> Result<String, fmt::Error> {
+    /// Takes over how deliveries stand.
+    fn stand(&self, standing: &Standing) {
         let Standing { due, held, in_flight, oldest_due_age, breakers_open, webhooks_disabled } =
             *standing;
         for (gauge, value) in [
@@ -172,8 +201,14 @@ impl Metrics {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
         self.oldest_due_age.set(oldest_due_age.as_secs_f64());
-        let mut text = String::new();
-        encode(&mut text, &self.registry)?;
-        Ok(text)
+    }
+
+    /// All of it as text, with what was gathered just now.
+    fn show(&self, gathered: Vec<Figure>, format: Format) -> Result<String, fmt::Error> {
+        let mut ours = Registry::with_prefix("switchboard");
+        ours.register_collector(Box::new(Gathered(gathered)));
+        let mut process = Registry::default();
+        process.register_collector(Box::new(Gathered(process::figures())));
+        format.show(&[&self.registry, &ours, &process])
     }
 }

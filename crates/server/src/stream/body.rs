@@ -24,10 +24,7 @@ use super::{
     patiently,
     shown::{COMMENT, Shown, frame},
 };
-use crate::{
-    api::{auth::Caller, problem::chain},
-    app::App,
-};
+use crate::{api::auth::Caller, app::App, outage};
 
 /// A reader that takes no event for so long while some wait is cut; it can resume. One that does not
 /// come back at all loses its connection ([`crate::listen`]).
@@ -135,7 +132,7 @@ impl StreamBody {
                 Poll::Ready(Ok(None)) => {}
                 Poll::Ready(Ok(Some(reason))) => return Poll::Ready(Some(self.close(reason))),
                 Poll::Ready(Err(error)) => {
-                    tracing::error!(error = chain(&error), "a live stream's key could not be read");
+                    outage::report(&error, "a live stream's key could not be read");
                     return Poll::Ready(Some(self.close("server_failed")));
                 }
                 Poll::Pending => return Poll::Pending,

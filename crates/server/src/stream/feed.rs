@@ -13,7 +13,7 @@ use switchboard_model::{Account, EventKind, id::Id};
 use switchboard_store::{EventsAfter, StoreError};
 
 use super::{Shared, body::Filter, patiently, recent::Recent, shown::Shown, slots::Slots};
-use crate::api::problem::chain;
+use crate::outage;
 
 /// The most events of one read.
 const BATCH: usize = 100;
@@ -323,7 +323,7 @@ impl Feed {
     /// Ends the streams: they may resume, and begin a new feed.
     fn fail(&self, error: &StoreError) {
         if !matches!(error, StoreError::Closed) {
-            tracing::error!(error = chain(error), "live streams could not be read");
+            outage::report(error, "live streams could not be read");
         }
         self.lock().has_failed = true;
         self.wake_all();

@@ -32,6 +32,7 @@ mod links;
 mod live;
 mod messages;
 mod metrics;
+mod monitoring;
 mod openapi;
 mod operations;
 mod operators;

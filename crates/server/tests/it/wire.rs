@@ -11,7 +11,7 @@ use tokio::{
 use crate::{metrics::watched, world::SOON};
 
 /// Sends bytes on a connection of their own and reads until the server hangs up.
-async fn talk(url: &str, bytes: &[u8]) -> String {
+pub(crate) async fn talk(url: &str, bytes: &[u8]) -> String {
     let what = String::from_utf8_lossy(&bytes[..bytes.len().min(120)]);
     let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).await.unwrap();
     stream.write_all(bytes).await.unwrap();

@@ -1,0 +1,122 @@
+//! What is not counted as it happens but looked at when somebody asks: lines and their items, the store, the disk.
+
+use prometheus_client::registry::Unit;
+use switchboard_store::COMMIT_SECONDS;
+
+use super::{
+    Metrics,
+    figures::{Figure, Labels, Value},
+    histogram::buckets,
+};
+use crate::{app::App, health, telemetry};
+
+/// All of it. What the store is asked for is left out while it does not answer, and `store_up` says so.
+pub(super) async fn figures(app: &App, store_answers: bool) -> Vec<Figure> {
+    let lines = app.metrics.lines.look(app).await;
+    let up = u64::from(store_answers && lines.is_ok());
+    let mut figures = vec![Figure::gauge("store_up", "Whether the database answers").level(up)];
+    figures.extend(app.metrics.requests.show());
+    if let Ok(lines) = lines {
+        figures.extend(of_lines(app, &lines));
+    }
+    figures.extend(of_messages(&app.metrics));
+    figures.extend(of_the_store(app));
+    figures.extend(of_the_process(app));
+    figures
+}
+
+fn of_lines(app: &App, figures: &switchboard_store::LineFigures) -> [Figure; 5] {
+    let by = |driver: &'static str| -> Labels { vec![("driver", driver.into())] };
+    let report = health::drivers(app, figures);
+    let mut lines = Figure::gauge("lines", "Active lines");
+    let mut online = Figure::gauge("lines_online", "Lines that take items now");
+    let mut offline = Figure::gauge(
+        "lines_offline_with_pending",
+        "Lines that are offline while something waits for them",
+    );
+    let mut pending = Figure::gauge("outbox_pending", "Items that wait for their line");
+    let mut oldest = Figure::gauge(
+        "outbox_oldest_pending_age",
+        "For how long the oldest of the items that wait for their line does",
+    )
+    .unit(Unit::Seconds);
+    let level = |value: u64| Value::Level(value as f64);
+    for (driver, of) in report {
+        lines = lines.with(by(driver), level(of.lines));
+        online = online.with(by(driver), level(of.online));
+        offline = offline.with(by(driver), level(of.offline_with_pending));
+        pending = pending.with(by(driver), level(of.pending));
+        let age = Value::Level(of.oldest_pending_age_ms as f64 / 1000.0);
+        oldest = oldest.with(by(driver), age);
+    }
+    [lines, online, offline, pending, oldest]
+}
+
+fn of_messages(metrics: &Metrics) -> [Figure; 4] {
+    let [received, sent, failed, unknown] = metrics.messages.show();
+    [
+        Figure::counter("messages_received", "Messages that came in").count(received),
+        Figure::counter("messages_sent", "Messages that were handed over").count(sent),
+        Figure::counter("messages_failed", "Messages that were certainly not sent").count(failed),
+        Figure::counter(
+            "messages_unknown",
+            "Messages of which nobody can say whether they were sent",
+        )
+        .count(unknown),
+    ]
+}
+
+fn of_the_store(app: &App) -> Vec<Figure> {
+    let stats = app.store.stats();
+    let commits = buckets(&COMMIT_SECONDS, &stats.commits.counts, stats.commits.sum);
+    let mut figures = vec![
+        Figure::gauge("store_write_queue_depth", "Commands that wait to be written")
+            .level(stats.write_queue as u64),
+        Figure::gauge("store_write_queue_limit", "Commands that may wait to be written")
+            .level(stats.write_queue_max as u64),
+        Figure::gauge("store_writer_up", "Whether the thread that writes is there")
+            .level(u64::from(stats.writer_alive)),
+        Figure::counter("store_commands", "Commands that were committed").count(stats.commands),
+        Figure::counter("store_commit_failures", "Transactions that could not be committed")
+            .count(stats.failed_commits),
+        Figure::histogram("store_commit_duration", "What a transaction takes, with its commit")
+            .with(Vec::new(), commits),
+        Figure::gauge("store_wal", "The write-ahead log of the database")
+            .unit(Unit::Bytes)
+            .level(stats.wal_bytes),
+        Figure::gauge("store_database", "The database, without its write-ahead log")
+            .unit(Unit::Bytes)
+            .level(stats.database_bytes),
+    ];
+    if let Some(free) = health::free_bytes(&app.config.data_dir) {
+        figures.push(
+            Figure::gauge("disk_free", "Room on the volume of the data directory")
+                .unit(Unit::Bytes)
+                .level(free),
+        );
+    }
+    figures
+}
+
+fn of_the_process(app: &App) -> [Figure; 7] {
+    let version = vec![("version", env!("CARGO_PKG_VERSION").into())];
+    let streams =
+        u64::from(app.config.max_streams).saturating_sub(app.streams.available_permits() as u64);
+    [
+        Figure::gauge("build_info", "Which version this is").with(version, Value::Level(1.0)),
+        Figure::gauge("event_streams", "Live streams that are open").level(streams),
+        Figure::gauge("http_connections", "Connections that are open")
+            .level(app.metrics.connections.len() as u64),
+        Figure::gauge("http_connections_limit", "Connections that may be open")
+            .level(app.metrics.max_connections as u64),
+        Figure::gauge(
+            "http_requests_in_flight",
+            "Requests whose answer has not been taken to its end: live streams too",
+        )
+        .level(app.metrics.under_way.under_way() as u64),
+        Figure::counter("panics", "Tasks, threads and requests that panicked")
+            .count(telemetry::panics()),
+        Figure::counter("log_lines_lost", "Log lines that standard error did not take in time")
+            .count(telemetry::dropped_lines()),
+    ]
+}

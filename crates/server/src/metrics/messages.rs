@@ -1,0 +1,38 @@
+//! Messages counted by what became of them, as their events are committed: one atomic each.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use switchboard_model::{EventKind, outbox::MAY_HAVE_BEEN_HANDED_OVER};
+use switchboard_store::CommittedEvent;
+
+/// Messages since the process began.
+#[derive(Debug, Default)]
+pub(crate) struct Messages {
+    received: AtomicU64,
+    sent: AtomicU64,
+    failed: AtomicU64,
+    unknown: AtomicU64,
+}
+
+impl Messages {
+    /// An event was committed.
+    pub(crate) fn note(&self, event: &CommittedEvent) {
+        let count = match event.kind {
+            EventKind::MessageReceived => &self.received,
+            EventKind::MessageSent => &self.sent,
+            EventKind::MessageFailed if is_unknown(event) => &self.unknown,
+            EventKind::MessageFailed => &self.failed,
+            _ => return,
+        };
+        count.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn show(&self) -> [u64; 4] {
+        [&self.received, &self.sent, &self.failed, &self.unknown].map(|count| count.load(Relaxed))
+    }
+}
+
+/// Whether nobody can say if it was sent.
+fn is_unknown(event: &CommittedEvent) -> bool {
+    event.data.get().contains(MAY_HAVE_BEEN_HANDED_OVER)
+}
