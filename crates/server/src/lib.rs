@@ -9,6 +9,7 @@ pub mod config;
 mod deliver;
 mod directory;
 mod files;
+mod guarded;
 mod health;
 mod hub;
 mod jobs;

@@ -12,11 +12,11 @@ use std::{
 };
 
 use axum::{Router, body::Body, extract::Request, routing::future::RouteFuture};
-use bytes::Bytes;
 use http::Response;
-use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::Notify;
+
+use crate::guarded::Guarded;
 
 /// The address that a request came from: of a proxy, where there is one.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +64,7 @@ pub(crate) struct CountedRouter {
 }
 
 impl tower::Service<http::Request<Incoming>> for CountedRouter {
-    type Response = Response<AnswerBody>;
+    type Response = Response<UnderWayBody>;
     type Error = Infallible;
     type Future = Answering;
 
@@ -87,18 +87,18 @@ pub(crate) struct Answering {
 }
 
 impl Future for Answering {
-    type Output = Result<Response<AnswerBody>, Infallible>;
+    type Output = Result<Response<UnderWayBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = ready!(Pin::new(&mut self.answering).poll(cx))?;
         let place = self.place.take();
-        Poll::Ready(Ok(response.map(|body| AnswerBody { body, _place: place })))
+        Poll::Ready(Ok(response.map(|body| Guarded::new(body, place))))
     }
 }
 
 /// A request's place among those under way; ends with it, however it ends.
 #[derive(Debug)]
-struct Place(Arc<Counts>);
+pub(crate) struct Place(Arc<Counts>);
 
 impl Place {
     fn enter(counts: &Arc<Counts>) -> Self {
@@ -116,28 +116,4 @@ impl Drop for Place {
 }
 
 /// The body of an answer whose request is under way until it ends.
-#[derive(Debug)]
-pub(crate) struct AnswerBody {
-    body: Body,
-    _place: Option<Place>,
-}
-
-impl http_body::Body for AnswerBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
+pub(crate) type UnderWayBody = Guarded<Body, Option<Place>>;

@@ -19,7 +19,6 @@ use std::{
 
 use bytes::{Buf, Bytes};
 use http::{Request, Response, StatusCode};
-use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::service::Service;
 use pin_project_lite::pin_project;
 use switchboard_model::{Code, Problem};
@@ -29,7 +28,7 @@ use tokio::{
 };
 
 use super::MAX_BUFFER;
-use crate::{api::envelope, metrics::RequestCounts, requests::AnswerBody};
+use crate::{api::envelope, guarded::Guarded, metrics::RequestCounts, requests::UnderWayBody};
 
 /// How long, and for how many bytes, a client that was refused is listened to: a connection that is closed while it
 /// still sends is reset, and it never gets to read why.
@@ -63,7 +62,7 @@ impl Exchanges {
 
 /// One exchange; dropped when the whole answer is in hyper's hands.
 #[derive(Debug)]
-struct Exchange(Arc<Exchanges>);
+pub(super) struct Exchange(Arc<Exchanges>);
 
 impl Drop for Exchange {
     fn drop(&mut self) {
@@ -79,9 +78,9 @@ pub(super) struct Counted<S> {
 
 impl<S, B> Service<Request<B>> for Counted<S>
 where
-    S: Service<Request<B>, Response = Response<AnswerBody>>,
+    S: Service<Request<B>, Response = Response<UnderWayBody>>,
 {
-    type Response = Response<CountedBody>;
+    type Response = Response<ExchangeBody>;
     type Error = S::Error;
     type Future = Answering<S::Future>;
 
@@ -102,9 +101,9 @@ pin_project! {
 
 impl<F, E> Future for Answering<F>
 where
-    F: Future<Output = Result<Response<AnswerBody>, E>>,
+    F: Future<Output = Result<Response<UnderWayBody>, E>>,
 {
-    type Output = Result<Response<CountedBody>, E>;
+    type Output = Result<Response<ExchangeBody>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -115,35 +114,12 @@ where
             exchange.0.upgraded.store(true, Ordering::Release);
         }
         let exchange = this.exchange.take();
-        Poll::Ready(Ok(response.map(|body| CountedBody { body, _exchange: exchange })))
+        Poll::Ready(Ok(response.map(|body| Guarded::new(body, exchange))))
     }
 }
 
 /// An answer's body, which ends its exchange.
-pub(super) struct CountedBody {
-    body: AnswerBody,
-    _exchange: Option<Exchange>,
-}
-
-impl HttpBody for CountedBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
+pub(super) type ExchangeBody = Guarded<UnderWayBody, Option<Exchange>>;
 
 /// A stream on which hyper's own answers are in the envelope.
 pub(super) struct Refusals<S> {
