@@ -10,7 +10,7 @@ use crate::{
     chat::Chat,
     event::{Event, EventKind},
     id::{Id, Kind},
-    time::Timestamp,
+    time::{Now, Timestamp},
     webhook::{Webhook, WebhookSecret},
 };
 
@@ -126,12 +126,12 @@ pub struct DueDelivery {
 pub struct Secrets {
     /// The webhook's secret.
     pub current: WebhookSecret,
-    /// The one before it, and until when it is valid too.
+    /// The one before it, and until when it is valid too, by the steady clock.
     pub previous: Option<(WebhookSecret, Timestamp)>,
 }
 
 impl Secrets {
-    /// The previous secret, while it is still valid.
+    /// The previous secret, while it is still valid at this steady instant.
     pub fn previous_at(&self, now: Timestamp) -> Option<&WebhookSecret> {
         self.previous.as_ref().filter(|(_, until)| now < *until).map(|(secret, _)| secret)
     }
@@ -162,10 +162,10 @@ pub struct AttemptResult {
     pub error: Option<String>,
     /// Why exactly no answer came, for the operator's log only: it may tell of names and addresses inside.
     pub cause: Option<String>,
-    /// When to try again; none when it succeeded or is given up.
+    /// When to try again, by the steady clock; none when it succeeded or is given up.
     pub next_attempt_at: Option<Timestamp>,
     /// When the attempt ended.
-    pub finished_at: Timestamp,
+    pub finished_at: Now,
     /// Whether the endpoint said that it is gone for good (410): its webhook is disabled.
     pub is_gone: bool,
 }

@@ -72,7 +72,7 @@ pub struct StoredFile {
     pub size: u64,
     /// The SHA-256 of what it holds.
     pub content: ContentHash,
-    /// When it was uploaded.
+    /// When it was kept, by the steady clock.
     pub created_at: Timestamp,
 }
 

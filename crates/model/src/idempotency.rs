@@ -42,6 +42,6 @@ pub struct RememberedAnswer {
     pub status: u16,
     /// The body.
     pub body: Vec<u8>,
-    /// When it was given.
+    /// When it was given, by the steady clock.
     pub created_at: Timestamp,
 }

@@ -62,6 +62,12 @@ impl RetrySchedule {
         let asked = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
         Some(failed_at + pause.max(asked))
     }
+
+    /// The longest that a delivery may wait for its next attempt.
+    pub fn longest(&self) -> Duration {
+        let longest = self.0.iter().copied().max().unwrap_or_default();
+        jittered(longest, 1.0).max(MAX_RETRY_AFTER)
+    }
 }
 
 impl Default for RetrySchedule {

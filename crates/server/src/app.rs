@@ -8,7 +8,6 @@ use std::{
 
 use http::Method;
 use switchboard_model::{
-    Timestamp,
     page::CursorKey,
     secret::{Secret, SecretHash, SecretKind},
     simulator::SimulatedPhones,
@@ -23,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::once::InFlight,
+    clock::ServerClock,
     config::Config,
     deliver::{Deliver, Guard, Resolver},
     directory::Directory,
@@ -54,6 +54,8 @@ pub struct App {
     pub(crate) config: Config,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The same one, to save where it stands.
+    pub(crate) server_clock: Arc<ServerClock>,
     pub(crate) operator: SecretHash,
     pub(crate) directory: Directory,
     pub(crate) cursors: CursorKey,
@@ -156,17 +158,22 @@ impl App {
     pub async fn start(parts: Parts, listener: TcpListener) -> Result<Running, StartError> {
         let Parts { config, store, clock, resolver, operator, simulator } = parts;
         telemetry::watch_panics();
+        let server_clock = Arc::new(ServerClock::resume(clock, &*store).await?);
+        let clock: Arc<dyn Clock> = Arc::clone(&server_clock) as _;
         let addr = listener.local_addr().map_err(StartError::Listener)?;
-        let now = clock.now();
+        let (now, steady) = (clock.now(), clock.steady());
+        // Before anything is pruned: what is there now is known to be older than what comes.
+        store.mark(steady, jobs::oldest_mark(&*clock, &config)).await?;
         let metrics_listener =
             listen_on(config.metrics_listen, StartError::MetricsListener).await?;
         let admin_listener = listen_on(config.admin_listen, StartError::AdminListener).await?;
 
         // Claims were made before a stop of which nobody knows how long it took: the
         // bridges get one lease to come back and say what became of them.
-        store.extend_all_claims(now + config.claim_lease()).await?;
+        store.renew_all_claims(steady + config.claim_lease()).await?;
         // This process is the only one on this database: whoever leased deliveries is gone.
-        let stored = store.release_all_deliveries(now).await?;
+        let latest = steady + config.webhook_retry_schedule.longest();
+        let stored = store.release_all_deliveries(steady, latest).await?;
         let simulator_token = if simulator.is_some() {
             // A fresh token at each start, so that none need be kept in clear.
             let token = Secret::from_random(SecretKind::Bridge, rand::random());
@@ -219,6 +226,7 @@ impl App {
             config,
             store,
             clock,
+            server_clock,
             operator,
         });
 
@@ -285,17 +293,17 @@ impl App {
         })
     }
 
-    /// What comes of `work`, if it comes before `end`.
-    pub(crate) async fn until<T>(
+    /// What comes of `work`, if it comes within `pause`.
+    pub(crate) async fn within<T>(
         &self,
-        end: Timestamp,
+        pause: Duration,
         work: impl Future<Output = T>,
     ) -> Option<T> {
         tokio::select! {
             biased;
             done = work => Some(done),
             // Asleep only once the work has to wait: most has not.
-            () = async { self.clock.sleep_until(end).await } => None,
+            () = async { self.clock.sleep(pause).await } => None,
         }
     }
 

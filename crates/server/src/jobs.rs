@@ -5,11 +5,12 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use futures_util::{FutureExt as _, TryStreamExt as _, future::BoxFuture};
 use switchboard_model::{
     Replay, Timestamp, file::UNREFERENCED_MS, id::Id, idempotency::REMEMBERED_MS,
+    outbox::EXPIRY_MS, time::Clock,
 };
-use switchboard_store::{Pruned, StoreError};
+use switchboard_store::{Cutoff, Pruned, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use crate::{app::App, outage, supervise::Supervisor};
+use crate::{app::App, config::Config, outage, supervise::Supervisor};
 
 /// How often items whose time is over are looked for.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
@@ -25,13 +26,15 @@ const REPLAY_BATCH: usize = 200;
 /// them, in this process or in the one before it.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 const SWEPT_AFTER: Duration = Duration::from_secs(3600);
+/// How often it is saved where the clocks stand. After a reboot so much more may seem to have passed.
+const SAVE_CLOCK_EVERY: Duration = Duration::from_secs(60);
 /// Rows of one such transaction: the writer must not be held for long.
 const BATCH: usize = 500;
 
 /// Starts all of them. One that panics is begun anew.
 pub(crate) fn start(app: &Arc<App>, supervisor: &Supervisor, stop: &CancellationToken) {
     type Job = fn(Arc<App>, CancellationToken) -> BoxFuture<'static, ()>;
-    let jobs: [(&'static str, Job); 8] = [
+    let jobs: [(&'static str, Job); 9] = [
         ("expire items", |app, stop| expire(app, stop).boxed()),
         ("prune", |app, stop| prune(app, stop).boxed()),
         ("expire typing indicators", |app, stop| expire_typing(app, stop).boxed()),
@@ -40,6 +43,7 @@ pub(crate) fn start(app: &Arc<App>, supervisor: &Supervisor, stop: &Cancellation
         ("give up deliveries", |app, stop| give_up(app, stop).boxed()),
         ("sweep files", |app, stop| sweep_files(app, stop).boxed()),
         ("keep usage", |app, stop| keep_usage(app, stop).boxed()),
+        ("keep the clock", |app, stop| keep_clock(app, stop).boxed()),
     ];
     for (name, job) in jobs {
         let (app, ended) = (Arc::clone(app), stop.clone());
@@ -51,8 +55,8 @@ pub(crate) fn start(app: &Arc<App>, supervisor: &Supervisor, stop: &Cancellation
 async fn expire(app: Arc<App>, stop: CancellationToken) {
     while wait(&app, EXPIRE_EVERY, &stop).await {
         loop {
-            let now = app.clock.now();
-            match app.store.expire(now, app.deliver.lease_until(now), BATCH).await {
+            let now = app.clock.both();
+            match app.store.expire(now, app.deliver.lease_until(now.steady), BATCH).await {
                 Ok(committed) => {
                     let more = committed.events.len() >= BATCH;
                     app.publish(committed);
@@ -69,20 +73,31 @@ async fn expire(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
+/// From when on it must be known which events and outbox items there were: from the oldest that may be asked for.
+pub(crate) fn oldest_mark(clock: &dyn Clock, config: &Config) -> Timestamp {
+    let expiry = Duration::from_millis(EXPIRY_MS);
+    clock.retention() - config.event_retention().max(expiry)
+}
+
 /// Forgets events and replays past their retention, and secrets that are not valid any more.
 async fn prune(app: Arc<App>, stop: CancellationToken) {
     while wait(&app, PRUNE_EVERY, &stop).await {
-        let now = app.clock.now();
-        let before = now - app.config.event_retention();
-        prune_events(&app, before).await;
-        let replays = || app.store.prune_replays(before, BATCH);
+        let (wall, now) = (app.clock.now(), app.clock.retention());
+        if let Err(error) =
+            app.store.mark(app.clock.steady(), oldest_mark(&*app.clock, &app.config)).await
+        {
+            outage::report(&error, "the age of events could not be noted");
+        }
+        let keep = app.config.event_retention();
+        prune_events(&app, Cutoff { wall: wall - keep, steady: now - keep }).await;
+        let replays = || app.store.prune_replays(now - keep, BATCH);
         in_batches("old replays could not be forgotten", replays).await;
         let secrets = || app.store.forget_secrets(now, BATCH);
         in_batches("old secrets could not be forgotten", secrets).await;
     }
 }
 
-async fn prune_events(app: &App, before: Timestamp) {
+async fn prune_events(app: &App, before: Cutoff) {
     let mut place = 0;
     loop {
         match app.store.prune_events(before, place, BATCH).await {
@@ -117,8 +132,9 @@ where
 /// Turns off typing indicators that were not renewed.
 async fn expire_typing(app: Arc<App>, stop: CancellationToken) {
     while wait(&app, EXPIRE_EVERY, &stop).await {
-        let now = app.clock.now();
-        match app.store.expire_typing(now, app.deliver.lease_until(now), BATCH).await {
+        let now = app.clock.both();
+        let lease = app.deliver.lease_until(now.steady);
+        match app.store.expire_typing(now.wall, lease, BATCH).await {
             Ok(committed) => app.publish(committed),
             Err(error) => {
                 outage::report(&error, "typing indicators could not be turned off");
@@ -130,7 +146,7 @@ async fn expire_typing(app: Arc<App>, stop: CancellationToken) {
 /// Forgets uploads that nothing refers to, and answers that need not be remembered any more.
 async fn forget_files(app: Arc<App>, stop: CancellationToken) {
     while wait(&app, PRUNE_EVERY, &stop).await {
-        let now = app.clock.now();
+        let now = app.clock.retention();
         let forgetting = async {
             forget_unreferenced(&app, now - Duration::from_millis(UNREFERENCED_MS)).await;
             let before = now - Duration::from_millis(REMEMBERED_MS);
@@ -174,7 +190,7 @@ async fn replay(app: Arc<App>, stop: CancellationToken) {
             Ok(false) => {
                 tokio::select! {
                     () = app.replays.notified() => {}
-                    () = app.clock.sleep_until(app.clock.now() + LOOK_EVERY) => {}
+                    () = app.clock.sleep(LOOK_EVERY) => {}
                     () = stop.cancelled() => {}
                 }
             }
@@ -192,7 +208,7 @@ async fn advance_replays(app: &App, last: &mut Option<Id<Replay>>) -> Result<boo
     let running = app.store.running_replays(*last, REPLAYS).await?;
     for replay in &running {
         *last = Some(*replay);
-        app.store.advance_replay(*replay, REPLAY_BATCH, app.clock.now()).await?;
+        app.store.advance_replay(*replay, REPLAY_BATCH, app.clock.both()).await?;
         app.deliver.wake();
     }
     Ok(!running.is_empty())
@@ -202,7 +218,7 @@ async fn advance_replays(app: &App, last: &mut Option<Id<Replay>>) -> Result<boo
 async fn give_up(app: Arc<App>, stop: CancellationToken) {
     loop {
         loop {
-            match app.store.give_up_deliveries(app.clock.now(), BATCH).await {
+            match app.store.give_up_deliveries(app.clock.both(), BATCH).await {
                 Ok(given_up) => {
                     app.metrics.given_up(u64::try_from(given_up).unwrap_or(u64::MAX));
                     if given_up < BATCH {
@@ -219,7 +235,7 @@ async fn give_up(app: Arc<App>, stop: CancellationToken) {
         tokio::select! {
             () = app.deliver.given_back() => {}
             // An attempt that was under way when its webhook was disabled may have failed since.
-            () = app.clock.sleep_until(app.clock.now() + LOOK_EVERY) => {}
+            () = app.clock.sleep(LOOK_EVERY) => {}
             () = stop.cancelled() => return,
         }
     }
@@ -292,10 +308,23 @@ async fn keep_usage(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
+/// Saves where the clocks stand, for the next process; once more at the end.
+async fn keep_clock(app: Arc<App>, stop: CancellationToken) {
+    loop {
+        let going_on = wait(&app, SAVE_CLOCK_EVERY, &stop).await;
+        if let Err(error) = app.store.save_clock(app.server_clock.saved()).await {
+            outage::report(&error, "the clock could not be saved");
+        }
+        if !going_on {
+            return;
+        }
+    }
+}
+
 /// Waits; answers false when it is time to stop.
 async fn wait(app: &App, pause: Duration, stop: &CancellationToken) -> bool {
     tokio::select! {
-        () = app.clock.sleep_until(app.clock.now() + pause) => true,
+        () = app.clock.sleep(pause) => true,
         () = stop.cancelled() => false,
     }
 }

@@ -239,7 +239,7 @@ impl Patient {
         let clock = &self.clock;
         let stalled = self.stalled.get_or_insert_with(|| {
             let clock = Arc::clone(clock);
-            Box::pin(async move { clock.sleep_until(clock.now() + STALL).await })
+            Box::pin(async move { clock.sleep(STALL).await })
         });
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))

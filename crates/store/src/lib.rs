@@ -6,6 +6,10 @@
 //!
 //! Every method that serves a caller takes the owner's account and finds nothing
 //! of another's: "not yours" and "does not exist" are the same answer.
+//!
+//! Two clocks are told apart: `now` in a method that stamps what people see is the wall clock's, and whatever is
+//! due, leased or remembered for some time is counted by the steady clock ([`switchboard_model::time::Clock`]). A
+//! method that needs both takes [`Now`].
 
 mod error;
 mod records;
@@ -14,10 +18,10 @@ mod stats;
 
 pub use error::{Outage, Refusal, StoreError};
 pub use records::{
-    Accept, Accepted, Backlog, ClaimedItem, Committed, CommittedEvent, DeliveryFilter, Due,
+    Accept, Accepted, Backlog, ClaimedItem, Committed, CommittedEvent, Cutoff, DeliveryFilter, Due,
     Endpoint, EventsAfter, Grant, MAX_COUNTED, NewContent, NewKey, NewLine, NewReplay, NewWebhook,
-    Once, Pruned, Received, Remember, RememberWith, Revoked, Seed, SettleReport, WebhookBacklog,
-    WebhookChanges,
+    Once, Pruned, Received, Remember, RememberWith, Revoked, SavedClock, Seed, SettleReport,
+    WebhookBacklog, WebhookChanges,
 };
 pub use stats::{
     COMMIT_SECONDS, CommitTimes, DriverFigures, LineFigures, MAX_PENDING_COUNTED, StoreStats,
@@ -37,6 +41,7 @@ use switchboard_model::{
     message::MessageRef,
     page::{Cursor, Limit, Page},
     secret::SecretHash,
+    time::Now,
     webhook::{DisabledReason, RotatedWebhook, UpdatedWebhook, WebhookSecret},
 };
 use tokio::sync::mpsc::UnboundedSender;
@@ -184,9 +189,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Holds all claims of a bridge for longer.
     async fn extend_claims(&self, bridge: Id<Bridge>, lease_until: Timestamp) -> Result<()>;
 
-    /// Gives every claim at least until then: at the start of the server, when no bridge
-    /// had a chance to speak yet.
-    async fn extend_all_claims(&self, lease_until: Timestamp) -> Result<()>;
+    /// Gives every claim until then, no longer and no shorter: at the start of the server, when no bridge had a
+    /// chance to speak yet.
+    async fn renew_all_claims(&self, lease_until: Timestamp) -> Result<()>;
 
     /// Writes down what came of items: message, reaction, indicator or receipt, outbox, event and
     /// deliveries together. What a driver names wrongly, a reaction `Sent` or a message `Done`, is sent all the
@@ -203,12 +208,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Fails the items whose time is over: claims past their lease, which may have been handed
     /// over; and pending ones past their 24 hours, which were not. At most `limit` at a time.
-    async fn expire(
-        &self,
-        now: Timestamp,
-        lease_until: Timestamp,
-        limit: usize,
-    ) -> Result<Committed>;
+    async fn expire(&self, now: Now, lease_until: Timestamp, limit: usize) -> Result<Committed>;
 
     // ---- what comes in --------------------------------------------------
 
@@ -229,7 +229,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         lease_until: Timestamp,
     ) -> Result<Received>;
 
-    /// Turns off typing indicators that were not renewed for 60 s, with their events. At most `limit`.
+    /// Turns off typing indicators that were not renewed for 60 s, with their events. At most `limit`. One that was
+    /// renewed after `now`, by a clock that was set back since, counts as renewed now.
     async fn expire_typing(
         &self,
         now: Timestamp,
@@ -474,7 +475,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         secret: WebhookSecret,
         until: Timestamp,
         remember: Option<RememberWith<RotatedWebhook>>,
-        now: Timestamp,
+        now: Now,
     ) -> Result<Once<RotatedWebhook>>;
 
     /// Where the events of a webhook go, and what they are signed with; also of a disabled one.
@@ -499,9 +500,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Gives leased deliveries back unattempted: they are due again at once.
     async fn release_deliveries(&self, ids: Vec<Id<Delivery>>, now: Timestamp) -> Result<()>;
 
-    /// Makes every leased delivery due again: at the start of the only server on this database.
-    /// Answers which webhooks have deliveries that were not attempted yet.
-    async fn release_all_deliveries(&self, now: Timestamp) -> Result<Vec<Id<Webhook>>>;
+    /// Makes every leased delivery due again: at the start of the only server on this database. None is due later
+    /// than `latest` after that. Answers which webhooks have deliveries that were not attempted yet.
+    async fn release_all_deliveries(
+        &self,
+        now: Timestamp,
+        latest: Timestamp,
+    ) -> Result<Vec<Id<Webhook>>>;
 
     /// Writes down what came of attempts, in their order. A webhook of which nothing but failures
     /// came for [`DISABLED_AFTER_MS`](switchboard_model::webhook::DISABLED_AFTER_MS), with no
@@ -521,7 +526,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// How much is due of active webhooks and since when, for who watches: counted up to a bound, and not
     /// what is leased.
-    async fn deliveries_backlog(&self, now: Timestamp) -> Result<Backlog>;
+    async fn deliveries_backlog(&self, now: Now) -> Result<Backlog>;
 
     /// The deliveries of this account, each with its attempts: the newest event first. A page looks at so many
     /// at most: where few of many fit, it may hold less than `limit`, even none, and still not be the last.
@@ -531,7 +536,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         filter: DeliveryFilter,
         after: Option<DeliveriesCursor>,
         limit: Limit,
-        now: Timestamp,
+        now: Now,
     ) -> Result<Page<Delivery, 3>>;
 
     /// Makes a delivery due now, if its event is on a line that the key may use. One that was delivered
@@ -543,13 +548,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         grant: Grant,
         id: Id<Delivery>,
         remember: Option<Remember>,
-        now: Timestamp,
+        now: Now,
     ) -> Result<Once<Id<Webhook>>>;
 
     /// Gives up deliveries that are still to be tried, and that nobody has leased, of webhooks that are
     /// disabled, and removes those of webhooks that were deleted: their events could never be forgotten
     /// otherwise. At most `limit`; answers how many.
-    async fn give_up_deliveries(&self, now: Timestamp, limit: usize) -> Result<usize>;
+    async fn give_up_deliveries(&self, now: Now, limit: usize) -> Result<usize>;
 
     // ---- replays --------------------------------------------------------
 
@@ -585,16 +590,26 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         &self,
         id: Id<Replay>,
         limit: usize,
-        now: Timestamp,
+        now: Now,
     ) -> Result<Option<Replay>>;
 
     // ---- the whole ------------------------------------------------------
 
+    /// Where the clocks stood when that was saved last.
+    async fn saved_clock(&self) -> Result<Option<SavedClock>>;
+
+    /// Saves where the clocks stand.
+    async fn save_clock(&self, clock: SavedClock) -> Result<()>;
+
+    /// Notes which events and outbox items there are now, by the steady clock: those behind them are younger,
+    /// whatever their stamps say. Forgets such notes from before `before`, but for the last of them.
+    async fn mark(&self, now: Timestamp, before: Timestamp) -> Result<()>;
+
     /// Looks at the events behind the place `after`, at most `limit` and not past the first that is not from before
     /// `before`, and forgets them with their deliveries. Those whose deliveries are still tried stay.
-    async fn prune_events(&self, before: Timestamp, after: i64, limit: usize) -> Result<Pruned>;
+    async fn prune_events(&self, before: Cutoff, after: i64, limit: usize) -> Result<Pruned>;
 
-    /// Forgets replays that were done before `before`, at most `limit`; answers how many.
+    /// Forgets replays that were done before `before`, by the steady clock, at most `limit`; answers how many.
     async fn prune_replays(&self, before: Timestamp, limit: usize) -> Result<usize>;
 
     /// Erases secrets before the last rotation that are not valid any more, at most `limit`; answers how many.

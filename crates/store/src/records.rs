@@ -1,6 +1,6 @@
 //! What goes into the store and comes out of it, where the model's own resources do not say it all.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 use switchboard_model::{
@@ -170,7 +170,7 @@ pub struct Remember {
 pub struct RememberWith<T> {
     /// Of which request.
     pub scope: IdempotencyScope,
-    /// When it is answered.
+    /// When it is answered, by the steady clock.
     pub now: Timestamp,
     /// Makes the answer.
     pub answer: Box<dyn FnOnce(&T) -> RememberedAnswer + Send>,
@@ -306,6 +306,37 @@ pub struct WebhookBacklog {
 
 /// As far as the due deliveries of one webhook are counted: who watches must not slow down who works.
 pub const MAX_COUNTED: u64 = 100_000;
+
+/// A moment of the past, by both clocks. What is from before it may be deleted: where the two disagree, only what is
+/// certainly older by the steady clock, or looks older by the wall clock and may be so by the steady one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cutoff {
+    /// By the wall clock, which rows are stamped with.
+    pub wall: Timestamp,
+    /// By the steady clock, which [`Store::mark`](crate::Store::mark) notes places by.
+    pub steady: Timestamp,
+}
+
+impl From<Timestamp> for Cutoff {
+    fn from(at: Timestamp) -> Self {
+        Self { wall: at, steady: at }
+    }
+}
+
+/// Where the clocks stood, so that the steady one goes on in the next process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedClock {
+    /// The wall clock.
+    pub wall: Timestamp,
+    /// The steady clock.
+    pub steady: Timestamp,
+    /// The machine's own steady clock, which counts within one `boot` only.
+    pub machine: Timestamp,
+    /// Names that run of the machine, if that can be told.
+    pub boot: Option<String>,
+    /// How much of the steady time only a wall clock told of, and was not lived through since.
+    pub unverified: Duration,
+}
 
 /// What became of the events that were looked at to forget the old ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

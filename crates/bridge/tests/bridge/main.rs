@@ -91,6 +91,16 @@ impl Clock for Ticks {
         Timestamp(1_700_000_000_000 + self.0.fetch_add(1, Ordering::Relaxed))
     }
 
+    fn steady(&self) -> Timestamp {
+        self.now()
+    }
+
+    fn boot(&self) -> Option<String> {
+        None
+    }
+
+    async fn sleep(&self, _pause: Duration) {}
+
     async fn sleep_until(&self, _until: Timestamp) {}
 }
 

@@ -1,10 +1,11 @@
-//! One process under every fault at once: a volume that fills, a log that nobody reads, connections that are
-//! cut, endpoints that hang and lie, and hundreds of streams that scan for nothing.
+//! One process under every fault at once: a volume that fills, a log that nobody reads, a clock that jumps, connections
+//! that are cut, endpoints that hang and lie, and hundreds of streams that scan for nothing.
 //!
 //! Meanwhile programs send and contacts text. Afterwards the books are made up: nothing lost, nothing
 //! twice, and the same process goes on. `SWITCHBOARD_FAULTS_SECONDS=600` runs it for ten minutes; `SWITCHBOARD_FAULTS_BINARY`
 //! names another binary, for instance a release build.
 
+mod clock;
 mod neighbour;
 mod proxy;
 mod scans;
@@ -18,7 +19,7 @@ use switchboard_client::{ContactText, CreateWebhook, SetFault};
 use switchboard_model::{EventKind, simulator::FaultMode};
 use switchboard_testkit::{
     Receiver,
-    receiver::{Behaviour, Cut},
+    receiver::{Behaviour, Cut, Delivery},
 };
 use tokio::{
     task::JoinSet,
@@ -93,6 +94,7 @@ async fn nothing_is_lost_or_doubled_under_all_faults_at_once() {
     faults.spawn(proxy.cut_at_random(StdRng::seed_from_u64(seed), stop.clone()));
     faults.spawn(faulty.volume.fill_again_and_again(length / 8, stop.clone()));
     faults.spawn(Arc::clone(&faulty.log).stall_again_and_again(length / 6, stop.clone()));
+    faults.spawn(faulty.clock.jump_about(length / 10, stop.clone()));
     faults.spawn(phones_go_wrong(direct.clone(), StdRng::seed_from_u64(!seed), stop.clone()));
     faults.spawn(answers_break(Arc::clone(&receiver), stop.clone()));
     let began = Instant::now();
@@ -110,7 +112,9 @@ async fn nothing_is_lost_or_doubled_under_all_faults_at_once() {
     println!("recovered in {:.1?}", ended.elapsed());
 
     let load = load.stop().await;
-    let books = Books::make_up(&direct, load, &receiver, &webhook.secret.unwrap()).await;
+    let secret = webhook.secret.unwrap();
+    let verify = |delivery: &Delivery| clock::verify(delivery, &secret);
+    let books = Books::make_up(&direct, load, &receiver, verify).await;
     let log = faulty.stop().await;
     books.print();
     println!("streams that scanned for nothing: {streams_seen}");
@@ -118,6 +122,7 @@ async fn nothing_is_lost_or_doubled_under_all_faults_at_once() {
     neighbour.print("another account's calls under all faults (target: p99 < 50 ms)");
     println!("lines of the log that were read: {}", log.lines().count());
     assert!(!log.contains("panicked"), "something panicked: {log}");
+    assert!(receiver.received().iter().any(clock::had_jumped), "its clock never jumped");
     neighbour.assert_true();
     books.assert_true();
 }

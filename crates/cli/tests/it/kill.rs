@@ -13,7 +13,7 @@ use std::{env, net::TcpListener, path::Path, time::Duration};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use switchboard_client::{ContactText, CreateWebhook, SetFault};
 use switchboard_model::{EventKind, simulator::FaultMode};
-use switchboard_testkit::Receiver;
+use switchboard_testkit::{Receiver, receiver::Delivery};
 use tokio::time::{Instant, sleep};
 
 use crate::process::{Dev, Process, Ready};
@@ -60,7 +60,9 @@ async fn what_is_acknowledged_survives_a_hundred_kills_and_nothing_happens_twice
     let load = load.stop().await;
     let killed_for = began.elapsed();
 
-    let books = Books::make_up(&ready, load, &receiver, &webhook.secret.unwrap()).await;
+    let secret = webhook.secret.unwrap();
+    let verify = |delivery: &Delivery| delivery.verify(&secret).map(drop);
+    let books = Books::make_up(&ready, load, &receiver, verify).await;
     stderr += &dev.process.stop("TERM").await;
     println!("{KILLS} kills in {killed_for:.1?}, settled in {:.1?}", began.elapsed() - killed_for);
     books.print();

@@ -75,7 +75,7 @@ async fn with_key(
     };
     access::made_with(&key);
     let limit = key.rate_limit.unwrap_or(app.config.rate_limit);
-    let standing = app.limiter.count(key.id, limit, app.clock.now());
+    let standing = app.limiter.count(key.id, limit, app.clock.steady());
     let mut response = if standing.is_exceeded() {
         let seconds = standing.reset();
         let message = format!(
@@ -162,7 +162,7 @@ async fn operator(app: &App, headers: &HeaderMap, peer: Option<Peer>) -> Result<
         Err(problem) if problem.code == Code::MissingApiKey => return Err(problem.into()),
         Err(problem) => problem,
     };
-    match app.wrong_tokens.came(peer, app.clock.now()).await {
+    match app.wrong_tokens.came(peer, app.clock.steady()).await {
         Ok(()) => Err(wrong.into()),
         Err(TooMany { retry_after }) => {
             let message =

@@ -233,7 +233,7 @@ async fn read(request: Request, app: &App) -> Result<Bytes, Failure> {
     }
     let reading = Limited::new(body, most).collect();
     let invalid = |message: &'static str| Problem::new(Code::InvalidJson, message);
-    let read = app.until(app.clock.now() + BODY_TIMEOUT, reading).await;
+    let read = app.within(BODY_TIMEOUT, reading).await;
     match read.ok_or_else(|| invalid("The body did not arrive in time."))? {
         Ok(bytes) => Ok(bytes.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large().into()),

@@ -55,7 +55,7 @@ pub(crate) async fn list(
     let lines = caller.restricted_lines(&app).await?;
     // Those of other events are not shown: a delivery tells that the event happened, and what was answered to it.
     let filter = DeliveryFilter { lines, scopes: Some(caller.scopes().clone()), ..filter };
-    let now = app.clock.now();
+    let now = app.clock.both();
     let page = app.store.deliveries(account, filter, after, limit, now).await?;
     Ok(envelope::list(page.rows, page.next.map(|next| next.encode(&app.cursors, &name)), &id))
 }
@@ -104,8 +104,8 @@ pub(crate) async fn retry(
     let grant = caller.grant(&app).await?.ok_or_else(delivery_not_found)?;
     let answer = Retried { id: delivery, status: DeliveryStatus::Due };
     let rendered = Rendered::one(StatusCode::OK, &answer, &id);
-    let now = app.clock.now();
-    let remember = once.remember(&rendered, now);
+    let now = app.clock.both();
+    let remember = once.remember(&rendered);
     let retrying = to_the_end(async move {
         let _in_flight = once;
         let done = app.store.retry_delivery(grant, delivery, remember, now).await?;

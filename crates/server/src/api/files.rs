@@ -55,9 +55,9 @@ pub(crate) async fn upload(
         Ok(once) => once,
         Err(first_answer) => return Ok(first_answer),
     };
-    let now = app.clock.now();
+    let now = app.clock.steady();
     let rendered = Rendered::one(StatusCode::CREATED, &app.files.show(file.clone(), now), &id);
-    let (remember, store) = (once.remember(&rendered, now), Arc::clone(&app.store));
+    let (remember, store) = (once.remember(&rendered), Arc::clone(&app.store));
     let writing = async move {
         // In flight until it is written down, even if the caller is gone by then.
         let _in_flight = once;
@@ -79,7 +79,7 @@ pub(crate) async fn show(
     let account = caller.account().ok_or_else(not_found)?;
     let lines = caller.restricted_lines(&app).await?;
     let file = app.store.file(account, lines, file).await?.ok_or_else(not_found)?;
-    let url = app.files.url(file.id, app.clock.now());
+    let url = app.files.url(file.id, app.clock.steady());
     Ok((StatusCode::FOUND, [(header::LOCATION, url)]).into_response())
 }
 
@@ -91,7 +91,7 @@ pub(crate) async fn download(
 ) -> Result<Response, Failure> {
     let file: Id<File> = id_of(query.required("id")?, "id")?;
     let expires = query.required("expires")?.parse().unwrap_or(0);
-    if !app.files.opens(file, expires, query.required("signature")?, app.clock.now()) {
+    if !app.files.opens(file, expires, query.required("signature")?, app.clock.steady()) {
         let message = "This URL was not made by this server, or it has expired. Ask for a new one.";
         return Err(Problem::new(Code::FileNotFound, message).param("signature").into());
     }
@@ -156,6 +156,12 @@ struct Arrived {
     file: StoredFile,
 }
 
+/// The bytes that a request says it has; none if it does not say.
+fn announced(headers: &HeaderMap) -> u64 {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    length.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
 /// Takes the bytes of a request, as they come, and finds out what they are.
 async fn receive(app: &App, request: Request, kind_of: KindOf) -> Result<Arrived, Failure> {
     let headers = request.headers();
@@ -168,8 +174,7 @@ async fn receive(app: &App, request: Request, kind_of: KindOf) -> Result<Arrived
         let message = format!("The file is larger than the {most} bytes that this server takes.");
         Failure::from(Problem::new(Code::FileTooLarge, message))
     };
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if announced.and_then(|text| text.parse().ok()).is_some_and(|length: u64| length > most) {
+    if announced(headers) > most {
         return Err(too_large());
     }
     let name = headers.get(FILENAME).and_then(name::from_header);
@@ -181,10 +186,11 @@ async fn receive(app: &App, request: Request, kind_of: KindOf) -> Result<Arrived
     let id = Id::generate();
     let mut upload = app.files.upload(id).await.map_err(|error| kept_badly(&error))?;
     let mut bytes = request.into_body().into_data_stream();
-    let patience = app.clock.now() + PAUSE;
+    let began = app.clock.steady();
     loop {
-        let in_all = patience + Duration::from_millis(upload.size() * 1000 / SLOWEST);
-        let next = app.until(in_all.min(app.clock.now() + PAUSE), bytes.next()).await;
+        let in_all = PAUSE + Duration::from_millis(upload.size() * 1000 / SLOWEST);
+        let left = in_all.saturating_sub(app.clock.steady().since(began));
+        let next = app.within(left.min(PAUSE), bytes.next()).await;
         let broken = |message: &'static str| Problem::new(Code::InvalidParameterValue, message);
         let chunk = match next {
             Some(Some(Ok(chunk))) => chunk,
@@ -213,7 +219,7 @@ async fn receive(app: &App, request: Request, kind_of: KindOf) -> Result<Arrived
         mime_type,
         size: upload.size(),
         content: upload.content(),
-        created_at: app.clock.now(),
+        created_at: app.clock.steady(),
     };
     Ok(Arrived { upload, file })
 }

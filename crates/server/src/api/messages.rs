@@ -40,7 +40,7 @@ pub(crate) async fn list(
     let after = query.cursor(&app.cursors, &name)?;
     let line = caller.line(&app, &from).await?;
     let mut page = app.store.messages(line.account, line.id, to, after, limit).await?;
-    let now = app.clock.now();
+    let now = app.clock.steady();
     page.rows.iter_mut().for_each(|message| app.files.show_message(message, now));
     Ok(envelope::list(page.rows, page.next.map(|next| next.encode(&app.cursors, &name)), &id))
 }

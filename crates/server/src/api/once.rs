@@ -52,6 +52,8 @@ impl Drop for Place {
 #[derive(Debug)]
 pub(crate) struct Once {
     scope: Option<IdempotencyScope>,
+    /// When it was begun, by the steady clock.
+    begun_at: Timestamp,
     _place: Option<Place>,
 }
 
@@ -106,29 +108,31 @@ impl Entered {
         app: &App,
         body: &[u8],
     ) -> Result<Result<Once, Response>, Failure> {
+        let begun_at = app.clock.steady();
         let Some((key, place)) = self.key else {
-            return Ok(Ok(Once { scope: None, _place: None }));
+            return Ok(Ok(Once { scope: None, begun_at, _place: None }));
         };
         let scope = IdempotencyScope::new(place.name.0, self.operation.to_owned(), key, body);
-        if let Some(answer) = app.store.remembered(scope.clone(), app.clock.now()).await? {
+        if let Some(answer) = app.store.remembered(scope.clone(), app.clock.retention()).await? {
             return Ok(Err(replay(answer)));
         }
-        Ok(Ok(Once { scope: Some(scope), _place: Some(place) }))
+        Ok(Ok(Once { scope: Some(scope), begun_at, _place: Some(place) }))
     }
 }
 
 impl Once {
     /// What the transaction is to remember, where its answer is known before it.
-    pub(crate) fn remember(&self, answer: &Rendered, now: Timestamp) -> Option<Remember> {
-        self.scope.clone().map(|scope| Remember { scope, answer: remembered(answer, now) })
+    pub(crate) fn remember(&self, answer: &Rendered) -> Option<Remember> {
+        let answer = remembered(answer, self.begun_at);
+        self.scope.clone().map(|scope| Remember { scope, answer })
     }
 
     /// What the transaction is to remember, where its answer is made of what it has written.
     pub(crate) fn remember_with<T>(
         &self,
         answer: impl FnOnce(&T) -> Rendered + Send + 'static,
-        now: Timestamp,
     ) -> Option<RememberWith<T>> {
+        let now = self.begun_at;
         let answer = Box::new(move |written: &T| remembered(&answer(written), now));
         self.scope.clone().map(|scope| RememberWith { scope, now, answer })
     }

@@ -90,7 +90,7 @@ impl Request<'_> {
         };
         let (app, now) = (Arc::clone(app), app.clock.now());
         let clock = Arc::clone(&app.clock);
-        let remember = once.remember(&rendered, now);
+        let remember = once.remember(&rendered);
         let accepting = to_the_end(async move {
             // In flight until it is committed.
             let _in_flight = once;

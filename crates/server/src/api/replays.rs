@@ -57,7 +57,7 @@ pub(crate) async fn create(
     let new =
         NewReplay { id: Id::generate(), webhook_id: webhook, since, until, include_delivered };
     let render = move |replay: &Replay| Rendered::one(StatusCode::CREATED, replay, &id);
-    let remember = once.remember_with(render.clone(), now);
+    let remember = once.remember_with(render.clone());
     let making = to_the_end(async move {
         let _in_flight = once;
         let done = app.store.create_replay(grant, new, remember, now).await?;

@@ -48,7 +48,7 @@ pub(crate) async fn ensure(
     let now = app.clock.now();
     let code = activation_code(rand::random());
     let render = move |sandbox: &Sandbox| Rendered::one(StatusCode::OK, sandbox, &id);
-    let remember = once.remember_with(render.clone(), now);
+    let remember = once.remember_with(render.clone());
     let ensuring = to_the_end(async move {
         let _in_flight = once;
         app.store.ensure_sandbox(account, code, remember, now).await
@@ -69,7 +69,7 @@ pub(crate) async fn reset(
     let account = caller.owner()?;
     let resetting = to_the_end(async move {
         let now = app.clock.now();
-        let lease = app.deliver.lease_until(now);
+        let lease = app.deliver.lease_until(app.clock.steady());
         let (sandbox, committed) = app.store.reset_sandbox(account, code, now, lease).await?;
         app.publish(committed);
         Ok(sandbox)

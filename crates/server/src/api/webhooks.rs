@@ -89,7 +89,7 @@ pub(crate) async fn create(
     };
     let now = app.clock.now();
     let render = move |webhook: &Webhook| Rendered::one(StatusCode::CREATED, webhook, &id);
-    let remember = once.remember_with(render.clone(), now);
+    let remember = once.remember_with(render.clone());
     let making = to_the_end(async move {
         let _in_flight = once;
         app.store.create_webhook(webhook, remember, now).await
@@ -141,7 +141,7 @@ pub(crate) async fn update(
     let now = app.clock.now();
     let changes = WebhookChanges { url, events, is_active };
     let render = move |updated: &UpdatedWebhook| Rendered::one(StatusCode::OK, updated, &id);
-    let remember = once.remember_with(render.clone(), now);
+    let remember = once.remember_with(render.clone());
     let updating = to_the_end(async move {
         let _in_flight = once;
         let done = app.store.update_webhook(grant, webhook_id, changes, remember, now).await?;
@@ -178,10 +178,10 @@ pub(crate) async fn rotate(
     let webhook_id: Id<Webhook> = id_of(body::text(body.required("id")?, "id")?, "id")?;
     let grant = caller.grant(&app).await?.ok_or_else(webhook_not_found)?;
     let secret = WebhookSecret::from_random(rand::random());
-    let now = app.clock.now();
-    let until = now + Duration::from_millis(ROTATION_MS.unsigned_abs());
+    let now = app.clock.both();
+    let until = now.steady + Duration::from_millis(ROTATION_MS.unsigned_abs());
     let render = move |rotated: &RotatedWebhook| Rendered::one(StatusCode::OK, rotated, &id);
-    let remember = once.remember_with(render.clone(), now);
+    let remember = once.remember_with(render.clone());
     let rotating = to_the_end(async move {
         let _in_flight = once;
         let done = app.store.rotate_secret(grant, webhook_id, secret, until, remember, now).await?;
@@ -240,7 +240,7 @@ pub(crate) async fn test(
             Problem::new(Code::ServiceUnavailable, message).retry_after(1)
         })?;
         let rendered = Rendered::one(StatusCode::OK, &came, &id);
-        Ok::<_, Failure>(match once.remember(&rendered, app.clock.now()) {
+        Ok::<_, Failure>(match once.remember(&rendered) {
             None => rendered.into_response(),
             Some(remember) => match app.store.remember(remember).await? {
                 Once::Done(()) => rendered.into_response(),

@@ -33,7 +33,7 @@ enum News {
 impl Health {
     /// Notes what came of an attempt, and logs it if it is news.
     pub(super) fn note(&mut self, webhook: Id<Webhook>, result: &AttemptResult) {
-        let news = self.news(webhook, result.error.is_some(), result.finished_at);
+        let news = self.news(webhook, result.error.is_some(), result.finished_at.steady);
         let (status, error) = (result.status, result.error.as_deref());
         let cause = result.cause.as_deref();
         match news {

@@ -96,6 +96,8 @@ struct Flight {
 pub(super) struct Lease {
     pub(super) now: Timestamp,
     pub(super) until: Timestamp,
+    /// `now` by the wall clock.
+    pub(super) wall: Timestamp,
 }
 
 /// What is in flight; to be given back to [`Lanes::done`].
@@ -187,7 +189,7 @@ impl Lanes {
         let lane =
             self.webhooks.entry(webhook).or_insert_with(|| Lane::new(account, conduct.trust(0)));
         self.waiting += 1;
-        let since = if delivery.attempts == 0 { delivery.since } else { lease.now };
+        let since = if delivery.attempts == 0 { delivery.since } else { lease.wall };
         lane.push(Waiting { delivery, leased_until: lease.until, since });
         self.stand_in_turn(webhook);
     }

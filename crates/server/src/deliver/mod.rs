@@ -113,7 +113,7 @@ impl Deliver {
         Ok(Self { shared: Arc::new(shared), sender, trials: Trials::default() })
     }
 
-    /// Until when a lease that is taken now holds.
+    /// Until when a lease that is taken at this steady instant holds.
     pub(crate) fn lease_until(&self, now: Timestamp) -> Timestamp {
         now + LEASE
     }
@@ -158,7 +158,7 @@ impl Deliver {
 
     /// Somebody wants a delivery of this webhook tried now: where a breaker holds them back, its probe goes out.
     pub(crate) fn retried(&self, webhook: Id<Webhook>) {
-        self.shared.lanes().probe(webhook, self.shared.clock.now());
+        self.shared.lanes().probe(webhook, self.shared.clock.steady());
         self.shared.scan.notify_one();
     }
 
@@ -216,7 +216,7 @@ impl Shared {
     /// What may go out now.
     fn next(&self) -> Option<(Slot, DueDelivery)> {
         let mut lanes = self.lanes();
-        let next = lanes.next(self.clock.now());
+        let next = lanes.next(self.clock.steady());
         if lanes.has_urgent_overflow() {
             self.scan.notify_one();
         }
@@ -228,8 +228,8 @@ impl Shared {
         deliveries: impl IntoIterator<Item = DueDelivery>,
         take: fn(&mut Lanes, DueDelivery, Lease),
     ) {
-        let now = self.clock.now();
-        let lease = Lease { now, until: now + LEASE };
+        let now = self.clock.both();
+        let lease = Lease { now: now.steady, until: now.steady + LEASE, wall: now.wall };
         let is_urgent = {
             let mut lanes = self.lanes();
             for delivery in deliveries {
@@ -260,7 +260,7 @@ impl Shared {
 
     /// Attempts have ended, and what came of them is settled.
     fn done(&self, ended: Vec<(Slot, Outcome)>) {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         let look = {
             let mut lanes = self.lanes();
             ended

@@ -20,7 +20,7 @@ use switchboard_model::{
     id::Id,
     retry::{self, RetrySchedule},
     signature,
-    time::Clock,
+    time::{Clock, Now},
     webhook::WebhookTest,
 };
 
@@ -95,17 +95,17 @@ impl Sender {
 
     /// Attempts a delivery once and says what is to become of it.
     pub(super) async fn attempt(&self, delivery: &DueDelivery) -> Attempted {
-        let (started_at, began) = (self.clock.now(), Instant::now());
-        let outcome = self.posted(delivery, started_at, false).await;
+        let (started, began) = (self.clock.both(), Instant::now());
+        let outcome = self.posted(delivery, started, false).await;
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let finished_at = self.clock.now();
+        let finished_at = self.clock.both();
         let attempts = delivery.attempts.saturating_add(1);
         let cause = outcome.as_ref().err().and_then(|none| none.cause.clone());
         let (answered, error) = judged(outcome);
         let status = answered.as_ref().map(|answer| answer.status);
         let retry_after = answered.as_ref().and_then(|answer| answer.retry_after);
         let next_attempt_at = error.as_ref().and_then(|_| {
-            self.schedule.next_attempt(attempts, finished_at, retry_after, rand::random())
+            self.schedule.next_attempt(attempts, finished_at.steady, retry_after, rand::random())
         });
         let result = AttemptResult {
             seq: delivery.seq,
@@ -113,7 +113,7 @@ impl Sender {
             webhook_id: delivery.webhook_id,
             url: Arc::clone(&delivery.url),
             attempts,
-            started_at,
+            started_at: started.wall,
             duration_ms,
             status,
             answer: answered.and_then(|answer| answer.start),
@@ -128,7 +128,7 @@ impl Sender {
 
     /// Sends something to try the endpoint, once. Nobody waits for what comes of it but the caller.
     pub(super) async fn test(&self, delivery: &DueDelivery) -> WebhookTest {
-        let (now, began) = (self.clock.now(), Instant::now());
+        let (now, began) = (self.clock.both(), Instant::now());
         let (answered, error) = judged(self.posted(delivery, now, true).await);
         WebhookTest {
             delivery_id: delivery.id,
@@ -150,7 +150,7 @@ impl Sender {
     async fn posted(
         &self,
         delivery: &DueDelivery,
-        now: Timestamp,
+        now: Now,
         is_test: bool,
     ) -> Result<Answer, NoAnswer> {
         // Unwind safe: nothing outlives an attempt but what is settled of it.
@@ -165,7 +165,7 @@ impl Sender {
     async fn post(
         &self,
         delivery: &DueDelivery,
-        now: Timestamp,
+        now: Now,
         is_test: bool,
     ) -> Result<Answer, NoAnswer> {
         // The policy may have become stricter since the URL was given.
@@ -173,15 +173,15 @@ impl Sender {
             .guard
             .check_url(&delivery.url)
             .map_err(|refused| NoAnswer::told(format!("the webhook's URL {refused}")))?;
-        let data = self.files.show_event(&delivery.data, now);
-        let which = self.rotations.choose(delivery, now);
+        let data = self.files.show_event(&delivery.data, now.steady);
+        let which = self.rotations.choose(delivery, now.steady);
         let (mut headers, body) = signed(delivery, &data, now, which).map_err(NoAnswer::told)?;
         if is_test {
             headers.insert(TEST, HeaderValue::from_static("true"));
         }
         let sent = self.http.post(url).headers(headers).body(body).send().await;
         let mut answer = sent.map_err(|error| NoAnswer::of(error, self.timeout))?;
-        let retry_after = asked_pause(&answer, now);
+        let retry_after = asked_pause(&answer, now.wall);
         let status = answer.status().as_u16();
         if let Some(which) = which {
             self.rotations.note(delivery, which, answer.status().is_success());
@@ -308,20 +308,21 @@ fn is_unshowable(one: char) -> bool {
 fn signed(
     delivery: &DueDelivery,
     data: &RawValue,
-    now: Timestamp,
+    now: Now,
     which: Option<Which>,
 ) -> Result<(HeaderMap, Vec<u8>), String> {
+    let Now { wall, steady } = now;
     let body =
-        DeliveryBody { event: delivery.event, data, timestamp: now, delivery_id: delivery.id };
+        DeliveryBody { event: delivery.event, data, timestamp: wall, delivery_id: delivery.id };
     let body = serde_json::to_vec(&body).map_err(|error| error.to_string())?;
     let id = delivery.id.to_string();
     let secrets = &delivery.secrets;
-    let hosted = which.map_or(&secrets.current, |which| which.of(secrets, now));
-    let hosted = signature::hosted(hosted, now, &body);
-    let mut standard = signature::standard(&secrets.current, &id, now, &body)
+    let hosted = which.map_or(&secrets.current, |which| which.of(secrets, steady));
+    let hosted = signature::hosted(hosted, wall, &body);
+    let mut standard = signature::standard(&secrets.current, &id, wall, &body)
         .ok_or("the webhook's secret has no base64 part")?;
-    if let Some(old) = secrets.previous_at(now)
-        && let Some(old) = signature::standard(old, &id, now, &body)
+    if let Some(old) = secrets.previous_at(steady)
+        && let Some(old) = signature::standard(old, &id, wall, &body)
     {
         standard.push(' ');
         standard.push_str(&old);
@@ -329,11 +330,11 @@ fn signed(
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for (name, value) in [
-        ("x-webhook-timestamp", now.millis().to_string()),
+        ("x-webhook-timestamp", wall.millis().to_string()),
         ("x-webhook-delivery-id", id.clone()),
         ("x-webhook-signature", hosted),
         ("webhook-id", id),
-        ("webhook-timestamp", now.seconds().to_string()),
+        ("webhook-timestamp", wall.seconds().to_string()),
         ("webhook-signature", standard),
     ] {
         let value = HeaderValue::try_from(value).map_err(|error| error.to_string())?;

@@ -92,7 +92,7 @@ pub(super) async fn dispatch(shared: Arc<Shared>, sending: Sending, stop: Cancel
         }
         tokio::select! {
             () = shared.work.notified() => {}
-            _ = look_at_flights.tick() => shared.lanes().look_at_flights(shared.clock.now()),
+            _ = look_at_flights.tick() => shared.lanes().look_at_flights(shared.clock.steady()),
             () = stop.cancelled() => break,
         }
     }
@@ -148,7 +148,7 @@ pub(super) async fn settle(
 /// Finds what is due in the store: after a restart, after a pause, after an overflow.
 pub(super) async fn scan(shared: Arc<Shared>, store: Arc<dyn Store>, stop: CancellationToken) {
     loop {
-        let now = shared.clock.now();
+        let now = shared.clock.steady();
         let wait_until = match look(&shared, &*store, now).await {
             Ok(Looked::More) => continue,
             Ok(Looked::Until(next)) => next,
@@ -159,7 +159,7 @@ pub(super) async fn scan(shared: Arc<Shared>, store: Arc<dyn Store>, stop: Cance
             }
         };
         tokio::select! {
-            () = shared.clock.sleep_until(wait_until) => {}
+            () = shared.clock.sleep(wait_until.since(shared.clock.steady())) => {}
             () = shared.scan.notified() => {}
             () = stop.cancelled() => return,
         }

@@ -144,7 +144,8 @@ impl Files {
         })
     }
 
-    /// A URL that downloads this file with no key, until it expires.
+    /// A URL that downloads this file with no key, until it expires: by the steady clock, so that setting the other
+    /// makes it live no longer.
     pub(crate) fn url(&self, id: Id<File>, now: Timestamp) -> String {
         let expires = now + self.url_ttl;
         let signature = BASE64_URL_SAFE_NO_PAD.encode(sign_url(&self.secret, id, expires));

@@ -200,7 +200,7 @@ impl Session<'_> {
         let lines = once_available(read, || store.carried_lines(self.bridge.id)).await?;
         // It is back in time: what it holds must not run out while it is being asked. This write also waits
         // behind a last claim that the older link may have left with the store, so that the read sees it.
-        let lease = self.app.clock.now() + self.app.config.claim_lease();
+        let lease = self.app.clock.steady() + self.app.config.claim_lease();
         let held = "the claims of a bridge could not be extended";
         once_available(held, || store.extend_claims(self.bridge.id, lease)).await?;
         let claims = once_available(held, || store.claims_of(self.bridge.id)).await?;
@@ -310,7 +310,7 @@ impl Session<'_> {
         let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
         to_the_end(async move {
             let now = app.clock.now();
-            let lease = app.deliver.lease_until(now);
+            let lease = app.deliver.lease_until(app.clock.steady());
             let committed = app.store.line_status(bridge, line, online, now, lease).await?;
             app.publish(committed);
             Ok(())

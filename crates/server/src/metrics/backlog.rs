@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use switchboard_model::Timestamp;
+use switchboard_model::time::Now;
 use switchboard_store::{Backlog, StoreError};
 use tokio::{sync::Mutex, time::timeout};
 
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The store's last answer. Whoever wants another waits for who has asked.
 #[derive(Debug, Default)]
-pub(super) struct Looked(Mutex<Option<(Instant, Timestamp, Backlog)>>);
+pub(super) struct Looked(Mutex<Option<(Instant, Now, Backlog)>>);
 
 /// How deliveries stand.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,11 +43,12 @@ pub(crate) enum NoAnswer {
 }
 
 impl Looked {
-    async fn look(&self, app: &App, now: Timestamp) -> Result<Backlog, NoAnswer> {
+    async fn look(&self, app: &App, now: Now) -> Result<Backlog, NoAnswer> {
         let mut last = self.0.lock().await;
         if let Some((at, for_time, backlog)) = &*last
             && at.elapsed() < FRESH
-            && now.since(*for_time) < FRESH
+            && now.steady.since(for_time.steady) < FRESH
+            && now.wall.since(for_time.wall) < FRESH
         {
             return Ok(backlog.clone());
         }
@@ -60,7 +61,7 @@ impl Looked {
 impl Standing {
     /// How they stand now.
     pub(crate) async fn of(app: &App) -> Result<Self, NoAnswer> {
-        let now = app.clock.now();
+        let now = app.clock.both();
         let backlog = app.metrics.backlog.look(app, now).await?;
         let memory = app.deliver.in_memory();
         let InMemory { held, to_blame, .. } = memory;
@@ -82,7 +83,7 @@ impl Standing {
                 oldest = Some(oldest.map_or(webhook.since, |since| since.min(webhook.since)));
             }
         }
-        standing.oldest_due_age = oldest.map(|since| now.since(since)).unwrap_or_default();
+        standing.oldest_due_age = oldest.map(|since| now.wall.since(since)).unwrap_or_default();
         Ok(standing)
     }
 }

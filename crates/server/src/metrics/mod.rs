@@ -176,7 +176,7 @@ impl Metrics {
         self.attempt_seconds.observe(took.as_secs_f64());
         if result.error.is_none() {
             self.delivered.inc();
-            self.delivered_seconds.observe(result.finished_at.since(since).as_secs_f64());
+            self.delivered_seconds.observe(result.finished_at.wall.since(since).as_secs_f64());
         } else if result.next_attempt_at.is_none() {
             self.failed.inc();
         }

@@ -103,7 +103,7 @@ impl StreamBody {
             expires_at: caller.key_expires_at(),
             place,
             told: place,
-            given_at: app.clock.now(),
+            given_at: app.clock.steady(),
             was_slow: None,
             slice: None,
             looking: None,
@@ -124,7 +124,7 @@ impl StreamBody {
             // the stream is by then.
             return Poll::Ready(Some(self.tell_place()));
         }
-        let now = self.app.clock.now();
+        let now = self.app.clock.steady();
         let was_slow = self.was_slow.unwrap_or_else(|| now.since(self.given_at) > SLOW);
         self.was_slow = Some(was_slow);
         loop {
@@ -215,14 +215,18 @@ impl StreamBody {
             });
             if expiry.as_mut().poll(cx).is_ready() {
                 self.expiry = None;
-                return Poll::Ready(Some(self.close("key_expired")));
+                if self.app.clock.now() >= end {
+                    return Poll::Ready(Some(self.close("key_expired")));
+                }
+                // The clock was set back meanwhile.
+                cx.waker().wake_by_ref();
             }
         }
         if beat { Poll::Ready(Some(COMMENT)) } else { Poll::Pending }
     }
 
     fn give(&mut self, event: &Shown) -> Bytes {
-        let now = self.app.clock.now();
+        let now = self.app.clock.steady();
         (self.given_at, self.was_slow) = (now, None);
         (self.place, self.told) = (event.seq, event.seq);
         event.bytes(&self.app.files, now)

@@ -191,7 +191,7 @@ impl Feed {
     pub(super) async fn beat(&self, phase: u32) {
         {
             let mut state = self.lock();
-            let freed = state.recent.forget_old(self.shared.clock.now());
+            let freed = state.recent.forget_old(self.shared.clock.steady());
             self.shared.count_bytes(freed);
             if !state.is_reading_old {
                 state.slices.clear();
@@ -238,7 +238,7 @@ impl Feed {
         state.again |= has_more;
         let all = self.shared.kept_bytes.load(Ordering::Relaxed);
         let others = all.saturating_sub(state.recent.bytes());
-        let more = state.recent.push(events, place, self.shared.clock.now(), others);
+        let more = state.recent.push(events, place, self.shared.clock.steady(), others);
         self.shared.count_bytes(more);
     }
 

@@ -10,6 +10,7 @@ mod bridge;
 mod call;
 mod chats;
 mod circle;
+mod clocks;
 mod conventions;
 mod cursors;
 mod deliveries;

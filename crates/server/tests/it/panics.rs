@@ -57,6 +57,20 @@ impl Clock for Trap {
         self.clock.now()
     }
 
+    fn steady(&self) -> Timestamp {
+        self.spring(&self.in_now);
+        self.clock.steady()
+    }
+
+    fn boot(&self) -> Option<String> {
+        self.clock.boot()
+    }
+
+    async fn sleep(&self, pause: Duration) {
+        self.spring(&self.in_sleep);
+        self.clock.sleep(pause).await;
+    }
+
     async fn sleep_until(&self, until: Timestamp) {
         self.spring(&self.in_sleep);
         self.clock.sleep_until(until).await;

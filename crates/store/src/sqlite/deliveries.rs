@@ -12,6 +12,7 @@ use switchboard_model::{
     Account, Timestamp, Webhook,
     delivery::{AttemptResult, Delivery, DeliveryStatus, DueDelivery, Secrets},
     id::Id,
+    time::Now,
     webhook::DisabledReason,
 };
 
@@ -158,13 +159,17 @@ pub(super) fn release(sql: &Connection, ids: &[Id<Delivery>], now: Timestamp) ->
     Ok(())
 }
 
-pub(super) fn release_all(sql: &Connection, now: Timestamp) -> Result<Vec<Id<Webhook>>> {
+pub(super) fn release_all(
+    sql: &Connection,
+    now: Timestamp,
+    latest: Timestamp,
+) -> Result<Vec<Id<Webhook>>> {
     statement::run(
         sql,
         "update deliveries indexed by deliveries_due
-         set due_at = iif(attempts = 0, ?2, ?1), leased = 0
-         where status = 'due' and leased = 1",
-        params![now.0, UNTRIED.0],
+         set due_at = case when leased = 0 then ?3 when attempts = 0 then ?2 else ?1 end, leased = 0
+         where status = 'due' and (leased = 1 or due_at > ?3)",
+        params![now.0, UNTRIED.0, latest.0],
     )?;
     let rows = due_by_webhook(sql, now, true)?;
     Ok(rows.into_iter().filter(|row| row.first == UNTRIED).map(|row| row.webhook).collect())
@@ -248,7 +253,8 @@ pub(super) fn settle(
     let mut trends: HashMap<(Id<Webhook>, &str), Trend> = HashMap::new();
     for result in results {
         if settle_one(tx.sql, result)? {
-            trends.entry((result.webhook_id, &*result.url)).or_default().note(result);
+            let key = (result.webhook_id, &*result.url);
+            trends.entry(key).or_insert_with(|| Trend::new(result.finished_at)).note(result);
         }
     }
     let mut disabled = Vec::new();
@@ -261,19 +267,23 @@ pub(super) fn settle(
 }
 
 /// What some attempts in a row say of a webhook's endpoint.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Trend {
     /// Whether any succeeded.
     pub(super) worked: bool,
     /// When the first failed that failed after the last success.
-    pub(super) failing_since: Option<Timestamp>,
+    pub(super) failing_since: Option<Now>,
     /// When the last ended; it has failed if `failing_since` is there.
-    pub(super) now: Timestamp,
+    pub(super) now: Now,
     /// Whether the endpoint said that it is gone.
     pub(super) is_gone: bool,
 }
 
 impl Trend {
+    fn new(now: Now) -> Self {
+        Self { worked: false, failing_since: None, now, is_gone: false }
+    }
+
     fn note(&mut self, result: &AttemptResult) {
         self.now = result.finished_at;
         self.is_gone |= result.is_gone;
@@ -293,7 +303,7 @@ fn settle_one(sql: &Connection, result: &AttemptResult) -> Result<bool> {
         (Some(_), None) => (DeliveryStatus::Failed, None),
         (Some(_), Some(next)) => (DeliveryStatus::Due, Some(next)),
     };
-    let finished = next.is_none().then_some(result.finished_at);
+    let finished = next.is_none().then_some(result.finished_at.wall);
     // Two leases of one delivery, the first over before its attempt was, have the same number.
     let waited_for = statement::run(
         sql,

@@ -13,13 +13,14 @@ use switchboard_model::{
 };
 
 use super::{
+    clock::Older,
     columns::{Json, Name, Text},
     deliveries,
     known::KnownLine,
     lines, statement,
     writer::Tx,
 };
-use crate::{Committed, CommittedEvent, EventsAfter, Pruned, Result};
+use crate::{Committed, CommittedEvent, Cutoff, EventsAfter, Pruned, Result};
 
 /// When a command runs, and how long the caller holds what it makes.
 #[derive(Clone, Copy)]
@@ -175,7 +176,7 @@ pub(super) fn after(
 
 /// The place of the newest event. Not the newest row: that may be pruned, and its place must not come
 /// twice.
-fn newest(sql: &Connection) -> Result<i64> {
+pub(super) fn newest(sql: &Connection) -> Result<i64> {
     let newest = statement::first(
         sql,
         "select seq from sqlite_sequence where name = 'events'",
@@ -237,12 +238,8 @@ pub(super) fn place_of(sql: &Connection, id: Id<Event>) -> Result<Option<i64>> {
 
 /// Goes on from a place to the first that is young enough, so that nothing is read in vain. What is looked at
 /// counts, not what goes: any number of old events may be kept by deliveries that are still tried.
-pub(super) fn prune(
-    sql: &Connection,
-    before: Timestamp,
-    after: i64,
-    limit: usize,
-) -> Result<Pruned> {
+pub(super) fn prune(sql: &Connection, before: Cutoff, after: i64, limit: usize) -> Result<Pruned> {
+    let older = Older::events(sql, before)?;
     let looked_at = statement::all(
         sql,
         "select seq, created_at, exists (
@@ -256,7 +253,7 @@ pub(super) fn prune(
         pruned.next = looked_at.last().map(|&(seq, ..)| seq);
     }
     for (seq, created_at, is_still_tried) in looked_at {
-        if created_at >= before.0 {
+        if !older.has(seq, Timestamp(created_at)) {
             pruned.next = None;
             break;
         }

@@ -8,6 +8,7 @@ mod accounts;
 mod bounded;
 mod bridges;
 mod chats;
+mod clock;
 mod columns;
 mod deliveries;
 mod events;

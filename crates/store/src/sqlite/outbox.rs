@@ -3,6 +3,8 @@
 //! Every change of status goes through [`OutboxStatus::after`]; a report that comes too late finds
 //! its item settled and changes nothing. Order is that of `seq`: of acceptance.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, Row, params};
 use switchboard_model::{
     Account, Bridge, Chat, EventKind, Line, Message, OutboxItem, Timestamp,
@@ -16,13 +18,14 @@ use switchboard_model::{
 };
 
 use super::{
+    clock::Older,
     columns::{Json, Name, Text},
     events::{self, Moment, Where},
     known::KnownLine,
     sandbox, statement,
     writer::Tx,
 };
-use crate::{ClaimedItem, Committed, Result, StoreError};
+use crate::{ClaimedItem, Committed, Cutoff, Result, StoreError};
 
 pub(super) fn find(
     sql: &Connection,
@@ -99,24 +102,33 @@ pub(super) fn extend_claims(
     Ok(())
 }
 
-pub(super) fn extend_all_claims(sql: &Connection, lease_until: Timestamp) -> Result<()> {
+pub(super) fn renew_all_claims(sql: &Connection, lease_until: Timestamp) -> Result<()> {
     statement::run(
         sql,
-        "update outbox set lease_until = ?1 where status = 'claimed' and lease_until < ?1",
+        "update outbox set lease_until = ?1 where status = 'claimed'",
         params![lease_until.0],
     )?;
     Ok(())
 }
 
 /// Fails what is over: claims past their lease, then what has waited too long.
-pub(super) fn expire(tx: &mut Tx<'_>, moment: Moment, limit: usize) -> Result<Committed> {
+pub(super) fn expire(
+    tx: &mut Tx<'_>,
+    steady: Timestamp,
+    moment: Moment,
+    limit: usize,
+) -> Result<Committed> {
     let mut committed = Committed::default();
-    for item in past_lease(tx.sql, moment.now, limit)? {
+    for item in past_lease(tx.sql, steady, limit)? {
         let attempts = item.attempts + 1;
         fail(tx, &item, attempts, MAY_HAVE_BEEN_HANDED_OVER, moment, &mut committed)?;
     }
     let left = limit.saturating_sub(committed.events.len());
-    for item in waited_too_long(tx.sql, moment.now, left)? {
+    let expiry = Duration::from_millis(EXPIRY_MS);
+    // Those that have waited exactly so long too.
+    let accepted_before =
+        Cutoff { wall: Timestamp(moment.now.0 + 1) - expiry, steady: steady - expiry };
+    for item in waited_too_long(tx.sql, accepted_before, left)? {
         fail(tx, &item, item.attempts, EXPIRED, moment, &mut committed)?;
     }
     Ok(committed)
@@ -178,10 +190,13 @@ fn past_lease(sql: &Connection, now: Timestamp, limit: usize) -> Result<Vec<Open
 }
 
 /// Looks at each line's items from the oldest to the first that may still wait, so that a long
-/// backlog is not read through each time. If the clock was wrong when that one came, those behind it
-/// expire later, never earlier.
-fn waited_too_long(sql: &Connection, now: Timestamp, limit: usize) -> Result<Vec<OpenItem>> {
-    let accepted_before = now.0.saturating_sub_unsigned(EXPIRY_MS);
+/// backlog is not read through each time.
+fn waited_too_long(
+    sql: &Connection,
+    accepted_before: Cutoff,
+    limit: usize,
+) -> Result<Vec<OpenItem>> {
+    let older = Older::items(sql, accepted_before)?;
     let lines = statement::all(sql, "select id from lines", [], |row| row.get::<_, String>(0))?;
     let mut oldest = sql.prepare_cached(
         "select seq, id, account_id, line_id, chat_id, status, attempts, content, created_at
@@ -193,7 +208,7 @@ fn waited_too_long(sql: &Connection, now: Timestamp, limit: usize) -> Result<Vec
         let mut rows = oldest.query(params![line])?;
         while items.len() < limit
             && let Some(row) = rows.next()?
-            && row.get::<_, i64>(8)? <= accepted_before
+            && older.has(row.get(0)?, Timestamp(row.get(8)?))
         {
             items.push(open_item(row)?);
         }

@@ -6,6 +6,7 @@ use switchboard_model::{
     delivery::{Delivery, DeliveryStatus},
     id::Id,
     replay::{MAX_RUNNING, ReplayStatus},
+    time::Now,
 };
 
 use super::{
@@ -172,7 +173,7 @@ pub(super) fn advance(
     sql: &Connection,
     id: Id<Replay>,
     limit: usize,
-    now: Timestamp,
+    now: Now,
 ) -> Result<Option<Replay>> {
     let Some(Place { account, mut replay, first, mut place, last }) = find(sql, id)? else {
         return Ok(None);
@@ -190,25 +191,27 @@ pub(super) fn advance(
         at_the_end = events.len() < limit;
         for event in events {
             place = event.seq;
-            if wants.event(&event) && make_due(sql, account, &replay, event.seq, now)? {
+            if wants.event(&event) && make_due(sql, account, &replay, event.seq, now.wall)? {
                 replay.queued += 1;
             }
         }
     }
     if at_the_end {
         replay.status = ReplayStatus::Done;
-        replay.finished_at = Some(now);
+        replay.finished_at = Some(now.wall);
     }
     replay.progress = progress(replay.status, first, place, last);
     statement::run(
         sql,
-        "update replays set place = ?2, queued = ?3, status = ?4, finished_at = ?5 where id = ?1",
+        "update replays set place = ?2, queued = ?3, status = ?4, finished_at = ?5, aged_from = ?6
+         where id = ?1",
         params![
             Text(id),
             place,
             i64::try_from(replay.queued).unwrap_or(i64::MAX),
             Name(replay.status),
             replay.finished_at.map(Timestamp::millis),
+            at_the_end.then_some(now.steady.0),
         ],
     )?;
     Ok(Some(replay))
@@ -315,7 +318,7 @@ pub(super) fn prune(sql: &Connection, before: Timestamp, limit: usize) -> Result
         sql,
         "delete from replays where seq in (
            select seq from replays indexed by replays_done
-           where status = 'done' and finished_at < ?1 limit ?2)",
+           where status = 'done' and aged_from < ?1 limit ?2)",
         params![before.0, statement::limit(limit)],
     )
 }

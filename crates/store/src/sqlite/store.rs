@@ -16,12 +16,13 @@ use switchboard_model::{
     message::MessageRef,
     page::{Limit, Page},
     secret::SecretHash,
+    time::Now,
     webhook::{DisabledReason, RotatedWebhook, UpdatedWebhook, WebhookSecret},
 };
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use super::{
-    SqliteStore, accept, accounts, bridges, chats, deliveries,
+    SqliteStore, accept, accounts, bridges, chats, clock, deliveries,
     events::{self, Moment},
     files, idempotency, keys, lines, messages, outbox, reactions,
     read_queue::Owner,
@@ -29,10 +30,10 @@ use super::{
     writer::Tx,
 };
 use crate::{
-    Accept, Accepted, Backlog, ChatsCursor, ClaimedItem, Committed, DeliveriesCursor,
+    Accept, Accepted, Backlog, ChatsCursor, ClaimedItem, Committed, Cutoff, DeliveriesCursor,
     DeliveryFilter, Due, Endpoint, EventsAfter, Grant, LineFigures, MessagesCursor, NewKey,
     NewLine, NewReplay, NewWebhook, Once, Pruned, Received, Remember, RememberWith, Result,
-    Revoked, Seed, SettleReport, Store, StoreError, StoreStats, WebhookChanges,
+    Revoked, SavedClock, Seed, SettleReport, Store, StoreError, StoreStats, WebhookChanges,
 };
 
 #[async_trait::async_trait]
@@ -165,8 +166,8 @@ impl Store for SqliteStore {
         self.writer.run(move |tx| outbox::extend_claims(tx.sql, bridge, lease_until)).await
     }
 
-    async fn extend_all_claims(&self, lease_until: Timestamp) -> Result<()> {
-        self.writer.run(move |tx| outbox::extend_all_claims(tx.sql, lease_until)).await
+    async fn renew_all_claims(&self, lease_until: Timestamp) -> Result<()> {
+        self.writer.run(move |tx| outbox::renew_all_claims(tx.sql, lease_until)).await
     }
 
     async fn settle(
@@ -180,14 +181,9 @@ impl Store for SqliteStore {
         self.make_known(move |tx| settle::settle(tx, bridge, reports, moment)).await
     }
 
-    async fn expire(
-        &self,
-        now: Timestamp,
-        lease_until: Timestamp,
-        limit: usize,
-    ) -> Result<Committed> {
-        let moment = Moment { now, lease_until };
-        self.make_known(move |tx| outbox::expire(tx, moment, limit)).await
+    async fn expire(&self, now: Now, lease_until: Timestamp, limit: usize) -> Result<Committed> {
+        let moment = Moment { now: now.wall, lease_until };
+        self.make_known(move |tx| outbox::expire(tx, now.steady, moment, limit)).await
     }
 
     async fn receive(
@@ -498,7 +494,7 @@ impl Store for SqliteStore {
         secret: WebhookSecret,
         until: Timestamp,
         remember: Option<RememberWith<RotatedWebhook>>,
-        now: Timestamp,
+        now: Now,
     ) -> Result<Once<RotatedWebhook>> {
         self.writer
             .run(move |tx| {
@@ -529,8 +525,12 @@ impl Store for SqliteStore {
         self.writer.run(move |tx| deliveries::release(tx.sql, &ids, now)).await
     }
 
-    async fn release_all_deliveries(&self, now: Timestamp) -> Result<Vec<Id<Webhook>>> {
-        self.writer.run(move |tx| deliveries::release_all(tx.sql, now)).await
+    async fn release_all_deliveries(
+        &self,
+        now: Timestamp,
+        latest: Timestamp,
+    ) -> Result<Vec<Id<Webhook>>> {
+        self.writer.run(move |tx| deliveries::release_all(tx.sql, now, latest)).await
     }
 
     async fn settle_deliveries(
@@ -557,7 +557,7 @@ impl Store for SqliteStore {
         Ok(due)
     }
 
-    async fn deliveries_backlog(&self, now: Timestamp) -> Result<Backlog> {
+    async fn deliveries_backlog(&self, now: Now) -> Result<Backlog> {
         let scan = self.readers.scan(Owner::System);
         let mut counting = deliveries::backlog::Counting::new(now);
         while !counting.is_done() {
@@ -573,7 +573,7 @@ impl Store for SqliteStore {
         filter: DeliveryFilter,
         after: Option<DeliveriesCursor>,
         limit: Limit,
-        now: Timestamp,
+        now: Now,
     ) -> Result<Page<Delivery, 3>> {
         let scan = self.readers.scan(account);
         let mut walk = deliveries::list::Walk::new(account, filter, after, limit, now);
@@ -588,7 +588,7 @@ impl Store for SqliteStore {
         grant: Grant,
         id: Id<Delivery>,
         remember: Option<Remember>,
-        now: Timestamp,
+        now: Now,
     ) -> Result<Once<Id<Webhook>>> {
         self.writer
             .run(move |tx| {
@@ -598,7 +598,7 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn give_up_deliveries(&self, now: Timestamp, limit: usize) -> Result<usize> {
+    async fn give_up_deliveries(&self, now: Now, limit: usize) -> Result<usize> {
         self.writer.run(move |tx| deliveries::rounds::give_up(tx.sql, now, limit)).await
     }
 
@@ -636,12 +636,24 @@ impl Store for SqliteStore {
         &self,
         id: Id<Replay>,
         limit: usize,
-        now: Timestamp,
+        now: Now,
     ) -> Result<Option<Replay>> {
         self.writer.run(move |tx| replays::advance(tx.sql, id, limit, now)).await
     }
 
-    async fn prune_events(&self, before: Timestamp, after: i64, limit: usize) -> Result<Pruned> {
+    async fn saved_clock(&self) -> Result<Option<SavedClock>> {
+        self.readers.list(Owner::System).ask(clock::saved).await
+    }
+
+    async fn save_clock(&self, clock: SavedClock) -> Result<()> {
+        self.writer.run(move |tx| clock::save(tx.sql, &clock)).await
+    }
+
+    async fn mark(&self, now: Timestamp, before: Timestamp) -> Result<()> {
+        self.writer.run(move |tx| clock::mark(tx.sql, now, before)).await
+    }
+
+    async fn prune_events(&self, before: Cutoff, after: i64, limit: usize) -> Result<Pruned> {
         self.writer.run(move |tx| events::prune(tx.sql, before, after, limit)).await
     }
 

@@ -74,6 +74,12 @@ pub(super) fn wrote(
 }
 
 pub(super) fn expire(tx: &mut Tx<'_>, moment: Moment, limit: usize) -> Result<Committed> {
+    // Whoever types is never in the future: the clock was set back.
+    statement::run(
+        tx.sql,
+        "update typing indexed by typing_on set updated_at = ?1 where is_typing = 1 and updated_at > ?1",
+        params![moment.now.0],
+    )?;
     let over = statement::all(
         tx.sql,
         "select t.id, t.handle, t.updated_at, t.chat_id, c.account_id, c.line_id

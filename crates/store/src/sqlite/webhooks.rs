@@ -5,6 +5,7 @@ use switchboard_model::{
     Account, EventKind, Key, Line, Scopes, Timestamp, Webhook,
     delivery::Secrets,
     id::Id,
+    time::Now,
     webhook::{
         CreatedBy, CreatorState, DisabledReason, IllegalStep, MAX_PER_ACCOUNT, RotatedWebhook,
         SILENCE_MS, UpdatedWebhook, WebhookSecret, WebhookState, WebhookStep,
@@ -185,7 +186,8 @@ pub(super) fn update(
 fn set_state(sql: &Connection, id: Id<Webhook>, state: WebhookState) -> Result<()> {
     statement::run(
         sql,
-        "update webhooks set is_active = ?2, failing_since = ?3, disabled_at = ?4, disabled_reason = ?5
+        "update webhooks set is_active = ?2, failing_since = ?3, disabled_at = ?4, disabled_reason = ?5,
+                failing_from = iif(?3 is null, null, failing_from)
          where id = ?1",
         params![
             Text(id),
@@ -289,9 +291,9 @@ pub(super) fn rotate(
     id: Id<Webhook>,
     secret: WebhookSecret,
     until: Timestamp,
-    now: Timestamp,
+    now: Now,
 ) -> Result<RotatedWebhook> {
-    let Found { webhook, chosen } = find(tx.sql, grant.account, id, now)?;
+    let Found { webhook, chosen } = find(tx.sql, grant.account, id, now.wall)?;
     grant.must_reach(chosen.as_deref())?;
     grant.must_read(&webhook.events)?;
     statement::run(
@@ -301,7 +303,7 @@ pub(super) fn rotate(
     )?;
     tx.known.forget_webhooks(grant.account);
     let webhook = Webhook { secret: Some(secret), ..webhook };
-    Ok(RotatedWebhook { webhook, previous_secret_expires_at: until })
+    Ok(RotatedWebhook { webhook, previous_secret_expires_at: now.wall_at(until) })
 }
 
 /// Nothing is signed with them any more: who reads the database later is not to find them.
@@ -348,17 +350,27 @@ pub(super) fn note(
     url: &str,
     trend: &Trend,
 ) -> Result<Option<DisabledReason>> {
-    let since = trend.failing_since.map(Timestamp::millis);
+    let since = trend.failing_since.map(|since| since.wall.0);
+    let from = trend.failing_since.map(|since| since.steady.0);
     // Two failures with a long silence between them are not days of failures.
-    let is_anew = trend.failing_since.map(|since| since.0 - SILENCE_MS);
+    let is_anew = from.map(|from| from - SILENCE_MS);
     let noted = statement::first(
         tx.sql,
         "update webhooks set last_failed_at = ?3,
-                failing_since = iif(?4 or failing_since is null or last_failed_at < ?5, ?2, failing_since)
+                failing_since = iif(?4 or failing_since is null or last_failed_at < ?5, ?2, failing_since),
+                failing_from = iif(?4 or failing_from is null or last_failed_at < ?5, ?7, failing_from)
          where id = ?1 and url = ?6 and (?2 is not null or failing_since is not null)
-         returning is_active, failing_since, disabled_at, disabled_reason",
-        params![Text(id), since, since.map(|_| trend.now.0), trend.worked, is_anew, url],
-        state,
+         returning is_active, failing_since, disabled_at, disabled_reason, failing_from",
+        params![
+            Text(id),
+            since,
+            since.map(|_| trend.now.steady.0),
+            trend.worked,
+            is_anew,
+            url,
+            from
+        ],
+        state_and_age,
     )?;
     let reason = if trend.is_gone {
         DisabledReason::Gone
@@ -372,17 +384,25 @@ pub(super) fn note(
         // It was gone and then worked.
         None => statement::first(
             tx.sql,
-            "select is_active, failing_since, disabled_at, disabled_reason from webhooks
-             where id = ?1 and url = ?2",
+            "select is_active, failing_since, disabled_at, disabled_reason, failing_from
+             from webhooks where id = ?1 and url = ?2",
             params![Text(id), url],
-            state,
+            state_and_age,
         )?,
     };
-    let Some(Ok(disabled)) = now.map(|now| now.after(WebhookStep::GiveUp(reason), trend.now))
-    else {
-        return Ok(None);
+    let Some((now, failing_from)) = now else { return Ok(None) };
+    // For how long it fails is counted by the steady clock, and shown by the other.
+    let judged_at = match (now.failing_since, failing_from) {
+        (Some(since), Some(from)) => since + trend.now.steady.since(from),
+        _ => trend.now.wall,
     };
-    set_state(tx.sql, id, disabled)?;
+    let Ok(disabled) = now.after(WebhookStep::GiveUp(reason), judged_at) else { return Ok(None) };
+    set_state(tx.sql, id, WebhookState { disabled_at: Some(trend.now.wall), ..disabled })?;
     tx.known.forget();
     Ok(Some(reason))
+}
+
+/// The state, and since when it fails by the steady clock.
+fn state_and_age(row: &Row<'_>) -> rusqlite::Result<(WebhookState, Option<Timestamp>)> {
+    Ok((state(row)?, row.get::<_, Option<i64>>(4)?.map(Timestamp)))
 }

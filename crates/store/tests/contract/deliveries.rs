@@ -121,7 +121,7 @@ pub(crate) async fn results_count_once(store: Arc<dyn Store>) {
         .settle_deliveries(vec![attempted(&DueDelivery { id: Id::generate(), ..good }, None, None)])
         .await
         .unwrap();
-    assert!(store.release_all_deliveries(NOW).await.unwrap().is_empty());
+    assert!(store.release_all_deliveries(NOW, LEASE).await.unwrap().is_empty());
     assert!(claim(&world, Timestamp(i64::MAX / 2)).await.is_empty());
     assert_eq!(store.due_deliveries(NOW).await.unwrap(), Due::default());
 }
@@ -160,7 +160,7 @@ pub(crate) async fn at_the_start_all_are_due(store: Arc<dyn Store>) {
     let made = leased(&world, "1").await[0].id;
     let waits = leased(&world, "2").await.remove(0);
     store.settle_deliveries(vec![attempted(&waits, Some("no"), Some(later(500)))]).await.unwrap();
-    assert_eq!(store.release_all_deliveries(NOW).await.unwrap(), [webhook]);
+    assert_eq!(store.release_all_deliveries(NOW, LEASE).await.unwrap(), [webhook]);
     assert_eq!(claim(&world, NOW).await, [made]);
     assert_eq!(claim(&world, later(500)).await, [waits.id]);
 }
@@ -187,7 +187,7 @@ pub(crate) async fn what_was_not_attempted_comes_in_event_order(store: Arc<dyn S
     };
     // A quarter is for those that were attempted.
     assert_eq!(claim(4).await, [made[0], made[1], made[2], tried[0]]);
-    assert_eq!(store.release_all_deliveries(NOW).await.unwrap(), [webhook]);
+    assert_eq!(store.release_all_deliveries(NOW, LEASE).await.unwrap(), [webhook]);
     assert_eq!(claim(5).await, [&made[..4], &tried[..1]].concat());
     assert_eq!(claim(5).await, [&made[4..], &tried[1..]].concat());
 }
@@ -201,7 +201,7 @@ pub(crate) async fn a_claim_is_of_whom_it_names(store: Arc<dyn Store>) {
     for guid in ["1", "2", "3"] {
         leased(&world, guid).await;
     }
-    let mut behind = store.release_all_deliveries(NOW).await.unwrap();
+    let mut behind = store.release_all_deliveries(NOW, LEASE).await.unwrap();
     behind.sort_unstable();
     assert_eq!(behind, webhooks);
     let gone = Id::generate();
@@ -214,7 +214,7 @@ pub(crate) async fn a_claim_is_of_whom_it_names(store: Arc<dyn Store>) {
 
 pub(crate) async fn the_backlog_is_of_what_is_due(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    assert_eq!(store.deliveries_backlog(NOW).await.unwrap(), Backlog::default());
+    assert_eq!(store.deliveries_backlog(NOW.into()).await.unwrap(), Backlog::default());
     let webhook = world.webhook(&EVENTS).await;
     let gone = world.webhook(&EVENTS).await;
     let mut made = Vec::new();
@@ -223,7 +223,7 @@ pub(crate) async fn the_backlog_is_of_what_is_due(store: Arc<dyn Store>) {
     }
     let (gones, made): (Vec<_>, Vec<_>) = made.into_iter().partition(|one| one.webhook_id == gone);
     // What is leased is no backlog.
-    assert_eq!(store.deliveries_backlog(NOW).await.unwrap(), Backlog::default());
+    assert_eq!(store.deliveries_backlog(NOW.into()).await.unwrap(), Backlog::default());
     // One is tried again later, and one waits unattempted since it was made.
     let again = later(500);
     store.settle_deliveries(vec![attempted(&made[0], Some("no"), Some(again))]).await.unwrap();
@@ -233,17 +233,17 @@ pub(crate) async fn the_backlog_is_of_what_is_due(store: Arc<dyn Store>) {
         disabled: 0,
     };
     let now = Timestamp(again.0 - 1);
-    assert_eq!(store.deliveries_backlog(now).await.unwrap(), backlog(1, made[1].since));
-    assert_eq!(store.deliveries_backlog(again).await.unwrap(), backlog(2, made[1].since));
+    assert_eq!(store.deliveries_backlog(now.into()).await.unwrap(), backlog(1, made[1].since));
+    assert_eq!(store.deliveries_backlog(again.into()).await.unwrap(), backlog(2, made[1].since));
     let first = store.claim_deliveries(now, LEASE, vec![(webhook, 1)]).await.unwrap();
     assert_eq!((ids(&first), first[0].since), (vec![made[1].id], made[1].since));
-    assert_eq!(store.deliveries_backlog(again).await.unwrap(), backlog(1, again));
+    assert_eq!(store.deliveries_backlog(again.into()).await.unwrap(), backlog(1, again));
     // Of a webhook that is disabled nothing is due.
     store.release_deliveries(ids(&gones), now).await.unwrap();
     let is_gone = AttemptResult { is_gone: true, ..attempted(&gones[0], Some("gone"), None) };
     store.settle_deliveries(vec![is_gone]).await.unwrap();
     let wanted = Backlog { disabled: 1, ..backlog(1, again) };
-    assert_eq!(store.deliveries_backlog(again).await.unwrap(), wanted);
+    assert_eq!(store.deliveries_backlog(again.into()).await.unwrap(), wanted);
 }
 
 pub(crate) async fn a_long_backlog_is_counted_whole(store: Arc<dyn Store>) {
@@ -258,7 +258,7 @@ pub(crate) async fn a_long_backlog_is_counted_whole(store: Arc<dyn Store>) {
         let ids = made.iter().map(|one| one.id).collect();
         store.release_deliveries(ids, NOW).await.unwrap();
     }
-    let backlog = store.deliveries_backlog(NOW).await.unwrap();
+    let backlog = store.deliveries_backlog(NOW.into()).await.unwrap();
     let mut counted: Vec<_> =
         backlog.webhooks.iter().map(|one| (one.webhook_id, one.due)).collect();
     let mut wanted = webhooks.map(|webhook| (webhook, 6000)).to_vec();

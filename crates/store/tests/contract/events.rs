@@ -17,7 +17,7 @@ use crate::world::{
 async fn prune(store: &Arc<dyn Store>, before: Timestamp, limit: usize) -> usize {
     let (mut place, mut gone) = (0, 0);
     loop {
-        let pruned = store.prune_events(before, place, limit).await.unwrap();
+        let pruned = store.prune_events(before.into(), place, limit).await.unwrap();
         gone += pruned.gone;
         match pruned.next {
             Some(next) => place = next,
@@ -227,7 +227,7 @@ pub(crate) async fn what_is_still_tried_is_passed_over_a_little_at_a_time(store:
     store.settle_deliveries(over).await.unwrap();
     let place = |number: usize| Some(made.events[number - 1].seq);
     let prune = async |after: i64| {
-        let pruned = store.prune_events(later(1), after, 8).await.unwrap();
+        let pruned = store.prune_events(later(1).into(), after, 8).await.unwrap();
         (pruned.gone, pruned.next)
     };
     assert_eq!(prune(0).await, (0, place(8)));
@@ -236,6 +236,6 @@ pub(crate) async fn what_is_still_tried_is_passed_over_a_little_at_a_time(store:
     assert_eq!(prune(made.events[23].seq).await, (1, None));
     // What is too young is not passed over.
     world.receive_at(text_from(ANN, "young"), later(1)).await;
-    let all = store.prune_events(later(1), 0, 26).await.unwrap();
+    let all = store.prune_events(later(1).into(), 0, 26).await.unwrap();
     assert_eq!((all.gone, all.next), (0, None));
 }

@@ -12,7 +12,8 @@ use crate::world::{ANN, LEASE, NOW, World, attempted, later, limit, new_line, te
 const EVENTS: [EventKind; 1] = [EventKind::MessageReceived];
 
 async fn list(world: &World, filter: DeliveryFilter) -> Vec<Delivery> {
-    let page = world.store.deliveries(world.account, filter, None, limit(100), NOW).await.unwrap();
+    let page =
+        world.store.deliveries(world.account, filter, None, limit(100), NOW.into()).await.unwrap();
     assert_eq!(page.next, None);
     page.rows
 }
@@ -125,13 +126,16 @@ pub(crate) async fn pages_meet_while_events_come(store: Arc<dyn Store>) {
     for rows in [1, 2, 4, 15] {
         let (mut after, mut walked) = (None, Vec::new());
         loop {
-            let page =
-                store.deliveries(world.account, filter(), after, limit(rows), NOW).await.unwrap();
+            let page = store
+                .deliveries(world.account, filter(), after, limit(rows), NOW.into())
+                .await
+                .unwrap();
             walked.extend(ids(&page.rows));
             // One that begins a new round stays where it is in the list.
             let again = made[walked.len() % made.len()].clone();
             store.settle_deliveries(vec![attempted(&again, Some("no"), None)]).await.unwrap();
-            let retry = store.retry_delivery(Grant::whole(world.account), again.id, None, NOW);
+            let retry =
+                store.retry_delivery(Grant::whole(world.account), again.id, None, NOW.into());
             retry.await.unwrap();
             leased(&world, &format!("later {rows} {}", walked.len())).await;
             after = page.next;
@@ -155,7 +159,7 @@ pub(crate) async fn a_page_looks_at_so_many_and_no_more(store: Arc<dyn Store>) {
     }
     let filter = DeliveryFilter { status: Some(DeliveryStatus::Delivered), ..Default::default() };
     let page = async |after| {
-        store.deliveries(world.account, filter.clone(), after, limit(10), NOW).await.unwrap()
+        store.deliveries(world.account, filter.clone(), after, limit(10), NOW.into()).await.unwrap()
     };
     let first = page(None).await;
     assert!(first.rows.is_empty() && first.next.is_some());
@@ -178,7 +182,7 @@ pub(crate) async fn another_account_sees_nothing(store: Arc<dyn Store>) {
         DeliveryFilter { event_id: Some(event), ..any() },
         DeliveryFilter { lines: Some(vec![world.line]), ..any() },
     ] {
-        let page = store.deliveries(world.other_account, filter, None, limit(10), NOW).await;
+        let page = store.deliveries(world.other_account, filter, None, limit(10), NOW.into()).await;
         let page = page.unwrap();
         assert_eq!((page.rows, page.next), (Vec::new(), None));
     }

@@ -38,7 +38,8 @@ async fn begun(world: &World, replay: NewReplay) -> Id<Replay> {
 /// Leads it to its end; says how many deliveries it made due.
 async fn run(world: &World, id: Id<Replay>, step: usize) -> u64 {
     loop {
-        let replay = world.store.advance_replay(id, step, later(3000)).await.unwrap().unwrap();
+        let replay =
+            world.store.advance_replay(id, step, later(3000).into()).await.unwrap().unwrap();
         if replay.status == ReplayStatus::Done {
             assert_eq!((replay.progress, replay.finished_at), (100, Some(later(3000))));
             return replay.queued;
@@ -100,13 +101,13 @@ pub(crate) async fn what_was_missed_goes_out_in_event_order(store: Arc<dyn Store
     let done = store.replay(Grant::whole(world.account), id).await.unwrap().unwrap();
     assert_eq!((done.status, done.queued), (ReplayStatus::Done, 4));
     // Done is done, and what is due now is left alone by the next.
-    assert_eq!(store.advance_replay(id, 10, LEASE).await.unwrap().unwrap(), done);
+    assert_eq!(store.advance_replay(id, 10, LEASE.into()).await.unwrap().unwrap(), done);
     let whole = NewReplay { include_delivered: true, ..new(webhook) };
     let second = begun(&world, whole).await;
     assert_eq!(run(&world, second, 100).await, 1);
     assert_eq!(claimed(&world, webhook).await, ["5"]);
     let filter = DeliveryFilter { id: Some(due.id), ..DeliveryFilter::default() };
-    let due = store.deliveries(world.account, filter, None, limit(1), NOW).await.unwrap();
+    let due = store.deliveries(world.account, filter, None, limit(1), NOW.into()).await.unwrap();
     assert_eq!(due.rows[0].status, DeliveryStatus::Due);
 }
 
@@ -125,7 +126,8 @@ pub(crate) async fn ids_stay_and_none_is_made_twice(store: Arc<dyn Store>) {
     assert_eq!(run(&world, id, 1).await, 9);
     let again = begun(&world, new(webhook)).await;
     assert_eq!(run(&world, again, 3).await, 0, "all of it is due already");
-    let page = store.deliveries(world.account, DeliveryFilter::default(), None, limit(100), NOW);
+    let page =
+        store.deliveries(world.account, DeliveryFilter::default(), None, limit(100), NOW.into());
     let rows: Vec<Delivery> = page.await.unwrap().rows;
     let mut of_event = HashMap::new();
     for row in &rows {
@@ -168,7 +170,7 @@ pub(crate) async fn it_ends_with_its_webhook(store: Arc<dyn Store>) {
     assert_eq!(store.running_replays(None, 10).await.unwrap(), [id], "it is to be ended");
     assert_eq!(run(&world, id, 1).await, 0);
     assert!(store.replay(Grant::whole(world.account), id).await.unwrap().is_some());
-    assert_eq!(store.advance_replay(Id::generate(), 1, NOW).await.unwrap(), None);
+    assert_eq!(store.advance_replay(Id::generate(), 1, NOW.into()).await.unwrap(), None);
 }
 
 pub(crate) async fn it_waits_while_its_webhook_is_disabled(store: Arc<dyn Store>) {
@@ -178,12 +180,12 @@ pub(crate) async fn it_waits_while_its_webhook_is_disabled(store: Arc<dyn Store>
     }
     let webhook = world.webhook(&EVENTS).await;
     let id = begun(&world, new(webhook)).await;
-    let before = store.advance_replay(id, 2, later(3000)).await.unwrap().unwrap();
+    let before = store.advance_replay(id, 2, later(3000).into()).await.unwrap().unwrap();
     assert_eq!((before.status, before.queued), (ReplayStatus::Running, 2));
     switch(&world, webhook, false).await;
     assert!(store.running_replays(None, 10).await.unwrap().is_empty());
-    assert_eq!(store.advance_replay(id, 2, later(3000)).await.unwrap().unwrap(), before);
-    assert_eq!(store.give_up_deliveries(later(3000), 10).await.unwrap(), 2);
+    assert_eq!(store.advance_replay(id, 2, later(3000).into()).await.unwrap().unwrap(), before);
+    assert_eq!(store.give_up_deliveries(later(3000).into(), 10).await.unwrap(), 2);
     switch(&world, webhook, true).await;
     assert_eq!(store.running_replays(None, 10).await.unwrap(), [id]);
     assert_eq!(run(&world, id, 2).await, 4);

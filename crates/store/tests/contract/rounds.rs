@@ -17,7 +17,8 @@ async fn leased(world: &World, guid: &str) -> DueDelivery {
 
 async fn shown(world: &World, id: Id<Delivery>) -> Delivery {
     let filter = DeliveryFilter { id: Some(id), ..DeliveryFilter::default() };
-    let page = world.store.deliveries(world.account, filter, None, limit(1), NOW).await.unwrap();
+    let page =
+        world.store.deliveries(world.account, filter, None, limit(1), NOW.into()).await.unwrap();
     page.rows.into_iter().next().unwrap()
 }
 
@@ -39,7 +40,10 @@ pub(crate) async fn what_is_over_begins_a_new_round(store: Arc<dyn Store>) {
         store.settle_deliveries(vec![attempted(&made, Some("no"), Some(NOW))]).await.unwrap();
         let second = claim(&world, NOW).await.remove(0);
         store.settle_deliveries(vec![attempted(&second, error, None)]).await.unwrap();
-        store.retry_delivery(Grant::whole(world.account), made.id, None, later(5)).await.unwrap();
+        store
+            .retry_delivery(Grant::whole(world.account), made.id, None, later(5).into())
+            .await
+            .unwrap();
         let due = shown(&world, made.id).await;
         assert_eq!((due.status, due.next_attempt_at), (DeliveryStatus::Due, Some(later(5))));
         assert_eq!((due.attempts.len(), due.finished_at), (2, None));
@@ -60,10 +64,13 @@ pub(crate) async fn what_is_due_is_due_now(store: Arc<dyn Store>) {
     let webhook = world.webhook(&EVENTS).await;
     let made = leased(&world, "1").await;
     // In somebody's hands: it stays there.
-    store.retry_delivery(Grant::whole(world.account), made.id, None, NOW).await.unwrap();
+    store.retry_delivery(Grant::whole(world.account), made.id, None, NOW.into()).await.unwrap();
     assert!(claim(&world, NOW).await.is_empty());
     store.settle_deliveries(vec![attempted(&made, Some("no"), Some(later(500)))]).await.unwrap();
-    store.retry_delivery(Grant::whole(world.account), made.id, None, later(20)).await.unwrap();
+    store
+        .retry_delivery(Grant::whole(world.account), made.id, None, later(20).into())
+        .await
+        .unwrap();
     let due = Due { webhooks: vec![webhook], next_at: None };
     assert_eq!(store.due_deliveries(later(20)).await.unwrap(), due);
     let again = claim(&world, later(20)).await.remove(0);
@@ -77,7 +84,7 @@ pub(crate) async fn what_may_not_be_retried_is_refused(store: Arc<dyn Store>) {
     store.settle_deliveries(vec![attempted(&made, Some("no"), None)]).await.unwrap();
     let retry = async |account, id, lines| {
         let grant = Grant { lines, ..Grant::whole(account) };
-        refusal(store.retry_delivery(grant, id, None, NOW).await)
+        refusal(store.retry_delivery(grant, id, None, NOW.into()).await)
     };
     assert_eq!(retry(world.other_account, made.id, None).await, Refusal::DeliveryNotFound);
     assert_eq!(retry(world.account, Id::generate(), None).await, Refusal::DeliveryNotFound);
@@ -99,7 +106,7 @@ pub(crate) async fn attempts_are_kept_within_bounds(store: Arc<dyn Store>) {
     let mut made = leased(&world, "1").await;
     for _ in 0..120 {
         store.settle_deliveries(vec![attempted(&made, Some("no"), None)]).await.unwrap();
-        store.retry_delivery(Grant::whole(world.account), made.id, None, NOW).await.unwrap();
+        store.retry_delivery(Grant::whole(world.account), made.id, None, NOW.into()).await.unwrap();
         made = claim(&world, NOW).await.remove(0);
     }
     let attempts = shown(&world, made.id).await.attempts;
@@ -121,11 +128,11 @@ pub(crate) async fn of_a_disabled_webhook_all_is_given_up(store: Arc<dyn Store>)
         .await
         .unwrap();
     store.release_deliveries(vec![gone[1].id, gone[2].id], NOW).await.unwrap();
-    assert_eq!(store.give_up_deliveries(NOW, 10).await.unwrap(), 0);
+    assert_eq!(store.give_up_deliveries(NOW.into(), 10).await.unwrap(), 0);
     store.update_webhook(Grant::whole(world.account), off, disabled(), None, NOW).await.unwrap();
-    assert_eq!(store.give_up_deliveries(later(1), 2).await.unwrap(), 2);
-    assert_eq!(store.give_up_deliveries(later(1), 2).await.unwrap(), 1);
-    assert_eq!(store.give_up_deliveries(later(1), 2).await.unwrap(), 0);
+    assert_eq!(store.give_up_deliveries(later(1).into(), 2).await.unwrap(), 2);
+    assert_eq!(store.give_up_deliveries(later(1).into(), 2).await.unwrap(), 1);
+    assert_eq!(store.give_up_deliveries(later(1).into(), 2).await.unwrap(), 0);
     for one in &gone[..3] {
         let shown = shown(&world, one.id).await;
         assert_eq!((shown.status, shown.next_attempt_at), (DeliveryStatus::Failed, None));
@@ -133,14 +140,14 @@ pub(crate) async fn of_a_disabled_webhook_all_is_given_up(store: Arc<dyn Store>)
         assert_eq!(shown.finished_at, Some(later(1)));
     }
     assert_eq!(shown(&world, gone[3].id).await.status, DeliveryStatus::Due);
-    assert_eq!(store.give_up_deliveries(LEASE, 2).await.unwrap(), 1, "the lease is over");
+    assert_eq!(store.give_up_deliveries(LEASE.into(), 2).await.unwrap(), 1, "the lease is over");
     for one in of(on) {
         assert_eq!(shown(&world, one.id).await.status, DeliveryStatus::Due);
     }
     // Now nothing holds their events any more but the other webhook's deliveries.
     store.delete_webhook(Grant::whole(world.account), on).await.unwrap();
-    assert_eq!(store.give_up_deliveries(LEASE, 10).await.unwrap(), 4);
-    assert_eq!(store.prune_events(LEASE, 0, 10).await.unwrap().gone, 4);
+    assert_eq!(store.give_up_deliveries(LEASE.into(), 10).await.unwrap(), 4);
+    assert_eq!(store.prune_events(LEASE.into(), 0, 10).await.unwrap().gone, 4);
 }
 
 pub(crate) async fn of_a_deleted_webhook_all_goes_a_little_at_a_time(store: Arc<dyn Store>) {
@@ -157,16 +164,18 @@ pub(crate) async fn of_a_deleted_webhook_all_goes_a_little_at_a_time(store: Arc<
     assert_eq!(store.due_deliveries(NOW).await.unwrap(), Due::default());
     assert!(store.claim_deliveries(LEASE, LEASE, vec![(gone, 10)]).await.unwrap().is_empty());
     assert_eq!(
-        refusal(store.retry_delivery(Grant::whole(world.account), tried[0].id, None, NOW).await),
+        refusal(
+            store.retry_delivery(Grant::whole(world.account), tried[0].id, None, NOW.into()).await
+        ),
         Refusal::WebhookDisabled
     );
     for wanted in [500, 500, 100, 0] {
-        assert_eq!(store.give_up_deliveries(NOW, 500).await.unwrap(), wanted);
+        assert_eq!(store.give_up_deliveries(NOW.into(), 500).await.unwrap(), wanted);
     }
     // An attempt that was under way comes back to nothing.
     store.settle_deliveries(vec![attempted(under_way, Some("no"), Some(NOW))]).await.unwrap();
     let all = DeliveryFilter::default();
-    let left = store.deliveries(world.account, all, None, limit(1), NOW).await.unwrap();
+    let left = store.deliveries(world.account, all, None, limit(1), NOW.into()).await.unwrap();
     assert!(left.rows.is_empty());
-    assert_eq!(store.prune_events(LEASE, 0, 2000).await.unwrap().gone, 1100);
+    assert_eq!(store.prune_events(LEASE.into(), 0, 2000).await.unwrap().gone, 1100);
 }

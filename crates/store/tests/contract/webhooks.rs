@@ -121,7 +121,8 @@ pub(crate) async fn one_that_is_enabled_says_what_it_missed(store: Arc<dyn Store
     // It failed before it was disabled: what was given up since counts, from its event on.
     let failing = world.receive_at(text_from(ANN, "1"), later(400)).await;
     let failing = failing.committed.deliveries[0].clone();
-    let ended = AttemptResult { finished_at: later(450), ..attempted(&failing, Some("no"), None) };
+    let ended =
+        AttemptResult { finished_at: later(450).into(), ..attempted(&failing, Some("no"), None) };
     store.settle_deliveries(vec![ended]).await.unwrap();
     assert_eq!(only(&world).await.failing_since, Some(later(450)));
     switch(false, later(500)).await;
@@ -138,7 +139,7 @@ pub(crate) async fn a_rotation_leaves_two_secrets(store: Arc<dyn Store>) {
     let [old, new, newest] = [7, 8, 9].map(|byte| WebhookSecret::from_random([byte; 32]));
     let rotate = async |secret: &WebhookSecret, until| {
         let rotated = store
-            .rotate_secret(Grant::whole(world.account), id, secret.clone(), until, None, NOW)
+            .rotate_secret(Grant::whole(world.account), id, secret.clone(), until, None, NOW.into())
             .await;
         rotated.unwrap();
         world.receive(vec![text_from(ANN, &format!("{until:?}"))]).await.committed.deliveries[0]
@@ -154,8 +155,9 @@ pub(crate) async fn a_rotation_leaves_two_secrets(store: Arc<dyn Store>) {
     assert_eq!((endpoint.secrets, &*endpoint.url), ((*both).clone(), "https://example.com/hook"));
     let theirs = store.endpoint(Grant::whole(world.other_account), id).await;
     assert_eq!(refusal(theirs), Refusal::WebhookNotFound);
-    let theirs =
-        store.rotate_secret(Grant::whole(world.other_account), id, old, NOW, None, NOW).await;
+    let theirs = store
+        .rotate_secret(Grant::whole(world.other_account), id, old, NOW, None, NOW.into())
+        .await;
     assert_eq!(refusal(theirs), Refusal::WebhookNotFound);
 }
 
@@ -165,7 +167,7 @@ const HOUR: i64 = 3_600_000;
 async fn attempt(world: &World, hour: i64, error: Option<&str>) -> (Option<i64>, bool) {
     let at = later(hour * HOUR);
     let made = world.receive_at(text_from(ANN, &hour.to_string()), at).await.committed.deliveries;
-    let ended = AttemptResult { finished_at: at, ..attempted(&made[0], error, None) };
+    let ended = AttemptResult { finished_at: at.into(), ..attempted(&made[0], error, None) };
     world.store.settle_deliveries(vec![ended]).await.unwrap();
     let webhook = only(world).await;
     let since = webhook.failing_since.map(|since| (since.0 - NOW.0) / HOUR);
@@ -220,7 +222,14 @@ pub(crate) async fn a_secret_is_erased_when_its_day_is_over(store: Arc<dyn Store
         let id = world.webhook(&EVENTS).await;
         let new = WebhookSecret::from_random([8; 32]);
         store
-            .rotate_secret(Grant::whole(world.account), id, new, later(100 + number), None, NOW)
+            .rotate_secret(
+                Grant::whole(world.account),
+                id,
+                new,
+                later(100 + number),
+                None,
+                NOW.into(),
+            )
             .await
             .unwrap();
         ids.push(id);
@@ -263,7 +272,7 @@ pub(crate) async fn a_key_reaches_what_it_may_read_on_its_lines(store: Arc<dyn S
     take(update(&narrow, switch(false)).await).unwrap();
     assert_eq!(refusal(store.endpoint(narrow.clone(), id).await), lacks);
     let secret = WebhookSecret::from_random([1; 32]);
-    let rotated = store.rotate_secret(narrow.clone(), id, secret, NOW, None, NOW).await;
+    let rotated = store.rotate_secret(narrow.clone(), id, secret, NOW, None, NOW.into()).await;
     assert_eq!(refusal(rotated), lacks);
     // It may have what it can read.
     take(update(&narrow, WebhookChanges { is_active: Some(true), ..only_sent() }).await).unwrap();

@@ -262,7 +262,7 @@ pub(crate) fn attempted(
         error: error.map(Into::into),
         next_attempt_at: next,
         cause: None,
-        finished_at: later(10),
+        finished_at: later(10).into(),
         is_gone: false,
     }
 }

@@ -1,4 +1,4 @@
-//! The server that suffers: on a small volume, with a log that stalls.
+//! The server that suffers: on a small volume, with a log that stalls and a clock that jumps.
 
 use std::{
     path::Path,
@@ -32,7 +32,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::volume::{MOUNTED_AT, Volume};
+use super::{
+    clock::Clock,
+    volume::{MOUNTED_AT, Volume},
+};
 use crate::{
     process::{ANY_PORT, Ready, without_settings},
     serve::Serve,
@@ -132,6 +135,7 @@ pub(super) struct Faulty {
     pub(super) url: String,
     pub(super) log: Arc<Log>,
     pub(super) volume: Volume,
+    pub(super) clock: Clock,
     reading: JoinHandle<()>,
 }
 
@@ -140,6 +144,8 @@ impl Faulty {
         let binary = std::env::var("SWITCHBOARD_FAULTS_BINARY");
         let binary = binary.unwrap_or_else(|_| env!("CARGO_BIN_EXE_switchboard").to_owned());
         let mut command = without_settings("unshare");
+        let clock = Clock::new(seeded);
+        clock.set_up(&mut command);
         let size = ROOM + events * PER_EVENT;
         let script = format!(
             "mount -t tmpfs -o size={size} tmpfs {MOUNTED_AT} && cp -a \"$0\" {MOUNTED_AT}/data && exec \"$@\""
@@ -166,7 +172,7 @@ impl Faulty {
         })
         .await;
         let volume = Volume::of(child.id().unwrap());
-        Self { child, url: format!("http://{address}"), log, volume, reading }
+        Self { child, url: format!("http://{address}"), log, volume, clock, reading }
     }
 
     pub(super) fn id(&self) -> Option<u32> {

@@ -10,7 +10,7 @@ use crate::deliver::{
 
 pub(super) const MOST: usize = 512;
 const NOW: Timestamp = Timestamp(0);
-pub(super) const LONG: Lease = Lease { now: NOW, until: Timestamp(i64::MAX / 2) };
+pub(super) const LONG: Lease = Lease { now: NOW, until: Timestamp(i64::MAX / 2), wall: NOW };
 pub(super) const WORKED: Outcome =
     Outcome { worked: true, took: Duration::from_millis(2), retry_after: None, random: 0.5 };
 pub(super) const FAILED: Outcome = Outcome { worked: false, ..WORKED };
@@ -414,7 +414,7 @@ fn behind_a_short_lease_nothing_goes_out() {
     let mut lanes = Lanes::new(MOST, []);
     lanes.hand_over(all[0].clone(), LONG);
     let (slot, _) = lanes.next(NOW).unwrap();
-    lanes.hand_over(all[1].clone(), Lease { now: NOW, until: Timestamp(MARGIN_MS - 1) });
+    lanes.hand_over(all[1].clone(), Lease { until: Timestamp(MARGIN_MS - 1), ..LONG });
     lanes.hand_over(all[2].clone(), LONG);
     assert!(!lanes.done(slot, &WORKED, NOW));
     assert!(lanes.next(NOW).is_none());

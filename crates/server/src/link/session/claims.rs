@@ -47,7 +47,7 @@ impl Session<'_> {
         if limit == 0 {
             return Ok(true);
         }
-        let lease = self.app.clock.now() + self.app.config.claim_lease();
+        let lease = self.app.clock.steady() + self.app.config.claim_lease();
         let items = once_available("items could not be claimed", || {
             self.app.store.claim(self.bridge.id, line, full_chats.clone(), limit, lease)
         })
@@ -70,9 +70,8 @@ impl Session<'_> {
     pub(super) async fn hold_claims(&self) -> Ended {
         let lease = self.app.config.claim_lease();
         loop {
-            let now = self.app.clock.now();
-            self.app.clock.sleep_until(now + lease / 3).await;
-            let until = self.app.clock.now() + lease;
+            self.app.clock.sleep(lease / 3).await;
+            let until = self.app.clock.steady() + lease;
             let extend = || self.app.store.extend_claims(self.bridge.id, until);
             let what = "the claims of a bridge could not be extended";
             if let Err(error) = once_available(what, extend).await {

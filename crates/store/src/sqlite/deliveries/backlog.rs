@@ -1,7 +1,7 @@
 //! How much is due, for who watches: counted up to a bound, in slices.
 
 use rusqlite::{Connection, params};
-use switchboard_model::{Timestamp, Webhook, id::Id};
+use switchboard_model::{Timestamp, Webhook, id::Id, time::Now};
 
 use super::{UNTRIED, due_behind};
 use crate::{
@@ -14,7 +14,7 @@ const SLICE: u64 = 5000;
 
 /// The count as far as it has come.
 pub(in crate::sqlite) struct Counting {
-    now: Timestamp,
+    now: Now,
     counted: Vec<WebhookBacklog>,
     /// Webhooks that were found to have something due, and are still to be counted.
     found: Vec<Id<Webhook>>,
@@ -32,7 +32,7 @@ struct Current {
 }
 
 impl Counting {
-    pub(in crate::sqlite) fn new(now: Timestamp) -> Self {
+    pub(in crate::sqlite) fn new(now: Now) -> Self {
         let after = Some(String::new());
         Self { now, counted: Vec::new(), found: Vec::new(), after, current: None }
     }
@@ -69,8 +69,8 @@ impl Counting {
 
     fn find(&mut self, sql: &Connection) -> Result<()> {
         let Some(after) = self.after.take() else { return Ok(()) };
-        let (rows, next) = due_behind(sql, self.now, &after)?;
-        let due = rows.into_iter().filter(|row| row.is_active && row.first <= self.now);
+        let (rows, next) = due_behind(sql, self.now.steady, &after)?;
+        let due = rows.into_iter().filter(|row| row.is_active && row.first <= self.now.steady);
         self.found = due.map(|row| row.webhook).collect();
         self.found.reverse();
         self.after = next;
@@ -88,9 +88,10 @@ impl Counting {
                (select due_at from deliveries indexed by deliveries_due
                   where status = 'due' and webhook_id = ?1 and due_at between ?3 + 1 and ?2
                   order by due_at limit 1)",
-            params![Text(webhook), self.now.0, UNTRIED.0],
+            params![Text(webhook), self.now.steady.0, UNTRIED.0],
             |row| {
                 let (untried, tried): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
+                let tried = tried.map(|due_at| self.now.wall_at(Timestamp(due_at)).0);
                 Ok(untried.into_iter().chain(tried).min())
             },
         )?;
@@ -115,7 +116,7 @@ impl Counting {
             let limit = i64::try_from(wanted).unwrap_or(i64::MAX);
             let webhook = Text(current.backlog.webhook_id);
             let mut due =
-                due.query(params![webhook, current.due_at, current.seq, self.now.0, limit])?;
+                due.query(params![webhook, current.due_at, current.seq, self.now.steady.0, limit])?;
             while let Some(row) = due.next()? {
                 count += 1;
                 last = Some((row.get(0)?, row.get(1)?));

@@ -10,6 +10,7 @@ use switchboard_model::{
     event::Event,
     id::Id,
     page::{Cursor, Limit, Page},
+    time::Now,
 };
 
 use super::UNTRIED;
@@ -31,7 +32,7 @@ pub(in crate::sqlite) struct Walk {
     account: Id<Account>,
     filter: DeliveryFilter,
     limit: usize,
-    now: Timestamp,
+    now: Now,
     /// None until the first slice has found it.
     stretch: Option<Stretch>,
     rows: Vec<Delivery>,
@@ -48,7 +49,7 @@ impl Walk {
         filter: DeliveryFilter,
         after: Option<DeliveriesCursor>,
         limit: Limit,
-        now: Timestamp,
+        now: Now,
     ) -> Self {
         Self {
             account,
@@ -203,11 +204,12 @@ fn fits(filter: &DeliveryFilter, row: &Row<'_>, id: Id<Delivery>) -> Result<bool
 }
 
 /// The delivery, still without its attempts.
-fn delivery(row: &Row<'_>, id: Id<Delivery>, now: Timestamp) -> Result<Delivery> {
+fn delivery(row: &Row<'_>, id: Id<Delivery>, now: Now) -> Result<Delivery> {
     let status = row.get::<_, Name<DeliveryStatus>>(8)?.0;
     let (due_at, leased) = (Timestamp(row.get(9)?), row.get::<_, bool>(10)?);
     // A lease is no plan: it is attempted as soon as it is its turn.
-    let next = if leased || due_at == UNTRIED { now } else { due_at };
+    let is_waiting = !leased && due_at != UNTRIED;
+    let next = if is_waiting { now.wall_at(due_at) } else { now.wall };
     Ok(Delivery {
         id,
         webhook_id: row.get::<_, Text<Id<Webhook>>>(7)?.0,

@@ -5,6 +5,7 @@ use switchboard_model::{
     EventKind, Line, Timestamp, Webhook,
     delivery::{Delivery, DeliveryStatus},
     id::Id,
+    time::Now,
 };
 
 use super::due_by_webhook;
@@ -22,7 +23,7 @@ const DISABLED: &str = "the webhook was disabled";
 /// The attempts that a delivery keeps over a new round, however often it is retried by hand.
 const KEPT_ATTEMPTS: u32 = 90;
 
-/// Begins a new round of attempts, the first of them due at `due_at`. It takes its place behind all other
+/// Begins a new round of attempts at the wall time `now`, the first of them due at the steady `due_at`. It takes its place behind all other
 /// deliveries: what is replayed in event order goes out in event order. Its new place also tells
 /// it from the round before: what an attempt of that one still reports finds nothing.
 pub(in crate::sqlite) fn begin(
@@ -58,7 +59,7 @@ pub(in crate::sqlite) fn retry(
     sql: &Connection,
     grant: &Grant,
     id: Id<Delivery>,
-    now: Timestamp,
+    now: Now,
 ) -> Result<Id<Webhook>> {
     let found = statement::first(
         sql,
@@ -87,14 +88,14 @@ pub(in crate::sqlite) fn retry(
         return Err(Refusal::WebhookDisabled.into());
     }
     if status != DeliveryStatus::Due {
-        begin(sql, seq, now, now)?;
+        begin(sql, seq, now.steady, now.wall)?;
         return Ok(webhook);
     }
     // What is leased is on its way already; what was given back unattempted is due in its turn.
     statement::run(
         sql,
         "update deliveries set due_at = ?2 where seq = ?1 and leased = 0 and due_at > ?2",
-        params![seq, now.0],
+        params![seq, now.steady.0],
     )?;
     Ok(webhook)
 }
@@ -110,9 +111,9 @@ struct Found {
     event: EventKind,
 }
 
-pub(in crate::sqlite) fn give_up(sql: &Connection, now: Timestamp, limit: usize) -> Result<usize> {
+pub(in crate::sqlite) fn give_up(sql: &Connection, now: Now, limit: usize) -> Result<usize> {
     let mut given_up = 0;
-    for waiting in due_by_webhook(sql, now, false)? {
+    for waiting in due_by_webhook(sql, now.steady, false)? {
         let rest = limit - given_up;
         given_up += if waiting.is_gone {
             remove(sql, waiting.webhook, rest)?
@@ -127,14 +128,14 @@ pub(in crate::sqlite) fn give_up(sql: &Connection, now: Timestamp, limit: usize)
 }
 
 /// What is due of a webhook that is disabled fails.
-fn fail(sql: &Connection, webhook: Id<Webhook>, now: Timestamp, limit: usize) -> Result<usize> {
+fn fail(sql: &Connection, webhook: Id<Webhook>, now: Now, limit: usize) -> Result<usize> {
     // A lease that is over is nobody's: whoever had it was told that the webhook is disabled.
     statement::run(
         sql,
         "update deliveries set status = 'failed', leased = 0, last_error = ?3, finished_at = ?2
          where seq in (select seq from deliveries indexed by deliveries_due
-           where status = 'due' and webhook_id = ?1 and (leased = 0 or due_at <= ?2) limit ?4)",
-        params![Text(webhook), now.0, DISABLED, statement::limit(limit)],
+           where status = 'due' and webhook_id = ?1 and (leased = 0 or due_at <= ?5) limit ?4)",
+        params![Text(webhook), now.wall.0, DISABLED, statement::limit(limit), now.steady.0],
     )
 }
 
