@@ -10,6 +10,9 @@ pub const REMEMBERED_MS: u64 = 24 * 3_600_000;
 /// The longest Idempotency-Key.
 pub const MAX_KEY_LEN: usize = 255;
 
+/// The operations whose answers show a secret: these answers are encrypted at rest.
+pub const SECRET_OPERATIONS: [&str; 2] = ["POST /v1/webhooks", "POST /v1/webhooks/rotate"];
+
 /// Whether a text may be an Idempotency-Key: 1–255 visible ASCII characters.
 pub fn is_valid(key: &str) -> bool {
     (1..=MAX_KEY_LEN).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
@@ -32,6 +35,11 @@ impl IdempotencyScope {
     /// The scope of a request with this body.
     pub fn new(key_id: Id<Key>, operation: String, idempotency_key: String, body: &[u8]) -> Self {
         Self { key_id, operation, idempotency_key, body: Sha256::digest(body).into() }
+    }
+
+    /// Whether the answer shows a secret.
+    pub fn is_secret(&self) -> bool {
+        SECRET_OPERATIONS.contains(&self.operation.as_str())
     }
 }
 

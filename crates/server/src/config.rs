@@ -33,6 +33,11 @@ pub struct Config {
     )]
     pub data_dir: PathBuf,
 
+    /// File with the key that webhook secrets are encrypted with in the database: 32 bytes in base64. Made at the first
+    /// start; each backup needs it. Without it, DATA_DIR/secret-key
+    #[arg(long, env = "SWITCHBOARD_SECRET_KEY_FILE", value_name = "FILE")]
+    pub secret_key_file: Option<PathBuf>,
+
     /// Requests an hour that a key may make, unless the key says otherwise
     #[arg(
         long,
@@ -403,6 +408,13 @@ impl Config {
         [
             ("LISTEN", self.listen.to_string()),
             ("DATA_DIR", self.data_dir.display().to_string()),
+            (
+                "SECRET_KEY_FILE",
+                self.secret_key_file
+                    .as_ref()
+                    .map(|file| file.display().to_string())
+                    .unwrap_or_default(),
+            ),
             ("RATE_LIMIT", self.rate_limit.to_string()),
             ("OPERATOR_TOKEN", token.to_owned()),
             ("SIMULATOR", self.simulator.to_string()),

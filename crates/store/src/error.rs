@@ -2,6 +2,8 @@
 
 use switchboard_model::Scope;
 
+use crate::sqlite::SecretKeyProblem;
+
 /// Why a method did not do its work. Nothing of it was kept.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -53,6 +55,15 @@ pub enum StoreError {
         found: u32,
         /// The newest version known here.
         known: u32,
+    },
+    /// The key that the database's secrets are encrypted with is missing, or is another.
+    #[error("the secret key {path} can't be used")]
+    SecretKey {
+        /// Which file.
+        path: String,
+        /// Why.
+        #[source]
+        problem: SecretKeyProblem,
     },
     /// Another process has this database open.
     #[error("the database {path} is in use by another switchboard; stop that one first")]

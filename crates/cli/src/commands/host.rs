@@ -72,7 +72,11 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<Opened> {
         admin_address = config.admin_listen.map(tracing::field::display),
         "starting"
     );
-    let store = SqliteStore::open(&dir.join(DATABASE), SqliteOptions::default())?;
+    let (database, options) = (dir.join(DATABASE), SqliteOptions::default());
+    let store = match &config.secret_key_file {
+        Some(key_file) => SqliteStore::open_with_key(&database, key_file, options)?,
+        None => SqliteStore::open(&database, options)?,
+    };
     Ok(Opened { store: Arc::new(store), clock: Arc::new(SystemClock), listener })
 }
 

@@ -17,7 +17,7 @@ use switchboard_testkit::eventually;
 use tokio::process::Command;
 
 use crate::{
-    process::{ANY_PORT, without_settings},
+    process::{ANY_PORT, mode, without_settings},
     serve::Serve,
     tour::{readme, run_steps},
 };
@@ -87,6 +87,8 @@ async fn the_production_section_works_and_its_backup_loses_nothing() {
     })
     .await;
     run_steps(&readme("backup"), dir.path(), &settings).await;
+    // Without it the copy could not be started.
+    assert_eq!(mode(&backup.join("secret-key")), 0o600);
     stop.store(true, Relaxed);
     writer.await.unwrap();
     assert!(sent.lock().unwrap().len() > before.len(), "nothing was written meanwhile");

@@ -212,3 +212,32 @@ async fn there_are_no_virtual_phones_unless_they_are_asked_for() {
         server.process.stop("TERM").await;
     }
 }
+
+#[tokio::test]
+async fn without_its_secret_key_it_says_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    Serve::start(&mut Serve::command(dir.path())).await.process.stop("TERM").await;
+    let key = dir.path().join("secret-key");
+    assert_eq!(mode(&key), 0o600);
+    let kept = fs::read(&key).unwrap();
+    fs::remove_file(&key).unwrap();
+    let refused = async || {
+        let said = run(&mut Serve::command(dir.path())).await;
+        assert_eq!(said.code, Some(1), "{}", said.stderr);
+        assert!(said.stderr.contains(key.to_str().unwrap()), "{}", said.stderr);
+        assert!(said.stderr.contains("--secret-key-file"), "{}", said.stderr);
+        said.stderr
+    };
+    assert!(refused().await.contains("no such file"));
+    assert!(!key.exists(), "none is made in its place");
+    fs::write(&key, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
+    assert!(refused().await.contains("another key"));
+    fs::remove_file(&key).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let elsewhere = elsewhere.path().join("key");
+    fs::write(&elsewhere, kept).unwrap();
+    let mut command = Serve::command(dir.path());
+    command.arg("--secret-key-file").arg(&elsewhere);
+    Serve::start(&mut command).await.process.stop("TERM").await;
+    assert!(!key.exists());
+}

@@ -118,6 +118,7 @@ impl From<StoreError> for Failure {
             | StoreError::Unreadable { .. }
             | StoreError::Open { .. }
             | StoreError::NewerSchema { .. }
+            | StoreError::SecretKey { .. }
             | StoreError::InUse { .. }) => Self { cause: Some(chain(&error)), ..Self::internal() },
         }
     }

@@ -50,6 +50,7 @@ mod restricted;
 mod rotation;
 mod rows;
 mod sandbox;
+mod sealed;
 mod senders;
 mod serial;
 mod simulator;

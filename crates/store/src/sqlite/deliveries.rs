@@ -19,8 +19,8 @@ use switchboard_model::{
 use super::{
     columns::{Json, Name, Text},
     events::Moment,
-    statement,
-    webhooks::{self, secrets},
+    seal::Sealed,
+    statement, webhooks,
     writer::Tx,
 };
 use crate::{CommittedEvent, Due, Result};
@@ -33,7 +33,7 @@ pub(super) fn lease_new(
     moment: Moment,
     leased: &mut Vec<DueDelivery>,
 ) -> Result<()> {
-    let subscribers = tx.known.subscribers(tx.sql, event.account_id)?;
+    let subscribers = tx.known.subscribers(tx.sql, tx.seal, event.account_id)?;
     for webhook in subscribers.iter().filter(|one| one.wants(event.kind, event.line_id)) {
         let id = Id::generate();
         statement::run(
@@ -75,11 +75,12 @@ struct Endpoint {
 }
 
 pub(super) fn claim(
-    sql: &Connection,
+    tx: &mut Tx<'_>,
     now: Timestamp,
     lease_until: Timestamp,
     of: &[(Id<Webhook>, usize)],
 ) -> Result<Vec<DueDelivery>> {
+    let Tx { sql, known, seal } = tx;
     let mut leased = Vec::new();
     for &(id, most) in of {
         let endpoint = statement::first(
@@ -88,7 +89,7 @@ pub(super) fn claim(
              where id = ?1 and is_active = 1",
             params![Text(id)],
             |row| {
-                let secrets = Arc::new(secrets(row.get(2)?, row.get(3)?, row.get(4)?));
+                let secrets = known.secrets(seal, id, Sealed::of(row, [2, 3, 4])?)?;
                 let account_id = row.get::<_, Text<_>>(0)?.0;
                 Ok(Endpoint { id, account_id, url: row.get(1)?, secrets })
             },

@@ -7,7 +7,12 @@ use switchboard_model::{
     idempotency::{IdempotencyScope, REMEMBERED_MS, RememberedAnswer},
 };
 
-use super::{columns::Text, statement, writer::Tx};
+use super::{
+    columns::Text,
+    seal::{Place, Seal, unreadable},
+    statement,
+    writer::Tx,
+};
 use crate::{Once, Refusal, Remember, RememberWith, Result};
 
 /// Does the work and keeps its answer, unless there is an answer already. Work that is refused leaves none.
@@ -43,25 +48,28 @@ fn answered<T>(
     work: impl FnOnce(&mut Tx<'_>) -> Result<T>,
     answer: impl FnOnce(&T) -> RememberedAnswer,
 ) -> Result<Once<T>> {
-    if let Some(earlier) = find(tx.sql, scope, now)? {
+    if let Some(earlier) = find(tx.sql, tx.seal, scope, now)? {
         return Ok(Once::Replayed(earlier));
     }
     let done = work(tx)?;
-    let answer = answer(&done);
+    let RememberedAnswer { status, body, created_at } = answer(&done);
+    let is_secret = scope.is_secret();
+    let body = if is_secret { tx.seal.seal(Place::Answer(scope), &body)? } else { body };
     // Replaced where one is there whose time is over.
     statement::run(
         tx.sql,
         "insert or replace into answers
-         (key_id, operation, idempotency_key, request, status, body, created_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+         (key_id, operation, idempotency_key, request, status, body, created_at, is_sealed)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             Text(scope.key_id),
             scope.operation,
             scope.idempotency_key,
             scope.body,
-            answer.status,
-            answer.body,
-            answer.created_at.0,
+            status,
+            body,
+            created_at.0,
+            is_secret,
         ],
     )?;
     Ok(Once::Done(done))
@@ -69,12 +77,13 @@ fn answered<T>(
 
 pub(super) fn find(
     sql: &Connection,
+    seal: &Seal,
     scope: &IdempotencyScope,
     now: Timestamp,
 ) -> Result<Option<RememberedAnswer>> {
     let known = statement::first(
         sql,
-        "select request, status, body, created_at from answers
+        "select request, status, body, created_at, is_sealed from answers
          where key_id = ?1 and operation = ?2 and idempotency_key = ?3 and created_at > ?4",
         params![
             Text(scope.key_id),
@@ -83,11 +92,12 @@ pub(super) fn find(
             now.0.saturating_sub_unsigned(REMEMBERED_MS),
         ],
         |row| {
-            let answer = RememberedAnswer {
-                status: row.get(1)?,
-                body: row.get(2)?,
-                created_at: Timestamp(row.get(3)?),
-            };
+            let mut body: Vec<u8> = row.get(2)?;
+            if row.get(4)? {
+                body = seal.open(Place::Answer(scope), &body).ok_or_else(unreadable)?;
+            }
+            let (status, created_at) = (row.get(1)?, Timestamp(row.get(3)?));
+            let answer = RememberedAnswer { status, body, created_at };
             Ok((row.get::<_, [u8; 32]>(0)?, answer))
         },
     )?;

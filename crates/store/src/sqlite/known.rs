@@ -18,8 +18,8 @@ use switchboard_model::{
 
 use super::{
     columns::{Json, Name, Text},
+    seal::{Seal, Sealed},
     statement,
-    webhooks::secrets,
 };
 use crate::Result;
 
@@ -64,6 +64,8 @@ impl Subscriber {
 pub(super) struct Known {
     lines: HashMap<Id<Line>, Arc<KnownLine>>,
     subscribers: HashMap<Id<Account>, Arc<[Subscriber]>>,
+    /// Decrypted secrets of webhooks, each with what it was decrypted from: one that has changed since is found out.
+    secrets: HashMap<Id<Webhook>, (Sealed, Arc<Secrets>)>,
     /// Whether any indicator stands on, anywhere; none if that has to be asked.
     anybody_types: Option<bool>,
     changed: bool,
@@ -158,21 +160,24 @@ impl Known {
     pub(super) fn subscribers(
         &mut self,
         sql: &Connection,
+        seal: &Seal,
         account: Id<Account>,
     ) -> Result<Arc<[Subscriber]>> {
         if let Some(subscribers) = self.subscribers.get(&account) {
             return Ok(Arc::clone(subscribers));
         }
+        let opened = &mut self.secrets;
         let subscribers: Arc<[Subscriber]> = statement::all(
             sql,
             "select id, url, secret, line_ids, events, previous_secret, previous_until from webhooks
              where account_id = ?1 and is_active = 1 order by seq",
             params![Text(account)],
             |row| {
+                let webhook_id = row.get::<_, Text<_>>(0)?.0;
                 Ok(Subscriber {
-                    webhook_id: row.get::<_, Text<_>>(0)?.0,
+                    webhook_id,
                     url: row.get(1)?,
-                    secrets: Arc::new(secrets(row.get(2)?, row.get(5)?, row.get(6)?)),
+                    secrets: open(opened, seal, webhook_id, Sealed::of(row, [2, 5, 6])?)?,
                     line_ids: row.get::<_, Option<Json<_>>>(3)?.map(|ids| ids.0),
                     events: row.get::<_, Json<_>>(4)?.0,
                 })
@@ -183,6 +188,33 @@ impl Known {
         self.subscribers.insert(account, Arc::clone(&subscribers));
         Ok(subscribers)
     }
+
+    /// What deliveries to this webhook are signed with, decrypted once for as long as its row has the same.
+    pub(super) fn secrets(
+        &mut self,
+        seal: &Seal,
+        id: Id<Webhook>,
+        sealed: Sealed,
+    ) -> rusqlite::Result<Arc<Secrets>> {
+        open(&mut self.secrets, seal, id, sealed)
+    }
+}
+
+fn open(
+    opened: &mut HashMap<Id<Webhook>, (Sealed, Arc<Secrets>)>,
+    seal: &Seal,
+    id: Id<Webhook>,
+    sealed: Sealed,
+) -> rusqlite::Result<Arc<Secrets>> {
+    if let Some((from, secrets)) = opened.get(&id)
+        && *from == sealed
+    {
+        return Ok(Arc::clone(secrets));
+    }
+    let secrets = Arc::new(seal.secrets(id, &sealed)?);
+    make_room(opened);
+    opened.insert(id, (sealed, Arc::clone(&secrets)));
+    Ok(secrets)
 }
 
 fn make_room<K, V>(known: &mut HashMap<K, V>) {

@@ -9,7 +9,7 @@ use crate::{Result, StoreError};
 
 /// What leads from each version to the next; version 0 is an empty file. Never edit one that
 /// was released: add another.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_contract.sql"),
     include_str!("migrations/0003_deliveries.sql"),
@@ -18,6 +18,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/0006_probe.sql"),
     include_str!("migrations/0007_file_lines.sql"),
     include_str!("migrations/0008_clocks.sql"),
+    include_str!("migrations/0009_sealed_answers.sql"),
 ];
 
 /// Refuses a database that a newer version has written, before anything is changed in it.

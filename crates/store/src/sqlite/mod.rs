@@ -31,6 +31,8 @@ mod receipts;
 mod receive;
 mod replays;
 mod sandbox;
+mod seal;
+mod secret_key;
 mod secrets;
 mod settle;
 mod statement;
@@ -44,14 +46,20 @@ mod writer;
 use std::{
     fmt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
+pub use self::secret_key::SecretKeyProblem;
 use self::{
     handover::{Handover, MakesKnown},
     reader::Readers,
+    seal::Seal,
     writer::{Tx, Writer},
 };
 use crate::Result;
+
+/// The file with the key that secrets are encrypted with, unless another is named.
+const SECRET_KEY: &str = "secret-key";
 
 /// The numbers that bound a [`SqliteStore`].
 #[derive(Debug, Clone, Copy)]
@@ -80,17 +88,28 @@ pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
     handover: Handover,
+    seal: Arc<Seal>,
 }
 
 impl SqliteStore {
-    /// Opens the database, makes it if it does not exist, and brings it to this version. Blocks.
+    /// Opens the database, makes it if it does not exist, and brings it to this version. Its secrets are encrypted
+    /// with the key in the file `secret-key` beside it, which is made with it. Blocks.
     ///
     /// # Errors
     /// [`StoreError::InUse`](crate::StoreError::InUse) at once if another process has it;
     /// [`StoreError::NewerSchema`](crate::StoreError::NewerSchema), and nothing is changed;
+    /// [`StoreError::SecretKey`](crate::StoreError::SecretKey) without the key that it is encrypted with;
     /// [`StoreError::Open`](crate::StoreError::Open) for all else.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self> {
-        open::open(path, options)
+        Self::open_with_key(path, &path.with_file_name(SECRET_KEY), options)
+    }
+
+    /// As [`SqliteStore::open`], with the key in another file.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_with_key(path: &Path, key_file: &Path, options: SqliteOptions) -> Result<Self> {
+        open::open(path, key_file, options)
     }
 
     /// Runs a command that may make something known.

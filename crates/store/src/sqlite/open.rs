@@ -5,6 +5,7 @@ use std::{
     io,
     os::unix::fs::OpenOptionsExt,
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,7 +16,8 @@ use super::{
     handover::Handover,
     migrations,
     reader::Readers,
-    statement,
+    seal::Seal,
+    secrets, statement,
     wal::{self, Log},
     writer::Writer,
 };
@@ -45,11 +47,12 @@ const READER: &str = "
     pragma mmap_size = 0;
 ";
 
-pub(super) fn open(path: &Path, options: SqliteOptions) -> Result<SqliteStore> {
+pub(super) fn open(path: &Path, key_file: &Path, options: SqliteOptions) -> Result<SqliteStore> {
     let lock = lock(path)?;
     // SQLite gives its log and its index the mode of the database.
     private(path).map_err(|error| named(path, StoreError::Database(Box::new(error))))?;
-    let writer = writing(path).map_err(|error| named(path, error))?;
+    let (writer, seal) = writing(path, key_file).map_err(|error| named(path, error))?;
+    let seal = Arc::new(seal);
     let readers = (0..options.readers.max(1))
         .map(|_| reading(path))
         .collect::<Result<Vec<_>>>()
@@ -59,10 +62,12 @@ pub(super) fn open(path: &Path, options: SqliteOptions) -> Result<SqliteStore> {
     Ok(SqliteStore {
         path: path.to_owned(),
         options,
-        writer: Writer::start(writer, lock, options.write_queue, log).map_err(cannot_start)?,
+        writer: Writer::start(writer, lock, Arc::clone(&seal), options.write_queue, log)
+            .map_err(cannot_start)?,
         readers: Readers::start(readers, options.read_queue, options.read_queue_of_one)
             .map_err(cannot_start)?,
         handover: Handover::default(),
+        seal,
     })
 }
 
@@ -87,15 +92,18 @@ fn private(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
 }
 
-fn writing(path: &Path) -> Result<Connection> {
+/// A database that is refused is left as it was.
+fn writing(path: &Path, key_file: &Path) -> Result<(Connection, Seal)> {
     let mut sql = Connection::open(path)?;
     sql.busy_timeout(BUSY_TIMEOUT)?;
     sql.set_prepared_statement_cache_capacity(statement::KEPT);
     migrations::refuse_newer(&sql, path)?;
+    let seal = secrets::unlock(&sql, key_file)?;
     sql.execute_batch(WRITER)?;
     sql.execute_batch(&format!("pragma journal_size_limit = {}", wal::LIMIT))?;
     migrations::apply(&mut sql)?;
-    Ok(sql)
+    secrets::seal_clear(&mut sql, &seal)?;
+    Ok((sql, seal))
 }
 
 fn reading(path: &Path) -> Result<Connection> {

@@ -1,6 +1,6 @@
 //! The methods of [`Store`], each of them one command of the writer or one question to a reader.
 
-use std::thread;
+use std::{sync::Arc, thread};
 
 use switchboard_model::{
     Account, Bridge, Chat, EventKind, File, Handle, Key, Line, Message, OutboxItem, Reaction,
@@ -355,11 +355,11 @@ impl Store for SqliteStore {
     }
 
     async fn file_url_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32]> {
-        self.writer.run(move |tx| secrets::ensure(tx.sql, secrets::FILE_URLS, fresh)).await
+        self.writer.run(move |tx| secrets::of_server(tx, secrets::FILE_URLS, fresh)).await
     }
 
     async fn cursor_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32]> {
-        self.writer.run(move |tx| secrets::ensure(tx.sql, secrets::CURSORS, fresh)).await
+        self.writer.run(move |tx| secrets::of_server(tx, secrets::CURSORS, fresh)).await
     }
 
     async fn sandbox_line(&self) -> Result<Option<Line>> {
@@ -443,7 +443,10 @@ impl Store for SqliteStore {
         scope: IdempotencyScope,
         now: Timestamp,
     ) -> Result<Option<RememberedAnswer>> {
-        self.readers.lookup(scope.key_id).ask(move |sql| idempotency::find(sql, &scope, now)).await
+        let seal = Arc::clone(&self.seal);
+        let key = scope.key_id;
+        let find = move |sql: &_| idempotency::find(sql, &seal, &scope, now);
+        self.readers.lookup(key).ask(find).await
     }
 
     async fn remember(&self, remember: Remember) -> Result<Once<()>> {
@@ -505,7 +508,10 @@ impl Store for SqliteStore {
     }
 
     async fn endpoint(&self, grant: Grant, id: Id<Webhook>) -> Result<Endpoint> {
-        self.readers.lookup(grant.account).ask(move |sql| webhooks::endpoint(sql, &grant, id)).await
+        let seal = Arc::clone(&self.seal);
+        let account = grant.account;
+        let find = move |sql: &_| webhooks::endpoint(sql, &seal, &grant, id);
+        self.readers.lookup(account).ask(find).await
     }
 
     async fn delete_webhook(&self, grant: Grant, id: Id<Webhook>) -> Result<()> {
@@ -518,7 +524,7 @@ impl Store for SqliteStore {
         lease_until: Timestamp,
         of: Vec<(Id<Webhook>, usize)>,
     ) -> Result<Vec<DueDelivery>> {
-        self.writer.run(move |tx| deliveries::claim(tx.sql, now, lease_until, &of)).await
+        self.writer.run(move |tx| deliveries::claim(tx, now, lease_until, &of)).await
     }
 
     async fn release_deliveries(&self, ids: Vec<Id<Delivery>>, now: Timestamp) -> Result<()> {

@@ -100,7 +100,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::sqlite::{statement, writer::Writer};
+    use crate::sqlite::{seal::Seal, statement, writer::Writer};
 
     /// How long one read of the test takes.
     const READ: Duration = Duration::from_millis(40);
@@ -140,7 +140,7 @@ mod tests {
         .unwrap();
         let log = Log::of(&path, TEST_LIMIT);
         let lock = File::create(directory.path().join("lock")).unwrap();
-        let writer = Writer::start(sql, lock, 8, log).unwrap();
+        let writer = Writer::start(sql, lock, Arc::new(Seal::new(&[0; 32])), 8, log).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let reader = read_without_pause(&path, Arc::clone(&stop));
         let wal = directory.path().join("a.db-wal");

@@ -3,7 +3,6 @@
 use rusqlite::{Connection, Row, params};
 use switchboard_model::{
     Account, EventKind, Key, Line, Scopes, Timestamp, Webhook,
-    delivery::Secrets,
     id::Id,
     time::Now,
     webhook::{
@@ -15,22 +14,12 @@ use switchboard_model::{
 use super::{
     columns::{Json, Name, Text},
     deliveries::Trend,
-    lines, statement,
+    lines,
+    seal::{Seal, Sealed},
+    statement,
     writer::Tx,
 };
 use crate::{Endpoint, Grant, NewWebhook, Refusal, Result, StoreError, WebhookChanges};
-
-/// What deliveries are signed with, from the columns `secret`, `previous_secret`, `previous_until`.
-pub(super) fn secrets(
-    current: String,
-    previous: Option<String>,
-    previous_until: Option<i64>,
-) -> Secrets {
-    Secrets {
-        current: WebhookSecret::from_stored(current),
-        previous: previous.map(WebhookSecret::from_stored).zip(previous_until.map(Timestamp)),
-    }
-}
 
 pub(super) fn create(tx: &mut Tx<'_>, new: NewWebhook, now: Timestamp) -> Result<Webhook> {
     let have = statement::first(
@@ -55,7 +44,7 @@ pub(super) fn create(tx: &mut Tx<'_>, new: NewWebhook, now: Timestamp) -> Result
             new.line_ids.as_ref().map(Json),
             new.url,
             Json(&new.events),
-            new.secret.reveal(),
+            tx.seal.webhook_secret(new.id, new.secret.reveal())?,
             new.created_by.map(Text),
             now.0,
         ],
@@ -299,7 +288,7 @@ pub(super) fn rotate(
     statement::run(
         tx.sql,
         "update webhooks set previous_secret = secret, previous_until = ?3, secret = ?2 where id = ?1",
-        params![Text(id), secret.reveal(), until.0],
+        params![Text(id), tx.seal.webhook_secret(id, secret.reveal())?, until.0],
     )?;
     tx.known.forget_webhooks(grant.account);
     let webhook = Webhook { secret: Some(secret), ..webhook };
@@ -321,7 +310,12 @@ pub(super) fn forget_secrets(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> R
     Ok(gone)
 }
 
-pub(super) fn endpoint(sql: &Connection, grant: &Grant, id: Id<Webhook>) -> Result<Endpoint> {
+pub(super) fn endpoint(
+    sql: &Connection,
+    seal: &Seal,
+    grant: &Grant,
+    id: Id<Webhook>,
+) -> Result<Endpoint> {
     let endpoint = statement::first(
         sql,
         "select url, secret, previous_secret, previous_until, line_ids, events from webhooks
@@ -330,7 +324,7 @@ pub(super) fn endpoint(sql: &Connection, grant: &Grant, id: Id<Webhook>) -> Resu
         |row| {
             Ok(Endpoint {
                 url: row.get(0)?,
-                secrets: secrets(row.get(1)?, row.get(2)?, row.get(3)?),
+                secrets: seal.secrets(id, &Sealed::of(row, [1, 2, 3])?)?,
                 line_ids: row.get::<_, Option<Json<_>>>(4)?.map(|ids| ids.0),
                 events: row.get::<_, Json<_>>(5)?.0,
             })

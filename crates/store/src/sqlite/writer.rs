@@ -18,7 +18,7 @@ use crossbeam_channel::{Receiver, Sender};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{known::Known, lane::Lane, outage, statement, vitals::Vitals, wal::Log};
+use super::{known::Known, lane::Lane, outage, seal::Seal, statement, vitals::Vitals, wal::Log};
 use crate::{Outage, Result, StoreError};
 
 /// The most commands of one transaction: bounds how long the first of them waits for the last.
@@ -30,6 +30,8 @@ pub(super) struct Tx<'a> {
     pub(super) sql: &'a Connection,
     /// What every command asks for and what hardly ever changes.
     pub(super) known: &'a mut Known,
+    /// What secrets are encrypted with.
+    pub(super) seal: &'a Seal,
 }
 
 /// The queue to the writer thread.
@@ -43,6 +45,7 @@ impl Writer {
     pub(super) fn start(
         sql: Connection,
         lock: File,
+        seal: Arc<Seal>,
         queue: usize,
         mut log: Log,
     ) -> std::io::Result<Self> {
@@ -52,7 +55,7 @@ impl Writer {
         let thread = thread::Builder::new().name("sqlite-writer".into()).spawn(move || {
             // Commands that panic are caught one by one; whatever else panics must not end the thread.
             while catch_unwind(AssertUnwindSafe(|| {
-                serve(&sql, &commands, &mut log, &counted);
+                serve(&sql, &seal, &commands, &mut log, &counted);
             }))
             .is_err()
             {
@@ -193,7 +196,13 @@ impl BatchError {
     }
 }
 
-fn serve(sql: &Connection, commands: &Receiver<Box<dyn Job>>, log: &mut Log, vitals: &Vitals) {
+fn serve(
+    sql: &Connection,
+    seal: &Seal,
+    commands: &Receiver<Box<dyn Job>>,
+    log: &mut Log,
+    vitals: &Vitals,
+) {
     let mut known = Known::default();
     roll_back(sql);
     let mut batch = Vec::with_capacity(MAX_BATCH);
@@ -202,7 +211,7 @@ fn serve(sql: &Connection, commands: &Receiver<Box<dyn Job>>, log: &mut Log, vit
         batch.push(first);
         batch.extend(commands.try_iter().take(MAX_BATCH - 1));
         let began = Instant::now();
-        let committed = commit_together(sql, &mut known, &mut batch).map_err(Arc::new);
+        let committed = commit_together(sql, seal, &mut known, &mut batch).map_err(Arc::new);
         match &committed {
             Ok(0) => outages.works(),
             Ok(kept_from_work) => outages.failed(*kept_from_work),
@@ -270,6 +279,7 @@ fn roll_back(sql: &Connection) {
 /// Answers how many commands an outage kept from their work.
 fn commit_together(
     sql: &Connection,
+    seal: &Seal,
     known: &mut Known,
     batch: &mut [Box<dyn Job>],
 ) -> std::result::Result<usize, BatchError> {
@@ -279,7 +289,7 @@ fn commit_together(
     for job in batch {
         statement::run(sql, "savepoint command", [])?;
         known.begin();
-        if let Err(outage) = job.run(&mut Tx { sql, known }) {
+        if let Err(outage) = job.run(&mut Tx { sql, known, seal }) {
             if sql.is_autocommit() {
                 return Err(BatchError::GivenUp(outage));
             }
@@ -306,7 +316,8 @@ mod tests {
         let lock = File::create(directory.path().join("lock")).unwrap();
         let sql = Connection::open(directory.path().join("a.db")).unwrap();
         sql.execute_batch("create table numbers (number)").unwrap();
-        let writer = Writer::start(sql, lock, 8, Log::unbounded()).unwrap();
+        let writer =
+            Writer::start(sql, lock, Arc::new(Seal::new(&[0; 32])), 8, Log::unbounded()).unwrap();
         let add = |number: i64, outcome: fn() -> Result<()>| {
             writer.run(move |tx| {
                 statement::run(tx.sql, "insert into numbers values (?1)", [number])?;
@@ -357,7 +368,8 @@ mod tests {
         let lock = File::create(directory.path().join("lock")).unwrap();
         let sql = Connection::open(directory.path().join("a.db")).unwrap();
         sql.execute_batch("create table texts (text); pragma max_page_count = 16").unwrap();
-        let writer = Writer::start(sql, lock, 64, Log::unbounded()).unwrap();
+        let writer =
+            Writer::start(sql, lock, Arc::new(Seal::new(&[0; 32])), 64, Log::unbounded()).unwrap();
         let add = |bytes: i64| {
             writer.run(move |tx| {
                 statement::run(tx.sql, "insert into texts values (zeroblob(?1))", [bytes])
