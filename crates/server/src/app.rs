@@ -242,8 +242,6 @@ impl App {
             Arc::clone(&feeds).keep_open(stopping.clone(), stop.clone())
         });
 
-        let max_connections =
-            listen::within_file_limit(app.config.max_connections, app.config.webhook_concurrency);
         let served = if admin_listener.is_some() { Served::AllButOperators } else { Served::All };
         let router = routes::router(&app, served);
         let serve = |listener, router, max_connections, connections, under_way| {
