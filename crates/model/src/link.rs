@@ -38,6 +38,10 @@ pub const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024;
 /// The most entries of one inbound batch, items of one `send`, reports of one `report`.
 pub const MAX_BATCH: usize = 256;
 
+/// The longest place in a line's history, in bytes. A longer one is not kept: what comes after the one before it is
+/// told again with the next link, and is known then.
+pub const MAX_POSITION_BYTES: usize = 4096;
+
 /// The most items that a line's bridge may hold unreported.
 pub const WINDOW_PER_LINE: usize = 512;
 

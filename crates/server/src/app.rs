@@ -14,10 +14,7 @@ use switchboard_model::{
     time::Clock,
 };
 use switchboard_store::{Committed, Store, StoreError};
-use tokio::{
-    net::TcpListener,
-    sync::{Notify, Semaphore},
-};
+use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -34,6 +31,7 @@ use crate::{
     link::Links,
     listen::{self, Listening},
     metrics::{self, Metrics},
+    quota::{Occasionally, Streams, heads::Heads},
     routes::{self, Served},
     stream::Feeds,
     supervise::Supervisor,
@@ -73,7 +71,9 @@ pub struct App {
     /// A replay was made.
     pub(crate) replays: Notify,
     /// Room for live streams.
-    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) streams: Streams,
+    /// An account has more stored than it may.
+    pub(crate) storage_told: Occasionally,
     /// The server is stopping: live streams end and say so.
     pub(crate) stopping: CancellationToken,
     pub(crate) simulator: Option<Simulator>,
@@ -216,7 +216,8 @@ impl App {
             files,
             in_flight: InFlight::default(),
             replays: Notify::new(),
-            streams: Arc::new(Semaphore::new(usize::try_from(config.max_streams).unwrap_or(0))),
+            streams: Streams::new(&config),
+            storage_told: Occasionally::default(),
             stopping: CancellationToken::new(),
             simulator: simulator.map(Simulator),
             deliver,
@@ -244,6 +245,8 @@ impl App {
 
         let served = if admin_listener.is_some() { Served::AllButOperators } else { Served::All };
         let router = routes::router(&app, served);
+        let most_bytes = usize::try_from(app.config.max_partial_heads).unwrap_or(usize::MAX);
+        let heads = Heads::new(most_bytes, app.config.max_partial_heads_per_address);
         let serve = |listener, router, max_connections, connections, under_way| {
             tokio::spawn(listen::serve(Listening {
                 listener,
@@ -252,6 +255,7 @@ impl App {
                 connections,
                 under_way,
                 counts: Arc::clone(&app.metrics.requests),
+                heads: Arc::clone(&heads),
                 clock: Arc::clone(&app.clock),
                 stop: stop_listening.clone(),
                 stop_timeout: app.config.stop_timeout(),

@@ -1,4 +1,4 @@
-//! The body of an answer that keeps something until it has been sent, or is dropped with its connection.
+//! A body that keeps something until it has been sent or read, or is dropped with its connection.
 
 use std::{
     pin::Pin,

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, TryStreamExt as _, future::BoxFuture};
 use switchboard_model::{
-    Replay, Timestamp, file::UNREFERENCED_MS, id::Id, idempotency::REMEMBERED_MS,
+    File, Replay, Timestamp, file::UNREFERENCED_MS, id::Id, idempotency::REMEMBERED_MS,
     outbox::EXPIRY_MS, time::Clock,
 };
 use switchboard_store::{Cutoff, Pruned, StoreError};
@@ -143,12 +143,16 @@ async fn expire_typing(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
-/// Forgets uploads that nothing refers to, and answers that need not be remembered any more.
+/// Forgets files that nothing refers to, or no more, and answers that need not be remembered any more.
 async fn forget_files(app: Arc<App>, stop: CancellationToken) {
     while wait(&app, PRUNE_EVERY, &stop).await {
         let now = app.clock.retention();
         let forgetting = async {
-            forget_unreferenced(&app, now - Duration::from_millis(UNREFERENCED_MS)).await;
+            let before = now - Duration::from_millis(UNREFERENCED_MS);
+            forget_in_batches(&app, || app.store.forget_files(before, BATCH)).await;
+            // Events tell of them for so long.
+            let before = now - app.config.event_retention();
+            forget_in_batches(&app, || app.store.forget_left_files(now, before, BATCH)).await;
             let before = now - Duration::from_millis(REMEMBERED_MS);
             let answers = || app.store.forget_answers(before, BATCH);
             in_batches("answers could not be forgotten", answers).await;
@@ -157,9 +161,12 @@ async fn forget_files(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
-async fn forget_unreferenced(app: &App, before: Timestamp) {
+async fn forget_in_batches<T>(app: &App, batch: impl Fn() -> T)
+where
+    T: Future<Output = Result<Vec<Id<File>>, StoreError>>,
+{
     loop {
-        match app.store.forget_files(before, BATCH).await {
+        match batch().await {
             Ok(files) => {
                 for file in &files {
                     // The sweep tries again.

@@ -20,6 +20,7 @@ mod listen;
 mod metrics;
 pub mod openapi;
 mod outage;
+mod quota;
 mod requests;
 pub mod routes;
 mod stream;

@@ -15,7 +15,10 @@ use std::{
 
 use axum::Router;
 use futures_util::FutureExt as _;
-use hyper::server::conn::http1;
+use hyper::{
+    server::conn::http1,
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -32,6 +35,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     metrics::RequestCounts,
+    quota::heads::{Head, Heads},
     requests::{CountedRouter, Requests},
 };
 
@@ -91,6 +95,8 @@ pub(crate) struct Listening {
     pub(crate) under_way: Requests,
     /// Where answers are counted that are given without the router.
     pub(crate) counts: Arc<RequestCounts>,
+    /// The heads that are not complete, of all listeners.
+    pub(crate) heads: Arc<Heads>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stop: CancellationToken,
     /// How long requests that are under way have to end after `stop`.
@@ -132,7 +138,7 @@ pub(crate) async fn serve(listening: Listening) -> usize {
 /// Takes connections until `stop`.
 async fn accept(listening: &Listening, slots: &Arc<Semaphore>, cut: &CancellationToken) {
     let Listening { listener, router, max_connections, connections, under_way, .. } = listening;
-    let Listening { counts, clock, stop, .. } = listening;
+    let Listening { counts, heads, clock, stop, .. } = listening;
     let (mut refused, mut full) = (Rarely::default(), Rarely::default());
     loop {
         let slot = match Arc::clone(slots).try_acquire_owned() {
@@ -158,8 +164,9 @@ async fn accept(listening: &Listening, slots: &Arc<Semaphore>, cut: &Cancellatio
             Ok((stream, peer)) => {
                 // Answers are small and complete: waiting to fill a packet only makes them late.
                 let _ = stream.set_nodelay(true);
-                let stream = Patient { stream, clock: Arc::clone(clock), stalled: None };
-                let router = under_way.counted(router.clone(), peer);
+                let head = heads.connect(peer.ip());
+                let stream = Patient { stream, head, clock: Arc::clone(clock), stalled: None };
+                let router = under_way.counted(router.clone(), peer, Arc::clone(&stream.head));
                 let serving = connection(stream, router, Arc::clone(counts), stop.clone());
                 let cut = cut.clone();
                 connections.spawn(async move {
@@ -199,9 +206,15 @@ async fn connection(
     counts: Arc<RequestCounts>,
     stop: CancellationToken,
 ) {
+    let (head, inner) = (Arc::clone(&stream.head), TowerToHyperService::new(router));
+    // At once, before a body is read: what hyper makes of the call is run later.
+    let service = service_fn(move |request| {
+        head.complete();
+        inner.call(request)
+    });
     let exchanges = Arc::new(Exchanges::default());
     let stream = Refusals::new(stream, Arc::clone(&exchanges), counts);
-    let service = Counted { service: TowerToHyperService::new(router), exchanges };
+    let service = Counted { service, exchanges };
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
@@ -221,6 +234,8 @@ async fn connection(
 /// A stream that gives up when nothing can be written for [`STALL`].
 struct Patient {
     stream: TcpStream,
+    /// What has come of the next request's head.
+    head: Arc<Head>,
     clock: Arc<dyn Clock>,
     /// Ends the patience; there only while a write waits.
     stalled: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -274,6 +289,7 @@ impl AsyncWrite for Patient {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.head.was_last();
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
@@ -284,7 +300,11 @@ impl AsyncRead for Patient {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        self.head.is_partial()?;
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        self.head.came(buffer.filled().len() - before);
+        Poll::Ready(Ok(()))
     }
 }
 

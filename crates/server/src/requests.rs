@@ -12,11 +12,14 @@ use std::{
 };
 
 use axum::{Router, body::Body, extract::Request, routing::future::RouteFuture};
-use http::Response;
+use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::Notify;
 
-use crate::guarded::Guarded;
+use crate::{
+    guarded::Guarded,
+    quota::heads::{Head, Part},
+};
 
 /// The address that a request came from: of a proxy, where there is one.
 #[derive(Debug, Clone, Copy)]
@@ -50,8 +53,13 @@ impl Requests {
     }
 
     /// The router, for what comes from this address on one connection.
-    pub(crate) fn counted(&self, router: Router, peer: SocketAddr) -> CountedRouter {
-        CountedRouter { router, peer: Peer(peer), requests: self.clone() }
+    pub(crate) fn counted(
+        &self,
+        router: Router,
+        peer: SocketAddr,
+        head: Arc<Head>,
+    ) -> CountedRouter {
+        CountedRouter { router, peer: Peer(peer), head, requests: self.clone() }
     }
 }
 
@@ -60,6 +68,7 @@ impl Requests {
 pub(crate) struct CountedRouter {
     router: Router,
     peer: Peer,
+    head: Arc<Head>,
     requests: Requests,
 }
 
@@ -73,17 +82,19 @@ impl tower::Service<http::Request<Incoming>> for CountedRouter {
     }
 
     fn call(&mut self, request: http::Request<Incoming>) -> Answering {
-        let place = Some(Place::enter(&self.requests.0));
-        let mut request: Request = request.map(Body::new);
+        let (of_body, of_answer) = self.head.parts();
+        let guard = Some((Place::enter(&self.requests.0), of_answer));
+        let mut request: Request = request.map(|body| Body::new(Guarded::new(body, of_body)));
         request.extensions_mut().insert(self.peer);
-        Answering { answering: self.router.call(request), place }
+        Answering { answering: self.router.call(request), head: Arc::clone(&self.head), guard }
     }
 }
 
 /// An answer that is being made.
 pub(crate) struct Answering {
     answering: RouteFuture<Infallible>,
-    place: Option<Place>,
+    head: Arc<Head>,
+    guard: Option<(Place, Part)>,
 }
 
 impl Future for Answering {
@@ -91,8 +102,11 @@ impl Future for Answering {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = ready!(Pin::new(&mut self.answering).poll(cx))?;
-        let place = self.place.take();
-        Poll::Ready(Ok(response.map(|body| Guarded::new(body, place))))
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.head.was_last();
+        }
+        let guard = self.guard.take();
+        Poll::Ready(Ok(response.map(|body| Guarded::new(body, guard))))
     }
 }
 
@@ -116,4 +130,4 @@ impl Drop for Place {
 }
 
 /// The body of an answer whose request is under way until it ends.
-pub(crate) type UnderWayBody = Guarded<Body, Option<Place>>;
+pub(crate) type UnderWayBody = Guarded<Body, Option<(Place, Part)>>;

@@ -214,6 +214,18 @@ pub enum Refusal {
         /// The most.
         max: usize,
     },
+    /// As many replays of the account run as may.
+    #[error("{max} replays of the account are running, the most there may be")]
+    TooManyReplaysOfAccount {
+        /// The most.
+        max: u32,
+    },
+    /// The account has as many bytes of files stored as it may.
+    #[error("the account has as many bytes stored as it may: {max}")]
+    StorageFull {
+        /// The most.
+        max: u64,
+    },
     /// The account has as many webhooks as it may.
     #[error("the account has {max} webhooks, the most it may have")]
     TooManyWebhooks {

@@ -474,4 +474,6 @@ pub struct NewReplay {
     pub until: Timestamp,
     /// Whether what was delivered already goes out again too.
     pub include_delivered: bool,
+    /// The most replays of the account that may run at once.
+    pub most_of_account: u32,
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use switchboard_model::{Code, EventKind, Problem};
+use switchboard_model::{EventKind, Problem};
 
 use crate::{
     api::{
@@ -44,10 +44,7 @@ pub(crate) async fn stream(
         }
         Some(named)
     };
-    let permit = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| {
-        let message = "This server has as many live streams as it takes. Try again later.";
-        Problem::new(Code::ServiceUnavailable, message).retry_after(30)
-    })?;
+    let permit = app.streams.enter(account, caller.key_id())?;
     // Before the place is looked up: what is committed in between comes to the stream.
     let seat = app.feeds.join(account);
     let place = match last {

@@ -13,7 +13,7 @@ use object_store::{GetOptions, GetRange};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use switchboard_model::{Code, File, Problem, file::StoredFile, id::Id};
-use switchboard_store::{Once, Refusal};
+use switchboard_store::{Once, Refusal, StoreError};
 use tracing::Instrument as _;
 
 use crate::{
@@ -47,6 +47,14 @@ pub(crate) async fn upload(
     let account = caller.owner()?;
     let lines = caller.restricted_lines(&app).await?;
     let entered = once::enter(&app, &caller, request.headers(), "POST /v1/files")?;
+    let most = app.config.max_stored_bytes;
+    // Bytes that there is no room for need not come.
+    if !entered.may_be_known()
+        && app.store.stored_bytes(account).await?.saturating_add(announced(request.headers()))
+            > most
+    {
+        return Err(StoreError::from(Refusal::StorageFull { max: most }).into());
+    }
     let arrived = receive(&app, request, kind::mime_type).await?;
     let file = arrived.file.clone();
     // The same request is one with the same bytes, type and name: known only now.
@@ -61,7 +69,7 @@ pub(crate) async fn upload(
     let writing = async move {
         // In flight until it is written down, even if the caller is gone by then.
         let _in_flight = once;
-        Ok(store.create_file(account, lines, file, remember).await?)
+        Ok(store.create_file(account, lines, file, most, remember).await?)
     };
     Ok(match keep(&app, arrived, writing).await? {
         Once::Done(_) => rendered.into_response(),
@@ -121,11 +129,22 @@ pub(crate) async fn bridge_upload(
     .await?;
     let StoredFile { id: file, filename, mime_type, size, .. } = arrived.file.clone();
     let uploaded = Uploaded { id: file, filename, mime_type, size };
-    let (store, file) = (Arc::clone(&app.store), arrived.file.clone());
+    let (for_all, file) = (Arc::clone(&app), arrived.file.clone());
     let writing = async move {
-        let created = store.create_bridge_file(bridge.id, line, file).await;
+        let app = for_all;
+        let created = app.store.create_bridge_file(bridge.id, line, file).await;
         let about = |error| Failure::about(error, &Refusal::LineNotFound, "line_id");
-        created.map(Once::Done).map_err(about)
+        let (file, account) = created.map_err(about)?;
+        let (most, stored) = (app.config.max_stored_bytes, app.store.stored_bytes(account).await?);
+        if stored > most && app.storage_told.is_time() {
+            tracing::warn!(
+                %account,
+                stored,
+                most,
+                "an account has more stored than --max-stored-bytes; what comes in with messages is kept all the same"
+            );
+        }
+        Ok(Once::Done(file))
     };
     keep(&app, arrived, writing).await?;
     Ok(envelope::one(StatusCode::CREATED, &uploaded, &id))

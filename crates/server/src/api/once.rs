@@ -102,6 +102,11 @@ pub(crate) fn enter(
 }
 
 impl Entered {
+    /// Whether it may be a repetition, whose answer is that of the first time.
+    pub(crate) fn may_be_known(&self) -> bool {
+        self.key.is_some()
+    }
+
     /// Begins it with this body. `Ok(Err(…))` is the answer of its first time.
     pub(crate) async fn begin(
         self,

@@ -27,6 +27,8 @@ pub(crate) struct Failure {
 const BUSY_RETRY_AFTER: u64 = 1;
 /// Seconds after which it should when storage is out, which lasts until somebody makes room.
 const OUTAGE_RETRY_AFTER: u64 = 5;
+/// What a client is asked to wait until a replay of its account may be done, in seconds.
+const REPLAYS_RETRY_AFTER: u64 = 30;
 
 impl Failure {
     /// 500, with no reason for the client.
@@ -201,6 +203,19 @@ fn refused(refusal: &Refusal) -> Problem {
             Code::InvalidParameterValue,
             format!("{max} replays of this webhook are running, the most there may be. Wait for one."),
         ),
+        Refusal::TooManyReplaysOfAccount { max } => (
+            Code::RateLimitExceeded,
+            format!(
+                "{max} replays of this account are running, the most there may be (--max-replays). Wait for one."
+            ),
+        ),
+        Refusal::StorageFull { max } => (
+            Code::FileTooLarge,
+            format!(
+                "With this file the account would have more than {max} bytes stored, the most it may have \
+                 (--max-stored-bytes)."
+            ),
+        ),
         Refusal::TooManyWebhooks { max } => (
             Code::InvalidParameterValue,
             format!("The account has {max} webhooks, the most it may have. Delete one first."),
@@ -211,6 +226,7 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::AccountNotFound => problem.param("account_id"),
         Refusal::KeyNotFound | Refusal::BridgeNotFound => problem.param("id"),
         Refusal::WebhookDisabled | Refusal::TooManyReplays { .. } => problem.param("id"),
+        Refusal::TooManyReplaysOfAccount { .. } => problem.retry_after(REPLAYS_RETRY_AFTER),
         Refusal::BridgeExists => problem.param("name"),
         Refusal::BridgeOfAnotherDriver => problem.param("bridge_id"),
         Refusal::LineExists => problem.param("handle"),

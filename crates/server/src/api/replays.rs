@@ -54,8 +54,14 @@ pub(crate) async fn create(
     }
     let include_delivered = body.optional_bool("include_delivered")?.unwrap_or(false);
     let grant = caller.grant(&app).await?.ok_or_else(webhook_not_found)?;
-    let new =
-        NewReplay { id: Id::generate(), webhook_id: webhook, since, until, include_delivered };
+    let new = NewReplay {
+        id: Id::generate(),
+        webhook_id: webhook,
+        since,
+        until,
+        include_delivered,
+        most_of_account: app.config.max_replays,
+    };
     let render = move |replay: &Replay| Rendered::one(StatusCode::CREATED, replay, &id);
     let remember = once.remember_with(render.clone());
     let making = to_the_end(async move {

@@ -4,6 +4,7 @@
 //! of what was handed out earlier has been asked for; whatever a bridge reports is
 //! committed before it is acknowledged.
 
+mod bounds;
 mod flight;
 mod online;
 mod session;

@@ -13,7 +13,7 @@ mod claims;
 mod commits;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -40,6 +40,7 @@ use tokio::{
 
 use super::{
     Seat,
+    bounds::MAX_SOFTWARE,
     flight::Flight,
     online::OnlineHere,
     wire::{Ended, read, settle_recalled, settle_report, write},
@@ -63,6 +64,8 @@ struct Session<'a> {
     flight: Mutex<Flight>,
     /// The items whose fate is asked for.
     asked: Vec<Id<OutboxItem>>,
+    /// The lines that the bridge carries.
+    carried: Mutex<HashSet<Id<Line>>>,
     /// The lines that take items now.
     online: OnlineHere,
     /// What each line was last said to be able to do.
@@ -121,6 +124,7 @@ fn check_hello(bridge: &Bridge, hello: &BridgeFrame) -> Result<bool, String> {
         let (here, there) = (bridge.driver.as_str(), driver.as_str());
         return Err(format!("this token is for a bridge with driver '{here}', not '{there}'"));
     }
+    let software: String = software.chars().take(MAX_SOFTWARE).collect();
     tracing::debug!(bridge = %bridge.id, software, "hello");
     Ok(*resumed)
 }
@@ -142,6 +146,7 @@ async fn carry(
         resumed,
         asked: Vec::new(),
         flight: Mutex::default(),
+        carried: Mutex::default(),
         online: OnlineHere::new(&app.links.online, bridge.driver),
         capabilities: Mutex::default(),
         wake: Arc::clone(&wake),
@@ -210,6 +215,7 @@ impl Session<'_> {
             claims.iter().for_each(|item| flight.add(item));
         }
         self.app.hub.watch(lines.iter().map(|line| line.id), &self.wake);
+        *lock(&self.carried) = lines.iter().map(|line| line.id).collect();
         self.recalled.send_replace(recall.is_empty());
         self.asked.clone_from(&recall);
         write(sink, &ServerFrame::Welcome { lines, recall }).await
@@ -278,8 +284,15 @@ impl Session<'_> {
         &self,
         line: Id<Line>,
         online: bool,
-        capabilities: Vec<Capability>,
+        mut capabilities: Vec<Capability>,
     ) -> Result<(), StoreError> {
+        if !lock(&self.carried).contains(&line) {
+            // It may have been given to another bridge, which is the one to speak of it now.
+            tracing::warn!(bridge = %self.bridge.id, %line, "a bridge tells of a line that it does not carry");
+            return Ok(());
+        }
+        let mut seen = HashSet::new();
+        capabilities.retain(|one| seen.insert(*one));
         let known = lock(&self.capabilities).insert(line, capabilities.clone());
         if known.as_ref() != Some(&capabilities) {
             once_available("what a line can do could not be written down", || {
@@ -351,6 +364,7 @@ impl Session<'_> {
                 Err(error) => return error.into(),
             };
             self.app.hub.watch(lines.iter().map(|line| line.id), &self.wake);
+            *lock(&self.carried) = lines.iter().map(|line| line.id).collect();
             if self.send(ServerFrame::Lines { lines }).await.is_err() {
                 return Ended::Closing("the link is ending");
             }

@@ -20,6 +20,7 @@ use switchboard_model::{
 use switchboard_store::{ClaimedItem, SettleReport, StoreError};
 use tokio::time::timeout;
 
+use super::bounds::bound_outcome;
 use crate::{api::problem::chain, json::without_lone_surrogates};
 
 /// A link on which nothing came for so long is dead. Bridges ping every 15 s.
@@ -61,7 +62,8 @@ impl From<StoreError> for Ended {
     }
 }
 
-pub(super) fn settle_report(report: Report) -> SettleReport {
+pub(super) fn settle_report(mut report: Report) -> SettleReport {
+    bound_outcome(&mut report.outcome);
     SettleReport { id: report.id, outcome: report.outcome, counts_as_attempt: false }
 }
 
@@ -79,7 +81,10 @@ pub(super) fn settle_recalled(
         let (outcome, counts_as_attempt) = match answers.remove(id) {
             Some(RecallState::InFlight) => return None,
             Some(RecallState::NeverStarted) => (Outcome::Released, !resumed),
-            Some(RecallState::Finished { outcome }) => (outcome, false),
+            Some(RecallState::Finished { mut outcome }) => {
+                bound_outcome(&mut outcome);
+                (outcome, false)
+            }
             None => (Outcome::Unknown, false),
         };
         Some(SettleReport { id: *id, outcome, counts_as_attempt })

@@ -100,8 +100,7 @@ fn of_the_store(app: &App) -> Vec<Figure> {
 
 fn of_the_process(app: &App) -> [Figure; 7] {
     let version = vec![("version", env!("CARGO_PKG_VERSION").into())];
-    let streams =
-        u64::from(app.config.max_streams).saturating_sub(app.streams.available_permits() as u64);
+    let streams = app.streams.open();
     [
         Figure::gauge("build_info", "Which version this is").with(version, Value::Level(1.0)),
         Figure::gauge("event_streams", "Live streams that are open").level(streams),

@@ -16,7 +16,6 @@ use http_body::Frame;
 use serde_json::json;
 use switchboard_model::{EventKind, Key, Line, Timestamp, id::Id, secret::SecretHash};
 use switchboard_store::StoreError;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     Seat,
@@ -24,7 +23,7 @@ use super::{
     patiently,
     shown::{COMMENT, Shown, frame},
 };
-use crate::{api::auth::Caller, app::App, outage};
+use crate::{api::auth::Caller, app::App, outage, quota::StreamPlace};
 
 /// A reader that takes no event for so long while some wait is cut; it can resume. One that does not
 /// come back at all loses its connection ([`crate::listen`]).
@@ -83,7 +82,7 @@ pub(crate) struct StreamBody {
     expiry: Option<Later<()>>,
     greeted: bool,
     ended: bool,
-    _permit: OwnedSemaphorePermit,
+    _permit: StreamPlace,
 }
 
 impl StreamBody {
@@ -94,7 +93,7 @@ impl StreamBody {
         caller: &Caller,
         filter: Filter,
         place: i64,
-        permit: OwnedSemaphorePermit,
+        permit: StreamPlace,
     ) -> Self {
         Self {
             seat,

@@ -151,7 +151,11 @@ async fn all_whose_time_is_over_is_forgotten_in_one_go() {
             let answer = RememberedAnswer { status: 201, body: b"{}".to_vec(), created_at: now };
             let remember = Remember { scope: scope.clone(), answer };
             let id = file.id;
-            server.store.create_file(tenant.account, None, file, Some(remember)).await.unwrap();
+            server
+                .store
+                .create_file(tenant.account, None, file, u64::MAX, Some(remember))
+                .await
+                .unwrap();
             (id, scope)
         });
         made.extend(join_all(creating).await);

@@ -43,6 +43,7 @@ mod outbox;
 mod panics;
 mod people;
 mod presence;
+mod quotas;
 mod reactions;
 mod reenable;
 mod refusals;

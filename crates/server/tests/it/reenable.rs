@@ -260,6 +260,7 @@ async fn a_replay_goes_on_when_its_webhook_is_enabled() {
         since,
         until: clock.now(),
         include_delivered: false,
+        most_of_account: 100,
     };
     let id = replay.id;
     server

@@ -1,14 +1,14 @@
 //! Files: what is known of them. Their bytes are kept elsewhere, under the id.
 //!
-//! A file is forgotten when nothing ever referred to it. What refers to one marks it in the
-//! same transaction, so that neither can miss the other.
+//! A file is forgotten when nothing ever referred to it, or nothing does any more. What refers to one, and what stops
+//! doing so, counts that in the same transaction, so that neither can miss the other.
 
 use rusqlite::{Connection, Row, params};
 use switchboard_model::{
     Account, Attachment, Bridge, File, Line, Timestamp,
     file::{ContentHash, StoredFile},
     id::Id,
-    link::LinkedFile,
+    link::{Content, LinkedFile},
 };
 
 use super::{
@@ -19,14 +19,39 @@ use super::{
 use crate::{Refusal, Result};
 
 /// Where a file comes from.
-pub(super) enum Origin {
+enum Origin {
     /// A bridge, for this line.
     Line(Id<Line>),
     /// A key, which is restricted to these lines, if to any.
     Upload(Option<Vec<Id<Line>>>),
 }
 
-pub(super) fn create(
+/// Keeps an upload of the account by a key that is restricted to these lines, if to any, if there is room for it.
+pub(super) fn upload(
+    sql: &Connection,
+    account: Id<Account>,
+    lines: Option<Vec<Id<Line>>>,
+    file: StoredFile,
+    most: u64,
+) -> Result<StoredFile> {
+    if stored_bytes(sql, account)?.saturating_add(file.size) > most {
+        return Err(Refusal::StorageFull { max: most }.into());
+    }
+    create(sql, account, Origin::Upload(lines), file)
+}
+
+/// Counted by triggers, whatever becomes of files.
+pub(super) fn stored_bytes(sql: &Connection, account: Id<Account>) -> Result<u64> {
+    let stored = statement::first(
+        sql,
+        "select bytes from stored_bytes where account_id = ?1",
+        params![Text(account)],
+        |row| row.get::<_, i64>(0),
+    )?;
+    Ok(stored.map_or(0, |bytes| u64::try_from(bytes).unwrap_or(0)))
+}
+
+fn create(
     sql: &Connection,
     account: Id<Account>,
     origin: Origin,
@@ -63,13 +88,13 @@ pub(super) fn create_for_bridge(
     bridge: Id<Bridge>,
     line: Id<Line>,
     file: StoredFile,
-) -> Result<StoredFile> {
+) -> Result<(StoredFile, Id<Account>)> {
     let line = tx
         .known
         .line(tx.sql, line)?
         .filter(|line| line.bridge_id == Some(bridge))
         .ok_or(Refusal::LineNotFound)?;
-    create(tx.sql, line.account_id, Origin::Line(line.id), file)
+    Ok((create(tx.sql, line.account_id, Origin::Line(line.id), file)?, line.account_id))
 }
 
 /// Whether a key that is restricted to the lines in `?3` may have a file; null is no restriction.
@@ -145,7 +170,7 @@ pub(super) fn send(
         concat!(
             reached!(
                 "update files
-                 set is_referenced = 1,
+                 set is_referenced = 1, uses = uses + 1, left_at = null,
                      sent_line_ids = case
                        when exists (select 1 from json_each(sent_line_ids) where value = ?4)
                        then sent_line_ids
@@ -181,7 +206,7 @@ pub(super) fn receive(
 ) -> Result<Attachment> {
     let known = statement::first(
         sql,
-        "update files set is_referenced = 1, account_id = ?3
+        "update files set is_referenced = 1, uses = uses + 1, left_at = null, account_id = ?3
          where id = ?1 and line_id = ?2 and (is_referenced = 0 or account_id = ?3)
          returning filename, mime_type, size",
         params![Text(told.file_id), Text(line), Text(account)],
@@ -200,6 +225,46 @@ pub(super) fn receive(
         transcription: told.transcription,
         file_id,
     })
+}
+
+/// A message or an item does not refer to this file any more.
+pub(super) fn leave(sql: &Connection, id: Id<File>) -> Result<()> {
+    statement::run(
+        sql,
+        "update files set uses = uses - 1, is_referenced = iif(uses = 1, 2, is_referenced)
+         where id = ?1 and uses > 0",
+        params![Text(id)],
+    )?;
+    Ok(())
+}
+
+/// What goes out refers to its files no more: it has failed, or became a message that has its own.
+pub(super) fn leave_all_of(sql: &Connection, content: &Content) -> Result<()> {
+    let Content::Message { attachments, .. } = content else { return Ok(()) };
+    attachments.iter().try_for_each(|file| leave(sql, file.file_id))
+}
+
+/// Forgets files to which nothing refers any more since before `before`. What nobody has looked at counts from now.
+pub(super) fn forget_left(
+    sql: &Connection,
+    now: Timestamp,
+    before: Timestamp,
+    limit: usize,
+) -> Result<Vec<Id<File>>> {
+    statement::run(
+        sql,
+        "update files indexed by files_left set left_at = ?1 where is_referenced = 2 and left_at is null",
+        params![now.0],
+    )?;
+    statement::all(
+        sql,
+        "delete from files where seq in (
+           select seq from files indexed by files_left
+           where is_referenced = 2 and left_at < ?1 order by left_at limit ?2)
+         returning id",
+        params![before.0, statement::limit(limit)],
+        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+    )
 }
 
 pub(super) fn forget(sql: &Connection, before: Timestamp, limit: usize) -> Result<Vec<Id<File>>> {

@@ -16,6 +16,7 @@ use super::{
     chats,
     columns::{Json, Name, Text},
     events::{self, Moment, Where},
+    files,
     known::KnownLine,
     statement,
     writer::Tx,
@@ -122,8 +123,13 @@ pub(super) fn update(
     )?;
     let Some(mut message) = found else { return Ok(None) };
     let place = (message.id, message.chat_id);
+    let files: Vec<_> = message.attachments.iter().filter_map(|file| file.file_id).collect();
     if !message.take(update) {
         return Ok(Some(place));
+    }
+    if message.attachments.is_empty() {
+        // It was taken back, and its files with it.
+        files.into_iter().try_for_each(|file| files::leave(tx.sql, file))?;
     }
     statement::run(
         tx.sql,

@@ -9,7 +9,7 @@ use crate::{Result, StoreError};
 
 /// What leads from each version to the next; version 0 is an empty file. Never edit one that
 /// was released: add another.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_contract.sql"),
     include_str!("migrations/0003_deliveries.sql"),
@@ -19,6 +19,8 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("migrations/0007_file_lines.sql"),
     include_str!("migrations/0008_clocks.sql"),
     include_str!("migrations/0009_sealed_answers.sql"),
+    include_str!("migrations/0010_stored_bytes.sql"),
+    include_str!("migrations/0011_file_uses.sql"),
 ];
 
 /// Refuses a database that a newer version has written, before anything is changed in it.

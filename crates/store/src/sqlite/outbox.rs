@@ -21,6 +21,7 @@ use super::{
     clock::Older,
     columns::{Json, Name, Text},
     events::{self, Moment, Where},
+    files,
     known::KnownLine,
     sandbox, statement,
     writer::Tx,
@@ -227,7 +228,7 @@ pub(super) fn mark_sent(
     statement::run(
         sql,
         "update outbox set status = ?2, attempts = ?3, completed_at = ?4, message_id = ?5,
-                bridge_id = null, lease_until = null
+                bridge_id = null, lease_until = null, file_id = null
          where seq = ?1 and status = ?6",
         params![
             item.seq,
@@ -285,10 +286,11 @@ pub(super) fn fail(
     statement::run(
         tx.sql,
         "update outbox set status = ?2, attempts = ?3, completed_at = ?4, error = ?5,
-                bridge_id = null, lease_until = null
+                bridge_id = null, lease_until = null, file_id = null
          where seq = ?1 and status = ?6",
         params![item.seq, Name(failed), attempts, moment.now.0, error, Name(item.status)],
     )?;
+    files::leave_all_of(tx.sql, &item.content)?;
     let shown = find(tx.sql, item.account_id, item.id)?.ok_or_else(|| lost("outbox item"))?;
     let line = line_of(tx, item)?;
     let place = Where { line: &line, account_id: item.account_id, chat_id: item.chat_id };

@@ -10,7 +10,9 @@ use switchboard_model::{
     Account, Bridge, EventKind, Line, Message,
     event::MessageEvent,
     id::Id,
-    link::{Inbound, InboundChat, InboundMessage, InboundReaction, ReceivedEntry},
+    link::{
+        Inbound, InboundChat, InboundMessage, InboundReaction, MAX_POSITION_BYTES, ReceivedEntry,
+    },
     sandbox::code_in,
 };
 
@@ -75,7 +77,9 @@ pub(super) fn receive(
         };
         received.results.push(result);
     }
-    lines::set_position(tx.sql, line.id, position)?;
+    if position.len() <= MAX_POSITION_BYTES {
+        lines::set_position(tx.sql, line.id, position)?;
+    }
     Ok(received)
 }
 

@@ -37,6 +37,16 @@ pub(super) fn create(
     if running.unwrap_or(0) as usize >= MAX_RUNNING {
         return Err(Refusal::TooManyReplays { max: MAX_RUNNING }.into());
     }
+    let of_account = statement::first(
+        sql,
+        "select count(*) from replays indexed by replays_running
+         where status = 'running' and account_id = ?1",
+        params![Text(grant.account)],
+        |row| row.get::<_, u32>(0),
+    )?;
+    if of_account.unwrap_or(0) >= new.most_of_account {
+        return Err(Refusal::TooManyReplaysOfAccount { max: new.most_of_account }.into());
+    }
     let first = events::place(sql, Some(new.since))?;
     let last = events::place(sql, Some(new.until))?.max(first);
     statement::run(

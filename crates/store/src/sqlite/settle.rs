@@ -12,6 +12,7 @@ use switchboard_model::{
 use super::{
     chats,
     events::{self, Moment, Where},
+    files,
     messages::{self, bounded_guid},
     outbox::{self, OpenItem},
     reactions::{self, Occurrence},
@@ -108,7 +109,11 @@ fn sent(
         // The line's history told of it first: the same message, not a second one. Unless it is somebody else's,
         // or was sent from another item: a bridge can't make one message of another.
         None => match messages::link(tx.sql, &message, item.id)? {
-            Some(linked) => linked,
+            Some(linked) => {
+                // It has its own files.
+                files::leave_all_of(tx.sql, &item.content)?;
+                linked
+            }
             None => {
                 tracing::warn!(item = %item.id, "a bridge reports an item as a message that is another");
                 let taken = item.attempts + 1;
@@ -140,6 +145,7 @@ fn done(
         // nothing that could be shown. The line's history may yet tell of it.
         Content::Message { .. } => {
             tracing::warn!(item = %item.id, "a driver sent a message and did not say which it became");
+            files::leave_all_of(tx.sql, &item.content)?;
             typing::wrote(tx, &place, handle, moment, committed)
         }
         Content::Reaction { message_guid, reaction_type, remove } => {

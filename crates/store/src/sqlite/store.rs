@@ -306,12 +306,13 @@ impl Store for SqliteStore {
         account: Id<Account>,
         lines: Option<Vec<Id<Line>>>,
         file: StoredFile,
+        most: u64,
         remember: Option<Remember>,
     ) -> Result<Once<StoredFile>> {
         self.writer
             .run(move |tx| {
                 idempotency::once(tx, remember, |tx| {
-                    files::create(tx.sql, account, files::Origin::Upload(lines), file)
+                    files::upload(tx.sql, account, lines, file, most)
                 })
             })
             .await
@@ -322,8 +323,12 @@ impl Store for SqliteStore {
         bridge: Id<Bridge>,
         line: Id<Line>,
         file: StoredFile,
-    ) -> Result<StoredFile> {
+    ) -> Result<(StoredFile, Id<Account>)> {
         self.writer.run(move |tx| files::create_for_bridge(tx, bridge, line, file)).await
+    }
+
+    async fn stored_bytes(&self, account: Id<Account>) -> Result<u64> {
+        self.readers.lookup(account).ask(move |sql| files::stored_bytes(sql, account)).await
     }
 
     async fn file(
@@ -348,6 +353,15 @@ impl Store for SqliteStore {
 
     async fn forget_files(&self, before: Timestamp, limit: usize) -> Result<Vec<Id<File>>> {
         self.writer.run(move |tx| files::forget(tx.sql, before, limit)).await
+    }
+
+    async fn forget_left_files(
+        &self,
+        now: Timestamp,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Id<File>>> {
+        self.writer.run(move |tx| files::forget_left(tx.sql, now, before, limit)).await
     }
 
     async fn known_files(&self, ids: Vec<Id<File>>) -> Result<Vec<Id<File>>> {

@@ -5,12 +5,14 @@ use switchboard_model::{
     event::MessageEvent,
     file::{ContentHash, StoredFile},
     id::Id,
-    link::{Content, Inbound, InboundMessage, LinkedFile},
+    link::{Content, Inbound, InboundMessage, InboundUpdate, LinkedFile, Outcome},
     message::MessageRef,
 };
 use switchboard_store::{NewContent, Refusal, Store};
 
-use crate::world::{ANN, BOB, LEASE, NOW, World, data, later, refusal, sent, take, text_from};
+use crate::world::{
+    ANN, BOB, LEASE, NOW, World, chat_with, data, later, refusal, sent, take, text_from,
+};
 
 fn new_file(mime_type: &str, created_at: Timestamp) -> StoredFile {
     StoredFile {
@@ -25,7 +27,7 @@ fn new_file(mime_type: &str, created_at: Timestamp) -> StoredFile {
 
 async fn uploaded(world: &World, account: Id<Account>, mime_type: &str) -> Id<File> {
     let file = new_file(mime_type, NOW);
-    take(world.store.create_file(account, None, file, None).await).unwrap().id
+    take(world.store.create_file(account, None, file, u64::MAX, None).await).unwrap().id
 }
 
 fn with(file: Id<File>) -> NewContent {
@@ -55,7 +57,8 @@ fn memo_from(sender: &str, guid: &str, file: LinkedFile) -> Inbound {
 pub(crate) async fn a_file_is_its_accounts_only(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let file = new_file("image/png", NOW);
-    let made = take(store.create_file(world.account, None, file.clone(), None).await).unwrap();
+    let made =
+        take(store.create_file(world.account, None, file.clone(), u64::MAX, None).await).unwrap();
     assert_eq!(made, file);
     assert_eq!(store.file(world.account, None, file.id).await.unwrap(), Some(file.clone()));
     assert_eq!(store.file(world.other_account, None, file.id).await.unwrap(), None);
@@ -71,7 +74,7 @@ pub(crate) async fn a_file_is_its_accounts_only(store: Arc<dyn Store>) {
 pub(crate) async fn a_file_goes_out_and_is_an_attachment(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let file = new_file("image/png", NOW);
-    take(store.create_file(world.account, None, file.clone(), None).await).unwrap();
+    take(store.create_file(world.account, None, file.clone(), u64::MAX, None).await).unwrap();
     let id = world.try_write(ANN, with(file.id)).await.unwrap().id;
     let items = store.claim(world.bridge, world.line, vec![], 1, LEASE).await.unwrap();
     let expected = Content::Message {
@@ -138,7 +141,7 @@ pub(crate) async fn a_file_comes_in_with_its_message(store: Arc<dyn Store>) {
         assert_eq!(refusal(refused), Refusal::LineNotFound);
     }
     let kept = store.create_bridge_file(world.bridge, world.line, file.clone()).await.unwrap();
-    assert_eq!(kept, file);
+    assert_eq!(kept, (file.clone(), world.account));
     let received = world.receive(vec![memo_from(ANN, "g1", linked(&file, Some("hi")))]).await;
     let told: MessageEvent = data(&received.committed.events[0]);
     let attachment = &told.message.attachments[0];
@@ -153,7 +156,8 @@ pub(crate) async fn a_file_comes_in_with_its_message(store: Arc<dyn Store>) {
 pub(crate) async fn a_bridge_gives_away_only_what_it_uploaded(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let theirs = new_file("image/png", NOW);
-    take(store.create_file(world.other_account, None, theirs.clone(), None).await).unwrap();
+    take(store.create_file(world.other_account, None, theirs.clone(), u64::MAX, None).await)
+        .unwrap();
     let elsewhere = new_file("image/png", NOW);
     store.create_bridge_file(world.bridge, world.other_line, elsewhere.clone()).await.unwrap();
     for (guid, file) in [("g1", &theirs), ("g2", &elsewhere)] {
@@ -171,7 +175,9 @@ pub(crate) async fn only_what_nothing_refers_to_is_forgotten(store: Arc<dyn Stor
     let mut old = Vec::new();
     for number in 0..5 {
         let file = new_file("image/png", later(number));
-        old.push(take(store.create_file(world.account, None, file, None).await).unwrap().id);
+        old.push(
+            take(store.create_file(world.account, None, file, u64::MAX, None).await).unwrap().id,
+        );
     }
     world.try_write(ANN, with(old[0])).await.unwrap();
     // What was refused refers to nothing.
@@ -203,4 +209,70 @@ pub(crate) async fn the_secret_stays(store: Arc<dyn Store>) {
     assert_eq!(store.file_url_secret([2; 32]).await.unwrap(), [1; 32]);
     assert_eq!(store.cursor_secret([3; 32]).await.unwrap(), [3; 32], "each use has its own");
     assert_eq!(store.cursor_secret([4; 32]).await.unwrap(), [3; 32]);
+}
+
+pub(crate) async fn what_an_account_has_stored_is_counted(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let size = new_file("image/png", NOW).size;
+    let keep = async |account, most| {
+        take(store.create_file(account, None, new_file("image/png", NOW), most, None).await)
+    };
+    let stored = async |account| store.stored_bytes(account).await.unwrap();
+    assert_eq!(stored(world.account).await, 0);
+    keep(world.account, 2 * size).await.unwrap();
+    keep(world.account, 2 * size).await.unwrap();
+    assert_eq!(
+        refusal(keep(world.account, 2 * size).await),
+        Refusal::StorageFull { max: 2 * size }
+    );
+    keep(world.other_account, size).await.unwrap();
+    assert_eq!((stored(world.account).await, stored(world.other_account).await), (2 * size, size));
+    // What comes in is kept, and counts.
+    let came = new_file("image/png", NOW);
+    store.create_bridge_file(world.bridge, world.line, came).await.unwrap();
+    assert_eq!(stored(world.account).await, 3 * size);
+    assert_eq!(store.forget_files(later(1), 2).await.unwrap().len(), 2);
+    assert_eq!(stored(world.account).await + stored(world.other_account).await, 2 * size);
+}
+
+pub(crate) async fn what_nothing_refers_to_any_more_is_forgotten(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let forget = async |now: i64, before: i64| {
+        store.forget_left_files(later(now), later(before), 10).await.unwrap()
+    };
+    // One that is sent twice: the first fails, the second is out.
+    let twice = uploaded(&world, world.account, "image/png").await;
+    let mut items = Vec::new();
+    for _ in 0..2 {
+        world.try_write(ANN, with(twice)).await.unwrap();
+        items.extend(world.claim(1).await);
+    }
+    let failed = || Outcome::Failed { error: "no".into() };
+    world.settle(items[0], failed()).await;
+    world.settle(items[1], sent("g1")).await;
+    // One whose only message fails, and one that came in and is taken back.
+    let lost = uploaded(&world, world.account, "image/png").await;
+    world.try_write(ANN, with(lost)).await.unwrap();
+    let item = world.claim(1).await[0];
+    world.settle(item, failed()).await;
+    let came = new_file("audio/mp4", NOW);
+    store.create_bridge_file(world.bridge, world.line, came.clone()).await.unwrap();
+    world.receive_one(memo_from(ANN, "g2", linked(&came, None))).await;
+    let mut back = InboundUpdate::of(chat_with(ANN), "g2");
+    back.unsent_at = Some(later(5));
+    world.receive_one(Inbound::Update(back.clone())).await;
+    world.receive_one(Inbound::Update(back)).await;
+
+    assert!(forget(10, 0).await.is_empty(), "from now on it counts");
+    assert!(forget(20, 10).await.is_empty());
+    // Sent again meanwhile, it is referred to again.
+    world.try_write(ANN, with(lost)).await.unwrap();
+    assert_eq!(forget(30, 11).await, [came.id]);
+    let item = world.claim(1).await[0];
+    world.settle(item, failed()).await;
+    assert!(forget(40, 39).await.is_empty());
+    assert_eq!(forget(50, 41).await, [lost]);
+    assert!(forget(1000, 999).await.is_empty());
+    assert!(store.file(world.account, None, twice).await.unwrap().is_some());
+    assert_eq!(refusal(world.try_write(ANN, with(lost)).await), Refusal::FileNotFound);
 }

@@ -190,9 +190,12 @@ pub(crate) async fn files_and_webhooks_too(store: Arc<dyn Store>) {
         created_at: NOW,
     };
     let (kept, lost) = (Id::generate(), Id::generate());
-    take(store.create_file(world.account, None, file(kept), Some(first.clone())).await).unwrap();
-    let again =
-        store.create_file(world.account, None, file(lost), Some(first.clone())).await.unwrap();
+    take(store.create_file(world.account, None, file(kept), u64::MAX, Some(first.clone())).await)
+        .unwrap();
+    let again = store
+        .create_file(world.account, None, file(lost), u64::MAX, Some(first.clone()))
+        .await
+        .unwrap();
     assert_eq!(again, Once::Replayed(first.answer));
     assert!(store.file(world.account, None, kept).await.unwrap().is_some());
     assert!(store.file(world.account, None, lost).await.unwrap().is_none());

@@ -115,7 +115,8 @@ mod sqlite {
         receive: what_comes_in_is_a_message_an_event_and_a_chat, the_same_guid_is_one_message,
                  the_place_is_kept, groups_follow_their_driver, only_the_lines_bridge_tells,
                  what_is_too_long_is_neither_lost_nor_merged, a_group_is_never_a_contact,
-                 what_has_no_identity_is_neither_lost_nor_repeated;
+                 what_has_no_identity_is_neither_lost_nor_repeated,
+                 a_place_that_is_too_long_is_not_kept;
         chats: latest_activity_comes_first, many_that_have_moved_are_listed_where_they_stood,
                another_accounts_chats_are_not_listed, who_cant_be_dialled_is_only_answered;
         messages: newest_comes_first_and_pages_meet, an_unknown_chat_is_refused,
@@ -137,7 +138,8 @@ mod sqlite {
         replays: what_was_missed_goes_out_in_event_order, ids_stay_and_none_is_made_twice,
                  a_replay_sends_what_the_webhook_wants_now, it_ends_with_its_webhook,
                  it_waits_while_its_webhook_is_disabled, all_have_their_turn,
-                 what_can_not_be_replayed_is_refused;
+                 what_can_not_be_replayed_is_refused,
+                 an_account_has_so_many_at_once;
         deliveries: each_webhook_gets_what_it_names, a_lease_ends, new_ones_are_handed_over_in_order,
             oldest_come_first,
             what_was_not_attempted_comes_in_event_order, a_claim_is_of_whom_it_names,
@@ -152,7 +154,9 @@ mod sqlite {
         files: a_file_is_its_accounts_only, a_file_goes_out_and_is_an_attachment,
                a_voice_memo_is_audio_on_a_line_that_can, a_bridge_gets_the_files_that_it_has_claimed,
                a_file_comes_in_with_its_message, a_bridge_gives_away_only_what_it_uploaded,
-               only_what_nothing_refers_to_is_forgotten, the_secret_stays;
+               only_what_nothing_refers_to_is_forgotten, the_secret_stays,
+               what_an_account_has_stored_is_counted,
+               what_nothing_refers_to_any_more_is_forgotten;
         idempotency: an_answer_alone_is_remembered_once, the_same_request_has_the_first_answer, another_body_is_refused,
                      keys_and_operations_are_apart, what_was_refused_is_not_remembered,
                      after_a_day_it_is_forgotten, old_answers_are_swept, of_many_at_once_one_is_done,

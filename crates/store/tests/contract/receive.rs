@@ -5,7 +5,7 @@ use switchboard_model::{
     chat::{MAX_IDENTIFIER_LEN, Recipient, Service},
     event::MessageEvent,
     id::Id,
-    link::{Inbound, InboundChat},
+    link::{Inbound, InboundChat, MAX_POSITION_BYTES},
     message::MAX_GUID_LEN,
 };
 use switchboard_store::{Refusal, Store};
@@ -126,4 +126,22 @@ pub(crate) async fn what_has_no_identity_is_neither_lost_nor_repeated(store: Arc
     assert_eq!(first.committed.events.len(), 3, "each is a message of its own");
     let again = world.receive(told()).await;
     assert_eq!((again.results, again.committed.events.len()), (first.results, 0));
+}
+
+pub(crate) async fn a_place_that_is_too_long_is_not_kept(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let place = async || {
+        let lines = store.carried_lines(world.bridge).await.unwrap();
+        lines.into_iter().find(|line| line.id == world.line).unwrap().position
+    };
+    let told = async |position: String, guid: &str| {
+        let entries = vec![text_from(ANN, guid)];
+        store.receive(world.bridge, world.line, position, entries, NOW, LEASE).await.unwrap()
+    };
+    told("7".into(), "g1").await;
+    let taken = told("8".repeat(MAX_POSITION_BYTES + 1), "g2").await;
+    assert_eq!(taken.committed.events.len(), 1, "what comes with it is taken");
+    assert_eq!(place().await.as_deref(), Some("7"));
+    told("9".repeat(MAX_POSITION_BYTES), "g3").await;
+    assert_eq!(place().await.map(|place| place.len()), Some(MAX_POSITION_BYTES));
 }

@@ -27,6 +27,7 @@ fn new(webhook: Id<Webhook>) -> NewReplay {
         since: NOW,
         until: later(1000),
         include_delivered: false,
+        most_of_account: 100,
     }
 }
 
@@ -241,4 +242,19 @@ pub(crate) async fn what_can_not_be_replayed_is_refused(store: Arc<dyn Store>) {
     assert_eq!(store.prune_replays(later(3001), 6).await.unwrap(), MAX_RUNNING - 6);
     assert_eq!(store.replay(Grant::whole(world.account), id).await.unwrap(), None);
     assert!(store.replay(Grant::whole(world.account), runs).await.unwrap().is_some());
+}
+
+pub(crate) async fn an_account_has_so_many_at_once(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let mut webhooks = Vec::new();
+    for _ in 0..3 {
+        webhooks.push(world.webhook(&[EventKind::MessageReceived]).await);
+    }
+    let two = |webhook| NewReplay { most_of_account: 2, ..new(webhook) };
+    let first = begun(&world, two(webhooks[0])).await;
+    begun(&world, two(webhooks[1])).await;
+    let third = store.create_replay(Grant::whole(world.account), two(webhooks[2]), None, NOW).await;
+    assert_eq!(refusal(third), Refusal::TooManyReplaysOfAccount { max: 2 });
+    store.advance_replay(first, 10, NOW.into()).await.unwrap();
+    begun(&world, two(webhooks[2])).await;
 }

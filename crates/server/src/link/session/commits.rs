@@ -5,13 +5,16 @@ use std::sync::Arc;
 use switchboard_model::{
     Line,
     id::Id,
-    link::{Inbound, MAX_BATCH, ReceivedEntry, ServerFrame},
+    link::{Inbound, MAX_BATCH, MAX_POSITION_BYTES, ReceivedEntry, ServerFrame},
 };
-use switchboard_store::{SettleReport, StoreError};
+use switchboard_store::{Refusal, SettleReport, StoreError};
 use tokio::sync::mpsc;
 
 use super::{Session, once_available};
-use crate::{link::wire::Ended, to_the_end::to_the_end};
+use crate::{
+    link::{bounds::bound, wire::Ended},
+    to_the_end::to_the_end,
+};
 
 /// Reports of one transaction.
 const SETTLE_BATCH: usize = 1024;
@@ -68,11 +71,25 @@ impl Session<'_> {
 
     /// Commits inbound batches, and acknowledges them after that.
     pub(super) async fn receive(&self, mut batches: mpsc::Receiver<Batch>) -> Ended {
-        while let Some(Batch { line_id, position, entries }) = batches.recv().await {
+        while let Some(batch) = batches.recv().await {
+            let Batch { line_id, position, mut entries } = batch;
+            let cut: usize = entries.iter_mut().map(bound).sum();
+            if cut > 0 {
+                tracing::warn!(line = %line_id, cut, "what a bridge tells is too long and was cut");
+            }
+            if position.len() > MAX_POSITION_BYTES {
+                tracing::warn!(line = %line_id, bytes = position.len(), "a line's place is too long and is not kept");
+            }
             let receive = || self.received(line_id, position.clone(), entries.clone());
             let what = "what came in could not be kept";
             let results = match once_available(what, receive).await {
                 Ok(results) => results,
+                Err(StoreError::Refused(Refusal::LineNotFound)) => {
+                    // It may have been given to another bridge meanwhile, which is the one to tell of it now.
+                    // To end the link for it would begin it all again.
+                    tracing::warn!(bridge = %self.bridge.id, line = %line_id, "a bridge tells of a line that it does not carry");
+                    continue;
+                }
                 Err(error) => return error.into(),
             };
             let frame = ServerFrame::Received { line_id, position, results };
