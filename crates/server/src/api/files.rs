@@ -55,7 +55,16 @@ pub(crate) async fn upload(
     {
         return Err(StoreError::from(Refusal::StorageFull { max: most }).into());
     }
-    let arrived = receive(&app, request, kind::mime_type).await?;
+    if declared(request.headers()).as_deref().is_some_and(form::is_declared) {
+        return Err(form::refusal().into());
+    }
+    let arrived = receive(&app, request, |head, complete, declared, name| {
+        if form::is_one(head, declared) {
+            return Err(form::refusal());
+        }
+        kind::mime_type(head, complete, declared, name)
+    })
+    .await?;
     let file = arrived.file.clone();
     // The same request is one with the same bytes, type and name: known only now.
     let body = format!("{} {} {:?}", file.content, file.mime_type, file.filename);
@@ -104,7 +113,8 @@ pub(crate) async fn download(
         return Err(Problem::new(Code::FileNotFound, message).param("signature").into());
     }
     let file = app.store.signed_file(file).await?.ok_or_else(not_found)?;
-    send(&app, &file, &headers).await
+    let mime_type = type_with_charset(&app, &file).await?;
+    send(&app, &file, mime_type, &headers).await
 }
 
 /// Takes a file that came with a message, from the bridge of the line.
@@ -159,7 +169,7 @@ pub(crate) async fn bridge_download(
 ) -> Result<Response, Failure> {
     let file = id_of(query.required("id")?, "id")?;
     let file = app.store.bridge_file(bridge.id, file).await?.ok_or_else(not_found)?;
-    send(&app, &file, &headers).await
+    send(&app, &file, file.mime_type.clone(), &headers).await
 }
 
 fn not_found() -> Problem {
@@ -181,6 +191,12 @@ fn announced(headers: &HeaderMap) -> u64 {
     length.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
+/// The type that a request says its bytes are of.
+fn declared(headers: &HeaderMap) -> Option<String> {
+    let declared = headers.get(header::CONTENT_TYPE);
+    declared.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
 /// Takes the bytes of a request, as they come, and finds out what they are.
 async fn receive(app: &App, request: Request, kind_of: KindOf) -> Result<Arrived, Failure> {
     let headers = request.headers();
@@ -197,11 +213,7 @@ async fn receive(app: &App, request: Request, kind_of: KindOf) -> Result<Arrived
         return Err(too_large());
     }
     let name = headers.get(FILENAME).and_then(name::from_header);
-    let declared = headers.get(header::CONTENT_TYPE);
-    let declared = declared.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    if declared.as_deref().is_some_and(form::is_declared) {
-        return Err(form::refusal().into());
-    }
+    let declared = declared(headers);
     let id = Id::generate();
     let mut upload = app.files.upload(id).await.map_err(|error| kept_badly(&error))?;
     let mut bytes = request.into_body().into_data_stream();
@@ -226,9 +238,6 @@ async fn receive(app: &App, request: Request, kind_of: KindOf) -> Result<Arrived
     }
     if upload.size() == 0 {
         return Err(Problem::new(Code::EmptyFile, "The file has no bytes.").into());
-    }
-    if form::is_one(upload.head()) {
-        return Err(form::refusal().into());
     }
     let complete = upload.size() <= kind::HEAD as u64;
     let mime_type = kind_of(upload.head(), complete, declared.as_deref(), name.as_deref())?;
@@ -272,6 +281,13 @@ fn kept_badly(error: &object_store::Error) -> Failure {
     Failure::outage(Storage::Files, outage::of_files(error), error)
 }
 
+fn unread(error: &object_store::Error) -> Failure {
+    match error {
+        object_store::Error::NotFound { .. } => not_found().into(),
+        error => kept_badly(error),
+    }
+}
+
 async fn drop_bytes(app: &App, file: Id<File>) {
     // What can't be removed now is swept away later.
     if let Err(error) = app.files.remove(file).await {
@@ -279,8 +295,28 @@ async fn drop_bytes(app: &App, file: Id<File>) {
     }
 }
 
+/// The type of a file as a download tells it. Of a text without a charset many programs think that it is in Latin-1.
+async fn type_with_charset(app: &App, file: &StoredFile) -> Result<String, Failure> {
+    if !file.mime_type.starts_with("text/") {
+        return Ok(file.mime_type.clone());
+    }
+    let end = file.size.min(kind::HEAD as u64);
+    let options = GetOptions { range: Some(GetRange::Bounded(0..end)), ..GetOptions::default() };
+    let head = app.files.read(file.id, options).await.map_err(|error| unread(&error))?;
+    let head = head.bytes().await.map_err(|error| unread(&error))?;
+    Ok(match kind::charset(&head, end == file.size) {
+        Some(charset) => format!("{}; charset={charset}", file.mime_type),
+        None => file.mime_type.clone(),
+    })
+}
+
 /// Answers with a file, or the part of it that is asked for (RFC 9110 §13, §14).
-async fn send(app: &App, file: &StoredFile, asked: &HeaderMap) -> Result<Response, Failure> {
+async fn send(
+    app: &App,
+    file: &StoredFile,
+    mime_type: String,
+    asked: &HeaderMap,
+) -> Result<Response, Failure> {
     let etag = format!("\"{}\"", file.content);
     let text = |name: HeaderName| asked.get(name).and_then(|value| value.to_str().ok());
     let matches = |list: &str| {
@@ -288,7 +324,7 @@ async fn send(app: &App, file: &StoredFile, asked: &HeaderMap) -> Result<Respons
             .map(|tag| tag.trim().trim_start_matches("W/"))
             .any(|tag| tag == etag || tag == "*")
     };
-    let mut headers = file_headers(file, &etag);
+    let mut headers = file_headers(file, mime_type, &etag);
     if text(header::IF_NONE_MATCH).is_some_and(matches) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
@@ -306,10 +342,7 @@ async fn send(app: &App, file: &StoredFile, asked: &HeaderMap) -> Result<Respons
     };
     let options =
         GetOptions { range: wanted.clone().map(GetRange::Bounded), ..GetOptions::default() };
-    let bytes = app.files.read(file.id, options).await.map_err(|error| match error {
-        object_store::Error::NotFound { .. } => not_found().into(),
-        error => kept_badly(&error),
-    })?;
+    let bytes = app.files.read(file.id, options).await.map_err(|error| unread(&error))?;
     let (status, length) = match wanted {
         None => (StatusCode::OK, file.size),
         Some(Range { start, end }) => {
@@ -323,7 +356,7 @@ async fn send(app: &App, file: &StoredFile, asked: &HeaderMap) -> Result<Respons
 }
 
 /// Headers under which a stranger's file does no harm in a browser.
-fn file_headers(file: &StoredFile, etag: &str) -> HeaderMap {
+fn file_headers(file: &StoredFile, mime_type: String, etag: &str) -> HeaderMap {
     /// What RFC 8187 lets stand unencoded.
     const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     let name = file.filename.as_deref().unwrap_or("file");
@@ -335,7 +368,7 @@ fn file_headers(file: &StoredFile, etag: &str) -> HeaderMap {
     let disposition = format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}");
     let mut headers = HeaderMap::new();
     for (name, value) in [
-        (header::CONTENT_TYPE, file.mime_type.clone()),
+        (header::CONTENT_TYPE, mime_type),
         (header::CONTENT_DISPOSITION, disposition),
         (header::ETAG, etag.to_owned()),
         (header::ACCEPT_RANGES, "bytes".to_owned()),

@@ -4,10 +4,11 @@
 mod alias;
 mod container;
 mod family;
+mod named;
 mod signature;
 mod vcard;
 
-use switchboard_model::{Code, Problem};
+use switchboard_model::{Code, Problem, file::is_audio_message_type};
 
 use alias::{canonical, says_nothing};
 use family::{Family, is_text_type};
@@ -23,7 +24,8 @@ const VCARD: &str = "text/vcard";
 const MAX_TYPE_BYTES: usize = 255;
 
 /// The type of a file whose bytes begin with `head`. `declared` is the caller's Content-Type, `name` its
-/// file name. A declared type that the bytes contradict is refused.
+/// file name. Where the bytes certainly say otherwise, the file goes by what they say if that harms nobody, as with
+/// a picture under the type of another picture; anything else is refused.
 pub(crate) fn mime_type(
     head: &[u8],
     complete: bool,
@@ -34,15 +36,52 @@ pub(crate) fn mime_type(
         return Ok(identified(head, complete, name));
     };
     let declared = canonical(&declared);
+    let refused = |found: &str| {
+        let kind = identified(head, complete, None);
+        // What begins like a card that nobody can read is a text all the same.
+        let kind = if kind == VCARD { "text/plain" } else { &kind };
+        Err(contradicted(declared, found, kind))
+    };
     if declared == VCARD && !vcard::begins(head) {
-        return Err(contradicted(VCARD, "no vCard: it must begin with BEGIN:VCARD"));
+        return refused("no vCard: it must begin with BEGIN:VCARD");
     }
     if declared == VCARD && !vcard::is_readable(head, complete) {
-        return Err(contradicted(VCARD, "no vCard that can be read"));
+        return refused("no vCard that can be read");
     }
-    match contradiction(head, complete, declared) {
-        Some(found) => Err(contradicted(declared, &found)),
-        None => Ok(declared.to_owned()),
+    let found = match signature::find(head) {
+        Some(found @ Found { family: Some(_), .. }) => found,
+        // What is not known is no contradiction. But a text is known to be no picture.
+        _ => {
+            let is_binary = Family::of_type(declared).is_some_and(Family::is_binary);
+            return if is_binary && is_utf8(head, complete) {
+                refused("a text")
+            } else {
+                Ok(declared.to_owned())
+            };
+        }
+    };
+    let is_other = is_contradicted_by(&found, head, declared);
+    if is_other && !found.family.is_some_and(|family| family.is_harmless_as(declared)) {
+        return refused(&found_name(&found));
+    }
+    let is_found = is_other || is_heard_otherwise(&found, head, declared);
+    Ok(if is_found { found_name(&found) } else { declared.to_owned() })
+}
+
+/// Whether the bytes decide that this is a voice memo, or that it is none, against the declared type.
+fn is_heard_otherwise(found: &Found, head: &[u8], declared: &str) -> bool {
+    let top = declared.split('/').next().unwrap_or_default();
+    let is_declared = matches!(top, "audio" | "video")
+        || matches!(declared, "application/mp4" | "application/ogg");
+    let is_memo = is_audio_message_type(&found_name(found));
+    if !is_declared || is_memo == is_audio_message_type(declared) {
+        return false;
+    }
+    match found.family {
+        // Unless a track of pictures is seen, these may hold sound alone; if one is, they do not.
+        Some(Family::IsoMedia) => is_memo != container::has_video(head),
+        Some(family) => family.is_recording(),
+        None => false,
     }
 }
 
@@ -64,19 +103,6 @@ pub(crate) fn received_type(
     }
 }
 
-/// What the bytes are instead of what was declared, if that is certain.
-fn contradiction(head: &[u8], complete: bool, declared: &str) -> Option<String> {
-    match signature::find(head) {
-        Some(found) if is_contradicted_by(&found, head, declared) => Some(found_name(&found)),
-        Some(Found { family: Some(_), .. }) => None,
-        // What is not known is no contradiction. But a text is known to be no picture.
-        _ => {
-            let is_binary = Family::of_type(declared).is_some_and(Family::is_binary);
-            (is_binary && is_utf8(head, complete)).then(|| "a text".to_owned())
-        }
-    }
-}
-
 fn is_contradicted_by(found: &Found, head: &[u8], declared: &str) -> bool {
     let Some(family) = found.family else { return false };
     family.contradicts(declared) && !(is_text_type(declared) && may_begin_a_text(family, head))
@@ -92,13 +118,11 @@ fn identified(head: &[u8], complete: bool, name: Option<&str>) -> String {
     if vcard::begins(head) && vcard::is_readable(head, complete) {
         return VCARD.to_owned();
     }
-    let guessed = name.and_then(|name| mime_guess::from_path(name).first_raw()).map(canonical);
     let Some(found) = signature::find(head) else {
-        // A name alone must not make a picture of what is none.
-        let plain =
-            guessed.filter(|guess| guess.starts_with("text/") || guess.starts_with("application/"));
-        return plain.unwrap_or(UNKNOWN).to_owned();
+        return named::of_unknown(name, is_plain_text(head, complete)).to_owned();
     };
+    let is_archive = found.family == Some(Family::Zip);
+    let guessed = name.and_then(if is_archive { named::of_archive } else { named::of });
     let is_text = |guess: &str| {
         is_text_type(guess)
             && found.family.is_none_or(|family| may_begin_a_text(family, head))
@@ -108,13 +132,27 @@ fn identified(head: &[u8], complete: bool, name: Option<&str>) -> String {
     guessed.map_or_else(|| found_name(&found), str::to_owned)
 }
 
+/// Whether this is a text that needs no program to be read.
+pub(crate) fn is_plain_text(head: &[u8], complete: bool) -> bool {
+    !head.is_empty() && is_utf8(head, complete) && is_old_text(head)
+}
+
+/// The charset of a text, if its first bytes are in the one that all texts should be in.
+pub(crate) fn charset(head: &[u8], complete: bool) -> Option<&'static str> {
+    // The Japanese one of mails is all ASCII, and changes between its alphabets by these.
+    let has_shift = head.windows(2).any(|pair| matches!(pair, [0x1b, b'$' | b'(']));
+    (is_utf8(head, complete) && !has_shift).then_some("utf-8")
+}
+
 /// Whether a name says more than the bytes do: they begin alike.
 fn refines(found: &Found, guessed: &str) -> bool {
     let is_application = guessed.starts_with("application/");
     let promised = Family::of_type(guessed);
     match found.family {
         Some(Family::Zip) if found.kind == "application/zip" => {
-            (is_application || guessed.ends_with("+zip")) && promised.is_none()
+            let may_be =
+                is_application || guessed.ends_with("+zip") || guessed.starts_with("model/");
+            may_be && promised.is_none()
         }
         // Office has several types for each of its archives.
         Some(Family::Zip) => {
@@ -154,8 +192,10 @@ fn found_name(found: &Found) -> String {
     canonical(&found.kind).to_owned()
 }
 
-fn contradicted(declared: &str, found: &str) -> Problem {
-    let message = format!("The Content-Type says {declared}, but the file is {found}.");
+fn contradicted(declared: &str, found: &str, kind: &str) -> Problem {
+    let message = format!(
+        "The Content-Type says {declared}, but the file is {found}. Send Content-Type: {kind}, or leave it out."
+    );
     Problem::new(Code::InvalidParameterValue, message).param("Content-Type")
 }
 

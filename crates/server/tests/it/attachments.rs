@@ -7,6 +7,7 @@ use switchboard_testkit::{LINE, Receiver, Tenant, TestServer};
 
 use crate::{
     call::{Call, assert_refused},
+    files::with_charset,
     live::{Live, check_event},
     people::{Sample, phone, set_advanced, texts},
     world::{CONTACT, OPEN, SOON, STRANGER, THEIRS, settled},
@@ -33,7 +34,8 @@ async fn assert_downloads(attachment: &Value, sample: &Sample) {
     assert!(attachment.get("file_id").is_none(), "that is the server's own");
     let down = Call::get(attachment["url"].as_str().unwrap()).send("").await;
     assert_eq!((down.status, &down.bytes[..]), (200, &sample.bytes[..]));
-    assert_eq!(down.header("content-type"), Some(sample.mime_type));
+    let told = with_charset(sample.mime_type, &sample.bytes);
+    assert_eq!(down.header("content-type"), Some(told.as_str()));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use switchboard_testkit::{LINE, TestServer};
 
 use crate::{
     call::{Call, assert_refused},
-    files::post,
+    files::{post, with_charset},
     people::{Sample, texts},
     world::{CONTACT, settled},
 };
@@ -62,7 +62,9 @@ async fn a_file_keeps_the_type_that_it_is_sent_under() {
         assert_eq!(answer.status, 201, "{what}: {answer:?}");
         assert_eq!(answer.body["mime_type"], *kept, "{what}");
         let down = Call::get(answer.body["url"].as_str().unwrap()).send("").await;
-        assert_eq!((down.header("content-type"), &down.bytes[..]), (Some(*kept), *bytes), "{what}");
+        let told = with_charset(kept, bytes);
+        let got = (down.header("content-type"), &down.bytes[..]);
+        assert_eq!(got, (Some(told.as_str()), *bytes), "{what}");
     }
     for (bytes, declared) in [
         (b"<!doctype html><script>alert(1)</script>".as_slice(), "image/png"),
@@ -71,11 +73,15 @@ async fn a_file_keeps_the_type_that_it_is_sent_under() {
         (b"MZ\x90\0\x03\0\0\0\x04\0\0\0", "image/x-icon"),
         (b"\x7fELF\x02\x01\x01\0", "video/mp4"),
         (b"PK\x03\x04\x14\0\0\0\x08\0", "image/jpeg"),
+        (b"hello world", "audio/mpeg"),
+        (b"{\"a\":1}", "audio/aac"),
     ] {
         let what = format!("{} as {declared}", bytes.escape_ascii());
         let call = post().raw(bytes).header("content-type", declared).key(&tenant.key);
         let answer = call.send(&server.url).await;
         assert_refused(&what, &answer, Code::InvalidParameterValue, Some("Content-Type"));
+        let message = answer.body["error"]["message"].as_str().unwrap();
+        assert!(message.contains("Send Content-Type: "), "{message}");
     }
     server.stop().await;
 }
@@ -117,15 +123,15 @@ async fn every_encoding_of_a_voice_memo_goes_out() {
     server.text(LINE, CONTACT, "say it").await;
     #[rustfmt::skip]
     let cases: &[(&[u8], &[&str])] = &[
-        (b"\0\0\0\x18ftypM4A \0\0\0\0isommp42", &["audio/mp4", "audio/x-m4a", "audio/mp4a-latm", "audio/aac", "*/*"]),
+        (b"\0\0\0\x18ftypM4A \0\0\0\0isommp42", &["audio/mp4", "audio/x-m4a", "audio/mp4a-latm", "audio/aac", "*/*", "video/mp4", "application/mp4", "audio/3gpp", "audio/mpeg4-generic", "audio/x-m4r"]),
         (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", &["audio/mp4", "audio/m4a"]),
         (b"\0\0\0\x18ftypisom\0\0\0\0isommp42\0\0\0\x1cmoov\0\0\0\x14hdlr\0\0\0\0\0\0\0\0soun", &["application/octet-stream"]),
-        (b"\xff\xf1\x50\x80\x02\x1f\xfc", &["audio/aac", "audio/aacp", "audio/mp4", "application/octet-stream"]),
+        (b"\xff\xf1\x50\x80\x02\x1f\xfc", &["audio/aac", "audio/aacp", "audio/mp4", "application/octet-stream", "audio/aac-adts"]),
         (b"ID3\x04\0\0\0\0\0\0\xff\xf1\x50\x80\x02\x1f\xfc", &["audio/aac", "*/*"]),
         (b"ADIF\0\x14", &["audio/aac"]),
-        (b"ID3\x03\0\0\0\0\0\0\xff\xfb\x90\0", &["audio/mpeg", "audio/mp3", "audio/x-mp3", "*/*"]),
+        (b"ID3\x03\0\0\0\0\0\0\xff\xfb\x90\0", &["audio/mpeg", "audio/mp3", "audio/x-mp3", "*/*", "audio/mpa", "audio/mpeg-3"]),
         (b"\0\0\0\xff\xf3\x90\0", &["audio/mpeg", "*/*"]),
-        (b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0", &["audio/wav", "audio/x-wav", "audio/vnd.wave", "audio/wave", "*/*"]),
+        (b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0", &["audio/wav", "audio/x-wav", "audio/vnd.wave", "audio/wave", "*/*", "audio/s-wav", "audio/mpeg", "video/mp4"]),
         (b"RF64\xff\xff\xff\xffWAVEds64", &["audio/wav", "*/*"]),
         (b"RIFX\0\0\0\x24WAVEfmt ", &["audio/wav", "*/*"]),
         (b"caff\0\x01\0\0desc", &["audio/x-caf", "audio/caf", "*/*"]),
@@ -145,6 +151,20 @@ async fn every_encoding_of_a_voice_memo_goes_out() {
             let item = answer.body["id"].as_str().unwrap().parse().unwrap();
             settled(&tenant, item, OutboxStatus::Sent).await;
         }
+    }
+    // Bytes that are certainly something else.
+    let opus = [b"OggS\0\x02".as_slice(), &[0; 22], b"OpusHead\x01\x02"].concat();
+    let film =
+        b"\0\0\0\x18ftypisom\0\0\0\0isommp42\0\0\0\x1cmoov\0\0\0\x14hdlr\0\0\0\0\0\0\0\0vide";
+    for bytes in [opus.as_slice(), film, b"ID3\x04\0\0\0\0\0\0fLaC\0\0\0\x22"] {
+        let what = bytes.escape_ascii().to_string();
+        let call = post().raw(bytes.to_vec()).header("content-type", "audio/mpeg").key(&tenant.key);
+        let file = call.send(&server.url).await.body["id"].take();
+        let memo = json!({ "from": LINE, "to": CONTACT, "audio_message": file });
+        let call = Call::post("/v1/audio-messages", &memo).key(&tenant.key);
+        let answer = call.send(&server.url).await;
+        let code = Code::InvalidParameterValue;
+        assert_refused(&what, &answer, code, Some("audio_message"));
     }
     server.stop().await;
 }

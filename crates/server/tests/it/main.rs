@@ -21,6 +21,7 @@ mod errors;
 mod events;
 mod examples;
 mod files;
+mod forms;
 mod gates;
 mod groups;
 mod hang_ups;

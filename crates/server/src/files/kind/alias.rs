@@ -37,15 +37,26 @@ pub(super) fn canonical(kind: &str) -> &str {
         | "text/directory"
         | "text/v-card"
         | "text/x-vcard" => super::VCARD,
-        "audio/m4a" | "audio/mp4a-latm" | "audio/mpeg4" | "audio/x-m4a" | "audio/x-mp4" => {
-            "audio/mp4"
-        }
+        "audio/m4a"
+        | "audio/mp4a-latm"
+        | "audio/mpeg4"
+        | "audio/mpeg4-generic"
+        | "audio/x-m4a"
+        | "audio/x-m4r"
+        | "audio/x-mp4" => "audio/mp4",
         "audio/mid" | "audio/x-mid" | "audio/x-midi" | "application/x-midi" => "audio/midi",
-        "audio/mp3" | "audio/mpeg3" | "audio/mpg" | "audio/x-mp3" | "audio/x-mpeg"
-        | "audio/x-mpeg-3" | "audio/x-mpeg3" | "audio/x-mpg" => "audio/mpeg",
-        "audio/aacp" | "audio/x-aac" | "audio/x-hx-aac-adts" | "audio/vnd.dlna.adts" => "audio/aac",
+        "audio/mp3" | "audio/mpa" | "audio/mpeg-3" | "audio/mpeg3" | "audio/mpg"
+        | "audio/x-mp3" | "audio/x-mpeg" | "audio/x-mpeg-3" | "audio/x-mpeg3" | "audio/x-mpg" => {
+            "audio/mpeg"
+        }
+        "audio/aac-adts"
+        | "audio/aacp"
+        | "audio/vnd.dlna.adts"
+        | "audio/x-aac"
+        | "audio/x-hx-aac-adts" => "audio/aac",
         "audio/x-flac" => "audio/flac",
-        "audio/vnd.wave" | "audio/wave" | "audio/x-pn-wav" | "audio/x-wav" => "audio/wav",
+        "audio/s-wav" | "audio/vnd.wave" | "audio/wave" | "audio/x-pn-wav" | "audio/x-w64"
+        | "audio/x-wav" => "audio/wav",
         "audio/aifc" | "audio/aif" | "audio/x-aifc" | "audio/x-aif" | "audio/x-aiff"
         | "audio/x-pn-aiff" => "audio/aiff",
         "audio/caf" => "audio/x-caf",
@@ -54,7 +65,7 @@ pub(super) fn canonical(kind: &str) -> &str {
         "audio/x-ogg" => "audio/ogg",
         "image/ico" | "image/icon" | "image/x-ico" | "image/x-icon" => "image/vnd.microsoft.icon",
         "image/jpg" | "image/pjpeg" | "image/x-jpeg" | "image/x-jpg" => "image/jpeg",
-        "image/x-bmp" | "image/x-bitmap" | "image/x-ms-bmp" | "image/x-win-bitmap" => "image/bmp",
+        "image/x-bmp" | "image/x-bitmap" | "image/x-ms-bmp" => "image/bmp",
         "image/vnd.mozilla.apng" | "image/x-apng" => "image/apng",
         "image/x-png" => "image/png",
         "image/gi_" | "image/x-gif" => "image/gif",

@@ -136,7 +136,7 @@ fn has_track(head: &[u8], kind: &[u8; 4]) -> bool {
     head.windows(16).any(|here| here[..4] == *b"hdlr" && here[12..] == *kind)
 }
 
-fn has_video(head: &[u8]) -> bool {
+pub(super) fn has_video(head: &[u8]) -> bool {
     has_track(head, b"vide")
 }
 

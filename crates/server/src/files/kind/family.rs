@@ -102,10 +102,8 @@ impl Family {
 
     /// Whether no file of this family is a text.
     pub(super) fn is_binary(self) -> bool {
-        !matches!(
-            self,
-            Self::Rtf | Self::Html | Self::Xml | Self::Script | Self::Text | Self::Tagged
-        ) && !self.is_lenient()
+        !matches!(self, Self::Rtf | Self::Html | Self::Xml | Self::Script | Self::Text)
+            && !self.is_lenient()
     }
 
     /// Programs take these with something before their first bytes, so a file without the signature may be one.
@@ -123,6 +121,46 @@ impl Family {
                 | Self::Compound
                 | Self::Amr
         )
+    }
+
+    fn is_picture(self) -> bool {
+        matches!(
+            self,
+            Self::Png
+                | Self::Jpeg
+                | Self::Gif
+                | Self::Webp
+                | Self::Bmp
+                | Self::Tiff
+                | Self::IsoImage
+        )
+    }
+
+    /// Whether it is sound or film; several containers carry both.
+    pub(super) fn is_recording(self) -> bool {
+        matches!(
+            self,
+            Self::IsoMedia
+                | Self::Ogg
+                | Self::Matroska
+                | Self::Asf
+                | Self::Avi
+                | Self::Wav
+                | Self::Aiff
+                | Self::Caf
+                | Self::Flac
+                | Self::Amr
+                | Self::Tagged
+        )
+    }
+
+    /// Whether nobody is harmed if this goes by its own type instead of the declared one: both are pictures, or
+    /// both are recordings.
+    pub(super) fn is_harmless_as(self, declared: &str) -> bool {
+        Self::of_type(declared).is_some_and(|promised| {
+            (self.is_picture() && promised.is_picture())
+                || (self.is_recording() && promised.is_recording())
+        })
     }
 
     /// Whether it does something where it is opened.

@@ -205,6 +205,8 @@ fn uncertain(head: &[u8]) -> Option<Found> {
     }
     let format = file_format::FileFormat::from_bytes(head);
     let kind = match format.media_type() {
+        // A Targa picture begins like a cursor of no pictures.
+        "image/x-win-bitmap" if head.get(4..6).is_none_or(|count| count == [0, 0]) => return None,
         // Two or three bytes, which many a file begins with by accident.
         "application/octet-stream"
         | "application/x-empty"
