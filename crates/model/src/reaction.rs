@@ -9,6 +9,7 @@ use crate::{
     handle::Handle,
     id::{Id, Kind},
     message::Message,
+    text::is_invisible,
     time::Timestamp,
 };
 
@@ -79,24 +80,32 @@ impl ReactionType {
     }
 
     /// The kind of that name, or one emoji of Unicode's list; none for anything else. An emoji is kept in its
-    /// fully-qualified form, with or without its selectors however it was typed.
+    /// fully-qualified form, with or without its selectors however it was typed; what shows nothing may stand round it.
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(named) = Self::NAMED.into_iter().find(|one| one.as_str() == text) {
             return Some(named);
         }
-        qualified(text).map(|emoji| Self::Emoji(emoji.to_owned()))
+        qualified(trim(text)).map(|emoji| Self::Emoji(emoji.to_owned()))
     }
 
     /// As [`ReactionType::parse`], for what a phone or a newer server tells: it may know emoji of a newer
     /// Unicode.
     pub fn received(text: &str) -> Option<Self> {
-        Self::parse(text).or_else(|| may_be_newer_emoji(text).then(|| Self::Emoji(text.to_owned())))
+        let newer = || may_be_newer_emoji(trim(text)).then(|| Self::Emoji(trim(text).to_owned()));
+        Self::parse(text).or_else(newer)
     }
 }
 
 /// Asks for the text form or for the colourful form of the character before it.
 fn is_selector(c: char) -> bool {
     matches!(c, '\u{fe0e}' | '\u{fe0f}')
+}
+
+/// A text without what shows nothing round it, and is no part of an emoji: neither a selector, nor a joiner, nor a
+/// tag of a flag.
+fn trim(text: &str) -> &str {
+    let is_part = |c: char| is_selector(c) || matches!(c, '\u{200d}' | '\u{e0020}'..='\u{e007f}');
+    text.trim_matches(|c| is_invisible(c) && !is_part(c))
 }
 
 /// The fully-qualified form of an emoji, wherever its selectors are missing, too many, or on the wrong side of
@@ -190,6 +199,26 @@ mod tests {
         ] {
             assert_eq!(ReactionType::parse(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_shows_nothing_may_stand_round_it() {
+        for (typed, kept) in [
+            ("👍 ", "👍"),
+            ("\u{200b}👍", "👍"),
+            ("❤️\n", "❤️"),
+            ("\u{2068}\u{2764}\u{fe0f}\u{2069}", "❤️"),
+            ("\u{feff}\u{2764} ", "❤️"),
+            (" 🏴󠁧󠁢󠁳󠁣󠁴󠁿\t", "🏴󠁧󠁢󠁳󠁣󠁴󠁿"),
+        ] {
+            let reaction = ReactionType::parse(typed);
+            assert_eq!(reaction.as_ref().map(ReactionType::as_str), Some(kept), "{typed:?}");
+        }
+        assert_eq!(ReactionType::received(" \u{1faff}\n").unwrap().as_str(), "\u{1faff}");
+        assert_eq!(ReactionType::parse(" \u{200b}"), None);
+        assert_eq!(ReactionType::parse("👍 👍"), None);
+        // A name is the program's own, and nobody pastes it.
+        assert_eq!(ReactionType::parse("love "), None);
     }
 
     #[test]
