@@ -8,8 +8,8 @@ mod output;
 
 use std::{process::ExitCode, time::Duration};
 
-use clap::{Parser, Subcommand};
-use switchboard_server::telemetry;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
+use switchboard_server::{config::env, telemetry};
 
 use commands::{admin, deliveries, dev, host::PartFailed, serve, webhooks};
 
@@ -44,7 +44,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parse();
     // Two dependencies could each bring their own; whoever asks first must find this one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let done = match cli.command {
@@ -63,6 +63,21 @@ fn main() -> ExitCode {
             output::last_words(format!("error: {error:#}"));
             if error.is::<PartFailed>() { PART_FAILED.into() } else { ExitCode::FAILURE }
         }
+    }
+}
+
+/// The command line, with the environment as files and shells leave it.
+fn parse() -> Cli {
+    let matches = env::tidy(Cli::command()).try_get_matches();
+    match matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)) {
+        Ok(cli) => cli,
+        Err(error) => match error.kind() {
+            // Help names every variable, whatever it holds.
+            ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                Cli::parse()
+            }
+            _ => error.exit(),
+        },
     }
 }
 

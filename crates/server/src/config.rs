@@ -1,5 +1,7 @@
 //! The configuration: one definition gives the flags, the environment, `--help` and the reference.
 
+pub mod env;
+
 use std::{
     fmt,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -419,7 +421,7 @@ impl Config {
         let all = Self::augment_args(clap::Command::new("switchboard"));
         let command =
             left_out.iter().fold(all, |command, field| command.mut_arg(field, |arg| arg.env(None)));
-        command
+        env::tidy(command)
             .try_get_matches_from(["switchboard"])
             .and_then(|matches| Self::from_arg_matches(&matches))
             .map_err(|error| BadSetting::of(&error))
@@ -531,7 +533,7 @@ impl Config {
         ]
         .iter()
         .fold(String::new(), |file, (name, value)| {
-            // What is empty is written as a comment: an empty variable would not parse back.
+            // What is empty is written as a comment: it is not set.
             let mark = if value.is_empty() || value.starts_with('(') { "# " } else { "" };
             file + &format!("{mark}SWITCHBOARD_{name}={value}\n")
         })

@@ -65,7 +65,8 @@ fn reference() -> String {
     let mut text = "# Configuration of `switchboard serve`
 
 Every setting is a flag and an environment variable; the flag wins. `switchboard serve --print-config`
-shows what is in force, as an environment file. This page is made from the program: after a change, run
+shows what is in force, as an environment file. White space round the value of a variable is passed over, and
+an empty variable is not set. This page is made from the program: after a change, run
 `UPDATE_DOCS=1 cargo test -p switchboard --test it help`.
 
 | Flag | Variable | Default | Meaning |

@@ -127,6 +127,53 @@ async fn yes_and_no_are_said_as_people_say_them() {
 }
 
 #[tokio::test]
+async fn white_space_round_a_setting_is_none_of_it_and_an_empty_one_is_not_set() {
+    for (name, written, meant) in [
+        ("LISTEN", "127.0.0.1:18110\n", "127.0.0.1:18110"),
+        ("LISTEN", " 127.0.0.1:18110\r\n", "127.0.0.1:18110"),
+        ("DATA_DIR", "/some where\n", "/some where"),
+        ("RATE_LIMIT", "83\n", "83"),
+        ("MAX_FILE", "\u{feff}1000 ", "1000"),
+        ("LOG_FORMAT", "json\n", "json"),
+        ("LOG", "debug\n", "debug"),
+        ("SIMULATOR", "true\n", "true"),
+        ("SIMULATOR", " 0", "false"),
+        ("METRICS_LISTEN", "127.0.0.1:18111\t", "127.0.0.1:18111"),
+        ("PUBLIC_URL", " https://example.org/\n", "https://example.org/"),
+        ("WEBHOOK_RETRY_SCHEDULE", "1s,2s\n", "1s,2s"),
+        ("WEBHOOK_ALLOW_NETWORKS", "10.0.0.0/8, fd00::/8,\n", "10.0.0.0/8,fd00::/8"),
+        ("WEBHOOK_PORTS", "443\n", "443"),
+    ] {
+        let mut command = switchboard();
+        command.args(["serve", "--print-config"]).env(format!("SWITCHBOARD_{name}"), written);
+        let printed = run(&mut command).await.succeeded();
+        assert_eq!(settings(&printed)[&*format!("SWITCHBOARD_{name}")], meant, "{written:?}");
+    }
+    // The flag wins all the same.
+    let mut command = switchboard();
+    command.args(["serve", "--print-config", "--rate-limit", "7"]);
+    let printed = run(command.env("SWITCHBOARD_RATE_LIMIT", "83\n")).await.succeeded();
+    assert_eq!(settings(&printed)["SWITCHBOARD_RATE_LIMIT"], "7");
+
+    // Every setting there is, as compose files write "not set".
+    let defaults = run(switchboard().args(["serve", "--print-config"])).await.succeeded();
+    let names =
+        defaults.lines().map(|line| line.trim_start_matches("# ").split('=').next().unwrap());
+    for empty in ["", " \n"] {
+        let mut command = switchboard();
+        command.args(["serve", "--print-config"]).envs(names.clone().map(|name| (name, empty)));
+        assert_eq!(run(&mut command).await.succeeded(), defaults, "{empty:?}");
+    }
+    let mut command = switchboard();
+    command.args(["serve", "--help"]).env("SWITCHBOARD_LISTEN", "");
+    assert!(run(&mut command).await.succeeded().contains("[env: SWITCHBOARD_LISTEN="));
+    // What is wrong is told as it is.
+    let mut command = switchboard();
+    let said = run(command.args(["serve"]).env("SWITCHBOARD_RATE_LIMIT", "0\n")).await.failed(2);
+    assert!(said.contains("--rate-limit"), "{said}");
+}
+
+#[tokio::test]
 async fn a_low_limit_of_open_files_is_said_once_and_kept() {
     let dir = tempfile::tempdir().unwrap();
     let serve = Serve::command(dir.path());
