@@ -54,10 +54,9 @@ pub(super) struct Opened {
     listener: TcpListener,
 }
 
-/// Makes the data directory, opens the database, takes the port.
+/// Takes the port, makes the data directory, opens the database.
 pub(super) async fn open(config: &Config) -> anyhow::Result<Opened> {
     let dir = &config.data_dir;
-    data_dir::prepare(dir)?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
             "can't listen on {}: choose another port with --listen, or stop what uses this one",
@@ -72,6 +71,7 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<Opened> {
         admin_address = config.admin_listen.map(tracing::field::display),
         "starting"
     );
+    data_dir::prepare(dir)?;
     let (database, options) = (dir.join(DATABASE), SqliteOptions::default());
     let store = match &config.secret_key_file {
         Some(key_file) => SqliteStore::open_with_key(&database, key_file, options)?,

@@ -77,6 +77,8 @@ async fn what_was_open_is_closed_and_links_are_left_alone() {
     assert_private(dir);
     assert_eq!((mode(&stranger), mode(outside.path())), (0o644, 0o755), "it is not ours");
     let told = server.process.stderr();
+    let first = told.lines().next().unwrap();
+    assert!(first.contains("starting") && first.contains("version="), "{first}");
     let told: Vec<_> = told.lines().filter(|line| line.contains(TIGHTENED)).collect();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains(&format!("count={}", ours.len() + 1)), "{} of {told:?}", ours.len());
