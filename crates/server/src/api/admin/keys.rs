@@ -55,6 +55,10 @@ pub(crate) async fn create(
     let scopes = scopes_of(scopes)?;
     let line_ids = body.field("line_ids").map(line_ids_of).transpose()?;
     let expires_at = body.optional_number("expires_at", 0..=i64::MAX)?.map(Timestamp);
+    if expires_at.is_some_and(|end| end <= app.clock.now()) {
+        let must = "must be in the future, in Unix milliseconds: the key would be dead already";
+        return Err(Problem::invalid_value("expires_at", must).into());
+    }
     let rate_limit = body.optional_number("rate_limit", 1..=i64::from(u32::MAX))?;
     let secret = Secret::from_random(SecretKind::ApiKey, rand::random());
     let key = NewKey {
