@@ -2,6 +2,7 @@
 //! nothing of an answer is taken, and on their farewell.
 
 mod refusal;
+mod unread;
 
 use std::{
     future::Future,

@@ -27,7 +27,7 @@ use tokio::{
     time::Sleep,
 };
 
-use super::MAX_BUFFER;
+use super::unread;
 use crate::{api::envelope, guarded::Guarded, metrics::RequestCounts, requests::UnderWayBody};
 
 /// How long, and for how many bytes, a client that was refused is listened to: a connection that is closed while it
@@ -133,6 +133,8 @@ pub(super) struct Refusals<S> {
     /// A request was refused: what its client still sends is read until then.
     drain: Option<(Pin<Box<Sleep>>, usize)>,
     was_read: bool,
+    /// The beginning of what was read since the last exchange: a head that is not complete.
+    head: Vec<u8>,
     shut_down: bool,
 }
 
@@ -147,6 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Refusals<S> {
             refusal,
             drain: None,
             was_read: false,
+            head: Vec::new(),
             shut_down: false,
         }
     }
@@ -154,15 +157,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Refusals<S> {
     /// Whether hyper writes these bytes for itself; then a refusal goes out in their place.
     fn replaces(&mut self, bytes: &[u8]) -> bool {
         let quiet = self.quiet_after.take();
+        let head = std::mem::take(&mut self.head);
         if quiet.is_none() || quiet != self.exchanges.all_ended() {
             return false;
         }
-        let refusal = refusal(bytes);
+        let refusal = refusal(bytes, &head);
         let is_one = refusal.is_some();
         if let Some((problem, date)) = refusal {
             self.refuse(&problem, date);
         }
         is_one
+    }
+
+    /// Keeps the beginning of a head, to say what is wrong with it.
+    fn keep(&mut self, bytes: &[u8]) {
+        if self.exchanges.all_ended().is_none() {
+            // The body of a request, whose head could be read.
+            self.head = Vec::new();
+        } else {
+            let room = unread::MAX_KEPT - self.head.len();
+            self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
     }
 
     fn refuse(&mut self, problem: &Problem, date_line: Option<&str>) {
@@ -224,7 +239,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Refusals<S> {
         {
             return Poll::Ready(Ok(head.len()));
         }
-        self.quiet_after = None;
+        (self.quiet_after, self.head) = (None, Vec::new());
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 
@@ -266,34 +281,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Refusals<S> {
             let message = "This server speaks HTTP/1.1: ask without prior knowledge of HTTP/2.";
             self.refuse(&Problem::new(Code::InvalidParameterValue, message), None);
         }
+        self.keep(&buffer.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }
 
-/// What is answered in the place of hyper's, and its line with the date; none if these bytes are no bare error of
-/// its own.
-fn refusal(head: &[u8]) -> Option<(Problem, Option<&str>)> {
-    let head = std::str::from_utf8(head).ok()?;
-    let status = head.strip_prefix("HTTP/1.")?.get(2..5)?;
-    let (code, message) = match status {
-        "400" => (
-            Code::InvalidParameterValue,
-            "The request is no HTTP/1.1: its first line or one of its headers is malformed. Percent-encode what \
-             is not plain ASCII in the URL."
-                .to_owned(),
-        ),
-        "414" => (
-            Code::RequestTooLarge,
-            format!("The URL is longer than the {MAX_BUFFER} bytes allowed for all headers."),
-        ),
-        "431" => (
-            Code::RequestTooLarge,
-            format!("The headers are more than 100, or longer than the {MAX_BUFFER} bytes allowed."),
-        ),
-        _ => return None,
-    };
-    let date = head.lines().find(|line| line.to_ascii_lowercase().starts_with("date:"));
-    Some((Problem::new(code, message), date))
+/// What is answered in the place of hyper's to what was read, and its line with the date; none if these bytes are no
+/// bare error of its own.
+fn refusal<'a>(answer: &'a [u8], head: &[u8]) -> Option<(Problem, Option<&'a str>)> {
+    let answer = std::str::from_utf8(answer).ok()?;
+    let status = answer.strip_prefix("HTTP/1.")?.get(2..5)?;
+    let problem = unread::problem(status, head)?;
+    let date = answer.lines().find(|line| line.to_ascii_lowercase().starts_with("date:"));
+    Some((problem, date))
 }
 
 #[cfg(test)]

@@ -50,6 +50,45 @@ fn assert_refusal(what: &str, answer: &str, code: Code) {
     assert!(what == "HTTP/2" || header("date").ends_with(" GMT"), "{what}");
 }
 
+/// What the answer says, which is not all that hyper can tell.
+#[tokio::test]
+async fn what_is_wrong_with_a_head_is_named() {
+    let server = TestServer::start().await;
+    let long = "y".repeat(200_000);
+    let many: String = (0..101).map(|n| format!("x-{n}: 1\r\n")).collect();
+    let few: String = (0..90).map(|n| format!("x-{n}: 1\r\n")).collect();
+    let url = format!("GET /v1/lines?x={} HTTP/1.1\r\n", "x".repeat(70_000));
+    let lines = "GET /v1/lines HTTP/1.1\r\n";
+    let post = "POST /v1/messages HTTP/1.1\r\n";
+    for (line, headers, named) in [
+        (post, "Content-Length: 18446744073709551615\r\n", "Content-Length is larger"),
+        (post, "Content-Length: 99999999999999999999\r\n", "Content-Length is larger"),
+        (post, "Content-Length: abc\r\n", "Content-Length header must be a whole number"),
+        (post, "content-length: -1\r\n", "Content-Length header must be a whole number"),
+        (post, "content-length: 1\r\ncontent-length: 2\r\n", "one Content-Length"),
+        (post, "transfer-encoding: gzip\r\n", "Transfer-Encoding"),
+        (lines, "nonsense\r\n", "header in line 3 is malformed"),
+        (lines, "x y: 1\r\n", "header in line 3 is malformed"),
+        (lines, "x-odd: a\0b\r\n", "x-odd header"),
+        (lines, &many, "more than 100 headers"),
+        (lines, &format!("{few}x-long: {long}\r\n"), "headers are too long"),
+        (&url, "", "URL is too long"),
+        ("GET /v1/chats?from=a b HTTP/1.1\r\n", "", "Percent-encode"),
+        ("GET /v1/\u{1} HTTP/1.1\r\n", "", "Percent-encode"),
+        ("GET / HTTP/3.0\r\n", "", "only HTTP/1.1"),
+        ("G@T / HTTP/1.1\r\n", "", "a method, a URL"),
+    ] {
+        let answer = talk(&server.url, format!("{line}host: x\r\n{headers}\r\n").as_bytes()).await;
+        assert!(answer.contains(named), "{line:.60} {headers:.60}: {answer}");
+        // No number that is not exact.
+        assert!(!answer.contains("bytes allowed"), "{answer}");
+        if !named.contains("Percent") && !named.contains("a method") {
+            assert!(!answer.contains("Percent-encode"), "{answer}");
+        }
+    }
+    server.stop().await;
+}
+
 /// Requests that hyper answers by itself.
 fn unreadable() -> Vec<(&'static str, Vec<u8>, Code)> {
     use Code::{InvalidParameterValue as Invalid, RequestTooLarge as TooLarge};
