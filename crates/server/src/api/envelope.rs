@@ -19,7 +19,7 @@ use switchboard_model::{Code, Problem, page::List};
 use tracing::Instrument as _;
 
 use crate::{
-    api::{access::Access, body::Unwanted, host, problem::Failure},
+    api::{access::Access, body::Unwanted, host, problem::Failure, repeated},
     metrics::RequestCounts,
     openapi::Audience,
     outage,
@@ -150,7 +150,7 @@ pub(crate) fn outside(problem: &Problem, date_line: Option<&str>, counts: &Reque
 }
 
 async fn answer(id: &RequestId, mut request: Request, next: Next) -> Response {
-    if let Err(problem) = host::check(&request) {
+    if let Err(problem) = host::check(&request).and_then(|()| repeated::check(request.headers())) {
         let path = request.uri().path().to_owned();
         // What is left of the request is read beside the answer.
         drop(Unwanted::watch(request));

@@ -200,7 +200,7 @@ fn declared(headers: &HeaderMap) -> Option<String> {
 /// Takes the bytes of a request, as they come, and finds out what they are.
 async fn receive(app: &App, request: Request, kind_of: KindOf) -> Result<Arrived, Failure> {
     let headers = request.headers();
-    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+    if headers.get_all(header::CONTENT_ENCODING).iter().any(|coding| coding != "identity") {
         let message = "Send the file without Content-Encoding.";
         return Err(Problem::new(Code::UnsupportedMediaType, message).into());
     }

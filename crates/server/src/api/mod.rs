@@ -22,6 +22,7 @@ pub(crate) mod problem;
 pub(crate) mod query;
 pub(crate) mod reactions;
 pub(crate) mod receipts;
+mod repeated;
 pub(crate) mod replays;
 pub(crate) mod sandbox;
 pub(crate) mod simulator;

@@ -1,10 +1,12 @@
-//! What is checked before a request is looked at: its Host header (RFC 9112 §3.2) and the operator's token; and the
+//! What is checked before a request is looked at: its Host header (RFC 9112 §3.2), headers that may come once, and the
+//! operator's token; and the
 //! operator's API on an address of its own.
 
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use serde_json::Value;
+use http::Method;
+use serde_json::{Value, json};
 use switchboard_client::CreateKey;
 use switchboard_model::Code;
 use switchboard_testkit::{LINE, Setup, TestServer, eventually};
@@ -14,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    call::{Call, assert_refused},
+    call::{Call, assert_refused, query},
     world::CONTACT,
 };
 
@@ -28,6 +30,38 @@ async fn raw(url: &str, request: &str) -> (u16, String) {
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     (status, body.to_owned())
+}
+
+#[tokio::test]
+async fn a_header_that_a_request_has_once_comes_once() {
+    let server = TestServer::start().await;
+    let tenant = server.tenant(LINE).await;
+    server.text(LINE, CONTACT, "hello").await;
+    let send = json!({ "from": LINE, "to": CONTACT, "text": "x" });
+    let send = || Call::post("/v1/messages", &send).key(&tenant.key);
+    let file = || Call::new(Method::POST, "/v1/files").raw("x").key(&tenant.key);
+    let other = format!("Bearer {}", server.operator_token());
+    let key = format!("Bearer {}", tenant.key);
+    for (call, name) in [
+        (send().header("authorization", &other), "Authorization"),
+        (send().header("authorization", &key), "Authorization"),
+        (send().header("idempotency-key", "a").header("Idempotency-Key", "b"), "Idempotency-Key"),
+        (send().header("content-type", "text/plain"), "Content-Type"),
+        (file().header("content-type", "a/b").header("content-type", "a/c"), "Content-Type"),
+        (file().header("x-filename", "a").header("x-filename", "b"), "X-Filename"),
+    ] {
+        let refused = call.send(&server.url).await;
+        assert_refused(name, &refused, Code::InvalidParameterValue, Some(name));
+    }
+    let twice = Call::get("/v1/events").key(&tenant.key);
+    let twice = twice.header("last-event-id", "1").header("last-event-id", "2");
+    let refused = twice.send(&server.url).await;
+    assert_refused("stream", &refused, Code::InvalidParameterValue, Some("Last-Event-ID"));
+    // Nothing was done.
+    let messages = query("/v1/messages", &[("from", LINE), ("to", CONTACT)]);
+    let messages = Call::get(messages).key(&tenant.key).send(&server.url).await;
+    assert_eq!(messages.body["data"].as_array().unwrap().len(), 1);
+    server.stop().await;
 }
 
 #[tokio::test]
