@@ -8,11 +8,15 @@ use std::{cell::RefCell, collections::HashMap, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::text::trim;
+
 /// The longest handle, in bytes. An e-mail address ends at 254 octets (RFC 5321).
 pub const MAX_LEN: usize = 254;
 /// The longest text that is looked at, in bytes: one that is pasted may have marks of direction
 /// and other scripts' digits in it, of three bytes each.
 const MAX_PASTED: usize = 1024;
+/// What Messages' own ids of chats with one person begin with; the handle comes after it.
+const CHAT_PREFIXES: [&str; 4] = ["iMessage;-;", "SMS;-;", "RCS;-;", "any;-;"];
 
 /// Who writes, or who is written to: a phone number in E.164 (`+15550100001`), an Apple ID (an e-mail
 /// address, lower-case), or the name of a sender that can't be dialled (`262966`, `BANK`,
@@ -69,11 +73,24 @@ impl Handle {
     }
 }
 
+/// The handle in an id of Messages for a chat with one person; any other text as it is. Neither has invisible
+/// characters round it.
+fn without_chat_prefix(text: &str) -> &str {
+    let mut text = trim(text);
+    while let Some(rest) = CHAT_PREFIXES.iter().find_map(|prefix| {
+        let start = text.get(..prefix.len())?;
+        start.eq_ignore_ascii_case(prefix).then(|| trim(&text[prefix.len()..]))
+    }) {
+        text = rest;
+    }
+    text
+}
+
 impl FromStr for Handle {
     type Err = ParseHandleError;
 
     /// A phone number or an Apple ID. White space, dots, dashes, slashes, brackets, marks of direction,
-    /// digits of other scripts and a scheme (`tel:`) are forgiven, a missing `+` is not (§7). A number must
+    /// digits of other scripts, a scheme (`tel:`) and what Messages' own chat ids begin with are forgiven, a missing `+` is not (§7). A number must
     /// be *possible*, not *assigned*: 555 numbers are for tests.
     fn from_str(text: &str) -> Result<Self, ParseHandleError> {
         if text.len() > MAX_PASTED {
@@ -154,6 +171,9 @@ mod tests {
                 "urn:biz:0f1e2d3c-0000-4000-8000-00000000abcd",
             ),
             ("urn:biz:Acme", "urn:biz:Acme"),
+            ("SMS;-;262966", "262966"),
+            ("iMessage;-;+1 555 010 0001", "+15550100001"),
+            ("iMessage;-;SMS;-;", "unknown"),
             ("", "unknown"),
             (" \u{200b}", "unknown"),
         ] {
@@ -165,7 +185,18 @@ mod tests {
 
     #[test]
     fn a_caller_may_name_what_has_the_form_of_a_sender() {
-        for text in ["262966", "262 966", "BANK", "Amazon", "AX-HDFCBK", "O2 Info", "urn:biz:x-1"] {
+        for text in [
+            "262966",
+            "262 966",
+            "BANK",
+            "Amazon",
+            "AX-HDFCBK",
+            "O2 Info",
+            "urn:biz:x-1",
+            // Scripts without capitals.
+            "中国移动",
+            "بنك مصر",
+        ] {
             let handle = Handle::contact(text).expect(text);
             assert!(!handle.is_dialable(), "{text}");
             assert_eq!(handle, Handle::received(text), "one sender however it comes: {text}");
@@ -183,6 +214,7 @@ mod tests {
             "@x.org",
             "msg_x",
             "cht_X",
+            "中国mobile",
             "+1555CALLNOW",
             "Nobody in particular",
             "urn:",
@@ -221,6 +253,7 @@ mod tests {
             Just("@".to_owned()),
             Just("urn:biz:".to_owned()),
             Just("tel:".to_owned()),
+            Just("SMS;-;".to_owned()),
             "[ ().\\-/\u{a0}\u{2011}\u{2066}\u{2069}\u{200e}\u{ff10}-\u{ff19}\u{661}\u{3164}\u{ad}]",
             "\\PC",
         ];

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumberFormat};
 
-use super::MAX_LEN;
-use crate::text::{digit, is_dash, plain};
+use super::{MAX_LEN, without_chat_prefix};
+use crate::text::{self, digit, is_dash, plain};
 
 /// The digits of a number in E.164. The library would cut and guess; we do not.
 const DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
@@ -20,7 +20,7 @@ const ROUNDS: usize = 3;
 /// The normalised text of a phone number or an Apple ID.
 pub(super) fn parse(text: &str) -> Option<String> {
     let plain = plain(text);
-    let bare = without_scheme(unquoted(&plain));
+    let bare = without_scheme(without_chat_prefix(unquoted(text::trim(&plain))));
     if bare.contains('@') { apple_id(bare) } else { phone(bare) }
 }
 
@@ -44,9 +44,10 @@ fn without_scheme(text: &str) -> &str {
     text
 }
 
-/// White space, dots, dashes, slashes and brackets say nothing in a number.
+/// White space, dots, dashes, slashes and brackets say nothing in a number; the braille pattern without dots and the
+/// Japanese middle dot stand for some of them.
 fn is_separator(c: char) -> bool {
-    c.is_whitespace() || ".()[]/~·•".contains(c) || is_dash(c)
+    c.is_whitespace() || ".()[]/~_·•\u{2027}\u{2800}\u{30fb}".contains(c) || is_dash(c)
 }
 
 fn phone(text: &str) -> Option<String> {
@@ -155,6 +156,12 @@ mod tests {
             "“+15550100001”",
             "+15550100001,",
             "+1•555•010•0001",
+            "+1\u{2027}555\u{30fb}010\u{ff65}0001",
+            "\u{2800}+1_555_010\u{2800}0001\u{2800}",
+            // The ids of Messages' own chats.
+            "iMessage;-;+15550100001",
+            "SMS;-;+1 555 010 0001",
+            "imessage;-;tel:+15550100001",
         ] {
             assert_eq!(parse(text).as_deref(), Some("+15550100001"), "{text:?}");
         }
@@ -180,6 +187,10 @@ mod tests {
             "+1+5550100001",
             "+15550100001 ext. 5",
             "+15550100001;ext=5",
+            "iMessage;+;chat15550100001",
+            "iMessage;-;15550100001",
+            "facetime:+15550100001",
+            "sip:+15550100001",
             "+15550100001x5",
             "+15550100001, +15550100002",
             "+999123456789",
@@ -215,6 +226,7 @@ mod tests {
             "Ann.Lee@iCloud.com",
             " ann.lee@icloud.com\t",
             "mailto:ann.lee@icloud.com",
+            "iMessage;-;ann.lee@icloud.com",
             "<ann.lee@icloud.com>",
             "ann.lee@icloud.com.",
             "ann.lee@icloud.com,",

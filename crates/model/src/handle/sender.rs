@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::MAX_LEN;
+use super::{MAX_LEN, without_chat_prefix};
 use crate::{
     id,
     text::{self, is_dash},
@@ -15,8 +15,8 @@ const NAME_CHARS: std::ops::RangeInclusive<usize> = 2..=11;
 /// The sender of what has no sender.
 const UNKNOWN: &str = "unknown";
 
-/// A sender in the form that a caller may write. A name has an upper-case letter: what has none is
-/// mostly a mistake.
+/// A sender in the form that a caller may write. A name has an upper-case letter, if its script has any: what
+/// has none is mostly a mistake.
 pub(super) fn parse(text: &str) -> Option<String> {
     if text.len() > MAX_LEN || text.contains(char::is_control) {
         return None;
@@ -33,7 +33,8 @@ pub(super) fn clean(text: &str) -> String {
         true => plain.chars().filter(|c| !c.is_control()).collect::<String>().into(),
         false => plain,
     };
-    let name = shortened(&shown, MAX_LEN).trim();
+    let name = shortened(without_chat_prefix(&shown), MAX_LEN);
+    let name = text::trim(name);
     if name.is_empty() {
         return UNKNOWN.to_owned();
     }
@@ -52,7 +53,8 @@ fn is_name(name: &str) -> bool {
     let taken = |c: char| c.is_alphanumeric() || " -_.&'!".contains(c);
     NAME_CHARS.contains(&name.chars().count())
         && name.chars().all(taken)
-        && name.contains(char::is_uppercase)
+        && (name.contains(char::is_uppercase)
+            || name.contains(char::is_alphabetic) && !name.contains(char::is_lowercase))
         && !id::has_any_prefix(name)
 }
 

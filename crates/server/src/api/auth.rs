@@ -15,6 +15,7 @@ use switchboard_model::{
     Account, Bridge, Code, EventKind, Handle, Key, Line, Problem, Scope, Scopes, Timestamp,
     id::Id,
     secret::{self, Secret, SecretHash, SecretKind},
+    text::trim,
 };
 use switchboard_store::Grant;
 
@@ -335,11 +336,14 @@ impl LineRef {
 
     /// The same, where the parameter has this name.
     pub(crate) fn parse_as(text: &str, param: &'static str) -> Result<Self, Problem> {
-        if text.starts_with("ln_") {
+        if trim(text).starts_with("ln_") {
             return id_of(text, param).map(Self::Id);
         }
         let handle: Result<Handle, _> = text.parse();
-        handle.map(Self::Handle).map_err(|error| Problem::invalid_value(param, error))
+        handle.map(Self::Handle).map_err(|error| {
+            let must = format_args!("{error}, or the id of a line (ln_…)");
+            Problem::invalid_value(param, must)
+        })
     }
 }
 

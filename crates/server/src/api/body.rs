@@ -131,10 +131,16 @@ impl FromRequest<Arc<App>> for Body {
 /// The fields of a JSON object. What is wrong within one field is that field's mistake: it is told in the field's
 /// turn, and of a field that is ignored never.
 fn parse(raw: &[u8]) -> Result<Map<String, Value>, Problem> {
-    const BOM: &[u8] = b"\xef\xbb\xbf";
-    // RFC 8259 §8.1 lets a reader pass over it, and programs of Windows write it.
-    let bytes = raw.strip_prefix(BOM).unwrap_or(raw);
+    let bytes = without_marks(raw);
     let invalid = |message| Problem::new(Code::InvalidJson, message);
+    if bytes.is_empty() {
+        return Err(invalid("The body is empty. Send a JSON object: {…}.".into()));
+    }
+    if is_form(bytes) {
+        let message = "The body is a form, not JSON. Send a JSON object: {…}. With curl: \
+                       -H 'Content-Type: application/json' -d '{…}'.";
+        return Err(invalid(message.into()));
+    }
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err(invalid("The body must be a JSON object: {…}.".into())),
@@ -153,6 +159,26 @@ fn parse(raw: &[u8]) -> Result<Map<String, Value>, Problem> {
             ))),
         },
     }
+}
+
+/// A body without byte order marks and white space before it: RFC 8259 §8.1 lets a reader pass over a mark, and programs
+/// of Windows write it.
+fn without_marks(mut bytes: &[u8]) -> &[u8] {
+    const BOM: &[u8] = b"\xef\xbb\xbf";
+    loop {
+        bytes = bytes.trim_ascii_start();
+        match bytes.strip_prefix(BOM) {
+            Some(rest) => bytes = rest,
+            None => return bytes,
+        }
+    }
+}
+
+/// Whether a body is `name=value`, as curl sends it and no JSON begins.
+fn is_form(bytes: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.%+*[]".contains(byte);
+    let name = bytes.iter().take_while(|byte| is_part(byte)).count();
+    name > 0 && bytes[0] != b'[' && bytes.get(name) == Some(&b'=')
 }
 
 /// An object of which some field can't be read: all others are as they are, and that one is [`unreadable`]. Of a
@@ -304,7 +330,7 @@ impl Drop for Unwanted {
 /// (a form, plain text) is taken: the hosted service takes it, and programs rely on it.
 fn check_form(headers: &HeaderMap) -> Result<(), Problem> {
     let refuse = |message: &'static str| Err(Problem::new(Code::UnsupportedMediaType, message));
-    if headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+    if headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding != "identity") {
         return refuse("Send the body without Content-Encoding.");
     }
     let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };

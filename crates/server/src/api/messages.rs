@@ -6,7 +6,11 @@ use axum::{extract::State, response::Response};
 use http::HeaderMap;
 use serde::Serialize;
 use switchboard_model::{
-    Code, File, Problem, chat::Recipient, id::Id, message::MAX_TEXT_CHARS, text::is_blank,
+    Code, File, Problem,
+    chat::Recipient,
+    id::Id,
+    message::MAX_TEXT_CHARS,
+    text::{is_blank, trim},
 };
 use switchboard_store::NewContent;
 
@@ -130,7 +134,7 @@ fn attachment(body: &Body) -> Result<Option<Id<File>>, Problem> {
     if ids.len() > 1 {
         return Err(Problem::invalid_value("attachments", "must hold at most one file id"));
     }
-    if ids.iter().any(|id| !id.starts_with("file_")) {
+    if ids.iter().any(|id| !trim(id).starts_with("file_")) {
         let must = "must hold ids that start with 'file_'";
         return Err(Problem::invalid_value("attachments", must));
     }

@@ -12,6 +12,7 @@ use switchboard_model::{
     id::{self, Id},
     message::{MAX_GUID_LEN, MessageRef},
     outbox::OutboxStatus,
+    text::trim,
 };
 use switchboard_store::{Accept, NewContent, Once, Refusal};
 
@@ -130,7 +131,7 @@ pub(crate) async fn recipient(
     from: &LineRef,
     text: &str,
 ) -> Result<Recipient, Failure> {
-    if text.starts_with("cht_") {
+    if trim(text).starts_with("cht_") {
         return Ok(id_of(text, "to").map(Recipient::Chat)?);
     }
     let error = match Handle::contact(text) {
@@ -149,10 +150,11 @@ pub(crate) async fn recipient(
 
 /// Takes a message as a caller names it: `msg_…`, or a guid.
 pub(crate) fn message_ref(text: &str, param: &'static str) -> Result<MessageRef, Problem> {
-    if text.starts_with("msg_") {
-        return id_of(text, param).map(MessageRef::Id);
+    let bare = trim(text);
+    if bare.starts_with("msg_") {
+        return id_of(bare, param).map(MessageRef::Id);
     }
-    if id::has_any_prefix(text) {
+    if id::has_any_prefix(bare) {
         let must = "must be an id that starts with 'msg_', or a guid";
         return Err(Problem::invalid_value(param, must));
     }

@@ -6,6 +6,7 @@ use switchboard_model::{
     id::{Id, Kind, ParseIdError},
     sandbox::{self, DAILY_LIMIT},
     simulator::SimulatorError,
+    text::trim,
 };
 use switchboard_store::{Outage, Refusal, StoreError};
 
@@ -290,9 +291,10 @@ pub(crate) fn replay_not_found() -> Problem {
 }
 
 /// An id of this kind. Another kind's is a wrong value; a rest that was never given out names nothing,
-/// and is missed where any other id that names nothing is: not before its turn in the order of checks.
+/// and is missed where any other id that names nothing is: not before its turn in the order of checks. What shows
+/// nothing may stand round it.
 pub(crate) fn id_of<K: Kind>(text: &str, param: &'static str) -> Result<Id<K>, Problem> {
-    match text.parse() {
+    match trim(text).parse() {
         Ok(id) => Ok(id),
         Err(ParseIdError::NeverIssued) => Ok(Id::of_nothing()),
         Err(ParseIdError::Prefix(prefix)) => {

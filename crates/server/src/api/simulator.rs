@@ -8,12 +8,13 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use switchboard_model::{
     Chat, Handle, Problem, ReactionType,
-    id::Id,
+    id::{self, Id},
     message::{MAX_TEXT_CHARS, MessageRef},
     simulator::{
         ContactFile, ContactInChat, ContactReaction, ContactText, Fault, FaultMode,
         SimulatedPhones, SimulatorError,
     },
+    text::is_blank,
 };
 
 use crate::{
@@ -231,8 +232,7 @@ pub(crate) async fn phone(
     id: RequestId,
     query: Query,
 ) -> Result<Response, Failure> {
-    let handle = Handle::contact(query.required("handle")?)
-        .map_err(|error| Problem::invalid_value("handle", error))?;
+    let handle = contact_of(query.required("handle")?, "handle")?;
     let phone = phones(&app)?.phone(&handle).await;
     Ok(envelope::one(StatusCode::OK, &phone, &id))
 }
@@ -262,8 +262,7 @@ pub(crate) async fn group(
     let line = handle(line, "line")?;
     let mut handles = Vec::new();
     for text in body::texts(participants, "participants")? {
-        let handle =
-            Handle::contact(text).map_err(|error| Problem::invalid_value("participants", error))?;
+        let handle = contact_of(text, "participants")?;
         if !handles.contains(&handle) {
             handles.push(handle);
         }
@@ -323,7 +322,15 @@ fn handle(value: &serde_json::Value, name: &'static str) -> Result<Handle, Probl
     body::text(value, name)?.parse().map_err(|error| Problem::invalid_value(name, error))
 }
 
-/// A contact may be a sender that can't be dialled.
 fn sender(value: &serde_json::Value, name: &'static str) -> Result<Handle, Problem> {
-    Handle::contact(body::text(value, name)?).map_err(|error| Problem::invalid_value(name, error))
+    contact_of(body::text(value, name)?, name)
+}
+
+/// A contact is whoever may write to a line: a sender that can't be dialled may have any name.
+fn contact_of(text: &str, name: &'static str) -> Result<Handle, Problem> {
+    if is_blank(text) || id::has_any_prefix(text) {
+        let must = "must be a phone number, an Apple ID, or the name of a sender";
+        return Err(Problem::invalid_value(name, must));
+    }
+    Ok(Handle::received(text))
 }

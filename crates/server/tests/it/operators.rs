@@ -111,7 +111,7 @@ pub(crate) fn operators(world: &World) -> Vec<Row> {
             Call::get(query("/simulator/v1/phones", &[("handle", CONTACT)])),
             200,
             Refused(
-                vec![Call::get("/simulator/v1/phones?handle=bob")],
+                vec![Call::get("/simulator/v1/phones?handle=msg_x")],
                 InvalidParameterValue,
                 Some("handle"),
             ),

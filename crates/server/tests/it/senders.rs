@@ -139,6 +139,9 @@ async fn a_handle_is_taken_however_it_is_written() {
         ("+١٥٥٥٠١٠٠٠٠٢", CONTACT),
         ("tel:+1-555-010-0002", CONTACT),
         ("+1\u{200b}5550100002\u{feff}", CONTACT),
+        ("+1_555_010\u{2800}0002", CONTACT),
+        ("iMessage;-;+15550100002", CONTACT),
+        ("SMS;-;+15550100002", CONTACT),
         ("+5215512345678", "+525512345678"),
         ("+525512345678", "+525512345678"),
     ] {
@@ -151,7 +154,24 @@ async fn a_handle_is_taken_however_it_is_written() {
         assert_eq!(sent.status, 201, "{to:?}: {sent:?}");
     }
     let chats = Call::get(query("/v1/chats", &[("from", line)])).key(&tenant.key);
-    assert_eq!(chats.send(&server.url).await.body["data"].as_array().unwrap().len(), 2);
+    let chats = chats.send(&server.url).await.body["data"].clone();
+    assert_eq!(chats.as_array().unwrap().len(), 2);
+    // An id, too.
+    let (line, chat) = (&tenant.line_id.to_string(), chats[0]["id"].as_str().unwrap());
+    for (from, to) in [
+        (format!(" {line}\n"), format!("{chat} ")),
+        (format!("\u{200b}{line}"), format!("\u{feff}{chat}\u{200b}")),
+    ] {
+        let listed = Call::get(query("/v1/messages", &[("from", &from), ("to", &to)]));
+        let listed = listed.key(&tenant.key).send(&server.url).await;
+        assert_eq!(listed.status, 200, "{from:?} {to:?}: {listed:?}");
+        let body = json!({ "from": from, "to": to, "text": "x" });
+        let sent = Call::post("/v1/messages", &body).key(&tenant.key).send(&server.url).await;
+        assert_eq!(sent.status, 201, "{from:?} {to:?}: {sent:?}");
+    }
+    let refused = Call::get("/v1/chats?from=LN_x").key(&tenant.key).send(&server.url).await;
+    assert_refused("LN_x", &refused, Code::InvalidParameterValue, Some("from"));
+    assert!(refused.body["error"]["message"].as_str().unwrap().contains("ln_"), "{refused:?}");
     server.stop().await;
 }
 
@@ -193,6 +213,11 @@ async fn a_sender_with_any_name_is_answered_by_that_name() {
         ("4155550123", "4155550123"),
         ("+15550100", "+15550100"),
         ("Deutsche Post AG", "Deutsche Post AG"),
+        ("SMS;-;WhatsApp+", "WhatsApp+"),
+        ("O’Neil", "O’Neil"),
+        ("Bank/One", "Bank/One"),
+        ("*123#", "*123#"),
+        ("88", "88"),
     ]
     .into_iter()
     .enumerate()
@@ -211,6 +236,40 @@ async fn a_sender_with_any_name_is_answered_by_that_name() {
         assert_eq!((items.len(), &*items[0].identifier), (1, kept));
     }
     drop(link);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_developer_can_play_any_sender() {
+    let server = TestServer::start().await;
+    let tenant = server.tenant(LINE).await;
+    for sender in ["airtel", "T-Mobile USA Info", "5678901", "中国移动", "*123#", "unknown", "88"]
+    {
+        let texted = texts(&server, &json!({ "line": LINE, "from": sender, "text": "hi" })).await;
+        let chats = get(&server, &tenant.key, "/v1/chats", "").await;
+        let chats = chats.as_array().unwrap();
+        assert!(chats.iter().any(|chat| chat["identifier"] == sender), "{sender}: {chats:?}");
+        for path in ["/v1/messages", "/v1/typing", "/v1/receipts"] {
+            get(&server, &tenant.key, path, sender).await;
+        }
+        for (path, more) in [
+            ("/v1/messages", json!({ "text": "x" })),
+            ("/v1/reactions", json!({ "message_id": texted["guid"], "type": "like" })),
+            ("/v1/typing", json!({})),
+            ("/v1/receipts", json!({})),
+        ] {
+            let mut body = json!({ "from": LINE, "to": sender });
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let answer = Call::post(path, &body).key(&tenant.key).send(&server.url).await;
+            assert_eq!(answer.status, 201, "{path} {sender}: {answer:?}");
+        }
+        types(&server, LINE, sender, "on").await;
+        reads(&server, LINE, sender).await;
+        assert!(phone(&server, sender).await.typing.len() <= 1);
+    }
+    let group = json!({ "line": LINE, "participants": [CONTACT, "airtel"] });
+    let group = Call::post("/simulator/v1/groups", &group).key(server.operator_token());
+    assert_eq!(group.send(&server.url).await.status, 201);
     server.stop().await;
 }
 

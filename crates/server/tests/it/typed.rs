@@ -137,11 +137,28 @@ async fn a_body_may_begin_with_a_bom_and_must_be_utf_8() {
         utf_16([0xfeff].into_iter().chain(text.encode_utf16()).map(u16::to_le_bytes).collect()),
         utf_16([0xfeff].into_iter().chain(text.encode_utf16()).map(u16::to_be_bytes).collect()),
         latin_1,
-        [b"\xef\xbb\xbf\xef\xbb\xbf", text.as_bytes()].concat(),
-        b"\xef\xbb\xbf".to_vec(),
     ] {
         let refused = send(wrong).await;
         assert_refused("no UTF-8", &refused, Code::InvalidJson, None);
+    }
+    for before in ["\u{feff}\u{feff}", " \r\n\u{feff}", "\u{feff}\n\u{feff}\t"] {
+        let taken = send(format!("{before}{text}").into_bytes()).await;
+        assert_eq!(taken.status, 201, "{before:?}: {taken:?}");
+    }
+    for (wrong, said) in [
+        ("", "The body is empty"),
+        (" \r\n", "The body is empty"),
+        ("\u{feff}", "The body is empty"),
+        ("a=b", "The body is a form"),
+        ("from=%2B15550100001&to=x&text=a+b", "The body is a form"),
+        ("{\"text\": =}", "mistake at line 1"),
+        ("null=", "The body is a form"),
+    ] {
+        let refused = send(wrong.into()).await;
+        assert_refused(wrong, &refused, Code::InvalidJson, None);
+        let message = refused.body["error"]["message"].as_str().unwrap();
+        assert!(message.contains(said), "{wrong:?}: {message}");
+        assert!(said.starts_with("mistake") || message.contains("JSON object"), "{message}");
     }
     server.stop().await;
 }
@@ -168,6 +185,9 @@ async fn an_emoji_is_one_reaction_wherever_its_selectors_stand() {
         "1\u{20e3}",
         "\u{1f1e9}\u{1f1ea}",
         "\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}",
+        "\u{1f44d} ",
+        "\u{200b}\u{1f44d}",
+        "\u{2764}\u{fe0f}\n",
     ] {
         assert_eq!(react(kind).await.status, 201, "{kind}");
     }

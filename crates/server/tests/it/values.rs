@@ -319,7 +319,7 @@ fn operators_values(world: &World) -> Vec<(Call, &'static str)> {
             "line_ids",
             vec![json!("ln_x"), json!(["acc_x"]), json!([])],
         ),
-        ("/admin/v1/keys", key.clone(), "expires_at", vec![json!("soon"), json!(-1)]),
+        ("/admin/v1/keys", key.clone(), "expires_at", vec![json!("soon"), json!(-1), json!(1)]),
         ("/admin/v1/keys", key, "rate_limit", vec![json!(0), json!(1.5), json!("9")]),
         ("/admin/v1/keys/revoke", json!({}), "id", vec![json!("brg_x"), json!(1)]),
         ("/admin/v1/bridges", json!({ "name": "x", "driver": "imsg" }), "name", vec![json!(" ")]),
@@ -331,7 +331,12 @@ fn operators_values(world: &World) -> Vec<(Call, &'static str)> {
         ),
         ("/admin/v1/bridges/revoke", json!({}), "id", vec![json!("key_x")]),
         ("/simulator/v1/messages", text.clone(), "line", vec![json!("x"), json!(1)]),
-        ("/simulator/v1/messages", text.clone(), "from", vec![json!("x"), json!(1)]),
+        (
+            "/simulator/v1/messages",
+            text.clone(),
+            "from",
+            vec![json!("msg_x"), json!(" "), json!(1)],
+        ),
         ("/simulator/v1/messages", text.clone(), "text", vec![json!(1)]),
         ("/simulator/v1/messages", text.clone(), "chat_id", vec![json!("msg_x"), json!(1)]),
         ("/simulator/v1/messages", text.clone(), "reply_to_guid", vec![json!(1)]),
@@ -349,7 +354,7 @@ fn operators_values(world: &World) -> Vec<(Call, &'static str)> {
         ("/simulator/v1/reactions", person.clone(), "remove", vec![json!("yes")]),
         ("/simulator/v1/typing", person.clone(), "state", vec![json!("maybe"), json!(1)]),
         ("/simulator/v1/typing", person.clone(), "chat_id", vec![json!("msg_x")]),
-        ("/simulator/v1/receipts", person.clone(), "from", vec![json!("bob")]),
+        ("/simulator/v1/receipts", person.clone(), "from", vec![json!("cht_x")]),
         ("/simulator/v1/lines/capabilities", person, "advanced_features", vec![json!("yes")]),
         ("/simulator/v1/groups", group.clone(), "line", vec![json!("x")]),
         ("/simulator/v1/groups", group.clone(), "name", vec![json!(1)]),
@@ -357,14 +362,14 @@ fn operators_values(world: &World) -> Vec<(Call, &'static str)> {
             "/simulator/v1/groups",
             group,
             "participants",
-            vec![json!(CONTACT), json!(["bob"]), json!([]), json!(crowd)],
+            vec![json!(CONTACT), json!(["msg_x"]), json!([]), json!(crowd)],
         ),
         ("/simulator/v1/faults", fault.clone(), "line", vec![json!("x")]),
         ("/simulator/v1/faults", fault.clone(), "mode", vec![json!("tired"), json!(1)]),
         ("/simulator/v1/faults", fault.clone(), "ms", vec![json!(-1), json!("1")]),
         ("/simulator/v1/faults", fault, "count", vec![json!(0)]),
     ];
-    let mut cases = vec![(Call::get("/simulator/v1/phones?handle=bob"), "handle")];
+    let mut cases = vec![(Call::get("/simulator/v1/phones?handle=msg_x"), "handle")];
     // What a mode does not take is refused, not ignored.
     for (mode, name) in [
         ("none", "ms"),

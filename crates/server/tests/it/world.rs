@@ -7,9 +7,14 @@ use switchboard_client::{
     CreateBridge, CreateKey, CreateReplay, CreateWebhook, Deliveries, KeyScopes, SendMessage,
 };
 use switchboard_model::{
-    Account, Bridge, EventKind, Key, Line, OutboxItem, Scope, Timestamp, id::Id, line::DriverKind,
-    link::RecallState, outbox::OutboxStatus,
+    Account, Bridge, EventKind, Key, Line, OutboxItem, Scope, Scopes, Timestamp,
+    id::Id,
+    line::DriverKind,
+    link::RecallState,
+    outbox::OutboxStatus,
+    secret::{Secret, SecretKind},
 };
+use switchboard_store::NewKey;
 use switchboard_testkit::{LINE, Setup, Tenant, TestServer, eventually};
 
 use crate::{
@@ -142,9 +147,20 @@ impl World {
 
     /// A key of the owner that has ended.
     pub(crate) async fn expired_key(&self) -> String {
-        let mut key = CreateKey::new(self.owner.account, "expired");
-        key.expires_at = Some(Timestamp(1));
-        self.server.admin().create_key(&key).await.unwrap().value.secret.reveal().to_owned()
+        // None is made that has ended already.
+        let secret = Secret::from_random(SecretKind::ApiKey, rand::random());
+        let key = NewKey {
+            account_id: Some(self.owner.account),
+            name: "expired".to_owned(),
+            hint: secret.hint(),
+            hash: secret.hash(),
+            scopes: Scopes::all(),
+            line_ids: None,
+            rate_limit: None,
+            expires_at: Some(Timestamp(2)),
+        };
+        self.server.store.create_key(key, Timestamp(1)).await.unwrap();
+        secret.reveal().to_owned()
     }
 
     /// A key of the owner that was revoked.
