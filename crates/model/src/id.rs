@@ -1,6 +1,12 @@
 //! Ids: a prefix that names the kind, and a UUIDv7 in lower-case Crockford base32 (§1).
 
-use std::{cmp::Ordering, fmt, hash, marker::PhantomData, str::FromStr};
+use std::{
+    cmp::Ordering,
+    fmt, hash,
+    marker::PhantomData,
+    str::FromStr,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -48,8 +54,17 @@ impl<K: Kind> Id<K> {
         Self { bits: uuid.as_u128(), kind: PhantomData }
     }
 
-    /// A fresh id: the system's clock and randomness, monotonic within this process.
+    /// A fresh id: the system's clock and randomness, monotonic within this process. By a clock that stands before 1970,
+    /// the time is that of 1970.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an id's time tells nobody when something happened"
+    )]
     pub fn generate() -> Self {
+        if SystemTime::now() < UNIX_EPOCH {
+            let began = uuid::Timestamp::from_unix(uuid::NoContext, 0, 0);
+            return Self::new(uuid::Uuid::new_v7(began));
+        }
         Self::new(uuid::Uuid::now_v7())
     }
 

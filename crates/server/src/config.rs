@@ -168,7 +168,7 @@ pub struct Config {
         long,
         env = "SWITCHBOARD_EVENT_RETENTION",
         default_value_t = 30,
-        value_parser = clap::value_parser!(u64).range(7..),
+        value_parser = clap::value_parser!(u64).range(7..=36_500),
         value_name = "DAYS"
     )]
     pub event_retention: u64,

@@ -504,10 +504,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Leases due deliveries of these active webhooks to the caller, at most so many of each. Those
     /// that were given back unattempted come in event order; of the others the oldest come first,
-    /// and get a quarter of a webhook's number at least.
+    /// and get a quarter of a webhook's number at least. What its webhook no longer names is given up instead.
     async fn claim_deliveries(
         &self,
-        now: Timestamp,
+        now: Now,
         lease_until: Timestamp,
         of: Vec<(Id<Webhook>, usize)>,
     ) -> Result<Vec<DueDelivery>>;

@@ -149,7 +149,7 @@ impl Host {
         };
         tokio::select! {
             () = stopping => {}
-            signal = stop.come() => {
+            signal = stop.come_again() => {
                 tracing::warn!(signal, "a second signal: ended at once, and what was under way is left");
                 telemetry::flush(LAST_LINES);
                 // Nothing else is waited for: neither threads nor what drops would do.

@@ -1,5 +1,7 @@
 //! Signals: none of them ends a running server without a word.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -12,6 +14,9 @@ const IGNORED: [(&str, Number); 4] = [
     ("SIGUSR2", Number::USR2),
     ("SIGXFSZ", Number::XFSZ),
 ];
+
+/// How long after a signal others are part of it.
+const SAME_WISH: Duration = Duration::from_millis(500);
 
 /// SIGINT (Ctrl-C), SIGTERM and SIGQUIT. From the moment this is made no signal that can be caught, and that
 /// people or supervisors send, ends the process by itself.
@@ -41,6 +46,19 @@ impl StopSignals {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.quit.recv() => "SIGQUIT",
         }
+    }
+
+    /// Returns when another has come after the first. What comes right behind it is the same wish: `timeout`, npm
+    /// and others signal a process and then its whole group.
+    pub(super) async fn come_again(&mut self) -> &'static str {
+        let same = async {
+            loop {
+                self.come().await;
+            }
+        };
+        // It only ever runs out.
+        let _ = tokio::time::timeout(SAME_WISH, same).await;
+        self.come().await
     }
 }
 

@@ -137,8 +137,15 @@ impl Process {
 
     /// Sends a signal by its name.
     pub(crate) async fn signal(&self, name: &str) {
-        let pid = self.child.id().expect("it runs").to_string();
-        let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status();
+        self.signals(&[name]).await;
+    }
+
+    /// Sends signals, one right behind the other. To a process that has ended none is sent.
+    pub(crate) async fn signals(&self, names: &[&str]) {
+        let Some(pid) = self.child.id() else { return };
+        let kill = names.iter().map(|name| format!("kill -s {name} {pid}")).collect::<Vec<_>>();
+        // It may end by the first.
+        let sent = Command::new("sh").args(["-c", &kill.join("; ")]).status();
         assert!(sent.await.unwrap().success());
     }
 

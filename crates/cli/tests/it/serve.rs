@@ -1,6 +1,6 @@
 //! `switchboard serve`: configured by flags and environment, and closed until the operator opens it.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use switchboard_client::Client;
 use switchboard_model::Code;
@@ -101,6 +101,7 @@ async fn a_setting_that_cannot_be_understood_is_wrong_usage() {
         ("SWITCHBOARD_WEBHOOK_PORTS", "443,9-8"),
         ("SWITCHBOARD_OPERATOR_TOKEN", "too short"),
         ("SWITCHBOARD_EVENT_RETENTION", "6"),
+        ("SWITCHBOARD_EVENT_RETENTION", "213503982334602"),
         ("SWITCHBOARD_LOG_FORMAT", "xml"),
     ] {
         let mut command = switchboard();
@@ -283,8 +284,10 @@ async fn without_its_secret_key_it_says_what_to_do() {
     let elsewhere = tempfile::tempdir().unwrap();
     let elsewhere = elsewhere.path().join("key");
     fs::write(&elsewhere, kept).unwrap();
+    fs::set_permissions(&elsewhere, fs::Permissions::from_mode(0o644)).unwrap();
     let mut command = Serve::command(dir.path());
     command.arg("--secret-key-file").arg(&elsewhere);
-    Serve::start(&mut command).await.process.stop("TERM").await;
+    let stderr = Serve::start(&mut command).await.process.stop("TERM").await;
+    assert!(stderr.contains("others may read the key"), "{stderr}");
     assert!(!key.exists());
 }

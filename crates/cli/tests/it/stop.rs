@@ -84,17 +84,31 @@ async fn what_does_not_end_in_time_is_left_and_said() {
 }
 
 #[tokio::test]
+async fn a_signal_that_comes_twice_at_once_is_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (dev, _receiver) = delivering(dir.path(), Behaviour::Stall, "1").await;
+    dev.process.signals(&["TERM", "INT"]).await;
+    let (status, _, stderr) = dev.process.end().await;
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("were left") && !stderr.contains("a second signal"), "{stderr}");
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let (dev, receiver) = delivering(dir.path(), Behaviour::Stall, "600").await;
     dev.process.signal("TERM").await;
     eventually("it is stopping", async || dev.process.stderr().contains("stopping").then_some(()))
         .await;
+    // One that comes right behind the first is part of it.
+    eventually("it says that it ends at once", async || {
+        dev.process.signal("INT").await;
+        dev.process.stderr().contains("a second signal").then_some(())
+    })
+    .await;
     let began = Instant::now();
-    dev.process.signal("INT").await;
     let (status, _, stderr) = dev.process.end().await;
     assert_eq!(status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("a second signal"), "{stderr}");
     assert!(began.elapsed() < Duration::from_secs(5), "{stderr}");
     // Nothing is lost by it.
     receiver.set(Behaviour::ok());

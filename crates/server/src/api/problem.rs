@@ -207,7 +207,7 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::TooManyReplaysOfAccount { max } => (
             Code::RateLimitExceeded,
             format!(
-                "{max} replays of this account are running, the most there may be (--max-replays). Wait for one."
+                "As many replays of this account are running as may be (--max-replays: {max}). Wait for one."
             ),
         ),
         Refusal::StorageFull { max } => (

@@ -112,6 +112,8 @@ pub(crate) async fn delete(
     to_the_end(async move {
         app.store.delete_webhook(grant, webhook).await?;
         app.deliver.forget(webhook);
+        // A replay of it ends, and makes room for another.
+        app.replays.notify_one();
         Ok(())
     })
     .await?;

@@ -9,6 +9,7 @@ use switchboard_model::{
     Timestamp, Webhook,
     delivery::{AttemptResult, Delivery, DueDelivery},
     id::Id,
+    time::Now,
 };
 use switchboard_store::{Store, StoreError};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
@@ -148,8 +149,9 @@ pub(super) async fn settle(
 /// Finds what is due in the store: after a restart, after a pause, after an overflow.
 pub(super) async fn scan(shared: Arc<Shared>, store: Arc<dyn Store>, stop: CancellationToken) {
     loop {
-        let now = shared.clock.steady();
-        let wait_until = match look(&shared, &*store, now).await {
+        let both = shared.clock.both();
+        let now = both.steady;
+        let wait_until = match look(&shared, &*store, both).await {
             Ok(Looked::More) => continue,
             Ok(Looked::Until(next)) => next,
             Err(StoreError::Closed) => return,
@@ -173,7 +175,8 @@ enum Looked {
     Until(Timestamp),
 }
 
-async fn look(shared: &Shared, store: &dyn Store, now: Timestamp) -> Result<Looked, StoreError> {
+async fn look(shared: &Shared, store: &dyn Store, both: Now) -> Result<Looked, StoreError> {
+    let now = both.steady;
     let disabled = shared.disabled.swap(false, Ordering::Acquire);
     give_back(shared, store, now).await?;
     if disabled {
@@ -194,7 +197,7 @@ async fn look(shared: &Shared, store: &dyn Store, now: Timestamp) -> Result<Look
     }
     let mut found = false;
     for part in parts(shares.of, CLAIM_BATCH) {
-        let due = store.claim_deliveries(now, now + LEASE, part).await?;
+        let due = store.claim_deliveries(both, now + LEASE, part).await?;
         found |= !due.is_empty();
         shared.take(due, Lanes::claimed);
     }

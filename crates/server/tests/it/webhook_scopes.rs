@@ -1,14 +1,19 @@
 //! Who may see what through webhooks: besides `webhooks:write`, the read scope of each event that a webhook names (§2).
 //! And who made a webhook: it outlives its key.
 
+use std::{sync::Arc, time::Duration};
+
 use serde_json::{Value, json};
-use switchboard_client::{CreateKey, CreateWebhook, KeyScopes, UpdateWebhook};
+use switchboard_client::{CreateKey, CreateWebhook, Deliveries, KeyScopes, UpdateWebhook};
 use switchboard_model::{
     Code, EventKind, Scope,
     delivery::DeliveryStatus,
+    time::Clock,
     webhook::{CreatorState, DisabledReason},
 };
-use switchboard_testkit::{LINE, Receiver, TestServer, receiver::Behaviour};
+use switchboard_testkit::{
+    LINE, Receiver, Setup, TestClock, TestServer, eventually, receiver::Behaviour,
+};
 
 use crate::{
     attempts::{hook, only},
@@ -95,6 +100,42 @@ async fn webhooks_write_alone_reads_nothing() {
     let gone =
         Call::delete("/v1/webhooks", &json!({ "id": id })).key(&blind).send(&server.url).await;
     assert_eq!(gone.status, 200, "{gone:?}");
+    server.stop().await;
+    assert_eq!(spy.count(), 0, "nothing has reached it");
+}
+
+#[tokio::test]
+async fn what_is_still_due_does_not_go_where_it_may_not_be_read() {
+    let clock = TestClock::now();
+    let server = Setup::new().clock(Arc::clone(&clock) as Arc<dyn Clock>).start().await;
+    let tenant = server.tenant(LINE).await;
+    let blind = [Scope::WebhooksWrite, Scope::ReceiptsRead];
+    let blind = server.key(tenant.account, &blind, &[]).await;
+    let (receiver, spy) = (Receiver::start().await, Receiver::start().await);
+    // By one change and by two.
+    for in_one in [true, false] {
+        receiver.next([Behaviour::status(500)]);
+        let (webhook, _) = hook(&tenant, &receiver).await;
+        server.text(LINE, CONTACT, "secret").await;
+        let only = async |status| {
+            let filter = Deliveries { status: Some(status), ..Deliveries::of_webhook(webhook.id) };
+            tenant.client.deliveries(&filter).send().await.unwrap().value.data.pop()
+        };
+        let tried = async || only(DeliveryStatus::Due).await.filter(|one| one.attempts.len() == 1);
+        eventually("the delivery waits for its next attempt", tried).await;
+        let narrow = UpdateWebhook::new(webhook.id).events([ReceiptRead]);
+        if in_one {
+            blind.update_webhook(&narrow.url(spy.url())).await.unwrap();
+        } else {
+            blind.update_webhook(&narrow).await.unwrap();
+            blind.update_webhook(&UpdateWebhook::new(webhook.id).url(spy.url())).await.unwrap();
+        }
+        clock.advance(Duration::from_secs(600));
+        let given_up = async || only(DeliveryStatus::Failed).await;
+        let given_up = eventually("the delivery is given up", given_up).await;
+        assert_eq!(given_up.error.unwrap(), "the webhook no longer names this event");
+        tenant.client.delete_webhook(webhook.id).await.unwrap();
+    }
     server.stop().await;
     assert_eq!(spy.count(), 0, "nothing has reached it");
 }

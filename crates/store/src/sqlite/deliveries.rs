@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc};
 use rusqlite::{Connection, params};
 use serde_json::value::RawValue;
 use switchboard_model::{
-    Account, Timestamp, Webhook,
+    Account, EventKind, Timestamp, Webhook,
     delivery::{AttemptResult, Delivery, DeliveryStatus, DueDelivery, Secrets},
     id::Id,
     time::Now,
@@ -72,11 +72,19 @@ struct Endpoint {
     account_id: Id<Account>,
     url: Arc<str>,
     secrets: Arc<Secrets>,
+    events: Vec<EventKind>,
 }
+
+/// Why a delivery is given up whose event its webhook names no longer: whoever narrows a webhook and then gives it
+/// another URL must not get there what only others may read.
+const NO_LONGER_NAMED: &str = "the webhook no longer names this event";
+
+/// Times that a claim looks for more of a webhook of which all that it found was given up.
+const CLAIM_PASSES: usize = 8;
 
 pub(super) fn claim(
     tx: &mut Tx<'_>,
-    now: Timestamp,
+    now: Now,
     lease_until: Timestamp,
     of: &[(Id<Webhook>, usize)],
 ) -> Result<Vec<DueDelivery>> {
@@ -85,30 +93,57 @@ pub(super) fn claim(
     for &(id, most) in of {
         let endpoint = statement::first(
             sql,
-            "select account_id, url, secret, previous_secret, previous_until from webhooks
+            "select account_id, url, secret, previous_secret, previous_until, events from webhooks
              where id = ?1 and is_active = 1",
             params![Text(id)],
             |row| {
                 let secrets = known.secrets(seal, id, Sealed::of(row, [2, 3, 4])?)?;
                 let account_id = row.get::<_, Text<_>>(0)?.0;
-                Ok(Endpoint { id, account_id, url: row.get(1)?, secrets })
+                let events = row.get::<_, Json<_>>(5)?.0;
+                Ok(Endpoint { id, account_id, url: row.get(1)?, secrets, events })
             },
         )?;
         let Some(endpoint) = endpoint else { continue };
-        // A long backlog must not keep back the retries, nor they it.
-        let untried = due_between(sql, &endpoint, UNTRIED, UNTRIED, most - most / 4)?;
-        let rest = most - untried.len();
-        let others = due_between(sql, &endpoint, AFTER_UNTRIED, now, rest)?;
-        for delivery in untried.into_iter().chain(others) {
-            statement::run(
-                sql,
-                "update deliveries set due_at = ?2, leased = 1 where seq = ?1",
-                params![delivery.seq, lease_until.0],
-            )?;
-            leased.push(delivery);
+        for _ in 0..CLAIM_PASSES {
+            let (due, given_up) = claim_once(sql, &endpoint, now, lease_until, most)?;
+            let is_done = !due.is_empty() || given_up == 0;
+            leased.extend(due);
+            if is_done {
+                break;
+            }
         }
     }
     Ok(leased)
+}
+
+/// What was leased, and how many were given up instead.
+fn claim_once(
+    sql: &Connection,
+    endpoint: &Endpoint,
+    now: Now,
+    lease_until: Timestamp,
+    most: usize,
+) -> Result<(Vec<DueDelivery>, usize)> {
+    // A long backlog must not keep back the retries, nor they it.
+    let mut due = due_between(sql, endpoint, UNTRIED, UNTRIED, most - most / 4)?;
+    due.extend(due_between(sql, endpoint, AFTER_UNTRIED, now.steady, most - due.len())?);
+    let (due, unnamed): (Vec<_>, Vec<_>) =
+        due.into_iter().partition(|delivery| endpoint.events.contains(&delivery.event));
+    for delivery in &due {
+        statement::run(
+            sql,
+            "update deliveries set due_at = ?2, leased = 1 where seq = ?1",
+            params![delivery.seq, lease_until.0],
+        )?;
+    }
+    for delivery in &unnamed {
+        statement::run(
+            sql,
+            "update deliveries set status = 'failed', last_error = ?3, finished_at = ?2 where seq = ?1",
+            params![delivery.seq, now.wall.0, NO_LONGER_NAMED],
+        )?;
+    }
+    Ok((due, unnamed.len()))
 }
 
 /// When a delivery is due that was given back unattempted: always, and before any other.

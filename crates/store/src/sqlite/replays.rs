@@ -37,10 +37,12 @@ pub(super) fn create(
     if running.unwrap_or(0) as usize >= MAX_RUNNING {
         return Err(Refusal::TooManyReplays { max: MAX_RUNNING }.into());
     }
+    // One that waits for its webhook to be enabled takes no place: it may wait for ever.
     let of_account = statement::first(
         sql,
         "select count(*) from replays indexed by replays_running
-         where status = 'running' and account_id = ?1",
+         where status = 'running' and account_id = ?1 and not exists (
+           select 1 from webhooks where webhooks.id = replays.webhook_id and is_active = 0)",
         params![Text(grant.account)],
         |row| row.get::<_, u32>(0),
     )?;

@@ -66,10 +66,28 @@ fn read(path: &Path) -> Result<Option<[u8; 32]>, SecretKeyProblem> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
+    warn_of_others(&file, path)?;
     let mut text = Vec::new();
     file.take(MAX_FILE).read_to_end(&mut text)?;
     let key = BASE64_STANDARD.decode(text.trim_ascii()).ok().and_then(|key| key.try_into().ok());
     key.map(Some).ok_or(SecretKeyProblem::Malformed)
+}
+
+/// A warning if others may read it: whoever mounted it so may have had no other way, so it is no refusal.
+#[cfg(unix)]
+fn warn_of_others(file: &File, path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let mode = file.metadata()?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let (path, mode) = (path.display(), format!("{mode:o}"));
+        tracing::warn!(%path, mode, "others may read the key that secrets are encrypted with: chmod 600");
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn warn_of_others(_: &File, _: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Makes a key, which is on the disk, whole, before anything is encrypted with it.

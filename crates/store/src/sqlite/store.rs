@@ -534,7 +534,7 @@ impl Store for SqliteStore {
 
     async fn claim_deliveries(
         &self,
-        now: Timestamp,
+        now: Now,
         lease_until: Timestamp,
         of: Vec<(Id<Webhook>, usize)>,
     ) -> Result<Vec<DueDelivery>> {

@@ -24,7 +24,7 @@ async fn claim(world: &World, now: Timestamp) -> Vec<Id<Delivery>> {
     let until = Timestamp(now.0 + 1000);
     let due = world.store.due_deliveries(now).await.unwrap().webhooks;
     let of = due.into_iter().map(|webhook| (webhook, 10)).collect();
-    ids(&world.store.claim_deliveries(now, until, of).await.unwrap())
+    ids(&world.store.claim_deliveries(now.into(), until, of).await.unwrap())
 }
 
 pub(crate) async fn each_webhook_gets_what_it_names(store: Arc<dyn Store>) {
@@ -53,7 +53,7 @@ pub(crate) async fn a_lease_ends(store: Arc<dyn Store>) {
     assert_eq!(store.due_deliveries(LEASE).await.unwrap(), due);
     assert!(claim(&world, Timestamp(LEASE.0 - 1)).await.is_empty());
     let until = Timestamp(LEASE.0 + 5);
-    let again = store.claim_deliveries(LEASE, until, vec![(webhook, 10)]).await.unwrap();
+    let again = store.claim_deliveries(LEASE.into(), until, vec![(webhook, 10)]).await.unwrap();
     assert_eq!(ids(&again), ids(&made));
     assert_eq!(again[0].data.get(), made[0].data.get());
     assert_eq!((&*again[0].url, &again[0].secrets), (&*made[0].url, &made[0].secrets));
@@ -102,7 +102,7 @@ pub(crate) async fn oldest_come_first(store: Arc<dyn Store>) {
         made.extend(leased(&world, guid).await);
     }
     store.settle_deliveries(vec![attempted(&made[2], Some("no"), Some(later(20)))]).await.unwrap();
-    let claimed = store.claim_deliveries(LEASE, LEASE, vec![(webhook, 2)]).await.unwrap();
+    let claimed = store.claim_deliveries(LEASE.into(), LEASE, vec![(webhook, 2)]).await.unwrap();
     assert_eq!(ids(&claimed), [made[2].id, made[0].id]);
     assert_eq!(claimed[0].attempts, 1);
 }
@@ -182,7 +182,8 @@ pub(crate) async fn what_was_not_attempted_comes_in_event_order(store: Arc<dyn S
         store.release_deliveries(vec![*id], earlier).await.unwrap();
     }
     let claim = async |most| {
-        let claimed = store.claim_deliveries(NOW, LEASE, vec![(webhook, most)]).await.unwrap();
+        let claimed =
+            store.claim_deliveries(NOW.into(), LEASE, vec![(webhook, most)]).await.unwrap();
         ids(&claimed)
     };
     // A quarter is for those that were attempted.
@@ -206,7 +207,7 @@ pub(crate) async fn a_claim_is_of_whom_it_names(store: Arc<dyn Store>) {
     assert_eq!(behind, webhooks);
     let gone = Id::generate();
     let of = vec![(webhooks[0], 2), (gone, 5), (webhooks[2], 4)];
-    let claimed = store.claim_deliveries(NOW, LEASE, of).await.unwrap();
+    let claimed = store.claim_deliveries(NOW.into(), LEASE, of).await.unwrap();
     let count = |webhook| claimed.iter().filter(|one| one.webhook_id == webhook).count();
     assert_eq!([count(webhooks[0]), count(webhooks[1]), count(webhooks[2])], [2, 0, 3]);
     assert_eq!(store.due_deliveries(NOW).await.unwrap().webhooks, webhooks[..2]);
@@ -235,7 +236,7 @@ pub(crate) async fn the_backlog_is_of_what_is_due(store: Arc<dyn Store>) {
     let now = Timestamp(again.0 - 1);
     assert_eq!(store.deliveries_backlog(now.into()).await.unwrap(), backlog(1, made[1].since));
     assert_eq!(store.deliveries_backlog(again.into()).await.unwrap(), backlog(2, made[1].since));
-    let first = store.claim_deliveries(now, LEASE, vec![(webhook, 1)]).await.unwrap();
+    let first = store.claim_deliveries(now.into(), LEASE, vec![(webhook, 1)]).await.unwrap();
     assert_eq!((ids(&first), first[0].since), (vec![made[1].id], made[1].since));
     assert_eq!(store.deliveries_backlog(again.into()).await.unwrap(), backlog(1, again));
     // Of a webhook that is disabled nothing is due.

@@ -43,7 +43,7 @@ pub(crate) async fn what_is_old_is_forgotten_unless_it_is_still_tried(store: Arc
     store.settle_deliveries(deliveries[1..].iter().map(done).collect()).await.unwrap();
     assert_eq!(prune(&store, later(3), 1).await, 2);
     assert_eq!(prune(&store, later(3), 10).await, 0);
-    let tried = store.claim_deliveries(LEASE, LEASE, vec![(webhook, 10)]).await.unwrap();
+    let tried = store.claim_deliveries(LEASE.into(), LEASE, vec![(webhook, 10)]).await.unwrap();
     assert_eq!(tried.iter().map(|one| one.id).collect::<Vec<_>>(), [deliveries[0].id]);
     store.settle_deliveries(vec![done(&deliveries[0])]).await.unwrap();
     assert_eq!(prune(&store, later(100), 10).await, 2);

@@ -52,7 +52,7 @@ async fn run(world: &World, id: Id<Replay>, step: usize) -> u64 {
 /// The texts of what a webhook gets now, in the order of the claim.
 async fn claimed(world: &World, webhook: Id<Webhook>) -> Vec<String> {
     let of = vec![(webhook, 1000)];
-    let claimed = world.store.claim_deliveries(later(3000), LEASE, of).await.unwrap();
+    let claimed = world.store.claim_deliveries(later(3000).into(), LEASE, of).await.unwrap();
     let text = |one: &DueDelivery| {
         let data: serde_json::Value = serde_json::from_str(one.data.get()).unwrap();
         data["guid"].as_str().unwrap().to_owned()
@@ -257,4 +257,7 @@ pub(crate) async fn an_account_has_so_many_at_once(store: Arc<dyn Store>) {
     assert_eq!(refusal(third), Refusal::TooManyReplaysOfAccount { max: 2 });
     store.advance_replay(first, 10, NOW.into()).await.unwrap();
     begun(&world, two(webhooks[2])).await;
+    // One that waits for its webhook to be enabled is not waited for.
+    switch(&world, webhooks[1], false).await;
+    begun(&world, two(webhooks[0])).await;
 }

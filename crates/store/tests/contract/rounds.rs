@@ -25,7 +25,7 @@ async fn shown(world: &World, id: Id<Delivery>) -> Delivery {
 async fn claim(world: &World, now: Timestamp) -> Vec<DueDelivery> {
     let due = world.store.due_deliveries(now).await.unwrap().webhooks;
     let of = due.into_iter().map(|webhook| (webhook, 10)).collect();
-    world.store.claim_deliveries(now, Timestamp(now.0 + 1000), of).await.unwrap()
+    world.store.claim_deliveries(now.into(), Timestamp(now.0 + 1000), of).await.unwrap()
 }
 
 fn disabled() -> WebhookChanges {
@@ -162,7 +162,9 @@ pub(crate) async fn of_a_deleted_webhook_all_goes_a_little_at_a_time(store: Arc<
     store.release_deliveries(given_back, NOW).await.unwrap();
     store.delete_webhook(Grant::whole(world.account), gone).await.unwrap();
     assert_eq!(store.due_deliveries(NOW).await.unwrap(), Due::default());
-    assert!(store.claim_deliveries(LEASE, LEASE, vec![(gone, 10)]).await.unwrap().is_empty());
+    assert!(
+        store.claim_deliveries(LEASE.into(), LEASE, vec![(gone, 10)]).await.unwrap().is_empty()
+    );
     assert_eq!(
         refusal(
             store.retry_delivery(Grant::whole(world.account), tried[0].id, None, NOW.into()).await
