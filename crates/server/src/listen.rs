@@ -16,7 +16,11 @@ use std::{
 
 use axum::Router;
 use futures_util::FutureExt as _;
+use http::Request;
+use http_body::Body as _;
 use hyper::{
+    body::Incoming,
+    rt::{Sleep, Timer},
     server::conn::http1,
     service::{Service as _, service_fn},
 };
@@ -209,15 +213,16 @@ async fn connection(
 ) {
     let (head, inner) = (Arc::clone(&stream.head), TowerToHyperService::new(router));
     // At once, before a body is read: what hyper makes of the call is run later.
-    let service = service_fn(move |request| {
-        head.complete();
+    let timer = HeadTimer { timer: TokioTimer::new(), head: Arc::clone(&head) };
+    let service = service_fn(move |request: Request<Incoming>| {
+        head.complete(request.body().size_hint().exact());
         inner.call(request)
     });
     let exchanges = Arc::new(Exchanges::default());
     let stream = Refusals::new(stream, Arc::clone(&exchanges), counts);
     let service = Counted { service, exchanges };
     let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(timer)
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_BUFFER)
         .serve_connection(TokioIo::new(stream), service)
@@ -229,6 +234,33 @@ async fn connection(
             serving.as_mut().graceful_shutdown();
             let _ = serving.await;
         }
+    }
+}
+
+/// hyper's timer of heads and of nothing else: it is set whenever the next head is looked for.
+struct HeadTimer {
+    timer: TokioTimer,
+    head: Arc<Head>,
+}
+
+impl Timer for HeadTimer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        self.head.begins();
+        self.timer.sleep(duration)
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        self.head.begins();
+        self.timer.sleep_until(deadline)
+    }
+
+    fn now(&self) -> Instant {
+        self.timer.now()
+    }
+
+    fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, deadline: Instant) {
+        self.head.begins();
+        self.timer.reset(sleep, deadline);
     }
 }
 
@@ -304,7 +336,7 @@ impl AsyncRead for Patient {
         self.head.is_partial()?;
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        self.head.came(buffer.filled().len() - before);
+        self.head.came(&buffer.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }

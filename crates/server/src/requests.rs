@@ -16,10 +16,7 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::Notify;
 
-use crate::{
-    guarded::Guarded,
-    quota::heads::{Head, Part},
-};
+use crate::{guarded::Guarded, quota::heads::Head};
 
 /// The address that a request came from: of a proxy, where there is one.
 #[derive(Debug, Clone, Copy)]
@@ -82,9 +79,8 @@ impl tower::Service<http::Request<Incoming>> for CountedRouter {
     }
 
     fn call(&mut self, request: http::Request<Incoming>) -> Answering {
-        let (of_body, of_answer) = self.head.parts();
-        let guard = Some((Place::enter(&self.requests.0), of_answer));
-        let mut request: Request = request.map(|body| Body::new(Guarded::new(body, of_body)));
+        let guard = Some(Place::enter(&self.requests.0));
+        let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(self.peer);
         Answering { answering: self.router.call(request), head: Arc::clone(&self.head), guard }
     }
@@ -94,7 +90,7 @@ impl tower::Service<http::Request<Incoming>> for CountedRouter {
 pub(crate) struct Answering {
     answering: RouteFuture<Infallible>,
     head: Arc<Head>,
-    guard: Option<(Place, Part)>,
+    guard: Option<Place>,
 }
 
 impl Future for Answering {
@@ -130,4 +126,4 @@ impl Drop for Place {
 }
 
 /// The body of an answer whose request is under way until it ends.
-pub(crate) type UnderWayBody = Guarded<Body, Option<(Place, Part)>>;
+pub(crate) type UnderWayBody = Guarded<Body, Option<Place>>;

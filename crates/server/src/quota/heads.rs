@@ -10,7 +10,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -32,29 +32,39 @@ pub(crate) struct Heads {
     told: Occasionally,
 }
 
-/// The body of a request, or its answer. Until both are done, what comes is no head.
-#[derive(Debug)]
-pub(crate) struct Part(Arc<Head>);
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        self.0.parts.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// What one connection has sent of a head.
+///
+/// hyper says when it looks for a head ([`Head::begins`]) and when it has one ([`Head::complete`]). In between, what it
+/// holds is one incomplete head. At any other time it reads only when it holds nothing, so a read that it asks for then
+/// tells that nothing was behind the last request.
 #[derive(Debug)]
 pub(crate) struct Head {
     all: Arc<Heads>,
     from: IpAddr,
-    /// The parts of a request that is being answered, or more: then what comes is a body, and somebody else's to bound.
-    parts: AtomicUsize,
-    read: AtomicUsize,
-    /// How much of that is known to be no whole head.
+    stage: AtomicU8,
+    /// How many bytes hyper may hold that are no part of a complete head. Never too few.
+    held: AtomicUsize,
+    /// How many of these, and of those to come, are a body's.
+    body: AtomicUsize,
+    /// What came last, the last byte lowest.
+    last: AtomicU64,
+    /// How much of `held` is known to be no whole head.
     partial: AtomicUsize,
     /// Whether it counts as one of its address.
     is_open: AtomicBool,
 }
+
+/// A request is being answered, its body read, or the next one not waited for yet.
+const ANSWERING: u8 = 0;
+/// A head is read, and hyper held nothing when it began: its end is looked for in what comes.
+const SEEKING: u8 = 1;
+/// A head is read, and hyper held something, or it has come to its end.
+const READING: u8 = 2;
+/// No more heads come.
+const OVER: u8 = 3;
+
+/// A body that does not say how long it is.
+const UNKNOWN: usize = usize::MAX;
 
 impl Heads {
     pub(crate) fn new(most_bytes: usize, most_each: u32) -> Arc<Self> {
@@ -72,8 +82,10 @@ impl Heads {
         Arc::new(Head {
             all: Arc::clone(self),
             from: from.to_canonical(),
-            parts: AtomicUsize::new(0),
-            read: AtomicUsize::new(0),
+            stage: AtomicU8::new(ANSWERING),
+            held: AtomicUsize::new(0),
+            body: AtomicUsize::new(0),
+            last: AtomicU64::new(0),
             partial: AtomicUsize::new(0),
             is_open: AtomicBool::new(false),
         })
@@ -103,17 +115,75 @@ impl Heads {
 }
 
 impl Head {
-    /// So many bytes have come. They may be a whole head, with a body behind it.
-    pub(crate) fn came(&self, bytes: usize) {
-        if self.parts.load(Ordering::Relaxed) == 0 {
-            self.read.fetch_add(bytes, Ordering::Relaxed);
+    /// The next head is looked for, in what hyper holds and in what comes.
+    pub(crate) fn begins(&self) {
+        if self.stage.load(Ordering::Relaxed) == OVER {
+            return;
         }
+        // A body that was refused is read to its end beside the answer, and may have been the last that was held.
+        let held = match self.body.swap(0, Ordering::Relaxed) {
+            UNKNOWN if ends_chunked(self.last.load(Ordering::Relaxed)) => 0,
+            UNKNOWN => self.held.load(Ordering::Relaxed),
+            body => self.held.load(Ordering::Relaxed).saturating_sub(body),
+        };
+        self.held.store(held, Ordering::Relaxed);
+        self.last.store(0, Ordering::Relaxed);
+        self.stage.store(if held == 0 { SEEKING } else { READING }, Ordering::Relaxed);
     }
 
-    /// More is asked for, so what has come is no whole head. An error ends the connection: there is no room for it.
+    /// These bytes have come.
+    pub(crate) fn came(&self, bytes: &[u8]) {
+        let stage = self.stage.load(Ordering::Relaxed);
+        if stage == OVER {
+            return;
+        }
+        let mut last = self.last.load(Ordering::Relaxed);
+        if stage == SEEKING {
+            for (at, byte) in bytes.iter().enumerate() {
+                // Blank lines before a head are no end of it.
+                if last == 0 && matches!(byte, b'\r' | b'\n') {
+                    continue;
+                }
+                last = last << 8 | u64::from(*byte);
+                if last & 0xffff == 0x0a0a || last & 0x00ff_ffff == 0x000a_0d0a {
+                    // hyper takes the head out. What is behind it stays.
+                    self.last.store(0, Ordering::Relaxed);
+                    self.held.store(bytes.len() - at - 1, Ordering::Relaxed);
+                    self.stage.store(READING, Ordering::Relaxed);
+                    self.keep_last(&bytes[at + 1..]);
+                    return;
+                }
+            }
+            self.last.store(last, Ordering::Relaxed);
+        } else {
+            self.keep_last(bytes);
+        }
+        self.held.fetch_add(bytes.len(), Ordering::Relaxed);
+    }
+
+    fn keep_last(&self, bytes: &[u8]) {
+        let newest = &bytes[bytes.len().saturating_sub(8)..];
+        let last = self.last.load(Ordering::Relaxed);
+        let last = newest.iter().fold(last, |last, byte| last << 8 | u64::from(*byte));
+        self.last.store(last, Ordering::Relaxed);
+    }
+
+    /// More is asked for. If a head is read, what is held is no whole head; an error ends the connection: there is no
+    /// room for it.
     pub(crate) fn is_partial(&self) -> io::Result<()> {
-        let read = self.read.load(Ordering::Relaxed);
-        if read == self.partial.load(Ordering::Relaxed) {
+        let held = match self.stage.load(Ordering::Relaxed) {
+            OVER => return Ok(()),
+            ANSWERING => {
+                let held = self.held.swap(0, Ordering::Relaxed);
+                let body = self.body.load(Ordering::Relaxed);
+                if body != UNKNOWN {
+                    self.body.store(body.saturating_sub(held), Ordering::Relaxed);
+                }
+                return Ok(());
+            }
+            _ => self.held.load(Ordering::Relaxed),
+        };
+        if held == self.partial.load(Ordering::Relaxed) {
             return Ok(());
         }
         if !self.is_open.load(Ordering::Relaxed) {
@@ -124,8 +194,8 @@ impl Head {
             }
             self.is_open.store(true, Ordering::Relaxed);
         }
-        let before = self.partial.swap(read, Ordering::Relaxed);
-        let more = beyond_small(read) - beyond_small(before);
+        let before = self.partial.fetch_max(held, Ordering::Relaxed);
+        let more = beyond_small(held).saturating_sub(beyond_small(before));
         let in_all = self.all.bytes.fetch_add(more, Ordering::Relaxed) + more;
         if more > 0 && in_all > self.all.most_bytes {
             return Err(self.refused("as many bytes of heads as --max-partial-heads allows"));
@@ -140,25 +210,21 @@ impl Head {
         io::ErrorKind::QuotaExceeded.into()
     }
 
-    /// The head is complete: what comes is no head until its [`Head::parts`] are gone.
-    pub(crate) fn complete(&self) {
-        self.parts.fetch_add(2, Ordering::Relaxed);
+    /// The head is complete, and a body of so many bytes follows; none if nobody knows how many.
+    pub(crate) fn complete(&self, body: Option<u64>) {
         self.forget();
-    }
-
-    /// The two parts of a request whose head is complete.
-    pub(crate) fn parts(self: &Arc<Self>) -> (Part, Part) {
-        (Part(Arc::clone(self)), Part(Arc::clone(self)))
+        let body = body.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(UNKNOWN);
+        self.body.store(body, Ordering::Relaxed);
+        self.stage.store(ANSWERING, Ordering::Relaxed);
     }
 
     /// No more heads come on this connection: it speaks another protocol from now on, or ends.
     pub(crate) fn was_last(&self) {
-        self.parts.fetch_add(1, Ordering::Relaxed);
+        self.stage.store(OVER, Ordering::Relaxed);
         self.forget();
     }
 
     fn forget(&self) {
-        self.read.store(0, Ordering::Relaxed);
         let counted = beyond_small(self.partial.swap(0, Ordering::Relaxed));
         if counted > 0 {
             self.all.bytes.fetch_sub(counted, Ordering::Relaxed);
@@ -167,6 +233,12 @@ impl Head {
             self.all.leave(self.from);
         }
     }
+}
+
+/// Whether the last bytes may be the end of a chunked body, with nothing behind it: a blank line, and no other before it.
+fn ends_chunked(last: u64) -> bool {
+    last & 0xffff_ffff == u64::from(u32::from_be_bytes(*b"\r\n\r\n"))
+        && !matches!(last >> 32 & 0xff, 0 | 0x0a | 0x0d)
 }
 
 /// What of a head counts towards the budget.
@@ -189,17 +261,29 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
+    const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+    fn waiting(heads: &Arc<Heads>, from: IpAddr) -> Arc<Head> {
+        let head = heads.connect(from);
+        head.begins();
+        head
+    }
+
     /// So much comes of a head, and more is asked for.
     fn read(head: &Head, bytes: usize) -> io::Result<()> {
-        head.came(bytes);
+        head.came(&vec![b'x'; bytes]);
         head.is_partial()
+    }
+
+    fn open(heads: &Heads) -> u32 {
+        heads.open.lock().unwrap().values().sum()
     }
 
     #[test]
     fn large_heads_share_a_budget_and_small_ones_need_none() {
         let heads = Heads::new(10_000, 100);
         let one = |bytes: usize| {
-            let head = heads.connect(HERE);
+            let head = waiting(&heads, HERE);
             let read = read(&head, bytes);
             (head, read)
         };
@@ -210,45 +294,84 @@ mod tests {
         assert!(of_small.is_ok() && read(&small, 1).is_err());
         drop(small);
         // A head that comes whole needs no room, whatever comes with it.
-        let whole = heads.connect(HERE);
-        whole.came(1_000_000);
-        whole.complete();
+        let whole = waiting(&heads, HERE);
+        whole.came(&[GET, &[b'x'; 100_000]].concat());
+        whole.complete(Some(1_000_000));
         drop(whole);
         // One that is complete, and one that is gone, give back what they had.
         let first = &large[0].0;
-        first.complete();
-        let (body, answer) = first.parts();
-        read(first, 1_000_000).unwrap();
-        drop(answer);
-        read(first, 1_000_000).unwrap();
+        first.complete(Some(200_000));
+        for _ in 0..2 {
+            read(first, 100_000).unwrap();
+        }
         assert!(one(SMALL + 5000).1.is_ok());
-        drop(body);
-        assert!(read(first, 1_000_000).is_err(), "it is another head");
+        first.begins();
+        assert!(read(first, 100_000).is_err(), "it is another head");
         drop(large);
-        assert_eq!(heads.bytes.load(Ordering::Relaxed), 0);
+        assert_eq!((heads.bytes.load(Ordering::Relaxed), open(&heads)), (0, 0));
         assert!(one(SMALL + 10_000).1.is_ok());
+    }
+
+    #[test]
+    fn what_is_behind_a_request_is_the_next_head() {
+        let heads = Heads::new(10_000, 10);
+        let chunked = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
+        for (request, body) in [
+            (GET, Some(0)),
+            (b"\r\n\nPOST / HTTP/1.1\ncontent-length: 3\n\nabc", Some(3)),
+            (chunked, None),
+        ] {
+            for behind in [0, 1, 9000, 20_000] {
+                let head = waiting(&heads, HERE);
+                let (begun, rest) = request.split_at(7);
+                head.came(begun);
+                head.is_partial().unwrap();
+                head.came(&[rest, &vec![b'x'; behind]].concat());
+                head.complete(body);
+                // Answered before the body is read; hyper asks for no more while it holds some.
+                head.begins();
+                assert_eq!(open(&heads), 0);
+                assert_eq!(head.is_partial().is_ok(), behind < 20_000, "{behind} behind {body:?}");
+                assert_eq!(open(&heads), u32::from(behind > 0), "{behind} behind {body:?}");
+            }
+        }
+        // Blank lines are held too.
+        let head = waiting(&heads, HERE);
+        head.came(&[chunked.as_slice(), &[b'\n'; 20_000]].concat());
+        head.complete(None);
+        head.begins();
+        assert!(head.is_partial().is_err());
+        drop(head);
+        // Of two requests in one piece, whatever is known when nothing is held any more.
+        let head = waiting(&heads, HERE);
+        head.came(&[GET, GET].concat());
+        head.complete(Some(0));
+        head.begins();
+        head.complete(Some(0));
+        head.is_partial().unwrap();
+        head.begins();
+        head.is_partial().unwrap();
+        assert_eq!((heads.bytes.load(Ordering::Relaxed), open(&heads)), (0, 0));
     }
 
     #[test]
     fn after_the_last_head_nothing_counts() {
         let heads = Heads::new(10_000, 1);
-        let head = heads.connect(HERE);
+        let head = waiting(&heads, HERE);
         read(&head, 9000).unwrap();
-        head.complete();
-        let parts = head.parts();
+        head.complete(Some(0));
         head.was_last();
-        drop(parts);
         for _ in 0..3 {
             read(&head, 1_000_000).unwrap();
         }
-        assert_eq!(heads.bytes.load(Ordering::Relaxed), 0);
+        assert_eq!((heads.bytes.load(Ordering::Relaxed), open(&heads)), (0, 0));
     }
 
     #[test]
     fn an_address_has_so_many_at_once() {
         let heads = Heads::new(1_000_000, 2);
         let slow = |from: IpAddr| {
-            let head = heads.connect(from);
+            let head = waiting(&heads, from);
             let read = read(&head, 10);
             (head, read)
         };
@@ -256,13 +379,13 @@ mod tests {
         assert!(two.iter().all(|(_, read)| read.is_ok()));
         assert!(slow(HERE).1.is_err());
         assert!(slow(THERE).1.is_ok(), "another address has its own");
-        let whole = heads.connect(HERE);
-        whole.came(500);
-        two[0].0.complete();
-        let parts = two[0].0.parts();
+        let whole = waiting(&heads, HERE);
+        whole.came(GET);
+        two[0].0.complete(Some(0));
         assert!(slow(HERE).1.is_ok());
         // The same connection again, for the next request.
-        drop(parts);
+        two[0].0.is_partial().unwrap();
+        two[0].0.begins();
         assert!(read(&two[0].0, 10).is_ok());
         drop((two, whole));
         assert!(heads.open.lock().unwrap().is_empty());

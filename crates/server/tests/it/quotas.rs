@@ -218,6 +218,71 @@ async fn large_heads_share_a_budget() {
     server.stop().await;
 }
 
+/// Requests that need no key, and two that are refused before their bodies are read.
+const PIPELINED: [&str; 3] = [
+    "GET /live HTTP/1.1\r\nhost: x\r\n\r\n",
+    "POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{\"a\": 12}",
+    "POST /v1/messages HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+];
+
+/// Sends whole requests and what is behind them in one piece, and takes the answers.
+async fn pipeline(server: &TestServer, requests: &[&str], behind: &str) -> TcpStream {
+    let address = server.url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all([requests.concat().as_str(), behind].concat().as_bytes()).await.unwrap();
+    for request in requests {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let byte = timeout(SOON, stream.read_u8()).await.expect("it is answered");
+            head.push(byte.unwrap_or_else(|error| panic!("{request}: {error}")));
+        }
+        let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+        let (_, length) = head.split_once("content-length: ").unwrap();
+        let length = length.split_once("\r\n").unwrap().0.parse().unwrap();
+        timeout(SOON, stream.read_exact(&mut vec![0; length])).await.unwrap().unwrap();
+    }
+    stream
+}
+
+#[tokio::test]
+async fn a_head_behind_a_whole_request_counts_as_any_other() {
+    for request in PIPELINED {
+        let setup = Setup::new().config(|config| {
+            config.max_partial_heads_per_address = 3;
+            config.max_partial_heads = 100_000;
+        });
+        let server = setup.start().await;
+        // Who waits after an answer, even to requests in one piece, has begun no head.
+        let mut idle = Vec::new();
+        for count in 1..=5 {
+            idle.push(pipeline(&server, &[request], "").await);
+            idle.push(pipeline(&server, &vec![PIPELINED[0]; count], "").await);
+        }
+        let mut slow = Vec::new();
+        for _ in 0..4 {
+            slow.push(pipeline(&server, &[request], "GET /live HTTP/1.1\r\nx-slow: ").await);
+        }
+        until_one_is_ended(&mut slow, b"").await;
+        go_on(&mut idle, b"").await;
+        assert_eq!(idle.len(), 10, "{request}");
+        // Each is answered when it comes to its end.
+        for head in &mut slow {
+            head.write_all(b"x\r\nhost: x\r\n\r\n").await.unwrap();
+            let mut answer = [0; 12];
+            timeout(SOON, head.read_exact(&mut answer)).await.unwrap().unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 200");
+        }
+        drop(slow);
+        let mut large = Vec::new();
+        let long = format!("GET /live HTTP/1.1\r\nx-slow: {}", "x".repeat(40_000));
+        for _ in 0..3 {
+            large.push(pipeline(&server, &[request, PIPELINED[0]], &long).await);
+        }
+        until_one_is_ended(&mut large, b"").await;
+        server.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn what_comes_on_a_link_or_in_a_body_is_no_head() {
     let setup = Setup::new().config(|config| config.max_partial_heads = 64 * 1024);
