@@ -31,7 +31,7 @@ use crate::{
     link::Links,
     listen::{self, Listening},
     metrics::{self, Metrics},
-    quota::{Occasionally, Streams, heads::Heads},
+    quota::{Occasionally, Streams, heads::Heads, uploads::Uploads},
     routes::{self, Served},
     stream::Feeds,
     supervise::Supervisor,
@@ -72,6 +72,8 @@ pub struct App {
     pub(crate) replays: Notify,
     /// Room for live streams.
     pub(crate) streams: Streams,
+    /// Room for uploads.
+    pub(crate) uploads: Uploads,
     /// An account has more stored than it may.
     pub(crate) storage_told: Occasionally,
     /// The server is stopping: live streams end and say so.
@@ -217,6 +219,7 @@ impl App {
             in_flight: InFlight::default(),
             replays: Notify::new(),
             streams: Streams::new(&config),
+            uploads: Uploads::default(),
             storage_told: Occasionally::default(),
             stopping: CancellationToken::new(),
             simulator: simulator.map(Simulator),

@@ -1,6 +1,7 @@
 //! Quotas: how much one account, key or address may have of what all share. Each has a name in the configuration.
 
 pub(crate) mod heads;
+pub(crate) mod uploads;
 
 use std::{
     collections::HashMap,

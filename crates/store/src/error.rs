@@ -221,10 +221,12 @@ pub enum Refusal {
         max: u32,
     },
     /// The account has as many bytes of files stored as it may.
-    #[error("the account has as many bytes stored as it may: {max}")]
+    #[error("the account has {stored} bytes stored, and may have {max}")]
     StorageFull {
         /// The most.
         max: u64,
+        /// What it has.
+        stored: u64,
     },
     /// The account has as many webhooks as it may.
     #[error("the account has {max} webhooks, the most it may have")]

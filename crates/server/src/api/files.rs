@@ -13,20 +13,21 @@ use object_store::{GetOptions, GetRange};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use switchboard_model::{Code, File, Problem, file::StoredFile, id::Id};
-use switchboard_store::{Once, Refusal, StoreError};
+use switchboard_store::{Once, Refusal};
 use tracing::Instrument as _;
 
 use crate::{
     api::{
         auth::{Caller, Linked},
         envelope::{self, Rendered, RequestId},
-        once,
+        once::{self, Entered},
         problem::{Failure, id_of},
         query::Query,
     },
     app::App,
     files::{Upload, form, kind, name},
     outage::{self, Storage},
+    quota::uploads::Room,
 };
 
 /// How long an upload may pause before it is given up.
@@ -48,23 +49,22 @@ pub(crate) async fn upload(
     let lines = caller.restricted_lines(&app).await?;
     let entered = once::enter(&app, &caller, request.headers(), "POST /v1/files")?;
     let most = app.config.max_stored_bytes;
+    let mut limit = Limit { room: app.uploads.enter(account, most), entered, is_over: false };
     // Bytes that there is no room for need not come.
-    if !entered.may_be_known()
-        && app.store.stored_bytes(account).await?.saturating_add(announced(request.headers()))
-            > most
-    {
-        return Err(StoreError::from(Refusal::StorageFull { max: most }).into());
+    if !limit.room.has(&*app.store, announced(request.headers())).await? {
+        limit.exceed(&app).await?;
     }
     if declared(request.headers()).as_deref().is_some_and(form::is_declared) {
         return Err(form::refusal().into());
     }
-    let arrived = receive(&app, request, |head, complete, declared, name| {
+    let kind_of: KindOf = |head, complete, declared, name| {
         if form::is_one(head, declared) {
             return Err(form::refusal());
         }
         kind::mime_type(head, complete, declared, name)
-    })
-    .await?;
+    };
+    let arrived = receive(&app, request, kind_of, Some(&mut limit)).await?;
+    let Limit { room, entered, is_over } = limit;
     let file = arrived.file.clone();
     // The same request is one with the same bytes, type and name: known only now.
     let body = format!("{} {} {:?}", file.content, file.mime_type, file.filename);
@@ -72,12 +72,15 @@ pub(crate) async fn upload(
         Ok(once) => once,
         Err(first_answer) => return Ok(first_answer),
     };
+    if is_over {
+        return Err(room.full().into());
+    }
     let now = app.clock.steady();
     let rendered = Rendered::one(StatusCode::CREATED, &app.files.show(file.clone(), now), &id);
     let (remember, store) = (once.remember(&rendered), Arc::clone(&app.store));
     let writing = async move {
         // In flight until it is written down, even if the caller is gone by then.
-        let _in_flight = once;
+        let _in_flight = (once, room);
         Ok(store.create_file(account, lines, file, most, remember).await?)
     };
     Ok(match keep(&app, arrived, writing).await? {
@@ -133,10 +136,9 @@ pub(crate) async fn bridge_upload(
         size: u64,
     }
     let line = id_of(query.required("line_id")?, "line_id")?;
-    let arrived = receive(&app, request, |head, complete, declared, name| {
-        Ok(kind::received_type(head, complete, declared, name))
-    })
-    .await?;
+    let kind_of: KindOf =
+        |head, complete, declared, name| Ok(kind::received_type(head, complete, declared, name));
+    let arrived = receive(&app, request, kind_of, None).await?;
     let StoredFile { id: file, filename, mime_type, size, .. } = arrived.file.clone();
     let uploaded = Uploaded { id: file, filename, mime_type, size };
     let (for_all, file) = (Arc::clone(&app), arrived.file.clone());
@@ -185,6 +187,23 @@ struct Arrived {
     file: StoredFile,
 }
 
+/// What an upload may take of its account's room.
+struct Limit {
+    room: Room,
+    entered: Entered,
+    /// There was no room: its bytes are not kept, only looked at.
+    is_over: bool,
+}
+
+impl Limit {
+    /// There is no room. A request that may have been answered before needs none: that shows when all has come.
+    async fn exceed(&mut self, app: &App) -> Result<(), Failure> {
+        self.is_over = true;
+        self.room.give_back();
+        if self.entered.is_known(app).await? { Ok(()) } else { Err(self.room.full().into()) }
+    }
+}
+
 /// The bytes that a request says it has; none if it does not say.
 fn announced(headers: &HeaderMap) -> u64 {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
@@ -198,7 +217,12 @@ fn declared(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Takes the bytes of a request, as they come, and finds out what they are.
-async fn receive(app: &App, request: Request, kind_of: KindOf) -> Result<Arrived, Failure> {
+async fn receive(
+    app: &App,
+    request: Request,
+    kind_of: KindOf,
+    mut limit: Option<&mut Limit>,
+) -> Result<Arrived, Failure> {
     let headers = request.headers();
     if headers.get_all(header::CONTENT_ENCODING).iter().any(|coding| coding != "identity") {
         let message = "Send the file without Content-Encoding.";
@@ -216,6 +240,9 @@ async fn receive(app: &App, request: Request, kind_of: KindOf) -> Result<Arrived
     let declared = declared(headers);
     let id = Id::generate();
     let mut upload = app.files.upload(id).await.map_err(|error| kept_badly(&error))?;
+    if limit.as_ref().is_some_and(|limit| limit.is_over) {
+        upload.only_hash();
+    }
     let mut bytes = request.into_body().into_data_stream();
     let began = app.clock.steady();
     loop {
@@ -231,6 +258,13 @@ async fn receive(app: &App, request: Request, kind_of: KindOf) -> Result<Arrived
             }
             None => return Err(broken("The file did not arrive in time.").into()),
         };
+        if let Some(limit) = &mut limit
+            && !limit.is_over
+            && !limit.room.take(&*app.store, chunk.len() as u64).await?
+        {
+            limit.exceed(app).await?;
+            upload.only_hash();
+        }
         upload.write(chunk).await.map_err(|error| kept_badly(&error))?;
         if upload.size() > most {
             return Err(too_large());

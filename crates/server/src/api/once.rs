@@ -15,7 +15,7 @@ use switchboard_model::{
     id::Id,
     idempotency::{self, IdempotencyScope, RememberedAnswer},
 };
-use switchboard_store::{Remember, RememberWith};
+use switchboard_store::{Refusal, Remember, RememberWith, StoreError};
 
 use crate::{
     api::{auth::Caller, envelope::Rendered, problem::Failure},
@@ -102,9 +102,16 @@ pub(crate) fn enter(
 }
 
 impl Entered {
-    /// Whether it may be a repetition, whose answer is that of the first time.
-    pub(crate) fn may_be_known(&self) -> bool {
-        self.key.is_some()
+    /// Whether there was a request with this key. If this is the same one, its answer is that of the first time.
+    pub(crate) async fn is_known(&self, app: &App) -> Result<bool, Failure> {
+        let Some((key, place)) = &self.key else { return Ok(false) };
+        let scope =
+            IdempotencyScope::new(place.name.0, self.operation.to_owned(), key.clone(), b"");
+        match app.store.remembered(scope, app.clock.retention()).await {
+            Ok(answer) => Ok(answer.is_some()),
+            Err(StoreError::Refused(Refusal::IdempotencyMismatch)) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Begins it with this body. `Ok(Err(…))` is the answer of its first time.

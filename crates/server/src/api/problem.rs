@@ -210,11 +210,12 @@ fn refused(refusal: &Refusal) -> Problem {
                 "As many replays of this account are running as may be (--max-replays: {max}). Wait for one."
             ),
         ),
-        Refusal::StorageFull { max } => (
+        Refusal::StorageFull { max, stored } => (
             Code::FileTooLarge,
             format!(
-                "With this file the account would have more than {max} bytes stored, the most it may have \
-                 (--max-stored-bytes)."
+                "With this file and others on their way the account would have more than {max} bytes stored, the \
+                 most it may have (--max-stored-bytes); {stored} are stored. Uploads that no message uses go after \
+                 a day; or ask the operator of this server for more."
             ),
         ),
         Refusal::TooManyWebhooks { max } => (

@@ -121,11 +121,14 @@ impl Upload {
         self.parts = None;
         Ok(())
     }
-}
 
-/// A client that went away, a limit that was met, a write that failed: all the same.
-impl Drop for Upload {
-    fn drop(&mut self) {
+    /// Keeps none of the bytes, those that came and those to come: only what they are is still asked for.
+    pub(crate) fn only_hash(&mut self) {
+        self.waiting.clear();
+        self.abort();
+    }
+
+    fn abort(&mut self) {
         if let Some(mut parts) = self.parts.take()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
@@ -135,5 +138,12 @@ impl Drop for Upload {
                 }
             });
         }
+    }
+}
+
+/// A client that went away, a limit that was met, a write that failed: all the same.
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.abort();
     }
 }

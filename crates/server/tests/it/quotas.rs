@@ -75,24 +75,21 @@ async fn an_account_has_so_many_bytes_stored_and_loses_nothing_that_comes_in() {
     assert_eq!(last.status, 201, "{last:?}");
     // The same again needs no room.
     assert_eq!(named().send(&server.url).await.bytes, last.bytes);
-    // Refused before it comes, and where nobody said how much would come.
+    // Refused before it comes, and where nobody said how much would come; with a key that is new, too.
     let refused = png.upload(&tenant.key).send(&server.url).await;
     assert_refused("too much", &refused, Code::FileTooLarge, None);
-    assert!(names(&refused, "--max-stored-bytes"), "{refused:?}");
-    let address = server.url.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "POST /v1/files HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: image/png\r\n\
-         connection: close\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n",
-        tenant.key,
-        png.bytes.len()
-    );
-    let body = [head.as_bytes(), &png.bytes, b"\r\n0\r\n\r\n"].concat();
-    stream.write_all(&body).await.unwrap();
-    let mut answer = String::new();
-    timeout(SOON, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
-    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
-    assert!(answer.contains("--max-stored-bytes"), "{answer}");
+    for says in ["--max-stored-bytes", "after a day", &(2 * png.bytes.len()).to_string()] {
+        assert!(names(&refused, says), "{says}: {refused:?}");
+    }
+    let refused = png.upload(&tenant.key).header("idempotency-key", "new").send(&server.url).await;
+    assert_refused("too much", &refused, Code::FileTooLarge, None);
+    let mut stream = chunked(&server, &tenant.key, "", &png.bytes).await;
+    assert!(ended(&mut stream).await.starts_with("HTTP/1.1 413 "));
+    // What another request had with this key is known when all has come, and costs no room.
+    let mut stream = chunked(&server, &tenant.key, "idempotency-key: last\r\n", &png.bytes).await;
+    stream.write_all(b"1\r\nx\r\n0\r\n\r\n").await.unwrap();
+    let answer = ended(&mut stream).await;
+    assert!(answer.contains("idempotency_mismatch"), "{answer}");
     // Another account has its own, and a contact's photo comes all the same.
     png.uploaded(&server, &other.key).await;
     let photo = json!({ "line": LINE, "from": CONTACT, "attachments": [png.attached()] });
@@ -108,6 +105,59 @@ async fn an_account_has_so_many_bytes_stored_and_loses_nothing_that_comes_in() {
     // What was never sent goes after a day, and makes room.
     eventually("there is room again", async || {
         clock.advance(Duration::from_secs(13 * 3600));
+        (png.upload(&tenant.key).send(&server.url).await.status == 201).then_some(())
+    })
+    .await;
+    server.stop().await;
+}
+
+/// Begins an upload that does not say how long it is.
+async fn chunked(server: &TestServer, key: &str, header: &str, bytes: &[u8]) -> TcpStream {
+    let address = server.url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /v1/files HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: image/png\r\n\
+         {header}connection: close\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n",
+        bytes.len()
+    );
+    stream.write_all(&[head.as_bytes(), bytes, b"\r\n"].concat()).await.unwrap();
+    stream
+}
+
+/// What is answered until the connection ends.
+async fn ended(stream: &mut TcpStream) -> String {
+    let mut answer = String::new();
+    timeout(SOON, stream.read_to_string(&mut answer)).await.expect("it is answered").unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_counts_as_stored() {
+    let server = Setup::new().config(|config| config.max_stored_bytes = 12_000).start().await;
+    let tenant = server.tenant(LINE).await;
+    let png = Sample::png();
+    png.uploaded(&server, &tenant.key).await;
+    let most = 12_000 - png.bytes.len();
+    // None of them ends. One fits, and of two at once one at least does not, keyed or not.
+    let mut open = Vec::new();
+    for header in ["", "idempotency-key: a\r\n", "", "idempotency-key: b\r\n"] {
+        open.push(chunked(&server, &tenant.key, header, &vec![b'x'; most / 2 + 1]).await);
+    }
+    let deadline = Instant::now() + SOON;
+    while open.len() > 1 {
+        assert!(Instant::now() < deadline, "{} are under way", open.len());
+        let mut under_way = Vec::new();
+        for mut stream in open {
+            match timeout(Duration::from_millis(20), stream.readable()).await {
+                Err(_) => under_way.push(stream),
+                Ok(_) => assert!(ended(&mut stream).await.contains("--max-stored-bytes")),
+            }
+        }
+        open = under_way;
+    }
+    // What is given up makes room.
+    drop(open);
+    eventually("there is room again", async || {
         (png.upload(&tenant.key).send(&server.url).await.status == 201).then_some(())
     })
     .await;

@@ -34,8 +34,9 @@ pub(super) fn upload(
     file: StoredFile,
     most: u64,
 ) -> Result<StoredFile> {
-    if stored_bytes(sql, account)?.saturating_add(file.size) > most {
-        return Err(Refusal::StorageFull { max: most }.into());
+    let stored = stored_bytes(sql, account)?;
+    if stored.saturating_add(file.size) > most {
+        return Err(Refusal::StorageFull { max: most, stored }.into());
     }
     create(sql, account, Origin::Upload(lines), file)
 }

@@ -223,7 +223,7 @@ pub(crate) async fn what_an_account_has_stored_is_counted(store: Arc<dyn Store>)
     keep(world.account, 2 * size).await.unwrap();
     assert_eq!(
         refusal(keep(world.account, 2 * size).await),
-        Refusal::StorageFull { max: 2 * size }
+        Refusal::StorageFull { max: 2 * size, stored: 2 * size }
     );
     keep(world.other_account, size).await.unwrap();
     assert_eq!((stored(world.account).await, stored(world.other_account).await), (2 * size, size));
