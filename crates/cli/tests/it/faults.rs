@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     kill::{
         books::Books,
-        load::{CONTACTS, Load, Pace},
+        load::{CONTACTS, FEW, Load, Pace},
     },
     process::Ready,
 };
@@ -48,8 +48,10 @@ const STREAMS: usize = 100;
 const MANY_EVENTS: usize = 600_000;
 const MANY_STREAMS: usize = 900;
 const LONG: u64 = 300;
-/// The pause of each client between two calls: a phone shows its newest 10,000, and the books need all.
+/// The pause of each client between two calls, and as many calls by twice the clients: a phone shows its newest
+/// 10,000 texts, and the books need all.
 const PACE: std::ops::Range<u64> = 100..160;
+const LONG_PACE: std::ops::Range<u64> = 200..320;
 
 /// Names the seed of a run that is to be repeated. The instants of the machine are not repeated with it.
 const SEED: &str = "SWITCHBOARD_TEST_SEED";
@@ -61,8 +63,11 @@ async fn nothing_is_lost_or_doubled_under_all_faults_at_once() {
     let seconds = seconds.map_or(SECONDS, |seconds| seconds.parse().unwrap());
     println!("{SEED}={seed}, {seconds} s of faults");
     let length = Duration::from_secs(seconds);
-    let (events, streams) =
-        if seconds < LONG { (EVENTS, STREAMS) } else { (MANY_EVENTS, MANY_STREAMS) };
+    let (events, streams, contacts, pace) = if seconds < LONG {
+        (EVENTS, STREAMS, FEW, PACE)
+    } else {
+        (MANY_EVENTS, MANY_STREAMS, CONTACTS.len(), LONG_PACE)
+    };
 
     let seeded = tempfile::tempdir().unwrap();
     let tenants = Tenants::prepare(seeded.path(), events).await;
@@ -83,7 +88,7 @@ async fn nothing_is_lost_or_doubled_under_all_faults_at_once() {
     }
 
     let neighbour = Neighbour::start(&tenants, &faulty.url).await;
-    let load = Load::start(&cut_off, seed, &Pace::Steady(PACE));
+    let load = Load::start(&cut_off, seed, contacts, &Pace::Steady(pace));
     let scans = Scans::start(&faulty.url, &direct.api_key, streams);
     // A moment of peace, to compare with.
     sleep(length / 10).await;

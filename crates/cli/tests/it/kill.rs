@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::process::{Dev, Process, Ready};
 use books::Books;
-use load::{CONTACTS, Load, Pace};
+use load::{CONTACTS, FEW, Load, Pace};
 
 const KILLS: u32 = 100;
 
@@ -51,7 +51,7 @@ async fn what_is_acknowledged_survives_a_hundred_kills_and_nothing_happens_twice
     }
     let mut stderr = dev.process.kill().await;
 
-    let load = Load::start(&ready, seed, &Pace::Bursts);
+    let load = Load::start(&ready, seed, FEW, &Pace::Bursts);
     for round in 1..KILLS {
         stderr += &live_and_die(dir.path(), &listen, &ready, round, &mut chance).await;
     }

@@ -13,9 +13,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::process::Ready;
 
-/// Who is written to and writes.
-pub(crate) const CONTACTS: [&str; 4] =
-    ["+15550100011", "+15550100012", "+15550100013", "+15550100014"];
+/// Who may be written to and write. A simulated phone shows its newest 10,000 texts: a long load needs more of them.
+pub(crate) const CONTACTS: [&str; 8] = [
+    "+15550100011",
+    "+15550100012",
+    "+15550100013",
+    "+15550100014",
+    "+15550100015",
+    "+15550100016",
+    "+15550100017",
+    "+15550100018",
+];
+/// As many of them as a load of some minutes at most needs.
+pub(crate) const FEW: usize = 4;
 
 /// Programs that write to one contact, each one text after the other.
 const SENDERS: usize = 2;
@@ -59,10 +69,11 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    pub(crate) fn start(ready: &Ready, seed: u64, pace: &Pace) -> Self {
+    /// With so many of [`CONTACTS`].
+    pub(crate) fn start(ready: &Ready, seed: u64, contacts: usize, pace: &Pace) -> Self {
         let stop = CancellationToken::new();
         let mut clients = JoinSet::new();
-        for (number, contact) in (0u64..).zip(CONTACTS) {
+        for (number, contact) in (0u64..).zip(CONTACTS).take(contacts) {
             for sender in 0..SENDERS {
                 let chance = StdRng::seed_from_u64(seed ^ (number << 32) ^ sender as u64);
                 let pace = pace.clone();
