@@ -128,7 +128,7 @@ fn operators_mistakes(world: &World) -> Vec<Call> {
     let wrong_id = json!({ "message_id": "obx_x", "text": "x" });
     let in_chat = |path: &'static str| {
         let group = with(text(by(SECOND, CONTACT)), "chat_id", nowhere.clone());
-        [(path, text(by(NO_LINE, CONTACT))), (path, text(by(LINE, "bob"))), (path, group)]
+        [(path, text(by(NO_LINE, CONTACT))), (path, text(by(LINE, "cht_x"))), (path, group)]
     };
     let line_only = |line: &str| json!({ "line": line });
     let mut bodies = vec![

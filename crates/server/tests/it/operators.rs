@@ -144,7 +144,7 @@ pub(crate) fn operators(world: &World) -> Vec<Row> {
             "/simulator/v1/receipts",
             201,
             contact.clone(),
-            json!({ "line": SECOND, "from": "bob" }),
+            json!({ "line": SECOND, "from": "cht_x" }),
             InvalidParameterValue,
             "from",
         ),
