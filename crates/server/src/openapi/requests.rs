@@ -112,6 +112,13 @@ fn reply_to() -> Field {
     nullable("reply_to", message, about)
 }
 
+/// Characters that show nothing, as `switchboard_model::text` has them, in the form of a pattern's class. Those beyond
+/// U+FFFF are left out: not every program reads them in a class.
+const INVISIBLE: &str = concat!(
+    r"\s\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f",
+    r"\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc",
+);
+
 /// Text, an attachment, or both: one schema for each that must be there. Generators make types of these, and none of
 /// `anyOf` beside `properties`.
 fn send_message() -> Value {
@@ -123,7 +130,7 @@ fn send_message() -> Value {
 }
 
 fn send_text() -> Value {
-    let text = message_text(r"^[^\u0000]*[^\s\u0000][^\u0000]*$");
+    let text = message_text(&format!(r"^[^\u0000]*[^{INVISIBLE}][^\u0000]*$"));
     let about = format!("What it says, at most {MAX_TEXT_CHARS} characters. Not blank.");
     let mut fields = from_and_to();
     fields.extend([
