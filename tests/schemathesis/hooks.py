@@ -107,8 +107,12 @@ HANDLE = re.compile(r"\s*\+[1-9][0-9 ().-]{6,24}\s*|[a-z0-9._-]+@[a-z0-9-]+(\.[a
 
 @schemathesis.hook
 def filter_case(context, case):
-    """Passes over what is right by the pattern and no handle: it is refused, and was no right request."""
-    if case.meta is None or case.meta.generation.mode.value != "positive":
+    """Passes over what is right by the pattern and no handle: it is refused, and was no right request.
+
+    A wrong request that `before_call` will change counts as well: the change may be all that was wrong with it.
+    """
+    wrong = case.meta is None or case.meta.generation.mode.value != "positive"
+    if wrong and harmless(case.body) == case.body and not has_foreign_cursor(case):
         return True
     return all(
         HANDLE.fullmatch(value)
@@ -126,7 +130,8 @@ def is_loopback(url):
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """No webhook leads out of this machine: whatever the server could dial becomes the sink."""
-    drop_foreign_cursor(case)
+    if has_foreign_cursor(case):
+        del case.query["cursor"]
     drop_key(case)
     if case.operation.path == "/v1/webhooks":
         case.body = harmless(case.body)
@@ -140,7 +145,7 @@ def harmless(body):
     if isinstance(body, dict) and isinstance(body.get("url"), str) and not is_loopback(body["url"]):
         # As the server's parser would read it: without what it skips.
         if re.sub(r"[\x00-\x20]", "", body["url"]).lower().startswith("http"):
-            body["url"] = SINK
+            return {**body, "url": SINK}
     return body
 
 
@@ -154,16 +159,16 @@ def drop_key(case):
         del case.headers["Idempotency-Key"]
 
 
-def drop_foreign_cursor(case):
+def has_foreign_cursor(case):
     """A real cursor belongs to one list: elsewhere it is refused, which no schema can say."""
-    query = case.query or {}
+    query = case.query if isinstance(case.query, dict) else {}
     cursor = query.get("cursor")
-    if cursor in STATE["cursors"].values():
-        of_this_list = cursor == STATE["cursors"].get(case.operation.path)
-        if not of_this_list or query.get("from") != STATE["line"]:
-            del query["cursor"]
-        elif case.operation.path == "/v1/messages" and query.get("to") != STATE["contact"]:
-            del query["cursor"]
+    if not isinstance(cursor, str) or cursor not in STATE["cursors"].values():
+        return False
+    of_this_list = cursor == STATE["cursors"].get(case.operation.path)
+    if not of_this_list or query.get("from") != STATE["line"]:
+        return True
+    return case.operation.path == "/v1/messages" and query.get("to") != STATE["contact"]
 
 
 @schemathesis.hook
