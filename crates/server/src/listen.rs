@@ -1,22 +1,24 @@
 //! The listener: connections with bounds on their number, on the time for their heads, on how long
 //! nothing of an answer is taken, and on their farewell.
 
+mod live;
+mod patient;
 mod refusal;
 mod unread;
 
 use std::{
-    future::Future,
-    io,
+    convert::Infallible,
+    future::{Future, pending, poll_fn},
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::Poll,
     time::{Duration, Instant},
 };
 
 use axum::Router;
 use futures_util::FutureExt as _;
-use http::Request;
+use http::{Request, Response};
 use http_body::Body as _;
 use hyper::{
     body::Incoming,
@@ -28,11 +30,13 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+pub(crate) use live::IsLive;
+use live::{Handover, Live};
+use patient::{Patient, Wire};
 use refusal::{Counted, Exchanges, Refusals};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use switchboard_model::time::Clock;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
@@ -41,14 +45,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     metrics::RequestCounts,
     quota::heads::{Head, Heads},
-    requests::{CountedRouter, Requests},
+    requests::{CountedRouter, Requests, UnderWayBody},
 };
 
 /// How long a client has for the head of a request; an idle connection waits as long for the next.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
-/// A client that takes nothing of its answer for so long loses its connection. Longer than the time after
-/// which a live stream ends by itself: a reader that comes back in between still hears why.
-const STALL: Duration = Duration::from_secs(60);
 /// The most that is held of what a client sends or takes; the head of a request must fit in.
 const MAX_BUFFER: usize = 64 * 1024;
 /// How long connections have when the server stops and no request is under way on any of them.
@@ -170,13 +171,20 @@ async fn accept(listening: &Listening, slots: &Arc<Semaphore>, cut: &Cancellatio
                 // Answers are small and complete: waiting to fill a packet only makes them late.
                 let _ = stream.set_nodelay(true);
                 let head = heads.connect(peer.ip());
-                let stream = Patient { stream, head, clock: Arc::clone(clock), stalled: None };
-                let router = under_way.counted(router.clone(), peer, Arc::clone(&stream.head));
-                let serving = connection(stream, router, Arc::clone(counts), stop.clone());
-                let cut = cut.clone();
+                let router = under_way.counted(router.clone(), peer, Arc::clone(&head));
+                let (clock, handover) = (Arc::clone(clock), Handover::default());
+                let wire = Arc::new(Wire { head, clock, handover });
+                let serving = connection(stream, wire, router, Arc::clone(counts), stop.clone());
+                let (cut, lives) = (cut.clone(), connections.clone());
                 connections.spawn(async move {
-                    cut.run_until_cancelled_owned(serving).await;
-                    drop(slot);
+                    let live = cut.run_until_cancelled(serving).await.flatten();
+                    if let Some(live) = live {
+                        // In a task of its own, which is as small as it is.
+                        lives.spawn(async move {
+                            cut.run_until_cancelled_owned(live).await;
+                            drop(slot);
+                        });
+                    }
                 });
             }
             Err(error) => {
@@ -204,21 +212,35 @@ impl Rarely {
     }
 }
 
-/// Serves one connection. A connection that breaks is the client's business.
+/// Serves one connection, until it ends or is a live stream's. A connection that breaks is the client's business.
 async fn connection(
-    stream: Patient,
+    stream: TcpStream,
+    wire: Arc<Wire>,
     router: CountedRouter,
     counts: Arc<RequestCounts>,
     stop: CancellationToken,
-) {
-    let (head, inner) = (Arc::clone(&stream.head), TowerToHyperService::new(router));
-    // At once, before a body is read: what hyper makes of the call is run later.
-    let timer = HeadTimer { timer: TokioTimer::new(), head: Arc::clone(&head) };
+) -> Option<Live> {
+    let inner = TowerToHyperService::new(router);
+    let timer = HeadTimer { timer: TokioTimer::new(), head: Arc::clone(&wire.head) };
+    let asked = Arc::clone(&wire);
     let service = service_fn(move |request: Request<Incoming>| {
-        head.complete(request.body().size_hint().exact());
-        inner.call(request)
+        // At once, before a body is read: what hyper makes of the call is run later.
+        asked.head.complete(request.body().size_hint().exact());
+        let wire = live::may_be(&request).then(|| Arc::clone(&asked));
+        let answer = inner.call(request);
+        async move {
+            let response = answer.await?;
+            match wire {
+                Some(wire) if live::is_one(&response) => {
+                    wire.handover.give(response);
+                    pending::<Result<_, Infallible>>().await
+                }
+                _ => Ok(response),
+            }
+        }
     });
     let exchanges = Arc::new(Exchanges::default());
+    let stream = Patient::new(stream, Arc::clone(&wire));
     let stream = Refusals::new(stream, Arc::clone(&exchanges), counts);
     let service = Counted { service, exchanges };
     let serving = http1::Builder::new()
@@ -227,14 +249,29 @@ async fn connection(
         .max_buf_size(MAX_BUFFER)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    let mut serving = std::pin::pin!(serving);
-    tokio::select! {
-        _ = serving.as_mut() => {}
+    let mut serving = Box::pin(serving);
+    let response = tokio::select! {
+        response = until_live(serving.as_mut(), &wire.handover) => response,
         () = stop.cancelled() => {
             serving.as_mut().graceful_shutdown();
-            let _ = serving.await;
+            until_live(serving.as_mut(), &wire.handover).await
         }
-    }
+    };
+    // hyper gives the stream back when it is dropped.
+    drop(serving);
+    Live::new(wire, response?)
+}
+
+/// Returns when the connection has ended, or with the answer of a live stream that it is handed over for.
+async fn until_live(
+    mut serving: Pin<&mut impl Future>,
+    handover: &Handover,
+) -> Option<Response<UnderWayBody>> {
+    poll_fn(|cx| match serving.as_mut().poll(cx) {
+        Poll::Ready(_) => Poll::Ready(None),
+        Poll::Pending => handover.response().map_or(Poll::Pending, |it| Poll::Ready(Some(it))),
+    })
+    .await
 }
 
 /// hyper's timer of heads and of nothing else: it is set whenever the next head is looked for.
@@ -261,83 +298,6 @@ impl Timer for HeadTimer {
     fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, deadline: Instant) {
         self.head.begins();
         self.timer.reset(sleep, deadline);
-    }
-}
-
-/// A stream that gives up when nothing can be written for [`STALL`].
-struct Patient {
-    stream: TcpStream,
-    /// What has come of the next request's head.
-    head: Arc<Head>,
-    clock: Arc<dyn Clock>,
-    /// Ends the patience; there only while a write waits.
-    stalled: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-}
-
-impl Patient {
-    fn judge(
-        &mut self,
-        written: Poll<io::Result<usize>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
-            self.stalled = None;
-            return written;
-        }
-        let clock = &self.clock;
-        let stalled = self.stalled.get_or_insert_with(|| {
-            let clock = Arc::clone(clock);
-            Box::pin(async move { clock.sleep(STALL).await })
-        });
-        ready!(stalled.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl AsyncWrite for Patient {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.judge(written, cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.judge(written, cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.head.was_last();
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-impl AsyncRead for Patient {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.head.is_partial()?;
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        self.head.came(&buffer.filled()[before..]);
-        Poll::Ready(Ok(()))
     }
 }
 

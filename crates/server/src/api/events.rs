@@ -17,6 +17,7 @@ use crate::{
         query::Query,
     },
     app::App,
+    listen::IsLive,
     stream::{Filter, StreamBody},
 };
 
@@ -73,6 +74,7 @@ pub(crate) async fn stream(
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Some proxies gather answers unless they are told not to.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response.extensions_mut().insert(IsLive);
     Ok(response)
 }
 

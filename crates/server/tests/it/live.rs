@@ -129,6 +129,27 @@ impl Live {
 }
 
 /// One block of a stream.
+/// The body that came in these chunks (RFC 9112 §7.1), and what came behind its last one; nothing if that did not come.
+pub(crate) fn unchunked(mut bytes: &[u8]) -> (Vec<u8>, Option<Vec<u8>>) {
+    let mut body = Vec::new();
+    while let Some(end) = bytes.windows(2).position(|two| two == b"\r\n") {
+        let size = str::from_utf8(&bytes[..end]).unwrap();
+        let size = usize::from_str_radix(size, 16).unwrap_or_else(|_| panic!("no size: {size:?}"));
+        let rest = &bytes[end + 2..];
+        let chunk = &rest[..size.min(rest.len())];
+        body.extend(chunk);
+        let Some(behind) = rest.get(size..).and_then(|rest| rest.strip_prefix(b"\r\n")) else {
+            assert!(rest.len() < size + 2, "a chunk has its end");
+            break;
+        };
+        if size == 0 {
+            return (body, Some(behind.to_vec()));
+        }
+        bytes = behind;
+    }
+    (body, None)
+}
+
 pub(crate) fn parse(block: &str) -> Heard {
     let (mut id, mut name, mut data) = (None, None::<String>, None);
     for line in block.lines().filter(|line| !line.is_empty()) {

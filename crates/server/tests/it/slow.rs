@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{
     call::{Call, assert_refused},
-    live::{Heard, Live, parse},
+    live::{Heard, Live, parse, unchunked},
     world::{CONTACT, SOON},
 };
 
@@ -44,15 +44,20 @@ fn number(data: &Value) -> usize {
 }
 
 /// A stream from the beginning that nobody reads: the server waits for room to write.
-async fn open_unread(server: &TestServer, clock: &TestClock, key: &str) -> TcpStream {
+async fn open_unread(
+    server: &TestServer,
+    clock: &TestClock,
+    key: &str,
+    version: &str,
+) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     // Small, so that what is not read soon waits on the server's side.
     socket.set_recv_buffer_size(4096).unwrap();
     let address = server.url.strip_prefix("http://").unwrap().parse().unwrap();
     let mut stream = socket.connect(address).await.unwrap();
     let sleepers = clock.sleepers();
-    // HTTP/1.0, because then the events come as they are, up to the end of the connection.
-    let head = format!("GET /v1/events?since=0 HTTP/1.0\r\nauthorization: Bearer {key}\r\n\r\n");
+    let rest = format!("host: x\r\nauthorization: Bearer {key}\r\n\r\n");
+    let head = format!("GET /v1/events?since=0 {version}\r\n{rest}");
     stream.write_all(head.as_bytes()).await.unwrap();
     // From now on it counts how long nothing is taken.
     eventually("the server waits", async || (clock.sleepers() > sleepers).then_some(())).await;
@@ -66,10 +71,12 @@ async fn read_out(mut stream: TcpStream) -> (Vec<(String, Value)>, Option<Value>
     let reading = tokio::time::timeout(SOON, stream.read_to_end(&mut bytes));
     // A connection that is cut may end with an error: what came before it counts.
     let _ = reading.await.expect("the connection ends");
-    let end = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
-    let text = String::from_utf8(bytes[..end].to_vec()).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.0 200 "), "{head}");
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    let (head, body) = (str::from_utf8(&bytes[..end]).unwrap(), &bytes[end + 4..]);
+    assert!(head.starts_with("HTTP/1.") && head[8..].starts_with(" 200 "), "{head}");
+    let body = if head.starts_with("HTTP/1.1") { unchunked(body).0 } else { body.to_vec() };
+    let end = body.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+    let body = str::from_utf8(&body[..end]).unwrap();
     let (mut events, mut closed) = (Vec::new(), None);
     for block in body.split_inclusive("\n\n").filter(|block| block.ends_with('\n')) {
         assert_eq!(closed, None, "nothing after the last");
@@ -99,12 +106,21 @@ async fn assert_resumes(server: &TestServer, key: &str, events: &[(String, Value
     }
 }
 
+/// HTTP/1.1 has chunks; before, a body ends with its connection.
+const VERSIONS: [&str; 2] = ["HTTP/1.0", "HTTP/1.1"];
+
 #[tokio::test]
 async fn a_slow_reader_is_told_so_and_resumes_where_it_was() {
+    for version in VERSIONS {
+        tell_a_slow_reader(version).await;
+    }
+}
+
+async fn tell_a_slow_reader(version: &str) {
     let (server, clock) = server(|setup| setup).await;
     let tenant = server.tenant(LINE).await;
     texts(&server, MANY).await;
-    let slow = open_unread(&server, &clock, &tenant.key).await;
+    let slow = open_unread(&server, &clock, &tenant.key, version).await;
     let mut quick = Live::open(&server, &tenant.key, "").await;
     clock.advance(SLOW);
 
@@ -119,10 +135,16 @@ async fn a_slow_reader_is_told_so_and_resumes_where_it_was() {
 
 #[tokio::test]
 async fn a_reader_that_never_comes_back_loses_its_place_but_no_event() {
+    for version in VERSIONS {
+        forget_a_reader(version).await;
+    }
+}
+
+async fn forget_a_reader(version: &str) {
     let (server, clock) = server(|setup| setup.config(|config| config.max_streams = 1)).await;
     let tenant = server.tenant(LINE).await;
     texts(&server, MANY).await;
-    let gone = open_unread(&server, &clock, &tenant.key).await;
+    let gone = open_unread(&server, &clock, &tenant.key, version).await;
     let another = Call::get("/v1/events").key(&tenant.key);
     assert_refused("full", &another.send(&server.url).await, Code::ServiceUnavailable, None);
     clock.advance(GONE);
@@ -142,11 +164,11 @@ async fn slow_readers_take_little_memory() {
     let tenant = server.tenant(LINE).await;
     texts(&server, MANY).await;
     // Once to the end, so that what one reading takes is no part of the difference.
-    let warm = open_unread(&server, &clock, &tenant.key).await;
+    let warm = open_unread(&server, &clock, &tenant.key, "HTTP/1.1").await;
     let before = resident_kib();
     let mut readers = Vec::new();
     for _ in 0..READERS {
-        let reader = open_unread(&server, &clock, &tenant.key).await;
+        let reader = open_unread(&server, &clock, &tenant.key, "HTTP/1.1").await;
         readers.push(reader);
     }
     let each = resident_kib().saturating_sub(before) / READERS;
@@ -205,7 +227,7 @@ async fn what_was_ready_for_a_revoked_key_is_not_given_out() {
     let tenant = server.tenant(LINE).await;
     texts(&server, MANY).await;
     let key = server.admin().create_key(&CreateKey::new(tenant.account, "test")).await.unwrap();
-    let reader = open_unread(&server, &clock, key.value.secret.reveal()).await;
+    let reader = open_unread(&server, &clock, key.value.secret.reveal(), "HTTP/1.1").await;
     server.admin().revoke_key(key.value.key.id).await.unwrap();
     let (events, closed) = read_out(reader).await;
     assert!(events.len() < MANY, "what was under way may come, no more");

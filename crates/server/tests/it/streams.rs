@@ -7,14 +7,15 @@ use serde_json::Value;
 use socket2::SockRef;
 use switchboard_client::CreateKey;
 use switchboard_store::sqlite::SqliteOptions;
-use switchboard_testkit::{LINE, Setup, TestServer};
+use switchboard_testkit::{LINE, Setup, TestServer, eventually};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpSocket,
+    net::{TcpSocket, TcpStream},
 };
 
 use crate::{
-    live::{Heard, Live, parse},
+    live::{Heard, Live, parse, unchunked},
+    wire::talk,
     world::{CONTACT, SOON},
 };
 
@@ -163,5 +164,108 @@ async fn streams_come_and_go_while_events_pass() {
     texts(&server, 10..11).await;
     hear(&mut first, 10..11).await;
     drop(first);
+    server.stop().await;
+}
+
+/// Sends a head and waits for the first block of the stream.
+async fn open(server: &TestServer, head: &str) -> (TcpStream, Vec<u8>) {
+    let address = server.url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    while !bytes.windows(2).any(|two| two == b"\n\n") {
+        let read = tokio::time::timeout(SOON, stream.read_buf(&mut bytes)).await;
+        assert!(read.expect("it begins").unwrap() > 0, "{}", String::from_utf8_lossy(&bytes));
+    }
+    (stream, bytes)
+}
+
+#[tokio::test]
+async fn a_stream_is_the_last_answer_on_its_connection() {
+    let server = TestServer::start().await;
+    let key = server.tenant(LINE).await.key;
+    let rest = format!("host: x\r\nauthorization: Bearer {key}\r\n");
+    let mut streams = Vec::new();
+    for version in ["HTTP/1.1", "HTTP/1.0"] {
+        // A body of no use, and another request behind it: in the same piece, and later.
+        let another = format!("GET /v1/lines {version}\r\n{rest}\r\n");
+        let begun = format!("GET /v1/events {version}\r\n{rest}content-length: 3\r\n\r\nabc");
+        let (mut stream, bytes) = open(&server, &(begun + &another)).await;
+        stream.write_all(another.as_bytes()).await.unwrap();
+        streams.push((version, stream, bytes));
+    }
+    texts(&server, 0..3).await;
+    for (_, stream, bytes) in &mut streams {
+        while !String::from_utf8_lossy(bytes).contains("\"text\":\"2\"") {
+            let read = tokio::time::timeout(SOON, stream.read_buf(bytes)).await;
+            assert!(read.expect("the texts come").unwrap() > 0);
+        }
+    }
+    let ended = streams.into_iter().map(async |(version, mut stream, mut bytes)| {
+        let read = tokio::time::timeout(SOON, stream.read_to_end(&mut bytes)).await;
+        read.expect("it ends").expect("it is not cut");
+        (version, bytes)
+    });
+    let (ended, ()) = tokio::join!(join_all(ended), server.stop());
+    for (version, bytes) in ended {
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("{version} 200 OK\r\n")), "{head}");
+        assert!(head.lines().any(|line| line.starts_with("date: ") && line.ends_with(" GMT")));
+        let body = if version == "HTTP/1.1" {
+            for line in ["connection: close", "transfer-encoding: chunked"] {
+                assert_eq!(head.lines().filter(|other| *other == line).count(), 1, "{head}");
+            }
+            let (body, behind) = unchunked(body.as_bytes());
+            assert_eq!(behind.as_deref(), Some(&b""[..]), "it ends with its last chunk");
+            String::from_utf8(body).unwrap()
+        } else {
+            body.to_owned()
+        };
+        let names: Vec<_> = body.split_inclusive("\n\n").map(parse).filter_map(named).collect();
+        let wanted = [&["message.received"; 3][..], &["stream.closed"]].concat();
+        assert_eq!(names, wanted, "{version}");
+    }
+}
+
+fn named(heard: Heard) -> Option<String> {
+    match heard {
+        Heard::Event { name, .. } => Some(name),
+        _ => None,
+    }
+}
+
+/// A client that is gone leaves its place to another, and asking for no body opens no stream.
+#[tokio::test]
+async fn a_stream_ends_with_its_client() {
+    let server = Setup::new().config(|config| config.max_streams = 1).start().await;
+    let key = server.tenant(LINE).await.key;
+    let rest = format!("host: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n");
+    for turn in 0..4 {
+        let get = format!("GET /v1/events HTTP/1.1\r\n{rest}");
+        let (mut stream, _) = open(&server, &get).await;
+        match turn {
+            0 => drop(stream),
+            1 => {
+                SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+                drop(stream);
+            }
+            // Whoever sends no more takes no more.
+            _ => {
+                stream.shutdown().await.unwrap();
+                let mut left = Vec::new();
+                let read = tokio::time::timeout(SOON, stream.read_to_end(&mut left));
+                read.await.expect("the server hangs up").unwrap();
+            }
+        }
+        let head = format!("HEAD /v1/events HTTP/1.1\r\n{rest}");
+        eventually("its place is free", async || {
+            let answer = talk(&server.url, head.as_bytes()).await;
+            let (status, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert_eq!(body, "", "there is none");
+            status.starts_with("HTTP/1.1 200 ").then_some(())
+        })
+        .await;
+    }
     server.stop().await;
 }
