@@ -137,27 +137,23 @@ impl Head {
         if stage == OVER {
             return;
         }
-        let mut last = self.last.load(Ordering::Relaxed);
-        if stage == SEEKING {
-            for (at, byte) in bytes.iter().enumerate() {
-                // Blank lines before a head are no end of it.
-                if last == 0 && matches!(byte, b'\r' | b'\n') {
-                    continue;
-                }
-                last = last << 8 | u64::from(*byte);
-                if last & 0xffff == 0x0a0a || last & 0x00ff_ffff == 0x000a_0d0a {
-                    // hyper takes the head out. What is behind it stays.
-                    self.last.store(0, Ordering::Relaxed);
-                    self.held.store(bytes.len() - at - 1, Ordering::Relaxed);
-                    self.stage.store(READING, Ordering::Relaxed);
-                    self.keep_last(&bytes[at + 1..]);
-                    return;
-                }
-            }
-            self.last.store(last, Ordering::Relaxed);
-        } else {
-            self.keep_last(bytes);
+        let last = self.last.load(Ordering::Relaxed);
+        let begun = match bytes.iter().position(|byte| !b"\r\n".contains(byte)) {
+            // Blank lines before a head are no end of it.
+            begin if stage == SEEKING && last == 0 => &bytes[begin.unwrap_or(bytes.len())..],
+            _ => bytes,
+        };
+        if stage == SEEKING
+            && let Some(behind) = behind_head(last, begun)
+        {
+            // hyper takes the head out. What is behind it stays.
+            self.last.store(0, Ordering::Relaxed);
+            self.held.store(behind.len(), Ordering::Relaxed);
+            self.stage.store(READING, Ordering::Relaxed);
+            self.keep_last(behind);
+            return;
         }
+        self.keep_last(begun);
         self.held.fetch_add(bytes.len(), Ordering::Relaxed);
     }
 
@@ -233,6 +229,18 @@ impl Head {
             self.all.leave(self.from);
         }
     }
+}
+
+/// What comes behind the blank line that ends a head; `last` came before. None if the head goes on.
+fn behind_head(last: u64, bytes: &[u8]) -> Option<&[u8]> {
+    let end = memchr::memchr_iter(b'\n', bytes).find(|at| {
+        let before = |back: usize| match at.checked_sub(back) {
+            Some(at) => u64::from(bytes[at]),
+            None => last >> (8 * (back - at - 1)) & 0xff,
+        };
+        before(1) == 0x0a || before(1) == 0x0d && before(2) == 0x0a
+    });
+    end.map(|end| &bytes[end + 1..])
 }
 
 /// Whether the last bytes may be the end of a chunked body, with nothing behind it: a blank line, and no other before it.
