@@ -35,6 +35,9 @@ pub const PROTOCOL: u32 = 1;
 /// The largest frame that either side takes, in bytes.
 pub const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024;
 
+/// Bytes that either side asks its socket for at once. The WebSocket library clears as many before each read.
+pub const READ_BYTES: usize = 8 * 1024;
+
 /// The most entries of one inbound batch, items of one `send`, reports of one `report`.
 pub const MAX_BATCH: usize = 256;
 

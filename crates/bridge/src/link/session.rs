@@ -14,8 +14,8 @@ use switchboard_model::{
     OutboxItem,
     id::Id,
     link::{
-        BridgeFrame, CarriedLine, MAX_BATCH, MAX_FRAME_BYTES, Outcome, PROTOCOL, RecallState,
-        Recalled, ServerFrame,
+        BridgeFrame, CarriedLine, MAX_BATCH, MAX_FRAME_BYTES, Outcome, PROTOCOL, READ_BYTES,
+        RecallState, Recalled, ServerFrame,
     },
 };
 use tokio::{
@@ -102,6 +102,7 @@ async fn dial(config: &BridgeConfig) -> Result<Socket, LinkError> {
     let mut request = config.url.as_str().into_client_request().map_err(LinkError::dial)?;
     request.headers_mut().insert(AUTHORIZATION, config.authorization.clone());
     let limits = WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES)
         .max_message_size(Some(MAX_FRAME_BYTES))
         .max_frame_size(Some(MAX_FRAME_BYTES));
     let dialling = connect_async_with_config(request, Some(limits), true);

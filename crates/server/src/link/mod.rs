@@ -23,7 +23,11 @@ use axum::{
     },
     response::Response,
 };
-use switchboard_model::{Bridge, Code, Problem, id::Id, link::MAX_FRAME_BYTES};
+use switchboard_model::{
+    Bridge, Code, Problem,
+    id::Id,
+    link::{MAX_FRAME_BYTES, READ_BYTES},
+};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -51,6 +55,7 @@ pub(crate) async fn connect(
         Problem::new(Code::InvalidParameterValue, message)
     })?;
     Ok(upgrade
+        .read_buffer_size(READ_BYTES)
         .max_message_size(MAX_FRAME_BYTES)
         .max_frame_size(MAX_FRAME_BYTES)
         .on_upgrade(move |socket| run(app, bridge, socket)))
