@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails should say where")]
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
 
 use switchboard_model::{
     Account, EventKind, Scopes, Timestamp, Webhook,
@@ -20,8 +20,8 @@ use switchboard_store::{
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
-fn open(path: &Path) -> Result<SqliteStore, StoreError> {
-    SqliteStore::open(path, SqliteOptions::default())
+fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(SqliteStore::open(path, SqliteOptions::default())?))
 }
 
 /// The files of the database that hold these bytes.
@@ -57,7 +57,7 @@ struct Hooked {
 }
 
 impl Hooked {
-    async fn make(store: &SqliteStore, secret: &WebhookSecret) -> Self {
+    async fn make(store: &dyn Store, secret: &WebhookSecret) -> Self {
         let account = store.create_account("Acme".into(), NOW).await.unwrap().id;
         let key = NewKey {
             account_id: Some(account),
@@ -91,7 +91,7 @@ impl Hooked {
         Self { account, webhook, scope }
     }
 
-    async fn check(&self, store: &SqliteStore, secrets: &Secrets, answer: &WebhookSecret) {
+    async fn check(&self, store: &dyn Store, secrets: &Secrets, answer: &WebhookSecret) {
         let endpoint = store.endpoint(Grant::whole(self.account), self.webhook).await.unwrap();
         assert_eq!(endpoint.secrets, *secrets);
         let kept = store.remembered(self.scope.clone(), NOW).await.unwrap().unwrap();
@@ -112,18 +112,18 @@ async fn no_file_of_the_database_holds_a_secret_in_clear() {
     let [old, new] = [1, 2].map(|byte| WebhookSecret::from_random([byte; 32]));
     store.file_url_secret(URL_SECRET).await.unwrap();
     store.cursor_secret(CURSOR_SECRET).await.unwrap();
-    let hooked = Hooked::make(&store, &old).await;
+    let hooked = Hooked::make(store.as_ref(), &old).await;
     let grant = Grant::whole(hooked.account);
     store.rotate_secret(grant, hooked.webhook, new.clone(), NOW, None, NOW.into()).await.unwrap();
     let clear = [clear(&old), clear(&new), &URL_SECRET, &CURSOR_SECRET];
     // In the log beside the database, and in the database itself.
     assert_nowhere(directory.path(), &clear);
     let secrets = Secrets { current: new.clone(), previous: Some((old.clone(), NOW)) };
-    hooked.check(&store, &secrets, &old).await;
+    hooked.check(store.as_ref(), &secrets, &old).await;
     store.close().await;
     assert_nowhere(directory.path(), &clear);
     let store = open(&path).unwrap();
-    hooked.check(&store, &secrets, &old).await;
+    hooked.check(store.as_ref(), &secrets, &old).await;
     store.close().await;
     let mode = fs::metadata(directory.path().join("secret-key")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -216,7 +216,7 @@ async fn what_an_older_version_kept_in_clear_is_sealed_at_the_start() {
     let path = directory.path().join("a.db");
     let old = Old::new();
     let store = open(&path).unwrap();
-    let hooked = Hooked::make(&store, &WebhookSecret::from_random([9; 32])).await;
+    let hooked = Hooked::make(store.as_ref(), &WebhookSecret::from_random([9; 32])).await;
     store.close().await;
     // Enough for several batches.
     let killed = directory.path().join("killed");
@@ -226,7 +226,7 @@ async fn what_an_older_version_kept_in_clear_is_sealed_at_the_start() {
     let store = open(&path).unwrap();
     // Before anything else is written.
     assert_nowhere(&killed, &old.clear());
-    hooked.check(&store, &old.secrets(), &old.previous).await;
+    hooked.check(store.as_ref(), &old.secrets(), &old.previous).await;
     let all = store.webhooks(hooked.account, NOW).await.unwrap();
     assert_eq!(all.len(), 1101);
     for webhook in &all {
@@ -253,7 +253,7 @@ async fn a_sealing_that_did_not_come_to_its_end_goes_on_at_the_next_start() {
     let path = directory.path().join("a.db");
     let old = Old::new();
     let store = open(&path).unwrap();
-    let hooked = Hooked::make(&store, &WebhookSecret::from_random([9; 32])).await;
+    let hooked = Hooked::make(store.as_ref(), &WebhookSecret::from_random([9; 32])).await;
     store.close().await;
     let killed = directory.path().join("killed");
     old.put_in_clear(&path, 3, &killed);
@@ -262,7 +262,7 @@ async fn a_sealing_that_did_not_come_to_its_end_goes_on_at_the_next_start() {
     let reader = rusqlite::Connection::open(&path).unwrap();
     reader.execute_batch("begin; select count(*) from webhooks").unwrap();
     let store = open(&path).unwrap();
-    hooked.check(&store, &old.secrets(), &old.previous).await;
+    hooked.check(store.as_ref(), &old.secrets(), &old.previous).await;
     assert_eq!(holding(&killed, clear(&old.current)), ["a.db", "a.db-wal"]);
     store.close().await;
     reader.execute_batch("rollback").unwrap();
@@ -272,7 +272,7 @@ async fn a_sealing_that_did_not_come_to_its_end_goes_on_at_the_next_start() {
     drop(reader);
     let store = open(&path).unwrap();
     assert_nowhere(&killed, &old.clear());
-    hooked.check(&store, &old.secrets(), &old.previous).await;
+    hooked.check(store.as_ref(), &old.secrets(), &old.previous).await;
     for webhook in store.webhooks(hooked.account, NOW).await.unwrap() {
         let endpoint = store.endpoint(Grant::whole(hooked.account), webhook.id).await.unwrap();
         assert_eq!(endpoint.secrets, old.secrets());
@@ -288,7 +288,7 @@ async fn without_its_key_a_database_is_not_opened_and_no_other_is_made() {
     let store = open(&path).unwrap();
     store.file_url_secret(URL_SECRET).await.unwrap();
     store.cursor_secret(CURSOR_SECRET).await.unwrap();
-    let hooked = Hooked::make(&store, &secret).await;
+    let hooked = Hooked::make(store.as_ref(), &secret).await;
     store.close().await;
     let kept = fs::read_to_string(&key).unwrap();
     // The key is asked for before anything is changed, a migration too.

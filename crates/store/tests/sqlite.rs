@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
-fn open(path: &Path) -> Result<SqliteStore, StoreError> {
-    SqliteStore::open(path, SqliteOptions::default())
+fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(SqliteStore::open(path, SqliteOptions::default())?))
 }
 
 fn seed(hash: u8) -> Seed {
@@ -119,7 +119,8 @@ async fn a_full_queue_answers_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let options = SqliteOptions { write_queue: 0, ..SqliteOptions::default() };
     // A queue of nothing takes only what the writer waits for; of many at once, some find it busy.
-    let store = Arc::new(SqliteStore::open(&directory.path().join("a.db"), options).unwrap());
+    let path = directory.path().join("a.db");
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path, options).unwrap());
     let mut crowd = JoinSet::new();
     for number in 0..200 {
         let store = Arc::clone(&store);
@@ -136,7 +137,8 @@ async fn one_accounts_flood_of_reads_is_refused_alone() {
     let directory = tempfile::tempdir().unwrap();
     let options =
         SqliteOptions { read_queue: 64, read_queue_of_one: 48, ..SqliteOptions::default() };
-    let store = Arc::new(SqliteStore::open(&directory.path().join("a.db"), options).unwrap());
+    let path = directory.path().join("a.db");
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path, options).unwrap());
     let account = async |name: &str| store.create_account(name.to_owned(), NOW).await.unwrap().id;
     let (flooding, other) = (account("flooding").await, account("other").await);
     let mut flood = JoinSet::new();

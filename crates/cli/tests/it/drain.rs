@@ -126,7 +126,7 @@ async fn start(dir: &Path) -> Dev {
 /// Lets the events happen, without the server: their deliveries wait for its start.
 async fn fill(dir: &Path) {
     let path = dir.join("switchboard.db");
-    let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
+    let store: &dyn Store = &SqliteStore::open(&path, SqliteOptions::default()).unwrap();
     let bridge = store.bridges().await.unwrap()[0].id;
     let line = store.operator_lines().await.unwrap().into_iter().find(|one| !one.line.is_sandbox);
     let line = line.unwrap().line.id;

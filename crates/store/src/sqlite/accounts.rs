@@ -7,8 +7,27 @@ use switchboard_model::{
     line::{DriverKind, LineService},
 };
 
-use super::{columns::Text, keys, lines, statement};
-use crate::{NewKey, NewLine, Refusal, Result, Seed};
+use super::{
+    SqliteStore,
+    engine::{columns::Text, read_queue::Owner, statement},
+    keys, lines,
+};
+use crate::{Accounts, NewKey, NewLine, Refusal, Result, Seed};
+
+#[async_trait::async_trait]
+impl Accounts for SqliteStore {
+    async fn create_account(&self, name: String, now: Timestamp) -> Result<Account> {
+        self.writer.run(move |tx| create(tx.sql, name, now)).await
+    }
+
+    async fn accounts(&self) -> Result<Vec<Account>> {
+        self.readers.scan(Owner::System).ask(all).await
+    }
+
+    async fn seed(&self, seed: Seed, now: Timestamp) -> Result<()> {
+        self.writer.run(move |tx| self::seed(tx.sql, seed, now)).await
+    }
+}
 
 pub(super) fn create(sql: &Connection, name: String, now: Timestamp) -> Result<Account> {
     let account = Account { id: Id::generate(), name, created_at: now };

@@ -4,11 +4,44 @@ use rusqlite::{Connection, Row, params};
 use switchboard_model::{Bridge, Timestamp, id::Id, line::DriverKind, secret::SecretHash};
 
 use super::{
-    columns::{Name, Text},
-    statement,
-    writer::Tx,
+    SqliteStore,
+    engine::{
+        columns::{Name, Text},
+        read_queue::Owner,
+        statement,
+        writer::Tx,
+    },
 };
-use crate::{Refusal, Result};
+use crate::{Bridges, Refusal, Result};
+
+#[async_trait::async_trait]
+impl Bridges for SqliteStore {
+    async fn create_bridge(
+        &self,
+        name: String,
+        driver: DriverKind,
+        token: SecretHash,
+        now: Timestamp,
+    ) -> Result<Bridge> {
+        self.writer.run(move |tx| create(tx.sql, name, driver, token, now)).await
+    }
+
+    async fn ensure_simulator_bridge(&self, token: SecretHash, now: Timestamp) -> Result<Bridge> {
+        self.writer.run(move |tx| ensure_simulator(tx, token, now)).await
+    }
+
+    async fn find_bridge(&self, token: SecretHash, now: Timestamp) -> Result<Option<Bridge>> {
+        self.writer.run(move |tx| find(tx.sql, token, now)).await
+    }
+
+    async fn bridges(&self) -> Result<Vec<Bridge>> {
+        self.readers.scan(Owner::System).ask(all).await
+    }
+
+    async fn revoke_bridge(&self, id: Id<Bridge>, now: Timestamp) -> Result<Bridge> {
+        self.writer.run(move |tx| revoke(tx.sql, id, now)).await
+    }
+}
 
 /// The name of the simulator's own bridge; no other driver's bridge may take it.
 const SIMULATOR: &str = "simulator";

@@ -13,12 +13,45 @@ use switchboard_model::{
 };
 
 use super::{
-    bounded::bounded,
-    columns::{Json, Name, Text},
-    known::KnownLine,
-    statement,
+    SqliteStore,
+    engine::{
+        bounded::bounded,
+        columns::{Json, Name, Text},
+        known::KnownLine,
+        statement,
+    },
 };
-use crate::{ChatsCursor, Refusal, Result};
+use crate::{Chats, ChatsCursor, Refusal, Result};
+
+#[async_trait::async_trait]
+impl Chats for SqliteStore {
+    async fn chats(
+        &self,
+        account: Id<Account>,
+        line: Id<Line>,
+        after: Option<ChatsCursor>,
+        limit: Limit,
+    ) -> Result<Page<Chat, 3>> {
+        let begin = move |sql: &_| Walk::begin(sql, account, line, after, limit);
+        let mut walk = self.readers.list(account).ask(begin).await?;
+        let scan = self.readers.scan(account);
+        loop {
+            if let Some(page) = walk.page() {
+                return Ok(page);
+            }
+            walk = scan.ask(move |sql| walk.slice(sql)).await?;
+        }
+    }
+
+    async fn has_chat_with(
+        &self,
+        account: Id<Account>,
+        line: Id<Line>,
+        contact: Handle,
+    ) -> Result<bool> {
+        self.readers.lookup(account).ask(move |sql| has_with(sql, account, line, &contact)).await
+    }
+}
 
 /// The chat that a write goes to, on a line of the writer's own. If the line lets a stranger be
 /// written to and the write `may_begin` one, the chat with a contact is made.

@@ -12,18 +12,121 @@ use switchboard_model::{
     Account, EventKind, Timestamp, Webhook,
     delivery::{AttemptResult, Delivery, DeliveryStatus, DueDelivery, Secrets},
     id::Id,
+    page::{Limit, Page},
     time::Now,
     webhook::DisabledReason,
 };
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
-    columns::{Json, Name, Text},
+    SqliteStore,
+    engine::{
+        columns::{Json, Name, Text},
+        read_queue::Owner,
+        seal::Sealed,
+        statement,
+        writer::Tx,
+    },
     events::Moment,
-    seal::Sealed,
-    statement, webhooks,
-    writer::Tx,
+    idempotency, webhooks,
 };
-use crate::{CommittedEvent, Due, Result};
+use crate::{
+    Backlog, CommittedEvent, Deliveries, DeliveriesCursor, DeliveryFilter, Due, Grant, Once,
+    Remember, Result,
+};
+
+#[async_trait::async_trait]
+impl Deliveries for SqliteStore {
+    async fn claim_deliveries(
+        &self,
+        now: Now,
+        lease_until: Timestamp,
+        of: Vec<(Id<Webhook>, usize)>,
+    ) -> Result<Vec<DueDelivery>> {
+        self.writer.run(move |tx| claim(tx, now, lease_until, &of)).await
+    }
+
+    async fn release_deliveries(&self, ids: Vec<Id<Delivery>>, now: Timestamp) -> Result<()> {
+        self.writer.run(move |tx| release(tx.sql, &ids, now)).await
+    }
+
+    async fn release_all_deliveries(
+        &self,
+        now: Timestamp,
+        latest: Timestamp,
+    ) -> Result<Vec<Id<Webhook>>> {
+        self.writer.run(move |tx| release_all(tx.sql, now, latest)).await
+    }
+
+    async fn settle_deliveries(
+        &self,
+        results: Vec<AttemptResult>,
+    ) -> Result<Vec<(Id<Webhook>, DisabledReason)>> {
+        self.writer.run(move |tx| settle(tx, &results)).await
+    }
+
+    fn hand_over_to(&self, receiver: UnboundedSender<Vec<DueDelivery>>) {
+        self.handover.to(receiver);
+    }
+
+    async fn due_deliveries(&self, now: Timestamp) -> Result<Due> {
+        let list = self.readers.list(Owner::System);
+        let (mut all, mut after) = (Due::default(), Some(String::new()));
+        while let Some(place) = after {
+            let slice = move |sql: &_| due(sql, now, &place);
+            let (found, next) = list.ask(slice).await?;
+            all.webhooks.extend(found.webhooks);
+            all.next_at = all.next_at.into_iter().chain(found.next_at).min();
+            after = next;
+        }
+        Ok(all)
+    }
+
+    async fn deliveries_backlog(&self, now: Now) -> Result<Backlog> {
+        let scan = self.readers.scan(Owner::System);
+        let mut counting = backlog::Counting::new(now);
+        while !counting.is_done() {
+            counting = scan.ask(move |sql| counting.slice(sql)).await?;
+        }
+        let disabled = scan.ask(webhooks::count_disabled).await?;
+        Ok(Backlog { webhooks: counting.into_webhooks(), disabled })
+    }
+
+    async fn deliveries(
+        &self,
+        account: Id<Account>,
+        filter: DeliveryFilter,
+        after: Option<DeliveriesCursor>,
+        limit: Limit,
+        now: Now,
+    ) -> Result<Page<Delivery, 3>> {
+        let scan = self.readers.scan(account);
+        let mut walk = list::Walk::new(account, filter, after, limit, now);
+        while !walk.is_done() {
+            walk = scan.ask(move |sql| walk.slice(sql)).await?;
+        }
+        Ok(walk.into_page())
+    }
+
+    async fn retry_delivery(
+        &self,
+        grant: Grant,
+        id: Id<Delivery>,
+        remember: Option<Remember>,
+        now: Now,
+    ) -> Result<Once<Id<Webhook>>> {
+        self.writer
+            .run(move |tx| {
+                let retry = |tx: &mut Tx<'_>| rounds::retry(tx.sql, &grant, id, now);
+                idempotency::once(tx, remember, retry)
+            })
+            .await
+    }
+
+    async fn give_up_deliveries(&self, now: Now, limit: usize) -> Result<usize> {
+        self.writer.run(move |tx| rounds::give_up(tx.sql, now, limit)).await
+    }
+}
 
 /// Makes a delivery of the event for each webhook that wants it. They are due when the lease ends: if
 /// the caller dies with them, they are claimed like any other.

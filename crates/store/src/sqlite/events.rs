@@ -13,14 +13,55 @@ use switchboard_model::{
 };
 
 use super::{
-    clock::Older,
-    columns::{Json, Name, Text},
+    SqliteStore,
+    clocks::Older,
     deliveries,
-    known::KnownLine,
-    lines, statement,
-    writer::Tx,
+    engine::{
+        columns::{Json, Name, Text},
+        known::KnownLine,
+        statement,
+        writer::Tx,
+    },
+    lines,
 };
-use crate::{Committed, CommittedEvent, Cutoff, EventsAfter, Pruned, Result};
+use crate::{Committed, CommittedEvent, Cutoff, Events, EventsAfter, Pruned, Result};
+
+#[async_trait::async_trait]
+impl Events for SqliteStore {
+    async fn events_after(
+        &self,
+        account: Id<Account>,
+        after: i64,
+        lines: Option<Vec<Id<Line>>>,
+        kinds: Vec<EventKind>,
+        limit: usize,
+    ) -> Result<EventsAfter> {
+        self.readers
+            .scan(account)
+            .ask(move |sql| self::after(sql, account, after, lines.as_deref(), &kinds, limit))
+            .await
+    }
+
+    async fn new_events(
+        &self,
+        account: Id<Account>,
+        after: i64,
+        limit: usize,
+    ) -> Result<EventsAfter> {
+        self.readers
+            .list(account)
+            .ask(move |sql| self::after(sql, account, after, None, &EventKind::ALL, limit))
+            .await
+    }
+
+    async fn event_place(&self, account: Id<Account>, since: Option<Timestamp>) -> Result<i64> {
+        self.readers.lookup(account).ask(move |sql| place(sql, since)).await
+    }
+
+    async fn prune_events(&self, before: Cutoff, after: i64, limit: usize) -> Result<Pruned> {
+        self.writer.run(move |tx| prune(tx.sql, before, after, limit)).await
+    }
+}
 
 /// When a command runs, and how long the caller holds what it makes.
 #[derive(Clone, Copy)]

@@ -12,11 +12,84 @@ use switchboard_model::{
 };
 
 use super::{
-    columns::{Json, Text},
-    statement,
-    writer::Tx,
+    SqliteStore,
+    engine::{
+        columns::{Json, Text},
+        read_queue::Owner,
+        statement,
+        writer::Tx,
+    },
+    idempotency,
 };
-use crate::{Refusal, Result};
+use crate::{Files, Once, Refusal, Remember, Result};
+
+#[async_trait::async_trait]
+impl Files for SqliteStore {
+    async fn create_file(
+        &self,
+        account: Id<Account>,
+        lines: Option<Vec<Id<Line>>>,
+        file: StoredFile,
+        most: u64,
+        remember: Option<Remember>,
+    ) -> Result<Once<StoredFile>> {
+        self.writer
+            .run(move |tx| {
+                idempotency::once(tx, remember, |tx| upload(tx.sql, account, lines, file, most))
+            })
+            .await
+    }
+
+    async fn create_bridge_file(
+        &self,
+        bridge: Id<Bridge>,
+        line: Id<Line>,
+        file: StoredFile,
+    ) -> Result<(StoredFile, Id<Account>)> {
+        self.writer.run(move |tx| create_for_bridge(tx, bridge, line, file)).await
+    }
+
+    async fn stored_bytes(&self, account: Id<Account>) -> Result<u64> {
+        self.readers.lookup(account).ask(move |sql| stored_bytes(sql, account)).await
+    }
+
+    async fn file(
+        &self,
+        account: Id<Account>,
+        lines: Option<Vec<Id<Line>>>,
+        id: Id<File>,
+    ) -> Result<Option<StoredFile>> {
+        self.readers
+            .lookup(account)
+            .ask(move |sql| of_account(sql, account, lines.as_deref(), id))
+            .await
+    }
+
+    async fn signed_file(&self, id: Id<File>) -> Result<Option<StoredFile>> {
+        self.readers.lookup(Owner::SignedUrl).ask(move |sql| find(sql, id)).await
+    }
+
+    async fn bridge_file(&self, bridge: Id<Bridge>, id: Id<File>) -> Result<Option<StoredFile>> {
+        self.readers.lookup(bridge).ask(move |sql| of_claims(sql, bridge, id)).await
+    }
+
+    async fn forget_files(&self, before: Timestamp, limit: usize) -> Result<Vec<Id<File>>> {
+        self.writer.run(move |tx| forget(tx.sql, before, limit)).await
+    }
+
+    async fn forget_left_files(
+        &self,
+        now: Timestamp,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Id<File>>> {
+        self.writer.run(move |tx| forget_left(tx.sql, now, before, limit)).await
+    }
+
+    async fn known_files(&self, ids: Vec<Id<File>>) -> Result<Vec<Id<File>>> {
+        self.readers.list(Owner::System).ask(move |sql| known(sql, &ids)).await
+    }
+}
 
 /// Where a file comes from.
 enum Origin {

@@ -2,18 +2,44 @@
 //! requests at the same moment are two commands of the one writer: the second finds the first one's answer.
 
 use rusqlite::{Connection, params};
+use std::sync::Arc;
 use switchboard_model::{
     Timestamp,
     idempotency::{IdempotencyScope, REMEMBERED_MS, RememberedAnswer},
 };
 
 use super::{
-    columns::Text,
-    seal::{Place, Seal, unreadable},
-    statement,
-    writer::Tx,
+    SqliteStore,
+    engine::{
+        columns::Text,
+        seal::{Place, Seal, unreadable},
+        statement,
+        writer::Tx,
+    },
 };
-use crate::{Once, Refusal, Remember, RememberWith, Result};
+use crate::{Idempotency, Once, Refusal, Remember, RememberWith, Result};
+
+#[async_trait::async_trait]
+impl Idempotency for SqliteStore {
+    async fn remembered(
+        &self,
+        scope: IdempotencyScope,
+        now: Timestamp,
+    ) -> Result<Option<RememberedAnswer>> {
+        let seal = Arc::clone(&self.seal);
+        let key = scope.key_id;
+        let find = move |sql: &_| find(sql, &seal, &scope, now);
+        self.readers.lookup(key).ask(find).await
+    }
+
+    async fn remember(&self, remember: Remember) -> Result<Once<()>> {
+        self.writer.run(move |tx| once(tx, Some(remember), |_| Ok(()))).await
+    }
+
+    async fn forget_answers(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        self.writer.run(move |tx| forget(tx.sql, before, limit)).await
+    }
+}
 
 /// Does the work and keeps its answer, unless there is an answer already. Work that is refused leaves none.
 pub(super) fn once<T>(

@@ -4,12 +4,44 @@ use rusqlite::{Connection, Row, params};
 use switchboard_model::{Key, Timestamp, id::Id, key::KeyUsage, secret::SecretHash};
 
 use super::{
-    accounts,
-    columns::{Json, Text},
-    lines, statement, webhooks,
-    writer::Tx,
+    SqliteStore, accounts,
+    engine::{
+        columns::{Json, Text},
+        read_queue::Owner,
+        statement,
+        writer::Tx,
+    },
+    lines, webhooks,
 };
-use crate::{NewKey, Refusal, Result, Revoked};
+use crate::{Keys, NewKey, Refusal, Result, Revoked};
+
+#[async_trait::async_trait]
+impl Keys for SqliteStore {
+    async fn create_key(&self, key: NewKey, now: Timestamp) -> Result<Key> {
+        self.writer.run(move |tx| create(tx.sql, key, now)).await
+    }
+
+    async fn find_key(&self, hash: SecretHash) -> Result<Option<(Key, Option<KeyUsage>)>> {
+        self.readers.lookup(Owner::UnknownKey).ask(move |sql| find(sql, hash)).await
+    }
+
+    async fn keys(&self) -> Result<Vec<Key>> {
+        self.readers.scan(Owner::System).ask(all).await
+    }
+
+    async fn revoke_key(
+        &self,
+        id: Id<Key>,
+        disable_webhooks: bool,
+        now: Timestamp,
+    ) -> Result<Revoked> {
+        self.writer.run(move |tx| revoke(tx, id, disable_webhooks, now)).await
+    }
+
+    async fn save_usage(&self, usage: Vec<KeyUsage>) -> Result<()> {
+        self.writer.run(move |tx| save_usage(tx.sql, &usage)).await
+    }
+}
 
 pub(super) fn create(sql: &Connection, new: NewKey, now: Timestamp) -> Result<Key> {
     if let Some(account) = new.account_id {

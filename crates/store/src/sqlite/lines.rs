@@ -2,19 +2,64 @@
 
 use rusqlite::{Connection, Row, params};
 use switchboard_model::{
-    Account, Bridge, Handle, Line,
+    Account, Bridge, Handle, Line, Timestamp,
     id::Id,
     line::{Capability, DriverKind, OperatorLine},
     link::CarriedLine,
 };
 
 use super::{
-    accounts, bridges,
-    columns::{Json, Name, Text},
-    statement,
-    writer::Tx,
+    SqliteStore, accounts, bridges,
+    engine::{
+        columns::{Json, Name, Text},
+        read_queue::Owner,
+        statement,
+        writer::Tx,
+    },
+    events,
+    events::Moment,
 };
-use crate::{NewLine, Refusal, Result};
+use crate::{Committed, Lines, NewLine, Refusal, Result};
+
+#[async_trait::async_trait]
+impl Lines for SqliteStore {
+    async fn create_line(&self, line: NewLine) -> Result<OperatorLine> {
+        self.writer.run(move |tx| create(tx.sql, line)).await
+    }
+
+    async fn operator_lines(&self) -> Result<Vec<OperatorLine>> {
+        self.readers.scan(Owner::System).ask(all).await
+    }
+
+    async fn lines(&self, account: Id<Account>) -> Result<Vec<Line>> {
+        self.readers.lookup(account).ask(move |sql| of_account(sql, account)).await
+    }
+
+    async fn set_capabilities(
+        &self,
+        bridge: Id<Bridge>,
+        line: Id<Line>,
+        capabilities: Vec<Capability>,
+    ) -> Result<bool> {
+        self.writer.run(move |tx| set_capabilities(tx, bridge, line, &capabilities)).await
+    }
+
+    async fn carried_lines(&self, bridge: Id<Bridge>) -> Result<Vec<CarriedLine>> {
+        self.readers.list(bridge).ask(move |sql| carried_by(sql, bridge)).await
+    }
+
+    async fn line_status(
+        &self,
+        bridge: Id<Bridge>,
+        line: Id<Line>,
+        online: bool,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Committed> {
+        let moment = Moment { now, lease_until };
+        self.make_known(move |tx| events::line_status(tx, bridge, line, online, moment)).await
+    }
+}
 
 pub(super) fn create(sql: &Connection, new: NewLine) -> Result<OperatorLine> {
     accounts::must_exist(sql, new.account_id)?;

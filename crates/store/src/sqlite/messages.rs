@@ -12,16 +12,48 @@ use switchboard_model::{
 };
 
 use super::{
-    bounded::bounded,
-    chats,
-    columns::{Json, Name, Text},
+    SqliteStore, chats,
+    engine::{
+        bounded::bounded,
+        columns::{Json, Name, Text},
+        known::KnownLine,
+        read_queue::Owner,
+        statement,
+        writer::Tx,
+    },
     events::{self, Moment, Where},
     files,
-    known::KnownLine,
-    statement,
-    writer::Tx,
 };
-use crate::{Committed, MessagesCursor, Refusal, Result};
+use crate::{Committed, Messages, MessagesCursor, Refusal, Result};
+
+#[async_trait::async_trait]
+impl Messages for SqliteStore {
+    async fn messages(
+        &self,
+        account: Id<Account>,
+        line: Id<Line>,
+        chat: Recipient,
+        after: Option<MessagesCursor>,
+        limit: Limit,
+    ) -> Result<Page<Message, 1>> {
+        self.readers
+            .list(account)
+            .ask(move |sql| page(sql, account, line, &chat, after, limit))
+            .await
+    }
+
+    async fn find_messages(
+        &self,
+        account: Id<Account>,
+        message: MessageRef,
+    ) -> Result<Vec<(Id<Line>, Id<Message>)>> {
+        self.readers.lookup(account).ask(move |sql| meant_by(sql, account, &message)).await
+    }
+
+    async fn guid_of(&self, message: Id<Message>) -> Result<Option<String>> {
+        self.readers.lookup(Owner::System).ask(move |sql| guid_of(sql, message)).await
+    }
+}
 
 /// A guid as it is kept.
 pub(super) fn bounded_guid(guid: String) -> String {

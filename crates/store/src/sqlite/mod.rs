@@ -3,60 +3,47 @@
 //! What is answered is on the disk (`synchronous = full`). A second process is refused by a
 //! lock that dies with this one, however it dies.
 
-mod accept;
 mod accounts;
-mod bounded;
 mod bridges;
 mod chats;
-mod clock;
-mod columns;
+mod clocks;
 mod deliveries;
+mod engine;
 mod events;
 mod files;
-mod handover;
+mod health;
 mod idempotency;
+mod inbox;
 mod keys;
-mod known;
-mod lane;
 mod lines;
 mod messages;
-mod migrations;
-mod open;
-mod outage;
 mod outbox;
 mod reactions;
-mod read_queue;
-mod reader;
 mod receipts;
-mod receive;
 mod replays;
 mod sandbox;
-mod seal;
-mod secret_key;
 mod secrets;
-mod settle;
-mod statement;
-mod store;
 mod typing;
-mod vitals;
-mod wal;
 mod webhooks;
-mod writer;
 
 use std::{
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
 };
 
-pub use self::secret_key::SecretKeyProblem;
-use self::{
+pub use self::engine::secret_key::SecretKeyProblem;
+use self::engine::{
     handover::{Handover, MakesKnown},
+    open,
     reader::Readers,
     seal::Seal,
     writer::{Tx, Writer},
 };
-use crate::Result;
+use tokio::sync::oneshot;
+
+use crate::{Result, Store};
 
 /// The file with the key that secrets are encrypted with, unless another is named.
 const SECRET_KEY: &str = "secret-key";
@@ -80,8 +67,8 @@ impl Default for SqliteOptions {
     }
 }
 
-/// A [`Store`](crate::Store) in one SQLite file. Dropping it ends its threads and waits for them;
-/// [`Store::close`](crate::Store::close) does the same without blocking.
+/// A [`Store`] in one SQLite file. Dropping it ends its threads and waits for them;
+/// [`Store::close`] does the same without blocking.
 pub struct SqliteStore {
     path: PathBuf,
     options: SqliteOptions,
@@ -131,6 +118,23 @@ impl SqliteStore {
                     tracing::error!("a thread of the store panicked");
                 }
             }
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for SqliteStore {
+    async fn close(&self) {
+        let end = self.end();
+        let (done, ended) = oneshot::channel();
+        // A thread only to wait for threads: a runtime's own must not block.
+        let waiter = thread::Builder::new().name("sqlite-close".into()).spawn(move || {
+            end();
+            let _ = done.send(());
+        });
+        match waiter {
+            Ok(_) => drop(ended.await),
+            Err(error) => tracing::error!(%error, "nobody waits for the store's threads to end"),
         }
     }
 }

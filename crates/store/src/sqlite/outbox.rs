@@ -3,6 +3,9 @@
 //! Every change of status goes through [`OutboxStatus::after`]; a report that comes too late finds
 //! its item settled and changes nothing. Order is that of `seq`: of acceptance.
 
+mod accept;
+mod settle;
+
 use std::time::Duration;
 
 use rusqlite::{Connection, Row, params};
@@ -15,18 +18,86 @@ use switchboard_model::{
         ATTEMPTS_USED_UP, EXPIRED, EXPIRY_MS, MAX_ATTEMPTS, MAY_HAVE_BEEN_HANDED_OVER,
         NO_LONGER_PAIRED, OutboxStatus, OutboxStep,
     },
+    time::Now,
 };
 
 use super::{
-    clock::Older,
-    columns::{Json, Name, Text},
+    SqliteStore,
+    clocks::Older,
+    engine::{
+        columns::{Json, Name, Text},
+        known::KnownLine,
+        statement,
+        writer::Tx,
+    },
     events::{self, Moment, Where},
-    files,
-    known::KnownLine,
-    sandbox, statement,
-    writer::Tx,
+    files, idempotency, sandbox,
 };
-use crate::{ClaimedItem, Committed, Cutoff, Result, StoreError};
+use crate::{
+    Accept, Accepted, ClaimedItem, Committed, Cutoff, Once, Outbox, Remember, Result, SettleReport,
+    StoreError,
+};
+
+#[async_trait::async_trait]
+impl Outbox for SqliteStore {
+    async fn accept(
+        &self,
+        accept: Accept,
+        remember: Option<Remember>,
+        now: Timestamp,
+    ) -> Result<Once<Accepted>> {
+        self.writer
+            .run(move |tx| idempotency::once(tx, remember, |tx| accept::accept(tx, accept, now)))
+            .await
+    }
+
+    async fn outbox_item(
+        &self,
+        account: Id<Account>,
+        id: Id<OutboxItem>,
+    ) -> Result<Option<OutboxItem>> {
+        self.readers.lookup(account).ask(move |sql| find(sql, account, id)).await
+    }
+
+    async fn claim(
+        &self,
+        bridge: Id<Bridge>,
+        line: Id<Line>,
+        full_chats: Vec<Id<Chat>>,
+        limit: usize,
+        lease_until: Timestamp,
+    ) -> Result<Vec<ClaimedItem>> {
+        self.writer.run(move |tx| claim(tx, bridge, line, &full_chats, limit, lease_until)).await
+    }
+
+    async fn claims_of(&self, bridge: Id<Bridge>) -> Result<Vec<ClaimedItem>> {
+        self.readers.list(bridge).ask(move |sql| claims_of(sql, bridge)).await
+    }
+
+    async fn extend_claims(&self, bridge: Id<Bridge>, lease_until: Timestamp) -> Result<()> {
+        self.writer.run(move |tx| extend_claims(tx.sql, bridge, lease_until)).await
+    }
+
+    async fn renew_all_claims(&self, lease_until: Timestamp) -> Result<()> {
+        self.writer.run(move |tx| renew_all_claims(tx.sql, lease_until)).await
+    }
+
+    async fn settle(
+        &self,
+        bridge: Id<Bridge>,
+        reports: Vec<SettleReport>,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Committed> {
+        let moment = Moment { now, lease_until };
+        self.make_known(move |tx| settle::settle(tx, bridge, reports, moment)).await
+    }
+
+    async fn expire(&self, now: Now, lease_until: Timestamp, limit: usize) -> Result<Committed> {
+        let moment = Moment { now: now.wall, lease_until };
+        self.make_known(move |tx| expire(tx, now.steady, moment, limit)).await
+    }
+}
 
 pub(super) fn find(
     sql: &Connection,

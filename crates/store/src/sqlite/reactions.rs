@@ -14,12 +14,18 @@ use switchboard_model::{
 };
 
 use super::{
-    columns::Text,
+    SqliteStore,
+    engine::{columns::Text, statement, writer::Tx},
     events::{self, Moment, Where},
-    statement,
-    writer::Tx,
 };
-use crate::{Committed, Result, StoreError};
+use crate::{Committed, Reactions, Result, StoreError};
+
+#[async_trait::async_trait]
+impl Reactions for SqliteStore {
+    async fn reactions(&self, account: Id<Account>, message: Id<Message>) -> Result<Vec<Reaction>> {
+        self.readers.list(account).ask(move |sql| of_message(sql, account, message)).await
+    }
+}
 
 /// A reaction is given or taken back.
 pub(super) struct Occurrence {

@@ -7,13 +7,23 @@ use switchboard_model::{
 };
 
 use super::{
-    chats,
-    columns::Text,
+    SqliteStore, chats,
+    engine::{columns::Text, statement, writer::Tx},
     events::{self, Moment, Where},
-    statement,
-    writer::Tx,
 };
-use crate::{Committed, Refusal, Result};
+use crate::{Committed, Receipts, Refusal, Result};
+
+#[async_trait::async_trait]
+impl Receipts for SqliteStore {
+    async fn receipts(
+        &self,
+        account: Id<Account>,
+        line: Id<Line>,
+        chat: Recipient,
+    ) -> Result<Vec<ReadReceipt>> {
+        self.readers.list(account).ask(move |sql| of_chat(sql, account, line, &chat)).await
+    }
+}
 
 /// Somebody has read a chat. What was known already is not made known again.
 ///

@@ -10,11 +10,60 @@ use switchboard_model::{
 };
 
 use super::{
-    columns::{Json, Name, Text},
+    SqliteStore,
     deliveries::{UNTRIED, rounds},
-    events, statement,
+    engine::{
+        columns::{Json, Name, Text},
+        read_queue::Owner,
+        statement,
+        writer::Tx,
+    },
+    events, idempotency,
 };
-use crate::{Grant, NewReplay, Refusal, Result};
+use crate::{Grant, NewReplay, Once, Refusal, RememberWith, Replays, Result};
+
+#[async_trait::async_trait]
+impl Replays for SqliteStore {
+    async fn create_replay(
+        &self,
+        grant: Grant,
+        replay: NewReplay,
+        remember: Option<RememberWith<Replay>>,
+        now: Timestamp,
+    ) -> Result<Once<Replay>> {
+        self.writer
+            .run(move |tx| {
+                let create = |tx: &mut Tx<'_>| create(tx.sql, &grant, &replay, now);
+                idempotency::once_with(tx, remember, create)
+            })
+            .await
+    }
+
+    async fn replay(&self, grant: Grant, id: Id<Replay>) -> Result<Option<Replay>> {
+        self.readers.lookup(grant.account).ask(move |sql| of_account(sql, &grant, id)).await
+    }
+
+    async fn running_replays(
+        &self,
+        after: Option<Id<Replay>>,
+        limit: usize,
+    ) -> Result<Vec<Id<Replay>>> {
+        self.readers.list(Owner::System).ask(move |sql| running(sql, after, limit)).await
+    }
+
+    async fn advance_replay(
+        &self,
+        id: Id<Replay>,
+        limit: usize,
+        now: Now,
+    ) -> Result<Option<Replay>> {
+        self.writer.run(move |tx| advance(tx.sql, id, limit, now)).await
+    }
+
+    async fn prune_replays(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        self.writer.run(move |tx| prune(tx.sql, before, limit)).await
+    }
+}
 
 pub(super) fn create(
     sql: &Connection,

@@ -8,7 +8,7 @@
 
 use rusqlite::{Connection, params};
 use switchboard_model::{
-    Account, Chat, Handle, Sandbox, Timestamp,
+    Account, Chat, Handle, Line, Sandbox, Timestamp,
     chat::Recipient,
     id::Id,
     outbox::NO_LONGER_PAIRED,
@@ -16,10 +16,49 @@ use switchboard_model::{
 };
 
 use super::{
-    accounts, chats, columns::Text, events::Moment, known::KnownLine, lines, outbox, statement,
-    writer::Tx,
+    SqliteStore, accounts, chats,
+    engine::{columns::Text, known::KnownLine, read_queue::Owner, statement, writer::Tx},
+    events::Moment,
+    idempotency, lines, outbox,
 };
-use crate::{Committed, NewContent, Refusal, Result};
+use crate::{Committed, NewContent, Once, Refusal, RememberWith, Result, Sandboxes};
+
+#[async_trait::async_trait]
+impl Sandboxes for SqliteStore {
+    async fn sandbox_line(&self) -> Result<Option<Line>> {
+        self.readers.lookup(Owner::System).ask(lines::sandbox_line).await
+    }
+
+    async fn sandbox(&self, account: Id<Account>, now: Timestamp) -> Result<Sandbox> {
+        self.readers.lookup(account).ask(move |sql| find(sql, account, now)).await
+    }
+
+    async fn ensure_sandbox(
+        &self,
+        account: Id<Account>,
+        code: String,
+        remember: Option<RememberWith<Sandbox>>,
+        now: Timestamp,
+    ) -> Result<Once<Sandbox>> {
+        self.writer
+            .run(move |tx| {
+                let ensure = |tx: &mut Tx<'_>| ensure(tx.sql, account, &code, now);
+                idempotency::once_with(tx, remember, ensure)
+            })
+            .await
+    }
+
+    async fn reset_sandbox(
+        &self,
+        account: Id<Account>,
+        code: String,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<(Sandbox, Committed)> {
+        let moment = Moment { now, lease_until };
+        self.make_known(move |tx| reset(tx, account, &code, moment)).await
+    }
+}
 
 pub(super) fn find(sql: &Connection, account: Id<Account>, now: Timestamp) -> Result<Sandbox> {
     let line = lines::sandbox_line(sql)?.ok_or(Refusal::LineNotFound)?;

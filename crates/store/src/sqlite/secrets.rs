@@ -11,13 +11,27 @@ use switchboard_model::{
 };
 
 use super::{
-    columns::Text,
-    seal::{self, Place, Seal},
-    secret_key::{self, SecretKeyProblem},
-    statement,
-    writer::Tx,
+    SqliteStore,
+    engine::{
+        columns::Text,
+        seal::{self, Place, Seal},
+        secret_key::{self, SecretKeyProblem},
+        statement,
+        writer::Tx,
+    },
 };
-use crate::{Result, StoreError};
+use crate::{Result, ServerSecrets, StoreError};
+
+#[async_trait::async_trait]
+impl ServerSecrets for SqliteStore {
+    async fn file_url_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32]> {
+        self.writer.run(move |tx| of_server(tx, FILE_URLS, fresh)).await
+    }
+
+    async fn cursor_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32]> {
+        self.writer.run(move |tx| of_server(tx, CURSORS, fresh)).await
+    }
+}
 
 /// The URLs of files.
 pub(super) const FILE_URLS: &str = "file urls";

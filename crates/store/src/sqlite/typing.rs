@@ -10,13 +10,34 @@ use switchboard_model::{
 };
 
 use super::{
-    chats,
-    columns::Text,
+    SqliteStore, chats,
+    engine::{columns::Text, statement, writer::Tx},
     events::{self, Moment, Where},
-    statement,
-    writer::Tx,
 };
-use crate::{Committed, Refusal, Result};
+use crate::{Committed, Refusal, Result, Typing};
+
+#[async_trait::async_trait]
+impl Typing for SqliteStore {
+    async fn expire_typing(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+    ) -> Result<Committed> {
+        let moment = Moment { now, lease_until };
+        self.make_known(move |tx| expire(tx, moment, limit)).await
+    }
+
+    async fn typing(
+        &self,
+        account: Id<Account>,
+        line: Id<Line>,
+        chat: Recipient,
+        now: Timestamp,
+    ) -> Result<Vec<TypingIndicator>> {
+        self.readers.list(account).ask(move |sql| of_chat(sql, account, line, &chat, now)).await
+    }
+}
 
 /// Somebody begins, goes on, or stops. Only a change is made known.
 ///

@@ -1,6 +1,7 @@
 //! Webhooks: where the events of an account go.
 
 use rusqlite::{Connection, Row, params};
+use std::sync::Arc;
 use switchboard_model::{
     Account, EventKind, Key, Line, Scopes, Timestamp, Webhook,
     id::Id,
@@ -12,14 +13,86 @@ use switchboard_model::{
 };
 
 use super::{
-    columns::{Json, Name, Text},
+    SqliteStore,
     deliveries::Trend,
-    lines,
-    seal::{Seal, Sealed},
-    statement,
-    writer::Tx,
+    engine::{
+        columns::{Json, Name, Text},
+        seal::{Seal, Sealed},
+        statement,
+        writer::Tx,
+    },
+    idempotency, lines,
 };
-use crate::{Endpoint, Grant, NewWebhook, Refusal, Result, StoreError, WebhookChanges};
+use crate::{
+    Endpoint, Grant, NewWebhook, Once, Refusal, RememberWith, Result, StoreError, WebhookChanges,
+    Webhooks,
+};
+
+#[async_trait::async_trait]
+impl Webhooks for SqliteStore {
+    async fn create_webhook(
+        &self,
+        webhook: NewWebhook,
+        remember: Option<RememberWith<Webhook>>,
+        now: Timestamp,
+    ) -> Result<Once<Webhook>> {
+        self.writer
+            .run(move |tx| idempotency::once_with(tx, remember, |tx| create(tx, webhook, now)))
+            .await
+    }
+
+    async fn webhooks(&self, account: Id<Account>, now: Timestamp) -> Result<Vec<Webhook>> {
+        self.readers.list(account).ask(move |sql| of_account(sql, account, now)).await
+    }
+
+    async fn update_webhook(
+        &self,
+        grant: Grant,
+        id: Id<Webhook>,
+        changes: WebhookChanges,
+        remember: Option<RememberWith<UpdatedWebhook>>,
+        now: Timestamp,
+    ) -> Result<Once<UpdatedWebhook>> {
+        self.writer
+            .run(move |tx| {
+                let update = |tx: &mut Tx<'_>| update(tx, &grant, id, &changes, now);
+                idempotency::once_with(tx, remember, update)
+            })
+            .await
+    }
+
+    async fn rotate_secret(
+        &self,
+        grant: Grant,
+        id: Id<Webhook>,
+        secret: WebhookSecret,
+        until: Timestamp,
+        remember: Option<RememberWith<RotatedWebhook>>,
+        now: Now,
+    ) -> Result<Once<RotatedWebhook>> {
+        self.writer
+            .run(move |tx| {
+                let rotate = |tx: &mut Tx<'_>| rotate(tx, &grant, id, secret, until, now);
+                idempotency::once_with(tx, remember, rotate)
+            })
+            .await
+    }
+
+    async fn endpoint(&self, grant: Grant, id: Id<Webhook>) -> Result<Endpoint> {
+        let seal = Arc::clone(&self.seal);
+        let account = grant.account;
+        let find = move |sql: &_| endpoint(sql, &seal, &grant, id);
+        self.readers.lookup(account).ask(find).await
+    }
+
+    async fn delete_webhook(&self, grant: Grant, id: Id<Webhook>) -> Result<()> {
+        self.writer.run(move |tx| delete(tx, &grant, id)).await
+    }
+
+    async fn forget_secrets(&self, now: Timestamp, limit: usize) -> Result<usize> {
+        self.writer.run(move |tx| forget_secrets(tx, now, limit)).await
+    }
+}
 
 pub(super) fn create(tx: &mut Tx<'_>, new: NewWebhook, now: Timestamp) -> Result<Webhook> {
     let have = statement::first(

@@ -99,7 +99,7 @@ impl Tenants {
 
 /// Lets texts come in, without the server.
 async fn fill(database: &Path, events: usize) {
-    let store = SqliteStore::open(database, SqliteOptions::default()).unwrap();
+    let store: &dyn Store = &SqliteStore::open(database, SqliteOptions::default()).unwrap();
     let bridge = store.bridges().await.unwrap()[0].id;
     let lines = store.operator_lines().await.unwrap();
     let (now, never) = (SystemClock.now(), Timestamp(i64::MAX / 2));

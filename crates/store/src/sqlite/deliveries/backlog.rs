@@ -6,7 +6,7 @@ use switchboard_model::{Timestamp, Webhook, id::Id, time::Now};
 use super::{UNTRIED, due_behind};
 use crate::{
     MAX_COUNTED, Result, WebhookBacklog,
-    sqlite::{columns::Text, statement},
+    sqlite::engine::{columns::Text, statement},
 };
 
 /// Deliveries that one slice counts, of one webhook or of several.

@@ -17,8 +17,11 @@ use super::UNTRIED;
 use crate::{
     DeliveriesCursor, DeliveryFilter, Result,
     sqlite::{
-        columns::{Name, Text},
-        events, statement,
+        engine::{
+            columns::{Name, Text},
+            statement,
+        },
+        events,
     },
 };
 

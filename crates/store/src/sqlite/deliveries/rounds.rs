@@ -11,7 +11,7 @@ use switchboard_model::{
 use super::due_by_webhook;
 use crate::{
     Grant, Refusal, Result,
-    sqlite::{
+    sqlite::engine::{
         columns::{Name, Text},
         statement,
     },

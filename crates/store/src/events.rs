@@ -1,0 +1,115 @@
+//! Events: what webhooks and live streams tell, in the order of the commits.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use switchboard_model::{
+    Account, Chat, EventKind, Line, Timestamp, delivery::DueDelivery, event::Event, id::Id,
+};
+
+use crate::Result;
+
+#[cfg(doc)]
+use crate::{Clocks, Deliveries};
+
+/// What a transaction has made known, for those who wait: copies only, the truth is in the store.
+#[derive(Debug, Clone, Default)]
+pub struct Committed {
+    /// Events, in their order.
+    pub events: Vec<CommittedEvent>,
+    /// Deliveries, leased to the caller; none if [`Deliveries::hand_over_to`] says who
+    /// gets them.
+    pub deliveries: Vec<DueDelivery>,
+    /// Lines that have items to claim again.
+    pub released: Vec<Id<Line>>,
+}
+
+/// One event that was committed.
+#[derive(Debug, Clone)]
+pub struct CommittedEvent {
+    /// Its place in the order of all events.
+    pub seq: i64,
+    /// Its id.
+    pub id: Id<Event>,
+    /// Whose it is.
+    pub account_id: Id<Account>,
+    /// On which line.
+    pub line_id: Id<Line>,
+    /// In which chat.
+    pub chat_id: Option<Id<Chat>>,
+    /// What happened.
+    pub kind: EventKind,
+    /// To what.
+    pub data: Arc<RawValue>,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// Events after a place.
+#[derive(Debug, Clone, Default)]
+pub struct EventsAfter {
+    /// Those that were asked for, in order.
+    pub events: Vec<CommittedEvent>,
+    /// Up to where all was looked at: from there on the next look begins.
+    pub place: i64,
+    /// Whether there may be more behind that place already.
+    pub has_more: bool,
+}
+
+/// What became of the events that were looked at to forget the old ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many were forgotten.
+    pub gone: usize,
+    /// The place to go on from; none once no old event is left behind it.
+    pub next: Option<i64>,
+}
+
+/// A moment of the past, by both clocks. What is from before it may be deleted: where the two disagree, only what is
+/// certainly older by the steady clock, or looks older by the wall clock and may be so by the steady one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cutoff {
+    /// By the wall clock, which rows are stamped with.
+    pub wall: Timestamp,
+    /// By the steady clock, which [`Clocks::mark`] notes places by.
+    pub steady: Timestamp,
+}
+
+impl From<Timestamp> for Cutoff {
+    fn from(at: Timestamp) -> Self {
+        Self { wall: at, steady: at }
+    }
+}
+
+/// Events: what webhooks and live streams tell, in the order of the commits.
+#[async_trait::async_trait]
+pub trait Events: Send + Sync {
+    /// The events of this account after a place, in order, at most `limit`: of these lines only, if
+    /// any are named, and of these kinds. Only so many are looked at in one call, whatever fits of them:
+    /// [`EventsAfter::place`] is where the next call goes on.
+    async fn events_after(
+        &self,
+        account: Id<Account>,
+        after: i64,
+        lines: Option<Vec<Id<Line>>>,
+        kinds: Vec<EventKind>,
+        limit: usize,
+    ) -> Result<EventsAfter>;
+
+    /// The same for whoever has read almost up to the newest event, of all lines and kinds: before
+    /// those who still read what is old.
+    async fn new_events(
+        &self,
+        account: Id<Account>,
+        after: i64,
+        limit: usize,
+    ) -> Result<EventsAfter>;
+
+    /// The place before the first event at or after `since`; the latest place if there is none, or no `since`.
+    /// The places are those of all accounts: this account only asks.
+    async fn event_place(&self, account: Id<Account>, since: Option<Timestamp>) -> Result<i64>;
+
+    /// Looks at the events behind the place `after`, at most `limit` and not past the first that is not from before
+    /// `before`, and forgets them with their deliveries. Those whose deliveries are still tried stay.
+    async fn prune_events(&self, before: Cutoff, after: i64, limit: usize) -> Result<Pruned>;
+}

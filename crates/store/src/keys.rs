@@ -1,0 +1,68 @@
+//! API keys, and how much of their hour they have used.
+
+use switchboard_model::{
+    Account, Key, Line, Scopes, Timestamp, Webhook, id::Id, key::KeyUsage, secret::SecretHash,
+};
+
+use crate::Result;
+
+#[cfg(doc)]
+use crate::Refusal;
+
+/// A key to be made.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// Whose.
+    pub account_id: Option<Id<Account>>,
+    /// Its name.
+    pub name: String,
+    /// The last letters of the secret.
+    pub hint: String,
+    /// The hash of the secret.
+    pub hash: SecretHash,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// The lines it is restricted to.
+    pub line_ids: Option<Vec<Id<Line>>>,
+    /// Requests an hour.
+    pub rate_limit: Option<u32>,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What became of the revocation of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revoked {
+    /// The key as it is now.
+    pub key: Key,
+    /// How many webhooks that it has made still get events.
+    pub active_webhooks: usize,
+    /// Which of them this has disabled.
+    pub disabled: Vec<Id<Webhook>>,
+}
+
+/// API keys, and how much of their hour they have used.
+#[async_trait::async_trait]
+pub trait Keys: Send + Sync {
+    /// Makes a key. Refuses an unknown account ([`Refusal::AccountNotFound`]) and
+    /// a restriction to a line that is neither the account's nor the sandbox line ([`Refusal::LineNotFound`]).
+    async fn create_key(&self, key: NewKey, now: Timestamp) -> Result<Key>;
+
+    /// The key with this hash, revoked and expired ones too, with its use of the current hour.
+    async fn find_key(&self, hash: SecretHash) -> Result<Option<(Key, Option<KeyUsage>)>>;
+
+    /// Every key, oldest first.
+    async fn keys(&self) -> Result<Vec<Key>>;
+
+    /// Revokes a key; one that is revoked already stays as it was. With `disable_webhooks` those that it has made
+    /// are disabled too, as by hand; otherwise they go on. [`Refusal::KeyNotFound`].
+    async fn revoke_key(
+        &self,
+        id: Id<Key>,
+        disable_webhooks: bool,
+        now: Timestamp,
+    ) -> Result<Revoked>;
+
+    /// Keeps how much of their hour these keys have used.
+    async fn save_usage(&self, usage: Vec<KeyUsage>) -> Result<()>;
+}

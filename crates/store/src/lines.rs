@@ -1,0 +1,73 @@
+//! Lines: the phone numbers and Apple IDs that are carried.
+
+use switchboard_model::{
+    Account, Bridge, Handle, Line, Timestamp,
+    id::Id,
+    line::{Capability, DriverKind, LineService, OperatorLine},
+    link::CarriedLine,
+};
+
+use crate::{Committed, Result};
+
+#[cfg(doc)]
+use crate::Refusal;
+
+/// A line to be made.
+#[derive(Debug, Clone)]
+pub struct NewLine {
+    /// Whose.
+    pub account_id: Id<Account>,
+    /// Its handle.
+    pub handle: Handle,
+    /// What the owner calls it.
+    pub label: Option<String>,
+    /// What it sends by.
+    pub service: LineService,
+    /// How it is carried.
+    pub driver: DriverKind,
+    /// By which bridge; of a line of the simulator, left to the store.
+    pub bridge_id: Option<Id<Bridge>>,
+    /// Whether contacts must write first.
+    pub contact_first: bool,
+    /// Whether it is the shared sandbox line; there is at most one.
+    pub is_sandbox: bool,
+}
+
+/// Lines: the phone numbers and Apple IDs that are carried.
+#[async_trait::async_trait]
+pub trait Lines: Send + Sync {
+    /// Makes a line. A handle is one line's only, on the whole server ([`Refusal::LineExists`]).
+    /// There is at most one sandbox line ([`Refusal::SandboxExists`]).
+    /// A line of the simulator goes to the simulator's bridge by itself; another may name a bridge
+    /// of its driver ([`Refusal::BridgeNotFound`], [`Refusal::BridgeOfAnotherDriver`]).
+    async fn create_line(&self, line: NewLine) -> Result<OperatorLine>;
+
+    /// Every line of every account, oldest first: for the operator.
+    async fn operator_lines(&self) -> Result<Vec<OperatorLine>>;
+
+    /// The lines of this account and the sandbox line, which is every account's; oldest first.
+    async fn lines(&self, account: Id<Account>) -> Result<Vec<Line>>;
+
+    /// The line that a bridge reports on: what it can do. Nothing for a line that is not this bridge's. Answers
+    /// whether that has changed anything.
+    async fn set_capabilities(
+        &self,
+        bridge: Id<Bridge>,
+        line: Id<Line>,
+        capabilities: Vec<Capability>,
+    ) -> Result<bool>;
+
+    /// The active lines that a bridge carries, with the place of the last inbound entry of each.
+    async fn carried_lines(&self, bridge: Id<Bridge>) -> Result<Vec<CarriedLine>>;
+
+    /// Makes known that a line went up or down: line.status, to the line's owner. Nothing for a line that is
+    /// not this bridge's.
+    async fn line_status(
+        &self,
+        bridge: Id<Bridge>,
+        line: Id<Line>,
+        online: bool,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Committed>;
+}

@@ -1,0 +1,179 @@
+//! The outbox: from the write that is accepted to what came of it.
+
+use serde_json::value::RawValue;
+use switchboard_model::{
+    Account, Bridge, Chat, File, Line, OutboxItem, ReactionType, Timestamp,
+    chat::Recipient,
+    id::Id,
+    link::{Content, Outcome},
+    message::MessageRef,
+    time::Now,
+};
+
+use crate::{Committed, Once, Remember, Result};
+
+#[cfg(doc)]
+use crate::Refusal;
+
+/// A write for the outbox.
+#[derive(Debug, Clone)]
+pub struct Accept {
+    /// The item's id: given by the caller, so that the answer can be made before the transaction.
+    pub id: Id<OutboxItem>,
+    /// Who writes.
+    pub account_id: Id<Account>,
+    /// By which line.
+    pub line_id: Id<Line>,
+    /// To whom.
+    pub to: Recipient,
+    /// What; the store fills in the guids.
+    pub content: NewContent,
+    /// The lines that the caller's key is restricted to; needed only if there is a file, which may be another line's.
+    pub lines: Option<Vec<Id<Line>>>,
+    /// The request's own fields, to be shown again.
+    pub payload: Box<RawValue>,
+}
+
+impl NewContent {
+    /// Whether a file goes with it.
+    pub fn has_file(&self) -> bool {
+        matches!(self, Self::Message { attachment: Some(_), .. } | Self::AudioMessage { .. })
+    }
+}
+
+/// What a write is, as its caller names things.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NewContent {
+    /// A message, with a text or a file or both.
+    Message {
+        /// The text.
+        text: Option<String>,
+        /// The file.
+        attachment: Option<Id<File>>,
+        /// The message it answers.
+        reply_to: Option<MessageRef>,
+    },
+    /// A voice memo. Needs [`switchboard_model::line::Capability::AudioMessages`].
+    AudioMessage {
+        /// The file, which must be audio.
+        file: Id<File>,
+        /// The message it answers.
+        reply_to: Option<MessageRef>,
+    },
+    /// A reaction. Needs [`switchboard_model::line::Capability::Reactions`].
+    Reaction {
+        /// The message, of this chat.
+        message: MessageRef,
+        /// What it says.
+        reaction_type: ReactionType,
+        /// Whether it is taken back.
+        remove: bool,
+    },
+    /// The line types, or stops. Needs [`switchboard_model::line::Capability::Typing`].
+    Typing {
+        /// Whether it types.
+        on: bool,
+    },
+    /// The whole chat is marked as read. Needs [`switchboard_model::line::Capability::ReadReceipts`].
+    Read,
+}
+
+/// What was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// The item.
+    pub id: Id<OutboxItem>,
+    /// The chat it goes to.
+    pub chat_id: Id<Chat>,
+}
+
+/// An item that a bridge holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedItem {
+    /// The item.
+    pub id: Id<OutboxItem>,
+    /// Its line.
+    pub line_id: Id<Line>,
+    /// Its chat.
+    pub chat_id: Id<Chat>,
+    /// The chat as the driver knows it.
+    pub identifier: String,
+    /// Whether it is a group.
+    pub is_group: bool,
+    /// What is sent.
+    pub content: Content,
+}
+
+/// What came of an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettleReport {
+    /// The item.
+    pub id: Id<OutboxItem>,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// For an item that goes back: whether that was an attempt. It is when the bridge
+    /// was lost before it began, and not when the bridge gave it back in good order.
+    pub counts_as_attempt: bool,
+}
+
+/// The outbox: from the write that is accepted to what came of it.
+#[async_trait::async_trait]
+pub trait Outbox: Send + Sync {
+    /// Takes a write into the outbox, durably. A message makes the chat if the line lets it;
+    /// nothing else does. Refuses in this order: [`Refusal::LineNotFound`]; on the sandbox line
+    /// [`Refusal::SandboxNotActivated`], [`Refusal::SandboxContactMismatch`],
+    /// [`Refusal::SandboxQuotaExceeded`]; [`Refusal::ChatNotFound`], [`Refusal::ContactHasNotMessaged`] (not on the
+    /// sandbox line), [`Refusal::MessageNotFound`] (reply or reaction), [`Refusal::FileNotFound`],
+    /// [`Refusal::NotAudio`], [`Refusal::AdvancedFeaturesRequired`]. A file that is taken counts as referred to from then on.
+    async fn accept(
+        &self,
+        accept: Accept,
+        remember: Option<Remember>,
+        now: Timestamp,
+    ) -> Result<Once<Accepted>>;
+
+    /// An item of this account.
+    async fn outbox_item(
+        &self,
+        account: Id<Account>,
+        id: Id<OutboxItem>,
+    ) -> Result<Option<OutboxItem>>;
+
+    /// Claims the oldest pending items of a line for its bridge, at most `limit`, none of the
+    /// `full_chats`, in the order of acceptance. Nothing if the line is not this bridge's.
+    async fn claim(
+        &self,
+        bridge: Id<Bridge>,
+        line: Id<Line>,
+        full_chats: Vec<Id<Chat>>,
+        limit: usize,
+        lease_until: Timestamp,
+    ) -> Result<Vec<ClaimedItem>>;
+
+    /// The items that this bridge holds claims on, oldest first: after a reconnect their fate is unknown.
+    async fn claims_of(&self, bridge: Id<Bridge>) -> Result<Vec<ClaimedItem>>;
+
+    /// Holds all claims of a bridge for longer.
+    async fn extend_claims(&self, bridge: Id<Bridge>, lease_until: Timestamp) -> Result<()>;
+
+    /// Gives every claim until then, no longer and no shorter: at the start of the server, when no bridge had a
+    /// chance to speak yet.
+    async fn renew_all_claims(&self, lease_until: Timestamp) -> Result<()>;
+
+    /// Writes down what came of items: message, reaction, indicator or receipt, outbox, event and
+    /// deliveries together. What a driver names wrongly, a reaction `Sent` or a message `Done`, is sent all the
+    /// same: it is out. A message that is only `Done` has no guid, and so becomes no message here.
+    /// An item that is not claimed by this bridge any more is left as it is. New
+    /// deliveries are leased until `lease_until` to the caller, who gets them.
+    async fn settle(
+        &self,
+        bridge: Id<Bridge>,
+        reports: Vec<SettleReport>,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Committed>;
+
+    /// Fails the items whose time is over: claims past their lease, which may have been handed
+    /// over; and pending ones past their 24 hours, which were not. At most `limit` at a time.
+    async fn expire(&self, now: Now, lease_until: Timestamp, limit: usize) -> Result<Committed>;
+}

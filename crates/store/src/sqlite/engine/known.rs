@@ -1,0 +1,224 @@
+//! What every command asks for and what hardly ever changes: lines, who listens to an account, and
+//! whether anybody types at all.
+//!
+//! Only the writer thread has it, and nobody else writes, so it is never stale: a command that
+//! changes a line or a webhook says so, and the writer forgets everything when such a
+//! command, or a whole batch, is rolled back. Whether anybody types is forgotten with every command
+//! that is rolled back, because that costs next to nothing to ask again.
+
+use std::{collections::HashMap, sync::Arc};
+
+use rusqlite::{Connection, params};
+use switchboard_model::{
+    Account, Bridge, EventKind, Handle, Line, Webhook,
+    delivery::Secrets,
+    id::Id,
+    line::{Capability, LineService},
+};
+
+use super::{
+    columns::{Json, Name, Text},
+    seal::{Seal, Sealed},
+    statement,
+};
+use crate::Result;
+
+/// The most lines and the most accounts that are known at a time; beyond that, all is read afresh.
+const MAX_KNOWN: usize = 4096;
+
+/// A line, as the writing commands need it.
+#[derive(Debug)]
+pub(in crate::sqlite) struct KnownLine {
+    pub(in crate::sqlite) id: Id<Line>,
+    /// Whose it is. On the sandbox line, a chat may be another account's.
+    pub(in crate::sqlite) account_id: Id<Account>,
+    pub(in crate::sqlite) handle: Handle,
+    pub(in crate::sqlite) service: LineService,
+    pub(in crate::sqlite) is_active: bool,
+    pub(in crate::sqlite) contact_first: bool,
+    pub(in crate::sqlite) is_sandbox: bool,
+    pub(in crate::sqlite) capabilities: Vec<Capability>,
+    pub(in crate::sqlite) bridge_id: Option<Id<Bridge>>,
+}
+
+/// An active webhook.
+#[derive(Debug)]
+pub(in crate::sqlite) struct Subscriber {
+    pub(in crate::sqlite) webhook_id: Id<Webhook>,
+    pub(in crate::sqlite) url: Arc<str>,
+    pub(in crate::sqlite) secrets: Arc<Secrets>,
+    line_ids: Option<Vec<Id<Line>>>,
+    events: Vec<EventKind>,
+}
+
+impl Subscriber {
+    /// Whether it gets this event of this line.
+    pub(in crate::sqlite) fn wants(&self, kind: EventKind, line: Id<Line>) -> bool {
+        self.events.contains(&kind)
+            && self.line_ids.as_ref().is_none_or(|lines| lines.contains(&line))
+    }
+}
+
+/// The memory of the writer thread.
+#[derive(Debug, Default)]
+pub(in crate::sqlite) struct Known {
+    lines: HashMap<Id<Line>, Arc<KnownLine>>,
+    subscribers: HashMap<Id<Account>, Arc<[Subscriber]>>,
+    /// Decrypted secrets of webhooks, each with what it was decrypted from: one that has changed since is found out.
+    secrets: HashMap<Id<Webhook>, (Sealed, Arc<Secrets>)>,
+    /// Whether any indicator stands on, anywhere; none if that has to be asked.
+    anybody_types: Option<bool>,
+    changed: bool,
+}
+
+impl Known {
+    /// A command begins.
+    pub(in crate::sqlite) fn begin(&mut self) {
+        self.changed = false;
+    }
+
+    /// The command has changed a line or a webhook.
+    pub(in crate::sqlite) fn forget(&mut self) {
+        self.lines.clear();
+        self.subscribers.clear();
+        self.anybody_types = None;
+        self.changed = true;
+    }
+
+    /// The command has changed the webhooks of this account.
+    pub(in crate::sqlite) fn forget_webhooks(&mut self, account: Id<Account>) {
+        self.subscribers.remove(&account);
+        self.changed = true;
+    }
+
+    /// The command was rolled back: what was read after its change never was.
+    pub(in crate::sqlite) fn rolled_back(&mut self) {
+        self.anybody_types = None;
+        if self.changed {
+            self.forget();
+        }
+    }
+
+    /// An indicator went on or off.
+    pub(in crate::sqlite) fn typing_changed(&mut self) {
+        self.anybody_types = None;
+    }
+
+    /// Whether any indicator stands on, in whatever chat. Asked with every message.
+    pub(in crate::sqlite) fn anybody_types(&mut self, sql: &Connection) -> Result<bool> {
+        if let Some(known) = self.anybody_types {
+            return Ok(known);
+        }
+        let any = statement::first(
+            sql,
+            "select 1 from typing indexed by typing_on where is_typing = 1 limit 1",
+            [],
+            |_| Ok(()),
+        )?
+        .is_some();
+        self.anybody_types = Some(any);
+        Ok(any)
+    }
+
+    /// The line with this id. Whose it is, is the caller's to check.
+    pub(in crate::sqlite) fn line(
+        &mut self,
+        sql: &Connection,
+        id: Id<Line>,
+    ) -> Result<Option<Arc<KnownLine>>> {
+        if let Some(line) = self.lines.get(&id) {
+            return Ok(Some(Arc::clone(line)));
+        }
+        let line = statement::first(
+            sql,
+            "select account_id, handle, service, is_active, contact_first, bridge_id,
+                    is_sandbox, capabilities
+             from lines where id = ?1",
+            params![Text(id)],
+            |row| {
+                Ok(Arc::new(KnownLine {
+                    id,
+                    account_id: row.get::<_, Text<_>>(0)?.0,
+                    handle: row.get::<_, Text<_>>(1)?.0,
+                    service: row.get::<_, Name<_>>(2)?.0,
+                    is_active: row.get(3)?,
+                    contact_first: row.get(4)?,
+                    bridge_id: row.get::<_, Option<Text<_>>>(5)?.map(|id| id.0),
+                    is_sandbox: row.get(6)?,
+                    capabilities: row.get::<_, Json<_>>(7)?.0,
+                }))
+            },
+        )?;
+        if let Some(line) = &line {
+            make_room(&mut self.lines);
+            self.lines.insert(id, Arc::clone(line));
+        }
+        Ok(line)
+    }
+
+    /// The active webhooks of this account, oldest first.
+    pub(in crate::sqlite) fn subscribers(
+        &mut self,
+        sql: &Connection,
+        seal: &Seal,
+        account: Id<Account>,
+    ) -> Result<Arc<[Subscriber]>> {
+        if let Some(subscribers) = self.subscribers.get(&account) {
+            return Ok(Arc::clone(subscribers));
+        }
+        let opened = &mut self.secrets;
+        let subscribers: Arc<[Subscriber]> = statement::all(
+            sql,
+            "select id, url, secret, line_ids, events, previous_secret, previous_until from webhooks
+             where account_id = ?1 and is_active = 1 order by seq",
+            params![Text(account)],
+            |row| {
+                let webhook_id = row.get::<_, Text<_>>(0)?.0;
+                Ok(Subscriber {
+                    webhook_id,
+                    url: row.get(1)?,
+                    secrets: open(opened, seal, webhook_id, Sealed::of(row, [2, 5, 6])?)?,
+                    line_ids: row.get::<_, Option<Json<_>>>(3)?.map(|ids| ids.0),
+                    events: row.get::<_, Json<_>>(4)?.0,
+                })
+            },
+        )?
+        .into();
+        make_room(&mut self.subscribers);
+        self.subscribers.insert(account, Arc::clone(&subscribers));
+        Ok(subscribers)
+    }
+
+    /// What deliveries to this webhook are signed with, decrypted once for as long as its row has the same.
+    pub(in crate::sqlite) fn secrets(
+        &mut self,
+        seal: &Seal,
+        id: Id<Webhook>,
+        sealed: Sealed,
+    ) -> rusqlite::Result<Arc<Secrets>> {
+        open(&mut self.secrets, seal, id, sealed)
+    }
+}
+
+fn open(
+    opened: &mut HashMap<Id<Webhook>, (Sealed, Arc<Secrets>)>,
+    seal: &Seal,
+    id: Id<Webhook>,
+    sealed: Sealed,
+) -> rusqlite::Result<Arc<Secrets>> {
+    if let Some((from, secrets)) = opened.get(&id)
+        && *from == sealed
+    {
+        return Ok(Arc::clone(secrets));
+    }
+    let secrets = Arc::new(seal.secrets(id, &sealed)?);
+    make_room(opened);
+    opened.insert(id, (sealed, Arc::clone(&secrets)));
+    Ok(secrets)
+}
+
+fn make_room<K, V>(known: &mut HashMap<K, V>) {
+    if known.len() >= MAX_KNOWN {
+        known.clear();
+    }
+}

@@ -1,0 +1,55 @@
+//! A bounded queue to threads, and their orderly end.
+
+use std::{
+    sync::{Mutex, PoisonError, RwLock},
+    thread::JoinHandle,
+};
+
+use crossbeam_channel::{Sender, TrySendError};
+
+use crate::{Result, StoreError};
+
+/// Threads that work off one queue. They end when the queue is closed and empty.
+pub(in crate::sqlite) struct Lane<T> {
+    queue: RwLock<Option<Sender<T>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl<T> Lane<T> {
+    pub(in crate::sqlite) fn new(queue: Sender<T>, threads: Vec<JoinHandle<()>>) -> Self {
+        Self { queue: RwLock::new(Some(queue)), threads: Mutex::new(threads) }
+    }
+
+    /// Queues work. [`StoreError::Overloaded`] at once when the queue is full: to wait here would
+    /// only hide the load from those who could shed it.
+    pub(in crate::sqlite) fn send(&self, work: T) -> Result<()> {
+        let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(queue) = queue.as_ref() else { return Err(StoreError::Closed) };
+        queue.try_send(work).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Overloaded,
+            TrySendError::Disconnected(_) => StoreError::Closed,
+        })
+    }
+
+    /// How much work waits, and whether every thread still runs.
+    pub(in crate::sqlite) fn state(&self) -> (usize, bool) {
+        let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner);
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let alive = queue.is_some() && threads.iter().all(|thread| !thread.is_finished());
+        (queue.as_ref().map_or(0, Sender::len), alive)
+    }
+
+    /// Why queued work was dropped without an answer.
+    pub(in crate::sqlite) fn lost(&self, panicked: &'static str) -> StoreError {
+        match *self.queue.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(_) => StoreError::Database(panicked.into()),
+            None => StoreError::Closed,
+        }
+    }
+
+    /// Takes no more work. The threads finish what is queued and end; they are the caller's to join.
+    pub(in crate::sqlite) fn close(&self) -> Vec<JoinHandle<()>> {
+        self.queue.write().unwrap_or_else(PoisonError::into_inner).take();
+        std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

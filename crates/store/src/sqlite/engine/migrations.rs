@@ -1,0 +1,138 @@
+//! The schema and its versions. A database is brought to this version in one transaction or left as
+//! it was; one of a newer version is not touched.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::{Result, StoreError};
+
+/// What leads from each version to the next; version 0 is an empty file. Never edit one that
+/// was released: add another.
+const MIGRATIONS: [&str; 11] = [
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_contract.sql"),
+    include_str!("migrations/0003_deliveries.sql"),
+    include_str!("migrations/0004_webhook_creators.sql"),
+    include_str!("migrations/0005_old_mexican_numbers.sql"),
+    include_str!("migrations/0006_probe.sql"),
+    include_str!("migrations/0007_file_lines.sql"),
+    include_str!("migrations/0008_clocks.sql"),
+    include_str!("migrations/0009_sealed_answers.sql"),
+    include_str!("migrations/0010_stored_bytes.sql"),
+    include_str!("migrations/0011_file_uses.sql"),
+];
+
+/// Refuses a database that a newer version has written, before anything is changed in it.
+pub(in crate::sqlite) fn refuse_newer(sql: &Connection, path: &Path) -> Result<()> {
+    let found = version(sql)?;
+    if found as usize > MIGRATIONS.len() {
+        return Err(StoreError::NewerSchema {
+            path: path.display().to_string(),
+            found,
+            known: MIGRATIONS.len() as u32,
+        });
+    }
+    Ok(())
+}
+
+/// Brings the database to this version.
+pub(in crate::sqlite) fn apply(sql: &mut Connection) -> Result<()> {
+    let tx = sql.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let found = version(&tx)? as usize;
+    for migration in &MIGRATIONS[found..] {
+        tx.execute_batch(migration)?;
+    }
+    tx.pragma_update(None, "user_version", MIGRATIONS.len() as u32)?;
+    Ok(tx.commit()?)
+}
+
+fn version(sql: &Connection) -> Result<u32> {
+    Ok(sql.query_row("pragma user_version", [], |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A database as the version before the rest of the contract left it, with a row in each table
+    /// that the way to the next version touches or that names one.
+    const VERSION_1: &str = "
+        insert into accounts values (1, 'acc_1', 'One', 10);
+        insert into bridges values (1, 'brg_1', 'mac', 'simulator', x'01', null, null, 10);
+        insert into lines (seq, id, account_id, handle, service, driver, bridge_id, contact_first)
+        values (1, 'ln_1', 'acc_1', '+15550100001', 'auto', 'simulator', 'brg_1', 1);
+        insert into chats values
+            (1, 'cht_1', 'acc_1', 'ln_1', '+15550100002', 0, 'iMessage', null, '[]', 1, 20, 7),
+            (2, 'cht_2', 'acc_1', 'ln_1', 'group', 1, 'iMessage', 'Us', '[]', 0, null, 0);
+        insert into messages values
+            (7, 'msg_1', 'ln_1', 'cht_1', 'guid', '+15550100002', 'Hello', '[]', null, 0, null, 20, 21,
+             null, null);
+        insert into events values (5, 'evt_1', 'acc_1', 'ln_1', 'cht_1', 'message.received', 20, '{}');
+        insert into deliveries values
+            (3, 'dlv_1', 'wh_1', 'acc_1', 5, 'due', 2, 40, 0, 500, 'no', 20, null);
+        pragma user_version = 1;
+    ";
+
+    #[test]
+    fn an_older_database_keeps_what_it_has() {
+        let mut sql = Connection::open_in_memory().unwrap();
+        // As the writer has it.
+        sql.execute_batch("pragma foreign_keys = off").unwrap();
+        sql.execute_batch(MIGRATIONS[0]).unwrap();
+        sql.execute_batch(VERSION_1).unwrap();
+        apply(&mut sql).unwrap();
+        assert_eq!(version(&sql).unwrap() as usize, MIGRATIONS.len());
+
+        let chats = "select group_concat(concat_ws(' ', seq, id, identifier, is_group, \
+                     has_received_inbound, last_message_at, last_seq), ';') from chats";
+        let chats: String = sql.query_row(chats, [], |row| row.get(0)).unwrap();
+        assert_eq!(chats, "1 cht_1 +15550100002 0 1 20 7;2 cht_2 group 1 0 0");
+        let message = "select concat_ws(' ', seq, id, text, sent_at, edited_at, unsent_at, \
+                       delivered_at, read_at) from messages";
+        let message: String = sql.query_row(message, [], |row| row.get(0)).unwrap();
+        assert_eq!(message, "7 msg_1 Hello 20", "nothing has become of it");
+        let delivery = "select concat_ws(' ', id, status, attempts, due_at, leased, last_error, \
+                        created_at, finished_at, earlier_attempts) from deliveries";
+        let delivery: String = sql.query_row(delivery, [], |row| row.get(0)).unwrap();
+        assert_eq!(delivery, "dlv_1 due 2 40 0 no 20 0");
+        let broken = sql.prepare("pragma foreign_key_check").unwrap().exists([]).unwrap();
+        assert!(!broken, "messages still name their chats");
+        // The same phone may have a chat with another account on this line.
+        let second = "insert into chats select 3, 'cht_3', 'acc_2', line_id, identifier, is_group, \
+                      service, name, participants, 0, null, 0 from chats where seq = 1";
+        sql.execute(second, []).unwrap();
+        let again = second.replace("select 3, 'cht_3'", "select 4, 'cht_4'");
+        assert!(sql.execute(&again, []).is_err(), "one chat for an account");
+        // What is brought up to date is left alone.
+        apply(&mut sql).unwrap();
+    }
+
+    #[test]
+    fn an_old_mexican_number_becomes_the_new_one() {
+        let mut sql = Connection::open_in_memory().unwrap();
+        sql.execute_batch("pragma foreign_keys = off").unwrap();
+        sql.execute_batch(MIGRATIONS[0]).unwrap();
+        sql.execute_batch(
+            "insert into chats values
+                (1, 'cht_1', 'acc_1', 'ln_1', '+5215512345678', 0, 'SMS', null, '[\"+5215512345678\"]', 1, 1, 1),
+                (2, 'cht_2', 'acc_1', 'ln_1', '+5215598765432', 0, 'SMS', null, '[]', 1, 1, 2),
+                (3, 'cht_3', 'acc_1', 'ln_1', '+525598765432', 0, 'SMS', null, '[]', 1, 1, 3),
+                (4, 'cht_4', 'acc_1', 'ln_1', '+521551234567', 0, 'SMS', null, '[]', 1, 1, 4),
+                (5, 'cht_5', 'acc_1', 'ln_1', '+5215512345678', 1, 'SMS', null, '[]', 1, 1, 5);
+            pragma user_version = 1;",
+        )
+        .unwrap();
+        apply(&mut sql).unwrap();
+        let chats = "select group_concat(identifier, ' ' order by seq) from chats";
+        let chats: String = sql.query_row(chats, [], |row| row.get(0)).unwrap();
+        // One that has the new form already, a shorter number and a group stay as they are.
+        assert_eq!(
+            chats,
+            "+525512345678 +5215598765432 +525598765432 +521551234567 +5215512345678"
+        );
+        let who = "select participants from chats where id = 'cht_1'";
+        let who: String = sql.query_row(who, [], |row| row.get(0)).unwrap();
+        assert_eq!(who, r#"["+525512345678"]"#);
+    }
+}

@@ -1,0 +1,17 @@
+//! The machinery under the nouns: one thread that writes, a few that read, and how rows become values.
+
+pub(super) mod bounded;
+pub(super) mod columns;
+pub(super) mod handover;
+pub(super) mod known;
+pub(super) mod lane;
+pub(super) mod migrations;
+pub(super) mod open;
+pub(super) mod outage;
+pub(super) mod read_queue;
+pub(super) mod reader;
+pub(super) mod seal;
+pub(super) mod secret_key;
+pub(super) mod statement;
+pub(super) mod wal;
+pub(super) mod writer;

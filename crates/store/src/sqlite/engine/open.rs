@@ -1,0 +1,132 @@
+//! Opening: the lock, the schema, the connections and how they are set.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{
+    handover::Handover,
+    migrations,
+    reader::Readers,
+    seal::Seal,
+    statement,
+    wal::{self, Log},
+    writer::Writer,
+};
+use crate::{
+    Result, StoreError,
+    sqlite::{SqliteOptions, SqliteStore, secrets},
+};
+
+/// How long a connection waits for another one of this process. Only a checkpoint makes it wait.
+pub(in crate::sqlite) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Full: what is committed survives a loss of power. Foreign keys: see the schema.
+/// The numbers: a page cache of 8 MiB; a checkpoint each 4,000 pages (16 MiB) of log;
+/// its file is cut to [`wal::LIMIT`] when it begins anew.
+const WRITER: &str = "
+    pragma journal_mode = wal;
+    pragma synchronous = full;
+    pragma foreign_keys = off;
+    pragma temp_store = memory;
+    pragma cache_size = -8192;
+    pragma wal_autocheckpoint = 4000;
+    pragma mmap_size = 0;
+";
+
+/// A page cache of 2 MiB each.
+const READER: &str = "
+    pragma query_only = on;
+    pragma temp_store = memory;
+    pragma cache_size = -2048;
+    pragma mmap_size = 0;
+";
+
+pub(in crate::sqlite) fn open(
+    path: &Path,
+    key_file: &Path,
+    options: SqliteOptions,
+) -> Result<SqliteStore> {
+    let lock = lock(path)?;
+    // SQLite gives its log and its index the mode of the database.
+    private(path).map_err(|error| named(path, StoreError::Database(Box::new(error))))?;
+    let (writer, seal) = writing(path, key_file).map_err(|error| named(path, error))?;
+    let seal = Arc::new(seal);
+    let readers = (0..options.readers.max(1))
+        .map(|_| reading(path))
+        .collect::<Result<Vec<_>>>()
+        .map_err(|error| named(path, error))?;
+    let cannot_start = |error| named(path, StoreError::Database(Box::new(error)));
+    let log = Log::of(path, wal::LIMIT);
+    Ok(SqliteStore {
+        path: path.to_owned(),
+        options,
+        writer: Writer::start(writer, lock, Arc::clone(&seal), options.write_queue, log)
+            .map_err(cannot_start)?,
+        readers: Readers::start(readers, options.read_queue, options.read_queue_of_one)
+            .map_err(cannot_start)?,
+        handover: Handover::default(),
+        seal,
+    })
+}
+
+/// The lock of the operating system on a file beside the database. It ends with the process,
+/// also with one that is killed, so there is nothing to clean up.
+fn lock(path: &Path) -> Result<File> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let cannot = |error| named(path, StoreError::Database(Box::new(error)));
+    let file = private(beside.as_ref()).map_err(cannot)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(StoreError::InUse { path: path.display().to_string() })
+        }
+        Err(TryLockError::Error(error)) => Err(cannot(error)),
+    }
+}
+
+/// Opens a file, as it is; one that is made is its owner's alone.
+fn private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
+}
+
+/// A database that is refused is left as it was.
+fn writing(path: &Path, key_file: &Path) -> Result<(Connection, Seal)> {
+    let mut sql = Connection::open(path)?;
+    sql.busy_timeout(BUSY_TIMEOUT)?;
+    sql.set_prepared_statement_cache_capacity(statement::KEPT);
+    migrations::refuse_newer(&sql, path)?;
+    let seal = secrets::unlock(&sql, key_file)?;
+    sql.execute_batch(WRITER)?;
+    sql.execute_batch(&format!("pragma journal_size_limit = {}", wal::LIMIT))?;
+    migrations::apply(&mut sql)?;
+    secrets::seal_clear(&mut sql, &seal)?;
+    Ok((sql, seal))
+}
+
+fn reading(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let sql = Connection::open_with_flags(path, flags)?;
+    sql.busy_timeout(BUSY_TIMEOUT)?;
+    sql.set_prepared_statement_cache_capacity(statement::KEPT);
+    sql.execute_batch(READER)?;
+    Ok(sql)
+}
+
+/// Says which file it was about.
+fn named(path: &Path, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Database(source) => {
+            StoreError::Open { path: path.display().to_string(), source }
+        }
+        error => error,
+    }
+}

@@ -1,0 +1,411 @@
+//! The one writer: group commit with no timer.
+//!
+//! A thread of its own takes commands from a bounded queue. Whatever has gathered while it was
+//! busy goes into one transaction, each command in a savepoint of its own; then one commit, with
+//! one fsync, and only then the answers. A lone caller waits for one fsync; a crowd shares it. A
+//! command that fails or panics takes back its own work and nobody else's. When the
+//! commit fails, nothing of the batch was kept and every caller is told.
+
+use std::{
+    fs::File,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, Sender};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::{known::Known, lane::Lane, outage, seal::Seal, statement, wal::Log};
+use crate::{Outage, Result, StoreError, sqlite::health::Vitals};
+
+/// The most commands of one transaction: bounds how long the first of them waits for the last.
+const MAX_BATCH: usize = 512;
+
+/// What a command writes with.
+pub(in crate::sqlite) struct Tx<'a> {
+    /// The open transaction.
+    pub(in crate::sqlite) sql: &'a Connection,
+    /// What every command asks for and what hardly ever changes.
+    pub(in crate::sqlite) known: &'a mut Known,
+    /// What secrets are encrypted with.
+    pub(in crate::sqlite) seal: &'a Seal,
+}
+
+/// The queue to the writer thread.
+pub(in crate::sqlite) struct Writer {
+    lane: Lane<Box<dyn Job>>,
+    vitals: Arc<Vitals>,
+}
+
+impl Writer {
+    /// Starts the thread. It holds `lock` for as long as it has the database open.
+    pub(in crate::sqlite) fn start(
+        sql: Connection,
+        lock: File,
+        seal: Arc<Seal>,
+        queue: usize,
+        mut log: Log,
+    ) -> std::io::Result<Self> {
+        let vitals = Arc::new(Vitals::default());
+        let counted = Arc::clone(&vitals);
+        let (sender, commands): (Sender<Box<dyn Job>>, _) = crossbeam_channel::bounded(queue);
+        let thread = thread::Builder::new().name("sqlite-writer".into()).spawn(move || {
+            // Commands that panic are caught one by one; whatever else panics must not end the thread.
+            while catch_unwind(AssertUnwindSafe(|| {
+                serve(&sql, &seal, &commands, &mut log, &counted);
+            }))
+            .is_err()
+            {
+                tracing::error!("the writer of the database panicked, and goes on");
+            }
+            // In this order: the lock must not be free while the database is still open.
+            drop(sql);
+            drop(lock);
+        })?;
+        Ok(Self { lane: Lane::new(sender, vec![thread]), vitals })
+    }
+
+    /// Commands that wait, and whether there is a thread to run them.
+    pub(in crate::sqlite) fn queue(&self) -> (usize, bool) {
+        self.lane.state()
+    }
+
+    /// What it has counted.
+    pub(in crate::sqlite) fn vitals(&self) -> &Vitals {
+        &self.vitals
+    }
+
+    /// Runs a command and answers once it is committed.
+    pub(in crate::sqlite) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.run_then(work, |_| {}).await
+    }
+
+    /// Runs a command and answers once it is committed; before that, `then` sees what it has made, in the
+    /// order of the commits and whether or not the caller still waits. It must not take long. If it panics, the
+    /// caller has its answer all the same: what is committed stands.
+    pub(in crate::sqlite) async fn run_then<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+        then: impl FnOnce(&mut T) + Send + 'static,
+    ) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.lane.send(Box::new(Command { work: Some(work), outcome: None, then, reply }))?;
+        answer.await.unwrap_or_else(|_| Err(self.lane.lost("the writer panicked")))
+    }
+
+    /// Takes no more commands; the thread ends when it has finished what is queued.
+    pub(in crate::sqlite) fn close(&self) -> Vec<JoinHandle<()>> {
+        self.lane.close()
+    }
+}
+
+/// A command, whatever it answers.
+trait Job: Send {
+    /// Does the work; an error if it is not to be kept, and what kept the database from it if something did.
+    fn run(&mut self, tx: &mut Tx<'_>) -> std::result::Result<(), Option<Outage>>;
+
+    /// Tells the caller.
+    fn answer(self: Box<Self>, committed: &Committed);
+}
+
+type Committed = std::result::Result<(), Arc<BatchError>>;
+
+struct Command<W, F, T> {
+    work: Option<W>,
+    outcome: Option<Result<T>>,
+    then: F,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<W, F, T> Job for Command<W, F, T>
+where
+    W: FnOnce(&mut Tx<'_>) -> Result<T> + Send,
+    F: FnOnce(&mut T) + Send,
+    T: Send,
+{
+    fn run(&mut self, tx: &mut Tx<'_>) -> std::result::Result<(), Option<Outage>> {
+        let Some(work) = self.work.take() else { return Err(None) };
+        // Unwind safe: what it wrote is rolled back, and what it may have left in `known` is forgotten.
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(tx)))
+            .unwrap_or_else(|_| Err(StoreError::Database("a command panicked".into())));
+        let kept = match &outcome {
+            Ok(_) => Ok(()),
+            Err(StoreError::Unavailable { outage, .. }) => Err(Some(*outage)),
+            Err(_) => Err(None),
+        };
+        self.outcome = Some(outcome);
+        kept
+    }
+
+    fn answer(self: Box<Self>, committed: &Committed) {
+        let mut outcome = match (self.outcome, committed) {
+            // A refusal stands, whatever became of the others.
+            (Some(Err(error)), _) => Err(error),
+            (Some(outcome), Ok(())) => outcome,
+            (_, Err(error)) => Err(error.told()),
+            (None, Ok(())) => Err(StoreError::Closed),
+        };
+        if let Ok(made) = &mut outcome {
+            let then = self.then;
+            // Unwind safe: what it may have left undone is found in the database later.
+            if catch_unwind(AssertUnwindSafe(|| then(made))).is_err() {
+                tracing::error!("what follows a commit panicked");
+            }
+        }
+        // A caller that has gone away needs no answer.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+/// Why a whole batch failed.
+#[derive(Debug, thiserror::Error)]
+enum BatchError {
+    #[error(transparent)]
+    Sql(#[from] rusqlite::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Disk full and the like: SQLite rolls back more than the statement that met it.
+    #[error("the database gave up the transaction")]
+    GivenUp(Option<Outage>),
+}
+
+impl BatchError {
+    /// What kept the database from its work, if that may pass.
+    fn outage(&self) -> Option<Outage> {
+        match self {
+            Self::Sql(error) => outage::of(error),
+            Self::Store(StoreError::Unavailable { outage, .. }) => Some(*outage),
+            Self::Store(_) => None,
+            Self::GivenUp(outage) => *outage,
+        }
+    }
+
+    /// As each caller is told.
+    fn told(self: &Arc<Self>) -> StoreError {
+        let source = Box::new(Arc::clone(self));
+        match self.outage() {
+            Some(outage) => StoreError::Unavailable { outage, source },
+            None => StoreError::Database(source),
+        }
+    }
+}
+
+fn serve(
+    sql: &Connection,
+    seal: &Seal,
+    commands: &Receiver<Box<dyn Job>>,
+    log: &mut Log,
+    vitals: &Vitals,
+) {
+    let mut known = Known::default();
+    roll_back(sql);
+    let mut batch = Vec::with_capacity(MAX_BATCH);
+    let mut outages = Outages::default();
+    while let Ok(first) = commands.recv() {
+        batch.push(first);
+        batch.extend(commands.try_iter().take(MAX_BATCH - 1));
+        let began = Instant::now();
+        let committed = commit_together(sql, seal, &mut known, &mut batch).map_err(Arc::new);
+        match &committed {
+            Ok(0) => outages.works(),
+            Ok(kept_from_work) => outages.failed(*kept_from_work),
+            Err(error) => match error.outage() {
+                Some(_) => outages.failed(batch.len()),
+                None => tracing::error!(commands = batch.len(), %error, "a transaction failed"),
+            },
+        }
+        if committed.is_err() {
+            known.forget();
+            roll_back(sql);
+        }
+        let committed = committed.map(|_| ());
+        vitals.committed(batch.len(), began.elapsed(), committed.is_ok());
+        for job in batch.drain(..) {
+            job.answer(&committed);
+        }
+        log.keep_short(sql);
+    }
+    // Leaves one file behind and a quick start. Whatever stays in the log is read at the next start.
+    if let Err(error) = sql.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())) {
+        tracing::warn!(%error, "the last checkpoint failed");
+    }
+}
+
+/// The database has worked for so long without an outage before the log says that it does: on a disk that is
+/// just full, small transactions succeed between large ones that fail.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// Tells the log when an outage is over. That there is one is told by those whose work it kept.
+#[derive(Debug, Default)]
+struct Outages {
+    /// Since when it lasts, when it was met last, and how many commands it has failed.
+    now: Option<(Instant, Instant, usize)>,
+}
+
+impl Outages {
+    fn failed(&mut self, commands: usize) {
+        let now = Instant::now();
+        let (_, last, failed) = self.now.get_or_insert((now, now, 0));
+        *last = now;
+        *failed += commands;
+    }
+
+    fn works(&mut self) {
+        if let Some((since, last, commands)) = self.now
+            && last.elapsed() > QUIET
+        {
+            let seconds = since.elapsed().as_secs();
+            tracing::warn!(seconds, commands, "the database works again");
+            self.now = None;
+        }
+    }
+}
+
+/// Ends a transaction that a failure or a panic has left open.
+fn roll_back(sql: &Connection) {
+    if !sql.is_autocommit()
+        && let Err(error) = sql.execute_batch("rollback")
+    {
+        tracing::error!(%error, "a failed transaction could not be rolled back");
+    }
+}
+
+/// Answers how many commands an outage kept from their work.
+fn commit_together(
+    sql: &Connection,
+    seal: &Seal,
+    known: &mut Known,
+    batch: &mut [Box<dyn Job>],
+) -> std::result::Result<usize, BatchError> {
+    let mut kept_from_work = 0;
+    // Immediate, because a deferred transaction that turns into a writing one may fail at once.
+    statement::run(sql, "begin immediate", [])?;
+    for job in batch {
+        statement::run(sql, "savepoint command", [])?;
+        known.begin();
+        if let Err(outage) = job.run(&mut Tx { sql, known, seal }) {
+            if sql.is_autocommit() {
+                return Err(BatchError::GivenUp(outage));
+            }
+            kept_from_work += usize::from(outage.is_some());
+            statement::run(sql, "rollback to command", [])?;
+            known.rolled_back();
+        }
+        statement::run(sql, "release command", [])?;
+    }
+    statement::run(sql, "commit", [])?;
+    Ok(kept_from_work)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::Refusal;
+
+    #[tokio::test]
+    async fn in_one_batch_a_failure_and_a_panic_take_back_only_their_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = File::create(directory.path().join("lock")).unwrap();
+        let sql = Connection::open(directory.path().join("a.db")).unwrap();
+        sql.execute_batch("create table numbers (number)").unwrap();
+        let writer =
+            Writer::start(sql, lock, Arc::new(Seal::new(&[0; 32])), 8, Log::unbounded()).unwrap();
+        let add = |number: i64, outcome: fn() -> Result<()>| {
+            writer.run(move |tx| {
+                statement::run(tx.sql, "insert into numbers values (?1)", [number])?;
+                outcome()
+            })
+        };
+        // The first holds the writer until the others are queued: they share a transaction.
+        let (go, gate) = mpsc::channel();
+        let held = writer.run(move |_| {
+            gate.recv().expect("the test opens the gate");
+            Ok(())
+        });
+        let open = async { go.send(()).expect("the writer waits at the gate") };
+        let (held, first, refused, panicked, last, ()) = tokio::join!(
+            held,
+            add(1, || Ok(())),
+            add(2, || Err(Refusal::LineNotFound.into())),
+            add(3, || panic!("as it must be in this test")),
+            add(4, || Ok(())),
+            open,
+        );
+        assert!(held.is_ok() && first.is_ok() && last.is_ok());
+        assert!(matches!(refused, Err(StoreError::Refused(Refusal::LineNotFound))));
+        assert!(matches!(panicked, Err(StoreError::Database(_))));
+        let numbers = writer
+            .run(|tx| {
+                statement::all(tx.sql, "select number from numbers", [], |row| row.get::<_, i64>(0))
+            })
+            .await;
+        assert_eq!(numbers.unwrap(), [1, 4]);
+
+        // Nor does what follows a commit take anything with it, not even its own answer.
+        let kept = writer.run_then(
+            |tx| statement::run(tx.sql, "insert into numbers values (6)", []),
+            |_| panic!("as it must be in this test"),
+        );
+        assert!(kept.await.is_ok());
+        assert!(add(7, || Ok(())).await.is_ok());
+        for thread in writer.close() {
+            thread.join().unwrap();
+        }
+        assert!(matches!(add(5, || Ok(())).await, Err(StoreError::Closed)));
+    }
+
+    #[tokio::test]
+    async fn a_full_database_fails_what_finds_no_room_and_works_again_when_there_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = File::create(directory.path().join("lock")).unwrap();
+        let sql = Connection::open(directory.path().join("a.db")).unwrap();
+        sql.execute_batch("create table texts (text); pragma max_page_count = 16").unwrap();
+        let writer =
+            Writer::start(sql, lock, Arc::new(Seal::new(&[0; 32])), 64, Log::unbounded()).unwrap();
+        let add = |bytes: i64| {
+            writer.run(move |tx| {
+                statement::run(tx.sql, "insert into texts values (zeroblob(?1))", [bytes])
+            })
+        };
+        let full = |outcome: &Result<usize>| {
+            matches!(outcome, Err(StoreError::Unavailable { outage: Outage::DiskFull, .. }))
+        };
+        add(8192).await.unwrap();
+        // One batch: what found room beside one that found none is kept, or told that there is none.
+        let (go, gate) = mpsc::channel();
+        let held = writer.run(move |_| {
+            gate.recv().expect("the test opens the gate");
+            Ok(())
+        });
+        let open = async { go.send(()).expect("the writer waits at the gate") };
+        let (_, first, large, last, ()) =
+            tokio::join!(held, add(4096), add(1 << 20), add(4096), open);
+        assert!(full(&large), "{large:?}");
+        let mut kept = 1;
+        for outcome in [&first, &last] {
+            assert!(outcome.is_ok() || full(outcome), "{outcome:?}");
+            kept += i64::from(outcome.is_ok());
+        }
+        assert!(full(&add(1 << 20).await));
+        let count = || {
+            writer.run(|tx| {
+                statement::first(tx.sql, "select count(*) from texts", [], |row| {
+                    row.get::<_, i64>(0)
+                })
+            })
+        };
+        assert_eq!(count().await.unwrap(), Some(kept));
+        let room = |tx: &mut Tx<'_>| Ok(tx.sql.execute_batch("pragma max_page_count = 100000")?);
+        writer.run(room).await.unwrap();
+        add(1 << 20).await.unwrap();
+        assert_eq!(count().await.unwrap(), Some(kept + 1));
+    }
+}

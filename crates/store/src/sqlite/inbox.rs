@@ -1,0 +1,241 @@
+//! What comes in: a batch of a line's history and the place it ends at, together or not at all.
+//! The same guid twice is one message and one event, however often a bridge tells of it.
+//!
+//! What comes to the sandbox line is the account's that the chat's phone is paired with; of a phone
+//! that is paired with nobody, and of groups, it is the line's owner's. So what a phone does about
+//! an older account's messages is about nothing that is known.
+
+use serde::Serialize;
+use switchboard_model::{
+    Account, Bridge, EventKind, Line, Message, Timestamp,
+    event::MessageEvent,
+    id::Id,
+    link::{
+        Inbound, InboundChat, InboundMessage, InboundReaction, MAX_POSITION_BYTES, ReceivedEntry,
+    },
+    sandbox::code_in,
+};
+
+use super::{
+    SqliteStore, chats,
+    engine::{bounded::digest_of, known::KnownLine, writer::Tx},
+    events::{self, Moment, Where},
+    files, lines,
+    messages::{self, bounded_guid},
+    reactions::{self, Occurrence},
+    receipts, sandbox, typing,
+};
+use crate::{Committed, Inbox, Received, Refusal, Result};
+
+#[async_trait::async_trait]
+impl Inbox for SqliteStore {
+    async fn receive(
+        &self,
+        bridge: Id<Bridge>,
+        line: Id<Line>,
+        position: String,
+        entries: Vec<Inbound>,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Received> {
+        let moment = Moment { now, lease_until };
+        self.make_known(move |tx| receive(tx, bridge, line, &position, entries, moment)).await
+    }
+}
+
+/// What is about something that is not known here.
+const UNKNOWN: ReceivedEntry = ReceivedEntry { chat_id: None, message_id: None };
+
+pub(super) fn receive(
+    tx: &mut Tx<'_>,
+    bridge: Id<Bridge>,
+    line: Id<Line>,
+    position: &str,
+    entries: Vec<Inbound>,
+    moment: Moment,
+) -> Result<Received> {
+    let line = tx
+        .known
+        .line(tx.sql, line)?
+        .filter(|line| line.bridge_id == Some(bridge))
+        .ok_or(Refusal::LineNotFound)?;
+    let mut received = Received::default();
+    let committed = &mut received.committed;
+    for entry in entries {
+        let result = match entry {
+            Inbound::Message(inbound) => message(tx, &line, inbound, moment, committed)?,
+            Inbound::Reaction(inbound) => reaction(tx, &line, inbound, moment, committed)?,
+            Inbound::Typing(inbound) => in_chat(tx, &line, inbound.chat, |tx, place| {
+                let (handle, on) = (inbound.handle.as_str(), inbound.is_typing);
+                typing::changed(tx, place, handle, on, inbound.at, moment, committed)
+            })?,
+            Inbound::Read(inbound) => in_chat(tx, &line, inbound.chat, |tx, place| {
+                let handle = inbound.handle.as_str();
+                receipts::read(tx, place, handle, inbound.at, moment, committed)
+            })?,
+            Inbound::Update(inbound) => {
+                let account = owner(tx, &line, &inbound.chat)?;
+                match messages::update(tx, &line, account, inbound, moment, committed)? {
+                    Some((message, chat)) => {
+                        ReceivedEntry { chat_id: Some(chat), message_id: Some(message) }
+                    }
+                    None => UNKNOWN,
+                }
+            }
+            Inbound::Unreadable => UNKNOWN,
+            Inbound::Group { chat } => {
+                let chat_id = chats::met(tx.sql, &line, owner(tx, &line, &chat)?, chat)?;
+                ReceivedEntry { chat_id: Some(chat_id), message_id: None }
+            }
+        };
+        received.results.push(result);
+    }
+    if position.len() <= MAX_POSITION_BYTES {
+        lines::set_position(tx.sql, line.id, position)?;
+    }
+    Ok(received)
+}
+
+/// Whose it is what happens in this chat.
+fn owner(tx: &Tx<'_>, line: &KnownLine, chat: &InboundChat) -> Result<Id<Account>> {
+    match chat {
+        InboundChat::Contact { handle } if line.is_sandbox => {
+            Ok(sandbox::account_of(tx.sql, handle)?.unwrap_or(line.account_id))
+        }
+        _ => Ok(line.account_id),
+    }
+}
+
+fn message(
+    tx: &mut Tx<'_>,
+    line: &KnownLine,
+    inbound: InboundMessage,
+    moment: Moment,
+    committed: &mut Committed,
+) -> Result<ReceivedEntry> {
+    let guid = if inbound.guid.trim().is_empty() {
+        identity_of(&inbound)
+    } else {
+        bounded_guid(inbound.guid)
+    };
+    // Asked first, because a bridge that comes back tells much of what is known, and a known
+    // message must not even make a chat; nor may a code that was texted long ago pair anew.
+    if let Some((id, chat_id)) = messages::known(tx.sql, line.id, &guid)? {
+        return Ok(ReceivedEntry { chat_id: Some(chat_id), message_id: Some(id) });
+    }
+    if line.is_sandbox {
+        pair(tx, &inbound.chat, inbound.text.as_deref(), moment, committed)?;
+    }
+    let account_id = owner(tx, line, &inbound.chat)?;
+    let chat_id = chats::met(tx.sql, line, account_id, inbound.chat)?;
+    let attachments = inbound
+        .attachments
+        .into_iter()
+        .map(|file| files::receive(tx.sql, line.id, account_id, file))
+        .collect::<Result<_>>()?;
+    let message = Message {
+        id: Id::generate(),
+        line_id: line.id,
+        chat_id,
+        guid,
+        sender: inbound.sender.to_string(),
+        text: inbound.text,
+        attachments,
+        service: Some(inbound.service),
+        is_from_me: false,
+        is_audio_message: Some(inbound.is_audio_message),
+        sent_at: inbound.sent_at,
+        synced_at: moment.now,
+        outbox_id: None,
+        reply_to_guid: inbound.reply_to_guid.map(bounded_guid),
+        edited_at: None,
+        unsent_at: None,
+        delivered_at: None,
+        read_at: None,
+    };
+    if let Some(seq) = messages::insert(tx.sql, &message)? {
+        chats::has_message(tx.sql, chat_id, seq, inbound.sent_at, inbound.service, true)?;
+    }
+    let message_id = Some(message.id);
+    let place = Where { line, account_id, chat_id };
+    typing::wrote(tx, &place, &message.sender, moment, committed)?;
+    let data = MessageEvent { message, line_handle: line.handle.clone() };
+    events::publish(tx, place.event(EventKind::MessageReceived, &data), moment, committed)?;
+    Ok(ReceivedEntry { chat_id: Some(chat_id), message_id })
+}
+
+/// Pairs the phone of this chat if the text is somebody's code. The text itself is the first
+/// message of the new pair: with it the contact has written first. In a group, where others read
+/// along, a code is only a text; and a sender that can't be dialled is nobody's phone.
+fn pair(
+    tx: &mut Tx<'_>,
+    chat: &InboundChat,
+    text: Option<&str>,
+    moment: Moment,
+    committed: &mut Committed,
+) -> Result<()> {
+    if let InboundChat::Contact { handle } = chat
+        && handle.is_dialable()
+        && let Some(code) = text.and_then(code_in)
+        && let Some(account) = sandbox::pair(tx, &code, handle, moment, committed)?
+    {
+        tracing::info!(%account, "a phone is paired with the sandbox");
+    }
+    Ok(())
+}
+
+/// The identity of what a driver gives none: made of all that it says, so that a repetition is still one. With an
+/// empty identity for all of them, each but the first would be lost as a repetition.
+fn identity_of(entry: &(impl Serialize + ?Sized)) -> String {
+    let told = serde_json::to_string(entry).unwrap_or_default();
+    digest_of(&told)
+}
+
+/// A reaction stands in the chat of its message, wherever the driver says that it came from.
+fn reaction(
+    tx: &mut Tx<'_>,
+    line: &KnownLine,
+    inbound: InboundReaction,
+    moment: Moment,
+    committed: &mut Committed,
+) -> Result<ReceivedEntry> {
+    let guid = bounded_guid(inbound.message_guid.clone());
+    let target = reactions::target(tx.sql, line.id, &guid)?;
+    let account = owner(tx, line, &inbound.chat)?;
+    let Some(target) = target.filter(|target| target.account_id == account) else {
+        return Ok(UNKNOWN);
+    };
+    let (message_id, chat_id) = (target.message_id, target.chat_id);
+    let guid = if inbound.guid.trim().is_empty() {
+        identity_of(&inbound)
+    } else {
+        bounded_guid(inbound.guid)
+    };
+    if reactions::is_new(tx.sql, line.id, &guid, message_id)? {
+        let occurrence = Occurrence {
+            message_id,
+            reaction_type: inbound.reaction_type,
+            sender: inbound.sender.to_string(),
+            added: inbound.added,
+            sent_at: inbound.sent_at,
+        };
+        let place = Where { line, account_id: account, chat_id };
+        reactions::happened(tx, &place, occurrence, moment, committed)?;
+    }
+    Ok(ReceivedEntry { chat_id: Some(chat_id), message_id: Some(message_id) })
+}
+
+/// Something happens in a chat that must be there already.
+fn in_chat(
+    tx: &mut Tx<'_>,
+    line: &KnownLine,
+    chat: InboundChat,
+    happens: impl FnOnce(&mut Tx<'_>, &Where<'_>) -> Result<()>,
+) -> Result<ReceivedEntry> {
+    let account_id = owner(tx, line, &chat)?;
+    let Some(chat_id) = chats::told_of(tx.sql, line, account_id, chat)? else {
+        return Ok(UNKNOWN);
+    };
+    happens(tx, &Where { line, account_id, chat_id })?;
+    Ok(ReceivedEntry { chat_id: Some(chat_id), message_id: None })
+}

@@ -1,0 +1,123 @@
+//! What is taken into the outbox. Refused in the order of the contract: line, sandbox, chat,
+//! contact-first, references, capabilities.
+
+use rusqlite::{Connection, params};
+use switchboard_model::{
+    Account, Chat, Line, Timestamp, file::is_audio_message_type, id::Id, line::Capability,
+    link::Content, message::MessageRef, outbox::OutboxStatus,
+};
+
+use crate::{
+    Accept, Accepted, NewContent, Refusal, Result,
+    sqlite::{
+        chats,
+        engine::{
+            columns::{Json, Name, Text},
+            statement,
+            writer::Tx,
+        },
+        files, messages, sandbox,
+    },
+};
+
+pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<Accepted> {
+    let account = accept.account_id;
+    let line = tx
+        .known
+        .line(tx.sql, accept.line_id)?
+        .filter(|line| line.is_active && (line.is_sandbox || line.account_id == account))
+        .ok_or(Refusal::LineNotFound)?;
+    let chat_id = if line.is_sandbox {
+        sandbox::to_write_to(tx.sql, &line, account, &accept.to, &accept.content, now)?
+    } else {
+        let is_message =
+            matches!(accept.content, NewContent::Message { .. } | NewContent::AudioMessage { .. });
+        chats::to_write_to(tx.sql, &line, &accept.to, is_message)?
+    };
+    let needed = needed_for(&accept.content);
+    let sender = Sender { account, line: line.id, lines: accept.lines.as_deref(), chat: chat_id };
+    let content = with_guids(tx.sql, &sender, accept.content)?;
+    if needed.is_some_and(|needed| !line.capabilities.contains(&needed)) {
+        return Err(Refusal::AdvancedFeaturesRequired.into());
+    }
+    let file_id = match &content {
+        Content::Message { attachments, .. } => attachments.first().map(|file| file.file_id),
+        _ => None,
+    };
+    statement::run(
+        tx.sql,
+        "insert into outbox (id, account_id, line_id, chat_id, status, created_at, file_id, content, payload)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            Text(accept.id),
+            Text(account),
+            Text(line.id),
+            Text(chat_id),
+            Name(OutboxStatus::Pending),
+            now.0,
+            file_id.map(Text),
+            Json(&content),
+            accept.payload.get(),
+        ],
+    )?;
+    Ok(Accepted { id: accept.id, chat_id })
+}
+
+/// What the line must be able to do. A reply needs nothing: where it can't point at its
+/// message, it is still said.
+fn needed_for(content: &NewContent) -> Option<Capability> {
+    match content {
+        NewContent::Message { .. } => None,
+        NewContent::AudioMessage { .. } => Some(Capability::AudioMessages),
+        NewContent::Reaction { .. } => Some(Capability::Reactions),
+        NewContent::Typing { .. } => Some(Capability::Typing),
+        NewContent::Read => Some(Capability::ReadReceipts),
+    }
+}
+
+/// Who sends where.
+struct Sender<'a> {
+    account: Id<Account>,
+    line: Id<Line>,
+    /// The lines that the key is restricted to.
+    lines: Option<&'a [Id<Line>]>,
+    chat: Id<Chat>,
+}
+
+/// What is sent, as drivers name things: messages by their guid, files with all that is known of them.
+fn with_guids(sql: &Connection, sender: &Sender<'_>, content: NewContent) -> Result<Content> {
+    let guid = |message: MessageRef| -> Result<String> {
+        let guid = messages::guid_in_chat(sql, sender.chat, &message)?;
+        Ok(guid.ok_or(Refusal::MessageNotFound)?)
+    };
+    let attached = |file| files::send(sql, sender.account, sender.line, sender.lines, file);
+    Ok(match content {
+        NewContent::Message { text, attachment, reply_to } => Content::Message {
+            text,
+            reply_to_guid: reply_to.map(guid).transpose()?,
+            attachments: match attachment {
+                None => Vec::new(),
+                Some(file) => vec![attached(file)?],
+            },
+            is_audio_message: false,
+        },
+        NewContent::AudioMessage { file, reply_to } => {
+            let reply_to_guid = reply_to.map(guid).transpose()?;
+            let file = attached(file)?;
+            if !is_audio_message_type(&file.mime_type) {
+                return Err(Refusal::NotAudio.into());
+            }
+            Content::Message {
+                text: None,
+                attachments: vec![file],
+                is_audio_message: true,
+                reply_to_guid,
+            }
+        }
+        NewContent::Reaction { message, reaction_type, remove } => {
+            Content::Reaction { message_guid: guid(message)?, reaction_type, remove }
+        }
+        NewContent::Typing { on } => Content::Typing { on },
+        NewContent::Read => Content::Read,
+    })
+}

@@ -1,0 +1,184 @@
+//! What came of items: outbox, message, chat, event and deliveries, together or not at all.
+
+use switchboard_model::{
+    Attachment, Bridge, EventKind, Message, Timestamp,
+    chat::Service,
+    event::MessageEvent,
+    id::Id,
+    link::{Content, LinkedFile, Outcome},
+    outbox::{IDENTITY_OF_ANOTHER, MAY_HAVE_BEEN_HANDED_OVER},
+};
+
+use super::OpenItem;
+use crate::{
+    Committed, Result, SettleReport,
+    sqlite::{
+        chats,
+        engine::writer::Tx,
+        events::{self, Moment, Where},
+        files,
+        messages::{self, bounded_guid},
+        reactions::{self, Occurrence},
+        receipts, typing,
+    },
+};
+
+pub(super) fn settle(
+    tx: &mut Tx<'_>,
+    bridge: Id<Bridge>,
+    reports: Vec<SettleReport>,
+    moment: Moment,
+) -> Result<Committed> {
+    let mut committed = Committed::default();
+    for report in reports {
+        let Some(item) = super::held_by(tx.sql, bridge, report.id)? else {
+            tracing::debug!(item = %report.id, %bridge, "a report came for an item that is not claimed");
+            continue;
+        };
+        let taken = item.attempts + 1;
+        match report.outcome {
+            Outcome::Sent { guid, sent_at, service, delivered_at } => {
+                let sent_as = SentAs { guid, sent_at, service, delivered_at };
+                sent(tx, &item, sent_as, moment, &mut committed)?;
+            }
+            Outcome::Done { at } => done(tx, &item, at, moment, &mut committed)?,
+            Outcome::Failed { error } => {
+                super::fail(tx, &item, taken, &error, moment, &mut committed)?;
+            }
+            Outcome::Unknown => {
+                let error = MAY_HAVE_BEEN_HANDED_OVER;
+                super::fail(tx, &item, taken, error, moment, &mut committed)?;
+            }
+            Outcome::Released => {
+                let counts = report.counts_as_attempt;
+                super::release(tx, &item, counts, moment, &mut committed)?;
+            }
+        }
+    }
+    Ok(committed)
+}
+
+/// What the driver says of a message that it has sent.
+struct SentAs {
+    guid: String,
+    sent_at: Timestamp,
+    service: Service,
+    delivered_at: Option<Timestamp>,
+}
+
+fn sent(
+    tx: &mut Tx<'_>,
+    item: &OpenItem,
+    SentAs { guid, sent_at, service, delivered_at }: SentAs,
+    moment: Moment,
+    committed: &mut Committed,
+) -> Result<()> {
+    let Content::Message { text, attachments, is_audio_message, reply_to_guid } = &item.content
+    else {
+        // Called a message by mistake: it was done all the same.
+        return done(tx, item, sent_at, moment, committed);
+    };
+    if guid.trim().is_empty() {
+        // An identity that is none's: the second message without one would be the first.
+        return done(tx, item, sent_at, moment, committed);
+    }
+    let line = super::line_of(tx, item)?;
+    let message = Message {
+        id: Id::generate(),
+        line_id: item.line_id,
+        chat_id: item.chat_id,
+        guid: bounded_guid(guid),
+        sender: line.handle.to_string(),
+        text: text.clone(),
+        attachments: attachments.iter().map(attachment).collect(),
+        service: Some(service),
+        is_from_me: true,
+        is_audio_message: Some(*is_audio_message),
+        sent_at,
+        synced_at: moment.now,
+        outbox_id: Some(item.id),
+        reply_to_guid: reply_to_guid.clone(),
+        edited_at: None,
+        unsent_at: None,
+        delivered_at,
+        read_at: None,
+    };
+    let message = match messages::insert(tx.sql, &message)? {
+        Some(seq) => {
+            chats::has_message(tx.sql, item.chat_id, seq, sent_at, service, false)?;
+            message
+        }
+        // The line's history told of it first: the same message, not a second one. Unless it is somebody else's,
+        // or was sent from another item: a bridge can't make one message of another.
+        None => match messages::link(tx.sql, &message, item.id)? {
+            Some(linked) => {
+                // It has its own files.
+                files::leave_all_of(tx.sql, &item.content)?;
+                linked
+            }
+            None => {
+                tracing::warn!(item = %item.id, "a bridge reports an item as a message that is another");
+                let taken = item.attempts + 1;
+                return super::fail(tx, item, taken, IDENTITY_OF_ANOTHER, moment, committed);
+            }
+        },
+    };
+    super::mark_sent(tx.sql, item, Some(message.id), moment.now)?;
+    let place = Where { line: &line, account_id: item.account_id, chat_id: message.chat_id };
+    typing::wrote(tx, &place, line.handle.as_str(), moment, committed)?;
+    let data = MessageEvent { message, line_handle: line.handle.clone() };
+    events::publish(tx, place.event(EventKind::MessageSent, &data), moment, committed)
+}
+
+/// What is no message has happened: in the chat it looks as if the line's own handle had done it.
+fn done(
+    tx: &mut Tx<'_>,
+    item: &OpenItem,
+    at: Timestamp,
+    moment: Moment,
+    committed: &mut Committed,
+) -> Result<()> {
+    super::mark_sent(tx.sql, item, None, moment.now)?;
+    let line = super::line_of(tx, item)?;
+    let place = Where { line: &line, account_id: item.account_id, chat_id: item.chat_id };
+    let handle = line.handle.as_str();
+    match &item.content {
+        // It is out, and to fail it would invite to send it again; but without its guid it is
+        // nothing that could be shown. The line's history may yet tell of it.
+        Content::Message { .. } => {
+            tracing::warn!(item = %item.id, "a driver sent a message and did not say which it became");
+            files::leave_all_of(tx.sql, &item.content)?;
+            typing::wrote(tx, &place, handle, moment, committed)
+        }
+        Content::Reaction { message_guid, reaction_type, remove } => {
+            let known = messages::known(tx.sql, item.line_id, message_guid)?;
+            let Some((message_id, _)) = known else { return Ok(()) };
+            let occurrence = Occurrence {
+                message_id,
+                reaction_type: reaction_type.clone(),
+                sender: handle.into(),
+                added: !remove,
+                sent_at: at,
+            };
+            if occurrence.added {
+                for older in reactions::replaced(tx.sql, &occurrence)? {
+                    reactions::happened(tx, &place, older, moment, committed)?;
+                }
+            }
+            reactions::happened(tx, &place, occurrence, moment, committed)
+        }
+        Content::Typing { on } => typing::changed(tx, &place, handle, *on, at, moment, committed),
+        Content::Read => receipts::read(tx, &place, handle, at, moment, committed),
+    }
+}
+
+fn attachment(file: &LinkedFile) -> Attachment {
+    Attachment {
+        filename: file.filename.clone(),
+        mime_type: Some(file.mime_type.clone()),
+        size: Some(file.size),
+        url: None,
+        transcription: file.transcription.clone(),
+        file_id: Some(file.file_id),
+    }
+}
