@@ -10,7 +10,8 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+use crate::base32;
+
 const ENCODED_LEN: usize = 26;
 
 /// The kinds of id and their prefixes. The resource itself is its own kind:
@@ -89,7 +90,7 @@ impl<K: Kind> fmt::Display for Id<K> {
         let mut text = [0u8; ENCODED_LEN];
         let mut rest = self.bits;
         for slot in text.iter_mut().rev() {
-            *slot = ALPHABET[(rest & 31) as usize];
+            *slot = base32::letter(rest as u64);
             rest >>= 5;
         }
         f.write_str(K::PREFIX)?;
@@ -108,8 +109,8 @@ impl<K: Kind> FromStr for Id<K> {
         }
         let mut bits = 0u128;
         for byte in rest.bytes() {
-            let digit = ALPHABET.iter().position(|letter| *letter == byte);
-            bits = bits << 5 | digit.ok_or(ParseIdError::NeverIssued)? as u128;
+            let digit = base32::digit(byte).ok_or(ParseIdError::NeverIssued)?;
+            bits = bits << 5 | u128::from(digit);
         }
         Ok(Self { bits, kind: PhantomData })
     }

@@ -4,6 +4,8 @@
 //! table, its JSON, its route and its page. The section numbers in these docs
 //! (`§3`) are those of the HTTP contract that Switchboard speaks.
 
+mod base32;
+
 pub mod account;
 pub mod bridge;
 pub mod chat;

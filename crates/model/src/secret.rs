@@ -8,9 +8,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::text;
+use crate::{base32, text};
 
-const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// 32 letters of 5 bits: 160 random bits.
 const RANDOM_LEN: usize = 32;
 /// 6 letters of 5 bits of the CRC-32 of all that stands before.
@@ -64,7 +63,9 @@ impl Secret {
     /// Takes a secret as a caller wrote it; `None` unless prefix, length, alphabet and checksum are right.
     pub fn parse(kind: SecretKind, text: &str) -> Option<Self> {
         let rest = text.strip_prefix(kind.prefix())?;
-        if rest.len() != RANDOM_LEN + CHECK_LEN || !rest.bytes().all(|b| ALPHABET.contains(&b)) {
+        if rest.len() != RANDOM_LEN + CHECK_LEN
+            || !rest.bytes().all(|byte| base32::digit(byte).is_some())
+        {
             return None;
         }
         let (body, check) = text.split_at(text.len() - CHECK_LEN);
@@ -122,7 +123,7 @@ impl fmt::Debug for Secret {
 
 fn push_letters(text: &mut String, bits: u64, letters: usize) {
     for at in (0..letters).rev() {
-        text.push(char::from(ALPHABET[(bits >> (5 * at) & 31) as usize]));
+        text.push(char::from(base32::letter(bits >> (5 * at))));
     }
 }
 
@@ -159,10 +160,10 @@ mod tests {
         }
 
         #[test]
-        fn one_wrong_letter_is_noticed(random: [u8; 20], at in 8usize..46, letter in 0usize..32) {
+        fn one_wrong_letter_is_noticed(random: [u8; 20], at in 8usize..46, letter in 0u64..32) {
             let secret = Secret::from_random(SecretKind::ApiKey, random);
             let mut text = secret.reveal().to_owned();
-            let wrong = char::from(ALPHABET[letter]).to_string();
+            let wrong = char::from(base32::letter(letter)).to_string();
             prop_assume!(text[at..=at] != wrong);
             text.replace_range(at..=at, &wrong);
             prop_assert_eq!(Secret::parse(SecretKind::ApiKey, &text), None);
