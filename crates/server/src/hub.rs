@@ -1,8 +1,8 @@
 //! The hub: wake-ups, never the truth. Drop every one of them and all still arrives, late.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use switchboard_model::{Line, id::Id};
@@ -11,29 +11,61 @@ use tokio::sync::Notify;
 /// Who waits for items of which line.
 #[derive(Debug, Default)]
 pub(crate) struct Hub {
-    lines: Mutex<HashMap<Id<Line>, Arc<Notify>>>,
+    lines: Mutex<HashMap<Id<Line>, Arc<Woken>>>,
 }
 
 impl Hub {
-    /// From now on `notify` is told of new items of these lines.
-    pub(crate) fn watch(&self, lines: impl IntoIterator<Item = Id<Line>>, notify: &Arc<Notify>) {
-        let mut watched = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+    /// From now on `woken` is told of new items of these lines.
+    pub(crate) fn watch(&self, lines: impl IntoIterator<Item = Id<Line>>, woken: &Arc<Woken>) {
+        let mut watched = lock(&self.lines);
         for line in lines {
-            watched.insert(line, Arc::clone(notify));
+            watched.insert(line, Arc::clone(woken));
         }
     }
 
-    /// `notify` is told of nothing any more.
-    pub(crate) fn unwatch(&self, notify: &Arc<Notify>) {
-        let mut watched = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        watched.retain(|_, other| !Arc::ptr_eq(other, notify));
+    /// `woken` is told of nothing any more.
+    pub(crate) fn unwatch(&self, woken: &Arc<Woken>) {
+        lock(&self.lines).retain(|_, other| !Arc::ptr_eq(other, woken));
     }
 
     /// This line has items to claim.
     pub(crate) fn wake(&self, line: Id<Line>) {
-        let watched = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(notify) = watched.get(&line) {
-            notify.notify_one();
+        let woken = lock(&self.lines).get(&line).cloned();
+        if let Some(woken) = woken {
+            woken.wake([line]);
         }
     }
+}
+
+/// The lines of one link that may have items to claim, or room for more.
+#[derive(Debug, Default)]
+pub(crate) struct Woken {
+    lines: Mutex<HashSet<Id<Line>>>,
+    any: Notify,
+}
+
+impl Woken {
+    /// These may.
+    pub(crate) fn wake(&self, lines: impl IntoIterator<Item = Id<Line>>) {
+        let mut woken = lock(&self.lines);
+        woken.extend(lines);
+        if !woken.is_empty() {
+            self.any.notify_one();
+        }
+    }
+
+    /// Waits for some, and takes them.
+    pub(crate) async fn take(&self) -> HashSet<Id<Line>> {
+        loop {
+            let lines = std::mem::take(&mut *lock(&self.lines));
+            if !lines.is_empty() {
+                return lines;
+            }
+            self.any.notified().await;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -22,9 +22,10 @@ impl Flight {
         }
     }
 
-    pub(super) fn remove(&mut self, id: Id<OutboxItem>) {
-        let Some((line, chat)) = self.items.remove(&id) else { return };
-        let Some(chats) = self.lines.get_mut(&line) else { return };
+    /// Answers which line it is of, if it was held.
+    pub(super) fn remove(&mut self, id: Id<OutboxItem>) -> Option<Id<Line>> {
+        let (line, chat) = self.items.remove(&id)?;
+        let Some(chats) = self.lines.get_mut(&line) else { return Some(line) };
         if let Some(count) = chats.get_mut(&chat) {
             *count -= 1;
             if *count == 0 {
@@ -34,6 +35,7 @@ impl Flight {
         if chats.is_empty() {
             self.lines.remove(&line);
         }
+        Some(line)
     }
 
     /// How many more items this line may be handed, and the chats that may get none of them.
@@ -74,8 +76,8 @@ mod tests {
         assert_eq!(flight.room(line), (WINDOW_PER_LINE - WINDOW_PER_CHAT, vec![chat]));
         assert_eq!(flight.room(Id::generate()), (WINDOW_PER_LINE, vec![]));
         for item in &items {
-            flight.remove(item.id);
-            flight.remove(item.id);
+            assert_eq!(flight.remove(item.id), Some(line));
+            assert_eq!(flight.remove(item.id), None);
         }
         assert_eq!(flight.room(line), (WINDOW_PER_LINE, vec![]));
         assert!(flight.items.is_empty() && flight.lines.is_empty());

@@ -52,6 +52,10 @@ impl OnlineHere {
         }
     }
 
+    pub(super) fn has(&self, line: Id<Line>) -> bool {
+        lock(&self.here).contains(&line)
+    }
+
     pub(super) fn list(&self) -> Vec<Id<Line>> {
         lock(&self.here).iter().copied().collect()
     }

@@ -34,7 +34,7 @@ use switchboard_model::{
 };
 use switchboard_store::StoreError;
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{mpsc, watch},
     time::timeout,
 };
 
@@ -45,7 +45,12 @@ use super::{
     online::OnlineHere,
     wire::{Ended, read, settle_recalled, settle_report, write},
 };
-use crate::{app::App, hub::Hub, outage, to_the_end::to_the_end};
+use crate::{
+    app::App,
+    hub::{Hub, Woken},
+    outage,
+    to_the_end::to_the_end,
+};
 
 /// How long a bridge has for its `hello`.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -70,8 +75,8 @@ struct Session<'a> {
     online: OnlineHere,
     /// What each line was last said to be able to do.
     capabilities: Mutex<HashMap<Id<Line>, Vec<Capability>>>,
-    /// Items, lines or room to look for.
-    wake: Arc<Notify>,
+    /// Where there are items or room to look for.
+    woken: Arc<Woken>,
     /// Whether the answer to `recall` is committed: before that nothing is handed out.
     recalled: watch::Sender<bool>,
     out: mpsc::Sender<ServerFrame>,
@@ -138,8 +143,8 @@ async fn carry(
     stream: &mut SplitStream<WebSocket>,
 ) -> Ended {
     let (out, outgoing) = mpsc::channel(QUEUE);
-    let wake = Arc::new(Notify::new());
-    let _watching = Watching { hub: &app.hub, wake: &wake };
+    let woken = Arc::new(Woken::default());
+    let _watching = Watching { hub: &app.hub, woken: &woken };
     let mut session = Session {
         app,
         bridge,
@@ -149,7 +154,7 @@ async fn carry(
         carried: Mutex::default(),
         online: OnlineHere::new(&app.links.online, bridge.driver),
         capabilities: Mutex::default(),
-        wake: Arc::clone(&wake),
+        woken: Arc::clone(&woken),
         recalled: watch::Sender::new(false),
         out,
     };
@@ -188,12 +193,12 @@ async fn carry(
 /// Ends what [`Hub::watch`] has begun, however the link ends.
 struct Watching<'a> {
     hub: &'a Hub,
-    wake: &'a Arc<Notify>,
+    woken: &'a Arc<Woken>,
 }
 
 impl Drop for Watching<'_> {
     fn drop(&mut self) {
-        self.hub.unwatch(self.wake);
+        self.hub.unwatch(self.woken);
     }
 }
 
@@ -214,7 +219,7 @@ impl Session<'_> {
             let mut flight = self.flight();
             claims.iter().for_each(|item| flight.add(item));
         }
-        self.app.hub.watch(lines.iter().map(|line| line.id), &self.wake);
+        self.app.hub.watch(lines.iter().map(|line| line.id), &self.woken);
         *lock(&self.carried) = lines.iter().map(|line| line.id).collect();
         self.recalled.send_replace(recall.is_empty());
         self.asked.clone_from(&recall);
@@ -313,7 +318,7 @@ impl Session<'_> {
                 .await?;
         }
         if online {
-            self.wake.notify_one();
+            self.woken.wake([line]);
         }
         Ok(())
     }
@@ -363,7 +368,7 @@ impl Session<'_> {
                 Ok(lines) => lines,
                 Err(error) => return error.into(),
             };
-            self.app.hub.watch(lines.iter().map(|line| line.id), &self.wake);
+            self.app.hub.watch(lines.iter().map(|line| line.id), &self.woken);
             *lock(&self.carried) = lines.iter().map(|line| line.id).collect();
             if self.send(ServerFrame::Lines { lines }).await.is_err() {
                 return Ended::Closing("the link is ending");

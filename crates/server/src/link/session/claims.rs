@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use switchboard_model::{Line, id::Id, link::MAX_BATCH};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Session, once_available};
 use crate::link::wire::{Ended, send_frames};
 
 /// How long a bridge has for its answer to `recall`: it may have to ask Messages.
 const RECALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// The longest that nobody looks for items: a wake-up may be lost with the request that was to give it.
+/// How often all lines are looked at: a wake-up may be lost with the request that was to give it.
 const CLAIM_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
 
 impl Session<'_> {
@@ -25,17 +25,23 @@ impl Session<'_> {
             return Ended::Lost("no answer to recall came");
         }
         loop {
-            let lines = self.online.list();
-            let mut more = false;
-            for line in lines {
-                match self.claim_line(line).await {
-                    Ok(claimed_all_there_was) => more |= !claimed_all_there_was,
-                    Err(ended) => return ended,
+            let next = Instant::now() + CLAIM_AT_LEAST_EVERY;
+            let mut lines = self.online.list();
+            loop {
+                for line in lines {
+                    match self.claim_line(line).await {
+                        Ok(true) => {}
+                        // Once the others have had their turn.
+                        Ok(false) => self.woken.wake([line]),
+                        Err(ended) => return ended,
+                    }
                 }
-            }
-            if !more {
-                // Woken or not: then it is looked for all the same.
-                let _ = timeout(CLAIM_AT_LEAST_EVERY, self.wake.notified()).await;
+                match timeout_at(next, self.woken.take()).await {
+                    Ok(woken) if Instant::now() < next => {
+                        lines = woken.into_iter().filter(|line| self.online.has(*line)).collect();
+                    }
+                    _ => break,
+                }
             }
         }
     }

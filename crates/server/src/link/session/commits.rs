@@ -52,14 +52,15 @@ impl Session<'_> {
             {
                 return error.into();
             }
-            {
+            let lines: Vec<_> = {
                 let mut flight = self.flight();
-                ids.iter().for_each(|id| flight.remove(*id));
-            }
+                ids.iter().filter_map(|id| flight.remove(*id)).collect()
+            };
             if ends_recall {
                 self.recalled.send_replace(true);
             }
-            self.wake.notify_one();
+            // They have room again.
+            self.woken.wake(lines);
             for ids in ids.chunks(MAX_BATCH) {
                 if self.send(ServerFrame::Settled { ids: ids.to_vec() }).await.is_err() {
                     return Ended::Closing("the link is ending");
