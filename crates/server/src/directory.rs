@@ -32,7 +32,7 @@ struct Known {
     keys: HashMap<SecretHash, Arc<Key>>,
     lines: HashMap<Id<Account>, Arc<Vec<Line>>>,
     /// The sandbox line, once it was asked for.
-    sandbox: Option<Option<Line>>,
+    sandbox: Option<Option<Arc<Line>>>,
 }
 
 impl Directory {
@@ -106,7 +106,7 @@ impl Directory {
     }
 
     /// The sandbox line, if there is one.
-    pub(crate) async fn sandbox_line(&self) -> Result<Option<Line>, StoreError> {
+    pub(crate) async fn sandbox_line(&self) -> Result<Option<Arc<Line>>, StoreError> {
         if let Some(sandbox) = &self.known.read().unwrap_or_else(PoisonError::into_inner).sandbox {
             return Ok(sandbox.clone());
         }
@@ -118,7 +118,7 @@ impl Directory {
             }
             known.generation
         };
-        let sandbox = self.store.sandbox_line().await?;
+        let sandbox = self.store.sandbox_line().await?.map(Arc::new);
         self.remember(generation, |known| known.sandbox = Some(sandbox.clone()));
         Ok(sandbox)
     }

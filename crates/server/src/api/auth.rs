@@ -132,9 +132,10 @@ async fn key(app: &App, headers: &HeaderMap) -> Result<(Arc<Key>, SecretHash), F
     let secret = Secret::parse(SecretKind::ApiKey, token).ok_or_else(|| {
         refused("This is no API key: check that you copied all of it, from 'sk_live_' on.")
     })?;
+    let hash = secret.hash();
     let (key, usage) = app
         .directory
-        .key(secret.hash())
+        .key(hash)
         .await?
         .ok_or_else(|| refused("This API key is not known to this server."))?;
     if let Some(usage) = usage {
@@ -143,7 +144,7 @@ async fn key(app: &App, headers: &HeaderMap) -> Result<(Arc<Key>, SecretHash), F
     if !key.is_valid_at(app.clock.now()) {
         return Err(refused("This API key has expired or was revoked."));
     }
-    Ok((key, secret.hash()))
+    Ok((key, hash))
 }
 
 /// The address that a request comes from.
@@ -252,7 +253,10 @@ impl Caller {
     pub(crate) async fn lines(&self, app: &App) -> Result<Vec<Line>, Failure> {
         let lines = match self.account() {
             Some(account) => app.directory.lines(account).await?,
-            None => Arc::new(app.directory.sandbox_line().await?.into_iter().collect()),
+            None => {
+                let sandbox = app.directory.sandbox_line().await?;
+                return Ok(sandbox.as_deref().cloned().into_iter().collect());
+            }
         };
         Ok(lines.iter().filter(|line| self.reaches(line)).cloned().collect())
     }
