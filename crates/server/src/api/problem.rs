@@ -10,9 +10,7 @@ use switchboard_model::{
 };
 use switchboard_store::{Outage, Refusal, StoreError};
 
-use crate::outage::Storage;
-
-use crate::api::auth::lacks;
+use crate::{api::auth::lacks, outage::Storage, telemetry::chain};
 
 /// A handler's error: what the client is told, and what only the log is told.
 #[derive(Debug, Clone)]
@@ -350,20 +348,4 @@ impl From<SimulatorError> for Failure {
             }
         }
     }
-}
-
-/// An error and all that caused it, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        // A wrapper that adds no words would only say them twice.
-        if !text.ends_with(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -28,7 +28,7 @@ use super::{
     Guard,
     rotation::{Rotations, Which},
 };
-use crate::{api::problem::chain, files::Files};
+use crate::{files::Files, telemetry::chain};
 
 /// How long an endpoint has to take a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

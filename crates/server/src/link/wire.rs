@@ -21,7 +21,7 @@ use switchboard_store::{ClaimedItem, SettleReport, StoreError};
 use tokio::time::timeout;
 
 use super::bounds::bound_outcome;
-use crate::{api::problem::chain, json::without_lone_surrogates};
+use crate::{json::without_lone_surrogates, telemetry::chain};
 
 /// A link on which nothing came for so long is dead. Bridges ping every 15 s.
 const SILENCE: Duration = Duration::from_secs(45);

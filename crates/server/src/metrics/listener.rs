@@ -20,12 +20,10 @@ use super::{
     text::Format,
 };
 use crate::{
-    api::{
-        self, envelope,
-        problem::{Failure, chain},
-    },
+    api::{self, envelope, problem::Failure},
     app::App,
     outage,
+    telemetry::chain,
 };
 
 /// The path of the figures.
