@@ -8,6 +8,7 @@ mod drain;
 mod fair;
 mod inbound;
 mod life;
+mod lines;
 mod load;
 mod machine;
 mod process;
@@ -59,6 +60,8 @@ enum Benchmark {
     Life,
     /// A contact's text → message.received received and verified, at 1,000/s
     Inbound,
+    /// Accepted → message.sent received and verified, of 200 lines on one link, 1/s each way on each
+    Lines,
     /// A backlog of 100,000 deliveries to one receiver, from the start of the server
     Drain,
     /// Nine healthy webhooks draining a backlog, alone and among eleven that hang, refuse, cut or trickle
@@ -145,6 +148,7 @@ fn main() -> anyhow::Result<()> {
             Benchmark::Accept => accept::run(&options, machine).await,
             Benchmark::Life => life::run(&options, machine).await,
             Benchmark::Inbound => inbound::run(&options, machine).await,
+            Benchmark::Lines => lines::run(&options, machine).await,
             Benchmark::Drain => drain::run(&options, machine).await,
             Benchmark::Fair => fair::run(&options, machine).await,
             Benchmark::Start => start::run(machine).await,

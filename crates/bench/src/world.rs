@@ -101,8 +101,7 @@ impl World {
 
     /// Where it listens.
     pub(crate) fn address(&self) -> anyhow::Result<SocketAddr> {
-        let address = self.server.url.strip_prefix("http://").context("a URL of testkit")?;
-        Ok(address.parse()?)
+        address(&self.server)
     }
 
     /// A receiver that gets these events and keeps them, and the secret to verify them with.
@@ -135,6 +134,12 @@ impl World {
     }
 }
 
+/// Where this server listens.
+pub(crate) fn address(server: &TestServer) -> anyhow::Result<SocketAddr> {
+    let address = server.url.strip_prefix("http://").context("a URL of testkit")?;
+    Ok(address.parse()?)
+}
+
 /// Lets texts with these numbers come in. Whoever is to attempt their deliveries may take as long as it likes.
 pub(crate) async fn receive(
     store: &dyn Store,
@@ -165,7 +170,7 @@ pub(crate) async fn receive(
 }
 
 /// The limit is counted as always, but never reached.
-fn setup(options: &Options) -> Setup {
+pub(crate) fn setup(options: &Options) -> Setup {
     Setup::new().config(|config| {
         config.rate_limit = u32::MAX;
         if let Some(most) = options.webhook_concurrency {
