@@ -18,7 +18,7 @@ use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::once::InFlight,
+    api::idempotency::InFlight,
     clock::ServerClock,
     config::Config,
     deliver::{Deliver, Guard, Resolver},

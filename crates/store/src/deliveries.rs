@@ -11,7 +11,7 @@ use switchboard_model::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::{Grant, Once, Remember, Result};
+use crate::{Grant, IdempotencyRecord, Idempotent, Result};
 
 #[cfg(doc)]
 use crate::Refusal;
@@ -138,9 +138,9 @@ pub trait Deliveries: Send + Sync {
         &self,
         grant: Grant,
         id: Id<Delivery>,
-        remember: Option<Remember>,
+        remember: Option<IdempotencyRecord>,
         now: Now,
-    ) -> Result<Once<Id<Webhook>>>;
+    ) -> Result<Idempotent<Id<Webhook>>>;
 
     /// Gives up deliveries that are still to be tried, and that nobody has leased, of webhooks that are
     /// disabled, and removes those of webhooks that were deleted: their events could never be forgotten

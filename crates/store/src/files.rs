@@ -2,7 +2,7 @@
 
 use switchboard_model::{Account, Bridge, File, Line, Timestamp, file::StoredFile, id::Id};
 
-use crate::{Once, Remember, Result};
+use crate::{IdempotencyRecord, Idempotent, Result};
 
 #[cfg(doc)]
 use crate::Refusal;
@@ -18,8 +18,8 @@ pub trait Files: Send + Sync {
         lines: Option<Vec<Id<Line>>>,
         file: StoredFile,
         most: u64,
-        remember: Option<Remember>,
-    ) -> Result<Once<StoredFile>>;
+        remember: Option<IdempotencyRecord>,
+    ) -> Result<Idempotent<StoredFile>>;
 
     /// Writes down a file that a bridge has uploaded for a line that it carries, and answers whose it is. However much
     /// that account has stored: what has come in is not lost for that. [`Refusal::LineNotFound`].

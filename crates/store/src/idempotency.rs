@@ -12,18 +12,18 @@ use crate::Refusal;
 
 /// What came of a write that carries an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Once<T> {
+pub enum Idempotent<T> {
     /// It was done now.
-    Done(T),
+    Fresh(T),
     /// It was done before; this was the answer.
     Replayed(RememberedAnswer),
 }
 
 /// An answer to be remembered in the transaction of its write. If the same request is
-/// remembered already, nothing is written ([`Once::Replayed`]); with another body, it is refused
+/// remembered already, nothing is written ([`Idempotent::Replayed`]); with another body, it is refused
 /// ([`crate::Refusal::IdempotencyMismatch`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remember {
+pub struct IdempotencyRecord {
     /// Of which request.
     pub scope: IdempotencyScope,
     /// The answer, made before the transaction.
@@ -31,8 +31,8 @@ pub struct Remember {
 }
 
 /// How the answer is made of what a transaction has written, to be remembered in that transaction. Otherwise as
-/// [`Remember`].
-pub struct RememberWith<T> {
+/// [`IdempotencyRecord`].
+pub struct IdempotencyRecordWith<T> {
     /// Of which request.
     pub scope: IdempotencyScope,
     /// When it is answered, by the steady clock.
@@ -54,7 +54,7 @@ pub trait Idempotency: Send + Sync {
 
     /// Remembers the answer to a request that wrote nothing here, after it was done. Replays the first
     /// one if there is one. [`Refusal::IdempotencyMismatch`] as above.
-    async fn remember(&self, remember: Remember) -> Result<Once<()>>;
+    async fn remember(&self, remember: IdempotencyRecord) -> Result<Idempotent<()>>;
 
     /// Forgets answers from before `before`, at most `limit`. Answers how many went.
     async fn forget_answers(&self, before: Timestamp, limit: usize) -> Result<usize>;

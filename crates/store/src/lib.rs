@@ -49,7 +49,7 @@ pub use health::{
     COMMIT_SECONDS, CommitTimes, DriverFigures, Health, LineFigures, MAX_PENDING_COUNTED,
     StoreStats, WaitingLine,
 };
-pub use idempotency::{Idempotency, Once, Remember, RememberWith};
+pub use idempotency::{Idempotency, IdempotencyRecord, IdempotencyRecordWith, Idempotent};
 pub use inbox::{Inbox, Received};
 pub use keys::{Keys, NewKey, Revoked};
 pub use lines::{Lines, NewLine};

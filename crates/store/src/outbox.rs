@@ -10,7 +10,7 @@ use switchboard_model::{
     time::Now,
 };
 
-use crate::{Committed, Once, Remember, Result};
+use crate::{Committed, IdempotencyRecord, Idempotent, Result};
 
 #[cfg(doc)]
 use crate::Refusal;
@@ -128,9 +128,9 @@ pub trait Outbox: Send + Sync {
     async fn accept(
         &self,
         accept: Accept,
-        remember: Option<Remember>,
+        remember: Option<IdempotencyRecord>,
         now: Timestamp,
-    ) -> Result<Once<Accepted>>;
+    ) -> Result<Idempotent<Accepted>>;
 
     /// An item of this account.
     async fn outbox_item(

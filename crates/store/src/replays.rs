@@ -2,7 +2,7 @@
 
 use switchboard_model::{Replay, Timestamp, Webhook, id::Id, time::Now};
 
-use crate::{Grant, Once, RememberWith, Result};
+use crate::{Grant, IdempotencyRecordWith, Idempotent, Result};
 
 #[cfg(doc)]
 use crate::Refusal;
@@ -34,9 +34,9 @@ pub trait Replays: Send + Sync {
         &self,
         grant: Grant,
         replay: NewReplay,
-        remember: Option<RememberWith<Replay>>,
+        remember: Option<IdempotencyRecordWith<Replay>>,
         now: Timestamp,
-    ) -> Result<Once<Replay>>;
+    ) -> Result<Idempotent<Replay>>;
 
     /// A replay of this account. A key that is restricted to some lines finds none of a webhook that is gone, which
     /// is of no line any more. [`Refusal::LineNotAccessible`], [`Refusal::WebhookForAllLines`].

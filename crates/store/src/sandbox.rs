@@ -2,7 +2,7 @@
 
 use switchboard_model::{Account, Line, Sandbox, Timestamp, id::Id};
 
-use crate::{Committed, Once, RememberWith, Result};
+use crate::{Committed, IdempotencyRecordWith, Idempotent, Result};
 
 #[cfg(doc)]
 use crate::Refusal;
@@ -22,9 +22,9 @@ pub trait Sandboxes: Send + Sync {
         &self,
         account: Id<Account>,
         code: String,
-        remember: Option<RememberWith<Sandbox>>,
+        remember: Option<IdempotencyRecordWith<Sandbox>>,
         now: Timestamp,
-    ) -> Result<Once<Sandbox>>;
+    ) -> Result<Idempotent<Sandbox>>;
 
     /// Ends the pairing and gives the account this new code. Its chat is kept but shown no longer, until
     /// the same two are paired again; what waits to be sent to it fails, with its events. What the

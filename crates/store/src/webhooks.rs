@@ -8,7 +8,7 @@ use switchboard_model::{
     webhook::{RotatedWebhook, UpdatedWebhook, WebhookSecret},
 };
 
-use crate::{Once, Refusal, RememberWith, Result};
+use crate::{IdempotencyRecordWith, Idempotent, Refusal, Result};
 
 #[cfg(doc)]
 use crate::Deliveries;
@@ -116,9 +116,9 @@ pub trait Webhooks: Send + Sync {
     async fn create_webhook(
         &self,
         webhook: NewWebhook,
-        remember: Option<RememberWith<Webhook>>,
+        remember: Option<IdempotencyRecordWith<Webhook>>,
         now: Timestamp,
-    ) -> Result<Once<Webhook>>;
+    ) -> Result<Idempotent<Webhook>>;
 
     /// The webhooks of this account, oldest first, without secrets. One for all lines lists those that there are now.
     async fn webhooks(&self, account: Id<Account>, now: Timestamp) -> Result<Vec<Webhook>>;
@@ -133,9 +133,9 @@ pub trait Webhooks: Send + Sync {
         grant: Grant,
         id: Id<Webhook>,
         changes: WebhookChanges,
-        remember: Option<RememberWith<UpdatedWebhook>>,
+        remember: Option<IdempotencyRecordWith<UpdatedWebhook>>,
         now: Timestamp,
-    ) -> Result<Once<UpdatedWebhook>>;
+    ) -> Result<Idempotent<UpdatedWebhook>>;
 
     /// Gives a webhook a new secret; the one before it is valid until `until` too, and the one before that no more.
     async fn rotate_secret(
@@ -144,9 +144,9 @@ pub trait Webhooks: Send + Sync {
         id: Id<Webhook>,
         secret: WebhookSecret,
         until: Timestamp,
-        remember: Option<RememberWith<RotatedWebhook>>,
+        remember: Option<IdempotencyRecordWith<RotatedWebhook>>,
         now: Now,
-    ) -> Result<Once<RotatedWebhook>>;
+    ) -> Result<Idempotent<RotatedWebhook>>;
 
     /// Where the events of a webhook go, and what they are signed with; also of a disabled one.
     async fn endpoint(&self, grant: Grant, id: Id<Webhook>) -> Result<Endpoint>;

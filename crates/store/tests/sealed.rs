@@ -14,7 +14,7 @@ use switchboard_model::{
     webhook::WebhookSecret,
 };
 use switchboard_store::{
-    Grant, NewKey, NewWebhook, RememberWith, Store, StoreError,
+    Grant, IdempotencyRecordWith, NewKey, NewWebhook, Store, StoreError,
     sqlite::{SecretKeyProblem, SqliteOptions, SqliteStore},
 };
 
@@ -76,7 +76,8 @@ impl Hooked {
             body: webhook.secret.as_ref().unwrap().reveal().into(),
             created_at: NOW,
         };
-        let remember = RememberWith { scope: scope.clone(), now: NOW, answer: Box::new(answer) };
+        let remember =
+            IdempotencyRecordWith { scope: scope.clone(), now: NOW, answer: Box::new(answer) };
         let new = NewWebhook {
             id: Id::generate(),
             account_id: account,

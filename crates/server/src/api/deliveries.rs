@@ -13,14 +13,14 @@ use switchboard_model::{
     delivery::DeliveryStatus,
     id::{Id, Kind},
 };
-use switchboard_store::{DeliveryFilter, Once};
+use switchboard_store::{DeliveryFilter, Idempotent};
 
 use crate::{
     api::{
         auth::Caller,
         body::{self, Body},
         envelope::{self, Rendered, RequestId},
-        once,
+        idempotency,
         problem::{Failure, delivery_not_found, id_of},
         query::Query,
     },
@@ -96,26 +96,27 @@ pub(crate) async fn retry(
     body: Body,
 ) -> Result<Response, Failure> {
     let operation = "POST /v1/deliveries/retry";
-    let once = match once::begin(&app, &caller, &headers, operation, body.raw()).await? {
-        Ok(once) => once,
-        Err(first_answer) => return Ok(first_answer),
-    };
+    let idempotent =
+        match idempotency::begin(&app, &caller, &headers, operation, body.raw()).await? {
+            Ok(idempotent) => idempotent,
+            Err(first_answer) => return Ok(first_answer),
+        };
     let delivery = id_of(body::text(body.required("id")?, "id")?, "id")?;
     let grant = caller.grant(&app).await?.ok_or_else(delivery_not_found)?;
     let answer = Retried { id: delivery, status: DeliveryStatus::Due };
     let rendered = Rendered::one(StatusCode::OK, &answer, &id);
     let now = app.clock.both();
-    let remember = once.remember(&rendered);
+    let record = idempotent.record(&rendered);
     let retrying = to_the_end(async move {
-        let _in_flight = once;
-        let done = app.store.retry_delivery(grant, delivery, remember, now).await?;
-        if let Once::Done(webhook) = &done {
+        let _in_flight = idempotent;
+        let done = app.store.retry_delivery(grant, delivery, record, now).await?;
+        if let Idempotent::Fresh(webhook) = &done {
             app.deliver.retried(*webhook);
         }
         Ok(done)
     });
     Ok(match retrying.await? {
-        Once::Done(_) => rendered.into_response(),
-        Once::Replayed(answer) => once::replay(answer),
+        Idempotent::Fresh(_) => rendered.into_response(),
+        Idempotent::Replayed(answer) => idempotency::replay(answer),
     })
 }

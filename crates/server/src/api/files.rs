@@ -13,14 +13,14 @@ use object_store::{GetOptions, GetRange};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use switchboard_model::{Code, File, Problem, file::StoredFile, id::Id};
-use switchboard_store::{Once, Refusal};
+use switchboard_store::{Idempotent, Refusal};
 use tracing::Instrument as _;
 
 use crate::{
     api::{
         auth::{Caller, Linked},
         envelope::{self, Rendered, RequestId},
-        once::{self, Entered},
+        idempotency::{self, InFlightRequest},
         problem::{Failure, id_of},
         query::Query,
     },
@@ -47,7 +47,7 @@ pub(crate) async fn upload(
     // Judged before the bytes come, which may take long.
     let account = caller.owner()?;
     let lines = caller.restricted_lines(&app).await?;
-    let entered = once::enter(&app, &caller, request.headers(), "POST /v1/files")?;
+    let entered = idempotency::enter(&app, &caller, request.headers(), "POST /v1/files")?;
     let most = app.config.max_stored_bytes;
     let mut limit = Limit { room: app.uploads.enter(account, most), entered, is_over: false };
     // Bytes that there is no room for need not come.
@@ -68,8 +68,8 @@ pub(crate) async fn upload(
     let file = arrived.file.clone();
     // The same request is one with the same bytes, type and name: known only now.
     let body = format!("{} {} {:?}", file.content, file.mime_type, file.filename);
-    let once = match entered.begin(&app, body.as_bytes()).await? {
-        Ok(once) => once,
+    let idempotent = match entered.begin(&app, body.as_bytes()).await? {
+        Ok(idempotent) => idempotent,
         Err(first_answer) => return Ok(first_answer),
     };
     if is_over {
@@ -77,15 +77,15 @@ pub(crate) async fn upload(
     }
     let now = app.clock.steady();
     let rendered = Rendered::one(StatusCode::CREATED, &app.files.show(file.clone(), now), &id);
-    let (remember, store) = (once.remember(&rendered), Arc::clone(&app.store));
+    let (record, store) = (idempotent.record(&rendered), Arc::clone(&app.store));
     let writing = async move {
         // In flight until it is written down, even if the caller is gone by then.
-        let _in_flight = (once, room);
-        Ok(store.create_file(account, lines, file, most, remember).await?)
+        let _in_flight = (idempotent, room);
+        Ok(store.create_file(account, lines, file, most, record).await?)
     };
     Ok(match keep(&app, arrived, writing).await? {
-        Once::Done(_) => rendered.into_response(),
-        Once::Replayed(answer) => once::replay(answer),
+        Idempotent::Fresh(_) => rendered.into_response(),
+        Idempotent::Replayed(answer) => idempotency::replay(answer),
     })
 }
 
@@ -156,7 +156,7 @@ pub(crate) async fn bridge_upload(
                 "an account has more stored than --max-stored-bytes; what comes in with messages is kept all the same"
             );
         }
-        Ok(Once::Done(file))
+        Ok(Idempotent::Fresh(file))
     };
     keep(&app, arrived, writing).await?;
     Ok(envelope::one(StatusCode::CREATED, &uploaded, &id))
@@ -190,7 +190,7 @@ struct Arrived {
 /// What an upload may take of its account's room.
 struct Limit {
     room: Room,
-    entered: Entered,
+    entered: InFlightRequest,
     /// There was no room: its bytes are not kept, only looked at.
     is_over: bool,
 }
@@ -290,8 +290,8 @@ async fn receive(
 async fn keep(
     app: &Arc<App>,
     arrived: Arrived,
-    writing: impl Future<Output = Result<Once<StoredFile>, Failure>> + Send + 'static,
-) -> Result<Once<StoredFile>, Failure> {
+    writing: impl Future<Output = Result<Idempotent<StoredFile>, Failure>> + Send + 'static,
+) -> Result<Idempotent<StoredFile>, Failure> {
     let app = Arc::clone(app);
     // A task of its own: a caller that hangs up must not stop it half-way, with bytes that no file has.
     let keeping = async move {
@@ -300,7 +300,10 @@ async fn keep(
         let written = writing.await;
         let is_refused = |failure: &Failure| failure.problem.code.status() < 500;
         // After any other error it may have been written down all the same; if not, the bytes are swept away later.
-        if written.as_ref().map_or_else(is_refused, |once| matches!(once, Once::Replayed(_))) {
+        if written
+            .as_ref()
+            .map_or_else(is_refused, |idempotent| matches!(idempotent, Idempotent::Replayed(_)))
+        {
             drop_bytes(&app, file.id).await;
         }
         written

@@ -14,13 +14,13 @@ use switchboard_model::{
     outbox::OutboxStatus,
     text::trim,
 };
-use switchboard_store::{Accept, NewContent, Once, Refusal};
+use switchboard_store::{Accept, Idempotent, NewContent, Refusal};
 
 use crate::{
     api::{
         auth::{Caller, LineRef},
         envelope::{Rendered, RequestId},
-        once,
+        idempotency,
         problem::{Failure, id_of},
     },
     app::App,
@@ -51,7 +51,7 @@ pub(crate) struct Request<'a> {
     pub(crate) app: &'a Arc<App>,
     pub(crate) caller: &'a Caller,
     pub(crate) id: &'a RequestId,
-    pub(crate) once: once::Once,
+    pub(crate) idempotent: idempotency::IdempotentRequest,
 }
 
 /// The first half of every write: the answer of its first time, if this is a repetition.
@@ -63,8 +63,8 @@ pub(crate) async fn begin<'a>(
     operation: &'static str,
     body: &[u8],
 ) -> Result<Result<Request<'a>, Response>, Failure> {
-    let begun = once::begin(app, caller, headers, operation, body).await?;
-    Ok(begun.map(|once| Request { app, caller, id, once }))
+    let begun = idempotency::begin(app, caller, headers, operation, body).await?;
+    Ok(begun.map(|idempotent| Request { app, caller, id, idempotent }))
 }
 
 impl Request<'_> {
@@ -74,7 +74,7 @@ impl Request<'_> {
         outgoing: Outgoing<'_, P>,
     ) -> Result<Response, Failure> {
         let Outgoing { from, to, content, payload, message_param, file_param } = outgoing;
-        let Self { app, caller, id, once } = self;
+        let Self { app, caller, id, idempotent } = self;
         let line = caller.line(app, &from).await?;
         let answer = Pending { id: Id::generate(), status: OutboxStatus::Pending };
         let rendered = Rendered::one(StatusCode::CREATED, &answer, id);
@@ -91,19 +91,19 @@ impl Request<'_> {
         };
         let (app, now) = (Arc::clone(app), app.clock.now());
         let clock = Arc::clone(&app.clock);
-        let remember = once.remember(&rendered);
+        let record = idempotent.record(&rendered);
         let accepting = to_the_end(async move {
             // In flight until it is committed.
-            let _in_flight = once;
-            let accepted = app.store.accept(accept, remember, now).await?;
-            if matches!(accepted, Once::Done(_)) {
+            let _in_flight = idempotent;
+            let accepted = app.store.accept(accept, record, now).await?;
+            if matches!(accepted, Idempotent::Fresh(_)) {
                 app.hub.wake(line.id);
             }
             Ok(accepted)
         });
         match accepting.await {
-            Ok(Once::Done(_)) => Ok(rendered.into_response()),
-            Ok(Once::Replayed(answer)) => Ok(once::replay(answer)),
+            Ok(Idempotent::Fresh(_)) => Ok(rendered.into_response()),
+            Ok(Idempotent::Replayed(answer)) => Ok(idempotency::replay(answer)),
             Err(error) => {
                 let about = match &error {
                     switchboard_store::StoreError::Refused(refusal) => match refusal {

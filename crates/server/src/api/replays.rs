@@ -8,14 +8,14 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use switchboard_model::{Problem, Replay, Timestamp, Webhook, id::Id};
-use switchboard_store::{NewReplay, Once};
+use switchboard_store::{Idempotent, NewReplay};
 
 use crate::{
     api::{
         auth::Caller,
         body::{self, Body},
         envelope::{self, Rendered, RequestId},
-        once,
+        idempotency,
         problem::{Failure, id_of, replay_not_found, webhook_not_found},
         query::Query,
     },
@@ -32,10 +32,11 @@ pub(crate) async fn create(
     body: Body,
 ) -> Result<Response, Failure> {
     let operation = "POST /v1/webhooks/replay";
-    let once = match once::begin(&app, &caller, &headers, operation, body.raw()).await? {
-        Ok(once) => once,
-        Err(first_answer) => return Ok(first_answer),
-    };
+    let idempotent =
+        match idempotency::begin(&app, &caller, &headers, operation, body.raw()).await? {
+            Ok(idempotent) => idempotent,
+            Err(first_answer) => return Ok(first_answer),
+        };
     let webhook = body.required("id")?;
     body.required("since")?;
     let webhook: Id<Webhook> = id_of(body::text(webhook, "id")?, "id")?;
@@ -63,18 +64,18 @@ pub(crate) async fn create(
         most_of_account: app.config.max_replays,
     };
     let render = move |replay: &Replay| Rendered::one(StatusCode::CREATED, replay, &id);
-    let remember = once.remember_with(render.clone());
+    let record = idempotent.record_with(render.clone());
     let making = to_the_end(async move {
-        let _in_flight = once;
-        let done = app.store.create_replay(grant, new, remember, now).await?;
-        if matches!(done, Once::Done(_)) {
+        let _in_flight = idempotent;
+        let done = app.store.create_replay(grant, new, record, now).await?;
+        if matches!(done, Idempotent::Fresh(_)) {
             app.replays.notify_one();
         }
         Ok(done)
     });
     Ok(match making.await? {
-        Once::Done(replay) => render(&replay).into_response(),
-        Once::Replayed(answer) => once::replay(answer),
+        Idempotent::Fresh(replay) => render(&replay).into_response(),
+        Idempotent::Replayed(answer) => idempotency::replay(answer),
     })
 }
 

@@ -8,14 +8,14 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use switchboard_model::{Code, Problem, Sandbox, sandbox::activation_code};
-use switchboard_store::{Once, Refusal, StoreError};
+use switchboard_store::{Idempotent, Refusal, StoreError};
 
 use crate::{
     api::{
         auth::Caller,
         body::Unread,
         envelope::{self, Rendered, RequestId},
-        once,
+        idempotency,
         problem::Failure,
     },
     app::App,
@@ -41,21 +41,22 @@ pub(crate) async fn ensure(
     body: Unread,
 ) -> Result<Response, Failure> {
     let account = caller.owner()?;
-    let once = match once::begin(&app, &caller, &headers, "POST /v1/sandbox", &body.0).await? {
-        Ok(once) => once,
-        Err(first_answer) => return Ok(first_answer),
-    };
+    let idempotent =
+        match idempotency::begin(&app, &caller, &headers, "POST /v1/sandbox", &body.0).await? {
+            Ok(idempotent) => idempotent,
+            Err(first_answer) => return Ok(first_answer),
+        };
     let now = app.clock.now();
     let code = activation_code(rand::random());
     let render = move |sandbox: &Sandbox| Rendered::one(StatusCode::OK, sandbox, &id);
-    let remember = once.remember_with(render.clone());
+    let record = idempotent.record_with(render.clone());
     let ensuring = to_the_end(async move {
-        let _in_flight = once;
-        app.store.ensure_sandbox(account, code, remember, now).await
+        let _in_flight = idempotent;
+        app.store.ensure_sandbox(account, code, record, now).await
     });
     Ok(match ensuring.await.map_err(no_sandbox)? {
-        Once::Done(sandbox) => render(&sandbox).into_response(),
-        Once::Replayed(answer) => once::replay(answer),
+        Idempotent::Fresh(sandbox) => render(&sandbox).into_response(),
+        Idempotent::Replayed(answer) => idempotency::replay(answer),
     })
 }
 

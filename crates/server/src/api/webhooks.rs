@@ -13,14 +13,14 @@ use switchboard_model::{
     id::Id,
     webhook::{MAX_URL_LEN, ROTATION_MS, RotatedWebhook, UpdatedWebhook, WebhookSecret},
 };
-use switchboard_store::{NewWebhook, Once, WebhookChanges};
+use switchboard_store::{Idempotent, NewWebhook, WebhookChanges};
 
 use crate::{
     api::{
         auth::{Caller, LineRef},
         body::{self, Body},
         envelope::{self, Rendered, RequestId},
-        once,
+        idempotency,
         problem::{Failure, id_of, webhook_not_found},
         query::Query,
     },
@@ -61,10 +61,11 @@ pub(crate) async fn create(
     body: Body,
 ) -> Result<Response, Failure> {
     let operation = "POST /v1/webhooks";
-    let once = match once::begin(&app, &caller, &headers, operation, body.raw()).await? {
-        Ok(once) => once,
-        Err(first_answer) => return Ok(first_answer),
-    };
+    let idempotent =
+        match idempotency::begin(&app, &caller, &headers, operation, body.raw()).await? {
+            Ok(idempotent) => idempotent,
+            Err(first_answer) => return Ok(first_answer),
+        };
     let from = body.field("from").ok_or_else(|| Problem::missing_field("from"))?;
     let (url, events) = (body.required("url")?, body.required("events")?);
     let from = body::text(from, "from")?;
@@ -89,14 +90,14 @@ pub(crate) async fn create(
     };
     let now = app.clock.now();
     let render = move |webhook: &Webhook| Rendered::one(StatusCode::CREATED, webhook, &id);
-    let remember = once.remember_with(render.clone());
+    let record = idempotent.record_with(render.clone());
     let making = to_the_end(async move {
-        let _in_flight = once;
-        app.store.create_webhook(webhook, remember, now).await
+        let _in_flight = idempotent;
+        app.store.create_webhook(webhook, record, now).await
     });
     Ok(match making.await? {
-        Once::Done(webhook) => render(&webhook).into_response(),
-        Once::Replayed(answer) => once::replay(answer),
+        Idempotent::Fresh(webhook) => render(&webhook).into_response(),
+        Idempotent::Replayed(answer) => idempotency::replay(answer),
     })
 }
 
@@ -129,10 +130,11 @@ pub(crate) async fn update(
     body: Body,
 ) -> Result<Response, Failure> {
     let operation = "PATCH /v1/webhooks";
-    let once = match once::begin(&app, &caller, &headers, operation, body.raw()).await? {
-        Ok(once) => once,
-        Err(first_answer) => return Ok(first_answer),
-    };
+    let idempotent =
+        match idempotency::begin(&app, &caller, &headers, operation, body.raw()).await? {
+            Ok(idempotent) => idempotent,
+            Err(first_answer) => return Ok(first_answer),
+        };
     let webhook_id: Id<Webhook> = id_of(body::text(body.required("id")?, "id")?, "id")?;
     // An empty one is none that could be meant: who sends it has made a mistake.
     let url = body.field("url").map(|url| url_of(&app, body::text(url, "url")?)).transpose()?;
@@ -143,24 +145,24 @@ pub(crate) async fn update(
     let now = app.clock.now();
     let changes = WebhookChanges { url, events, is_active };
     let render = move |updated: &UpdatedWebhook| Rendered::one(StatusCode::OK, updated, &id);
-    let remember = once.remember_with(render.clone());
+    let record = idempotent.record_with(render.clone());
     let updating = to_the_end(async move {
-        let _in_flight = once;
-        let done = app.store.update_webhook(grant, webhook_id, changes, remember, now).await?;
+        let _in_flight = idempotent;
+        let done = app.store.update_webhook(grant, webhook_id, changes, record, now).await?;
         match (&done, is_active) {
-            (Once::Done(_), Some(false)) => app.deliver.disabled(webhook_id),
-            (Once::Done(_), _) => {
+            (Idempotent::Fresh(_), Some(false)) => app.deliver.disabled(webhook_id),
+            (Idempotent::Fresh(_), _) => {
                 app.deliver.changed(webhook_id);
                 // Those that it has interrupted go on.
                 app.replays.notify_one();
             }
-            (Once::Replayed(_), _) => {}
+            (Idempotent::Replayed(_), _) => {}
         }
         Ok(done)
     });
     Ok(match updating.await? {
-        Once::Done(updated) => render(&updated).into_response(),
-        Once::Replayed(answer) => once::replay(answer),
+        Idempotent::Fresh(updated) => render(&updated).into_response(),
+        Idempotent::Replayed(answer) => idempotency::replay(answer),
     })
 }
 
@@ -173,28 +175,29 @@ pub(crate) async fn rotate(
     body: Body,
 ) -> Result<Response, Failure> {
     let operation = "POST /v1/webhooks/rotate";
-    let once = match once::begin(&app, &caller, &headers, operation, body.raw()).await? {
-        Ok(once) => once,
-        Err(first_answer) => return Ok(first_answer),
-    };
+    let idempotent =
+        match idempotency::begin(&app, &caller, &headers, operation, body.raw()).await? {
+            Ok(idempotent) => idempotent,
+            Err(first_answer) => return Ok(first_answer),
+        };
     let webhook_id: Id<Webhook> = id_of(body::text(body.required("id")?, "id")?, "id")?;
     let grant = caller.grant(&app).await?.ok_or_else(webhook_not_found)?;
     let secret = WebhookSecret::from_random(rand::random());
     let now = app.clock.both();
     let until = now.steady + Duration::from_millis(ROTATION_MS.unsigned_abs());
     let render = move |rotated: &RotatedWebhook| Rendered::one(StatusCode::OK, rotated, &id);
-    let remember = once.remember_with(render.clone());
+    let record = idempotent.record_with(render.clone());
     let rotating = to_the_end(async move {
-        let _in_flight = once;
-        let done = app.store.rotate_secret(grant, webhook_id, secret, until, remember, now).await?;
-        if matches!(done, Once::Done(_)) {
+        let _in_flight = idempotent;
+        let done = app.store.rotate_secret(grant, webhook_id, secret, until, record, now).await?;
+        if matches!(done, Idempotent::Fresh(_)) {
             app.deliver.rotated(webhook_id);
         }
         Ok(done)
     });
     Ok(match rotating.await? {
-        Once::Done(rotated) => render(&rotated).into_response(),
-        Once::Replayed(answer) => once::replay(answer),
+        Idempotent::Fresh(rotated) => render(&rotated).into_response(),
+        Idempotent::Replayed(answer) => idempotency::replay(answer),
     })
 }
 
@@ -207,10 +210,11 @@ pub(crate) async fn test(
     body: Body,
 ) -> Result<Response, Failure> {
     let operation = "POST /v1/webhooks/test";
-    let once = match once::begin(&app, &caller, &headers, operation, body.raw()).await? {
-        Ok(once) => once,
-        Err(first_answer) => return Ok(first_answer),
-    };
+    let idempotent =
+        match idempotency::begin(&app, &caller, &headers, operation, body.raw()).await? {
+            Ok(idempotent) => idempotent,
+            Err(first_answer) => return Ok(first_answer),
+        };
     let webhook_id: Id<Webhook> = id_of(body::text(body.required("id")?, "id")?, "id")?;
     let grant = caller.grant(&app).await?.ok_or_else(webhook_not_found)?;
     let account_id = grant.account;
@@ -242,11 +246,11 @@ pub(crate) async fn test(
             Problem::new(Code::ServiceUnavailable, message).retry_after(1)
         })?;
         let rendered = Rendered::one(StatusCode::OK, &came, &id);
-        Ok::<_, Failure>(match once.remember(&rendered) {
+        Ok::<_, Failure>(match idempotent.record(&rendered) {
             None => rendered.into_response(),
-            Some(remember) => match app.store.remember(remember).await? {
-                Once::Done(()) => rendered.into_response(),
-                Once::Replayed(answer) => once::replay(answer),
+            Some(record) => match app.store.remember(record).await? {
+                Idempotent::Fresh(()) => rendered.into_response(),
+                Idempotent::Replayed(answer) => idempotency::replay(answer),
             },
         })
     });

@@ -8,8 +8,8 @@ use switchboard_testkit::{LINE, Receiver, Tenant, TestServer};
 use crate::{
     call::{Call, assert_refused},
     files::with_charset,
+    fixtures::{Sample, phone, set_advanced, texts},
     live::{Live, check_event},
-    people::{Sample, phone, set_advanced, texts},
     world::{CONTACT, OPEN, SOON, STRANGER, THEIRS, settled},
 };
 

@@ -22,8 +22,8 @@ use crate::{
     bridge::Mac,
     call::{Call, query},
     files::signed,
+    fixtures::{Sample, types},
     live::Live,
-    people::{Sample, types},
     world::{CONTACT, MAC, SOON, STRANGER, THEIRS, settled},
 };
 

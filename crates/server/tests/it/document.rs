@@ -14,11 +14,11 @@ use switchboard_testkit::{LINE, TestServer};
 
 use crate::{
     call::{Call, query},
+    contract_rows::rows,
+    fixtures::Sample,
     openapi::operations_for,
     operations::{Cases, Row, path},
-    people::Sample,
     refusals::{advanced, authorization, not_found, sandbox, unreadable},
-    rows::rows,
     values::{missing, unacceptable},
     world::{CONTACT, NO_LINE, SANDBOX, SECOND, World},
 };

@@ -10,7 +10,7 @@ use switchboard_testkit::{LINE, eventually};
 use crate::{
     call::{Call, assert_refused, query},
     files::{keeps, post, server_with_clock, signed},
-    people::{Sample, phone},
+    fixtures::{Sample, phone},
     world::{CONTACT, THEIRS, settled},
 };
 

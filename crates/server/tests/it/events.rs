@@ -8,8 +8,8 @@ use switchboard_testkit::{LINE, Setup, TestServer};
 
 use crate::{
     call::{Call, assert_refused, query},
+    fixtures::{reacts, types},
     live::{Heard, Live},
-    people::{reacts, types},
     world::{CONTACT, SECOND, SOON, STRANGER, THEIRS, add_line, key, settled},
 };
 

@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{
     call::{Call, assert_refused, query},
-    people::Sample,
+    fixtures::Sample,
     world::{CONTACT, OPEN, settled},
 };
 

@@ -7,7 +7,7 @@ use switchboard_testkit::LINE;
 use crate::{
     call::assert_refused,
     files::{keeps, post, server_with_clock},
-    people::Sample,
+    fixtures::Sample,
 };
 
 /// What `curl -F` sends is no file, whatever it calls itself; what `curl --data-binary` sends is one.

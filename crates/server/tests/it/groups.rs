@@ -6,8 +6,8 @@ use switchboard_testkit::{LINE, TestServer};
 
 use crate::{
     call::{Call, assert_refused, query},
+    fixtures::{Sample, phone, reacts, texts},
     live::Live,
-    people::{Sample, phone, reacts, texts},
     world::{CONTACT, SECOND, STRANGER, add_line, settled},
 };
 

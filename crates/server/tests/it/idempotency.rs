@@ -12,7 +12,7 @@ use switchboard_testkit::{LINE, Setup, TestClock, TestServer, eventually};
 
 use crate::{
     call::{Call, assert_refused},
-    people::{Sample, phone},
+    fixtures::{Sample, phone},
     world::{CONTACT, NO_LINE, STRANGER, World, send_with},
 };
 

@@ -18,7 +18,7 @@ use switchboard_testkit::{Tenant, TestServer, eventually};
 
 use crate::{
     call::{Call, query, without_request_id},
-    people::{Sample, reacts, reads, texts, types},
+    fixtures::{Sample, reacts, reads, texts, types},
     world::{add_line, key, settled},
 };
 

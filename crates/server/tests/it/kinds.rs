@@ -8,7 +8,7 @@ use switchboard_testkit::{LINE, TestServer};
 use crate::{
     call::{Call, assert_refused},
     files::{post, with_charset},
-    people::{Sample, texts},
+    fixtures::{Sample, texts},
     world::{CONTACT, settled},
 };
 

@@ -11,7 +11,7 @@ use switchboard_server::routes::{self, Access};
 
 use crate::{
     call::{Call, assert_refused, without_request_id},
-    rows::rows,
+    contract_rows::rows,
     world::World,
 };
 

@@ -6,11 +6,11 @@ use switchboard_testkit::LINE;
 
 use crate::{
     call::{Call, query},
+    fixtures::Sample,
     operations::{
         Cases::{NotApplicable, Refused},
         Row,
     },
-    people::Sample,
     world::{CONTACT, NO_LINE, SECOND, World},
 };
 

@@ -8,8 +8,8 @@ use switchboard_testkit::LINE;
 
 use crate::{
     call::{Call, assert_refused},
+    fixtures::set_advanced,
     order::{Draft, Mistake, Wrong, at_the_gate, check_pairs, field, fields, mistake},
-    people::set_advanced,
     world::{CONTACT, NO_LINE, OPEN, SANDBOX, STRANGER, World},
 };
 use Code::{InvalidParameterValue, MissingRequiredParameter};

@@ -17,7 +17,7 @@ use switchboard_testkit::{LINE, Receiver, Setup, TestClock, eventually};
 use tokio::time::timeout;
 
 use crate::{
-    people::types,
+    fixtures::types,
     world::{CONTACT, settled},
 };
 

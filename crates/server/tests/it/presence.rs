@@ -9,8 +9,8 @@ use switchboard_testkit::{LINE, Receiver, Setup, Tenant, TestClock, TestServer};
 
 use crate::{
     call::{Call, assert_refused, query},
+    fixtures::{phone, reads, texts, types},
     live::Live,
-    people::{phone, reads, texts, types},
     world::{CONTACT, OPEN, STRANGER, settled},
 };
 

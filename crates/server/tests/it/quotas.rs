@@ -16,8 +16,8 @@ use crate::{
     attempts::hook,
     bridge::Mac,
     call::{Call, assert_refused},
+    fixtures::{Sample, texts},
     live::Live,
-    people::{Sample, texts},
     told::{taken, tell, text},
     world::{CONTACT, MAC, SECOND, SOON},
 };

@@ -7,8 +7,8 @@ use switchboard_testkit::{LINE, Receiver, Tenant, TestServer};
 
 use crate::{
     call::{Call, assert_refused},
+    fixtures::{phone, reacts},
     live::{Live, check_event},
-    people::{phone, reacts},
     world::{CONTACT, SOON, STRANGER, settled},
 };
 

@@ -11,7 +11,7 @@ use switchboard_testkit::LINE;
 
 use crate::{
     call::{Call, query},
-    people::{Sample, set_advanced},
+    fixtures::{Sample, set_advanced},
     world::{
         CONTACT, MAX_FILE, NO_LINE, OPEN, SANDBOX, SECOND, STRANGER, THEIRS, World, send_with,
     },

@@ -6,7 +6,7 @@ use switchboard_testkit::{LINE, Tenant, TestServer};
 
 use crate::{
     call::{Call, assert_refused, query, without_request_id},
-    people::{Sample, texts},
+    fixtures::{Sample, texts},
     world::{CONTACT, add_line, key},
 };
 

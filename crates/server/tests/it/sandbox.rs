@@ -15,8 +15,8 @@ use switchboard_testkit::{LINE, Receiver, Setup, Tenant, TestClock, TestServer};
 
 use crate::{
     call::{Call, assert_refused, query, without_request_id},
+    fixtures::{Sample, phone, texts, types},
     live::Live,
-    people::{Sample, phone, texts, types},
     world::{CONTACT, SANDBOX, SOON, STRANGER, THEIRS, send_with, settled},
 };
 use SandboxStatus::{Active, Missing, Pending};

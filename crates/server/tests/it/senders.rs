@@ -12,8 +12,8 @@ use switchboard_testkit::{LINE, TestServer};
 use crate::{
     bridge::{Link, Mac},
     call::{Call, assert_refused, query},
+    fixtures::{phone, reacts, reads, texts, types},
     live::Live,
-    people::{phone, reacts, reads, texts, types},
     world::{CONTACT, MAC, OPEN, settled},
 };
 

@@ -8,7 +8,7 @@ use switchboard_testkit::{LINE, TestServer};
 
 use crate::{
     call::{Call, assert_refused},
-    people::reacts,
+    fixtures::reacts,
     world::{CONTACT, SANDBOX, send_with},
 };
 

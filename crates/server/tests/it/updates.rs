@@ -7,8 +7,8 @@ use switchboard_testkit::{LINE, Receiver, Tenant, TestServer};
 
 use crate::{
     call::{Call, assert_refused},
+    fixtures::{Sample, phone, reacts, reads},
     live::{Live, check_event},
-    people::{Sample, phone, reacts, reads},
     world::{CONTACT, SOON, settled},
 };
 

@@ -20,7 +20,7 @@ use switchboard_testkit::{LINE, Setup, Tenant, TestServer, eventually};
 use crate::{
     bridge::{Link, Mac},
     call::Call,
-    people::{Sample, reads},
+    fixtures::{Sample, reads},
 };
 
 /// The other line of the first account.

@@ -31,8 +31,8 @@ use super::{
     idempotency, webhooks,
 };
 use crate::{
-    Backlog, CommittedEvent, Deliveries, DeliveriesCursor, DeliveryFilter, Due, Grant, Once,
-    Remember, Result,
+    Backlog, CommittedEvent, Deliveries, DeliveriesCursor, DeliveryFilter, Due, Grant,
+    IdempotencyRecord, Idempotent, Result,
 };
 
 #[async_trait::async_trait]
@@ -112,9 +112,9 @@ impl Deliveries for SqliteStore {
         &self,
         grant: Grant,
         id: Id<Delivery>,
-        remember: Option<Remember>,
+        remember: Option<IdempotencyRecord>,
         now: Now,
-    ) -> Result<Once<Id<Webhook>>> {
+    ) -> Result<Idempotent<Id<Webhook>>> {
         self.writer
             .run(move |tx| {
                 let retry = |tx: &mut Tx<'_>| rounds::retry(tx.sql, &grant, id, now);

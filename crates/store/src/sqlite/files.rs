@@ -21,7 +21,7 @@ use super::{
     },
     idempotency,
 };
-use crate::{Files, Once, Refusal, Remember, Result};
+use crate::{Files, IdempotencyRecord, Idempotent, Refusal, Result};
 
 #[async_trait::async_trait]
 impl Files for SqliteStore {
@@ -31,8 +31,8 @@ impl Files for SqliteStore {
         lines: Option<Vec<Id<Line>>>,
         file: StoredFile,
         most: u64,
-        remember: Option<Remember>,
-    ) -> Result<Once<StoredFile>> {
+        remember: Option<IdempotencyRecord>,
+    ) -> Result<Idempotent<StoredFile>> {
         self.writer
             .run(move |tx| {
                 idempotency::once(tx, remember, |tx| upload(tx.sql, account, lines, file, most))

@@ -17,7 +17,7 @@ use super::{
         writer::Tx,
     },
 };
-use crate::{Idempotency, Once, Refusal, Remember, RememberWith, Result};
+use crate::{Idempotency, IdempotencyRecord, IdempotencyRecordWith, Idempotent, Refusal, Result};
 
 #[async_trait::async_trait]
 impl Idempotency for SqliteStore {
@@ -32,7 +32,7 @@ impl Idempotency for SqliteStore {
         self.readers.lookup(key).ask(find).await
     }
 
-    async fn remember(&self, remember: Remember) -> Result<Once<()>> {
+    async fn remember(&self, remember: IdempotencyRecord) -> Result<Idempotent<()>> {
         self.writer.run(move |tx| once(tx, Some(remember), |_| Ok(()))).await
     }
 
@@ -44,12 +44,12 @@ impl Idempotency for SqliteStore {
 /// Does the work and keeps its answer, unless there is an answer already. Work that is refused leaves none.
 pub(super) fn once<T>(
     tx: &mut Tx<'_>,
-    remember: Option<Remember>,
+    remember: Option<IdempotencyRecord>,
     work: impl FnOnce(&mut Tx<'_>) -> Result<T>,
-) -> Result<Once<T>> {
+) -> Result<Idempotent<T>> {
     match remember {
-        None => Ok(Once::Done(work(tx)?)),
-        Some(Remember { scope, answer }) => {
+        None => Ok(Idempotent::Fresh(work(tx)?)),
+        Some(IdempotencyRecord { scope, answer }) => {
             answered(tx, &scope, answer.created_at, work, |_| answer)
         }
     }
@@ -58,12 +58,14 @@ pub(super) fn once<T>(
 /// The same, where the answer is made of what the work has written.
 pub(super) fn once_with<T>(
     tx: &mut Tx<'_>,
-    remember: Option<RememberWith<T>>,
+    remember: Option<IdempotencyRecordWith<T>>,
     work: impl FnOnce(&mut Tx<'_>) -> Result<T>,
-) -> Result<Once<T>> {
+) -> Result<Idempotent<T>> {
     match remember {
-        None => Ok(Once::Done(work(tx)?)),
-        Some(RememberWith { scope, now, answer }) => answered(tx, &scope, now, work, answer),
+        None => Ok(Idempotent::Fresh(work(tx)?)),
+        Some(IdempotencyRecordWith { scope, now, answer }) => {
+            answered(tx, &scope, now, work, answer)
+        }
     }
 }
 
@@ -73,9 +75,9 @@ fn answered<T>(
     now: Timestamp,
     work: impl FnOnce(&mut Tx<'_>) -> Result<T>,
     answer: impl FnOnce(&T) -> RememberedAnswer,
-) -> Result<Once<T>> {
+) -> Result<Idempotent<T>> {
     if let Some(earlier) = find(tx.sql, tx.seal, scope, now)? {
-        return Ok(Once::Replayed(earlier));
+        return Ok(Idempotent::Replayed(earlier));
     }
     let done = work(tx)?;
     let RememberedAnswer { status, body, created_at } = answer(&done);
@@ -98,7 +100,7 @@ fn answered<T>(
             is_secret,
         ],
     )?;
-    Ok(Once::Done(done))
+    Ok(Idempotent::Fresh(done))
 }
 
 pub(super) fn find(

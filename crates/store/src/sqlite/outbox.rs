@@ -34,8 +34,8 @@ use super::{
     files, idempotency, sandbox,
 };
 use crate::{
-    Accept, Accepted, ClaimedItem, Committed, Cutoff, Once, Outbox, Remember, Result, SettleReport,
-    StoreError,
+    Accept, Accepted, ClaimedItem, Committed, Cutoff, IdempotencyRecord, Idempotent, Outbox,
+    Result, SettleReport, StoreError,
 };
 
 #[async_trait::async_trait]
@@ -43,9 +43,9 @@ impl Outbox for SqliteStore {
     async fn accept(
         &self,
         accept: Accept,
-        remember: Option<Remember>,
+        remember: Option<IdempotencyRecord>,
         now: Timestamp,
-    ) -> Result<Once<Accepted>> {
+    ) -> Result<Idempotent<Accepted>> {
         self.writer
             .run(move |tx| idempotency::once(tx, remember, |tx| accept::accept(tx, accept, now)))
             .await

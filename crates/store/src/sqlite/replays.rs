@@ -20,7 +20,7 @@ use super::{
     },
     events, idempotency,
 };
-use crate::{Grant, NewReplay, Once, Refusal, RememberWith, Replays, Result};
+use crate::{Grant, IdempotencyRecordWith, Idempotent, NewReplay, Refusal, Replays, Result};
 
 #[async_trait::async_trait]
 impl Replays for SqliteStore {
@@ -28,9 +28,9 @@ impl Replays for SqliteStore {
         &self,
         grant: Grant,
         replay: NewReplay,
-        remember: Option<RememberWith<Replay>>,
+        remember: Option<IdempotencyRecordWith<Replay>>,
         now: Timestamp,
-    ) -> Result<Once<Replay>> {
+    ) -> Result<Idempotent<Replay>> {
         self.writer
             .run(move |tx| {
                 let create = |tx: &mut Tx<'_>| create(tx.sql, &grant, &replay, now);

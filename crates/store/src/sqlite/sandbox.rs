@@ -21,7 +21,7 @@ use super::{
     events::Moment,
     idempotency, lines, outbox,
 };
-use crate::{Committed, NewContent, Once, Refusal, RememberWith, Result, Sandboxes};
+use crate::{Committed, IdempotencyRecordWith, Idempotent, NewContent, Refusal, Result, Sandboxes};
 
 #[async_trait::async_trait]
 impl Sandboxes for SqliteStore {
@@ -37,9 +37,9 @@ impl Sandboxes for SqliteStore {
         &self,
         account: Id<Account>,
         code: String,
-        remember: Option<RememberWith<Sandbox>>,
+        remember: Option<IdempotencyRecordWith<Sandbox>>,
         now: Timestamp,
-    ) -> Result<Once<Sandbox>> {
+    ) -> Result<Idempotent<Sandbox>> {
         self.writer
             .run(move |tx| {
                 let ensure = |tx: &mut Tx<'_>| ensure(tx.sql, account, &code, now);

@@ -24,8 +24,8 @@ use super::{
     idempotency, lines,
 };
 use crate::{
-    Endpoint, Grant, NewWebhook, Once, Refusal, RememberWith, Result, StoreError, WebhookChanges,
-    Webhooks,
+    Endpoint, Grant, IdempotencyRecordWith, Idempotent, NewWebhook, Refusal, Result, StoreError,
+    WebhookChanges, Webhooks,
 };
 
 #[async_trait::async_trait]
@@ -33,9 +33,9 @@ impl Webhooks for SqliteStore {
     async fn create_webhook(
         &self,
         webhook: NewWebhook,
-        remember: Option<RememberWith<Webhook>>,
+        remember: Option<IdempotencyRecordWith<Webhook>>,
         now: Timestamp,
-    ) -> Result<Once<Webhook>> {
+    ) -> Result<Idempotent<Webhook>> {
         self.writer
             .run(move |tx| idempotency::once_with(tx, remember, |tx| create(tx, webhook, now)))
             .await
@@ -50,9 +50,9 @@ impl Webhooks for SqliteStore {
         grant: Grant,
         id: Id<Webhook>,
         changes: WebhookChanges,
-        remember: Option<RememberWith<UpdatedWebhook>>,
+        remember: Option<IdempotencyRecordWith<UpdatedWebhook>>,
         now: Timestamp,
-    ) -> Result<Once<UpdatedWebhook>> {
+    ) -> Result<Idempotent<UpdatedWebhook>> {
         self.writer
             .run(move |tx| {
                 let update = |tx: &mut Tx<'_>| update(tx, &grant, id, &changes, now);
@@ -67,9 +67,9 @@ impl Webhooks for SqliteStore {
         id: Id<Webhook>,
         secret: WebhookSecret,
         until: Timestamp,
-        remember: Option<RememberWith<RotatedWebhook>>,
+        remember: Option<IdempotencyRecordWith<RotatedWebhook>>,
         now: Now,
-    ) -> Result<Once<RotatedWebhook>> {
+    ) -> Result<Idempotent<RotatedWebhook>> {
         self.writer
             .run(move |tx| {
                 let rotate = |tx: &mut Tx<'_>| rotate(tx, &grant, id, secret, until, now);

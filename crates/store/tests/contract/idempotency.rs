@@ -10,7 +10,8 @@ use switchboard_model::{
     webhook::UpdatedWebhook,
 };
 use switchboard_store::{
-    Grant, NewKey, Once, Refusal, Remember, RememberWith, Store, WebhookChanges,
+    Grant, IdempotencyRecord, IdempotencyRecordWith, Idempotent, NewKey, Refusal, Store,
+    WebhookChanges,
 };
 
 use crate::world::{ANN, BOB, NOW, World, contact, later, refusal, take};
@@ -29,8 +30,8 @@ async fn new_key(world: &World, hash: u8) -> Id<Key> {
     world.store.create_key(key, NOW).await.unwrap().id
 }
 
-fn remember(key: Id<Key>, body: &str, now: Timestamp) -> Remember {
-    Remember {
+fn remember(key: Id<Key>, body: &str, now: Timestamp) -> IdempotencyRecord {
+    IdempotencyRecord {
         scope: IdempotencyScope::new(key, "POST /v1/messages".into(), "k1".into(), body.as_bytes()),
         answer: RememberedAnswer {
             status: 201,
@@ -51,14 +52,14 @@ async fn items(world: &World) -> usize {
 pub(crate) async fn an_answer_alone_is_remembered_once(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let first = remember(new_key(&world, 1).await, "a", NOW);
-    assert_eq!(store.remember(first.clone()).await.unwrap(), Once::Done(()));
+    assert_eq!(store.remember(first.clone()).await.unwrap(), Idempotent::Fresh(()));
     let key = first.scope.key_id;
     let again = store.remember(remember(key, "a", later(5))).await.unwrap();
-    assert_eq!(again, Once::Replayed(first.answer));
+    assert_eq!(again, Idempotent::Replayed(first.answer));
     let other = store.remember(remember(key, "b", later(5))).await;
     assert_eq!(refusal(other), Refusal::IdempotencyMismatch);
     let over = remember(key, "a", end(0));
-    assert_eq!(store.remember(over.clone()).await.unwrap(), Once::Done(()));
+    assert_eq!(store.remember(over.clone()).await.unwrap(), Idempotent::Fresh(()));
     assert_eq!(store.remembered(over.scope, end(1)).await.unwrap(), Some(over.answer));
 }
 
@@ -70,7 +71,7 @@ pub(crate) async fn the_same_request_has_the_first_answer(store: Arc<dyn Store>)
     assert_eq!(store.remembered(first.scope.clone(), NOW).await.unwrap(), None);
     take(store.accept(draft(), Some(first.clone()), NOW).await).unwrap();
     let again = store.accept(draft(), Some(remember(key, "a", later(5))), later(5)).await.unwrap();
-    assert_eq!(again, Once::Replayed(first.answer.clone()));
+    assert_eq!(again, Idempotent::Replayed(first.answer.clone()));
     let known = store.remembered(first.scope.clone(), end(-1)).await.unwrap();
     assert_eq!(known, Some(first.answer));
     assert_eq!(items(&world).await, 1);
@@ -131,7 +132,7 @@ pub(crate) async fn after_a_day_it_is_forgotten(store: Arc<dyn Store>) {
     assert_eq!(store.remembered(scope, end(0)).await.unwrap(), None);
     // Overwritten, and from then on remembered for a day of its own.
     take(write("b", end(0)).await).unwrap();
-    assert!(matches!(write("b", end(9)).await, Ok(Once::Replayed(_))));
+    assert!(matches!(write("b", end(9)).await, Ok(Idempotent::Replayed(_))));
     assert_eq!(refusal(write("a", end(9)).await), Refusal::IdempotencyMismatch);
     assert_eq!(items(&world).await, 2);
 }
@@ -167,8 +168,8 @@ pub(crate) async fn of_many_at_once_one_is_done(store: Arc<dyn Store>) {
     let replayed: Vec<_> = answers
         .iter()
         .filter_map(|once| match once {
-            Once::Done(_) => None,
-            Once::Replayed(answer) => Some(answer),
+            Idempotent::Fresh(_) => None,
+            Idempotent::Replayed(answer) => Some(answer),
         })
         .collect();
     assert_eq!(replayed.len(), 49);
@@ -196,7 +197,7 @@ pub(crate) async fn files_and_webhooks_too(store: Arc<dyn Store>) {
         .create_file(world.account, None, file(lost), u64::MAX, Some(first.clone()))
         .await
         .unwrap();
-    assert_eq!(again, Once::Replayed(first.answer));
+    assert_eq!(again, Idempotent::Replayed(first.answer));
     assert!(store.file(world.account, None, kept).await.unwrap().is_some());
     assert!(store.file(world.account, None, lost).await.unwrap().is_none());
     let mut first = remember(key, "a", NOW);
@@ -204,14 +205,14 @@ pub(crate) async fn files_and_webhooks_too(store: Arc<dyn Store>) {
     let new = || world.new_webhook(&[EventKind::MessageSent]);
     let made = take(store.create_webhook(new(), Some(with(first.clone())), NOW).await).unwrap();
     let again = store.create_webhook(new(), Some(with(first.clone())), NOW).await.unwrap();
-    assert!(matches!(again, Once::Replayed(answer) if answer == first.answer));
+    assert!(matches!(again, Idempotent::Replayed(answer) if answer == first.answer));
     let shown = store.webhooks(world.account, NOW).await.unwrap();
     assert_eq!(shown.iter().map(|one| one.id).collect::<Vec<_>>(), [made.id]);
 }
 
 /// The same, as if its answer were made of what was written.
-fn with<T>(Remember { scope, answer }: Remember) -> RememberWith<T> {
-    RememberWith { scope, now: answer.created_at, answer: Box::new(|_| answer) }
+fn with<T>(IdempotencyRecord { scope, answer }: IdempotencyRecord) -> IdempotencyRecordWith<T> {
+    IdempotencyRecordWith { scope, now: answer.created_at, answer: Box::new(|_| answer) }
 }
 
 pub(crate) async fn an_answer_is_made_of_what_was_written(store: Arc<dyn Store>) {
@@ -219,21 +220,21 @@ pub(crate) async fn an_answer_is_made_of_what_was_written(store: Arc<dyn Store>)
     let key = new_key(&world, 9).await;
     let id = world.webhook(&[EventKind::MessageSent]).await;
     let update = async |url: &str, name: &str| {
-        let Remember { mut scope, answer } = remember(key, "x", NOW);
+        let IdempotencyRecord { mut scope, answer } = remember(key, "x", NOW);
         scope.idempotency_key = name.to_owned();
         let answer = Box::new(move |updated: &UpdatedWebhook| RememberedAnswer {
             body: updated.webhook.url.clone().into(),
             ..answer
         });
         let changes = WebhookChanges { url: Some(url.into()), ..WebhookChanges::default() };
-        let remember = RememberWith { scope, now: NOW, answer };
+        let remember = IdempotencyRecordWith { scope, now: NOW, answer };
         let grant = Grant::whole(world.account);
         store.update_webhook(grant, id, changes, Some(remember), NOW).await.unwrap()
     };
     let first = take(Ok(update("https://example.com/1", "a").await)).unwrap();
     assert_eq!(first.webhook.url, "https://example.com/1");
     take(Ok(update("https://example.com/2", "b").await)).unwrap();
-    let Once::Replayed(again) = update("https://example.com/1", "a").await else {
+    let Idempotent::Replayed(again) = update("https://example.com/1", "a").await else {
         panic!("it was done before");
     };
     assert_eq!(again.body, b"https://example.com/1");

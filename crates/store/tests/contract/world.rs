@@ -15,8 +15,8 @@ use switchboard_model::{
     webhook::WebhookSecret,
 };
 use switchboard_store::{
-    Accept, Accepted, Committed, CommittedEvent, NewContent, NewLine, NewWebhook, Once, Received,
-    Refusal, Result, SettleReport, Store, StoreError,
+    Accept, Accepted, Committed, CommittedEvent, Idempotent, NewContent, NewLine, NewWebhook,
+    Received, Refusal, Result, SettleReport, Store, StoreError,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -59,10 +59,10 @@ pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T>) -> Refusal {
 }
 
 /// What was done now.
-pub(crate) fn take<T>(result: Result<Once<T>>) -> Result<T> {
+pub(crate) fn take<T>(result: Result<Idempotent<T>>) -> Result<T> {
     result.map(|once| match once {
-        Once::Done(done) => done,
-        Once::Replayed(answer) => panic!("replayed: {answer:?}"),
+        Idempotent::Fresh(done) => done,
+        Idempotent::Replayed(answer) => panic!("replayed: {answer:?}"),
     })
 }
 

@@ -12,14 +12,14 @@ use switchboard_model::{
     idempotency::{IdempotencyScope, RememberedAnswer},
     time::Clock,
 };
-use switchboard_store::Remember;
+use switchboard_store::IdempotencyRecord;
 use switchboard_testkit::{LINE, TestServer, eventually};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
     call::{Call, query},
     files::{keeps, kept, server_with_clock},
-    people::Sample,
+    fixtures::Sample,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -149,7 +149,7 @@ async fn all_whose_time_is_over_is_forgotten_in_one_go() {
             let operation = "POST /v1/files".to_owned();
             let scope = IdempotencyScope::new(key, operation, format!("k{number}"), b"x");
             let answer = RememberedAnswer { status: 201, body: b"{}".to_vec(), created_at: now };
-            let remember = Remember { scope: scope.clone(), answer };
+            let remember = IdempotencyRecord { scope: scope.clone(), answer };
             let id = file.id;
             server
                 .store

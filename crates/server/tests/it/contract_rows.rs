@@ -6,12 +6,12 @@ use switchboard_testkit::LINE;
 
 use crate::{
     call::{Call, query},
+    fixtures::Sample,
     operations::{
         Cases::{Alike, Hides, NotApplicable, Refused},
         Row,
     },
     operators::{bridges, operators},
-    people::Sample,
     world::{CONTACT, NO_LINE, World, send_with},
 };
 

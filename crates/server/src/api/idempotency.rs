@@ -13,9 +13,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use switchboard_model::{
     Code, Key, Problem, Timestamp,
     id::Id,
-    idempotency::{self, IdempotencyScope, RememberedAnswer},
+    idempotency::{IdempotencyScope, RememberedAnswer, is_valid},
 };
-use switchboard_store::{Refusal, Remember, RememberWith, StoreError};
+use switchboard_store::{IdempotencyRecord, IdempotencyRecordWith, Refusal, StoreError};
 
 use crate::{
     api::{auth::Caller, envelope::Rendered, problem::Failure},
@@ -37,12 +37,12 @@ pub(crate) struct InFlight(Arc<Names>);
 /// A request's place among those in flight. Whoever writes keeps it until that is committed, for its client may be
 /// gone before ([`crate::to_the_end`]).
 #[derive(Debug)]
-struct Place {
+struct InFlightGuard {
     all: Arc<Names>,
     name: (Id<Key>, String),
 }
 
-impl Drop for Place {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
@@ -50,17 +50,17 @@ impl Drop for Place {
 
 /// A request that is to be done once; or any request, if it carries no Idempotency-Key.
 #[derive(Debug)]
-pub(crate) struct Once {
+pub(crate) struct IdempotentRequest {
     scope: Option<IdempotencyScope>,
     /// When it was begun, by the steady clock.
     begun_at: Timestamp,
-    _place: Option<Place>,
+    _place: Option<InFlightGuard>,
 }
 
 /// The Idempotency-Key of a request, if it has one.
 pub(crate) fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let key = value.to_str().ok().filter(|key| idempotency::is_valid(key));
+    let key = value.to_str().ok().filter(|key| is_valid(key));
     let must = "must be 1 to 255 visible ASCII characters";
     key.map(|key| Some(key.to_owned()))
         .ok_or_else(|| Problem::invalid_value("Idempotency-Key", must))
@@ -73,15 +73,15 @@ pub(crate) async fn begin(
     headers: &HeaderMap,
     operation: &'static str,
     body: &[u8],
-) -> Result<Result<Once, Response>, Failure> {
+) -> Result<Result<IdempotentRequest, Response>, Failure> {
     enter(app, caller, headers, operation)?.begin(app, body).await
 }
 
 /// A request among those in flight whose body is not known yet.
 #[derive(Debug)]
-pub(crate) struct Entered {
+pub(crate) struct InFlightRequest {
     operation: &'static str,
-    key: Option<(String, Place)>,
+    key: Option<(String, InFlightGuard)>,
 }
 
 /// Enters a request whose body takes its time among those in flight.
@@ -90,18 +90,18 @@ pub(crate) fn enter(
     caller: &Caller,
     headers: &HeaderMap,
     operation: &'static str,
-) -> Result<Entered, Problem> {
-    let Some(key) = key_of(headers)? else { return Ok(Entered { operation, key: None }) };
+) -> Result<InFlightRequest, Problem> {
+    let Some(key) = key_of(headers)? else { return Ok(InFlightRequest { operation, key: None }) };
     let name = (caller.key_id(), format!("{operation} {key}"));
     let all = Arc::clone(&app.in_flight.0);
     if !all.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone()) {
         let message = "The first request with this Idempotency-Key is still in flight. Try again.";
         return Err(Problem::new(Code::IdempotencyInProgress, message).retry_after(RETRY_AFTER));
     }
-    Ok(Entered { operation, key: Some((key, Place { all, name })) })
+    Ok(InFlightRequest { operation, key: Some((key, InFlightGuard { all, name })) })
 }
 
-impl Entered {
+impl InFlightRequest {
     /// Whether there was a request with this key. If this is the same one, its answer is that of the first time.
     pub(crate) async fn is_known(&self, app: &App) -> Result<bool, Failure> {
         let Some((key, place)) = &self.key else { return Ok(false) };
@@ -119,34 +119,34 @@ impl Entered {
         self,
         app: &App,
         body: &[u8],
-    ) -> Result<Result<Once, Response>, Failure> {
+    ) -> Result<Result<IdempotentRequest, Response>, Failure> {
         let begun_at = app.clock.steady();
         let Some((key, place)) = self.key else {
-            return Ok(Ok(Once { scope: None, begun_at, _place: None }));
+            return Ok(Ok(IdempotentRequest { scope: None, begun_at, _place: None }));
         };
         let scope = IdempotencyScope::new(place.name.0, self.operation.to_owned(), key, body);
         if let Some(answer) = app.store.remembered(scope.clone(), app.clock.retention()).await? {
             return Ok(Err(replay(answer)));
         }
-        Ok(Ok(Once { scope: Some(scope), begun_at, _place: Some(place) }))
+        Ok(Ok(IdempotentRequest { scope: Some(scope), begun_at, _place: Some(place) }))
     }
 }
 
-impl Once {
+impl IdempotentRequest {
     /// What the transaction is to remember, where its answer is known before it.
-    pub(crate) fn remember(&self, answer: &Rendered) -> Option<Remember> {
+    pub(crate) fn record(&self, answer: &Rendered) -> Option<IdempotencyRecord> {
         let answer = remembered(answer, self.begun_at);
-        self.scope.clone().map(|scope| Remember { scope, answer })
+        self.scope.clone().map(|scope| IdempotencyRecord { scope, answer })
     }
 
     /// What the transaction is to remember, where its answer is made of what it has written.
-    pub(crate) fn remember_with<T>(
+    pub(crate) fn record_with<T>(
         &self,
         answer: impl FnOnce(&T) -> Rendered + Send + 'static,
-    ) -> Option<RememberWith<T>> {
+    ) -> Option<IdempotencyRecordWith<T>> {
         let now = self.begun_at;
         let answer = Box::new(move |written: &T| remembered(&answer(written), now));
-        self.scope.clone().map(|scope| RememberWith { scope, now, answer })
+        self.scope.clone().map(|scope| IdempotencyRecordWith { scope, now, answer })
     }
 }
 
