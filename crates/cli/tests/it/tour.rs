@@ -65,7 +65,9 @@ pub(crate) async fn run_steps(
         assert!(at + 1 < outputs.len(), "{place}: the step fails: {}\n{output}", done.stderr);
         step.check(output).unwrap_or_else(|wrong| panic!("{place}: {wrong}\n{output}"));
     }
-    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
+    // The backup is made while the server runs, of a folder in which it may write: the README says so.
+    let mut said = done.stderr.lines().filter(|line| !line.ends_with("file changed as we read it"));
+    assert_eq!((done.code, said.next()), (Some(0), None));
     outputs.into_iter().map(str::to_owned).collect()
 }
 
