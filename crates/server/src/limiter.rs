@@ -137,22 +137,26 @@ impl Standing {
     pub(crate) fn write(self, headers: &mut HeaderMap) {
         // Once, for the envelope's too.
         headers.reserve(10);
-        let remaining = self.limit.saturating_sub(self.used);
-        headers.insert(LIMIT, HeaderValue::from(self.limit));
-        headers.insert(REMAINING, HeaderValue::from(remaining));
-        headers.insert(RESET, HeaderValue::from(self.reset));
-        let (limit, reset) = (self.limit, self.reset);
-        for (name, value) in [
-            (DRAFT, format!("\"hour\";r={remaining};t={reset}")),
-            (DRAFT_POLICY, format!("\"hour\";q={limit};w=3600")),
-        ] {
-            let value = HeaderValue::try_from(value).expect("digits and ASCII signs");
+        let limit = HeaderValue::from(self.limit);
+        let remaining = HeaderValue::from(self.limit.saturating_sub(self.used));
+        let reset = HeaderValue::from(self.reset);
+        let draft = ["\"hour\";r=", digits(&remaining), ";t=", digits(&reset)].concat();
+        let policy = ["\"hour\";q=", digits(&limit), ";w=3600"].concat();
+        for (name, text) in [(DRAFT, draft), (DRAFT_POLICY, policy)] {
+            let value = HeaderValue::try_from(text).expect("digits and ASCII signs");
             headers.insert(name, value);
         }
+        headers.insert(LIMIT, limit);
+        headers.insert(REMAINING, remaining);
+        headers.insert(RESET, reset);
         if self.is_exceeded() {
             headers.insert(RETRY_AFTER, HeaderValue::from(self.reset));
         }
     }
+}
+
+fn digits(number: &HeaderValue) -> &str {
+    number.to_str().expect("a number is ASCII")
 }
 
 #[cfg(test)]
