@@ -69,3 +69,27 @@ impl Woken {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_link_is_told_which_of_its_lines_to_look_at() {
+        let (hub, woken, other) = (Hub::default(), Arc::default(), Arc::default());
+        let lines: Vec<Id<Line>> = (0..200).map(|_| Id::generate()).collect();
+        hub.watch(lines[..199].iter().copied(), &woken);
+        hub.watch([lines[199]], &other);
+        for at in [7, 7, 199, 3] {
+            hub.wake(lines[at]);
+        }
+        assert_eq!(woken.take().await, HashSet::from([lines[7], lines[3]]));
+        assert_eq!(other.take().await, HashSet::from([lines[199]]));
+        // What was taken is told no more.
+        woken.wake([lines[5]]);
+        assert_eq!(woken.take().await, HashSet::from([lines[5]]));
+        hub.unwatch(&other);
+        hub.wake(lines[199]);
+        assert!(lock(&other.lines).is_empty());
+    }
+}
