@@ -164,8 +164,8 @@ pub(crate) async fn receive(
         }))
     });
     let texts = texts.collect::<anyhow::Result<_>>()?;
-    let (now, never) = (SystemClock.now(), Timestamp(i64::MAX / 2));
-    store.receive(bridge, line, position, texts, now, never).await?;
+    let now = SystemClock.now();
+    store.receive(bridge, line, position, texts, now).await?;
     Ok(())
 }
 

@@ -173,9 +173,7 @@ impl App {
         // Claims were made before a stop of which nobody knows how long it took: the
         // bridges get one lease to come back and say what became of them.
         store.renew_all_claims(steady + config.claim_lease()).await?;
-        // This process is the only one on this database: whoever leased deliveries is gone.
-        let latest = steady + config.webhook_retry_schedule.longest();
-        let stored = store.release_all_deliveries(steady, latest).await?;
+        store.bring_retries_forward(steady + config.webhook_retry_schedule.longest()).await?;
         let simulator_token = if simulator.is_some() {
             // A fresh token at each start, so that none need be kept in clear.
             let token = Secret::from_random(SecretKind::Bridge, rand::random());
@@ -204,7 +202,6 @@ impl App {
             Arc::clone(&files),
             Arc::clone(&clock),
             Arc::clone(&metrics),
-            stored,
         )
         .map_err(StartError::DeliveryClient)?;
         let app = Arc::new(Self {
@@ -237,7 +234,7 @@ impl App {
         let (stop_listening, stop_working) = (CancellationToken::new(), CancellationToken::new());
         let stop_delivering = CancellationToken::new();
         let supervisor = Supervisor::new();
-        // First: whatever happens from now on is handed over to it.
+        // First: it is told of whatever happens from now on.
         app.deliver.start(Arc::clone(&app.store), &supervisor, &stop_delivering);
         jobs::start(&app, &supervisor, &stop_working);
         let (feeds, stopping, stop) =
@@ -401,7 +398,7 @@ impl Running {
         let is_done = tokio::time::timeout(rest, self.supervisor.ended()).await.is_ok();
         let deliveries = self.app.deliver.in_memory().in_flight;
         if requests > 0 || deliveries > 0 {
-            // What is leased and not settled is due again at the next start.
+            // What is not settled is still due at the next start.
             tracing::warn!(
                 requests,
                 deliveries,

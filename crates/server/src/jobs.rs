@@ -56,7 +56,7 @@ async fn expire(app: Arc<App>, stop: CancellationToken) {
     while wait(&app, EXPIRE_EVERY, &stop).await {
         loop {
             let now = app.clock.both();
-            match app.store.expire(now, app.deliver.lease_until(now.steady), BATCH).await {
+            match app.store.expire(now, BATCH).await {
                 Ok(committed) => {
                     let more = committed.events.len() >= BATCH;
                     app.publish(committed);
@@ -133,8 +133,7 @@ where
 async fn expire_typing(app: Arc<App>, stop: CancellationToken) {
     while wait(&app, EXPIRE_EVERY, &stop).await {
         let now = app.clock.both();
-        let lease = app.deliver.lease_until(now.steady);
-        match app.store.expire_typing(now.wall, lease, BATCH).await {
+        match app.store.expire_typing(now.wall, BATCH).await {
             Ok(committed) => app.publish(committed),
             Err(error) => {
                 outage::report(&error, "typing indicators could not be turned off");
@@ -215,8 +214,10 @@ async fn advance_replays(app: &App, last: &mut Option<Id<Replay>>) -> Result<boo
     let running = app.store.running_replays(*last, REPLAYS).await?;
     for replay in &running {
         *last = Some(*replay);
-        app.store.advance_replay(*replay, REPLAY_BATCH, app.clock.both()).await?;
-        app.deliver.wake();
+        let advanced = app.store.advance_replay(*replay, REPLAY_BATCH, app.clock.both()).await?;
+        if let Some(replay) = advanced {
+            app.deliver.came_to_store(replay.webhook_id);
+        }
     }
     Ok(!running.is_empty())
 }
@@ -225,7 +226,8 @@ async fn advance_replays(app: &App, last: &mut Option<Id<Replay>>) -> Result<boo
 async fn give_up(app: Arc<App>, stop: CancellationToken) {
     loop {
         loop {
-            match app.store.give_up_deliveries(app.clock.both(), BATCH).await {
+            let under_way = app.deliver.under_way();
+            match app.store.give_up_deliveries(app.clock.both(), under_way, BATCH).await {
                 Ok(given_up) => {
                     app.metrics.given_up(u64::try_from(given_up).unwrap_or(u64::MAX));
                     if given_up < BATCH {
@@ -240,7 +242,7 @@ async fn give_up(app: Arc<App>, stop: CancellationToken) {
             }
         }
         tokio::select! {
-            () = app.deliver.given_back() => {}
+            () = app.deliver.any_disabled() => {}
             // An attempt that was under way when its webhook was disabled may have failed since.
             () = app.clock.sleep(LOOK_EVERY) => {}
             () = stop.cancelled() => return,

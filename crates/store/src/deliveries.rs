@@ -1,5 +1,7 @@
 //! Deliveries: one event for one webhook, until it has arrived or is given up.
 
+use std::sync::Arc;
+
 use switchboard_model::{
     Account, EventKind, Line, Scopes, Timestamp, Webhook,
     delivery::{AttemptResult, Delivery, DeliveryStatus, DueDelivery},
@@ -9,20 +11,64 @@ use switchboard_model::{
     time::Now,
     webhook::DisabledReason,
 };
-use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{Grant, IdempotencyRecord, Idempotent, Result};
 
 #[cfg(doc)]
 use crate::Refusal;
 
-/// The deliveries that wait, in short.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Due {
-    /// The webhooks that have deliveries which are due.
-    pub webhooks: Vec<Id<Webhook>>,
-    /// When the next one is due that is not due yet; none if there is none.
-    pub next_at: Option<Timestamp>,
+/// Who is told of new deliveries.
+pub trait DeliverySink: Send + Sync {
+    /// A transaction was committed that made these: called in the order of the commits, by the thread that commits.
+    /// It must not take long.
+    fn committed(&self, deliveries: Vec<DueDelivery>);
+}
+
+/// A webhook that has something to be delivered, now or later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitingWebhook {
+    /// Which.
+    pub webhook_id: Id<Webhook>,
+    /// Whose it is.
+    pub account_id: Id<Account>,
+    /// Whether deliveries wait that were not attempted in their round.
+    pub has_untried: bool,
+    /// When the first retry is due, by the steady clock; none if there is none.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// Which deliveries of a webhook are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueQuery {
+    /// Of which webhook.
+    pub webhook_id: Id<Webhook>,
+    /// Those not attempted in their round: behind this place,
+    pub after: i64,
+    /// and at most so many.
+    pub untried: usize,
+    /// At most so many retries.
+    pub retries: usize,
+}
+
+/// The deliveries of a webhook that may be attempted now.
+#[derive(Debug, Clone)]
+pub struct DueDeliveries {
+    /// Of which webhook.
+    pub webhook_id: Id<Webhook>,
+    /// Whether the webhook is active: nothing of one that is not may be attempted.
+    pub is_active: bool,
+    /// Those not attempted in their round, in the order of their events, or of their rounds.
+    pub untried: Vec<DueDelivery>,
+    /// The place of the last that was looked at; none if there was none.
+    pub last: Option<i64>,
+    /// Whether none is behind them.
+    pub is_all: bool,
+    /// Retries that are due, the oldest first.
+    pub retries: Vec<DueDelivery>,
+    /// When the next retry is due that is not among them; none if there is none.
+    pub next_retry_at: Option<Timestamp>,
+    /// Those that the webhook no longer names: to be given up.
+    pub unnamed: Vec<i64>,
 }
 
 /// The deliveries that are due in the store, for who watches.
@@ -78,26 +124,23 @@ pub type DeliveriesCursor = Cursor<3>;
 /// Deliveries: one event for one webhook, until it has arrived or is given up.
 #[async_trait::async_trait]
 pub trait Deliveries: Send + Sync {
-    /// Leases due deliveries of these active webhooks to the caller, at most so many of each. Those
-    /// that were given back unattempted come in event order; of the others the oldest come first,
-    /// and get a quarter of a webhook's number at least. What its webhook no longer names is given up instead.
-    async fn claim_deliveries(
-        &self,
-        now: Now,
-        lease_until: Timestamp,
-        of: Vec<(Id<Webhook>, usize)>,
-    ) -> Result<Vec<DueDelivery>>;
+    /// What may be attempted now of each of these webhooks. A delivery that is under way is among them as long as
+    /// what came of it is not settled: the caller knows which those are.
+    async fn due_deliveries(&self, of: Vec<DueQuery>, now: Timestamp)
+    -> Result<Vec<DueDeliveries>>;
 
-    /// Gives leased deliveries back unattempted: they are due again at once.
-    async fn release_deliveries(&self, ids: Vec<Id<Delivery>>, now: Timestamp) -> Result<()>;
-
-    /// Makes every leased delivery due again: at the start of the only server on this database. None is due later
-    /// than `latest` after that. Answers which webhooks have deliveries that were not attempted yet.
-    async fn release_all_deliveries(
+    /// Active webhooks that have something to be delivered, by their ids; those behind `after`, and behind which
+    /// to go on if there may be more.
+    async fn waiting_webhooks(
         &self,
-        now: Timestamp,
-        latest: Timestamp,
-    ) -> Result<Vec<Id<Webhook>>>;
+        after: Option<Id<Webhook>>,
+    ) -> Result<(Vec<WaitingWebhook>, Option<Id<Webhook>>)>;
+
+    /// No retry is due later than `latest` any more: after the schedule was shortened, or the clock set back.
+    async fn bring_retries_forward(&self, latest: Timestamp) -> Result<()>;
+
+    /// Gives up those of these deliveries, by their places, that their webhook does not name.
+    async fn give_up_unnamed(&self, webhook: Id<Webhook>, of: Vec<i64>, now: Now) -> Result<()>;
 
     /// Writes down what came of attempts, in their order. A webhook of which nothing but failures
     /// came for [`DISABLED_AFTER_MS`](switchboard_model::webhook::DISABLED_AFTER_MS), with no
@@ -108,15 +151,12 @@ pub trait Deliveries: Send + Sync {
         results: Vec<AttemptResult>,
     ) -> Result<Vec<(Id<Webhook>, DisabledReason)>>;
 
-    /// Says who gets the deliveries that transactions make from now on: right after each commit and in the order of
-    /// the commits, which is that of the events. The first who says so gets them.
-    fn hand_over_to(&self, receiver: UnboundedSender<Vec<DueDelivery>>);
+    /// Says who is told of the deliveries that transactions make from now on: right after each commit and in the order
+    /// of the commits, which is that of the events. The first who says so is told.
+    fn tell(&self, sink: Arc<dyn DeliverySink>);
 
-    /// What is due of active webhooks, and what will be.
-    async fn due_deliveries(&self, now: Timestamp) -> Result<Due>;
-
-    /// How much is due of active webhooks and since when, for who watches: counted up to a bound, and not
-    /// what is leased.
+    /// How much is due of active webhooks and since when, for who watches: counted up to a bound,
+    /// with what is under way.
     async fn deliveries_backlog(&self, now: Now) -> Result<Backlog>;
 
     /// The deliveries of this account, each with its attempts: the newest event first. A page looks at so many
@@ -142,8 +182,13 @@ pub trait Deliveries: Send + Sync {
         now: Now,
     ) -> Result<Idempotent<Id<Webhook>>>;
 
-    /// Gives up deliveries that are still to be tried, and that nobody has leased, of webhooks that are
-    /// disabled, and removes those of webhooks that were deleted: their events could never be forgotten
+    /// Gives up deliveries that are still to be tried of webhooks that are disabled, but not those at the places
+    /// `under_way`; and removes those of webhooks that were deleted: their events could never be forgotten
     /// otherwise. At most `limit`; answers how many.
-    async fn give_up_deliveries(&self, now: Now, limit: usize) -> Result<usize>;
+    async fn give_up_deliveries(
+        &self,
+        now: Now,
+        under_way: Vec<i64>,
+        limit: usize,
+    ) -> Result<usize>;
 }

@@ -17,8 +17,7 @@ use crate::{Clocks, Deliveries};
 pub struct Committed {
     /// Events, in their order.
     pub events: Vec<CommittedEvent>,
-    /// Deliveries, leased to the caller; none if [`Deliveries::hand_over_to`] says who
-    /// gets them.
+    /// Deliveries of them; none if [`Deliveries::tell`] says who is told.
     pub deliveries: Vec<DueDelivery>,
     /// Lines that have items to claim again.
     pub released: Vec<Id<Line>>,

@@ -40,6 +40,5 @@ pub trait Inbox: Send + Sync {
         position: String,
         entries: Vec<Inbound>,
         now: Timestamp,
-        lease_until: Timestamp,
     ) -> Result<Received>;
 }

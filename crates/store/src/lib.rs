@@ -40,7 +40,8 @@ pub use bridges::Bridges;
 pub use chats::{Chats, ChatsCursor};
 pub use clocks::{Clocks, SavedClock};
 pub use deliveries::{
-    Backlog, Deliveries, DeliveriesCursor, DeliveryFilter, Due, MAX_COUNTED, WebhookBacklog,
+    Backlog, Deliveries, DeliveriesCursor, DeliveryFilter, DeliverySink, DueDeliveries, DueQuery,
+    MAX_COUNTED, WaitingWebhook, WebhookBacklog,
 };
 pub use error::{Outage, Refusal, StoreError};
 pub use events::{Committed, CommittedEvent, Cutoff, Events, EventsAfter, Pruned};

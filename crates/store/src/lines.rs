@@ -68,6 +68,5 @@ pub trait Lines: Send + Sync {
         line: Id<Line>,
         online: bool,
         now: Timestamp,
-        lease_until: Timestamp,
     ) -> Result<Committed>;
 }

@@ -163,17 +163,15 @@ pub trait Outbox: Send + Sync {
     /// Writes down what came of items: message, reaction, indicator or receipt, outbox, event and
     /// deliveries together. What a driver names wrongly, a reaction `Sent` or a message `Done`, is sent all the
     /// same: it is out. A message that is only `Done` has no guid, and so becomes no message here.
-    /// An item that is not claimed by this bridge any more is left as it is. New
-    /// deliveries are leased until `lease_until` to the caller, who gets them.
+    /// An item that is not claimed by this bridge any more is left as it is.
     async fn settle(
         &self,
         bridge: Id<Bridge>,
         reports: Vec<SettleReport>,
         now: Timestamp,
-        lease_until: Timestamp,
     ) -> Result<Committed>;
 
     /// Fails the items whose time is over: claims past their lease, which may have been handed
     /// over; and pending ones past their 24 hours, which were not. At most `limit` at a time.
-    async fn expire(&self, now: Now, lease_until: Timestamp, limit: usize) -> Result<Committed>;
+    async fn expire(&self, now: Now, limit: usize) -> Result<Committed>;
 }

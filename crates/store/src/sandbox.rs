@@ -34,6 +34,5 @@ pub trait Sandboxes: Send + Sync {
         account: Id<Account>,
         code: String,
         now: Timestamp,
-        lease_until: Timestamp,
     ) -> Result<(Sandbox, Committed)>;
 }

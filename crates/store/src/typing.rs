@@ -12,12 +12,7 @@ use crate::Refusal;
 pub trait Typing: Send + Sync {
     /// Turns off typing indicators that were not renewed for 60 s, with their events. At most `limit`. One that was
     /// renewed after `now`, by a clock that was set back since, counts as renewed now.
-    async fn expire_typing(
-        &self,
-        now: Timestamp,
-        lease_until: Timestamp,
-        limit: usize,
-    ) -> Result<Committed>;
+    async fn expire_typing(&self, now: Timestamp, limit: usize) -> Result<Committed>;
 
     /// Who types in a chat, or did; one whose 60 s are over is off. [`Refusal::ChatNotFound`].
     async fn typing(

@@ -82,7 +82,7 @@ async fn walk(before: Vec<Step>, between: Vec<Vec<Step>>, rows: usize) {
                 entry(step, number)
             })
             .collect();
-        store.receive(bridge, line, "1".into(), entries, NOW, NOW).await.unwrap();
+        store.receive(bridge, line, "1".into(), entries, NOW).await.unwrap();
     };
     happen(before).await;
     let all = Limit::parse("100").unwrap();

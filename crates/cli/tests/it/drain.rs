@@ -11,7 +11,7 @@ use std::{
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use switchboard_client::CreateWebhook;
 use switchboard_model::{
-    EventKind, Timestamp,
+    EventKind,
     chat::Service,
     link::{Inbound, InboundChat, InboundMessage},
     time::Clock,
@@ -147,8 +147,7 @@ async fn fill(dir: &Path) {
             })
         });
         let place = (first + BATCH).to_string();
-        let never = Timestamp(i64::MAX / 2);
-        store.receive(bridge, line, place, texts.collect(), now, never).await.unwrap();
+        store.receive(bridge, line, place, texts.collect(), now).await.unwrap();
     }
     store.close().await;
 }

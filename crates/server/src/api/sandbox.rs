@@ -70,8 +70,7 @@ pub(crate) async fn reset(
     let account = caller.owner()?;
     let resetting = to_the_end(async move {
         let now = app.clock.now();
-        let lease = app.deliver.lease_until(app.clock.steady());
-        let (sandbox, committed) = app.store.reset_sandbox(account, code, now, lease).await?;
+        let (sandbox, committed) = app.store.reset_sandbox(account, code, now).await?;
         app.publish(committed);
         Ok(sandbox)
     });

@@ -1,58 +1,49 @@
 //! Webhook deliveries: durable, at least once, each attempt signed afresh (§9).
 //!
-//! The truth is in the store: a delivery is a row that is due at some time. Whoever
-//! attempts it has leased it, by moving that time to the end of the lease. A transaction that makes
-//! deliveries leases them to this process at once and hands them over in memory, so the first attempt
-//! starts right after the commit. What finds no place in memory is given back and found by
-//! the scan; so is everything that a killed process had leased, at the next start.
+//! The deliveries of a webhook that were not attempted yet are a log in the store, in event order; the engine reads
+//! it. This process owns every webhook. In memory is the head of each log ([`queue`]): whatever a transaction makes is
+//! pushed there right after the commit if the queue has caught up with its log and has room; if not it is dropped,
+//! and read later. Retries have an index of their own, by the time when they are due.
 //!
 //! What is in flight stays so until what came of it is committed. So a kill makes go out twice at most
 //! as many as may be in flight at once, and of one webhook at most its share of them.
 //!
-//! First attempts of one webhook and one chat go out one after another, in event
-//! order, also by way of the store ([`lanes`]): the next when the one before has worked, or has failed
-//! and that is settled. A retry waits for nobody and nobody waits for it.
+//! First attempts of one webhook and one chat go out one after another, in event order: the next when the one before
+//! has worked, or has failed and that is settled. A retry waits for nobody and nobody waits for it.
 //!
-//! An endpoint gets as much of what may be in flight as it has earned ([`conduct`], [`slots`]), and one
+//! An endpoint gets as much of what may be in flight as it has earned ([`endpoint`], [`fairness`]), and one
 //! that only fails gets nothing but a probe now and then ([`breaker`]).
 
 mod breaker;
-mod conduct;
-mod guard;
+mod endpoint;
+mod fairness;
 mod health;
-mod lanes;
-mod rotation;
+mod queue;
+mod schedule;
 mod send;
-mod slots;
-mod tasks;
-mod trials;
+mod sign;
+mod ssrf;
+mod test_limiter;
+mod worker;
 
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub(crate) use guard::Guard;
-pub use guard::{Resolver, SystemResolver};
-pub(crate) use lanes::InMemory;
+pub(crate) use schedule::InMemory;
+pub(crate) use ssrf::Guard;
+pub use ssrf::{Resolver, SystemResolver};
 use switchboard_model::{
     Account, Timestamp, Webhook, delivery::DueDelivery, id::Id, time::Clock, webhook::WebhookTest,
 };
-use switchboard_store::Store;
+use switchboard_store::{DeliverySink, Store};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{config::Config, files::Files, metrics::Metrics, supervise::Supervisor};
-use conduct::Outcome;
+use endpoint::Outcome;
 use health::Health;
-use lanes::{Lanes, Lease, Slot};
-use trials::Trials;
+use schedule::{Schedule, Slot};
+use test_limiter::TestLimiter;
 
-/// How long a lease on a delivery holds. What waits in memory for too much of it is leased anew.
-const LEASE: Duration = Duration::from_secs(600);
 /// Results that may wait to be settled. Each still holds its slot, so there are hardly ever so many.
 const RESULTS: usize = 8192;
 
@@ -61,47 +52,46 @@ const RESULTS: usize = 8192;
 pub(crate) struct Deliver {
     shared: Arc<Shared>,
     sender: send::Sender,
-    trials: Trials,
+    tests: TestLimiter,
 }
 
 #[derive(Debug)]
 struct Shared {
     clock: Arc<dyn Clock>,
     /// What waits in memory and what is in flight.
-    lanes: Mutex<Lanes>,
+    schedule: Mutex<Schedule>,
     /// Which webhooks fail.
     health: Mutex<Health>,
     metrics: Arc<Metrics>,
     /// Something may be sent.
     work: Notify,
-    /// Something may be due in the store.
-    scan: Notify,
-    /// A webhook was disabled; what waited here for it is to be given back.
-    disabled: AtomicBool,
-    /// What waited here for a disabled webhook was given back.
-    given_back: Notify,
+    /// Something may be to be read.
+    read: Notify,
+    /// All webhooks are to be looked for that have something in the store.
+    sweep: Mutex<bool>,
+    /// A webhook was disabled or deleted: what is due of it is to be given up in the store.
+    disabled: Notify,
 }
 
 impl Deliver {
-    /// The engine, at rest. First attempts of the webhooks `stored` wait in the store.
+    /// The engine, at rest.
     pub(crate) fn new(
         config: &Config,
         guard: &Guard,
         files: Arc<Files>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
-        stored: Vec<Id<Webhook>>,
     ) -> Result<Self, reqwest::Error> {
         let concurrency = usize::try_from(config.webhook_concurrency).unwrap_or(usize::MAX);
         let shared = Shared {
             clock: Arc::clone(&clock),
-            lanes: Mutex::new(Lanes::new(concurrency, stored)),
+            schedule: Mutex::new(Schedule::new(concurrency)),
             health: Mutex::default(),
             metrics,
             work: Notify::new(),
-            scan: Notify::new(),
-            disabled: AtomicBool::new(false),
-            given_back: Notify::new(),
+            read: Notify::new(),
+            sweep: Mutex::default(),
+            disabled: Notify::new(),
         };
         let sender = send::Sender::new(
             guard.clone(),
@@ -110,34 +100,31 @@ impl Deliver {
             config.webhook_retry_schedule.clone(),
             clock,
         )?;
-        Ok(Self { shared: Arc::new(shared), sender, trials: Trials::default() })
-    }
-
-    /// Until when a lease that is taken at this steady instant holds.
-    pub(crate) fn lease_until(&self, now: Timestamp) -> Timestamp {
-        now + LEASE
-    }
-
-    /// Drops what waits here for a webhook that is gone.
-    pub(crate) fn forget(&self, webhook: Id<Webhook>) {
-        self.shared.lanes().forget(webhook);
-        self.shared.health().forget(webhook);
-        // There may be room now.
-        self.shared.scan.notify_one();
-        // What is due of it in the store is to go.
-        self.shared.given_back.notify_one();
+        Ok(Self { shared: Arc::new(shared), sender, tests: TestLimiter::default() })
     }
 
     /// How it stands in memory.
     pub(crate) fn in_memory(&self) -> InMemory {
-        self.shared.lanes().in_memory()
+        self.shared.schedule().in_memory()
     }
 
-    /// What waits here for a webhook that was changed is leased anew, with its new URL and secrets. How its
+    /// The places of the deliveries in flight.
+    pub(crate) fn under_way(&self) -> Vec<i64> {
+        self.shared.schedule().under_way()
+    }
+
+    /// Drops what waits here for a webhook that is gone.
+    pub(crate) fn forget(&self, webhook: Id<Webhook>) {
+        self.shared.schedule().forget(webhook, self.shared.clock.steady());
+        self.shared.health().forget(webhook);
+        self.shared.disabled.notify_one();
+    }
+
+    /// What waits here for a webhook that was changed is read anew, with its new URL and secrets. How its
     /// endpoint behaved before counts no more.
     pub(crate) fn changed(&self, webhook: Id<Webhook>) {
-        self.shared.lanes().begin_anew(webhook);
-        self.shared.scan.notify_one();
+        let is_known = self.shared.schedule().reset(webhook, self.shared.clock.steady());
+        self.shared.look(is_known);
     }
 
     /// The webhook has a new secret, and the one before it.
@@ -151,20 +138,21 @@ impl Deliver {
         self.shared.disabled(webhook);
     }
 
-    /// Waits until what waited here for a disabled webhook is in the store again.
-    pub(crate) async fn given_back(&self) {
-        self.shared.given_back.notified().await;
+    /// Waits until a webhook is disabled or deleted.
+    pub(crate) async fn any_disabled(&self) {
+        self.shared.disabled.notified().await;
     }
 
     /// Somebody wants a delivery of this webhook tried now: where a breaker holds them back, its probe goes out.
     pub(crate) fn retried(&self, webhook: Id<Webhook>) {
-        self.shared.lanes().probe(webhook, self.shared.clock.steady());
-        self.shared.scan.notify_one();
+        self.shared.schedule().probe(webhook, self.shared.clock.steady());
+        self.came_to_store(webhook);
     }
 
-    /// Something was made due in the store.
-    pub(crate) fn wake(&self) {
-        self.shared.scan.notify_one();
+    /// Deliveries of this webhook have come to the store, or were made due there.
+    pub(crate) fn came_to_store(&self, webhook: Id<Webhook>) {
+        let is_known = self.shared.schedule().look_again(webhook, self.shared.clock.steady());
+        self.shared.look(is_known);
     }
 
     /// Sends this now and once, whatever else waits. None if too many do that already, in all or of this account.
@@ -173,7 +161,7 @@ impl Deliver {
         account: Id<Account>,
         delivery: &DueDelivery,
     ) -> Option<WebhookTest> {
-        let _room = self.trials.begin(account)?;
+        let _room = self.tests.begin(account)?;
         Some(self.sender.test(delivery).await)
     }
 
@@ -185,91 +173,102 @@ impl Deliver {
         stop: &CancellationToken,
     ) {
         let (results, settled) = mpsc::channel(RESULTS);
-        // Takes them at once: what has no place is in the store.
-        let (made, new) = mpsc::unbounded_channel();
-        store.hand_over_to(made);
         let shared = || Arc::clone(&self.shared);
-        let (scanned, of_store, stop_scan) = (shared(), Arc::clone(&store), stop.clone());
-        supervisor.restart("scan for deliveries", stop, move || {
-            tasks::scan(Arc::clone(&scanned), Arc::clone(&of_store), stop_scan.clone())
+        store.tell(shared());
+        let (reading, of_store, stop_reading) = (shared(), Arc::clone(&store), stop.clone());
+        supervisor.restart("read deliveries", stop, move || {
+            worker::read(Arc::clone(&reading), Arc::clone(&of_store), stop_reading.clone())
         });
-        supervisor.vital("new deliveries", tasks::take_new(shared(), new, stop.clone()));
-        let sending = tasks::Sending {
+        let sending = worker::Sending {
             sender: self.sender.clone(),
             results,
             failure: supervisor.failure().clone(),
         };
-        supervisor.vital("dispatch", tasks::dispatch(shared(), sending, stop.clone()));
-        supervisor.vital("settling", tasks::settle(shared(), store, settled));
+        supervisor.vital("dispatch", worker::dispatch(shared(), sending, stop.clone()));
+        supervisor.vital("settling", worker::settle(shared(), store, settled));
+    }
+}
+
+impl DeliverySink for Shared {
+    fn committed(&self, deliveries: Vec<DueDelivery>) {
+        let wants_read = {
+            let mut schedule = self.schedule();
+            schedule.committed(deliveries, self.clock.steady());
+            schedule.wants_read()
+        };
+        self.wake(wants_read);
     }
 }
 
 impl Shared {
-    fn lanes(&self) -> std::sync::MutexGuard<'_, Lanes> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn health(&self) -> std::sync::MutexGuard<'_, Health> {
+    fn health(&self) -> MutexGuard<'_, Health> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sweep(&self) -> MutexGuard<'_, bool> {
+        self.sweep.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the store: at one webhook that is known here, or for all that have something there.
+    fn look(&self, is_known: bool) {
+        if !is_known {
+            *self.sweep() = true;
+        }
+        self.read.notify_one();
+        self.work.notify_one();
+    }
+
+    /// Something may be sent, and something may be to be read.
+    fn wake(&self, wants_read: bool) {
+        self.work.notify_one();
+        if wants_read {
+            self.read.notify_one();
+        }
     }
 
     /// What may go out now.
     fn next(&self) -> Option<(Slot, DueDelivery)> {
-        let mut lanes = self.lanes();
-        let next = lanes.next(self.clock.steady());
-        if lanes.has_urgent_overflow() {
-            self.scan.notify_one();
+        let now = self.clock.steady();
+        let (next, wants_read) = {
+            let mut schedule = self.schedule();
+            (schedule.next(now), schedule.wants_read())
+        };
+        if wants_read {
+            self.read.notify_one();
         }
         next
     }
 
-    fn take(
-        &self,
-        deliveries: impl IntoIterator<Item = DueDelivery>,
-        take: fn(&mut Lanes, DueDelivery, Lease),
-    ) {
-        let now = self.clock.both();
-        let lease = Lease { now: now.steady, until: now.steady + LEASE, wall: now.wall };
-        let is_urgent = {
-            let mut lanes = self.lanes();
-            for delivery in deliveries {
-                take(&mut lanes, delivery, lease);
-            }
-            lanes.has_urgent_overflow()
-        };
-        self.work.notify_one();
-        if is_urgent {
-            self.scan.notify_one();
-        }
-    }
-
-    /// A webhook gets nothing any more. What waits here for it is given back, to be given up in the store.
+    /// A webhook gets nothing any more. What is due of it is given up in the store.
     fn disabled(&self, webhook: Id<Webhook>) {
-        self.lanes().begin_anew(webhook);
+        self.schedule().reset(webhook, self.clock.steady());
         self.health().forget(webhook);
-        self.disabled.store(true, Ordering::Release);
-        self.scan.notify_one();
+        self.disabled.notify_one();
     }
 
     /// An attempt has worked; that is not settled yet.
     fn answered(&self, slot: &mut Slot) {
-        if self.lanes().answered(slot) {
+        if self.schedule().answered(slot, self.clock.steady()) {
             self.work.notify_one();
         }
     }
 
     /// Attempts have ended, and what came of them is settled.
-    fn done(&self, ended: Vec<(Slot, Outcome)>) {
+    fn done(&self, ended: Vec<(Slot, Outcome, Option<Timestamp>)>) {
         let now = self.clock.steady();
-        let look = {
-            let mut lanes = self.lanes();
-            ended
-                .into_iter()
-                .fold(false, |look, (slot, outcome)| lanes.done(slot, &outcome, now) || look)
-        };
-        self.work.notify_one();
-        if look {
-            self.scan.notify_one();
+        // The time of a retry may come before the next that is waited for.
+        let mut wants_read = ended.iter().any(|(_, _, retry_at)| retry_at.is_some());
+        {
+            let mut schedule = self.schedule();
+            for (slot, outcome, retry_at) in ended {
+                schedule.done(slot, &outcome, retry_at, now);
+            }
+            wants_read |= schedule.wants_read();
         }
+        self.wake(wants_read);
     }
 }

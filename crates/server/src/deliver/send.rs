@@ -26,7 +26,7 @@ use switchboard_model::{
 
 use super::{
     Guard,
-    rotation::{Rotations, Which},
+    sign::{Rotations, Which},
 };
 use crate::{files::Files, telemetry::chain};
 

@@ -328,8 +328,7 @@ impl Session<'_> {
         let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
         to_the_end(async move {
             let now = app.clock.now();
-            let lease = app.deliver.lease_until(app.clock.steady());
-            let committed = app.store.line_status(bridge, line, online, now, lease).await?;
+            let committed = app.store.line_status(bridge, line, online, now).await?;
             app.publish(committed);
             Ok(())
         })

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use switchboard_model::time::Now;
+use switchboard_model::{Timestamp, time::Now};
 use switchboard_store::{Backlog, StoreError};
 use tokio::{sync::Mutex, time::timeout};
 
@@ -64,16 +64,16 @@ impl Standing {
         let now = app.clock.both();
         let backlog = app.metrics.backlog.look(app, now).await?;
         let memory = app.deliver.in_memory();
-        let InMemory { held, to_blame, .. } = memory;
+        let InMemory { in_flight, held, to_blame } = memory;
         let mut standing = Self {
-            due: memory.waiting,
-            held: memory.waiting_held,
-            in_flight: memory.in_flight,
+            due: 0,
+            held: 0,
+            in_flight,
             oldest_due_age: Duration::ZERO,
             breakers_open: u64::try_from(held.len()).unwrap_or(u64::MAX),
             webhooks_disabled: backlog.disabled,
         };
-        let mut oldest = memory.oldest;
+        let mut oldest: Option<Timestamp> = None;
         for webhook in backlog.webhooks {
             standing.due += webhook.due;
             if held.contains(&webhook.webhook_id) {
@@ -83,6 +83,8 @@ impl Standing {
                 oldest = Some(oldest.map_or(webhook.since, |since| since.min(webhook.since)));
             }
         }
+        // The store counts what is in flight too.
+        standing.due = standing.due.saturating_sub(in_flight);
         standing.oldest_due_age = oldest.map(|since| now.wall.since(since)).unwrap_or_default();
         Ok(standing)
     }

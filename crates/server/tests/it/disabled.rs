@@ -53,7 +53,7 @@ async fn disabled(
     let count = receiver.count();
     receiver.set(Behaviour::ok());
     server.text(LINE, CONTACT, "not for you").await;
-    assert!(nothing_is_due(&server, clock).await);
+    assert!(nothing_is_due(&server).await);
     clock.advance(2 * FIVE_DAYS);
     // Another is served; were there anything for the first, it would have gone before.
     let other = Receiver::start().await;
@@ -136,8 +136,7 @@ async fn two_failures_with_a_long_silence_between_them_are_no_five_days() {
         clock.advance(at.since(clock.now()));
         receiver.wait_for(number + 2, SOON).await.unwrap();
     }
-    eventually("it is given up", async || nothing_is_due(&server, &clock).await.then_some(()))
-        .await;
+    eventually("it is given up", async || nothing_is_due(&server).await.then_some(())).await;
     assert!(listed(&tenant).await.is_active);
     // Nothing happens for a week and more: the endpoint had no way to show that it works again.
     clock.advance(2 * FIVE_DAYS);

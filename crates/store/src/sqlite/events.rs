@@ -63,13 +63,6 @@ impl Events for SqliteStore {
     }
 }
 
-/// When a command runs, and how long the caller holds what it makes.
-#[derive(Clone, Copy)]
-pub(super) struct Moment {
-    pub(super) now: Timestamp,
-    pub(super) lease_until: Timestamp,
-}
-
 /// In which chat something happens, and whose that is.
 pub(super) struct Where<'a> {
     pub(super) line: &'a KnownLine,
@@ -104,7 +97,7 @@ pub(super) struct NewEvent<'a> {
 pub(super) fn publish(
     tx: &mut Tx<'_>,
     new: NewEvent<'_>,
-    moment: Moment,
+    now: Timestamp,
     committed: &mut Committed,
 ) -> Result<()> {
     let id = Id::generate();
@@ -118,7 +111,7 @@ pub(super) fn publish(
             Text(new.line.id),
             new.chat_id.map(Text),
             Name(new.kind),
-            moment.now.0,
+            now.0,
             new.data.get(),
         ],
     )?;
@@ -130,9 +123,9 @@ pub(super) fn publish(
         chat_id: new.chat_id,
         kind: new.kind,
         data: Arc::from(new.data),
-        created_at: moment.now,
+        created_at: now,
     };
-    deliveries::lease_new(tx, &event, moment, &mut committed.deliveries)?;
+    deliveries::make(tx, &event, &mut committed.deliveries)?;
     committed.events.push(event);
     Ok(())
 }
@@ -143,7 +136,7 @@ pub(super) fn line_status(
     bridge: Id<Bridge>,
     id: Id<Line>,
     online: bool,
-    moment: Moment,
+    now: Timestamp,
 ) -> Result<Committed> {
     let mut committed = Committed::default();
     let (Some(shown), Some(line)) =
@@ -159,7 +152,7 @@ pub(super) fn line_status(
         kind: EventKind::LineStatus,
         data: to_raw_value(&data).expect("a line has only string keys"),
     };
-    publish(tx, event, moment, &mut committed)?;
+    publish(tx, event, now, &mut committed)?;
     Ok(committed)
 }
 

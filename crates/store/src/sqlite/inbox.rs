@@ -19,7 +19,7 @@ use switchboard_model::{
 use super::{
     SqliteStore, chats,
     engine::{bounded::digest_of, known::KnownLine, writer::Tx},
-    events::{self, Moment, Where},
+    events::{self, Where},
     files, lines,
     messages::{self, bounded_guid},
     reactions::{self, Occurrence},
@@ -36,10 +36,8 @@ impl Inbox for SqliteStore {
         position: String,
         entries: Vec<Inbound>,
         now: Timestamp,
-        lease_until: Timestamp,
     ) -> Result<Received> {
-        let moment = Moment { now, lease_until };
-        self.make_known(move |tx| receive(tx, bridge, line, &position, entries, moment)).await
+        self.publish(move |tx| receive(tx, bridge, line, &position, entries, now)).await
     }
 }
 
@@ -52,7 +50,7 @@ pub(super) fn receive(
     line: Id<Line>,
     position: &str,
     entries: Vec<Inbound>,
-    moment: Moment,
+    now: Timestamp,
 ) -> Result<Received> {
     let line = tx
         .known
@@ -63,19 +61,19 @@ pub(super) fn receive(
     let committed = &mut received.committed;
     for entry in entries {
         let result = match entry {
-            Inbound::Message(inbound) => message(tx, &line, inbound, moment, committed)?,
-            Inbound::Reaction(inbound) => reaction(tx, &line, inbound, moment, committed)?,
+            Inbound::Message(inbound) => message(tx, &line, inbound, now, committed)?,
+            Inbound::Reaction(inbound) => reaction(tx, &line, inbound, now, committed)?,
             Inbound::Typing(inbound) => in_chat(tx, &line, inbound.chat, |tx, place| {
                 let (handle, on) = (inbound.handle.as_str(), inbound.is_typing);
-                typing::changed(tx, place, handle, on, inbound.at, moment, committed)
+                typing::changed(tx, place, handle, on, inbound.at, now, committed)
             })?,
             Inbound::Read(inbound) => in_chat(tx, &line, inbound.chat, |tx, place| {
                 let handle = inbound.handle.as_str();
-                receipts::read(tx, place, handle, inbound.at, moment, committed)
+                receipts::read(tx, place, handle, inbound.at, now, committed)
             })?,
             Inbound::Update(inbound) => {
                 let account = owner(tx, &line, &inbound.chat)?;
-                match messages::update(tx, &line, account, inbound, moment, committed)? {
+                match messages::update(tx, &line, account, inbound, now, committed)? {
                     Some((message, chat)) => {
                         ReceivedEntry { chat_id: Some(chat), message_id: Some(message) }
                     }
@@ -110,7 +108,7 @@ fn message(
     tx: &mut Tx<'_>,
     line: &KnownLine,
     inbound: InboundMessage,
-    moment: Moment,
+    now: Timestamp,
     committed: &mut Committed,
 ) -> Result<ReceivedEntry> {
     let guid = if inbound.guid.trim().is_empty() {
@@ -124,7 +122,7 @@ fn message(
         return Ok(ReceivedEntry { chat_id: Some(chat_id), message_id: Some(id) });
     }
     if line.is_sandbox {
-        pair(tx, &inbound.chat, inbound.text.as_deref(), moment, committed)?;
+        pair(tx, &inbound.chat, inbound.text.as_deref(), now, committed)?;
     }
     let account_id = owner(tx, line, &inbound.chat)?;
     let chat_id = chats::met(tx.sql, line, account_id, inbound.chat)?;
@@ -145,7 +143,7 @@ fn message(
         is_from_me: false,
         is_audio_message: Some(inbound.is_audio_message),
         sent_at: inbound.sent_at,
-        synced_at: moment.now,
+        synced_at: now,
         outbox_id: None,
         reply_to_guid: inbound.reply_to_guid.map(bounded_guid),
         edited_at: None,
@@ -158,9 +156,9 @@ fn message(
     }
     let message_id = Some(message.id);
     let place = Where { line, account_id, chat_id };
-    typing::wrote(tx, &place, &message.sender, moment, committed)?;
+    typing::wrote(tx, &place, &message.sender, now, committed)?;
     let data = MessageEvent { message, line_handle: line.handle.clone() };
-    events::publish(tx, place.event(EventKind::MessageReceived, &data), moment, committed)?;
+    events::publish(tx, place.event(EventKind::MessageReceived, &data), now, committed)?;
     Ok(ReceivedEntry { chat_id: Some(chat_id), message_id })
 }
 
@@ -171,13 +169,13 @@ fn pair(
     tx: &mut Tx<'_>,
     chat: &InboundChat,
     text: Option<&str>,
-    moment: Moment,
+    now: Timestamp,
     committed: &mut Committed,
 ) -> Result<()> {
     if let InboundChat::Contact { handle } = chat
         && handle.is_dialable()
         && let Some(code) = text.and_then(code_in)
-        && let Some(account) = sandbox::pair(tx, &code, handle, moment, committed)?
+        && let Some(account) = sandbox::pair(tx, &code, handle, now, committed)?
     {
         tracing::info!(%account, "a phone is paired with the sandbox");
     }
@@ -196,7 +194,7 @@ fn reaction(
     tx: &mut Tx<'_>,
     line: &KnownLine,
     inbound: InboundReaction,
-    moment: Moment,
+    now: Timestamp,
     committed: &mut Committed,
 ) -> Result<ReceivedEntry> {
     let guid = bounded_guid(inbound.message_guid.clone());
@@ -220,7 +218,7 @@ fn reaction(
             sent_at: inbound.sent_at,
         };
         let place = Where { line, account_id: account, chat_id };
-        reactions::happened(tx, &place, occurrence, moment, committed)?;
+        reactions::happened(tx, &place, occurrence, now, committed)?;
     }
     Ok(ReceivedEntry { chat_id: Some(chat_id), message_id: Some(message_id) })
 }

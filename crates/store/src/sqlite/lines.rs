@@ -17,7 +17,6 @@ use super::{
         writer::Tx,
     },
     events,
-    events::Moment,
 };
 use crate::{Committed, Lines, NewLine, Refusal, Result};
 
@@ -54,10 +53,8 @@ impl Lines for SqliteStore {
         line: Id<Line>,
         online: bool,
         now: Timestamp,
-        lease_until: Timestamp,
     ) -> Result<Committed> {
-        let moment = Moment { now, lease_until };
-        self.make_known(move |tx| events::line_status(tx, bridge, line, online, moment)).await
+        self.publish(move |tx| events::line_status(tx, bridge, line, online, now)).await
     }
 }
 

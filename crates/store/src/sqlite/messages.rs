@@ -21,7 +21,7 @@ use super::{
         statement,
         writer::Tx,
     },
-    events::{self, Moment, Where},
+    events::{self, Where},
     files,
 };
 use crate::{Committed, Messages, MessagesCursor, Refusal, Result};
@@ -139,7 +139,7 @@ pub(super) fn update(
     line: &KnownLine,
     account: Id<Account>,
     update: InboundUpdate,
-    moment: Moment,
+    now: Timestamp,
     committed: &mut Committed,
 ) -> Result<Option<(Id<Message>, Id<Chat>)>> {
     let guid = bounded_guid(update.message_guid.clone());
@@ -180,7 +180,7 @@ pub(super) fn update(
     )?;
     let here = Where { line, account_id: account, chat_id: message.chat_id };
     let data = MessageEvent { message, line_handle: line.handle.clone() };
-    events::publish(tx, here.event(EventKind::MessageUpdated, &data), moment, committed)?;
+    events::publish(tx, here.event(EventKind::MessageUpdated, &data), now, committed)?;
     Ok(Some(place))
 }
 

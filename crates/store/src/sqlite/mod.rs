@@ -35,8 +35,8 @@ use std::{
 
 pub use self::engine::secret_key::SecretKeyProblem;
 use self::engine::{
-    handover::{Handover, MakesKnown},
     open,
+    post_commit::{PostCommit, Publishes},
     reader::Readers,
     seal::Seal,
     writer::{Tx, Writer},
@@ -74,7 +74,7 @@ pub struct SqliteStore {
     options: SqliteOptions,
     writer: Writer,
     readers: Readers,
-    handover: Handover,
+    post_commit: PostCommit,
     seal: Arc<Seal>,
 }
 
@@ -100,11 +100,11 @@ impl SqliteStore {
     }
 
     /// Runs a command that may make something known.
-    async fn make_known<T: MakesKnown>(
+    async fn publish<T: Publishes>(
         &self,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.writer.run_then(work, self.handover.hand()).await
+        self.writer.run_then(work, self.post_commit.publish()).await
     }
 
     /// Takes no more work, lets what is queued be finished, and returns when all threads have

@@ -30,7 +30,7 @@ use super::{
         statement,
         writer::Tx,
     },
-    events::{self, Moment, Where},
+    events::{self, Where},
     files, idempotency, sandbox,
 };
 use crate::{
@@ -87,15 +87,12 @@ impl Outbox for SqliteStore {
         bridge: Id<Bridge>,
         reports: Vec<SettleReport>,
         now: Timestamp,
-        lease_until: Timestamp,
     ) -> Result<Committed> {
-        let moment = Moment { now, lease_until };
-        self.make_known(move |tx| settle::settle(tx, bridge, reports, moment)).await
+        self.publish(move |tx| settle::settle(tx, bridge, reports, now)).await
     }
 
-    async fn expire(&self, now: Now, lease_until: Timestamp, limit: usize) -> Result<Committed> {
-        let moment = Moment { now: now.wall, lease_until };
-        self.make_known(move |tx| expire(tx, now.steady, moment, limit)).await
+    async fn expire(&self, now: Now, limit: usize) -> Result<Committed> {
+        self.publish(move |tx| expire(tx, now, limit)).await
     }
 }
 
@@ -184,24 +181,19 @@ pub(super) fn renew_all_claims(sql: &Connection, lease_until: Timestamp) -> Resu
 }
 
 /// Fails what is over: claims past their lease, then what has waited too long.
-pub(super) fn expire(
-    tx: &mut Tx<'_>,
-    steady: Timestamp,
-    moment: Moment,
-    limit: usize,
-) -> Result<Committed> {
+pub(super) fn expire(tx: &mut Tx<'_>, now: Now, limit: usize) -> Result<Committed> {
+    let Now { wall: now, steady } = now;
     let mut committed = Committed::default();
     for item in past_lease(tx.sql, steady, limit)? {
         let attempts = item.attempts + 1;
-        fail(tx, &item, attempts, MAY_HAVE_BEEN_HANDED_OVER, moment, &mut committed)?;
+        fail(tx, &item, attempts, MAY_HAVE_BEEN_HANDED_OVER, now, &mut committed)?;
     }
     let left = limit.saturating_sub(committed.events.len());
     let expiry = Duration::from_millis(EXPIRY_MS);
     // Those that have waited exactly so long too.
-    let accepted_before =
-        Cutoff { wall: Timestamp(moment.now.0 + 1) - expiry, steady: steady - expiry };
+    let accepted_before = Cutoff { wall: Timestamp(now.0 + 1) - expiry, steady: steady - expiry };
     for item in waited_too_long(tx.sql, accepted_before, left)? {
-        fail(tx, &item, item.attempts, EXPIRED, moment, &mut committed)?;
+        fail(tx, &item, item.attempts, EXPIRED, now, &mut committed)?;
     }
     Ok(committed)
 }
@@ -320,16 +312,16 @@ pub(super) fn release(
     tx: &mut Tx<'_>,
     item: &OpenItem,
     counts_as_attempt: bool,
-    moment: Moment,
+    now: Timestamp,
     committed: &mut Committed,
 ) -> Result<()> {
     let attempts = item.attempts + u32::from(counts_as_attempt);
     if attempts >= MAX_ATTEMPTS {
-        return fail(tx, item, attempts, ATTEMPTS_USED_UP, moment, committed);
+        return fail(tx, item, attempts, ATTEMPTS_USED_UP, now, committed);
     }
     if line_of(tx, item)?.is_sandbox && !sandbox::is_paired(tx.sql, item.account_id, item.chat_id)?
     {
-        return fail(tx, item, attempts, NO_LONGER_PAIRED, moment, committed);
+        return fail(tx, item, attempts, NO_LONGER_PAIRED, now, committed);
     }
     let pending = step(item.status, OutboxStep::Release)?;
     statement::run(
@@ -350,7 +342,7 @@ pub(super) fn fail(
     item: &OpenItem,
     attempts: u32,
     error: &str,
-    moment: Moment,
+    now: Timestamp,
     committed: &mut Committed,
 ) -> Result<()> {
     let failed = step(item.status, OutboxStep::Fail)?;
@@ -359,14 +351,14 @@ pub(super) fn fail(
         "update outbox set status = ?2, attempts = ?3, completed_at = ?4, error = ?5,
                 bridge_id = null, lease_until = null, file_id = null
          where seq = ?1 and status = ?6",
-        params![item.seq, Name(failed), attempts, moment.now.0, error, Name(item.status)],
+        params![item.seq, Name(failed), attempts, now.0, error, Name(item.status)],
     )?;
     files::leave_all_of(tx.sql, &item.content)?;
     let shown = find(tx.sql, item.account_id, item.id)?.ok_or_else(|| lost("outbox item"))?;
     let line = line_of(tx, item)?;
     let place = Where { line: &line, account_id: item.account_id, chat_id: item.chat_id };
     let data = FailedEvent { item: shown, chat_id: item.chat_id, line_handle: line.handle.clone() };
-    events::publish(tx, place.event(EventKind::MessageFailed, &data), moment, committed)
+    events::publish(tx, place.event(EventKind::MessageFailed, &data), now, committed)
 }
 
 /// The line of an item. Lines are never deleted.

@@ -16,7 +16,7 @@ use switchboard_model::{
 use super::{
     SqliteStore,
     engine::{columns::Text, statement, writer::Tx},
-    events::{self, Moment, Where},
+    events::{self, Where},
 };
 use crate::{Committed, Reactions, Result, StoreError};
 
@@ -41,7 +41,7 @@ pub(super) fn happened(
     tx: &mut Tx<'_>,
     place: &Where<'_>,
     new: Occurrence,
-    moment: Moment,
+    now: Timestamp,
     committed: &mut Committed,
 ) -> Result<()> {
     if !new.added && !is_there(tx.sql, &new)? {
@@ -55,7 +55,7 @@ pub(super) fn happened(
         sender: new.sender,
         added: new.added,
         sent_at: new.sent_at,
-        synced_at: moment.now,
+        synced_at: now,
     };
     // Replaced, not updated: what happened last is last in the list.
     statement::run(
@@ -77,7 +77,7 @@ pub(super) fn happened(
     let kind = if reaction.added { EventKind::ReactionAdded } else { EventKind::ReactionRemoved };
     let line_handle = place.line.handle.clone();
     let data = ReactionEvent { reaction, chat_id: place.chat_id, line_handle };
-    events::publish(tx, place.event(kind, &data), moment, committed)
+    events::publish(tx, place.event(kind, &data), now, committed)
 }
 
 fn is_there(sql: &Connection, taken_back: &Occurrence) -> Result<bool> {

@@ -9,7 +9,7 @@ use switchboard_model::{
 use super::{
     SqliteStore, chats,
     engine::{columns::Text, statement, writer::Tx},
-    events::{self, Moment, Where},
+    events::{self, Where},
 };
 use crate::{Committed, Receipts, Refusal, Result};
 
@@ -33,10 +33,10 @@ pub(super) fn read(
     place: &Where<'_>,
     handle: &str,
     at: Timestamp,
-    moment: Moment,
+    now: Timestamp,
     committed: &mut Committed,
 ) -> Result<()> {
-    let at = at.min(moment.now);
+    let at = at.min(now);
     let id = statement::first(
         tx.sql,
         "insert into receipts (id, chat_id, handle, last_read_at, synced_at)
@@ -45,13 +45,7 @@ pub(super) fn read(
          set last_read_at = excluded.last_read_at, synced_at = excluded.synced_at
          where excluded.last_read_at > last_read_at
          returning id",
-        params![
-            Text(Id::<ReadReceipt>::generate()),
-            Text(place.chat_id),
-            handle,
-            at.0,
-            moment.now.0
-        ],
+        params![Text(Id::<ReadReceipt>::generate()), Text(place.chat_id), handle, at.0, now.0],
         |row| Ok(row.get::<_, Text<_>>(0)?.0),
     )?;
     let Some(id) = id else { return Ok(()) };
@@ -60,10 +54,10 @@ pub(super) fn read(
         chat_id: place.chat_id,
         handle: handle.into(),
         last_read_at: at,
-        synced_at: moment.now,
+        synced_at: now,
     };
     let data = ReceiptEvent { receipt, line_handle: place.line.handle.clone() };
-    events::publish(tx, place.event(EventKind::ReceiptRead, &data), moment, committed)
+    events::publish(tx, place.event(EventKind::ReceiptRead, &data), now, committed)
 }
 
 pub(super) fn of_chat(

@@ -11,7 +11,7 @@ use switchboard_model::{
 
 use super::{
     SqliteStore,
-    deliveries::{UNTRIED, rounds},
+    deliveries::{self, rounds},
     engine::{
         columns::{Json, Name, Text},
         read_queue::Owner,
@@ -351,24 +351,13 @@ fn make_due(
     )?;
     match known {
         None => {
-            statement::run(
-                sql,
-                "insert into deliveries (id, webhook_id, account_id, event_seq, status, due_at, leased, created_at)
-                 values (?1, ?2, ?3, ?4, 'due', ?5, 0, ?6)",
-                params![
-                    Text(Id::<Delivery>::generate()),
-                    Text(replay.webhook_id),
-                    Text(account),
-                    event,
-                    UNTRIED.0,
-                    now.0,
-                ],
-            )?;
+            let id = Id::<Delivery>::generate();
+            deliveries::insert(sql, id, replay.webhook_id, account, event, now)?;
         }
         Some((_, DeliveryStatus::Due)) => return Ok(false),
         Some((_, DeliveryStatus::Delivered)) if !replay.include_delivered => return Ok(false),
         Some((seq, DeliveryStatus::Delivered | DeliveryStatus::Failed)) => {
-            rounds::begin(sql, seq, UNTRIED, now)?;
+            rounds::begin(sql, seq, now)?;
         }
     }
     Ok(true)

@@ -18,7 +18,6 @@ use switchboard_model::{
 use super::{
     SqliteStore, accounts, chats,
     engine::{columns::Text, known::KnownLine, read_queue::Owner, statement, writer::Tx},
-    events::Moment,
     idempotency, lines, outbox,
 };
 use crate::{Committed, IdempotencyRecordWith, Idempotent, NewContent, Refusal, Result, Sandboxes};
@@ -53,10 +52,8 @@ impl Sandboxes for SqliteStore {
         account: Id<Account>,
         code: String,
         now: Timestamp,
-        lease_until: Timestamp,
     ) -> Result<(Sandbox, Committed)> {
-        let moment = Moment { now, lease_until };
-        self.make_known(move |tx| reset(tx, account, &code, moment)).await
+        self.publish(move |tx| reset(tx, account, &code, now)).await
     }
 }
 
@@ -117,12 +114,12 @@ pub(super) fn reset(
     tx: &mut Tx<'_>,
     account: Id<Account>,
     code: &str,
-    moment: Moment,
+    now: Timestamp,
 ) -> Result<(Sandbox, Committed)> {
     accounts::must_exist(tx.sql, account)?;
     let mut committed = Committed::default();
     if let Some(phone) = phone_of(tx.sql, account)? {
-        end(tx, account, &phone, moment, &mut committed)?;
+        end(tx, account, &phone, now, &mut committed)?;
     }
     statement::run(
         tx.sql,
@@ -130,7 +127,7 @@ pub(super) fn reset(
          on conflict (account_id) do update set code = excluded.code",
         params![Text(account), code],
     )?;
-    Ok((find(tx.sql, account, moment.now)?, committed))
+    Ok((find(tx.sql, account, now)?, committed))
 }
 
 /// Ends the pairing of these two. What waits to be sent to the phone fails, all of it at once: an
@@ -139,7 +136,7 @@ fn end(
     tx: &mut Tx<'_>,
     account: Id<Account>,
     phone: &Handle,
-    moment: Moment,
+    now: Timestamp,
     committed: &mut Committed,
 ) -> Result<()> {
     let line = lines::sandbox_line(tx.sql)?.ok_or(Refusal::LineNotFound)?.id;
@@ -151,7 +148,7 @@ fn end(
     )?;
     let Some(chat) = chat else { return Ok(()) };
     for item in outbox::pending_in(tx.sql, line, chat)? {
-        outbox::fail(tx, &item, item.attempts, NO_LONGER_PAIRED, moment, committed)?;
+        outbox::fail(tx, &item, item.attempts, NO_LONGER_PAIRED, now, committed)?;
     }
     Ok(())
 }
@@ -194,7 +191,7 @@ pub(super) fn pair(
     tx: &mut Tx<'_>,
     code: &str,
     phone: &Handle,
-    moment: Moment,
+    now: Timestamp,
     committed: &mut Committed,
 ) -> Result<Option<Id<Account>>> {
     let account = statement::first(
@@ -205,12 +202,12 @@ pub(super) fn pair(
     )?;
     let Some(account) = account else { return Ok(None) };
     if let Some(before) = account_of(tx.sql, phone)? {
-        end(tx, before, phone, moment, committed)?;
+        end(tx, before, phone, now, committed)?;
     }
     statement::run(
         tx.sql,
         "update sandbox set code = null, contact = ?2, activated_at = ?3 where account_id = ?1",
-        params![Text(account), phone.as_str(), moment.now.0],
+        params![Text(account), phone.as_str(), now.0],
     )?;
     Ok(Some(account))
 }

@@ -12,20 +12,14 @@ use switchboard_model::{
 use super::{
     SqliteStore, chats,
     engine::{columns::Text, statement, writer::Tx},
-    events::{self, Moment, Where},
+    events::{self, Where},
 };
 use crate::{Committed, Refusal, Result, Typing};
 
 #[async_trait::async_trait]
 impl Typing for SqliteStore {
-    async fn expire_typing(
-        &self,
-        now: Timestamp,
-        lease_until: Timestamp,
-        limit: usize,
-    ) -> Result<Committed> {
-        let moment = Moment { now, lease_until };
-        self.make_known(move |tx| expire(tx, moment, limit)).await
+    async fn expire_typing(&self, now: Timestamp, limit: usize) -> Result<Committed> {
+        self.publish(move |tx| expire(tx, now, limit)).await
     }
 
     async fn typing(
@@ -49,18 +43,18 @@ pub(super) fn changed(
     handle: &str,
     on: bool,
     at: Timestamp,
-    moment: Moment,
+    now: Timestamp,
     committed: &mut Committed,
 ) -> Result<()> {
-    let at = at.min(moment.now);
-    if on && end_of(at) <= moment.now {
+    let at = at.min(now);
+    if on && end_of(at) <= now {
         return Ok(());
     }
     let mut was_on = false;
     if let Some((id, since)) = on_now(tx.sql, place.chat_id, handle)? {
-        was_on = moment.now < end_of(since);
+        was_on = now < end_of(since);
         if !was_on {
-            turn_off(tx, place, id, handle, end_of(since), moment, committed)?;
+            turn_off(tx, place, id, handle, end_of(since), now, committed)?;
         } else if on {
             statement::run(
                 tx.sql,
@@ -68,10 +62,10 @@ pub(super) fn changed(
                 params![Text(id), at.0],
             )?;
         } else {
-            turn_off(tx, place, id, handle, at, moment, committed)?;
+            turn_off(tx, place, id, handle, at, now, committed)?;
         }
     }
-    if was_on || !on { Ok(()) } else { turn_on(tx, place, handle, at, moment, committed) }
+    if was_on || !on { Ok(()) } else { turn_on(tx, place, handle, at, now, committed) }
 }
 
 /// Somebody has written, and so does not type any more. Costs nothing while nobody types.
@@ -79,7 +73,7 @@ pub(super) fn wrote(
     tx: &mut Tx<'_>,
     place: &Where<'_>,
     handle: &str,
-    moment: Moment,
+    now: Timestamp,
     committed: &mut Committed,
 ) -> Result<()> {
     if !tx.known.anybody_types(tx.sql)? {
@@ -88,25 +82,25 @@ pub(super) fn wrote(
     match on_now(tx.sql, place.chat_id, handle)? {
         None => Ok(()),
         Some((id, since)) => {
-            let at = moment.now.min(end_of(since));
-            turn_off(tx, place, id, handle, at, moment, committed)
+            let at = now.min(end_of(since));
+            turn_off(tx, place, id, handle, at, now, committed)
         }
     }
 }
 
-pub(super) fn expire(tx: &mut Tx<'_>, moment: Moment, limit: usize) -> Result<Committed> {
+pub(super) fn expire(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<Committed> {
     // Whoever types is never in the future: the clock was set back.
     statement::run(
         tx.sql,
         "update typing indexed by typing_on set updated_at = ?1 where is_typing = 1 and updated_at > ?1",
-        params![moment.now.0],
+        params![now.0],
     )?;
     let over = statement::all(
         tx.sql,
         "select t.id, t.handle, t.updated_at, t.chat_id, c.account_id, c.line_id
          from typing t indexed by typing_on cross join chats c on c.id = t.chat_id
          where t.is_typing = 1 and t.updated_at <= ?1 order by t.updated_at limit ?2",
-        params![moment.now.0.saturating_sub_unsigned(EXPIRES_AFTER_MS), statement::limit(limit)],
+        params![now.0.saturating_sub_unsigned(EXPIRES_AFTER_MS), statement::limit(limit)],
         |row| {
             Ok(Over {
                 id: row.get::<_, Text<_>>(0)?.0,
@@ -124,7 +118,7 @@ pub(super) fn expire(tx: &mut Tx<'_>, moment: Moment, limit: usize) -> Result<Co
         let Some(line) = tx.known.line(tx.sql, one.line_id)? else { continue };
         let place = Where { line: &line, account_id: one.account_id, chat_id: one.chat_id };
         let end = end_of(one.since);
-        turn_off(tx, &place, one.id, &one.handle, end, moment, &mut committed)?;
+        turn_off(tx, &place, one.id, &one.handle, end, now, &mut committed)?;
     }
     Ok(committed)
 }
@@ -188,7 +182,7 @@ fn turn_on(
     place: &Where<'_>,
     handle: &str,
     at: Timestamp,
-    moment: Moment,
+    now: Timestamp,
     committed: &mut Committed,
 ) -> Result<()> {
     let id = tx
@@ -210,7 +204,7 @@ fn turn_on(
         is_typing: true,
         updated_at: at,
     };
-    tell(tx, place, EventKind::TypingStarted, typing, moment, committed)
+    tell(tx, place, EventKind::TypingStarted, typing, now, committed)
 }
 
 fn turn_off(
@@ -219,7 +213,7 @@ fn turn_off(
     id: Id<TypingIndicator>,
     handle: &str,
     at: Timestamp,
-    moment: Moment,
+    now: Timestamp,
     committed: &mut Committed,
 ) -> Result<()> {
     statement::run(
@@ -235,7 +229,7 @@ fn turn_off(
         is_typing: false,
         updated_at: at,
     };
-    tell(tx, place, EventKind::TypingStopped, typing, moment, committed)
+    tell(tx, place, EventKind::TypingStopped, typing, now, committed)
 }
 
 fn tell(
@@ -243,9 +237,9 @@ fn tell(
     place: &Where<'_>,
     kind: EventKind,
     typing: TypingIndicator,
-    moment: Moment,
+    now: Timestamp,
     committed: &mut Committed,
 ) -> Result<()> {
     let data = TypingEvent { typing, line_handle: place.line.handle.clone() };
-    events::publish(tx, place.event(kind, &data), moment, committed)
+    events::publish(tx, place.event(kind, &data), now, committed)
 }

@@ -1,14 +1,17 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use switchboard_model::{
     EventKind, Timestamp,
-    delivery::{AttemptResult, Delivery, DueDelivery},
+    delivery::{AttemptResult, Delivery, DeliveryStatus, DueDelivery},
     id::Id,
 };
-use switchboard_store::{Backlog, Due, Grant, NewWebhook, Store, WebhookBacklog};
-use tokio::{sync::mpsc, task::JoinSet};
+use switchboard_store::{
+    Backlog, DeliveryFilter, DeliverySink, DueDeliveries, DueQuery, Grant, NewWebhook, Store,
+    WaitingWebhook, WebhookBacklog, WebhookChanges,
+};
+use tokio::task::JoinSet;
 
-use crate::world::{ANN, LEASE, NOW, World, attempted, later, text_from};
+use crate::world::{ANN, NOW, World, attempted, later, limit, text_from};
 
 const EVENTS: [EventKind; 1] = [EventKind::MessageReceived];
 
@@ -16,15 +19,12 @@ fn ids(deliveries: &[DueDelivery]) -> Vec<Id<Delivery>> {
     deliveries.iter().map(|one| one.id).collect()
 }
 
-async fn leased(world: &World, guid: &str) -> Vec<DueDelivery> {
+async fn made(world: &World, guid: &str) -> Vec<DueDelivery> {
     world.receive(vec![text_from(ANN, guid)]).await.committed.deliveries
 }
 
-async fn claim(world: &World, now: Timestamp) -> Vec<Id<Delivery>> {
-    let until = Timestamp(now.0 + 1000);
-    let due = world.store.due_deliveries(now).await.unwrap().webhooks;
-    let of = due.into_iter().map(|webhook| (webhook, 10)).collect();
-    ids(&world.store.claim_deliveries(now.into(), until, of).await.unwrap())
+async fn read(world: &World, query: DueQuery, now: Timestamp) -> DueDeliveries {
+    world.store.due_deliveries(vec![query], now).await.unwrap().remove(0)
 }
 
 pub(crate) async fn each_webhook_gets_what_it_names(store: Arc<dyn Store>) {
@@ -37,43 +37,53 @@ pub(crate) async fn each_webhook_gets_what_it_names(store: Arc<dyn Store>) {
         ..world.new_webhook(&EVENTS)
     };
     store.create_webhook(elsewhere, None, NOW).await.unwrap();
-    let made = leased(&world, "1").await;
+    let made = made(&world, "1").await;
     assert_eq!(made.iter().map(|one| one.webhook_id).collect::<Vec<_>>(), [wants]);
     assert_eq!((&*made[0].url, made[0].attempts), ("https://example.com/hook", 0));
 }
 
-pub(crate) async fn a_lease_ends(store: Arc<dyn Store>) {
+pub(crate) async fn what_is_read_is_what_was_made(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    assert_eq!(store.due_deliveries(NOW).await.unwrap(), Due::default());
-    let webhook = world.webhook(&EVENTS).await;
-    let made = leased(&world, "1").await;
-    let due = Due { webhooks: Vec::new(), next_at: Some(LEASE) };
-    assert_eq!(store.due_deliveries(NOW).await.unwrap(), due);
-    let due = Due { webhooks: vec![webhook], next_at: None };
-    assert_eq!(store.due_deliveries(LEASE).await.unwrap(), due);
-    assert!(claim(&world, Timestamp(LEASE.0 - 1)).await.is_empty());
-    let until = Timestamp(LEASE.0 + 5);
-    let again = store.claim_deliveries(LEASE.into(), until, vec![(webhook, 10)]).await.unwrap();
-    assert_eq!(ids(&again), ids(&made));
-    assert_eq!(again[0].data.get(), made[0].data.get());
-    assert_eq!((&*again[0].url, &again[0].secrets), (&*made[0].url, &made[0].secrets));
-    assert_eq!((again[0].event, again[0].chat_id), (made[0].event, made[0].chat_id));
-    assert!(claim(&world, LEASE).await.is_empty());
-    assert_eq!(claim(&world, until).await, ids(&made));
+    assert!(world.waiting().await.is_empty());
+    let webhook_id = world.webhook(&EVENTS).await;
+    let made = made(&world, "1").await;
+    let account_id = world.account;
+    let waits = WaitingWebhook { webhook_id, account_id, has_untried: true, retry_at: None };
+    assert_eq!(world.waiting().await, [waits]);
+    let read = world.due(NOW).await;
+    assert_eq!(ids(&read), ids(&made));
+    assert_eq!((read[0].seq, read[0].attempts, read[0].since), (made[0].seq, 0, NOW));
+    assert_eq!(read[0].data.get(), made[0].data.get());
+    assert_eq!((&*read[0].url, &read[0].secrets), (&*made[0].url, &made[0].secrets));
+    assert_eq!((read[0].event, read[0].chat_id), (made[0].event, made[0].chat_id));
+    // Whoever reads again, reads the same: it is over when it is settled.
+    assert_eq!(ids(&world.due(NOW).await), ids(&made));
+    store.settle_deliveries(vec![attempted(&made[0], None, None)]).await.unwrap();
+    assert!(world.waiting().await.is_empty());
 }
 
-pub(crate) async fn new_ones_are_handed_over_in_order(store: Arc<dyn Store>) {
+/// Notes the places of what it is told.
+#[derive(Default)]
+struct Told(Mutex<Vec<i64>>);
+
+impl DeliverySink for Told {
+    fn committed(&self, deliveries: Vec<DueDelivery>) {
+        self.0.lock().unwrap().extend(deliveries.iter().map(|one| one.seq));
+    }
+}
+
+pub(crate) async fn new_ones_are_told_in_order(store: Arc<dyn Store>) {
     const TEXTS: usize = 300;
     let world = World::new(Arc::clone(&store)).await;
     world.webhook(&EVENTS).await;
-    let (receiver, mut new) = mpsc::unbounded_channel();
-    store.hand_over_to(receiver);
+    let told = Arc::new(Told::default());
+    store.tell(Arc::clone(&told) as Arc<dyn DeliverySink>);
     let mut callers = JoinSet::new();
     for number in 0..TEXTS {
         let (store, bridge, line) = (Arc::clone(&store), world.bridge, world.line);
         callers.spawn(async move {
             let text = vec![text_from(ANN, &number.to_string())];
-            let receive = store.receive(bridge, line, "1".into(), text, NOW, LEASE);
+            let receive = store.receive(bridge, line, "1".into(), text, NOW);
             if number % 3 == 0 {
                 // Asks, and does not wait for the answer.
                 tokio::select! {
@@ -87,130 +97,141 @@ pub(crate) async fn new_ones_are_handed_over_in_order(store: Arc<dyn Store>) {
         });
     }
     callers.join_all().await;
-    let mut places = Vec::new();
-    while places.len() < TEXTS {
-        places.extend(new.recv().await.unwrap().iter().map(|one| one.seq));
-    }
-    assert!(places.is_sorted(), "{places:?}");
+    // What comes back after them has been behind them all.
+    world.receive(vec![text_from(ANN, "last")]).await;
+    let told = told.0.lock().unwrap().clone();
+    assert_eq!(told.len(), TEXTS + 1);
+    assert!(told.is_sorted(), "{told:?}");
 }
 
-pub(crate) async fn oldest_come_first(store: Arc<dyn Store>) {
+pub(crate) async fn the_log_is_read_on_from_any_place(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    let webhook = world.webhook(&EVENTS).await;
-    let mut made = Vec::new();
-    for guid in ["1", "2", "3"] {
-        made.extend(leased(&world, guid).await);
+    let webhook_id = world.webhook(&EVENTS).await;
+    let mut all = Vec::new();
+    for number in 0..6 {
+        all.extend(made(&world, &number.to_string()).await);
     }
-    store.settle_deliveries(vec![attempted(&made[2], Some("no"), Some(later(20)))]).await.unwrap();
-    let claimed = store.claim_deliveries(LEASE.into(), LEASE, vec![(webhook, 2)]).await.unwrap();
-    assert_eq!(ids(&claimed), [made[2].id, made[0].id]);
-    assert_eq!(claimed[0].attempts, 1);
+    // One has worked, one is tried again later.
+    store
+        .settle_deliveries(vec![
+            attempted(&all[0], None, None),
+            attempted(&all[2], Some("no"), Some(later(500))),
+        ])
+        .await
+        .unwrap();
+    let left: Vec<_> = [1, 3, 4, 5].map(|place| all[place].clone()).into();
+    let query = |after, untried| DueQuery { webhook_id, after, untried, retries: 0 };
+    let first = read(&world, query(0, 2), NOW).await;
+    assert_eq!((ids(&first.untried), first.is_all), (ids(&left[..2]), false));
+    assert_eq!(first.last, Some(left[1].seq));
+    let second = read(&world, query(left[1].seq, 3), NOW).await;
+    assert_eq!((ids(&second.untried), second.is_all), (ids(&left[2..]), true));
+    let none = read(&world, query(left[3].seq, 3), NOW).await;
+    assert!(none.untried.is_empty() && none.is_all && none.last.is_none());
+    // Many webhooks at once are read like one after another.
+    let other = world.webhook(&EVENTS).await;
+    let queries = (0..40).map(|number| DueQuery {
+        webhook_id: if number % 2 == 0 { webhook_id } else { other },
+        ..query(0, 100)
+    });
+    let found = store.due_deliveries(queries.collect(), NOW).await.unwrap();
+    let counts: Vec<_> = found.iter().map(|found| found.untried.len()).collect();
+    assert_eq!(counts, [4, 0].repeat(20));
+}
+
+pub(crate) async fn retries_come_when_they_are_due(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let webhook_id = world.webhook(&EVENTS).await;
+    let mut all = Vec::new();
+    for number in 0..4 {
+        all.extend(made(&world, &number.to_string()).await);
+    }
+    let failed = [30, 10, 20].into_iter().zip(&all);
+    let failed = failed.map(|(pause, one)| attempted(one, Some("no"), Some(later(pause))));
+    store.settle_deliveries(failed.collect()).await.unwrap();
+    let query = |retries| DueQuery { webhook_id, after: 0, untried: 0, retries };
+    let none = read(&world, query(5), later(9)).await;
+    assert!(none.retries.is_empty() && none.next_retry_at == Some(later(10)));
+    let two = read(&world, query(5), later(29)).await;
+    assert_eq!(ids(&two.retries), [all[1].id, all[2].id]);
+    assert_eq!((two.next_retry_at, two.retries[0].attempts), (Some(later(30)), 1));
+    let full = read(&world, query(1), later(29)).await;
+    assert_eq!((full.retries.len(), full.next_retry_at), (1, Some(later(29))), "there may be more");
+    let waiting = world.waiting().await[0];
+    assert_eq!((waiting.has_untried, waiting.retry_at), (true, Some(later(10))));
+    // None is later than the longest pause from now on.
+    store.bring_retries_forward(later(15)).await.unwrap();
+    let due = read(&world, query(5), later(15)).await;
+    assert_eq!((due.retries.len(), due.next_retry_at), (3, None));
 }
 
 pub(crate) async fn results_count_once(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     world.webhook(&EVENTS).await;
-    let (good, bad) = (leased(&world, "1").await.remove(0), leased(&world, "2").await.remove(0));
+    let (good, bad) = (made(&world, "1").await.remove(0), made(&world, "2").await.remove(0));
     let over = vec![attempted(&good, None, None), attempted(&bad, Some("no"), None)];
     store.settle_deliveries(over).await.unwrap();
     // Whatever comes later, what is over stays over.
     let late =
         vec![attempted(&good, Some("no"), Some(NOW)), attempted(&bad, Some("no"), Some(NOW))];
     store.settle_deliveries(late).await.unwrap();
-    store
-        .settle_deliveries(vec![attempted(&DueDelivery { id: Id::generate(), ..good }, None, None)])
-        .await
-        .unwrap();
-    assert!(store.release_all_deliveries(NOW, LEASE).await.unwrap().is_empty());
-    assert!(claim(&world, Timestamp(i64::MAX / 2)).await.is_empty());
-    assert_eq!(store.due_deliveries(NOW).await.unwrap(), Due::default());
-}
-
-pub(crate) async fn what_is_given_back_is_due_at_once(store: Arc<dyn Store>) {
-    let world = World::new(Arc::clone(&store)).await;
-    let webhook = world.webhook(&EVENTS).await;
-    let given = leased(&world, "1").await[0].id;
-    let waits = leased(&world, "2").await.remove(0);
-    store.settle_deliveries(vec![attempted(&waits, Some("no"), Some(later(500)))]).await.unwrap();
-    // One that is not leased keeps its pause.
-    store.release_deliveries(vec![given, waits.id], NOW).await.unwrap();
-    let due = Due { webhooks: vec![webhook], next_at: Some(later(500)) };
-    assert_eq!(store.due_deliveries(NOW).await.unwrap(), due);
-    assert_eq!(claim(&world, NOW).await, [given]);
+    let stranger = DueDelivery { id: Id::generate(), ..good };
+    store.settle_deliveries(vec![attempted(&stranger, None, None)]).await.unwrap();
+    assert!(world.waiting().await.is_empty());
+    // The same attempt of one that goes on counts once too.
+    let again = made(&world, "3").await.remove(0);
+    for pause in [10, 20] {
+        let failed = attempted(&again, Some("no"), Some(later(pause)));
+        store.settle_deliveries(vec![failed]).await.unwrap();
+    }
+    assert_eq!(world.waiting().await[0].retry_at, Some(later(10)));
 }
 
 pub(crate) async fn a_deleted_webhook_gets_nothing_more(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let gone = world.webhook(&EVENTS).await;
     let stays = world.webhook(&EVENTS).await;
-    let made = leased(&world, "1").await;
+    let first = made(&world, "1").await;
     store.delete_webhook(Grant::whole(world.account), gone).await.unwrap();
-    let lost = made.iter().find(|one| one.webhook_id == gone).unwrap();
-    let kept = made.iter().find(|one| one.webhook_id == stays).unwrap().id;
+    let lost = first.iter().find(|one| one.webhook_id == gone).unwrap();
+    let kept = first.iter().find(|one| one.webhook_id == stays).unwrap().id;
     // An attempt that was under way comes back to nothing.
     store.settle_deliveries(vec![attempted(lost, Some("no"), Some(NOW))]).await.unwrap();
-    assert_eq!(claim(&world, LEASE).await, [kept]);
-    let made = leased(&world, "2").await;
-    assert_eq!(made.iter().map(|one| one.webhook_id).collect::<Vec<_>>(), [stays]);
+    assert_eq!(ids(&world.due(NOW).await), [kept]);
+    let second = made(&world, "2").await;
+    assert_eq!(second.iter().map(|one| one.webhook_id).collect::<Vec<_>>(), [stays]);
 }
 
-pub(crate) async fn at_the_start_all_are_due(store: Arc<dyn Store>) {
+pub(crate) async fn what_is_no_longer_named_is_given_up(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    let webhook = world.webhook(&EVENTS).await;
-    let made = leased(&world, "1").await[0].id;
-    let waits = leased(&world, "2").await.remove(0);
-    store.settle_deliveries(vec![attempted(&waits, Some("no"), Some(later(500)))]).await.unwrap();
-    assert_eq!(store.release_all_deliveries(NOW, LEASE).await.unwrap(), [webhook]);
-    assert_eq!(claim(&world, NOW).await, [made]);
-    assert_eq!(claim(&world, later(500)).await, [waits.id]);
-}
-
-pub(crate) async fn what_was_not_attempted_comes_in_event_order(store: Arc<dyn Store>) {
-    let world = World::new(Arc::clone(&store)).await;
-    let webhook = world.webhook(&EVENTS).await;
-    let mut made = Vec::new();
-    for number in 0..8 {
-        made.extend(leased(&world, &number.to_string()).await);
-    }
-    let tried = made.split_off(6);
-    let failed = tried.iter().map(|one| attempted(one, Some("no"), Some(NOW))).collect();
-    let (made, tried) = (ids(&made), ids(&tried));
-    store.settle_deliveries(failed).await.unwrap();
-    // Given back one by one and in another order, while the clock is set back.
-    for (place, id) in made.iter().enumerate() {
-        let earlier = Timestamp(NOW.0 - i64::try_from(place).unwrap());
-        store.release_deliveries(vec![*id], earlier).await.unwrap();
-    }
-    let claim = async |most| {
-        let claimed =
-            store.claim_deliveries(NOW.into(), LEASE, vec![(webhook, most)]).await.unwrap();
-        ids(&claimed)
+    let webhook_id = world.webhook(&EVENTS).await;
+    let one = made(&world, "1").await.remove(0);
+    let name = async |event| {
+        let changes = WebhookChanges { events: Some(vec![event]), ..WebhookChanges::default() };
+        let grant = Grant::whole(world.account);
+        store.update_webhook(grant, webhook_id, changes, None, NOW).await.unwrap();
     };
-    // A quarter is for those that were attempted.
-    assert_eq!(claim(4).await, [made[0], made[1], made[2], tried[0]]);
-    assert_eq!(store.release_all_deliveries(NOW, LEASE).await.unwrap(), [webhook]);
-    assert_eq!(claim(5).await, [&made[..4], &tried[..1]].concat());
-    assert_eq!(claim(5).await, [&made[4..], &tried[1..]].concat());
-}
-
-pub(crate) async fn a_claim_is_of_whom_it_names(store: Arc<dyn Store>) {
-    let world = World::new(Arc::clone(&store)).await;
-    let mut webhooks = Vec::new();
-    for _ in 0..3 {
-        webhooks.push(world.webhook(&EVENTS).await);
-    }
-    for guid in ["1", "2", "3"] {
-        leased(&world, guid).await;
-    }
-    let mut behind = store.release_all_deliveries(NOW, LEASE).await.unwrap();
-    behind.sort_unstable();
-    assert_eq!(behind, webhooks);
-    let gone = Id::generate();
-    let of = vec![(webhooks[0], 2), (gone, 5), (webhooks[2], 4)];
-    let claimed = store.claim_deliveries(NOW.into(), LEASE, of).await.unwrap();
-    let count = |webhook| claimed.iter().filter(|one| one.webhook_id == webhook).count();
-    assert_eq!([count(webhooks[0]), count(webhooks[1]), count(webhooks[2])], [2, 0, 3]);
-    assert_eq!(store.due_deliveries(NOW).await.unwrap().webhooks, webhooks[..2]);
+    let status = async || {
+        let filter = DeliveryFilter { id: Some(one.id), ..DeliveryFilter::default() };
+        let page = store.deliveries(world.account, filter, None, limit(1), NOW.into()).await;
+        page.unwrap().rows.remove(0)
+    };
+    name(EventKind::MessageSent).await;
+    let query = DueQuery { webhook_id, after: 0, untried: 5, retries: 5 };
+    let found = read(&world, query, NOW).await;
+    assert!(found.untried.is_empty() && found.unnamed == [one.seq]);
+    assert_eq!(found.last, Some(one.seq), "it is passed over");
+    // Named again before it is given up, it is not.
+    name(EventKind::MessageReceived).await;
+    store.give_up_unnamed(webhook_id, found.unnamed.clone(), NOW.into()).await.unwrap();
+    assert_eq!(status().await.status, DeliveryStatus::Due);
+    name(EventKind::MessageSent).await;
+    store.give_up_unnamed(Id::generate(), found.unnamed.clone(), NOW.into()).await.unwrap();
+    assert_eq!(status().await.status, DeliveryStatus::Due, "another's webhook");
+    store.give_up_unnamed(webhook_id, found.unnamed, NOW.into()).await.unwrap();
+    let given_up = status().await;
+    assert_eq!(given_up.status, DeliveryStatus::Failed);
+    assert!(given_up.error.unwrap().contains("no longer names"));
 }
 
 pub(crate) async fn the_backlog_is_of_what_is_due(store: Arc<dyn Store>) {
@@ -218,31 +239,32 @@ pub(crate) async fn the_backlog_is_of_what_is_due(store: Arc<dyn Store>) {
     assert_eq!(store.deliveries_backlog(NOW.into()).await.unwrap(), Backlog::default());
     let webhook = world.webhook(&EVENTS).await;
     let gone = world.webhook(&EVENTS).await;
-    let mut made = Vec::new();
-    for guid in ["1", "2", "3"] {
-        made.extend(leased(&world, guid).await);
+    let mut all = Vec::new();
+    for guid in ["1", "2"] {
+        all.extend(made(&world, guid).await);
     }
-    let (gones, made): (Vec<_>, Vec<_>) = made.into_iter().partition(|one| one.webhook_id == gone);
-    // What is leased is no backlog.
-    assert_eq!(store.deliveries_backlog(NOW.into()).await.unwrap(), Backlog::default());
+    let (gones, all): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.webhook_id == gone);
+    store
+        .settle_deliveries(gones.iter().map(|one| attempted(one, Some("no"), None)).collect())
+        .await
+        .unwrap();
     // One is tried again later, and one waits unattempted since it was made.
     let again = later(500);
-    store.settle_deliveries(vec![attempted(&made[0], Some("no"), Some(again))]).await.unwrap();
-    store.release_deliveries(vec![made[1].id], again).await.unwrap();
+    store.settle_deliveries(vec![attempted(&all[0], Some("no"), Some(again))]).await.unwrap();
     let backlog = |due, since| Backlog {
         webhooks: vec![WebhookBacklog { webhook_id: webhook, due, since }],
         disabled: 0,
     };
     let now = Timestamp(again.0 - 1);
-    assert_eq!(store.deliveries_backlog(now.into()).await.unwrap(), backlog(1, made[1].since));
-    assert_eq!(store.deliveries_backlog(again.into()).await.unwrap(), backlog(2, made[1].since));
-    let first = store.claim_deliveries(now.into(), LEASE, vec![(webhook, 1)]).await.unwrap();
-    assert_eq!((ids(&first), first[0].since), (vec![made[1].id], made[1].since));
+    assert_eq!(store.deliveries_backlog(now.into()).await.unwrap(), backlog(1, all[1].since));
+    assert_eq!(store.deliveries_backlog(again.into()).await.unwrap(), backlog(2, all[1].since));
+    store.settle_deliveries(vec![attempted(&all[1], None, None)]).await.unwrap();
     assert_eq!(store.deliveries_backlog(again.into()).await.unwrap(), backlog(1, again));
     // Of a webhook that is disabled nothing is due.
-    store.release_deliveries(ids(&gones), now).await.unwrap();
+    let more = made(&world, "3").await;
+    let (gones, more): (Vec<_>, Vec<_>) = more.into_iter().partition(|one| one.webhook_id == gone);
     let is_gone = AttemptResult { is_gone: true, ..attempted(&gones[0], Some("gone"), None) };
-    store.settle_deliveries(vec![is_gone]).await.unwrap();
+    store.settle_deliveries(vec![is_gone, attempted(&more[0], None, None)]).await.unwrap();
     let wanted = Backlog { disabled: 1, ..backlog(1, again) };
     assert_eq!(store.deliveries_backlog(again.into()).await.unwrap(), wanted);
 }
@@ -255,9 +277,7 @@ pub(crate) async fn a_long_backlog_is_counted_whole(store: Arc<dyn Store>) {
     ];
     for batch in 0..12 {
         let entries = (0..500).map(|one| text_from(ANN, &format!("{batch} {one}"))).collect();
-        let made = world.receive(entries).await.committed.deliveries;
-        let ids = made.iter().map(|one| one.id).collect();
-        store.release_deliveries(ids, NOW).await.unwrap();
+        world.receive(entries).await;
     }
     let backlog = store.deliveries_backlog(NOW.into()).await.unwrap();
     let mut counted: Vec<_> =

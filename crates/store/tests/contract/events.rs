@@ -9,9 +9,7 @@ use switchboard_model::{
 };
 use switchboard_store::{CommittedEvent, Store};
 
-use crate::world::{
-    ANN, LEASE, NOW, World, attempted, data, kinds, later, new_line, sent, text_from,
-};
+use crate::world::{ANN, NOW, World, attempted, data, kinds, later, new_line, sent, text_from};
 
 /// Forgets what is old, at most `limit` events looked at a time; answers how many went.
 async fn prune(store: &Arc<dyn Store>, before: Timestamp, limit: usize) -> usize {
@@ -28,12 +26,12 @@ async fn prune(store: &Arc<dyn Store>, before: Timestamp, limit: usize) -> usize
 
 pub(crate) async fn what_is_old_is_forgotten_unless_it_is_still_tried(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    let webhook = world.webhook(&[EventKind::MessageReceived]).await;
+    world.webhook(&[EventKind::MessageReceived]).await;
     let mut deliveries = Vec::new();
     for (number, guid) in ["1", "2", "3", "4"].into_iter().enumerate() {
         let at = later(i64::try_from(number).unwrap());
         let received = store
-            .receive(world.bridge, world.line, "1".into(), vec![text_from(ANN, guid)], at, LEASE)
+            .receive(world.bridge, world.line, "1".into(), vec![text_from(ANN, guid)], at)
             .await
             .unwrap();
         deliveries.extend(received.committed.deliveries);
@@ -43,7 +41,7 @@ pub(crate) async fn what_is_old_is_forgotten_unless_it_is_still_tried(store: Arc
     store.settle_deliveries(deliveries[1..].iter().map(done).collect()).await.unwrap();
     assert_eq!(prune(&store, later(3), 1).await, 2);
     assert_eq!(prune(&store, later(3), 10).await, 0);
-    let tried = store.claim_deliveries(LEASE.into(), LEASE, vec![(webhook, 10)]).await.unwrap();
+    let tried = world.due(NOW).await;
     assert_eq!(tried.iter().map(|one| one.id).collect::<Vec<_>>(), [deliveries[0].id]);
     store.settle_deliveries(vec![done(&deliveries[0])]).await.unwrap();
     assert_eq!(prune(&store, later(100), 10).await, 2);
@@ -96,7 +94,7 @@ pub(crate) async fn they_are_filtered_by_account_line_and_kind(store: Arc<dyn St
     world.line = store.create_line(new_line(world.account, "+15550100003")).await.unwrap().line.id;
     world.receive_one(text_from(ANN, "3")).await;
     let theirs = vec![text_from(ANN, "4")];
-    store.receive(world.bridge, world.other_line, "1".into(), theirs, NOW, LEASE).await.unwrap();
+    store.receive(world.bridge, world.other_line, "1".into(), theirs, NOW).await.unwrap();
     let read = async |account, lines, kinds: &[EventKind]| {
         guids(&after(&world, account, 0, lines, kinds, 10).await)
     };
@@ -202,8 +200,7 @@ pub(crate) async fn a_line_goes_up_and_down(store: Arc<dyn Store>) {
     let webhook = world.webhook(&[EventKind::LineStatus]).await;
     world.advance().await;
     for online in [true, false] {
-        let told =
-            store.line_status(world.bridge, world.line, online, later(3), LEASE).await.unwrap();
+        let told = store.line_status(world.bridge, world.line, online, later(3)).await.unwrap();
         assert_eq!(kinds(&told), [EventKind::LineStatus]);
         assert_eq!(told.deliveries.iter().map(|one| one.webhook_id).collect::<Vec<_>>(), [webhook]);
         assert_eq!((told.events[0].account_id, told.events[0].chat_id), (world.account, None));
@@ -212,7 +209,7 @@ pub(crate) async fn a_line_goes_up_and_down(store: Arc<dyn Store>) {
         assert_eq!(status.line, store.lines(world.account).await.unwrap()[0]);
     }
     for (bridge, line) in [(Id::generate(), world.line), (world.bridge, Id::generate())] {
-        let told = store.line_status(bridge, line, true, NOW, LEASE).await.unwrap();
+        let told = store.line_status(bridge, line, true, NOW).await.unwrap();
         assert!(told.events.is_empty());
     }
 }

@@ -140,11 +140,10 @@ mod sqlite {
                  it_waits_while_its_webhook_is_disabled, all_have_their_turn,
                  what_can_not_be_replayed_is_refused,
                  an_account_has_so_many_at_once;
-        deliveries: each_webhook_gets_what_it_names, a_lease_ends, new_ones_are_handed_over_in_order,
-            oldest_come_first,
-            what_was_not_attempted_comes_in_event_order, a_claim_is_of_whom_it_names,
-                    results_count_once, what_is_given_back_is_due_at_once,
-                    a_deleted_webhook_gets_nothing_more, at_the_start_all_are_due,
+        deliveries: each_webhook_gets_what_it_names, what_is_read_is_what_was_made,
+                    new_ones_are_told_in_order, the_log_is_read_on_from_any_place,
+                    retries_come_when_they_are_due, results_count_once,
+                    a_deleted_webhook_gets_nothing_more, what_is_no_longer_named_is_given_up,
                     the_backlog_is_of_what_is_due, a_long_backlog_is_counted_whole;
         events: what_is_old_is_forgotten_unless_it_is_still_tried,
             what_is_still_tried_is_passed_over_a_little_at_a_time,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use switchboard_model::{chat::Recipient, id::Id, message::MessageRef};
 use switchboard_store::{Refusal, Store};
 
-use crate::world::{ANN, BOB, LEASE, NOW, World, contact, limit, new_line, refusal, text_from};
+use crate::world::{ANN, BOB, NOW, World, contact, limit, new_line, refusal, text_from};
 
 pub(crate) async fn newest_comes_first_and_pages_meet(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
@@ -51,7 +51,7 @@ pub(crate) async fn a_message_is_found_by_id_or_guid(store: Arc<dyn Store>) {
     let mut there = Vec::new();
     for line in [second, world.other_line] {
         let told = vec![text_from(ANN, "g1")];
-        let received = store.receive(world.bridge, line, "1".into(), told, NOW, LEASE).await;
+        let received = store.receive(world.bridge, line, "1".into(), told, NOW).await;
         there.push(received.unwrap().results[0].message_id.unwrap());
     }
     let found = async |account, message| store.find_messages(account, message).await.unwrap();

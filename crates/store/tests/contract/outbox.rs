@@ -153,10 +153,10 @@ pub(crate) async fn claims_are_known_and_held_for_longer(store: Arc<dyn Store>) 
     store.extend_claims(world.bridge, past(10)).await.unwrap();
     // No longer than all others, whatever was promised.
     store.renew_all_claims(past(5)).await.unwrap();
-    assert!(store.expire(past(4).into(), LEASE, 10).await.unwrap().events.is_empty());
+    assert!(store.expire(past(4).into(), 10).await.unwrap().events.is_empty());
     store.renew_all_claims(past(20)).await.unwrap();
-    assert!(store.expire(past(19).into(), LEASE, 10).await.unwrap().events.is_empty());
-    assert_eq!(store.expire(past(20).into(), LEASE, 10).await.unwrap().events.len(), 1);
+    assert!(store.expire(past(19).into(), 10).await.unwrap().events.is_empty());
+    assert_eq!(store.expire(past(20).into(), 10).await.unwrap().events.len(), 1);
 }
 
 pub(crate) async fn what_waits_too_long_expires(store: Arc<dyn Store>) {
@@ -167,9 +167,9 @@ pub(crate) async fn what_waits_too_long_expires(store: Arc<dyn Store>) {
         ids.push(take(store.accept(draft, None, later(number)).await).unwrap().id);
     }
     let end = i64::try_from(EXPIRY_MS).unwrap();
-    assert!(store.expire(later(end - 1).into(), LEASE, 10).await.unwrap().events.is_empty());
-    assert_eq!(store.expire(later(end + 1).into(), LEASE, 1).await.unwrap().events.len(), 1);
-    assert_eq!(store.expire(later(end + 1).into(), LEASE, 10).await.unwrap().events.len(), 1);
+    assert!(store.expire(later(end - 1).into(), 10).await.unwrap().events.is_empty());
+    assert_eq!(store.expire(later(end + 1).into(), 1).await.unwrap().events.len(), 1);
+    assert_eq!(store.expire(later(end + 1).into(), 10).await.unwrap().events.len(), 1);
     for id in &ids[..2] {
         let item = world.item(*id).await;
         assert_eq!(
@@ -184,7 +184,7 @@ pub(crate) async fn a_lease_that_runs_out_is_never_sent_again(store: Arc<dyn Sto
     let world = World::new(Arc::clone(&store)).await;
     let id = world.claimed(ANN, "1").await;
     let waiting = world.accept(ANN, "2").await;
-    assert_eq!(store.expire(LEASE.into(), LEASE, 10).await.unwrap().events.len(), 1);
+    assert_eq!(store.expire(LEASE.into(), 10).await.unwrap().events.len(), 1);
     let item = world.item(id).await;
     assert_eq!((item.status, item.attempts), (OutboxStatus::Failed, 1));
     assert_eq!(item.error.as_deref(), Some(MAY_HAVE_BEEN_HANDED_OVER));

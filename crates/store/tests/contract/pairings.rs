@@ -16,8 +16,7 @@ use switchboard_store::{ChatsCursor, NewContent, NewWebhook, Store};
 use crate::{
     sandbox::{CODE, OTHER_CODE, Shared, message, text},
     world::{
-        ANN, BOB, LEASE, NOW, chat_with, contact, data, handle, kinds, later, limit, sent, take,
-        text_from,
+        ANN, BOB, NOW, chat_with, contact, data, handle, kinds, later, limit, sent, take, text_from,
     },
 };
 
@@ -62,7 +61,7 @@ pub(crate) async fn of_an_ended_pairing_nothing_is_shown(store: Arc<dyn Store>) 
     let all = vec![Inbound::Reaction(love), Inbound::Read(read), Inbound::Typing(typing)];
     shared.world.receive(all).await;
     assert_eq!(asks(&shared, account, seen).await, [true; 10]);
-    store.reset_sandbox(account, CODE.into(), NOW, LEASE).await.unwrap();
+    store.reset_sandbox(account, CODE.into(), NOW).await.unwrap();
     for nobody in [account, other, shared.owner] {
         assert_eq!(asks(&shared, nobody, seen).await, [false; 10]);
     }
@@ -76,7 +75,7 @@ pub(crate) async fn of_an_ended_pairing_nothing_is_shown(store: Arc<dyn Store>) 
     shared.world.receive_one(text_from("+15550133333", "nobody's")).await;
     assert_eq!(shared.sees(shared.owner).await, ["nobody's"]);
     // Paired with the first again, it goes on where it was.
-    let (_, ended) = store.reset_sandbox(account, OTHER_CODE.into(), NOW, LEASE).await.unwrap();
+    let (_, ended) = store.reset_sandbox(account, OTHER_CODE.into(), NOW).await.unwrap();
     assert!(ended.events.is_empty());
     shared.world.receive_one(text(ANN, "again", OTHER_CODE)).await;
     assert_eq!(asks(&shared, account, seen).await, [true; 10]);
@@ -104,8 +103,7 @@ pub(crate) async fn what_waits_for_an_ended_pairing_fails(store: Arc<dyn Store>)
     let asks =
         NewWebhook { account_id: account, ..shared.world.new_webhook(&[EventKind::MessageFailed]) };
     let asks = take(store.create_webhook(asks, None, NOW).await).unwrap().id;
-    let (_, ended) =
-        store.reset_sandbox(account, "AAAAAAAA".into(), later(5), LEASE).await.unwrap();
+    let (_, ended) = store.reset_sandbox(account, "AAAAAAAA".into(), later(5)).await.unwrap();
     let told: Vec<FailedEvent> = ended.events.iter().map(data).collect();
     assert_eq!(told.iter().map(|one| one.item.id).collect::<Vec<_>>(), waiting);
     assert!(ended.events.iter().all(|event| event.account_id == account));

@@ -5,13 +5,13 @@ use switchboard_model::{
     delivery::{Delivery, DeliveryStatus, DueDelivery},
     id::Id,
 };
-use switchboard_store::{DeliveryFilter, Due, Grant, Refusal, Store, WebhookChanges};
+use switchboard_store::{DeliveryFilter, DueQuery, Grant, Refusal, Store, WebhookChanges};
 
 use crate::world::{ANN, LEASE, NOW, World, attempted, later, limit, refusal, text_from};
 
 const EVENTS: [EventKind; 1] = [EventKind::MessageReceived];
 
-async fn leased(world: &World, guid: &str) -> DueDelivery {
+async fn made_one(world: &World, guid: &str) -> DueDelivery {
     world.receive(vec![text_from(ANN, guid)]).await.committed.deliveries.remove(0)
 }
 
@@ -22,12 +22,6 @@ async fn shown(world: &World, id: Id<Delivery>) -> Delivery {
     page.rows.into_iter().next().unwrap()
 }
 
-async fn claim(world: &World, now: Timestamp) -> Vec<DueDelivery> {
-    let due = world.store.due_deliveries(now).await.unwrap().webhooks;
-    let of = due.into_iter().map(|webhook| (webhook, 10)).collect();
-    world.store.claim_deliveries(now.into(), Timestamp(now.0 + 1000), of).await.unwrap()
-}
-
 fn disabled() -> WebhookChanges {
     WebhookChanges { is_active: Some(false), ..WebhookChanges::default() }
 }
@@ -36,18 +30,18 @@ pub(crate) async fn what_is_over_begins_a_new_round(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     world.webhook(&EVENTS).await;
     for error in [Some("no"), None] {
-        let made = leased(&world, &format!("{error:?}")).await;
+        let made = made_one(&world, &format!("{error:?}")).await;
         store.settle_deliveries(vec![attempted(&made, Some("no"), Some(NOW))]).await.unwrap();
-        let second = claim(&world, NOW).await.remove(0);
+        let second = world.due(NOW).await.remove(0);
         store.settle_deliveries(vec![attempted(&second, error, None)]).await.unwrap();
         store
             .retry_delivery(Grant::whole(world.account), made.id, None, later(5).into())
             .await
             .unwrap();
         let due = shown(&world, made.id).await;
-        assert_eq!((due.status, due.next_attempt_at), (DeliveryStatus::Due, Some(later(5))));
+        assert_eq!((due.status, due.next_attempt_at), (DeliveryStatus::Due, Some(NOW)));
         assert_eq!((due.attempts.len(), due.finished_at), (2, None));
-        let third = claim(&world, later(5)).await.remove(0);
+        let third = world.due(later(5)).await.remove(0);
         assert_eq!((third.id, third.attempts), (made.id, 0), "the schedule begins anew");
         // What an attempt of the round before reports counts no more.
         store.settle_deliveries(vec![attempted(&second, Some("late"), None)]).await.unwrap();
@@ -61,26 +55,26 @@ pub(crate) async fn what_is_over_begins_a_new_round(store: Arc<dyn Store>) {
 
 pub(crate) async fn what_is_due_is_due_now(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    let webhook = world.webhook(&EVENTS).await;
-    let made = leased(&world, "1").await;
-    // In somebody's hands: it stays there.
+    world.webhook(&EVENTS).await;
+    let made = made_one(&world, "1").await;
+    // What was not attempted yet has its turn already.
     store.retry_delivery(Grant::whole(world.account), made.id, None, NOW.into()).await.unwrap();
-    assert!(claim(&world, NOW).await.is_empty());
+    assert_eq!(world.due(NOW).await[0].seq, made.seq);
     store.settle_deliveries(vec![attempted(&made, Some("no"), Some(later(500)))]).await.unwrap();
+    assert!(world.due(later(499)).await.is_empty());
     store
         .retry_delivery(Grant::whole(world.account), made.id, None, later(20).into())
         .await
         .unwrap();
-    let due = Due { webhooks: vec![webhook], next_at: None };
-    assert_eq!(store.due_deliveries(later(20)).await.unwrap(), due);
-    let again = claim(&world, later(20)).await.remove(0);
+    assert_eq!(world.waiting().await[0].retry_at, Some(later(20)));
+    let again = world.due(later(20)).await.remove(0);
     assert_eq!((again.id, again.attempts), (made.id, 1), "the round goes on");
 }
 
 pub(crate) async fn what_may_not_be_retried_is_refused(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let webhook = world.webhook(&EVENTS).await;
-    let made = leased(&world, "1").await;
+    let made = made_one(&world, "1").await;
     store.settle_deliveries(vec![attempted(&made, Some("no"), None)]).await.unwrap();
     let retry = async |account, id, lines| {
         let grant = Grant { lines, ..Grant::whole(account) };
@@ -103,11 +97,11 @@ pub(crate) async fn what_may_not_be_retried_is_refused(store: Arc<dyn Store>) {
 pub(crate) async fn attempts_are_kept_within_bounds(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     world.webhook(&EVENTS).await;
-    let mut made = leased(&world, "1").await;
+    let mut made = made_one(&world, "1").await;
     for _ in 0..120 {
         store.settle_deliveries(vec![attempted(&made, Some("no"), None)]).await.unwrap();
         store.retry_delivery(Grant::whole(world.account), made.id, None, NOW.into()).await.unwrap();
-        made = claim(&world, NOW).await.remove(0);
+        made = world.due(NOW).await.remove(0);
     }
     let attempts = shown(&world, made.id).await.attempts;
     assert_eq!((attempts.len(), attempts[89].number), (90, 120));
@@ -122,17 +116,20 @@ pub(crate) async fn of_a_disabled_webhook_all_is_given_up(store: Arc<dyn Store>)
     }
     let of = |webhook| made.iter().filter(move |one| one.webhook_id == webhook);
     let gone: Vec<_> = of(off).cloned().collect();
-    // One waits for its next attempt, two were given back, one is in somebody's hands.
+    // One waits for its next attempt, two for their first, one is under way.
     store
         .settle_deliveries(vec![attempted(&gone[0], Some("no"), Some(later(99_000)))])
         .await
         .unwrap();
-    store.release_deliveries(vec![gone[1].id, gone[2].id], NOW).await.unwrap();
-    assert_eq!(store.give_up_deliveries(NOW.into(), 10).await.unwrap(), 0);
+    let under_way = vec![gone[3].seq];
+    let give_up = async |under_way: &[i64], now: Timestamp, limit| {
+        store.give_up_deliveries(now.into(), under_way.to_vec(), limit).await.unwrap()
+    };
+    assert_eq!(give_up(&under_way, NOW, 10).await, 0);
     store.update_webhook(Grant::whole(world.account), off, disabled(), None, NOW).await.unwrap();
-    assert_eq!(store.give_up_deliveries(later(1).into(), 2).await.unwrap(), 2);
-    assert_eq!(store.give_up_deliveries(later(1).into(), 2).await.unwrap(), 1);
-    assert_eq!(store.give_up_deliveries(later(1).into(), 2).await.unwrap(), 0);
+    for wanted in [2, 1, 0] {
+        assert_eq!(give_up(&under_way, later(1), 2).await, wanted);
+    }
     for one in &gone[..3] {
         let shown = shown(&world, one.id).await;
         assert_eq!((shown.status, shown.next_attempt_at), (DeliveryStatus::Failed, None));
@@ -140,13 +137,13 @@ pub(crate) async fn of_a_disabled_webhook_all_is_given_up(store: Arc<dyn Store>)
         assert_eq!(shown.finished_at, Some(later(1)));
     }
     assert_eq!(shown(&world, gone[3].id).await.status, DeliveryStatus::Due);
-    assert_eq!(store.give_up_deliveries(LEASE.into(), 2).await.unwrap(), 1, "the lease is over");
+    assert_eq!(give_up(&[], later(2), 2).await, 1, "it is not under way any more");
     for one in of(on) {
         assert_eq!(shown(&world, one.id).await.status, DeliveryStatus::Due);
     }
     // Now nothing holds their events any more but the other webhook's deliveries.
     store.delete_webhook(Grant::whole(world.account), on).await.unwrap();
-    assert_eq!(store.give_up_deliveries(LEASE.into(), 10).await.unwrap(), 4);
+    assert_eq!(give_up(&[], later(3), 10).await, 4);
     assert_eq!(store.prune_events(LEASE.into(), 0, 10).await.unwrap().gone, 4);
 }
 
@@ -158,13 +155,11 @@ pub(crate) async fn of_a_deleted_webhook_all_goes_a_little_at_a_time(store: Arc<
     let (tried, under_way) = (&made[..50], &made[50]);
     let failed = tried.iter().map(|one| attempted(one, Some("no"), Some(later(99_000)))).collect();
     store.settle_deliveries(failed).await.unwrap();
-    let given_back = made[51..].iter().map(|one| one.id).collect();
-    store.release_deliveries(given_back, NOW).await.unwrap();
     store.delete_webhook(Grant::whole(world.account), gone).await.unwrap();
-    assert_eq!(store.due_deliveries(NOW).await.unwrap(), Due::default());
-    assert!(
-        store.claim_deliveries(LEASE.into(), LEASE, vec![(gone, 10)]).await.unwrap().is_empty()
-    );
+    assert!(world.waiting().await.is_empty());
+    let query = DueQuery { webhook_id: gone, after: 0, untried: 10, retries: 10 };
+    let found = store.due_deliveries(vec![query], LEASE).await.unwrap().remove(0);
+    assert!(!found.is_active && found.untried.is_empty() && found.retries.is_empty());
     assert_eq!(
         refusal(
             store.retry_delivery(Grant::whole(world.account), tried[0].id, None, NOW.into()).await
@@ -172,7 +167,7 @@ pub(crate) async fn of_a_deleted_webhook_all_goes_a_little_at_a_time(store: Arc<
         Refusal::WebhookDisabled
     );
     for wanted in [500, 500, 100, 0] {
-        assert_eq!(store.give_up_deliveries(NOW.into(), 500).await.unwrap(), wanted);
+        assert_eq!(store.give_up_deliveries(NOW.into(), vec![], 500).await.unwrap(), wanted);
     }
     // An attempt that was under way comes back to nothing.
     store.settle_deliveries(vec![attempted(under_way, Some("no"), Some(NOW))]).await.unwrap();

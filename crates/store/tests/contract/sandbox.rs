@@ -14,8 +14,8 @@ use switchboard_store::{
 };
 
 use crate::world::{
-    ANN, BOB, LEASE, NOW, World, chat_with, contact, data, group, handle, later, limit, new_line,
-    refusal, sent, take, text_from, text_in,
+    ANN, BOB, NOW, World, chat_with, contact, data, group, handle, later, limit, new_line, refusal,
+    sent, take, text_from, text_in,
 };
 
 pub(crate) const CODE: &str = "ABCDEFGH";
@@ -241,7 +241,7 @@ pub(crate) async fn a_reset_ends_the_pairing(store: Arc<dyn Store>) {
     let account = shared.world.account;
     shared.pair(account, CODE, ANN).await;
     shared.write(account, contact(ANN), message(), NOW).await.unwrap();
-    let (sandbox, _) = store.reset_sandbox(account, OTHER_CODE.into(), NOW, LEASE).await.unwrap();
+    let (sandbox, _) = store.reset_sandbox(account, OTHER_CODE.into(), NOW).await.unwrap();
     assert_eq!(
         (sandbox.status, sandbox.activation_code.as_deref()),
         (SandboxStatus::Pending, Some(OTHER_CODE))
@@ -346,7 +346,7 @@ pub(crate) async fn events_are_the_paired_accounts(store: Arc<dyn Store>) {
     let told: MessageEvent = data(&after[1]);
     assert_eq!((after.len(), told.message.guid.as_str()), (3, "g1"));
     // An indicator that ends by itself is told to the same.
-    let over = store.expire_typing(later(100_000), LEASE, 10).await.unwrap();
+    let over = store.expire_typing(later(100_000), 10).await.unwrap();
     let mut accounts: Vec<_> = over.events.iter().map(|event| event.account_id).collect();
     accounts.sort_unstable();
     let mut both = [account, other];

@@ -13,7 +13,7 @@ use switchboard_model::{
 use switchboard_store::{SettleReport, Store};
 
 use crate::world::{
-    ANN, BOB, LEASE, NOW, World, chat_with, contact, kinds, later, limit, sent, text_from, text_in,
+    ANN, BOB, NOW, World, chat_with, contact, kinds, later, limit, sent, text_from, text_in,
 };
 
 pub(crate) async fn what_is_sent_is_a_message(store: Arc<dyn Store>) {
@@ -71,7 +71,7 @@ pub(crate) async fn only_the_holder_reports(store: Arc<dyn Store>) {
     assert!(world.settle(pending, sent("g1")).await.events.is_empty());
     let claimed = world.claim(1).await[0];
     let report = SettleReport { id: claimed, outcome: sent("g1"), counts_as_attempt: true };
-    let stranger = store.settle(Id::generate(), vec![report], NOW, LEASE).await.unwrap();
+    let stranger = store.settle(Id::generate(), vec![report], NOW).await.unwrap();
     assert!(stranger.events.is_empty());
     assert_eq!(world.item(claimed).await.status, OutboxStatus::Claimed);
 }
@@ -113,7 +113,7 @@ pub(crate) async fn what_is_released_goes_first(store: Arc<dyn Store>) {
     for _ in 0..=MAX_ATTEMPTS {
         let report =
             SettleReport { id: first, outcome: Outcome::Released, counts_as_attempt: false };
-        let committed = store.settle(world.bridge, vec![report], NOW, LEASE).await.unwrap();
+        let committed = store.settle(world.bridge, vec![report], NOW).await.unwrap();
         assert_eq!(committed.released, [world.line]);
         let item = world.item(first).await;
         assert_eq!((item.status, item.attempts), (OutboxStatus::Pending, 0));

@@ -10,8 +10,7 @@ use switchboard_model::{
 use switchboard_store::{Committed, NewContent, Refusal, Store};
 
 use crate::world::{
-    ANN, BOB, LEASE, NOW, World, chat_with, contact, data, handle, kinds, later, refusal, sent,
-    text_from,
+    ANN, BOB, NOW, World, chat_with, contact, data, handle, kinds, later, refusal, sent, text_from,
 };
 
 const STARTED: EventKind = EventKind::TypingStarted;
@@ -70,13 +69,13 @@ pub(crate) async fn it_goes_off_by_itself(store: Arc<dyn Store>) {
     assert_eq!(shown(&world, after(-1)).await, [row(ANN, true, later(0))]);
     // Seen as off though nobody has swept yet.
     assert_eq!(shown(&world, after(0)).await, [row(ANN, false, after(0))]);
-    assert!(store.expire_typing(after(-1), LEASE, 10).await.unwrap().events.is_empty());
-    let over = store.expire_typing(after(1), LEASE, 1).await.unwrap();
+    assert!(store.expire_typing(after(-1), 10).await.unwrap().events.is_empty());
+    let over = store.expire_typing(after(1), 1).await.unwrap();
     assert_eq!(kinds(&over), [STOPPED]);
     let told: TypingEvent = data(&over.events[0]);
     assert_eq!((told.typing.handle.as_str(), told.typing.updated_at), (ANN, after(0)));
-    assert_eq!(kinds(&store.expire_typing(after(1), LEASE, 10).await.unwrap()), [STOPPED]);
-    assert!(store.expire_typing(after(1), LEASE, 10).await.unwrap().events.is_empty());
+    assert_eq!(kinds(&store.expire_typing(after(1), 10).await.unwrap()), [STOPPED]);
+    assert!(store.expire_typing(after(1), 10).await.unwrap().events.is_empty());
     assert_eq!(shown(&world, after(2)).await, [row(ANN, false, after(0))]);
 }
 

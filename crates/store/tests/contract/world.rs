@@ -15,8 +15,8 @@ use switchboard_model::{
     webhook::WebhookSecret,
 };
 use switchboard_store::{
-    Accept, Accepted, Committed, CommittedEvent, Idempotent, NewContent, NewLine, NewWebhook,
-    Received, Refusal, Result, SettleReport, Store, StoreError,
+    Accept, Accepted, Committed, CommittedEvent, DueQuery, Idempotent, NewContent, NewLine,
+    NewWebhook, Received, Refusal, Result, SettleReport, Store, StoreError, WaitingWebhook,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -169,7 +169,7 @@ impl World {
         assert_eq!(self.claim(1).await, [id]);
         let report = SettleReport { id, outcome: Outcome::Done { at }, counts_as_attempt: true };
         let now = later((at.0 - NOW.0).max(0));
-        self.store.settle(self.bridge, vec![report], now, LEASE).await.unwrap()
+        self.store.settle(self.bridge, vec![report], now).await.unwrap()
     }
 
     /// Lets the line do everything.
@@ -181,7 +181,7 @@ impl World {
     /// Takes what happens on the line at this moment.
     pub(crate) async fn receive_at(&self, entry: Inbound, now: Timestamp) -> Received {
         let entries = vec![entry];
-        self.store.receive(self.bridge, self.line, "1".into(), entries, now, LEASE).await.unwrap()
+        self.store.receive(self.bridge, self.line, "1".into(), entries, now).await.unwrap()
     }
 
     pub(crate) async fn accept(&self, to: &str, text: &str) -> Id<OutboxItem> {
@@ -206,7 +206,7 @@ impl World {
 
     pub(crate) async fn settle(&self, id: Id<OutboxItem>, outcome: Outcome) -> Committed {
         let report = SettleReport { id, outcome, counts_as_attempt: true };
-        self.store.settle(self.bridge, vec![report], later(1000), LEASE).await.unwrap()
+        self.store.settle(self.bridge, vec![report], later(1000)).await.unwrap()
     }
 
     pub(crate) async fn item(&self, id: Id<OutboxItem>) -> OutboxItem {
@@ -214,11 +214,30 @@ impl World {
     }
 
     pub(crate) async fn receive(&self, entries: Vec<Inbound>) -> Received {
-        self.store.receive(self.bridge, self.line, "1".into(), entries, NOW, LEASE).await.unwrap()
+        self.store.receive(self.bridge, self.line, "1".into(), entries, NOW).await.unwrap()
     }
 
     pub(crate) async fn receive_one(&self, entry: Inbound) -> ReceivedEntry {
         self.receive(vec![entry]).await.results[0]
+    }
+
+    /// The webhooks that have something to be delivered.
+    pub(crate) async fn waiting(&self) -> Vec<WaitingWebhook> {
+        let (webhooks, next) = self.store.waiting_webhooks(None).await.unwrap();
+        assert_eq!(next, None);
+        webhooks
+    }
+
+    /// What may be attempted now, of each webhook what was not attempted yet first.
+    pub(crate) async fn due(&self, now: Timestamp) -> Vec<DueDelivery> {
+        let of = self.waiting().await.into_iter().map(|one| DueQuery {
+            webhook_id: one.webhook_id,
+            after: 0,
+            untried: 1000,
+            retries: 1000,
+        });
+        let found = self.store.due_deliveries(of.collect(), now).await.unwrap();
+        found.into_iter().flat_map(|found| found.untried.into_iter().chain(found.retries)).collect()
     }
 
     pub(crate) async fn webhook(&self, events: &[EventKind]) -> Id<Webhook> {

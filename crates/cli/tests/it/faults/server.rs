@@ -11,7 +11,6 @@ use std::{
 
 use switchboard_client::{AdminClient, Client, CreateKey, CreateLine, SendMessage};
 use switchboard_model::{
-    Timestamp,
     chat::Service,
     line::DriverKind,
     link::{Inbound, InboundChat, InboundMessage},
@@ -102,7 +101,7 @@ async fn fill(database: &Path, events: usize) {
     let store: &dyn Store = &SqliteStore::open(database, SqliteOptions::default()).unwrap();
     let bridge = store.bridges().await.unwrap()[0].id;
     let lines = store.operator_lines().await.unwrap();
-    let (now, never) = (SystemClock.now(), Timestamp(i64::MAX / 2));
+    let now = SystemClock.now();
     for line in lines {
         let (contact, count) = match line.line.handle.as_str() {
             LINE => (SCANNED_CONTACT, events),
@@ -123,7 +122,7 @@ async fn fill(database: &Path, events: usize) {
                 })
             });
             let place = String::new();
-            store.receive(bridge, line.line.id, place, texts.collect(), now, never).await.unwrap();
+            store.receive(bridge, line.line.id, place, texts.collect(), now).await.unwrap();
         }
     }
     store.close().await;

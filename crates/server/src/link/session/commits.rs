@@ -106,8 +106,7 @@ impl Session<'_> {
         let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
         to_the_end(async move {
             let now = app.clock.now();
-            let lease = app.deliver.lease_until(app.clock.steady());
-            let committed = app.store.settle(bridge, reports, now, lease).await?;
+            let committed = app.store.settle(bridge, reports, now).await?;
             app.publish(committed);
             Ok(())
         })
@@ -124,8 +123,7 @@ impl Session<'_> {
         let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
         to_the_end(async move {
             let now = app.clock.now();
-            let lease = app.deliver.lease_until(app.clock.steady());
-            let received = app.store.receive(bridge, line, position, entries, now, lease).await?;
+            let received = app.store.receive(bridge, line, position, entries, now).await?;
             app.publish(received.committed);
             Ok(received.results)
         })

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 use switchboard_model::{Timestamp, Webhook, id::Id, time::Now};
 
-use super::{UNTRIED, due_behind};
+use super::{UNTRIED, due};
 use crate::{
     MAX_COUNTED, Result, WebhookBacklog,
     sqlite::engine::{columns::Text, statement},
@@ -69,11 +69,14 @@ impl Counting {
 
     fn find(&mut self, sql: &Connection) -> Result<()> {
         let Some(after) = self.after.take() else { return Ok(()) };
-        let (rows, next) = due_behind(sql, self.now.steady, &after)?;
-        let due = rows.into_iter().filter(|row| row.is_active && row.first <= self.now.steady);
+        let (rows, next) = due::waiting(sql, &after)?;
+        let now = self.now.steady;
+        let is_due =
+            |row: &due::Waiting| row.has_untried || row.retry_at.is_some_and(|at| at <= now);
+        let due = rows.into_iter().filter(|row| row.is_active && is_due(row));
         self.found = due.map(|row| row.webhook).collect();
         self.found.reverse();
-        self.after = next;
+        self.after = next.map(|webhook| webhook.to_string());
         Ok(())
     }
 

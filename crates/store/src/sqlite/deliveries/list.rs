@@ -13,7 +13,6 @@ use switchboard_model::{
     time::Now,
 };
 
-use super::UNTRIED;
 use crate::{
     DeliveriesCursor, DeliveryFilter, Result,
     sqlite::{
@@ -121,7 +120,8 @@ impl Walk {
                     self.next = self.place;
                     break;
                 }
-                let attempts = attempts(sql, row.get(5)?)?;
+                let mut attempts = attempts(sql, row.get(5)?)?;
+                attempts.extend(last_attempt(row)?);
                 read += attempts.len();
                 self.rows.push(Delivery { attempts, ..delivery(row, id, self.now)? });
             }
@@ -138,7 +138,8 @@ impl Walk {
 /// Every event in this stretch, with its deliveries; or with none, which says how far the walk has come.
 const ALL: &str = "
     select e.seq, e.id, e.kind, e.line_id, e.created_at,
-           d.seq, d.id, d.webhook_id, d.status, d.due_at, d.leased, d.last_error, d.created_at, d.finished_at
+           d.seq, d.id, d.webhook_id, d.status, d.due_at, d.last_error, d.created_at, d.finished_at,
+           d.earlier_attempts + d.attempts, d.started_at, d.duration_ms, d.answer_status, d.answer
     from events e indexed by events_by_account
     left join deliveries d indexed by deliveries_by_event
       on d.event_seq = e.seq and (?6 is null or d.webhook_id = ?6)
@@ -148,7 +149,8 @@ const ALL: &str = "
 /// What was given up of this webhook.
 const GIVEN_UP: &str = "
     select e.seq, e.id, e.kind, e.line_id, e.created_at,
-           d.seq, d.id, d.webhook_id, d.status, d.due_at, d.leased, d.last_error, d.created_at, d.finished_at
+           d.seq, d.id, d.webhook_id, d.status, d.due_at, d.last_error, d.created_at, d.finished_at,
+           d.earlier_attempts + d.attempts, d.started_at, d.duration_ms, d.answer_status, d.answer
     from deliveries d indexed by deliveries_failed
     cross join events e on e.seq = d.event_seq
     where d.status = 'failed' and d.webhook_id = ?6 and d.account_id = ?1
@@ -209,10 +211,8 @@ fn fits(filter: &DeliveryFilter, row: &Row<'_>, id: Id<Delivery>) -> Result<bool
 /// The delivery, still without its attempts.
 fn delivery(row: &Row<'_>, id: Id<Delivery>, now: Now) -> Result<Delivery> {
     let status = row.get::<_, Name<DeliveryStatus>>(8)?.0;
-    let (due_at, leased) = (Timestamp(row.get(9)?), row.get::<_, bool>(10)?);
-    // A lease is no plan: it is attempted as soon as it is its turn.
-    let is_waiting = !leased && due_at != UNTRIED;
-    let next = if is_waiting { now.wall_at(due_at) } else { now.wall };
+    // What is due already is attempted as soon as it is its turn.
+    let due_at = Timestamp(row.get(9)?).max(now.steady);
     Ok(Delivery {
         id,
         webhook_id: row.get::<_, Text<Id<Webhook>>>(7)?.0,
@@ -220,13 +220,27 @@ fn delivery(row: &Row<'_>, id: Id<Delivery>, now: Now) -> Result<Delivery> {
         event: row.get::<_, Name<EventKind>>(2)?.0,
         status,
         attempts: Vec::new(),
-        next_attempt_at: (status == DeliveryStatus::Due).then_some(next),
-        error: row.get(11)?,
-        created_at: Timestamp(row.get(12)?),
-        finished_at: row.get::<_, Option<i64>>(13)?.map(Timestamp),
+        next_attempt_at: (status == DeliveryStatus::Due).then(|| now.wall_at(due_at)),
+        error: row.get(10)?,
+        created_at: Timestamp(row.get(11)?),
+        finished_at: row.get::<_, Option<i64>>(12)?.map(Timestamp),
     })
 }
 
+/// The attempt that worked, if it is a part of the row.
+fn last_attempt(row: &Row<'_>) -> Result<Option<Attempt>> {
+    let Some(started_at) = row.get::<_, Option<i64>>(14)? else { return Ok(None) };
+    Ok(Some(Attempt {
+        number: row.get(13)?,
+        started_at: Timestamp(started_at),
+        duration_ms: row.get::<_, i64>(15)?.unsigned_abs(),
+        status: row.get(16)?,
+        answer: row.get(17)?,
+        error: None,
+    }))
+}
+
+/// Those in the table of their own.
 fn attempts(sql: &Connection, delivery: i64) -> Result<Vec<Attempt>> {
     statement::all(
         sql,

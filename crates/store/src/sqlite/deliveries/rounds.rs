@@ -8,11 +8,11 @@ use switchboard_model::{
     time::Now,
 };
 
-use super::due_by_webhook;
+use super::{UNTRIED, due};
 use crate::{
     Grant, Refusal, Result,
     sqlite::engine::{
-        columns::{Name, Text},
+        columns::{Json, Name, Text},
         statement,
     },
 };
@@ -23,15 +23,17 @@ const DISABLED: &str = "the webhook was disabled";
 /// The attempts that a delivery keeps over a new round, however often it is retried by hand.
 const KEPT_ATTEMPTS: u32 = 90;
 
-/// Begins a new round of attempts at the wall time `now`, the first of them due at the steady `due_at`. It takes its place behind all other
-/// deliveries: what is replayed in event order goes out in event order. Its new place also tells
-/// it from the round before: what an attempt of that one still reports finds nothing.
-pub(in crate::sqlite) fn begin(
-    sql: &Connection,
-    seq: i64,
-    due_at: Timestamp,
-    now: Timestamp,
-) -> Result<()> {
+/// Begins a new round of attempts. It takes its place at the end of the webhook's log: what is replayed in event order
+/// goes out in event order. Its new place also tells it from the round before: what an attempt of that one still reports
+/// finds nothing.
+pub(in crate::sqlite) fn begin(sql: &Connection, seq: i64, now: Timestamp) -> Result<()> {
+    statement::run(
+        sql,
+        "insert into attempts (delivery_seq, number, started_at, duration_ms, status, answer)
+         select seq, earlier_attempts + attempts, started_at, duration_ms, answer_status, answer
+         from deliveries where seq = ?1 and started_at is not null",
+        params![seq],
+    )?;
     statement::run(
         sql,
         "delete from attempts where delivery_seq = ?1 and number <= (
@@ -42,10 +44,11 @@ pub(in crate::sqlite) fn begin(
     let place = last.unwrap_or(seq) + 1;
     statement::run(
         sql,
-        "update deliveries set seq = ?2, status = 'due', due_at = ?3, leased = 0, finished_at = null,
-                earlier_attempts = earlier_attempts + attempts, attempts = 0, round_at = ?4
+        "update deliveries set seq = ?2, status = 'due', due_at = ?3, finished_at = null,
+                earlier_attempts = earlier_attempts + attempts, attempts = 0, round_at = ?4,
+                started_at = null, duration_ms = null, answer_status = null, answer = null
          where seq = ?1",
-        params![seq, place, due_at.0, now.0],
+        params![seq, place, UNTRIED.0, now.0],
     )?;
     statement::run(
         sql,
@@ -88,13 +91,13 @@ pub(in crate::sqlite) fn retry(
         return Err(Refusal::WebhookDisabled.into());
     }
     if status != DeliveryStatus::Due {
-        begin(sql, seq, now.steady, now.wall)?;
+        begin(sql, seq, now.wall)?;
         return Ok(webhook);
     }
-    // What is leased is on its way already; what was given back unattempted is due in its turn.
+    // What was not attempted in its round is due in its turn.
     statement::run(
         sql,
-        "update deliveries set due_at = ?2 where seq = ?1 and leased = 0 and due_at > ?2",
+        "update deliveries set due_at = ?2 where seq = ?1 and due_at > ?2",
         params![seq, now.steady.0],
     )?;
     Ok(webhook)
@@ -111,32 +114,71 @@ struct Found {
     event: EventKind,
 }
 
-pub(in crate::sqlite) fn give_up(sql: &Connection, now: Now, limit: usize) -> Result<usize> {
-    let mut given_up = 0;
-    for waiting in due_by_webhook(sql, now.steady, false)? {
-        let rest = limit - given_up;
-        given_up += if waiting.is_gone {
-            remove(sql, waiting.webhook, rest)?
-        } else {
-            fail(sql, waiting.webhook, now, rest)?
-        };
-        if given_up == limit {
-            break;
+pub(in crate::sqlite) fn give_up(
+    sql: &Connection,
+    now: Now,
+    under_way: &[i64],
+    limit: usize,
+) -> Result<usize> {
+    let (mut given_up, mut after) = (0, Some(String::new()));
+    while let Some(place) = after {
+        let (rows, next) = due::waiting(sql, &place)?;
+        for waiting in rows.into_iter().filter(|row| !row.is_active) {
+            let rest = limit - given_up;
+            given_up += if waiting.account.is_none() {
+                remove(sql, waiting.webhook, rest)?
+            } else {
+                fail(sql, waiting.webhook, now, under_way, rest)?
+            };
+            if given_up == limit {
+                return Ok(given_up);
+            }
         }
+        after = next.map(|webhook| webhook.to_string());
     }
     Ok(given_up)
 }
 
-/// What is due of a webhook that is disabled fails.
-fn fail(sql: &Connection, webhook: Id<Webhook>, now: Now, limit: usize) -> Result<usize> {
-    // A lease that is over is nobody's: whoever had it was told that the webhook is disabled.
+/// What is due of a webhook that is disabled fails, but for what is under way: its attempt says what becomes of it.
+fn fail(
+    sql: &Connection,
+    webhook: Id<Webhook>,
+    now: Now,
+    under_way: &[i64],
+    limit: usize,
+) -> Result<usize> {
     statement::run(
         sql,
-        "update deliveries set status = 'failed', leased = 0, last_error = ?3, finished_at = ?2
+        "update deliveries set status = 'failed', last_error = ?3, finished_at = ?2
          where seq in (select seq from deliveries indexed by deliveries_due
-           where status = 'due' and webhook_id = ?1 and (leased = 0 or due_at <= ?5) limit ?4)",
-        params![Text(webhook), now.wall.0, DISABLED, statement::limit(limit), now.steady.0],
+           where status = 'due' and webhook_id = ?1 and seq not in (select value from json_each(?5))
+           limit ?4)",
+        params![Text(webhook), now.wall.0, DISABLED, statement::limit(limit), Json(under_way)],
     )
+}
+
+/// Why a delivery is given up whose event its webhook names no longer: whoever narrows a webhook and then gives it
+/// another URL must not get there what only others may read.
+const NO_LONGER_NAMED: &str = "the webhook no longer names this event";
+
+pub(in crate::sqlite) fn give_up_unnamed(
+    sql: &Connection,
+    webhook: Id<Webhook>,
+    of: &[i64],
+    now: Now,
+) -> Result<()> {
+    // It may have been given its events back since they were read.
+    statement::run(
+        sql,
+        "update deliveries set status = 'failed', last_error = ?4, finished_at = ?3
+         where seq in (select value from json_each(?2)) and webhook_id = ?1 and status = 'due'
+           and not exists (
+             select 1 from webhooks w, json_each(w.events) named
+             where w.id = ?1
+               and named.value = (select kind from events where events.seq = deliveries.event_seq))",
+        params![Text(webhook), Json(of), now.wall.0, NO_LONGER_NAMED],
+    )?;
+    Ok(())
 }
 
 /// What is due of a webhook that was deleted goes, whoever has it: what an attempt of it still reports finds

@@ -188,16 +188,6 @@ impl Known {
         self.subscribers.insert(account, Arc::clone(&subscribers));
         Ok(subscribers)
     }
-
-    /// What deliveries to this webhook are signed with, decrypted once for as long as its row has the same.
-    pub(in crate::sqlite) fn secrets(
-        &mut self,
-        seal: &Seal,
-        id: Id<Webhook>,
-        sealed: Sealed,
-    ) -> rusqlite::Result<Arc<Secrets>> {
-        open(&mut self.secrets, seal, id, sealed)
-    }
 }
 
 fn open(

@@ -9,7 +9,7 @@ use crate::{Result, StoreError};
 
 /// What leads from each version to the next; version 0 is an empty file. Never edit one that
 /// was released: add another.
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_contract.sql"),
     include_str!("migrations/0003_deliveries.sql"),
@@ -21,6 +21,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("migrations/0009_sealed_answers.sql"),
     include_str!("migrations/0010_stored_bytes.sql"),
     include_str!("migrations/0011_file_uses.sql"),
+    include_str!("migrations/0012_delivery_log.sql"),
 ];
 
 /// Refuses a database that a newer version has written, before anything is changed in it.
@@ -92,10 +93,10 @@ mod tests {
                        delivered_at, read_at) from messages";
         let message: String = sql.query_row(message, [], |row| row.get(0)).unwrap();
         assert_eq!(message, "7 msg_1 Hello 20", "nothing has become of it");
-        let delivery = "select concat_ws(' ', id, status, attempts, due_at, leased, last_error, \
+        let delivery = "select concat_ws(' ', id, status, attempts, due_at, last_error, \
                         created_at, finished_at, earlier_attempts) from deliveries";
         let delivery: String = sql.query_row(delivery, [], |row| row.get(0)).unwrap();
-        assert_eq!(delivery, "dlv_1 due 2 40 0 no 20 0");
+        assert_eq!(delivery, "dlv_1 due 2 40 no 20 0");
         let broken = sql.prepare("pragma foreign_key_check").unwrap().exists([]).unwrap();
         assert!(!broken, "messages still name their chats");
         // The same phone may have a chat with another account on this line.

@@ -2,12 +2,12 @@
 
 pub(super) mod bounded;
 pub(super) mod columns;
-pub(super) mod handover;
 pub(super) mod known;
 pub(super) mod lane;
 pub(super) mod migrations;
 pub(super) mod open;
 pub(super) mod outage;
+pub(super) mod post_commit;
 pub(super) mod read_queue;
 pub(super) mod reader;
 pub(super) mod seal;

@@ -12,8 +12,8 @@ use std::{
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    handover::Handover,
     migrations,
+    post_commit::PostCommit,
     reader::Readers,
     seal::Seal,
     statement,
@@ -72,7 +72,7 @@ pub(in crate::sqlite) fn open(
             .map_err(cannot_start)?,
         readers: Readers::start(readers, options.read_queue, options.read_queue_of_one)
             .map_err(cannot_start)?,
-        handover: Handover::default(),
+        post_commit: PostCommit::default(),
         seal,
     })
 }

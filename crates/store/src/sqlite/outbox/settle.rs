@@ -15,7 +15,7 @@ use crate::{
     sqlite::{
         chats,
         engine::writer::Tx,
-        events::{self, Moment, Where},
+        events::{self, Where},
         files,
         messages::{self, bounded_guid},
         reactions::{self, Occurrence},
@@ -27,7 +27,7 @@ pub(super) fn settle(
     tx: &mut Tx<'_>,
     bridge: Id<Bridge>,
     reports: Vec<SettleReport>,
-    moment: Moment,
+    now: Timestamp,
 ) -> Result<Committed> {
     let mut committed = Committed::default();
     for report in reports {
@@ -39,19 +39,19 @@ pub(super) fn settle(
         match report.outcome {
             Outcome::Sent { guid, sent_at, service, delivered_at } => {
                 let sent_as = SentAs { guid, sent_at, service, delivered_at };
-                sent(tx, &item, sent_as, moment, &mut committed)?;
+                sent(tx, &item, sent_as, now, &mut committed)?;
             }
-            Outcome::Done { at } => done(tx, &item, at, moment, &mut committed)?,
+            Outcome::Done { at } => done(tx, &item, at, now, &mut committed)?,
             Outcome::Failed { error } => {
-                super::fail(tx, &item, taken, &error, moment, &mut committed)?;
+                super::fail(tx, &item, taken, &error, now, &mut committed)?;
             }
             Outcome::Unknown => {
                 let error = MAY_HAVE_BEEN_HANDED_OVER;
-                super::fail(tx, &item, taken, error, moment, &mut committed)?;
+                super::fail(tx, &item, taken, error, now, &mut committed)?;
             }
             Outcome::Released => {
                 let counts = report.counts_as_attempt;
-                super::release(tx, &item, counts, moment, &mut committed)?;
+                super::release(tx, &item, counts, now, &mut committed)?;
             }
         }
     }
@@ -70,17 +70,17 @@ fn sent(
     tx: &mut Tx<'_>,
     item: &OpenItem,
     SentAs { guid, sent_at, service, delivered_at }: SentAs,
-    moment: Moment,
+    now: Timestamp,
     committed: &mut Committed,
 ) -> Result<()> {
     let Content::Message { text, attachments, is_audio_message, reply_to_guid } = &item.content
     else {
         // Called a message by mistake: it was done all the same.
-        return done(tx, item, sent_at, moment, committed);
+        return done(tx, item, sent_at, now, committed);
     };
     if guid.trim().is_empty() {
         // An identity that is none's: the second message without one would be the first.
-        return done(tx, item, sent_at, moment, committed);
+        return done(tx, item, sent_at, now, committed);
     }
     let line = super::line_of(tx, item)?;
     let message = Message {
@@ -95,7 +95,7 @@ fn sent(
         is_from_me: true,
         is_audio_message: Some(*is_audio_message),
         sent_at,
-        synced_at: moment.now,
+        synced_at: now,
         outbox_id: Some(item.id),
         reply_to_guid: reply_to_guid.clone(),
         edited_at: None,
@@ -119,15 +119,15 @@ fn sent(
             None => {
                 tracing::warn!(item = %item.id, "a bridge reports an item as a message that is another");
                 let taken = item.attempts + 1;
-                return super::fail(tx, item, taken, IDENTITY_OF_ANOTHER, moment, committed);
+                return super::fail(tx, item, taken, IDENTITY_OF_ANOTHER, now, committed);
             }
         },
     };
-    super::mark_sent(tx.sql, item, Some(message.id), moment.now)?;
+    super::mark_sent(tx.sql, item, Some(message.id), now)?;
     let place = Where { line: &line, account_id: item.account_id, chat_id: message.chat_id };
-    typing::wrote(tx, &place, line.handle.as_str(), moment, committed)?;
+    typing::wrote(tx, &place, line.handle.as_str(), now, committed)?;
     let data = MessageEvent { message, line_handle: line.handle.clone() };
-    events::publish(tx, place.event(EventKind::MessageSent, &data), moment, committed)
+    events::publish(tx, place.event(EventKind::MessageSent, &data), now, committed)
 }
 
 /// What is no message has happened: in the chat it looks as if the line's own handle had done it.
@@ -135,10 +135,10 @@ fn done(
     tx: &mut Tx<'_>,
     item: &OpenItem,
     at: Timestamp,
-    moment: Moment,
+    now: Timestamp,
     committed: &mut Committed,
 ) -> Result<()> {
-    super::mark_sent(tx.sql, item, None, moment.now)?;
+    super::mark_sent(tx.sql, item, None, now)?;
     let line = super::line_of(tx, item)?;
     let place = Where { line: &line, account_id: item.account_id, chat_id: item.chat_id };
     let handle = line.handle.as_str();
@@ -148,7 +148,7 @@ fn done(
         Content::Message { .. } => {
             tracing::warn!(item = %item.id, "a driver sent a message and did not say which it became");
             files::leave_all_of(tx.sql, &item.content)?;
-            typing::wrote(tx, &place, handle, moment, committed)
+            typing::wrote(tx, &place, handle, now, committed)
         }
         Content::Reaction { message_guid, reaction_type, remove } => {
             let known = messages::known(tx.sql, item.line_id, message_guid)?;
@@ -162,13 +162,13 @@ fn done(
             };
             if occurrence.added {
                 for older in reactions::replaced(tx.sql, &occurrence)? {
-                    reactions::happened(tx, &place, older, moment, committed)?;
+                    reactions::happened(tx, &place, older, now, committed)?;
                 }
             }
-            reactions::happened(tx, &place, occurrence, moment, committed)
+            reactions::happened(tx, &place, occurrence, now, committed)
         }
-        Content::Typing { on } => typing::changed(tx, &place, handle, *on, at, moment, committed),
-        Content::Read => receipts::read(tx, &place, handle, at, moment, committed),
+        Content::Typing { on } => typing::changed(tx, &place, handle, *on, at, now, committed),
+        Content::Read => receipts::read(tx, &place, handle, at, now, committed),
     }
 }
 

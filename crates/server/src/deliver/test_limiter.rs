@@ -15,18 +15,18 @@ const MOST_EACH: usize = 4;
 
 /// How many are under way.
 #[derive(Debug, Default)]
-pub(super) struct Trials(Mutex<HashMap<Id<Account>, usize>>);
+pub(super) struct TestLimiter(Mutex<HashMap<Id<Account>, usize>>);
 
 /// One that is under way; over when dropped.
 #[derive(Debug)]
-pub(super) struct Trial<'a> {
-    trials: &'a Trials,
+pub(super) struct Test<'a> {
+    limiter: &'a TestLimiter,
     account: Id<Account>,
 }
 
-impl Trials {
+impl TestLimiter {
     /// One more, if there is room for it.
-    pub(super) fn begin(&self, account: Id<Account>) -> Option<Trial<'_>> {
+    pub(super) fn begin(&self, account: Id<Account>) -> Option<Test<'_>> {
         let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = under_way.values().sum();
         let own = under_way.get(&account).copied().unwrap_or_default();
@@ -34,13 +34,13 @@ impl Trials {
             return None;
         }
         under_way.insert(account, own + 1);
-        Some(Trial { trials: self, account })
+        Some(Test { limiter: self, account })
     }
 }
 
-impl Drop for Trial<'_> {
+impl Drop for Test<'_> {
     fn drop(&mut self) {
-        let mut under_way = self.trials.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut under_way = self.limiter.0.lock().unwrap_or_else(PoisonError::into_inner);
         match under_way.get_mut(&self.account) {
             Some(own) if *own > 1 => *own -= 1,
             _ => {
@@ -56,15 +56,15 @@ mod tests {
 
     #[test]
     fn no_account_has_all_the_room() {
-        let trials = Trials::default();
+        let limiter = TestLimiter::default();
         let account = Id::generate();
-        let mut own: Vec<_> = std::iter::from_fn(|| trials.begin(account)).collect();
+        let mut own: Vec<_> = std::iter::from_fn(|| limiter.begin(account)).collect();
         assert_eq!(own.len(), MOST_EACH);
-        let others: Vec<_> = std::iter::from_fn(|| trials.begin(Id::generate())).collect();
+        let others: Vec<_> = std::iter::from_fn(|| limiter.begin(Id::generate())).collect();
         assert_eq!(others.len(), MOST - MOST_EACH);
         own.pop();
-        assert!(trials.begin(account).is_some());
+        assert!(limiter.begin(account).is_some());
         drop((own, others));
-        assert!(trials.0.lock().unwrap().is_empty());
+        assert!(limiter.0.lock().unwrap().is_empty());
     }
 }

@@ -1,0 +1,344 @@
+//! The queue of one webhook: the head of its log, in memory.
+//!
+//! Promises: first attempts of one chat go out one after another, in the order of the log; what is here or in flight
+//! is not taken in again; nothing of the log is left out. What does not fit is dropped, because the store has it:
+//! then the queue has not caught up, and reads on from the place where it stands.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    time::Duration,
+};
+
+use switchboard_model::{Account, Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id};
+use switchboard_store::{DueDeliveries, DueQuery};
+
+use super::{
+    endpoint::Endpoint,
+    fairness::{EndpointClass, Pools, Room},
+};
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    /// Whose webhook it is.
+    pub(super) account: Id<Account>,
+    pub(super) endpoint: Endpoint,
+    /// In whose turn the webhook stands, if in any.
+    pub(super) in_turn: Option<EndpointClass>,
+    /// Whether it is among those that are to be read.
+    pub(super) is_listed: bool,
+    /// When it is to be looked at again.
+    pub(super) timer: Option<Timestamp>,
+    /// May go out now.
+    ready: VecDeque<DueDelivery>,
+    /// A first attempt is ready or in flight for these chats; what follows waits here.
+    parked: HashMap<Id<Chat>, VecDeque<DueDelivery>>,
+    /// By their places: those that wait here, and those in flight.
+    held: HashMap<i64, Option<Flight>>,
+    in_flight: usize,
+    /// From this place on the log is read.
+    next_seq: i64,
+    /// Whether the log holds nothing that is not here.
+    caught_up: bool,
+    /// When the next retry is due that is not here; none if there is none.
+    retry_at: Option<Timestamp>,
+    reading: Option<Reading>,
+    /// The webhook was not active when it was read last: nothing is read before something is told of it.
+    is_paused: bool,
+}
+
+/// A read of the store that is under way, and what has happened since it began.
+#[derive(Debug, Default)]
+struct Reading {
+    /// Whether it reads the log.
+    is_of_log: bool,
+    /// Whether it reads retries.
+    is_of_retries: bool,
+    /// The first place of what was dropped since.
+    missed: Option<i64>,
+    /// These have ended: what is read may still show them.
+    ended: HashSet<i64>,
+}
+
+#[derive(Debug)]
+struct Flight {
+    since: Timestamp,
+    is_overdue: bool,
+    room: Room,
+}
+
+impl Queue {
+    /// An empty one. It has caught up, or may have deliveries in the store that nobody has looked at.
+    pub(super) fn new(account: Id<Account>, caught_up: bool) -> Self {
+        Self {
+            account,
+            endpoint: Endpoint::default(),
+            in_turn: None,
+            is_listed: false,
+            timer: None,
+            ready: VecDeque::new(),
+            parked: HashMap::new(),
+            held: HashMap::new(),
+            in_flight: 0,
+            next_seq: 0,
+            caught_up,
+            retry_at: None,
+            reading: None,
+            is_paused: false,
+        }
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// How many wait here or are in flight.
+    pub(super) fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// How many wait here.
+    pub(super) fn waiting(&self) -> usize {
+        self.held.len() - self.in_flight
+    }
+
+    /// The places of those in flight.
+    pub(super) fn under_way(&self) -> impl Iterator<Item = i64> {
+        self.held.iter().filter(|(_, flight)| flight.is_some()).map(|(seq, _)| *seq)
+    }
+
+    /// Whether nothing is here or in the store.
+    pub(super) fn is_idle(&self) -> bool {
+        self.held.is_empty() && self.caught_up && self.retry_at.is_none() && self.reading.is_none()
+    }
+
+    pub(super) fn class(&self) -> EndpointClass {
+        self.endpoint.class(self.in_flight)
+    }
+
+    /// Whether one more may go out, as far as its endpoint is concerned.
+    pub(super) fn may_begin(&self, pools: &Pools, now: Timestamp) -> bool {
+        !self.ready.is_empty()
+            && self.in_flight < self.endpoint.limit(self.class(), pools)
+            && self.endpoint.breaker.admits(now)
+    }
+
+    /// Takes in a delivery that was just committed, if it is the next of the log and there is room.
+    pub(super) fn offer(&mut self, delivery: DueDelivery, most: usize) {
+        // It may have been read before this was told.
+        if self.held.contains_key(&delivery.seq) {
+            return;
+        }
+        if self.caught_up && self.waiting() < most {
+            self.next_seq = self.next_seq.max(delivery.seq + 1);
+            self.push(delivery);
+        } else {
+            self.has_missed(delivery.seq);
+        }
+    }
+
+    /// Something at this place, or behind it, is in the store only. The places of rows that are gone are given again,
+    /// so it may be before the last that was looked at.
+    fn has_missed(&mut self, seq: i64) {
+        self.caught_up = false;
+        self.is_paused = false;
+        self.next_seq = self.next_seq.min(seq);
+        if let Some(reading) = &mut self.reading {
+            reading.missed = Some(reading.missed.map_or(seq, |before| before.min(seq)));
+        }
+    }
+
+    fn push(&mut self, delivery: DueDelivery) {
+        self.held.insert(delivery.seq, None);
+        let chat = ordered_chat(&delivery);
+        match chat.and_then(|chat| self.parked.get_mut(&chat)) {
+            Some(parked) => parked.push_back(delivery),
+            None => {
+                if let Some(chat) = chat {
+                    self.parked.insert(chat, VecDeque::new());
+                }
+                self.ready.push_back(delivery);
+            }
+        }
+    }
+
+    /// What is to be read of the store now, if anything is: when half of what may be here is gone. At most `most`
+    /// wait here after it, and one where a breaker lets nothing but a probe out.
+    pub(super) fn query(
+        &mut self,
+        webhook_id: Id<Webhook>,
+        most: usize,
+        now: Timestamp,
+    ) -> Option<DueQuery> {
+        if !self.wants_read(most, now) {
+            return None;
+        }
+        let most = if self.endpoint.breaker.is_closed() { most } else { 1 };
+        let room = most - self.waiting();
+        let has_retries = self.retry_at.is_some_and(|at| at <= now);
+        // A long backlog must not keep back the retries, nor they it.
+        let untried = match (self.caught_up, has_retries) {
+            (true, _) => 0,
+            (false, true) => room - room / 4,
+            (false, false) => room,
+        };
+        let mut retries = if has_retries { room - untried } else { 0 };
+        if retries > 0 {
+            // What is held is among the retries that are due, and is passed over.
+            retries += self.held.len();
+            self.retry_at = None;
+        }
+        let (is_of_log, is_of_retries) = (untried > 0, retries > 0);
+        self.reading = Some(Reading { is_of_log, is_of_retries, ..Reading::default() });
+        Some(DueQuery { webhook_id, after: self.next_seq - 1, untried, retries })
+    }
+
+    pub(super) fn wants_read(&self, most: usize, now: Timestamp) -> bool {
+        let has_some = !self.caught_up || self.retry_at.is_some_and(|at| at <= now);
+        let has_room = match self.endpoint.breaker.is_closed() {
+            true => 2 * self.waiting() <= most,
+            false => self.waiting() == 0 && self.endpoint.breaker.admits(now),
+        };
+        has_some && has_room && self.reading.is_none() && !self.is_paused
+    }
+
+    /// Takes in what was read. Nothing of it if the queue was emptied meanwhile.
+    pub(super) fn read(&mut self, found: DueDeliveries) {
+        let Some(reading) = self.reading.take() else { return };
+        if !found.is_active {
+            self.is_paused = reading.missed.is_none();
+            self.caught_up = false;
+            return;
+        }
+        let is_new =
+            |held: &HashMap<_, _>, seq| !held.contains_key(&seq) && !reading.ended.contains(&seq);
+        for delivery in found.untried {
+            if is_new(&self.held, delivery.seq) {
+                self.push(delivery);
+            }
+        }
+        if reading.is_of_log {
+            let behind = found.last.map_or(self.next_seq, |last| last + 1);
+            self.next_seq = reading.missed.map_or(behind, |missed| missed.min(behind));
+            self.caught_up = found.is_all && reading.missed.is_none();
+        }
+        for delivery in found.retries {
+            if is_new(&self.held, delivery.seq) {
+                self.push(delivery);
+            }
+        }
+        if let Some(next) = found.next_retry_at {
+            self.retry(next);
+        }
+    }
+
+    /// The store did not answer.
+    pub(super) fn not_read(&mut self) {
+        if self.reading.take().is_some_and(|reading| reading.is_of_retries) {
+            self.retry(Timestamp(0));
+        }
+    }
+
+    /// A retry is due at this time.
+    pub(super) fn retry(&mut self, at: Timestamp) {
+        self.retry_at = Some(self.retry_at.map_or(at, |before| before.min(at)));
+    }
+
+    /// Lets the next go out. Answers it, and the chat that waits behind it.
+    pub(super) fn take(
+        &mut self,
+        room: Room,
+        now: Timestamp,
+    ) -> Option<(DueDelivery, Option<Id<Chat>>)> {
+        let delivery = self.ready.pop_front()?;
+        let flight = Flight { since: now, is_overdue: false, room };
+        self.held.insert(delivery.seq, Some(flight));
+        self.in_flight += 1;
+        let chat = ordered_chat(&delivery);
+        Some((delivery, chat))
+    }
+
+    /// One in flight has ended. Answers the room that it had, and whether it took long.
+    pub(super) fn end(&mut self, seq: i64) -> Option<(Room, bool)> {
+        let flight = self.held.remove(&seq).flatten()?;
+        self.in_flight -= 1;
+        if let Some(reading) = &mut self.reading {
+            reading.ended.insert(seq);
+        }
+        Some((flight.room, flight.is_overdue))
+    }
+
+    /// The first attempt of this chat is over. Whether the next may go out.
+    pub(super) fn unpark(&mut self, chat: Id<Chat>) -> bool {
+        let next = self.parked.get_mut(&chat).and_then(VecDeque::pop_front);
+        let goes_on = next.is_some();
+        match next {
+            Some(next) => self.ready.push_back(next),
+            None => drop(self.parked.remove(&chat)),
+        }
+        goes_on
+    }
+
+    /// Drops all that waits here, to read it again: the webhook was changed.
+    pub(super) fn empty(&mut self) {
+        self.reading = None;
+        self.caught_up = false;
+        self.is_paused = false;
+        self.retry_at = Some(Timestamp(0));
+        for delivery in std::mem::take(&mut self.ready) {
+            if let Some(chat) = ordered_chat(&delivery) {
+                self.parked.remove(&chat);
+            }
+        }
+        // Of the chats that are left one is in flight. It is still waited for.
+        self.parked.values_mut().for_each(VecDeque::clear);
+        self.held.retain(|_, flight| flight.is_some());
+        self.next_seq = 0;
+    }
+
+    /// The webhook is gone: nothing of it is to be read any more. What is in flight ends by itself.
+    pub(super) fn forget(&mut self) {
+        self.empty();
+        self.caught_up = true;
+        self.retry_at = None;
+        self.endpoint = Endpoint::default();
+    }
+
+    /// Something may have come to the store that nobody has told of.
+    pub(super) fn look_again(&mut self) {
+        self.has_missed(0);
+    }
+
+    /// When it is to be looked at again, if that is not now: for a retry, or for the probe of its breaker.
+    pub(super) fn next_timer(&self, now: Timestamp) -> Option<Timestamp> {
+        let at = match self.endpoint.breaker.probe_at() {
+            Some(probe) if !self.is_idle() => Some(probe),
+            Some(_) => None,
+            None => self.retry_at,
+        };
+        at.filter(|at| *at > now)
+    }
+
+    /// Notes which attempts take longer than that.
+    pub(super) fn note_overdue(
+        &mut self,
+        pools: &mut Pools,
+        now: Timestamp,
+        slow: Duration,
+    ) -> bool {
+        let mut any = false;
+        for flight in self.held.values_mut().flatten() {
+            if !flight.is_overdue && now.since(flight.since) > slow {
+                flight.is_overdue = true;
+                pools.is_late(&mut flight.room);
+                self.endpoint.overdue();
+                any = true;
+            }
+        }
+        any
+    }
+}
+
+/// The chat whose order a delivery keeps: only first attempts do.
+fn ordered_chat(delivery: &DueDelivery) -> Option<Id<Chat>> {
+    if delivery.attempts == 0 { delivery.chat_id } else { None }
+}

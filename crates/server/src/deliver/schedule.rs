@@ -1,0 +1,358 @@
+//! The schedule: which delivery may go out next, and what is to be read of the store.
+//!
+//! Promises: first attempts of one webhook and one chat go out one after another, in the order of their events
+//! ([`queue`](super::queue)); accounts take turns, and so do the webhooks of each, and none has more in flight than is
+//! left for its class and its account ([`fairness`](super::fairness)), nor than its endpoint has earned
+//! ([`endpoint`](super::endpoint)); what waits in memory is bounded, and each webhook has room for some.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+
+use switchboard_model::{Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id};
+use switchboard_store::{DueDeliveries, DueQuery, WaitingWebhook};
+
+use super::{
+    breaker::Change,
+    endpoint::{Endpoint, Outcome, SLOW},
+    fairness::{EndpointClass, FairQueue, Pools},
+    queue::Queue,
+};
+
+/// Deliveries that may wait in memory before each webhook is left with [`LEAST`].
+const MEMORY: usize = 8192;
+/// The most deliveries of one webhook that wait in memory: more than one endpoint may have in flight, so that one
+/// long chat does not leave the others idle.
+const HEAD: usize = 512;
+/// As many of each may always wait.
+const LEAST: usize = 16;
+/// When this many queues are remembered that are idle, those of which there is nothing to remember are forgotten.
+const REMEMBERED: usize = 4096;
+
+/// Which delivery may go out next.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    pools: Pools,
+    queues: HashMap<Id<Webhook>, Queue>,
+    turns: [FairQueue; 2],
+    waiting: usize,
+    /// The webhooks whose store may be to be read, each once.
+    to_read: VecDeque<Id<Webhook>>,
+    timers: BTreeSet<(Timestamp, Id<Webhook>)>,
+    /// Whether every webhook has a queue that has something in the store. Before that, one without a queue may
+    /// have.
+    is_complete: bool,
+    /// How many are remembered before the next are forgotten.
+    remembered: usize,
+}
+
+/// An attempt in flight; to be given back to [`Schedule::done`].
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) webhook: Id<Webhook>,
+    seq: i64,
+    /// The chat that waits behind it.
+    chat: Option<Id<Chat>>,
+    /// Whether it is the one that finds out if the endpoint works again.
+    is_probe: bool,
+}
+
+/// How deliveries stand in memory.
+#[derive(Debug)]
+pub(crate) struct InMemory {
+    /// Attempts under way.
+    pub(crate) in_flight: u64,
+    /// The webhooks that a breaker holds back.
+    pub(crate) held: HashSet<Id<Webhook>>,
+    /// The webhooks whose endpoint fails or is slow: these, and others.
+    pub(crate) to_blame: HashSet<Id<Webhook>>,
+}
+
+impl Schedule {
+    /// With nothing in it; so many may be in flight.
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            pools: Pools::new(most),
+            queues: HashMap::new(),
+            turns: Default::default(),
+            waiting: 0,
+            to_read: VecDeque::new(),
+            timers: BTreeSet::new(),
+            is_complete: false,
+            remembered: REMEMBERED,
+        }
+    }
+
+    /// These were just committed, in this order.
+    pub(super) fn committed(&mut self, deliveries: Vec<DueDelivery>, now: Timestamp) {
+        for delivery in deliveries {
+            let (webhook, account) = (delivery.webhook_id, delivery.account_id);
+            let (most, is_complete) = (most_waiting(self.waiting), self.is_complete);
+            self.change(
+                webhook,
+                now,
+                || Some(Queue::new(account, is_complete)),
+                |queue, _| {
+                    queue.offer(delivery, most);
+                },
+            );
+        }
+    }
+
+    /// These have something in the store. `is_all` when no other has.
+    pub(super) fn waiting_in_store(
+        &mut self,
+        webhooks: Vec<WaitingWebhook>,
+        is_all: bool,
+        now: Timestamp,
+    ) {
+        for WaitingWebhook { webhook_id, account_id, has_untried, retry_at } in webhooks {
+            self.change(
+                webhook_id,
+                now,
+                || Some(Queue::new(account_id, true)),
+                |queue, _| {
+                    if has_untried && queue.held() == 0 {
+                        queue.look_again();
+                    }
+                    if let Some(at) = retry_at {
+                        queue.retry(at);
+                    }
+                },
+            );
+        }
+        self.is_complete |= is_all;
+    }
+
+    /// What is to be read now, of so many webhooks at most.
+    pub(super) fn queries(&mut self, webhooks: usize, now: Timestamp) -> Vec<DueQuery> {
+        while let Some(&(at, webhook)) = self.timers.first()
+            && at <= now
+        {
+            self.change(webhook, now, || None, |queue, _| queue.timer = None);
+            self.timers.remove(&(at, webhook));
+        }
+        let mut queries = Vec::new();
+        while queries.len() < webhooks
+            && let Some(webhook) = self.to_read.pop_front()
+        {
+            let most = most_waiting(self.waiting);
+            if let Some(queue) = self.queues.get_mut(&webhook) {
+                queue.is_listed = false;
+                queries.extend(queue.query(webhook, most, now));
+            }
+        }
+        queries
+    }
+
+    /// Whether anything is to be read.
+    pub(super) fn wants_read(&self) -> bool {
+        !self.to_read.is_empty()
+    }
+
+    /// When something is to be looked at that is not now.
+    pub(super) fn next_timer(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// What was read.
+    pub(super) fn read(&mut self, found: Vec<DueDeliveries>, now: Timestamp) {
+        for found in found {
+            self.change(found.webhook_id, now, || None, |queue, _| queue.read(found));
+        }
+    }
+
+    /// The store did not answer these.
+    pub(super) fn not_read(&mut self, queries: &[DueQuery], now: Timestamp) {
+        for query in queries {
+            self.change(query.webhook_id, now, || None, |queue, _| queue.not_read());
+        }
+    }
+
+    /// What may go out now.
+    pub(super) fn next(&mut self, now: Timestamp) -> Option<(Slot, DueDelivery)> {
+        for class in EndpointClass::IN_TURN {
+            while self.pools.has_room(class) {
+                let may = |account| self.pools.has_room_for(account, class);
+                let Some(webhook) = self.turns[class as usize].pop(may) else { break };
+                let next = self.change(
+                    webhook,
+                    now,
+                    || None,
+                    |queue, pools| {
+                        queue.in_turn = None;
+                        if !queue.may_begin(pools, now) {
+                            return None;
+                        }
+                        let room = pools.take(queue.account, class);
+                        let (delivery, chat) = queue.take(room, now)?;
+                        let is_probe = queue.endpoint.breaker.begin();
+                        Some((Slot { webhook, seq: delivery.seq, chat, is_probe }, delivery))
+                    },
+                );
+                if let Some(next) = next.flatten() {
+                    return Some(next);
+                }
+            }
+        }
+        None
+    }
+
+    /// An attempt has worked: the next of its chat need not wait until that is settled. Whether there is one.
+    /// After a failure it does, since that may disable the webhook or open its breaker.
+    pub(super) fn answered(&mut self, slot: &mut Slot, now: Timestamp) -> bool {
+        let Some(chat) = slot.chat.take() else { return false };
+        self.change(slot.webhook, now, || None, |queue, _| queue.unpark(chat)).unwrap_or(false)
+    }
+
+    /// An attempt has ended, and its result is settled; the next is due at `retry_at`, if there is to be one.
+    pub(super) fn done(
+        &mut self,
+        slot: Slot,
+        outcome: &Outcome,
+        retry_at: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        let Slot { webhook, seq, chat, is_probe } = slot;
+        self.change(
+            webhook,
+            now,
+            || None,
+            |queue, pools| {
+                let Some((room, was_overdue)) = queue.end(seq) else { return Change::Nothing };
+                pools.give_back(room);
+                if let Some(chat) = chat {
+                    queue.unpark(chat);
+                }
+                if let Some(at) = retry_at {
+                    queue.retry(at);
+                }
+                let most = pools.most_of_one(EndpointClass::Proven);
+                queue.endpoint.note(outcome, was_overdue, is_probe, most, now)
+            },
+        );
+    }
+
+    /// The webhook is not what it was: what waits for it is read anew, and its endpoint is a new one.
+    /// Whether it is known here.
+    pub(super) fn reset(&mut self, webhook: Id<Webhook>, now: Timestamp) -> bool {
+        let reset = |queue: &mut Queue, _: &mut _| {
+            queue.empty();
+            queue.endpoint = Endpoint::default();
+        };
+        self.change(webhook, now, || None, reset).is_some()
+    }
+
+    /// Something has come to the store of this webhook. Whether it is known here.
+    pub(super) fn look_again(&mut self, webhook: Id<Webhook>, now: Timestamp) -> bool {
+        let look = |queue: &mut Queue, _: &mut _| {
+            queue.look_again();
+            queue.retry(now);
+        };
+        self.change(webhook, now, || None, look).is_some()
+    }
+
+    /// The webhook is gone. What is in flight ends by itself.
+    pub(super) fn forget(&mut self, webhook: Id<Webhook>, now: Timestamp) {
+        self.change(webhook, now, || None, |queue, _| queue.forget());
+    }
+
+    /// Lets the breaker's next probe go out now, if there is one to wait for.
+    pub(super) fn probe(&mut self, webhook: Id<Webhook>, now: Timestamp) {
+        self.change(webhook, now, || None, |queue, _| queue.endpoint.breaker.cut_short(now));
+    }
+
+    /// Looks for attempts that take long.
+    pub(super) fn sweep_slow(&mut self, now: Timestamp) {
+        let busy = self.queues.iter().filter(|(_, queue)| queue.in_flight() > 0);
+        let busy: Vec<_> = busy.map(|(webhook, _)| *webhook).collect();
+        for webhook in busy {
+            self.change(webhook, now, || None, |queue, pools| queue.note_overdue(pools, now, SLOW));
+        }
+    }
+
+    /// The places of the deliveries in flight.
+    pub(super) fn under_way(&self) -> Vec<i64> {
+        self.queues.values().flat_map(Queue::under_way).collect()
+    }
+
+    /// How all stands.
+    pub(super) fn in_memory(&self) -> InMemory {
+        let those = |is: fn(&Endpoint) -> bool| -> HashSet<_> {
+            let some = self.queues.iter().filter(|(_, queue)| is(&queue.endpoint));
+            some.map(|(webhook, _)| *webhook).collect()
+        };
+        InMemory {
+            in_flight: u64::try_from(self.pools.used()).unwrap_or(u64::MAX),
+            held: those(|endpoint| !endpoint.breaker.is_closed()),
+            to_blame: those(Endpoint::is_to_blame),
+        }
+    }
+
+    /// Changes a queue, which `new` makes if there is none, and keeps what is known of it outside in step: how many
+    /// wait, whose turn it is, whether it is to be read and when it is to be looked at. None if there is none.
+    fn change<T>(
+        &mut self,
+        webhook: Id<Webhook>,
+        now: Timestamp,
+        new: impl FnOnce() -> Option<Queue>,
+        change: impl FnOnce(&mut Queue, &mut Pools) -> T,
+    ) -> Option<T> {
+        if !self.queues.contains_key(&webhook) {
+            self.queues.insert(webhook, new()?);
+        }
+        let queue = self.queues.get_mut(&webhook)?;
+        let waited = queue.waiting();
+        let changed = change(queue, &mut self.pools);
+        self.waiting = self.waiting + queue.waiting() - waited;
+
+        let most = most_waiting(self.waiting);
+        let class = queue.may_begin(&self.pools, now).then(|| queue.class());
+        if queue.in_turn != class {
+            if let Some(before) = queue.in_turn {
+                self.turns[before as usize].remove(queue.account, webhook);
+            }
+            if let Some(class) = class {
+                self.turns[class as usize].enqueue(queue.account, webhook);
+            }
+            queue.in_turn = class;
+        }
+        if !queue.is_listed && queue.wants_read(most, now) {
+            queue.is_listed = true;
+            self.to_read.push_back(webhook);
+        }
+        let timer = queue.next_timer(now);
+        if queue.timer != timer {
+            if let Some(before) = queue.timer {
+                self.timers.remove(&(before, webhook));
+            }
+            if let Some(at) = timer {
+                self.timers.insert((at, webhook));
+            }
+            queue.timer = timer;
+        }
+        if self.queues.len() > self.remembered {
+            self.forget_some();
+        }
+        Some(changed)
+    }
+
+    /// Drops the queues of webhooks that are idle and whose endpoint is like a new one.
+    fn forget_some(&mut self) {
+        self.queues.retain(|_, queue| {
+            !queue.is_idle()
+                || !queue.endpoint.is_plain()
+                || queue.is_listed
+                || queue.timer.is_some()
+        });
+        self.remembered = (2 * self.queues.len()).max(REMEMBERED);
+    }
+}
+
+/// How many of one webhook may wait here while so many wait in all: half of what is left.
+fn most_waiting(waiting: usize) -> usize {
+    (MEMORY.saturating_sub(waiting) / 2).clamp(LEAST, HEAD)
+}
+
+#[cfg(test)]
+mod order;
+#[cfg(test)]
+mod tests;

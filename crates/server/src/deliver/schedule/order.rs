@@ -1,0 +1,306 @@
+//! Whatever happens between memory and store, and in whatever order: the first attempts of one webhook and one chat
+//! begin one after another as their events did, none begins twice, and each comes to its end.
+
+use std::collections::{HashMap, HashSet};
+
+use proptest::prelude::*;
+use switchboard_model::{Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id};
+use switchboard_store::{DueDeliveries, DueQuery, WaitingWebhook};
+
+use super::{
+    Schedule, Slot,
+    tests::{FAILED, MOST, WORKED, delivery},
+};
+
+const WEBHOOKS: usize = 2;
+const CHATS: usize = 2;
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// A transaction makes a delivery.
+    Event { webhook: usize, chat: usize },
+    /// The engine is told of what transactions made, in their order.
+    Told,
+    /// All that may go out goes out.
+    Send,
+    /// One in flight is answered, well or badly.
+    Answer { which: usize, well: bool },
+    /// What came of one is committed.
+    Commit { which: usize },
+    /// Its slot is given back.
+    Done { which: usize },
+    /// A look at the store gets one step on.
+    Look,
+    /// All webhooks are looked for that have something in the store.
+    Sweep,
+    /// A webhook is changed.
+    Change { webhook: usize },
+    /// Somebody has one that is over, or waits for its next attempt, sent again.
+    Again { webhook: usize },
+    /// Time goes on, so that a retry is due and a breaker lets something through.
+    Wait,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let which = 0..64usize;
+    let step = prop_oneof![
+        6 => (0..WEBHOOKS, 0..CHATS).prop_map(|(webhook, chat)| Step::Event { webhook, chat }),
+        4 => Just(Step::Told),
+        4 => Just(Step::Send),
+        6 => (which.clone(), prop::bool::weighted(0.6))
+            .prop_map(|(which, well)| Step::Answer { which, well }),
+        5 => which.clone().prop_map(|which| Step::Commit { which }),
+        5 => which.prop_map(|which| Step::Done { which }),
+        8 => Just(Step::Look),
+        1 => Just(Step::Sweep),
+        1 => (0..WEBHOOKS).prop_map(|webhook| Step::Change { webhook }),
+        1 => (0..WEBHOOKS).prop_map(|webhook| Step::Again { webhook }),
+        1 => Just(Step::Wait),
+    ];
+    prop::collection::vec(step, 1..400)
+}
+
+/// A row of the store that is not at its end.
+#[derive(Clone)]
+struct Row {
+    delivery: DueDelivery,
+    /// None if it was not attempted in its round.
+    retry_at: Option<Timestamp>,
+}
+
+struct Flight {
+    slot: Slot,
+    delivery: DueDelivery,
+    well: Option<bool>,
+    retry_at: Option<Timestamp>,
+    is_committed: bool,
+}
+
+/// How far a look has come.
+enum Look {
+    No,
+    Asked(Vec<DueQuery>),
+    Read(Vec<DueDeliveries>),
+}
+
+struct World {
+    schedule: Schedule,
+    now: Timestamp,
+    webhooks: Vec<Id<Webhook>>,
+    chats: Vec<Id<Chat>>,
+    made: i64,
+    rows: Vec<Row>,
+    ended: Vec<DueDelivery>,
+    new: Vec<DueDelivery>,
+    flights: Vec<Flight>,
+    look: Look,
+    begun: HashSet<(i64, u32)>,
+    latest: HashMap<(Id<Webhook>, Id<Chat>), i64>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            schedule: Schedule::new(MOST),
+            now: Timestamp(1),
+            webhooks: (0..WEBHOOKS).map(|_| Id::generate()).collect(),
+            chats: (0..CHATS).map(|_| Id::generate()).collect(),
+            made: 0,
+            rows: Vec::new(),
+            ended: Vec::new(),
+            new: Vec::new(),
+            flights: Vec::new(),
+            look: Look::No,
+            begun: HashSet::new(),
+            latest: HashMap::new(),
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Event { webhook, chat } => {
+                self.made += 1;
+                let made = delivery(self.webhooks[webhook], Some(self.chats[chat]), 0);
+                let made = DueDelivery { seq: self.made, ..made };
+                self.rows.push(Row { delivery: made.clone(), retry_at: None });
+                self.new.push(made);
+            }
+            Step::Told => self.schedule.committed(std::mem::take(&mut self.new), self.now),
+            Step::Send => {
+                while let Some((slot, delivery)) = self.schedule.next(self.now) {
+                    self.begin(slot, delivery);
+                }
+            }
+            Step::Answer { which, well } => self.answer(which, well),
+            Step::Commit { which } => self.commit(which),
+            Step::Done { which } => self.done(which),
+            Step::Look => self.look(),
+            Step::Sweep => self.sweep(),
+            Step::Change { webhook } => drop(self.schedule.reset(self.webhooks[webhook], self.now)),
+            Step::Again { webhook } => self.again(self.webhooks[webhook]),
+            Step::Wait => self.now.0 += 60_000,
+        }
+    }
+
+    fn begin(&mut self, slot: Slot, delivery: DueDelivery) {
+        assert!(self.begun.insert((delivery.seq, delivery.attempts)), "an attempt begins twice");
+        if delivery.attempts == 0 {
+            let order = (delivery.webhook_id, delivery.chat_id.unwrap());
+            let before = self.latest.insert(order, delivery.seq);
+            assert!(before < Some(delivery.seq), "{} comes after {before:?}", delivery.seq);
+            let is_before = |flight: &&Flight| {
+                flight.delivery.attempts == 0 && Some(flight.delivery.seq) == before
+            };
+            let answered = self.flights.iter().find(is_before).is_none_or(|one| one.well.is_some());
+            assert!(answered, "{} comes beside {before:?}", delivery.seq);
+        }
+        let flight = Flight { slot, delivery, well: None, retry_at: None, is_committed: false };
+        self.flights.push(flight);
+    }
+
+    fn answer(&mut self, which: usize, well: bool) {
+        let mut open = self.flights.iter_mut().filter(|flight| flight.well.is_none());
+        let Some(flight) = open.nth(which % 4) else { return };
+        flight.well = Some(well);
+        flight.retry_at = (!well).then_some(Timestamp(self.now.0 + 1000));
+        if well {
+            self.schedule.answered(&mut flight.slot, self.now);
+        }
+    }
+
+    fn commit(&mut self, which: usize) {
+        let is_open = |flight: &&mut Flight| flight.well.is_some() && !flight.is_committed;
+        let mut open = self.flights.iter_mut().filter(is_open);
+        let Some(flight) = open.nth(which % 4) else { return };
+        flight.is_committed = true;
+        let row = self.rows.iter().position(|row| row.delivery.seq == flight.delivery.seq).unwrap();
+        if flight.well == Some(true) {
+            self.ended.push(self.rows.remove(row).delivery);
+        } else {
+            self.rows[row].delivery.attempts += 1;
+            self.rows[row].retry_at = flight.retry_at;
+        }
+    }
+
+    fn done(&mut self, which: usize) {
+        let mut ended = self.flights.iter().enumerate().filter(|(_, one)| one.is_committed);
+        let Some((place, _)) = ended.nth(which % 4) else { return };
+        let flight = self.flights.remove(place);
+        let outcome = if flight.well == Some(true) { WORKED } else { FAILED };
+        self.schedule.done(flight.slot, &outcome, flight.retry_at, self.now);
+    }
+
+    /// As `worker::read_queries` does it, with time for others after each step.
+    fn look(&mut self) {
+        self.look = match std::mem::replace(&mut self.look, Look::No) {
+            Look::No => match self.schedule.queries(WEBHOOKS, self.now) {
+                none if none.is_empty() => Look::No,
+                queries => Look::Asked(queries),
+            },
+            Look::Asked(queries) => {
+                Look::Read(queries.iter().map(|query| self.read(query)).collect())
+            }
+            Look::Read(found) => {
+                self.schedule.read(found, self.now);
+                Look::No
+            }
+        };
+    }
+
+    fn read(&self, query: &DueQuery) -> DueDeliveries {
+        let rows = || self.rows.iter().filter(|row| row.delivery.webhook_id == query.webhook_id);
+        let mut untried: Vec<_> = rows()
+            .filter(|row| row.retry_at.is_none() && row.delivery.seq > query.after)
+            .map(|row| row.delivery.clone())
+            .collect();
+        untried.sort_by_key(|one| one.seq);
+        untried.truncate(query.untried);
+        let mut due: Vec<_> = rows().filter(|row| row.retry_at.is_some()).collect();
+        due.sort_by_key(|row| row.retry_at);
+        let is_due = |row: &&&Row| row.retry_at <= Some(self.now);
+        let retries: Vec<_> = due
+            .iter()
+            .take_while(is_due)
+            .take(query.retries)
+            .map(|row| row.delivery.clone())
+            .collect();
+        let next = match retries.len() {
+            all if all < query.retries => due.get(all).and_then(|row| row.retry_at),
+            _ if query.retries > 0 => Some(self.now),
+            _ => None,
+        };
+        DueDeliveries {
+            webhook_id: query.webhook_id,
+            is_active: true,
+            last: untried.last().map(|one| one.seq),
+            is_all: untried.len() < query.untried,
+            untried,
+            retries,
+            next_retry_at: next,
+            unnamed: Vec::new(),
+        }
+    }
+
+    fn sweep(&mut self) {
+        let waiting = self.webhooks.iter().filter_map(|webhook| {
+            let rows = || self.rows.iter().filter(|row| row.delivery.webhook_id == *webhook);
+            let first = rows().next()?;
+            Some(WaitingWebhook {
+                webhook_id: *webhook,
+                account_id: first.delivery.account_id,
+                has_untried: rows().any(|row| row.retry_at.is_none()),
+                retry_at: rows().filter_map(|row| row.retry_at).min(),
+            })
+        });
+        self.schedule.waiting_in_store(waiting.collect(), true, self.now);
+    }
+
+    /// As a retry by hand does it: what is over begins a new round at the end of the log, what waits for its next
+    /// attempt is due now.
+    fn again(&mut self, webhook: Id<Webhook>) {
+        if let Some(place) = self.ended.iter().position(|one| one.webhook_id == webhook) {
+            self.made += 1;
+            let anew = DueDelivery { seq: self.made, attempts: 0, ..self.ended.remove(place) };
+            self.rows.push(Row { delivery: anew, retry_at: None });
+        }
+        for row in self.rows.iter_mut().filter(|row| row.delivery.webhook_id == webhook) {
+            row.retry_at = row.retry_at.map(|at| at.min(self.now));
+        }
+        if !self.schedule.look_again(webhook, self.now) {
+            self.sweep();
+        }
+    }
+
+    /// Lets all that is left come to its end.
+    fn finish(&mut self) {
+        let mut turns = 0..200 + 4 * self.made;
+        self.step(&Step::Sweep);
+        while self.rows.len() + self.flights.len() > 0 && turns.next().is_some() {
+            self.step(&Step::Told);
+            self.step(&Step::Send);
+            for _ in 0..self.flights.len() {
+                self.answer(0, true);
+                self.commit(0);
+                self.done(0);
+            }
+            self.step(&Step::Look);
+            self.step(&Step::Wait);
+        }
+        assert!(self.rows.is_empty(), "some never come to their end");
+        assert_eq!((self.schedule.waiting, self.schedule.pools.used()), (0, 0));
+        assert!(self.schedule.queues.values().all(|queue| queue.held() == 0));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn first_attempts_of_a_chat_begin_in_order_and_once(steps in steps()) {
+        let mut world = World::new();
+        for step in &steps {
+            world.step(step);
+        }
+        world.finish();
+    }
+}

@@ -1,0 +1,512 @@
+use std::{sync::Arc, time::Duration};
+
+use switchboard_model::{Account, EventKind, delivery::Secrets, webhook::WebhookSecret};
+
+use super::*;
+use crate::deliver::breaker::{MAX_COOL_DOWN, TRIPS_AT};
+
+pub(super) const MOST: usize = 512;
+const NOW: Timestamp = Timestamp(1);
+pub(super) const WORKED: Outcome =
+    Outcome { worked: true, took: Duration::from_millis(2), retry_after: None, random: 0.5 };
+pub(super) const FAILED: Outcome = Outcome { worked: false, ..WORKED };
+
+/// Each webhook is of an account of its own.
+pub(super) fn delivery(webhook: Id<Webhook>, chat: Option<Id<Chat>>, attempts: u32) -> DueDelivery {
+    static SEQ: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(1);
+    DueDelivery {
+        seq: SEQ.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+        id: Id::generate(),
+        webhook_id: webhook,
+        account_id: Id::from_bits(webhook.to_bits()),
+        url: "http://localhost".into(),
+        secrets: Arc::new(Secrets { current: WebhookSecret::from_random([0; 32]), previous: None }),
+        event: EventKind::MessageReceived,
+        chat_id: chat,
+        data: Arc::from(serde_json::value::to_raw_value(&()).unwrap()),
+        attempts,
+        since: Timestamp(0),
+    }
+}
+
+/// Of a server that has been started and has nothing in its store.
+fn empty() -> Schedule {
+    let mut schedule = Schedule::new(MOST);
+    schedule.waiting_in_store(Vec::new(), true, NOW);
+    schedule
+}
+
+fn commit(schedule: &mut Schedule, delivery: DueDelivery) {
+    schedule.committed(vec![delivery], NOW);
+}
+
+/// Sends all that may be sent now.
+fn send(schedule: &mut Schedule) -> Vec<Slot> {
+    std::iter::from_fn(|| schedule.next(NOW)).map(|(slot, _)| slot).collect()
+}
+
+fn many(schedule: &mut Schedule, webhook: Id<Webhook>, count: usize) {
+    for _ in 0..count {
+        commit(schedule, delivery(webhook, None, 0));
+    }
+}
+
+fn done(schedule: &mut Schedule, slots: impl IntoIterator<Item = Slot>, outcome: &Outcome) {
+    for slot in slots {
+        schedule.done(slot, outcome, None, NOW);
+    }
+}
+
+/// In flight for a webhook.
+fn of(slots: &[Slot], webhook: Id<Webhook>) -> usize {
+    slots.iter().filter(|slot| slot.webhook == webhook).count()
+}
+
+/// What the store answers, if that is all that it has.
+fn found(query: &DueQuery, untried: Vec<DueDelivery>, retries: Vec<DueDelivery>) -> DueDeliveries {
+    DueDeliveries {
+        webhook_id: query.webhook_id,
+        is_active: true,
+        last: untried.last().map(|one| one.seq),
+        is_all: untried.len() < query.untried,
+        untried,
+        retries,
+        next_retry_at: None,
+        unnamed: Vec::new(),
+    }
+}
+
+fn is_idle(schedule: &Schedule) -> bool {
+    let queues = schedule.queues.values();
+    schedule.waiting == 0 && schedule.pools.used() == 0 && queues.into_iter().all(Queue::is_idle)
+}
+
+#[test]
+fn a_chat_goes_out_one_after_another() {
+    let (webhook, chat) = (Id::generate(), Some(Id::generate()));
+    let mut schedule = empty();
+    let all: Vec<_> = (0..5).map(|_| delivery(webhook, chat, 0)).collect();
+    schedule.committed(all.clone(), NOW);
+    for wanted in &all {
+        let (slot, got) = schedule.next(NOW).unwrap();
+        assert_eq!(got.id, wanted.id);
+        assert!(schedule.next(NOW).is_none(), "two of one chat at once");
+        done(&mut schedule, [slot], &WORKED);
+    }
+    assert!(is_idle(&schedule));
+}
+
+#[test]
+fn the_next_of_a_chat_goes_out_before_a_success_is_settled() {
+    let (webhook, chat) = (Id::generate(), Some(Id::generate()));
+    let mut schedule = empty();
+    let all: Vec<_> = (0..3).map(|_| delivery(webhook, chat, 0)).collect();
+    schedule.committed(all.clone(), NOW);
+    let (mut first, _) = schedule.next(NOW).unwrap();
+    assert!(schedule.next(NOW).is_none() && schedule.answered(&mut first, NOW));
+    let (mut second, got) = schedule.next(NOW).unwrap();
+    assert_eq!(got.id, all[1].id);
+    done(&mut schedule, [first], &WORKED);
+    assert!(schedule.next(NOW).is_none(), "two of one chat at once");
+    assert!(schedule.answered(&mut second, NOW) && !schedule.answered(&mut second, NOW));
+    let (third, got) = schedule.next(NOW).unwrap();
+    assert_eq!((got.id, schedule.pools.used()), (all[2].id, 2));
+    done(&mut schedule, [second, third], &WORKED);
+    assert!(is_idle(&schedule));
+}
+
+#[test]
+fn a_retry_neither_waits_nor_is_waited_for() {
+    let (webhook, chat) = (Id::generate(), Some(Id::generate()));
+    let mut schedule = empty();
+    commit(&mut schedule, delivery(webhook, chat, 0));
+    assert!(schedule.look_again(webhook, NOW));
+    let query = schedule.queries(1, NOW).remove(0);
+    let retries = vec![delivery(webhook, chat, 1), delivery(webhook, chat, 2)];
+    schedule.read(vec![found(&query, Vec::new(), retries)], NOW);
+    assert_eq!(send(&mut schedule).len(), 3);
+}
+
+#[test]
+fn nothing_goes_out_for_a_webhook_that_is_gone() {
+    let (gone, other) = (Id::generate(), Id::generate());
+    let chat = Some(Id::generate());
+    let mut schedule = empty();
+    for webhook in [gone, gone, gone, other] {
+        commit(&mut schedule, delivery(webhook, chat, 0));
+    }
+    let (in_flight, _) = schedule.next(NOW).unwrap();
+    assert_eq!(in_flight.webhook, gone);
+    schedule.forget(gone, NOW);
+    let (slot, _) = schedule.next(NOW).unwrap();
+    assert_eq!(slot.webhook, other);
+    done(&mut schedule, [in_flight, slot], &WORKED);
+    assert!(schedule.next(NOW).is_none() && schedule.queries(10, NOW).is_empty());
+    assert!(is_idle(&schedule));
+}
+
+#[test]
+fn what_is_in_flight_grows_with_success_up_to_a_share() {
+    let webhook = Id::generate();
+    let mut schedule = empty();
+    for wanted in [4, 8, 16, 32, 64, 128, 128] {
+        many(&mut schedule, webhook, 200);
+        let slots = send(&mut schedule);
+        assert_eq!(slots.len(), wanted);
+        done(&mut schedule, slots, &WORKED);
+    }
+    let mut slots = send(&mut schedule);
+    assert_eq!(slots.len(), 128);
+    done(&mut schedule, slots.pop(), &FAILED);
+    assert!(send(&mut schedule).is_empty(), "127 are in flight and 64 may be");
+}
+
+#[test]
+fn any_number_that_hang_leave_half_to_the_others() {
+    let mut schedule = empty();
+    let healthy: Vec<Id<Webhook>> = (0..9).map(|_| Id::generate()).collect();
+    for webhook in &healthy {
+        many(&mut schedule, *webhook, 1);
+    }
+    let first = send(&mut schedule);
+    assert_eq!(first.len(), 9);
+    done(&mut schedule, first, &WORKED);
+    // They never answer, and come before the others.
+    for _ in 0..1000 {
+        many(&mut schedule, Id::generate(), 2);
+    }
+    let hang = send(&mut schedule);
+    assert_eq!(hang.len(), MOST / 2);
+    schedule.sweep_slow(NOW + 2 * SLOW);
+    assert!(send(&mut schedule).is_empty());
+    for webhook in &healthy {
+        many(&mut schedule, *webhook, 400);
+    }
+    // Nine accounts have nine tenths: what each leaves free is as much as it has.
+    let most = MOST / 2 - MOST / 2 / 10;
+    let mut limit = 5;
+    for _ in 0..5 {
+        let sent = send(&mut schedule);
+        if 9 * limit < most {
+            assert!(healthy.iter().all(|webhook| of(&sent, *webhook) == limit));
+        }
+        assert_eq!(sent.len(), (9 * limit).min(most));
+        done(&mut schedule, sent, &WORKED);
+        limit *= 2;
+    }
+    // Those fail by and by, and others are tried.
+    done(&mut schedule, hang, &FAILED);
+    let sent = send(&mut schedule);
+    let of_healthy: usize = healthy.iter().map(|webhook| of(&sent, *webhook)).sum();
+    assert_eq!((of_healthy, sent.len()), (most, most + MOST / 2));
+}
+
+#[test]
+fn what_takes_long_gets_little_of_what_is_fast() {
+    let (slow, fast) = (Id::generate(), Id::generate());
+    let mut schedule = empty();
+    let took = Outcome { took: 14 * SLOW, ..WORKED };
+    for _ in 0..10 {
+        many(&mut schedule, slow, 64);
+        let slots = send(&mut schedule);
+        assert!(slots.len() <= MOST / 16);
+        done(&mut schedule, slots, &took);
+    }
+    assert_eq!(send(&mut schedule).len(), MOST / 16);
+    for _ in 0..10 {
+        many(&mut schedule, fast, 64);
+        let slots = send(&mut schedule);
+        done(&mut schedule, slots, &WORKED);
+    }
+    many(&mut schedule, fast, 200);
+    assert_eq!(send(&mut schedule).len(), MOST / 4);
+}
+
+#[test]
+fn one_that_was_fast_and_hangs_is_unproven_before_its_time_is_over() {
+    let webhook = Id::generate();
+    let mut schedule = empty();
+    many(&mut schedule, webhook, 1);
+    let slots = send(&mut schedule);
+    done(&mut schedule, slots, &WORKED);
+    many(&mut schedule, webhook, 10);
+    let hang = send(&mut schedule);
+    let class = |schedule: &Schedule| schedule.queues[&webhook].class();
+    schedule.sweep_slow(NOW + SLOW);
+    assert_eq!(class(&schedule), EndpointClass::Proven);
+    schedule.sweep_slow(NOW + 2 * SLOW);
+    assert_eq!(class(&schedule), EndpointClass::Unproven);
+    done(&mut schedule, hang, &WORKED);
+    assert_eq!(class(&schedule), EndpointClass::Proven);
+}
+
+#[test]
+fn behind_an_open_breaker_nothing_goes_out_but_the_probe() {
+    let webhook = Id::generate();
+    let mut schedule = empty();
+    many(&mut schedule, webhook, 20);
+    for _ in 0..TRIPS_AT {
+        let (slot, _) = schedule.next(NOW).unwrap();
+        done(&mut schedule, [slot], &FAILED);
+    }
+    assert!(schedule.next(NOW).is_none());
+    assert_eq!(schedule.in_memory().held, HashSet::from([webhook]));
+    let probe_at = schedule.next_timer().unwrap();
+    assert!(probe_at > NOW && probe_at.since(NOW) <= MAX_COOL_DOWN);
+    assert!(schedule.queries(10, probe_at).is_empty(), "it has enough here");
+    let (probe, _) = schedule.next(probe_at).unwrap();
+    assert!(probe.is_probe && schedule.next(probe_at).is_none());
+    assert_eq!(schedule.next_timer(), None);
+    schedule.done(probe, &WORKED, None, probe_at);
+    assert_eq!(std::iter::from_fn(|| schedule.next(probe_at)).count(), 4, "a little at first");
+    assert!(schedule.in_memory().held.is_empty());
+}
+
+#[test]
+fn behind_an_open_breaker_one_is_read_for_the_probe() {
+    let webhook = Id::generate();
+    let mut schedule = empty();
+    let failed: Vec<_> = (0..TRIPS_AT).map(|_| delivery(webhook, None, 0)).collect();
+    schedule.committed(failed.clone(), NOW);
+    let retry_at = NOW + Duration::from_secs(5);
+    while let Some((slot, _)) = schedule.next(NOW) {
+        schedule.done(slot, &FAILED, Some(retry_at), NOW);
+    }
+    assert!(schedule.queries(10, retry_at).is_empty(), "the breaker comes before the retry");
+    let probe_at = schedule.next_timer().unwrap();
+    assert!(probe_at > retry_at);
+    let query = schedule.queries(10, probe_at).remove(0);
+    assert_eq!((query.untried, query.retries), (0, 1));
+    let retry = DueDelivery { attempts: 1, ..failed[0].clone() };
+    let more =
+        DueDeliveries { next_retry_at: Some(retry_at), ..found(&query, vec![], vec![retry]) };
+    schedule.read(vec![more], probe_at);
+    let (probe, _) = schedule.next(probe_at).unwrap();
+    assert!(probe.is_probe && schedule.queries(10, probe_at).is_empty());
+    schedule.done(probe, &WORKED, None, probe_at);
+    assert!(schedule.queries(10, probe_at)[0].retries > 1, "it works: all are read");
+}
+
+#[test]
+fn what_waits_in_the_store_is_not_overtaken() {
+    let (webhook, chat) = (Id::generate(), Some(Id::generate()));
+    // The store was not looked at yet.
+    let mut schedule = Schedule::new(MOST);
+    let all: Vec<_> = (0..4).map(|_| delivery(webhook, chat, 0)).collect();
+    commit(&mut schedule, all[1].clone());
+    assert!(schedule.next(NOW).is_none(), "it waits for what may be before it");
+    let query = schedule.queries(10, NOW).remove(0);
+    // The read has seen this one; of the next it knows nothing.
+    commit(&mut schedule, all[2].clone());
+    schedule.read(vec![found(&query, all[..2].to_vec(), Vec::new())], NOW);
+    let (slot, got) = schedule.next(NOW).unwrap();
+    assert_eq!(got.id, all[0].id);
+    done(&mut schedule, [slot], &WORKED);
+    commit(&mut schedule, all[3].clone());
+    let query = schedule.queries(10, NOW).remove(0);
+    assert_eq!(query.after, all[1].seq);
+    schedule.read(vec![found(&query, all[2..].to_vec(), Vec::new())], NOW);
+    for wanted in &all[1..] {
+        let (slot, got) = schedule.next(NOW).unwrap();
+        assert_eq!(got.id, wanted.id);
+        done(&mut schedule, [slot], &WORKED);
+    }
+    assert!(is_idle(&schedule), "it has caught up");
+}
+
+#[test]
+fn a_place_that_is_given_again_is_a_new_deliverys() {
+    let webhook = Id::generate();
+    let mut schedule = empty();
+    let [first, again, missed] =
+        [100, 1, 2].map(|seq| DueDelivery { seq, ..delivery(webhook, None, 0) });
+    // All rows are gone meanwhile.
+    for one in [first, again] {
+        commit(&mut schedule, one);
+        let slots = send(&mut schedule);
+        assert_eq!(slots.len(), 1);
+        done(&mut schedule, slots, &WORKED);
+    }
+    // One comes to the store that nobody has told of.
+    schedule.look_again(webhook, NOW);
+    let query = schedule.queries(10, NOW).remove(0);
+    assert!(query.after < missed.seq, "{query:?}");
+    schedule.read(vec![found(&query, vec![missed], Vec::new())], NOW);
+    assert_eq!(send(&mut schedule).len(), 1);
+}
+
+#[test]
+fn what_is_read_while_it_is_told_goes_out_once() {
+    let webhook = Id::generate();
+    let mut schedule = Schedule::new(MOST);
+    let one = delivery(webhook, None, 0);
+    commit(&mut schedule, one.clone());
+    let query = schedule.queries(10, NOW).remove(0);
+    schedule.read(vec![found(&query, vec![one.clone()], Vec::new())], NOW);
+    commit(&mut schedule, one);
+    assert_eq!(send(&mut schedule).len(), 1);
+}
+
+#[test]
+fn what_has_ended_during_a_read_does_not_come_again() {
+    let webhook = Id::generate();
+    let mut schedule = empty();
+    let one = delivery(webhook, None, 0);
+    commit(&mut schedule, one.clone());
+    let (first, _) = schedule.next(NOW).unwrap();
+    schedule.done(first, &FAILED, Some(NOW), NOW);
+    let retry = DueDelivery { attempts: 1, ..one };
+    let query = schedule.queries(10, NOW).remove(0);
+    schedule.read(vec![found(&query, Vec::new(), vec![retry.clone()])], NOW);
+    let (second, _) = schedule.next(NOW).unwrap();
+    assert!(schedule.look_again(webhook, NOW));
+    let query = schedule.queries(10, NOW).remove(0);
+    done(&mut schedule, [second], &WORKED);
+    schedule.read(vec![found(&query, Vec::new(), vec![retry])], NOW);
+    assert!(schedule.next(NOW).is_none());
+}
+
+#[test]
+fn a_webhook_that_was_disabled_is_read_when_something_is_told_of_it() {
+    let (webhook, chat) = (Id::generate(), Some(Id::generate()));
+    let mut schedule = empty();
+    let all: Vec<_> = (0..2).map(|_| delivery(webhook, chat, 0)).collect();
+    commit(&mut schedule, all[0].clone());
+    schedule.reset(webhook, NOW);
+    let query = schedule.queries(10, NOW).remove(0);
+    schedule.read(vec![DueDeliveries { is_active: false, ..found(&query, vec![], vec![]) }], NOW);
+    assert!(schedule.queries(10, NOW).is_empty(), "it is not asked over and over");
+    // It was enabled, and this is told before anything else.
+    commit(&mut schedule, all[1].clone());
+    assert!(schedule.next(NOW).is_none(), "it waits for what may be before it");
+    let query = schedule.queries(10, NOW).remove(0);
+    schedule.read(vec![found(&query, all.clone(), Vec::new())], NOW);
+    assert_eq!(schedule.next(NOW).unwrap().1.id, all[0].id);
+}
+
+#[test]
+fn a_store_that_fails_is_asked_again() {
+    let webhook = Id::generate();
+    let mut schedule = Schedule::new(MOST);
+    many(&mut schedule, webhook, 1);
+    let queries = schedule.queries(10, NOW);
+    assert!(queries.len() == 1 && schedule.queries(10, NOW).is_empty());
+    schedule.not_read(&queries, NOW);
+    assert_eq!(schedule.queries(10, NOW).len(), 1);
+}
+
+#[test]
+fn each_webhook_has_room_for_some_and_none_for_all() {
+    let greedy: Vec<_> = (0..20).map(|_| Id::generate()).collect();
+    let modest = Id::generate();
+    let mut schedule = empty();
+    for webhook in &greedy {
+        for _ in 0..2 * HEAD {
+            commit(&mut schedule, delivery(*webhook, Some(Id::generate()), 0));
+        }
+        assert!(schedule.queues[webhook].waiting() <= HEAD);
+    }
+    assert!(schedule.waiting <= MEMORY + greedy.len() * LEAST);
+    many(&mut schedule, modest, LEAST);
+    assert_eq!(schedule.queues[&modest].waiting(), LEAST);
+    // What went out is read again when half is gone.
+    assert!(schedule.queries(100, NOW).is_empty());
+    for _ in 0..400 {
+        let slots = send(&mut schedule);
+        done(&mut schedule, slots, &WORKED);
+    }
+    let queries = schedule.queries(100, NOW);
+    assert_eq!(queries.len(), greedy.len());
+    assert!(queries.iter().all(|query| query.untried > 0 && query.untried <= HEAD));
+}
+
+#[test]
+fn a_webhook_stands_in_turn_once() {
+    let webhook = Id::generate();
+    let mut schedule = empty();
+    let turns = |schedule: &Schedule| schedule.turns.iter().map(FairQueue::len).sum::<usize>();
+    many(&mut schedule, webhook, 3);
+    assert_eq!(turns(&schedule), 1);
+    assert!(schedule.reset(webhook, NOW));
+    assert_eq!(turns(&schedule), 0);
+    schedule.forget(webhook, NOW);
+    many(&mut schedule, webhook, 3);
+    assert_eq!(turns(&schedule), 1);
+}
+
+#[test]
+fn queues_with_nothing_to_remember_are_forgotten() {
+    let mut schedule = empty();
+    let failing = Id::generate();
+    many(&mut schedule, failing, 1);
+    let slots = send(&mut schedule);
+    done(&mut schedule, slots, &FAILED);
+    for _ in 0..REMEMBERED {
+        many(&mut schedule, Id::generate(), 1);
+        let slots = send(&mut schedule);
+        done(&mut schedule, slots, &WORKED);
+    }
+    assert!(schedule.queues.len() < 10 && schedule.queues.contains_key(&failing));
+}
+
+/// A delivery of a webhook of this account.
+fn delivery_of(account: Id<Account>, webhook: Id<Webhook>) -> DueDelivery {
+    DueDelivery { account_id: account, ..delivery(webhook, None, 0) }
+}
+
+#[test]
+fn who_has_many_webhooks_gets_no_more_turns() {
+    let (many, one) = (Id::generate(), Id::generate());
+    let mut schedule = empty();
+    for _ in 0..1000 {
+        commit(&mut schedule, delivery_of(many, Id::generate()));
+    }
+    let last = Id::generate();
+    for _ in 0..3 {
+        commit(&mut schedule, delivery_of(one, last));
+    }
+    let places: Vec<_> = send(&mut schedule).iter().map(|slot| slot.webhook == last).collect();
+    assert_eq!(places[..6], [false, true, false, true, false, true]);
+}
+
+#[test]
+fn an_account_that_hangs_keeps_no_other_waiting() {
+    let (hangs, well) = (Id::generate(), Id::generate());
+    let [new, slow, failing, fast] = [(); 4].map(|()| Id::generate());
+    let mut schedule = empty();
+    let slowly = Outcome { took: 14 * SLOW, ..WORKED };
+    for (webhook, outcome) in [(slow, slowly), (failing, FAILED), (fast, WORKED)] {
+        commit(&mut schedule, delivery_of(well, webhook));
+        let slots = send(&mut schedule);
+        done(&mut schedule, slots, &outcome);
+    }
+    // A hundred that failed, that were slow, that were fast and that are new: all hang.
+    let mut hanging = Vec::new();
+    for outcome in [Some(FAILED), Some(slowly), Some(WORKED), None] {
+        for webhook in [(); 100].map(|()| Id::generate()) {
+            if let Some(outcome) = outcome {
+                commit(&mut schedule, delivery_of(hangs, webhook));
+                let slots = send(&mut schedule);
+                assert!(slots.iter().all(|slot| slot.webhook == webhook));
+                done(&mut schedule, slots, &outcome);
+            }
+            hanging.push(webhook);
+        }
+    }
+    for webhook in hanging {
+        for _ in 0..8 {
+            commit(&mut schedule, delivery_of(hangs, webhook));
+        }
+    }
+    for _ in 0..10 {
+        send(&mut schedule);
+        schedule.sweep_slow(NOW + 2 * SLOW);
+    }
+    for webhook in [new, slow, failing, fast] {
+        commit(&mut schedule, delivery_of(well, webhook));
+    }
+    let mut begun: Vec<_> = send(&mut schedule).iter().map(|slot| slot.webhook).collect();
+    begun.retain(|webhook| [new, slow, failing, fast].contains(webhook));
+    begun.sort_unstable();
+    assert_eq!(begun, [new, slow, failing, fast]);
+}

@@ -1,0 +1,152 @@
+//! What came of attempts.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, params};
+use switchboard_model::{
+    Timestamp, Webhook,
+    delivery::{AttemptResult, DeliveryStatus},
+    id::Id,
+    time::Now,
+    webhook::DisabledReason,
+};
+
+use super::UNTRIED;
+use crate::{
+    Result,
+    sqlite::{
+        engine::{
+            columns::{Name, Text},
+            statement,
+            writer::Tx,
+        },
+        webhooks,
+    },
+};
+
+/// A result of what is settled, or gone with its webhook, changes nothing. Answers which webhooks this
+/// has disabled.
+pub(in crate::sqlite) fn settle(
+    tx: &mut Tx<'_>,
+    results: &[AttemptResult],
+) -> Result<Vec<(Id<Webhook>, DisabledReason)>> {
+    let mut trends: HashMap<(Id<Webhook>, &str), Trend> = HashMap::new();
+    for result in results {
+        let counts = match &result.error {
+            None => delivered(tx.sql, result)?,
+            Some(error) => failed(tx.sql, result, error)?,
+        };
+        if counts {
+            let key = (result.webhook_id, &*result.url);
+            trends.entry(key).or_insert_with(|| Trend::new(result.finished_at)).note(result);
+        }
+    }
+    let mut disabled = Vec::new();
+    for ((webhook, url), trend) in trends {
+        if let Some(reason) = webhooks::note(tx, webhook, url, &trend)? {
+            disabled.push((webhook, reason));
+        }
+    }
+    Ok(disabled)
+}
+
+/// What some attempts in a row say of a webhook's endpoint.
+#[derive(Debug)]
+pub(in crate::sqlite) struct Trend {
+    /// Whether any succeeded.
+    pub(in crate::sqlite) worked: bool,
+    /// When the first failed that failed after the last success.
+    pub(in crate::sqlite) failing_since: Option<Now>,
+    /// When the last ended; it has failed if `failing_since` is there.
+    pub(in crate::sqlite) now: Now,
+    /// Whether the endpoint said that it is gone.
+    pub(in crate::sqlite) is_gone: bool,
+}
+
+impl Trend {
+    fn new(now: Now) -> Self {
+        Self { worked: false, failing_since: None, now, is_gone: false }
+    }
+
+    fn note(&mut self, result: &AttemptResult) {
+        self.now = result.finished_at;
+        self.is_gone |= result.is_gone;
+        if result.error.is_none() {
+            self.worked = true;
+            self.failing_since = None;
+        } else {
+            self.failing_since.get_or_insert(result.finished_at);
+        }
+    }
+}
+
+/// An attempt worked. It is a part of its delivery's row: one statement. Whether it was waited for.
+fn delivered(sql: &Connection, result: &AttemptResult) -> Result<bool> {
+    let changed = statement::run(
+        sql,
+        "update deliveries set status = ?4, attempts = ?3, last_error = null, finished_at = ?5,
+                started_at = ?6, duration_ms = ?7, answer_status = ?8, answer = ?9
+         where seq = ?1 and id = ?2 and status = 'due' and attempts = ?3 - 1",
+        params![
+            result.seq,
+            Text(result.delivery_id),
+            result.attempts,
+            Name(DeliveryStatus::Delivered),
+            result.finished_at.wall.0,
+            result.started_at.0,
+            duration_ms(result),
+            result.status,
+            result.answer,
+        ],
+    )?;
+    Ok(changed > 0)
+}
+
+/// An attempt failed. Whether it was waited for.
+fn failed(sql: &Connection, result: &AttemptResult, error: &str) -> Result<bool> {
+    let noted = statement::run(
+        sql,
+        "insert into attempts (delivery_seq, number, started_at, duration_ms, status, answer, error)
+         select seq, earlier_attempts + ?3, ?4, ?5, ?6, ?7, ?8 from deliveries
+         where seq = ?1 and id = ?2 and status = 'due' and attempts = ?3 - 1",
+        params![
+            result.seq,
+            Text(result.delivery_id),
+            result.attempts,
+            result.started_at.0,
+            duration_ms(result),
+            result.status,
+            result.answer,
+            error,
+        ],
+    )?;
+    if noted == 0 {
+        return Ok(false);
+    }
+    let status = match result.next_attempt_at {
+        Some(_) => DeliveryStatus::Due,
+        None => DeliveryStatus::Failed,
+    };
+    // Nothing that was attempted is due among what was not.
+    let next = result.next_attempt_at.map(|next| next.0.max(UNTRIED.0 + 1));
+    let finished = next.is_none().then_some(result.finished_at.wall);
+    statement::run(
+        sql,
+        "update deliveries set status = ?2, attempts = ?3, due_at = coalesce(?4, due_at), last_error = ?5,
+                finished_at = ?6
+         where seq = ?1",
+        params![
+            result.seq,
+            Name(status),
+            result.attempts,
+            next,
+            error,
+            finished.map(Timestamp::millis),
+        ],
+    )?;
+    Ok(true)
+}
+
+fn duration_ms(result: &AttemptResult) -> i64 {
+    i64::try_from(result.duration_ms).unwrap_or(i64::MAX)
+}
