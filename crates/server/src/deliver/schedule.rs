@@ -5,17 +5,21 @@
 //! left for its class and its account ([`fairness`](super::fairness)), nor than its endpoint has earned
 //! ([`endpoint`](super::endpoint)); what waits in memory is bounded, and each webhook has room for some.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+mod watch;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use switchboard_model::{Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id};
 use switchboard_store::{DueDeliveries, DueQuery, WaitingWebhook};
 
 use super::{
     breaker::Change,
-    endpoint::{Endpoint, Outcome, SLOW},
+    endpoint::{Endpoint, Outcome},
     fairness::{EndpointClass, FairQueue, Pools},
     queue::Queue,
 };
+
+pub(crate) use watch::InMemory;
 
 /// Deliveries that may wait in memory before each webhook is left with [`LEAST`].
 const MEMORY: usize = 8192;
@@ -53,17 +57,6 @@ pub(super) struct Slot {
     chat: Option<Id<Chat>>,
     /// Whether it is the one that finds out if the endpoint works again.
     is_probe: bool,
-}
-
-/// How deliveries stand in memory.
-#[derive(Debug)]
-pub(crate) struct InMemory {
-    /// Attempts under way.
-    pub(crate) in_flight: u64,
-    /// The webhooks that a breaker holds back.
-    pub(crate) held: HashSet<Id<Webhook>>,
-    /// The webhooks whose endpoint fails or is slow: these, and others.
-    pub(crate) to_blame: HashSet<Id<Webhook>>,
 }
 
 impl Schedule {
@@ -258,33 +251,6 @@ impl Schedule {
     /// Lets the breaker's next probe go out now, if there is one to wait for.
     pub(super) fn probe(&mut self, webhook: Id<Webhook>, now: Timestamp) {
         self.change(webhook, now, || None, |queue, _| queue.endpoint.breaker.cut_short(now));
-    }
-
-    /// Looks for attempts that take long.
-    pub(super) fn sweep_slow(&mut self, now: Timestamp) {
-        let busy = self.queues.iter().filter(|(_, queue)| queue.in_flight() > 0);
-        let busy: Vec<_> = busy.map(|(webhook, _)| *webhook).collect();
-        for webhook in busy {
-            self.change(webhook, now, || None, |queue, pools| queue.note_overdue(pools, now, SLOW));
-        }
-    }
-
-    /// The places of the deliveries in flight.
-    pub(super) fn under_way(&self) -> Vec<i64> {
-        self.queues.values().flat_map(Queue::under_way).collect()
-    }
-
-    /// How all stands.
-    pub(super) fn in_memory(&self) -> InMemory {
-        let those = |is: fn(&Endpoint) -> bool| -> HashSet<_> {
-            let some = self.queues.iter().filter(|(_, queue)| is(&queue.endpoint));
-            some.map(|(webhook, _)| *webhook).collect()
-        };
-        InMemory {
-            in_flight: u64::try_from(self.pools.used()).unwrap_or(u64::MAX),
-            held: those(|endpoint| !endpoint.breaker.is_closed()),
-            to_blame: those(Endpoint::is_to_blame),
-        }
     }
 
     /// Changes a queue, which `new` makes if there is none, and keeps what is known of it outside in step: how many

@@ -9,24 +9,19 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER},
-};
-use serde_json::value::RawValue;
+use http::{HeaderName, HeaderValue, StatusCode, header::RETRY_AFTER};
 use switchboard_model::{
     Timestamp, Webhook,
-    delivery::{AttemptResult, DeliveryBody, DueDelivery, MAX_ANSWER_CHARS},
+    delivery::{AttemptResult, DueDelivery, MAX_ANSWER_CHARS},
     id::Id,
     retry::{self, RetrySchedule},
-    signature,
     time::{Clock, Now},
     webhook::WebhookTest,
 };
 
 use super::{
     Guard,
-    sign::{Rotations, Which},
+    sign::{Rotations, signed},
 };
 use crate::{files::Files, telemetry::chain};
 
@@ -301,44 +296,4 @@ fn is_unshowable(one: char) -> bool {
     let turns =
         matches!(one, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     turns || (one.is_control() && one != '\n')
-}
-
-/// The body, and the headers that prove it: both schemes, signed afresh for this attempt (§9). While two
-/// secrets are valid, Standard Webhooks carry a signature of each; the other scheme has room for that of `which`.
-fn signed(
-    delivery: &DueDelivery,
-    data: &RawValue,
-    now: Now,
-    which: Option<Which>,
-) -> Result<(HeaderMap, Vec<u8>), String> {
-    let Now { wall, steady } = now;
-    let body =
-        DeliveryBody { event: delivery.event, data, timestamp: wall, delivery_id: delivery.id };
-    let body = serde_json::to_vec(&body).map_err(|error| error.to_string())?;
-    let id = delivery.id.to_string();
-    let secrets = &delivery.secrets;
-    let hosted = which.map_or(&secrets.current, |which| which.of(secrets, steady));
-    let hosted = signature::hosted(hosted, wall, &body);
-    let mut standard = signature::standard(&secrets.current, &id, wall, &body)
-        .ok_or("the webhook's secret has no base64 part")?;
-    if let Some(old) = secrets.previous_at(steady)
-        && let Some(old) = signature::standard(old, &id, wall, &body)
-    {
-        standard.push(' ');
-        standard.push_str(&old);
-    }
-    let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    for (name, value) in [
-        ("x-webhook-timestamp", wall.millis().to_string()),
-        ("x-webhook-delivery-id", id.clone()),
-        ("x-webhook-signature", hosted),
-        ("webhook-id", id),
-        ("webhook-timestamp", wall.seconds().to_string()),
-        ("webhook-signature", standard),
-    ] {
-        let value = HeaderValue::try_from(value).map_err(|error| error.to_string())?;
-        headers.insert(HeaderName::from_static(name), value);
-    }
-    Ok((headers, body))
 }

@@ -1,6 +1,6 @@
-//! Which secret signs while two are valid: for 24 hours after a rotation the endpoint may know the old one or the new.
+//! Signing: the body of an attempt and the headers that prove it.
 //!
-//! Standard Webhooks carry both signatures at once. `X-Webhook-Signature` carries only one, so it is made with the
+//! For 24 hours after a rotation two secrets are valid: the endpoint may know the old one or the new. Standard Webhooks carry both signatures at once. `X-Webhook-Signature` carries only one, so it is made with the
 //! secret that the endpoint has accepted last, at first the old one. After an answer that is no 2xx, the next attempt
 //! takes the other: of that delivery, which may have been refused for another reason, and of all that were not
 //! tried yet, for a breaker may let nothing else out. So an endpoint that has switched is found out with the few attempts
@@ -11,10 +11,14 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
+use serde_json::value::RawValue;
 use switchboard_model::{
     Timestamp, Webhook,
-    delivery::{Delivery, DueDelivery, Secrets},
+    delivery::{Delivery, DeliveryBody, DueDelivery, Secrets},
     id::Id,
+    signature,
+    time::Now,
     webhook::WebhookSecret,
 };
 
@@ -90,6 +94,46 @@ fn remember<K: std::hash::Hash + Eq>(known: &mut HashMap<K, Which>, key: K, whic
         known.clear();
     }
     known.insert(key, which);
+}
+
+/// The body, and the headers that prove it: both schemes, signed afresh for this attempt (§9). While two
+/// secrets are valid, Standard Webhooks carry a signature of each; the other scheme has room for that of `which`.
+pub(super) fn signed(
+    delivery: &DueDelivery,
+    data: &RawValue,
+    now: Now,
+    which: Option<Which>,
+) -> Result<(HeaderMap, Vec<u8>), String> {
+    let Now { wall, steady } = now;
+    let body =
+        DeliveryBody { event: delivery.event, data, timestamp: wall, delivery_id: delivery.id };
+    let body = serde_json::to_vec(&body).map_err(|error| error.to_string())?;
+    let id = delivery.id.to_string();
+    let secrets = &delivery.secrets;
+    let hosted = which.map_or(&secrets.current, |which| which.of(secrets, steady));
+    let hosted = signature::hosted(hosted, wall, &body);
+    let mut standard = signature::standard(&secrets.current, &id, wall, &body)
+        .ok_or("the webhook's secret has no base64 part")?;
+    if let Some(old) = secrets.previous_at(steady)
+        && let Some(old) = signature::standard(old, &id, wall, &body)
+    {
+        standard.push(' ');
+        standard.push_str(&old);
+    }
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, value) in [
+        ("x-webhook-timestamp", wall.millis().to_string()),
+        ("x-webhook-delivery-id", id.clone()),
+        ("x-webhook-signature", hosted),
+        ("webhook-id", id),
+        ("webhook-timestamp", wall.seconds().to_string()),
+        ("webhook-signature", standard),
+    ] {
+        let value = HeaderValue::try_from(value).map_err(|error| error.to_string())?;
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    Ok((headers, body))
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use switchboard_model::{Account, EventKind, delivery::Secrets, webhook::WebhookSecret};
 
 use super::*;
-use crate::deliver::breaker::{MAX_COOL_DOWN, TRIPS_AT};
+use crate::deliver::{
+    breaker::{MAX_COOL_DOWN, TRIPS_AT},
+    endpoint::SLOW,
+};
 
 pub(super) const MOST: usize = 512;
 const NOW: Timestamp = Timestamp(1);
