@@ -7,7 +7,7 @@
 
 mod watch;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry};
 
 use switchboard_model::{Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id};
 use switchboard_store::{DueDeliveries, DueQuery, WaitingWebhook};
@@ -197,6 +197,7 @@ impl Schedule {
     }
 
     /// An attempt has ended, and its result is settled; the next is due at `retry_at`, if there is to be one.
+    #[expect(clippy::needless_pass_by_value, reason = "a slot is given back once")]
     pub(super) fn done(
         &mut self,
         slot: Slot,
@@ -262,10 +263,10 @@ impl Schedule {
         new: impl FnOnce() -> Option<Queue>,
         change: impl FnOnce(&mut Queue, &mut Pools) -> T,
     ) -> Option<T> {
-        if !self.queues.contains_key(&webhook) {
-            self.queues.insert(webhook, new()?);
-        }
-        let queue = self.queues.get_mut(&webhook)?;
+        let queue = match self.queues.entry(webhook) {
+            Entry::Occupied(queue) => queue.into_mut(),
+            Entry::Vacant(place) => place.insert(new()?),
+        };
         let waited = queue.waiting();
         let changed = change(queue, &mut self.pools);
         self.waiting = self.waiting + queue.waiting() - waited;
