@@ -119,13 +119,14 @@ impl World {
     fn step(&mut self, step: &Step) {
         match *step {
             Step::Event { webhook, chat } => {
+                self.tell();
                 self.made += 1;
                 let made = delivery(self.webhooks[webhook], Some(self.chats[chat]), 0);
                 let made = DueDelivery { seq: self.made, ..made };
                 self.rows.push(Row { delivery: made.clone(), retry_at: None });
                 self.new.push(made);
             }
-            Step::Told => self.schedule.committed(std::mem::take(&mut self.new), self.now),
+            Step::Told => self.tell(),
             Step::Send => {
                 while let Some((slot, delivery)) = self.schedule.next(self.now) {
                     self.begin(slot, delivery);
@@ -140,6 +141,11 @@ impl World {
             Step::Again { webhook } => self.again(self.webhooks[webhook]),
             Step::Wait => self.now.0 += 60_000,
         }
+    }
+
+    /// The store tells of a transaction before it commits the next, whatever else happens between the two.
+    fn tell(&mut self) {
+        self.schedule.committed(std::mem::take(&mut self.new), self.now);
     }
 
     fn begin(&mut self, slot: Slot, delivery: DueDelivery) {
@@ -169,9 +175,11 @@ impl World {
     }
 
     fn commit(&mut self, which: usize) {
-        let is_open = |flight: &&mut Flight| flight.well.is_some() && !flight.is_committed;
-        let mut open = self.flights.iter_mut().filter(is_open);
-        let Some(flight) = open.nth(which % 4) else { return };
+        let is_open = |(_, one): &(usize, &Flight)| one.well.is_some() && !one.is_committed;
+        let mut open = self.flights.iter().enumerate().filter(is_open);
+        let Some(place) = open.nth(which % 4).map(|(place, _)| place) else { return };
+        self.tell();
+        let flight = &mut self.flights[place];
         flight.is_committed = true;
         let row = self.rows.iter().position(|row| row.delivery.seq == flight.delivery.seq).unwrap();
         if flight.well == Some(true) {
@@ -258,6 +266,7 @@ impl World {
     /// As a retry by hand does it: what is over begins a new round at the end of the log, what waits for its next
     /// attempt is due now.
     fn again(&mut self, webhook: Id<Webhook>) {
+        self.tell();
         if let Some(place) = self.ended.iter().position(|one| one.webhook_id == webhook) {
             self.made += 1;
             let anew = DueDelivery { seq: self.made, attempts: 0, ..self.ended.remove(place) };
