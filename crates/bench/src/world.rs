@@ -149,6 +149,7 @@ pub(crate) async fn receive(
 ) -> anyhow::Result<()> {
     let bridges = store.bridges().await?;
     let bridge = bridges.first().context("the simulator has its bridge")?.id;
+    let link = store.open_link(bridge, SystemClock.now()).await?.link;
     let position = numbers.end.to_string();
     let texts = numbers.zip(contacts.iter().cycle()).map(|(number, contact)| {
         Ok(Inbound::Message(InboundMessage {
@@ -165,7 +166,7 @@ pub(crate) async fn receive(
     });
     let texts = texts.collect::<anyhow::Result<_>>()?;
     let now = SystemClock.now();
-    store.receive(bridge, line, position, texts, now).await?;
+    store.receive(link, line, position, texts, now).await?;
     Ok(())
 }
 

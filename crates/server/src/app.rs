@@ -2,18 +2,19 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
 use http::Method;
 use switchboard_model::{
+    delivery::DueDelivery,
     page::CursorKey,
     secret::{Secret, SecretHash, SecretKind},
     simulator::SimulatedPhones,
     time::Clock,
 };
-use switchboard_store::{Committed, Store, StoreError};
+use switchboard_store::{Committed, Observer, Store, StoreError};
 use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
@@ -235,6 +236,7 @@ impl App {
         let stop_delivering = CancellationToken::new();
         let supervisor = Supervisor::new();
         // First: it is told of whatever happens from now on.
+        app.store.observe(Arc::new(Watcher(Arc::downgrade(&app))));
         app.deliver.start(Arc::clone(&app.store), &supervisor, &stop_delivering);
         jobs::start(&app, &supervisor, &stop_working);
         let (feeds, stopping, stop) =
@@ -318,6 +320,27 @@ impl App {
         for line in committed.released {
             self.hub.wake(line);
         }
+    }
+}
+
+/// Hears of commits from the store.
+struct Watcher(Weak<App>);
+
+impl Observer for Watcher {
+    fn deliveries(&self, made: Vec<DueDelivery>) {
+        if let Some(app) = self.0.upgrade() {
+            app.deliver.committed(made);
+        }
+    }
+
+    fn foreign_commit(&self) {
+        let Some(app) = self.0.upgrade() else { return };
+        app.directory.forget_all();
+        app.links.refresh();
+        app.hub.wake_all();
+        app.feeds.tell_all();
+        app.deliver.foreign_commit();
+        app.replays.notify_one();
     }
 }
 

@@ -28,6 +28,15 @@ impl Hub {
         lock(&self.lines).retain(|_, other| !Arc::ptr_eq(other, woken));
     }
 
+    /// Any line may have items to claim.
+    pub(crate) fn wake_all(&self) {
+        let watched: Vec<_> =
+            lock(&self.lines).iter().map(|(line, woken)| (*line, Arc::clone(woken))).collect();
+        for (line, woken) in watched {
+            woken.wake([line]);
+        }
+    }
+
     /// This line has items to claim.
     pub(crate) fn wake(&self, line: Id<Line>) {
         let woken = lock(&self.lines).get(&line).cloned();

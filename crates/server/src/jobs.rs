@@ -227,7 +227,8 @@ async fn give_up(app: Arc<App>, stop: CancellationToken) {
     loop {
         loop {
             let under_way = app.deliver.under_way();
-            match app.store.give_up_deliveries(app.clock.both(), under_way, BATCH).await {
+            let owned = app.deliver.owned();
+            match app.store.give_up_deliveries(app.clock.both(), owned, under_way, BATCH).await {
                 Ok(given_up) => {
                     app.metrics.given_up(u64::try_from(given_up).unwrap_or(u64::MAX));
                     if given_up < BATCH {

@@ -1,11 +1,33 @@
 //! Bridges, and what each of them carries.
 
-use switchboard_model::{Bridge, Timestamp, id::Id, line::DriverKind, secret::SecretHash};
+use switchboard_model::{
+    Bridge, Timestamp, id::Id, line::DriverKind, link::CarriedLine, secret::SecretHash,
+};
 
-use crate::Result;
+use crate::{ClaimedItem, Result};
 
 #[cfg(doc)]
-use crate::Refusal;
+use crate::{Refusal, StoreError};
+
+/// A link of a bridge: all that it writes is refused with [`StoreError::Fenced`] once a newer one has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// Whose.
+    pub bridge: Id<Bridge>,
+    /// One more than that of the link before it.
+    pub epoch: i64,
+}
+
+/// What a link begins with.
+#[derive(Debug, Clone)]
+pub struct OpenedLink {
+    /// The link.
+    pub link: Link,
+    /// The lines that the bridge carries.
+    pub lines: Vec<CarriedLine>,
+    /// The items that the bridge holds claims on, oldest first: their fate is unknown.
+    pub claims: Vec<ClaimedItem>,
+}
 
 /// Bridges, and what each of them carries.
 #[async_trait::async_trait]
@@ -28,6 +50,10 @@ pub trait Bridges: Send + Sync {
 
     /// Every bridge, oldest first.
     async fn bridges(&self) -> Result<Vec<Bridge>>;
+
+    /// Begins a link of this bridge, takes over what an older one held, and holds the claims until `lease_until`. What the
+    /// older link still writes is refused from now on. [`Refusal::BridgeNotFound`].
+    async fn open_link(&self, bridge: Id<Bridge>, lease_until: Timestamp) -> Result<OpenedLink>;
 
     /// Revokes a bridge. [`Refusal::BridgeNotFound`].
     async fn revoke_bridge(&self, id: Id<Bridge>, now: Timestamp) -> Result<Bridge>;

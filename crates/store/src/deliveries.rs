@@ -1,7 +1,5 @@
 //! Deliveries: one event for one webhook, until it has arrived or is given up.
 
-use std::sync::Arc;
-
 use switchboard_model::{
     Account, EventKind, Line, Scopes, Timestamp, Webhook,
     delivery::{AttemptResult, Delivery, DeliveryStatus, DueDelivery},
@@ -17,11 +15,28 @@ use crate::{Grant, IdempotencyRecord, Idempotent, Result};
 #[cfg(doc)]
 use crate::Refusal;
 
-/// Who is told of new deliveries.
-pub trait DeliverySink: Send + Sync {
-    /// A transaction was committed that made these: called in the order of the commits, by the thread that commits.
-    /// It must not take long.
-    fn committed(&self, deliveries: Vec<DueDelivery>);
+/// Which webhooks a process delivers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owned {
+    /// All: no other process can have this database.
+    All,
+    /// Those in these of the 256 parts of all webhooks ([`partition`]).
+    Partitions(Vec<u8>),
+}
+
+/// In which of the 256 parts a webhook is.
+pub fn partition(webhook: Id<Webhook>) -> u8 {
+    webhook.to_bits().to_le_bytes()[0]
+}
+
+impl Owned {
+    /// Whether this webhook is among them.
+    pub fn has(&self, webhook: Id<Webhook>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Partitions(numbers) => numbers.contains(&partition(webhook)),
+        }
+    }
 }
 
 /// A webhook that has something to be delivered, now or later.
@@ -151,9 +166,13 @@ pub trait Deliveries: Send + Sync {
         results: Vec<AttemptResult>,
     ) -> Result<Vec<(Id<Webhook>, DisabledReason)>>;
 
-    /// Says who is told of the deliveries that transactions make from now on: right after each commit and in the order
-    /// of the commits, which is that of the events. The first who says so is told.
-    fn tell(&self, sink: Arc<dyn DeliverySink>);
+    /// Keeps this process, `node`, among those that share the database, and answers which webhooks are its own until
+    /// `until`. Each gets its share: what another one holds it gets when that lets go of it, or has not come back in
+    /// time.
+    async fn own_webhooks(&self, node: u128, now: Timestamp, until: Timestamp) -> Result<Owned>;
+
+    /// This process delivers no more: others may at once.
+    async fn disown_webhooks(&self, node: u128) -> Result<()>;
 
     /// How much is due of active webhooks and since when, for who watches: counted up to a bound,
     /// with what is under way.
@@ -182,12 +201,13 @@ pub trait Deliveries: Send + Sync {
         now: Now,
     ) -> Result<Idempotent<Id<Webhook>>>;
 
-    /// Gives up deliveries that are still to be tried of webhooks that are disabled, but not those at the places
-    /// `under_way`; and removes those of webhooks that were deleted: their events could never be forgotten
+    /// Gives up deliveries that are still to be tried of webhooks that are disabled and `owned`, but not those at the
+    /// places `under_way`; and removes those of webhooks that were deleted: their events could never be forgotten
     /// otherwise. At most `limit`; answers how many.
     async fn give_up_deliveries(
         &self,
         now: Now,
+        owned: Owned,
         under_way: Vec<i64>,
         limit: usize,
     ) -> Result<usize>;

@@ -16,6 +16,9 @@ pub enum StoreError {
     /// The store is closed or closing.
     #[error("the store is closed")]
     Closed,
+    /// A newer link of the same bridge has begun: what this one holds is the newer one's.
+    #[error("a newer link of this bridge has begun")]
+    Fenced,
     /// The database can't be written, or not even read, for a reason that may pass: nothing is wrong with
     /// the request or the program, and it works again by itself when the reason is gone.
     #[error("the database is unavailable: {outage}")]

@@ -10,14 +10,14 @@ use switchboard_model::{
 use crate::Result;
 
 #[cfg(doc)]
-use crate::{Clocks, Deliveries};
+use crate::{Clocks, Store};
 
 /// What a transaction has made known, for those who wait: copies only, the truth is in the store.
 #[derive(Debug, Clone, Default)]
 pub struct Committed {
     /// Events, in their order.
     pub events: Vec<CommittedEvent>,
-    /// Deliveries of them; none if [`Deliveries::tell`] says who is told.
+    /// Deliveries of them; none if [`Store::observe`] says who is told.
     pub deliveries: Vec<DueDelivery>,
     /// Lines that have items to claim again.
     pub released: Vec<Id<Line>>,

@@ -1,12 +1,12 @@
 //! What comes in over a line.
 
 use switchboard_model::{
-    Bridge, Line, Timestamp,
+    Line, Timestamp,
     id::Id,
     link::{Inbound, ReceivedEntry},
 };
 
-use crate::{Committed, Result};
+use crate::{Committed, Link, Result};
 
 #[cfg(doc)]
 use switchboard_model::Message;
@@ -35,7 +35,7 @@ pub trait Inbox: Send + Sync {
     /// to it fails, with its events. [`Refusal::LineNotFound`] for a line that is not this bridge's.
     async fn receive(
         &self,
-        bridge: Id<Bridge>,
+        link: Link,
         line: Id<Line>,
         position: String,
         entries: Vec<Inbound>,

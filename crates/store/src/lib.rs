@@ -35,13 +35,17 @@ pub mod sqlite;
 mod typing;
 mod webhooks;
 
+use std::sync::Arc;
+
+use switchboard_model::delivery::DueDelivery;
+
 pub use accounts::{Accounts, Seed};
-pub use bridges::Bridges;
+pub use bridges::{Bridges, Link, OpenedLink};
 pub use chats::{Chats, ChatsCursor};
 pub use clocks::{Clocks, SavedClock};
 pub use deliveries::{
-    Backlog, Deliveries, DeliveriesCursor, DeliveryFilter, DeliverySink, DueDeliveries, DueQuery,
-    MAX_COUNTED, WaitingWebhook, WebhookBacklog,
+    Backlog, Deliveries, DeliveriesCursor, DeliveryFilter, DueDeliveries, DueQuery, MAX_COUNTED,
+    Owned, WaitingWebhook, WebhookBacklog, partition,
 };
 pub use error::{Outage, Refusal, StoreError};
 pub use events::{Committed, CommittedEvent, Cutoff, Events, EventsAfter, Pruned};
@@ -66,6 +70,16 @@ pub use webhooks::{Endpoint, Grant, NewWebhook, WebhookChanges, Webhooks};
 
 /// What a method answers.
 pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Who is told of commits: by the thread that commits, so it must not take long.
+pub trait Observer: Send + Sync {
+    /// A transaction was committed that made these deliveries. Told in the order of the commits, which is that of the
+    /// events.
+    fn deliveries(&self, made: Vec<DueDelivery>);
+
+    /// Another process has committed something: whatever is remembered of the store may be old.
+    fn foreign_commit(&self);
+}
 
 /// All that is kept: one trait a noun. Behind it is one database; SQLite here, PostgreSQL for several nodes.
 #[async_trait::async_trait]
@@ -93,6 +107,9 @@ pub trait Store:
     + Health
     + std::fmt::Debug
 {
+    /// Says who is told of commits from now on. The first who says so is told.
+    fn observe(&self, observer: Arc<dyn Observer>);
+
     /// Finishes what was begun and closes the database. Later calls answer [`StoreError::Closed`].
     async fn close(&self);
 }

@@ -7,7 +7,7 @@ use switchboard_model::{
     link::CarriedLine,
 };
 
-use crate::{Committed, Result};
+use crate::{Committed, Link, Result};
 
 #[cfg(doc)]
 use crate::Refusal;
@@ -52,7 +52,7 @@ pub trait Lines: Send + Sync {
     /// whether that has changed anything.
     async fn set_capabilities(
         &self,
-        bridge: Id<Bridge>,
+        link: Link,
         line: Id<Line>,
         capabilities: Vec<Capability>,
     ) -> Result<bool>;
@@ -64,7 +64,7 @@ pub trait Lines: Send + Sync {
     /// not this bridge's.
     async fn line_status(
         &self,
-        bridge: Id<Bridge>,
+        link: Link,
         line: Id<Line>,
         online: bool,
         now: Timestamp,

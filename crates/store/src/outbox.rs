@@ -10,7 +10,7 @@ use switchboard_model::{
     time::Now,
 };
 
-use crate::{Committed, IdempotencyRecord, Idempotent, Result};
+use crate::{Committed, IdempotencyRecord, Idempotent, Link, Result};
 
 #[cfg(doc)]
 use crate::Refusal;
@@ -143,7 +143,7 @@ pub trait Outbox: Send + Sync {
     /// `full_chats`, in the order of acceptance. Nothing if the line is not this bridge's.
     async fn claim(
         &self,
-        bridge: Id<Bridge>,
+        link: Link,
         line: Id<Line>,
         full_chats: Vec<Id<Chat>>,
         limit: usize,
@@ -154,7 +154,7 @@ pub trait Outbox: Send + Sync {
     async fn claims_of(&self, bridge: Id<Bridge>) -> Result<Vec<ClaimedItem>>;
 
     /// Holds all claims of a bridge for longer.
-    async fn extend_claims(&self, bridge: Id<Bridge>, lease_until: Timestamp) -> Result<()>;
+    async fn extend_claims(&self, link: Link, lease_until: Timestamp) -> Result<()>;
 
     /// Gives every claim until then, no longer and no shorter: at the start of the server, when no bridge had a
     /// chance to speak yet.
@@ -166,7 +166,7 @@ pub trait Outbox: Send + Sync {
     /// An item that is not claimed by this bridge any more is left as it is.
     async fn settle(
         &self,
-        bridge: Id<Bridge>,
+        link: Link,
         reports: Vec<SettleReport>,
         now: Timestamp,
     ) -> Result<Committed>;

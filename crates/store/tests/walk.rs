@@ -15,7 +15,7 @@ use switchboard_model::{
     secret::SecretHash,
 };
 use switchboard_store::{
-    NewLine, Store,
+    Link, NewLine, Store,
     sqlite::{SqliteOptions, SqliteStore},
 };
 
@@ -82,7 +82,7 @@ async fn walk(before: Vec<Step>, between: Vec<Vec<Step>>, rows: usize) {
                 entry(step, number)
             })
             .collect();
-        store.receive(bridge, line, "1".into(), entries, NOW).await.unwrap();
+        store.receive(Link { bridge, epoch: 0 }, line, "1".into(), entries, NOW).await.unwrap();
     };
     happen(before).await;
     let all = Limit::parse("100").unwrap();

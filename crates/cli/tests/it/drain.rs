@@ -128,6 +128,7 @@ async fn fill(dir: &Path) {
     let path = dir.join("switchboard.db");
     let store: &dyn Store = &SqliteStore::open(&path, SqliteOptions::default()).unwrap();
     let bridge = store.bridges().await.unwrap()[0].id;
+    let link = store.open_link(bridge, SystemClock.now()).await.unwrap().link;
     let line = store.operator_lines().await.unwrap().into_iter().find(|one| !one.line.is_sandbox);
     let line = line.unwrap().line.id;
     let now = SystemClock.now();
@@ -147,7 +148,7 @@ async fn fill(dir: &Path) {
             })
         });
         let place = (first + BATCH).to_string();
-        store.receive(bridge, line, place, texts.collect(), now).await.unwrap();
+        store.receive(link, line, place, texts.collect(), now).await.unwrap();
     }
     store.close().await;
 }

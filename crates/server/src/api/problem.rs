@@ -120,6 +120,7 @@ impl From<StoreError> for Failure {
             | StoreError::Open { .. }
             | StoreError::NewerSchema { .. }
             | StoreError::SecretKey { .. }
+            | StoreError::Fenced
             | StoreError::InUse { .. }) => Self { cause: Some(chain(&error)), ..Self::internal() },
         }
     }

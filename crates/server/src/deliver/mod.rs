@@ -34,7 +34,7 @@ pub use ssrf::{Resolver, SystemResolver};
 use switchboard_model::{
     Account, Timestamp, Webhook, delivery::DueDelivery, id::Id, time::Clock, webhook::WebhookTest,
 };
-use switchboard_store::{DeliverySink, Store};
+use switchboard_store::{Owned, Store};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -101,6 +101,28 @@ impl Deliver {
             clock,
         )?;
         Ok(Self { shared: Arc::new(shared), sender, tests: TestLimiter::default() })
+    }
+
+    /// A transaction was committed that made these. Told in the order of the commits.
+    pub(crate) fn committed(&self, made: Vec<DueDelivery>) {
+        let shared = &self.shared;
+        let wants_read = {
+            let mut schedule = shared.schedule();
+            schedule.committed(made, shared.clock.steady());
+            schedule.wants_read()
+        };
+        shared.wake(wants_read);
+    }
+
+    /// Another process has written to the store: webhooks may be others, and have more to deliver.
+    pub(crate) fn foreign_commit(&self) {
+        self.shared.schedule().reread_all(self.shared.clock.steady());
+        self.shared.look(false);
+    }
+
+    /// Which webhooks are this process's.
+    pub(crate) fn owned(&self) -> Owned {
+        self.shared.schedule().owned().clone()
     }
 
     /// How it stands in memory.
@@ -174,10 +196,13 @@ impl Deliver {
     ) {
         let (results, settled) = mpsc::channel(RESULTS);
         let shared = || Arc::clone(&self.shared);
-        store.tell(shared());
         let (reading, of_store, stop_reading) = (shared(), Arc::clone(&store), stop.clone());
         supervisor.restart("read deliveries", stop, move || {
             worker::read(Arc::clone(&reading), Arc::clone(&of_store), stop_reading.clone())
+        });
+        let (owning, of_store, stop_owning) = (shared(), Arc::clone(&store), stop.clone());
+        supervisor.restart("own webhooks", stop, move || {
+            worker::own(Arc::clone(&owning), Arc::clone(&of_store), stop_owning.clone())
         });
         let sending = worker::Sending {
             sender: self.sender.clone(),
@@ -186,17 +211,6 @@ impl Deliver {
         };
         supervisor.vital("dispatch", worker::dispatch(shared(), sending, stop.clone()));
         supervisor.vital("settling", worker::settle(shared(), store, settled));
-    }
-}
-
-impl DeliverySink for Shared {
-    fn committed(&self, deliveries: Vec<DueDelivery>) {
-        let wants_read = {
-            let mut schedule = self.schedule();
-            schedule.committed(deliveries, self.clock.steady());
-            schedule.wants_read()
-        };
-        self.wake(wants_read);
     }
 }
 

@@ -10,7 +10,7 @@ mod watch;
 use std::collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry};
 
 use switchboard_model::{Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id};
-use switchboard_store::{DueDeliveries, DueQuery, WaitingWebhook};
+use switchboard_store::{DueDeliveries, DueQuery, Owned, WaitingWebhook};
 
 use super::{
     breaker::Change,
@@ -44,6 +44,11 @@ pub(super) struct Schedule {
     /// Whether every webhook has a queue that has something in the store. Before that, one without a queue may
     /// have.
     is_complete: bool,
+    /// The webhooks that are this process's, and until when.
+    owned: Owned,
+    owned_until: Timestamp,
+    /// One more each time that other webhooks may have something in the store than before.
+    generation: u64,
     /// How many are remembered before the next are forgotten.
     remembered: usize,
 }
@@ -70,13 +75,51 @@ impl Schedule {
             to_read: VecDeque::new(),
             timers: BTreeSet::new(),
             is_complete: false,
+            owned: Owned::Partitions(Vec::new()),
+            owned_until: Timestamp(i64::MIN),
+            generation: 0,
             remembered: REMEMBERED,
+        }
+    }
+
+    /// The webhooks that are this process's.
+    pub(super) fn owned(&self) -> &Owned {
+        &self.owned
+    }
+
+    /// From now on these are its own, until then. Whether they are others than before: then the store is to be looked at.
+    pub(super) fn own(&mut self, owned: Owned, until: Timestamp, now: Timestamp) -> bool {
+        self.owned_until = until;
+        if self.owned == owned {
+            return false;
+        }
+        self.owned = owned;
+        self.is_complete = false;
+        self.generation += 1;
+        let lost: Vec<_> =
+            self.queues.keys().copied().filter(|one| !self.owned.has(*one)).collect();
+        for webhook in lost {
+            self.forget(webhook, now);
+        }
+        true
+    }
+
+    /// The webhooks and what they have in the store may be others than is known here.
+    pub(super) fn reread_all(&mut self, now: Timestamp) {
+        self.is_complete = false;
+        self.generation += 1;
+        let all: Vec<_> = self.queues.keys().copied().collect();
+        for webhook in all {
+            self.change(webhook, now, || None, |queue, _| queue.empty());
         }
     }
 
     /// These were just committed, in this order.
     pub(super) fn committed(&mut self, deliveries: Vec<DueDelivery>, now: Timestamp) {
         for delivery in deliveries {
+            if !self.owned.has(delivery.webhook_id) {
+                continue;
+            }
             let (webhook, account) = (delivery.webhook_id, delivery.account_id);
             let (most, is_complete) = (most_waiting(self.waiting), self.is_complete);
             self.change(
@@ -90,14 +133,22 @@ impl Schedule {
         }
     }
 
-    /// These have something in the store. `is_all` when no other has.
+    /// To be told with what is found from now on.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// These have something in the store. `all_of` when no other has, of what was looked for since that generation.
     pub(super) fn waiting_in_store(
         &mut self,
         webhooks: Vec<WaitingWebhook>,
-        is_all: bool,
+        all_of: Option<u64>,
         now: Timestamp,
     ) {
         for WaitingWebhook { webhook_id, account_id, has_untried, retry_at } in webhooks {
+            if !self.owned.has(webhook_id) {
+                continue;
+            }
             self.change(
                 webhook_id,
                 now,
@@ -112,7 +163,7 @@ impl Schedule {
                 },
             );
         }
-        self.is_complete |= is_all;
+        self.is_complete |= all_of == Some(self.generation);
     }
 
     /// What is to be read now, of so many webhooks at most.
@@ -162,6 +213,10 @@ impl Schedule {
 
     /// What may go out now.
     pub(super) fn next(&mut self, now: Timestamp) -> Option<(Slot, DueDelivery)> {
+        if now >= self.owned_until {
+            // Others may own them by now.
+            return None;
+        }
         for class in EndpointClass::IN_TURN {
             while self.pools.has_room(class) {
                 let may = |account| self.pools.has_room_for(account, class);

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use switchboard_model::{Timestamp, Webhook, delivery::AttemptResult, id::Id};
-use switchboard_store::{DueDeliveries, DueQuery, Store, StoreError};
+use switchboard_store::{DueDeliveries, DueQuery, Owned, Store, StoreError};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -23,6 +23,9 @@ const READ_BATCH: usize = 64;
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 /// How often attempts are looked for that take long.
 const SWEEP_SLOW_EVERY: Duration = Duration::from_millis(250);
+/// How long a process owns webhooks that does not come back, and how often it does.
+const OWNED_FOR: Duration = Duration::from_secs(5);
+const OWN_EVERY: Duration = Duration::from_secs(1);
 /// The pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_millis(250);
 
@@ -153,13 +156,44 @@ pub(super) async fn read(shared: Arc<Shared>, store: Arc<dyn Store>, stop: Cance
     }
 }
 
+/// Keeps the webhooks that are this process's own, where it has not the database to itself.
+pub(super) async fn own(shared: Arc<Shared>, store: Arc<dyn Store>, stop: CancellationToken) {
+    let node = rand::random();
+    while !stop.is_cancelled() {
+        let now = shared.clock.steady();
+        match store.own_webhooks(node, now, now + OWNED_FOR).await {
+            Ok(owned) => {
+                let is_shared = owned != Owned::All;
+                let until = if is_shared { now + OWNED_FOR } else { Timestamp(i64::MAX) };
+                if shared.schedule().own(owned, until, now) {
+                    shared.look(false);
+                }
+                if !is_shared {
+                    return;
+                }
+            }
+            Err(StoreError::Closed) => return,
+            Err(error) => outage::report(&error, "webhooks could not be owned"),
+        }
+        tokio::select! {
+            () = shared.clock.sleep(OWN_EVERY) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+    if let Err(error) = store.disown_webhooks(node).await {
+        outage::report(&error, "webhooks could not be let go of");
+    }
+}
+
 /// Finds every webhook that has something in the store.
 async fn sweep(shared: &Shared, store: &dyn Store) -> Result<(), StoreError> {
     let mut after: Option<Id<Webhook>> = None;
+    let generation = shared.schedule().generation();
     loop {
         let (webhooks, next) = store.waiting_webhooks(after).await?;
         let now = shared.clock.steady();
-        shared.schedule().waiting_in_store(webhooks, next.is_none(), now);
+        let all_of = next.is_none().then_some(generation);
+        shared.schedule().waiting_in_store(webhooks, all_of, now);
         if next.is_none() {
             return Ok(());
         }

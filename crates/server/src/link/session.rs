@@ -32,7 +32,7 @@ use switchboard_model::{
     line::Capability,
     link::{BridgeFrame, MAX_BATCH, PROTOCOL, ServerFrame},
 };
-use switchboard_store::StoreError;
+use switchboard_store::{Link, OpenedLink, StoreError};
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
@@ -64,6 +64,8 @@ const QUEUE: usize = 64;
 struct Session<'a> {
     app: &'a Arc<App>,
     bridge: &'a Bridge,
+    /// What the store knows it by, once it is welcome.
+    link: Link,
     /// Whether only the connection was lost since the last link, and not the bridge.
     resumed: bool,
     flight: Mutex<Flight>,
@@ -148,6 +150,7 @@ async fn carry(
     let mut session = Session {
         app,
         bridge,
+        link: Link { bridge: bridge.id, epoch: 0 },
         resumed,
         asked: Vec::new(),
         flight: Mutex::default(),
@@ -206,14 +209,14 @@ impl Session<'_> {
     /// Tells the bridge its lines, and asks for the fate of what it was handed before.
     async fn welcome(&mut self, sink: &mut SplitSink<WebSocket, Frame>) -> Result<(), Ended> {
         let store = &self.app.store;
-        let read = "the lines of a bridge could not be read";
-        let lines = once_available(read, || store.carried_lines(self.bridge.id)).await?;
-        // It is back in time: what it holds must not run out while it is being asked. This write also waits
-        // behind a last claim that the older link may have left with the store, so that the read sees it.
-        let lease = self.app.clock.steady() + self.app.config.claim_lease();
-        let held = "the claims of a bridge could not be extended";
-        once_available(held, || store.extend_claims(self.bridge.id, lease)).await?;
-        let claims = once_available(held, || store.claims_of(self.bridge.id)).await?;
+        // It is back in time: what it holds must not run out while it is being asked.
+        let opened = once_available("the link of a bridge could not be opened", || {
+            let lease = self.app.clock.steady() + self.app.config.claim_lease();
+            store.open_link(self.bridge.id, lease)
+        })
+        .await?;
+        let OpenedLink { link, lines, claims } = opened;
+        self.link = link;
         let recall: Vec<_> = claims.iter().map(|item| item.id).collect();
         {
             let mut flight = self.flight();
@@ -301,10 +304,10 @@ impl Session<'_> {
         let known = lock(&self.capabilities).insert(line, capabilities.clone());
         if known.as_ref() != Some(&capabilities) {
             once_available("what a line can do could not be written down", || {
-                let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
+                let (app, link) = (Arc::clone(self.app), self.link);
                 let capabilities = capabilities.clone();
                 to_the_end(async move {
-                    if app.store.set_capabilities(bridge, line, capabilities).await? {
+                    if app.store.set_capabilities(link, line, capabilities).await? {
                         app.directory.forget_line(line);
                     }
                     Ok(())
@@ -325,10 +328,10 @@ impl Session<'_> {
 
     /// Makes known that a line went up or down.
     async fn announce(&self, line: Id<Line>, online: bool) -> Result<(), StoreError> {
-        let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
+        let (app, link) = (Arc::clone(self.app), self.link);
         to_the_end(async move {
             let now = app.clock.now();
-            let committed = app.store.line_status(bridge, line, online, now).await?;
+            let committed = app.store.line_status(link, line, online, now).await?;
             app.publish(committed);
             Ok(())
         })
@@ -341,7 +344,9 @@ impl Session<'_> {
             return;
         }
         for line in self.online.take() {
-            if let Err(error) = self.announce(line, false).await {
+            if let Err(error) = self.announce(line, false).await
+                && !matches!(error, StoreError::Fenced)
+            {
                 let what = format!("line.status of {line} could not be made known");
                 outage::report(&error, &what);
             }
@@ -361,6 +366,10 @@ impl Session<'_> {
             let current = bridges.into_iter().find(|one| one.id == self.bridge.id);
             if current.is_none_or(|bridge| bridge.revoked_at.is_some()) {
                 return Ended::Refused("this bridge was revoked".to_owned());
+            }
+            // Another process may have a newer link of it.
+            if let Err(error) = self.extend_claims().await {
+                return error.into();
             }
             let carried = || store.carried_lines(self.bridge.id);
             let lines = match once_available(what, carried).await {

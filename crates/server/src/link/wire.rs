@@ -58,7 +58,10 @@ impl fmt::Display for Ended {
 
 impl From<StoreError> for Ended {
     fn from(error: StoreError) -> Self {
-        Self::Store(error)
+        match error {
+            StoreError::Fenced => Self::Closing("a newer link of this bridge has begun"),
+            error => Self::Store(error),
+        }
     }
 }
 

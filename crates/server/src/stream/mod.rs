@@ -108,6 +108,15 @@ impl Feeds {
         }
     }
 
+    /// Any account may have new events, and any key may have ended.
+    pub(crate) fn tell_all(&self) {
+        let feeds: Vec<_> = self.lock().values().cloned().collect();
+        for feed in feeds {
+            feed.look();
+            feed.wake_all();
+        }
+    }
+
     /// A key of this account has ended: its streams look whether it was theirs.
     pub(crate) fn check(&self, account: Id<Account>) {
         let feed = self.lock().get(&account).cloned();

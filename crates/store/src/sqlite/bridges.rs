@@ -11,8 +11,9 @@ use super::{
         statement,
         writer::Tx,
     },
+    lines, outbox,
 };
-use crate::{Bridges, Refusal, Result};
+use crate::{Bridges, Link, OpenedLink, Refusal, Result, StoreError};
 
 #[async_trait::async_trait]
 impl Bridges for SqliteStore {
@@ -38,8 +39,43 @@ impl Bridges for SqliteStore {
         self.readers.scan(Owner::System).ask(all).await
     }
 
+    async fn open_link(&self, bridge: Id<Bridge>, lease_until: Timestamp) -> Result<OpenedLink> {
+        self.writer.run(move |tx| open_link(tx, bridge, lease_until)).await
+    }
+
     async fn revoke_bridge(&self, id: Id<Bridge>, now: Timestamp) -> Result<Bridge> {
         self.writer.run(move |tx| revoke(tx.sql, id, now)).await
+    }
+}
+
+/// The epoch, the lines and the claims are of one moment: nothing that the older link still claims is left out.
+fn open_link(tx: &mut Tx<'_>, bridge: Id<Bridge>, lease_until: Timestamp) -> Result<OpenedLink> {
+    let epoch = statement::first(
+        tx.sql,
+        "update bridges set link_epoch = link_epoch + 1 where id = ?1 returning link_epoch",
+        params![Text(bridge)],
+        |row| row.get(0),
+    )?;
+    let link = Link { bridge, epoch: epoch.ok_or(Refusal::BridgeNotFound)? };
+    outbox::extend_claims(tx.sql, link, lease_until)?;
+    Ok(OpenedLink {
+        link,
+        lines: lines::carried_by(tx.sql, bridge)?,
+        claims: outbox::claims_of(tx.sql, bridge)?,
+    })
+}
+
+/// Refuses a link that is not its bridge's newest.
+pub(super) fn must_be_newest(sql: &Connection, link: Link) -> Result<()> {
+    let epoch = statement::first(
+        sql,
+        "select link_epoch from bridges where id = ?1",
+        params![Text(link.bridge)],
+        |row| row.get::<_, i64>(0),
+    )?;
+    match epoch {
+        Some(newest) if newest != link.epoch => Err(StoreError::Fenced),
+        _ => Ok(()),
     }
 }
 

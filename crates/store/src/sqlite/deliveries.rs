@@ -4,6 +4,7 @@
 pub(super) mod backlog;
 mod due;
 pub(super) mod list;
+mod ownership;
 pub(super) mod rounds;
 mod settle;
 
@@ -27,8 +28,8 @@ use super::{
     idempotency, webhooks,
 };
 use crate::{
-    Backlog, CommittedEvent, Deliveries, DeliveriesCursor, DeliveryFilter, DeliverySink,
-    DueDeliveries, DueQuery, Grant, IdempotencyRecord, Idempotent, Result, WaitingWebhook,
+    Backlog, CommittedEvent, Deliveries, DeliveriesCursor, DeliveryFilter, DueDeliveries, DueQuery,
+    Grant, IdempotencyRecord, Idempotent, Owned, Result, WaitingWebhook,
 };
 
 /// When a delivery is due that was not attempted in its round: always, and before any retry.
@@ -86,8 +87,19 @@ impl Deliveries for SqliteStore {
         self.writer.run(move |tx| settle::settle(tx, &results)).await
     }
 
-    fn tell(&self, sink: Arc<dyn DeliverySink>) {
-        self.post_commit.to(sink);
+    async fn own_webhooks(&self, node: u128, now: Timestamp, until: Timestamp) -> Result<Owned> {
+        if !self.options.is_shared {
+            return Ok(Owned::All);
+        }
+        let own = move |tx: &mut Tx<'_>| ownership::own(tx.sql, node, now, until);
+        Ok(Owned::Partitions(self.writer.run(own).await?))
+    }
+
+    async fn disown_webhooks(&self, node: u128) -> Result<()> {
+        if self.options.is_shared {
+            self.writer.run(move |tx| ownership::disown(tx.sql, node)).await?;
+        }
+        Ok(())
     }
 
     async fn deliveries_backlog(&self, now: Now) -> Result<Backlog> {
@@ -134,10 +146,11 @@ impl Deliveries for SqliteStore {
     async fn give_up_deliveries(
         &self,
         now: Now,
+        owned: Owned,
         under_way: Vec<i64>,
         limit: usize,
     ) -> Result<usize> {
-        self.writer.run(move |tx| rounds::give_up(tx.sql, now, &under_way, limit)).await
+        self.writer.run(move |tx| rounds::give_up(tx.sql, now, &owned, &under_way, limit)).await
     }
 }
 

@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 use switchboard_model::{
-    Account, Bridge, EventKind, Line, Message, Timestamp,
+    Account, EventKind, Line, Message, Timestamp,
     event::MessageEvent,
     id::Id,
     link::{
@@ -17,7 +17,7 @@ use switchboard_model::{
 };
 
 use super::{
-    SqliteStore, chats,
+    SqliteStore, bridges, chats,
     engine::{bounded::digest_of, known::KnownLine, writer::Tx},
     events::{self, Where},
     files, lines,
@@ -25,19 +25,19 @@ use super::{
     reactions::{self, Occurrence},
     receipts, sandbox, typing,
 };
-use crate::{Committed, Inbox, Received, Refusal, Result};
+use crate::{Committed, Inbox, Link, Received, Refusal, Result};
 
 #[async_trait::async_trait]
 impl Inbox for SqliteStore {
     async fn receive(
         &self,
-        bridge: Id<Bridge>,
+        link: Link,
         line: Id<Line>,
         position: String,
         entries: Vec<Inbound>,
         now: Timestamp,
     ) -> Result<Received> {
-        self.publish(move |tx| receive(tx, bridge, line, &position, entries, now)).await
+        self.publish(move |tx| receive(tx, link, line, &position, entries, now)).await
     }
 }
 
@@ -46,16 +46,17 @@ const UNKNOWN: ReceivedEntry = ReceivedEntry { chat_id: None, message_id: None }
 
 pub(super) fn receive(
     tx: &mut Tx<'_>,
-    bridge: Id<Bridge>,
+    link: Link,
     line: Id<Line>,
     position: &str,
     entries: Vec<Inbound>,
     now: Timestamp,
 ) -> Result<Received> {
+    bridges::must_be_newest(tx.sql, link)?;
     let line = tx
         .known
         .line(tx.sql, line)?
-        .filter(|line| line.bridge_id == Some(bridge))
+        .filter(|line| line.bridge_id == Some(link.bridge))
         .ok_or(Refusal::LineNotFound)?;
     let mut received = Received::default();
     let committed = &mut received.committed;
@@ -89,7 +90,7 @@ pub(super) fn receive(
         received.results.push(result);
     }
     if position.len() <= MAX_POSITION_BYTES {
-        lines::set_position(tx.sql, line.id, position)?;
+        lines::set_position(tx.sql, line.id, link.bridge, position)?;
     }
     Ok(received)
 }

@@ -18,7 +18,7 @@ use super::{
     },
     events,
 };
-use crate::{Committed, Lines, NewLine, Refusal, Result};
+use crate::{Committed, Lines, Link, NewLine, Refusal, Result};
 
 #[async_trait::async_trait]
 impl Lines for SqliteStore {
@@ -36,11 +36,11 @@ impl Lines for SqliteStore {
 
     async fn set_capabilities(
         &self,
-        bridge: Id<Bridge>,
+        link: Link,
         line: Id<Line>,
         capabilities: Vec<Capability>,
     ) -> Result<bool> {
-        self.writer.run(move |tx| set_capabilities(tx, bridge, line, &capabilities)).await
+        self.writer.run(move |tx| set_capabilities(tx, link, line, &capabilities)).await
     }
 
     async fn carried_lines(&self, bridge: Id<Bridge>) -> Result<Vec<CarriedLine>> {
@@ -49,12 +49,16 @@ impl Lines for SqliteStore {
 
     async fn line_status(
         &self,
-        bridge: Id<Bridge>,
+        link: Link,
         line: Id<Line>,
         online: bool,
         now: Timestamp,
     ) -> Result<Committed> {
-        self.publish(move |tx| events::line_status(tx, bridge, line, online, now)).await
+        self.publish(move |tx| {
+            bridges::must_be_newest(tx.sql, link)?;
+            events::line_status(tx, link.bridge, line, online, now)
+        })
+        .await
     }
 }
 
@@ -183,15 +187,16 @@ pub(super) fn must_belong(
 /// A bridge says it each time that it links up: only what is new makes the writer forget.
 pub(super) fn set_capabilities(
     tx: &mut Tx<'_>,
-    bridge: Id<Bridge>,
+    link: Link,
     line: Id<Line>,
     capabilities: &[Capability],
 ) -> Result<bool> {
+    bridges::must_be_newest(tx.sql, link)?;
     let changed = statement::run(
         tx.sql,
         "update lines set capabilities = ?3
          where id = ?1 and bridge_id = ?2 and capabilities is not ?3",
-        params![Text(line), Text(bridge), Json(capabilities)],
+        params![Text(line), Text(link.bridge), Json(capabilities)],
     )?;
     if changed > 0 {
         tx.known.forget();
@@ -217,7 +222,9 @@ pub(super) fn of_bridge(
 pub(super) fn carried_by(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<CarriedLine>> {
     statement::all(
         sql,
-        "select id, handle, position from lines where bridge_id = ?1 and is_active = 1 order by seq",
+        "select id, handle, position from lines
+         left join line_positions p on p.line_id = lines.id and p.bridge_id = ?1
+         where lines.bridge_id = ?1 and is_active = 1 order by seq",
         params![Text(bridge)],
         |row| {
             Ok(CarriedLine {
@@ -230,11 +237,17 @@ pub(super) fn carried_by(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<Car
 }
 
 /// Keeps how far the line's history is known.
-pub(super) fn set_position(sql: &Connection, line: Id<Line>, position: &str) -> Result<()> {
+pub(super) fn set_position(
+    sql: &Connection,
+    line: Id<Line>,
+    bridge: Id<Bridge>,
+    position: &str,
+) -> Result<()> {
     statement::run(
         sql,
-        "update lines set position = ?2 where id = ?1",
-        params![Text(line), position],
+        "insert into line_positions (line_id, bridge_id, position) values (?1, ?2, ?3)
+         on conflict do update set position = excluded.position",
+        params![Text(line), Text(bridge), position],
     )?;
     Ok(())
 }

@@ -43,7 +43,7 @@ use self::engine::{
 };
 use tokio::sync::oneshot;
 
-use crate::{Result, Store};
+use crate::{Observer, Result, Store};
 
 /// The file with the key that secrets are encrypted with, unless another is named.
 const SECRET_KEY: &str = "secret-key";
@@ -59,11 +59,19 @@ pub struct SqliteOptions {
     pub read_queue_of_one: usize,
     /// Threads that read, each with a connection of its own.
     pub readers: usize,
+    /// Whether other processes may have the database too. For tests: they are refused otherwise.
+    pub is_shared: bool,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { write_queue: 8192, read_queue: 2048, read_queue_of_one: 1024, readers: 2 }
+        Self {
+            write_queue: 8192,
+            read_queue: 2048,
+            read_queue_of_one: 1024,
+            readers: 2,
+            is_shared: false,
+        }
     }
 }
 
@@ -124,6 +132,10 @@ impl SqliteStore {
 
 #[async_trait::async_trait]
 impl Store for SqliteStore {
+    fn observe(&self, observer: Arc<dyn Observer>) {
+        self.post_commit.to(observer);
+    }
+
     async fn close(&self) {
         let end = self.end();
         let (done, ended) = oneshot::channel();

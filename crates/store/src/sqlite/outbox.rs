@@ -22,7 +22,7 @@ use switchboard_model::{
 };
 
 use super::{
-    SqliteStore,
+    SqliteStore, bridges,
     clocks::Older,
     engine::{
         columns::{Json, Name, Text},
@@ -34,7 +34,7 @@ use super::{
     files, idempotency, sandbox,
 };
 use crate::{
-    Accept, Accepted, ClaimedItem, Committed, Cutoff, IdempotencyRecord, Idempotent, Outbox,
+    Accept, Accepted, ClaimedItem, Committed, Cutoff, IdempotencyRecord, Idempotent, Link, Outbox,
     Result, SettleReport, StoreError,
 };
 
@@ -61,21 +61,26 @@ impl Outbox for SqliteStore {
 
     async fn claim(
         &self,
-        bridge: Id<Bridge>,
+        link: Link,
         line: Id<Line>,
         full_chats: Vec<Id<Chat>>,
         limit: usize,
         lease_until: Timestamp,
     ) -> Result<Vec<ClaimedItem>> {
-        self.writer.run(move |tx| claim(tx, bridge, line, &full_chats, limit, lease_until)).await
+        self.writer.run(move |tx| claim(tx, link, line, &full_chats, limit, lease_until)).await
     }
 
     async fn claims_of(&self, bridge: Id<Bridge>) -> Result<Vec<ClaimedItem>> {
         self.readers.list(bridge).ask(move |sql| claims_of(sql, bridge)).await
     }
 
-    async fn extend_claims(&self, bridge: Id<Bridge>, lease_until: Timestamp) -> Result<()> {
-        self.writer.run(move |tx| extend_claims(tx.sql, bridge, lease_until)).await
+    async fn extend_claims(&self, link: Link, lease_until: Timestamp) -> Result<()> {
+        self.writer
+            .run(move |tx| {
+                bridges::must_be_newest(tx.sql, link)?;
+                extend_claims(tx.sql, link, lease_until)
+            })
+            .await
     }
 
     async fn renew_all_claims(&self, lease_until: Timestamp) -> Result<()> {
@@ -84,11 +89,11 @@ impl Outbox for SqliteStore {
 
     async fn settle(
         &self,
-        bridge: Id<Bridge>,
+        link: Link,
         reports: Vec<SettleReport>,
         now: Timestamp,
     ) -> Result<Committed> {
-        self.publish(move |tx| settle::settle(tx, bridge, reports, now)).await
+        self.publish(move |tx| settle::settle(tx, link, reports, now)).await
     }
 
     async fn expire(&self, now: Now, limit: usize) -> Result<Committed> {
@@ -112,14 +117,15 @@ pub(super) fn find(
 
 pub(super) fn claim(
     tx: &mut Tx<'_>,
-    bridge: Id<Bridge>,
+    link: Link,
     line: Id<Line>,
     full_chats: &[Id<Chat>],
     limit: usize,
     lease_until: Timestamp,
 ) -> Result<Vec<ClaimedItem>> {
+    bridges::must_be_newest(tx.sql, link)?;
     let carried = tx.known.line(tx.sql, line)?;
-    if !carried.is_some_and(|line| line.bridge_id == Some(bridge) && line.is_active) {
+    if !carried.is_some_and(|line| line.bridge_id == Some(link.bridge) && line.is_active) {
         return Ok(Vec::new());
     }
     let waiting = statement::all(
@@ -135,13 +141,15 @@ pub(super) fn claim(
     let claimed = step(OutboxStatus::Pending, OutboxStep::Claim)?;
     let mut items = Vec::with_capacity(waiting.len());
     for (seq, item) in waiting {
-        statement::run(
+        let changed = statement::run(
             tx.sql,
             "update outbox set status = ?2, bridge_id = ?3, lease_until = ?4
              where seq = ?1 and status = 'pending'",
-            params![seq, Name(claimed), Text(bridge), lease_until.0],
+            params![seq, Name(claimed), Text(link.bridge), lease_until.0],
         )?;
-        items.push(item);
+        if changed > 0 {
+            items.push(item);
+        }
     }
     Ok(items)
 }
@@ -157,16 +165,12 @@ pub(super) fn claims_of(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<Clai
     )
 }
 
-pub(super) fn extend_claims(
-    sql: &Connection,
-    bridge: Id<Bridge>,
-    lease_until: Timestamp,
-) -> Result<()> {
+pub(super) fn extend_claims(sql: &Connection, link: Link, lease_until: Timestamp) -> Result<()> {
     statement::run(
         sql,
         "update outbox set lease_until = ?2
          where bridge_id = ?1 and status = 'claimed' and lease_until < ?2",
-        params![Text(bridge), lease_until.0],
+        params![Text(link.bridge), lease_until.0],
     )?;
     Ok(())
 }

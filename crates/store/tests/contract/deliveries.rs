@@ -6,7 +6,7 @@ use switchboard_model::{
     id::Id,
 };
 use switchboard_store::{
-    Backlog, DeliveryFilter, DeliverySink, DueDeliveries, DueQuery, Grant, NewWebhook, Store,
+    Backlog, DeliveryFilter, DueDeliveries, DueQuery, Grant, NewWebhook, Observer, Store,
     WaitingWebhook, WebhookBacklog, WebhookChanges,
 };
 use tokio::task::JoinSet;
@@ -66,9 +66,13 @@ pub(crate) async fn what_is_read_is_what_was_made(store: Arc<dyn Store>) {
 #[derive(Default)]
 struct Told(Mutex<Vec<i64>>);
 
-impl DeliverySink for Told {
-    fn committed(&self, deliveries: Vec<DueDelivery>) {
-        self.0.lock().unwrap().extend(deliveries.iter().map(|one| one.seq));
+impl Observer for Told {
+    fn deliveries(&self, made: Vec<DueDelivery>) {
+        self.0.lock().unwrap().extend(made.iter().map(|one| one.seq));
+    }
+
+    fn foreign_commit(&self) {
+        unreachable!("nobody else has the database");
     }
 }
 
@@ -77,13 +81,13 @@ pub(crate) async fn new_ones_are_told_in_order(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     world.webhook(&EVENTS).await;
     let told = Arc::new(Told::default());
-    store.tell(Arc::clone(&told) as Arc<dyn DeliverySink>);
+    store.observe(Arc::clone(&told) as Arc<dyn Observer>);
     let mut callers = JoinSet::new();
     for number in 0..TEXTS {
-        let (store, bridge, line) = (Arc::clone(&store), world.bridge, world.line);
+        let (store, link, line) = (Arc::clone(&store), world.link, world.line);
         callers.spawn(async move {
             let text = vec![text_from(ANN, &number.to_string())];
-            let receive = store.receive(bridge, line, "1".into(), text, NOW);
+            let receive = store.receive(link, line, "1".into(), text, NOW);
             if number % 3 == 0 {
                 // Asks, and does not wait for the answer.
                 tokio::select! {

@@ -7,7 +7,7 @@ use switchboard_model::{
     id::Id,
     link::Inbound,
 };
-use switchboard_store::{CommittedEvent, Store};
+use switchboard_store::{CommittedEvent, Link, Store};
 
 use crate::world::{ANN, NOW, World, attempted, data, kinds, later, new_line, sent, text_from};
 
@@ -31,7 +31,7 @@ pub(crate) async fn what_is_old_is_forgotten_unless_it_is_still_tried(store: Arc
     for (number, guid) in ["1", "2", "3", "4"].into_iter().enumerate() {
         let at = later(i64::try_from(number).unwrap());
         let received = store
-            .receive(world.bridge, world.line, "1".into(), vec![text_from(ANN, guid)], at)
+            .receive(world.link, world.line, "1".into(), vec![text_from(ANN, guid)], at)
             .await
             .unwrap();
         deliveries.extend(received.committed.deliveries);
@@ -94,7 +94,7 @@ pub(crate) async fn they_are_filtered_by_account_line_and_kind(store: Arc<dyn St
     world.line = store.create_line(new_line(world.account, "+15550100003")).await.unwrap().line.id;
     world.receive_one(text_from(ANN, "3")).await;
     let theirs = vec![text_from(ANN, "4")];
-    store.receive(world.bridge, world.other_line, "1".into(), theirs, NOW).await.unwrap();
+    store.receive(world.link, world.other_line, "1".into(), theirs, NOW).await.unwrap();
     let read = async |account, lines, kinds: &[EventKind]| {
         guids(&after(&world, account, 0, lines, kinds, 10).await)
     };
@@ -200,7 +200,7 @@ pub(crate) async fn a_line_goes_up_and_down(store: Arc<dyn Store>) {
     let webhook = world.webhook(&[EventKind::LineStatus]).await;
     world.advance().await;
     for online in [true, false] {
-        let told = store.line_status(world.bridge, world.line, online, later(3)).await.unwrap();
+        let told = store.line_status(world.link, world.line, online, later(3)).await.unwrap();
         assert_eq!(kinds(&told), [EventKind::LineStatus]);
         assert_eq!(told.deliveries.iter().map(|one| one.webhook_id).collect::<Vec<_>>(), [webhook]);
         assert_eq!((told.events[0].account_id, told.events[0].chat_id), (world.account, None));
@@ -209,7 +209,7 @@ pub(crate) async fn a_line_goes_up_and_down(store: Arc<dyn Store>) {
         assert_eq!(status.line, store.lines(world.account).await.unwrap()[0]);
     }
     for (bridge, line) in [(Id::generate(), world.line), (world.bridge, Id::generate())] {
-        let told = store.line_status(bridge, line, true, NOW).await.unwrap();
+        let told = store.line_status(Link { bridge, epoch: 0 }, line, true, NOW).await.unwrap();
         assert!(told.events.is_empty());
     }
 }

@@ -76,7 +76,7 @@ pub(crate) async fn a_file_goes_out_and_is_an_attachment(store: Arc<dyn Store>) 
     let file = new_file("image/png", NOW);
     take(store.create_file(world.account, None, file.clone(), u64::MAX, None).await).unwrap();
     let id = world.try_write(ANN, with(file.id)).await.unwrap().id;
-    let items = store.claim(world.bridge, world.line, vec![], 1, LEASE).await.unwrap();
+    let items = store.claim(world.link, world.line, vec![], 1, LEASE).await.unwrap();
     let expected = Content::Message {
         text: None,
         attachments: vec![linked(&file, None)],

@@ -5,7 +5,7 @@ use switchboard_model::{
     line::{Capability, DriverKind},
     secret::SecretHash,
 };
-use switchboard_store::{NewLine, Refusal, Store};
+use switchboard_store::{Link, NewLine, Refusal, Store};
 
 use crate::world::{NOW, World, new_line, refusal};
 
@@ -67,10 +67,13 @@ pub(crate) async fn lines_are_their_accounts_only(store: Arc<dyn Store>) {
 pub(crate) async fn capabilities_are_told_by_the_lines_own_bridge(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let all = Capability::ALL.to_vec();
-    store.set_capabilities(Id::generate(), world.line, all.clone()).await.unwrap();
+    store
+        .set_capabilities(Link { bridge: Id::generate(), epoch: 0 }, world.line, all.clone())
+        .await
+        .unwrap();
     let line = store.lines(world.account).await.unwrap().remove(0);
     assert_eq!((line.capabilities, line.advanced_features), (vec![], false));
-    store.set_capabilities(world.bridge, world.line, all.clone()).await.unwrap();
+    store.set_capabilities(world.link, world.line, all.clone()).await.unwrap();
     let line = store.lines(world.account).await.unwrap().remove(0);
     assert_eq!((line.capabilities, line.advanced_features), (all, true));
 }

@@ -63,10 +63,10 @@ pub(crate) async fn a_filter_holds_back_the_rest(store: Arc<dyn Store>) {
     let other = world.webhook(&[EventKind::MessageReceived, EventKind::LineStatus]).await;
     let mut made = leased(&world, "1").await;
     let second = store
-        .receive(world.bridge, world.line, "2".into(), vec![text_from(ANN, "2")], later(50))
+        .receive(world.link, world.line, "2".into(), vec![text_from(ANN, "2")], later(50))
         .await;
     made.extend(second.unwrap().committed.deliveries);
-    let status = store.line_status(world.bridge, world.line, true, later(60)).await.unwrap();
+    let status = store.line_status(world.link, world.line, true, later(60)).await.unwrap();
     made.extend(status.deliveries);
     let first_line = world.line;
     world.line = store.create_line(new_line(world.account, "+15550100003")).await.unwrap().line.id;

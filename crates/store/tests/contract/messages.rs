@@ -51,7 +51,7 @@ pub(crate) async fn a_message_is_found_by_id_or_guid(store: Arc<dyn Store>) {
     let mut there = Vec::new();
     for line in [second, world.other_line] {
         let told = vec![text_from(ANN, "g1")];
-        let received = store.receive(world.bridge, line, "1".into(), told, NOW).await;
+        let received = store.receive(world.link, line, "1".into(), told, NOW).await;
         there.push(received.unwrap().results[0].message_id.unwrap());
     }
     let found = async |account, message| store.find_messages(account, message).await.unwrap();

@@ -7,7 +7,7 @@ use switchboard_model::{
     message::MessageRef,
     outbox::{EXPIRED, EXPIRY_MS, MAX_ATTEMPTS, MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus},
 };
-use switchboard_store::{Accept, NewContent, NewLine, Refusal, Store};
+use switchboard_store::{Accept, Link, NewContent, NewLine, Refusal, Store};
 
 use crate::world::{
     ANN, BOB, LEASE, NOW, World, contact, group, later, limit, new_line, refusal, sent, take,
@@ -83,7 +83,7 @@ pub(crate) async fn a_reply_names_a_message_of_its_chat(store: Arc<dyn Store>) {
     for right in [MessageRef::Id(here), MessageRef::Guid("here".into())] {
         take(store.accept(reply(right), None, NOW).await).unwrap();
     }
-    let items = store.claim(world.bridge, world.line, vec![], 10, LEASE).await.unwrap();
+    let items = store.claim(world.link, world.line, vec![], 10, LEASE).await.unwrap();
     let expected = Content::Message {
         text: Some("x".into()),
         attachments: Vec::new(),
@@ -134,9 +134,12 @@ pub(crate) async fn a_full_chat_is_passed_over_whole(store: Arc<dyn Store>) {
 pub(crate) async fn only_the_lines_bridge_claims(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     world.accept(ANN, "1").await;
-    let other = store.claim(Id::generate(), world.line, vec![], 10, LEASE).await.unwrap();
+    let other = store
+        .claim(Link { bridge: Id::generate(), epoch: 0 }, world.line, vec![], 10, LEASE)
+        .await
+        .unwrap();
     assert!(other.is_empty());
-    let unknown = store.claim(world.bridge, Id::generate(), vec![], 10, LEASE).await.unwrap();
+    let unknown = store.claim(world.link, Id::generate(), vec![], 10, LEASE).await.unwrap();
     assert!(unknown.is_empty());
 }
 
@@ -150,7 +153,7 @@ pub(crate) async fn claims_are_known_and_held_for_longer(store: Arc<dyn Store>) 
     );
     assert!(store.claims_of(Id::generate()).await.unwrap().is_empty());
     let past = |by: i64| switchboard_model::Timestamp(LEASE.0 + by);
-    store.extend_claims(world.bridge, past(10)).await.unwrap();
+    store.extend_claims(world.link, past(10)).await.unwrap();
     // No longer than all others, whatever was promised.
     store.renew_all_claims(past(5)).await.unwrap();
     assert!(store.expire(past(4).into(), 10).await.unwrap().events.is_empty());

@@ -8,7 +8,7 @@ use switchboard_model::{
     link::{Inbound, InboundChat, MAX_POSITION_BYTES},
     message::MAX_GUID_LEN,
 };
-use switchboard_store::{Refusal, Store};
+use switchboard_store::{Link, Refusal, Store};
 
 use crate::world::{
     ANN, BOB, NOW, World, contact, group, handle, later, limit, refusal, text_from, text_in,
@@ -44,7 +44,7 @@ pub(crate) async fn the_same_guid_is_one_message(store: Arc<dyn Store>) {
     assert_eq!(shown.rows.len(), 2);
     // On another line the same guid is another message.
     let other = store
-        .receive(world.bridge, world.other_line, "1".into(), vec![text_from(ANN, "g1")], NOW)
+        .receive(world.link, world.other_line, "1".into(), vec![text_from(ANN, "g1")], NOW)
         .await
         .unwrap();
     assert_ne!(other.results[0].message_id, first.message_id);
@@ -58,7 +58,7 @@ pub(crate) async fn the_place_is_kept(store: Arc<dyn Store>) {
     };
     assert_eq!(place().await, None);
     for position in ["7", "8"] {
-        store.receive(world.bridge, world.line, position.into(), vec![], NOW).await.unwrap();
+        store.receive(world.link, world.line, position.into(), vec![], NOW).await.unwrap();
         assert_eq!(place().await.as_deref(), Some(position));
     }
 }
@@ -85,7 +85,9 @@ pub(crate) async fn groups_follow_their_driver(store: Arc<dyn Store>) {
 pub(crate) async fn only_the_lines_bridge_tells(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     for (bridge, line) in [(Id::generate(), world.line), (world.bridge, Id::generate())] {
-        let told = store.receive(bridge, line, "1".into(), vec![text_from(ANN, "g")], NOW).await;
+        let told = store
+            .receive(Link { bridge, epoch: 0 }, line, "1".into(), vec![text_from(ANN, "g")], NOW)
+            .await;
         assert_eq!(refusal(told), Refusal::LineNotFound);
     }
     assert!(store.chats(world.account, world.line, None, limit(10)).await.unwrap().rows.is_empty());
@@ -135,7 +137,7 @@ pub(crate) async fn a_place_that_is_too_long_is_not_kept(store: Arc<dyn Store>) 
     };
     let told = async |position: String, guid: &str| {
         let entries = vec![text_from(ANN, guid)];
-        store.receive(world.bridge, world.line, position, entries, NOW).await.unwrap()
+        store.receive(world.link, world.line, position, entries, NOW).await.unwrap()
     };
     told("7".into(), "g1").await;
     let taken = told("8".repeat(MAX_POSITION_BYTES + 1), "g2").await;

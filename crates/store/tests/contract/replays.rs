@@ -7,7 +7,7 @@ use switchboard_model::{
     replay::{MAX_RUNNING, ReplayStatus},
 };
 use switchboard_store::{
-    DeliveryFilter, Grant, NewReplay, NewWebhook, Refusal, Store, WebhookChanges,
+    DeliveryFilter, Grant, NewReplay, NewWebhook, Owned, Refusal, Store, WebhookChanges,
 };
 
 use crate::world::{
@@ -148,7 +148,7 @@ pub(crate) async fn a_replay_sends_what_the_webhook_wants_now(store: Arc<dyn Sto
         ..world.new_webhook(&[EventKind::LineStatus])
     };
     receive(&world, ANN, "1", later(10)).await;
-    store.line_status(world.bridge, world.line, true, later(20)).await.unwrap();
+    store.line_status(world.link, world.line, true, later(20)).await.unwrap();
     let webhook = take(store.create_webhook(elsewhere, None, NOW).await).unwrap().id;
     let id = begun(&world, new(webhook)).await;
     assert_eq!(run(&world, id, 100).await, 1);
@@ -188,7 +188,10 @@ pub(crate) async fn it_waits_while_its_webhook_is_disabled(store: Arc<dyn Store>
     switch(&world, webhook, false).await;
     assert!(store.running_replays(None, 10).await.unwrap().is_empty());
     assert_eq!(store.advance_replay(id, 2, later(3000).into()).await.unwrap().unwrap(), before);
-    assert_eq!(store.give_up_deliveries(later(3000).into(), vec![], 10).await.unwrap(), 2);
+    assert_eq!(
+        store.give_up_deliveries(later(3000).into(), Owned::All, vec![], 10).await.unwrap(),
+        2
+    );
     switch(&world, webhook, true).await;
     assert_eq!(store.running_replays(None, 10).await.unwrap(), [id]);
     assert_eq!(run(&world, id, 2).await, 4);

@@ -5,7 +5,7 @@ use switchboard_model::{
     delivery::{Delivery, DeliveryStatus, DueDelivery},
     id::Id,
 };
-use switchboard_store::{DeliveryFilter, DueQuery, Grant, Refusal, Store, WebhookChanges};
+use switchboard_store::{DeliveryFilter, DueQuery, Grant, Owned, Refusal, Store, WebhookChanges};
 
 use crate::world::{ANN, LEASE, NOW, World, attempted, later, limit, refusal, text_from};
 
@@ -123,7 +123,7 @@ pub(crate) async fn of_a_disabled_webhook_all_is_given_up(store: Arc<dyn Store>)
         .unwrap();
     let under_way = vec![gone[3].seq];
     let give_up = async |under_way: &[i64], now: Timestamp, limit| {
-        store.give_up_deliveries(now.into(), under_way.to_vec(), limit).await.unwrap()
+        store.give_up_deliveries(now.into(), Owned::All, under_way.to_vec(), limit).await.unwrap()
     };
     assert_eq!(give_up(&under_way, NOW, 10).await, 0);
     store.update_webhook(Grant::whole(world.account), off, disabled(), None, NOW).await.unwrap();
@@ -167,7 +167,10 @@ pub(crate) async fn of_a_deleted_webhook_all_goes_a_little_at_a_time(store: Arc<
         Refusal::WebhookDisabled
     );
     for wanted in [500, 500, 100, 0] {
-        assert_eq!(store.give_up_deliveries(NOW.into(), vec![], 500).await.unwrap(), wanted);
+        assert_eq!(
+            store.give_up_deliveries(NOW.into(), Owned::All, vec![], 500).await.unwrap(),
+            wanted
+        );
     }
     // An attempt that was under way comes back to nothing.
     store.settle_deliveries(vec![attempted(under_way, Some("no"), Some(NOW))]).await.unwrap();

@@ -10,7 +10,7 @@ use switchboard_model::{
         OutboxStatus,
     },
 };
-use switchboard_store::{SettleReport, Store};
+use switchboard_store::{Link, SettleReport, Store};
 
 use crate::world::{
     ANN, BOB, NOW, World, chat_with, contact, kinds, later, limit, sent, text_from, text_in,
@@ -71,7 +71,8 @@ pub(crate) async fn only_the_holder_reports(store: Arc<dyn Store>) {
     assert!(world.settle(pending, sent("g1")).await.events.is_empty());
     let claimed = world.claim(1).await[0];
     let report = SettleReport { id: claimed, outcome: sent("g1"), counts_as_attempt: true };
-    let stranger = store.settle(Id::generate(), vec![report], NOW).await.unwrap();
+    let stranger =
+        store.settle(Link { bridge: Id::generate(), epoch: 0 }, vec![report], NOW).await.unwrap();
     assert!(stranger.events.is_empty());
     assert_eq!(world.item(claimed).await.status, OutboxStatus::Claimed);
 }
@@ -113,7 +114,7 @@ pub(crate) async fn what_is_released_goes_first(store: Arc<dyn Store>) {
     for _ in 0..=MAX_ATTEMPTS {
         let report =
             SettleReport { id: first, outcome: Outcome::Released, counts_as_attempt: false };
-        let committed = store.settle(world.bridge, vec![report], NOW).await.unwrap();
+        let committed = store.settle(world.link, vec![report], NOW).await.unwrap();
         assert_eq!(committed.released, [world.line]);
         let item = world.item(first).await;
         assert_eq!((item.status, item.attempts), (OutboxStatus::Pending, 0));

@@ -15,7 +15,7 @@ use switchboard_model::{
     webhook::WebhookSecret,
 };
 use switchboard_store::{
-    Accept, Accepted, Committed, CommittedEvent, DueQuery, Idempotent, NewContent, NewLine,
+    Accept, Accepted, Committed, CommittedEvent, DueQuery, Idempotent, Link, NewContent, NewLine,
     NewWebhook, Received, Refusal, Result, SettleReport, Store, StoreError, WaitingWebhook,
 };
 
@@ -32,6 +32,7 @@ pub(crate) struct World {
     pub(crate) other_account: Id<Account>,
     pub(crate) other_line: Id<Line>,
     pub(crate) bridge: Id<Bridge>,
+    pub(crate) link: Link,
 }
 
 pub(crate) fn handle(text: &str) -> Handle {
@@ -136,7 +137,8 @@ impl World {
         let line = store.create_line(new_line(account, "+15550100001")).await.unwrap().line.id;
         let other_line =
             store.create_line(new_line(other_account, "+15550100002")).await.unwrap().line.id;
-        Self { store, account, line, other_account, other_line, bridge }
+        let link = Link { bridge, epoch: 0 };
+        Self { store, account, line, other_account, other_line, bridge, link }
     }
 
     pub(crate) fn draft(&self, to: Recipient, text: &str) -> Accept {
@@ -169,19 +171,19 @@ impl World {
         assert_eq!(self.claim(1).await, [id]);
         let report = SettleReport { id, outcome: Outcome::Done { at }, counts_as_attempt: true };
         let now = later((at.0 - NOW.0).max(0));
-        self.store.settle(self.bridge, vec![report], now).await.unwrap()
+        self.store.settle(self.link, vec![report], now).await.unwrap()
     }
 
     /// Lets the line do everything.
     pub(crate) async fn advance(&self) {
         let all = Capability::ALL.to_vec();
-        self.store.set_capabilities(self.bridge, self.line, all).await.unwrap();
+        self.store.set_capabilities(self.link, self.line, all).await.unwrap();
     }
 
     /// Takes what happens on the line at this moment.
     pub(crate) async fn receive_at(&self, entry: Inbound, now: Timestamp) -> Received {
         let entries = vec![entry];
-        self.store.receive(self.bridge, self.line, "1".into(), entries, now).await.unwrap()
+        self.store.receive(self.link, self.line, "1".into(), entries, now).await.unwrap()
     }
 
     pub(crate) async fn accept(&self, to: &str, text: &str) -> Id<OutboxItem> {
@@ -193,7 +195,7 @@ impl World {
     }
 
     pub(crate) async fn claim_but(&self, full: Vec<Id<Chat>>, limit: usize) -> Vec<Id<OutboxItem>> {
-        let items = self.store.claim(self.bridge, self.line, full, limit, LEASE).await.unwrap();
+        let items = self.store.claim(self.link, self.line, full, limit, LEASE).await.unwrap();
         items.into_iter().map(|item| item.id).collect()
     }
 
@@ -206,7 +208,7 @@ impl World {
 
     pub(crate) async fn settle(&self, id: Id<OutboxItem>, outcome: Outcome) -> Committed {
         let report = SettleReport { id, outcome, counts_as_attempt: true };
-        self.store.settle(self.bridge, vec![report], later(1000)).await.unwrap()
+        self.store.settle(self.link, vec![report], later(1000)).await.unwrap()
     }
 
     pub(crate) async fn item(&self, id: Id<OutboxItem>) -> OutboxItem {
@@ -214,7 +216,7 @@ impl World {
     }
 
     pub(crate) async fn receive(&self, entries: Vec<Inbound>) -> Received {
-        self.store.receive(self.bridge, self.line, "1".into(), entries, NOW).await.unwrap()
+        self.store.receive(self.link, self.line, "1".into(), entries, NOW).await.unwrap()
     }
 
     pub(crate) async fn receive_one(&self, entry: Inbound) -> ReceivedEntry {

@@ -100,6 +100,7 @@ impl Tenants {
 async fn fill(database: &Path, events: usize) {
     let store: &dyn Store = &SqliteStore::open(database, SqliteOptions::default()).unwrap();
     let bridge = store.bridges().await.unwrap()[0].id;
+    let link = store.open_link(bridge, SystemClock.now()).await.unwrap().link;
     let lines = store.operator_lines().await.unwrap();
     let now = SystemClock.now();
     for line in lines {
@@ -122,7 +123,7 @@ async fn fill(database: &Path, events: usize) {
                 })
             });
             let place = String::new();
-            store.receive(bridge, line.line.id, place, texts.collect(), now).await.unwrap();
+            store.receive(link, line.line.id, place, texts.collect(), now).await.unwrap();
         }
     }
     store.close().await;

@@ -9,7 +9,7 @@ use switchboard_store::{DueDeliveries, DueQuery, WaitingWebhook};
 
 use super::{
     Schedule, Slot,
-    tests::{FAILED, MOST, WORKED, delivery},
+    tests::{FAILED, WORKED, delivery, new},
 };
 
 const WEBHOOKS: usize = 2;
@@ -101,7 +101,7 @@ struct World {
 impl World {
     fn new() -> Self {
         Self {
-            schedule: Schedule::new(MOST),
+            schedule: new(),
             now: Timestamp(1),
             webhooks: (0..WEBHOOKS).map(|_| Id::generate()).collect(),
             chats: (0..CHATS).map(|_| Id::generate()).collect(),
@@ -260,7 +260,8 @@ impl World {
                 retry_at: rows().filter_map(|row| row.retry_at).min(),
             })
         });
-        self.schedule.waiting_in_store(waiting.collect(), true, self.now);
+        let generation = self.schedule.generation();
+        self.schedule.waiting_in_store(waiting.collect(), Some(generation), self.now);
     }
 
     /// As a retry by hand does it: what is over begins a new round at the end of the log, what waits for its next

@@ -34,8 +34,15 @@ pub(super) fn delivery(webhook: Id<Webhook>, chat: Option<Id<Chat>>, attempts: u
 
 /// Of a server that has been started and has nothing in its store.
 fn empty() -> Schedule {
+    let mut schedule = new();
+    schedule.waiting_in_store(Vec::new(), Some(schedule.generation()), NOW);
+    schedule
+}
+
+/// Of a server that has not looked at its store yet.
+pub(super) fn new() -> Schedule {
     let mut schedule = Schedule::new(MOST);
-    schedule.waiting_in_store(Vec::new(), true, NOW);
+    schedule.own(Owned::All, Timestamp(i64::MAX), NOW);
     schedule
 }
 
@@ -294,7 +301,7 @@ fn behind_an_open_breaker_one_is_read_for_the_probe() {
 fn what_waits_in_the_store_is_not_overtaken() {
     let (webhook, chat) = (Id::generate(), Some(Id::generate()));
     // The store was not looked at yet.
-    let mut schedule = Schedule::new(MOST);
+    let mut schedule = new();
     let all: Vec<_> = (0..4).map(|_| delivery(webhook, chat, 0)).collect();
     commit(&mut schedule, all[1].clone());
     assert!(schedule.next(NOW).is_none(), "it waits for what may be before it");
@@ -341,7 +348,7 @@ fn a_place_that_is_given_again_is_a_new_deliverys() {
 #[test]
 fn what_is_read_while_it_is_told_goes_out_once() {
     let webhook = Id::generate();
-    let mut schedule = Schedule::new(MOST);
+    let mut schedule = new();
     let one = delivery(webhook, None, 0);
     commit(&mut schedule, one.clone());
     let query = schedule.queries(10, NOW).remove(0);
@@ -390,7 +397,7 @@ fn a_webhook_that_was_disabled_is_read_when_something_is_told_of_it() {
 #[test]
 fn a_store_that_fails_is_asked_again() {
     let webhook = Id::generate();
-    let mut schedule = Schedule::new(MOST);
+    let mut schedule = new();
     many(&mut schedule, webhook, 1);
     let queries = schedule.queries(10, NOW);
     assert!(queries.len() == 1 && schedule.queries(10, NOW).is_empty());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use switchboard_model::{Line, id::Id, link::MAX_BATCH};
+use switchboard_store::StoreError;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Session, once_available};
@@ -55,7 +56,7 @@ impl Session<'_> {
         }
         let lease = self.app.clock.steady() + self.app.config.claim_lease();
         let items = once_available("items could not be claimed", || {
-            self.app.store.claim(self.bridge.id, line, full_chats.clone(), limit, lease)
+            self.app.store.claim(self.link, line, full_chats.clone(), limit, lease)
         })
         .await?;
         if items.is_empty() {
@@ -77,12 +78,18 @@ impl Session<'_> {
         let lease = self.app.config.claim_lease();
         loop {
             self.app.clock.sleep(lease / 3).await;
-            let until = self.app.clock.steady() + lease;
-            let extend = || self.app.store.extend_claims(self.bridge.id, until);
-            let what = "the claims of a bridge could not be extended";
-            if let Err(error) = once_available(what, extend).await {
+            if let Err(error) = self.extend_claims().await {
                 return error.into();
             }
         }
+    }
+
+    /// Holds what it has claimed for longer, if it is still the bridge's newest link.
+    pub(super) async fn extend_claims(&self) -> Result<(), StoreError> {
+        once_available("the claims of a bridge could not be extended", || {
+            let until = self.app.clock.steady() + self.app.config.claim_lease();
+            self.app.store.extend_claims(self.link, until)
+        })
+        .await
     }
 }

@@ -103,10 +103,10 @@ impl Session<'_> {
 
     /// Commits reports and makes known what came of them.
     async fn settled(&self, reports: Vec<SettleReport>) -> Result<(), StoreError> {
-        let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
+        let (app, link) = (Arc::clone(self.app), self.link);
         to_the_end(async move {
             let now = app.clock.now();
-            let committed = app.store.settle(bridge, reports, now).await?;
+            let committed = app.store.settle(link, reports, now).await?;
             app.publish(committed);
             Ok(())
         })
@@ -120,10 +120,10 @@ impl Session<'_> {
         position: String,
         entries: Vec<Inbound>,
     ) -> Result<Vec<ReceivedEntry>, StoreError> {
-        let (app, bridge) = (Arc::clone(self.app), self.bridge.id);
+        let (app, link) = (Arc::clone(self.app), self.link);
         to_the_end(async move {
             let now = app.clock.now();
-            let received = app.store.receive(bridge, line, position, entries, now).await?;
+            let received = app.store.receive(link, line, position, entries, now).await?;
             app.publish(received.committed);
             Ok(received.results)
         })

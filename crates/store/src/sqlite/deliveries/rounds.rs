@@ -10,7 +10,7 @@ use switchboard_model::{
 
 use super::{UNTRIED, due};
 use crate::{
-    Grant, Refusal, Result,
+    Grant, Owned, Refusal, Result,
     sqlite::engine::{
         columns::{Json, Name, Text},
         statement,
@@ -117,13 +117,15 @@ struct Found {
 pub(in crate::sqlite) fn give_up(
     sql: &Connection,
     now: Now,
+    owned: &Owned,
     under_way: &[i64],
     limit: usize,
 ) -> Result<usize> {
     let (mut given_up, mut after) = (0, Some(String::new()));
     while let Some(place) = after {
         let (rows, next) = due::waiting(sql, &place)?;
-        for waiting in rows.into_iter().filter(|row| !row.is_active) {
+        let own = |row: &due::Waiting| !row.is_active && owned.has(row.webhook);
+        for waiting in rows.into_iter().filter(own) {
             let rest = limit - given_up;
             given_up += if waiting.account.is_none() {
                 remove(sql, waiting.webhook, rest)?

@@ -9,7 +9,7 @@ use crate::{Result, StoreError};
 
 /// What leads from each version to the next; version 0 is an empty file. Never edit one that
 /// was released: add another.
-const MIGRATIONS: [&str; 12] = [
+const MIGRATIONS: [&str; 13] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_contract.sql"),
     include_str!("migrations/0003_deliveries.sql"),
@@ -22,6 +22,7 @@ const MIGRATIONS: [&str; 12] = [
     include_str!("migrations/0010_stored_bytes.sql"),
     include_str!("migrations/0011_file_uses.sql"),
     include_str!("migrations/0012_delivery_log.sql"),
+    include_str!("migrations/0013_links.sql"),
 ];
 
 /// Refuses a database that a newer version has written, before anything is changed in it.

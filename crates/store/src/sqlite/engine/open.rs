@@ -54,7 +54,7 @@ pub(in crate::sqlite) fn open(
     key_file: &Path,
     options: SqliteOptions,
 ) -> Result<SqliteStore> {
-    let lock = lock(path)?;
+    let lock = lock(path, options.is_shared)?;
     // SQLite gives its log and its index the mode of the database.
     private(path).map_err(|error| named(path, StoreError::Database(Box::new(error))))?;
     let (writer, seal) = writing(path, key_file).map_err(|error| named(path, error))?;
@@ -65,26 +65,29 @@ pub(in crate::sqlite) fn open(
         .map_err(|error| named(path, error))?;
     let cannot_start = |error| named(path, StoreError::Database(Box::new(error)));
     let log = Log::of(path, wal::LIMIT);
+    let post_commit = PostCommit::default();
+    let sharing = options.is_shared.then(|| post_commit.clone());
     Ok(SqliteStore {
         path: path.to_owned(),
         options,
-        writer: Writer::start(writer, lock, Arc::clone(&seal), options.write_queue, log)
+        writer: Writer::start(writer, lock, Arc::clone(&seal), options.write_queue, log, sharing)
             .map_err(cannot_start)?,
         readers: Readers::start(readers, options.read_queue, options.read_queue_of_one)
             .map_err(cannot_start)?,
-        post_commit: PostCommit::default(),
+        post_commit,
         seal,
     })
 }
 
 /// The lock of the operating system on a file beside the database. It ends with the process,
 /// also with one that is killed, so there is nothing to clean up.
-fn lock(path: &Path) -> Result<File> {
+fn lock(path: &Path, is_shared: bool) -> Result<File> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
     let cannot = |error| named(path, StoreError::Database(Box::new(error)));
     let file = private(beside.as_ref()).map_err(cannot)?;
-    match file.try_lock() {
+    let locked = if is_shared { file.try_lock_shared() } else { file.try_lock() };
+    match locked {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             Err(StoreError::InUse { path: path.display().to_string() })

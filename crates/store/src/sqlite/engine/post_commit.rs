@@ -1,4 +1,4 @@
-//! The post-commit hook: tells the delivery engine of new deliveries in the order of their commits.
+//! The post-commit hook: tells the observer of commits in their order.
 //!
 //! Whoever awaits a command may be woken later than the one behind it, or may have gone away. So the writer
 //! itself calls the hook, before it answers.
@@ -7,11 +7,11 @@ use std::sync::{Arc, OnceLock};
 
 use switchboard_model::{Sandbox, delivery::DueDelivery};
 
-use crate::{Committed, DeliverySink, Received};
+use crate::{Committed, Observer, Received};
 
-/// Who is told of new deliveries, if anybody has asked for it.
-#[derive(Default)]
-pub(in crate::sqlite) struct PostCommit(OnceLock<Arc<dyn DeliverySink>>);
+/// Who is told, if anybody has asked for it.
+#[derive(Default, Clone)]
+pub(in crate::sqlite) struct PostCommit(Arc<OnceLock<Arc<dyn Observer>>>);
 
 /// What a transaction answers that may make something known.
 pub(in crate::sqlite) trait Publishes: Send + 'static {
@@ -20,19 +20,26 @@ pub(in crate::sqlite) trait Publishes: Send + 'static {
 
 impl PostCommit {
     /// The first who asks is told.
-    pub(in crate::sqlite) fn to(&self, sink: Arc<dyn DeliverySink>) {
-        let _ = self.0.set(sink);
+    pub(in crate::sqlite) fn to(&self, observer: Arc<dyn Observer>) {
+        let _ = self.0.set(observer);
     }
 
     /// What is to be done with what a transaction has made known.
     pub(in crate::sqlite) fn publish<T: Publishes>(&self) -> impl FnOnce(&mut T) + use<T> {
-        let sink = self.0.get().cloned();
+        let observer = self.0.get().cloned();
         move |made| {
-            let Some(sink) = sink else { return };
+            let Some(observer) = observer else { return };
             let deliveries: Vec<DueDelivery> = std::mem::take(&mut made.committed().deliveries);
             if !deliveries.is_empty() {
-                sink.committed(deliveries);
+                observer.deliveries(deliveries);
             }
+        }
+    }
+
+    /// Another process has committed something.
+    pub(in crate::sqlite) fn foreign_commit(&self) {
+        if let Some(observer) = self.0.get() {
+            observer.foreign_commit();
         }
     }
 }

@@ -140,7 +140,7 @@ mod tests {
         .unwrap();
         let log = Log::of(&path, TEST_LIMIT);
         let lock = File::create(directory.path().join("lock")).unwrap();
-        let writer = Writer::start(sql, lock, Arc::new(Seal::new(&[0; 32])), 8, log).unwrap();
+        let writer = Writer::start(sql, lock, Arc::new(Seal::new(&[0; 32])), 8, log, None).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let reader = read_without_pause(&path, Arc::clone(&stop));
         let wal = directory.path().join("a.db-wal");

@@ -14,15 +14,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{known::Known, lane::Lane, outage, seal::Seal, statement, wal::Log};
+use super::{
+    known::Known, lane::Lane, outage, post_commit::PostCommit, seal::Seal, statement, wal::Log,
+};
 use crate::{Outage, Result, StoreError, sqlite::health::Vitals};
 
 /// The most commands of one transaction: bounds how long the first of them waits for the last.
 const MAX_BATCH: usize = 512;
+
+/// How often an idle writer looks whether another process has written.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What a command writes with.
 pub(in crate::sqlite) struct Tx<'a> {
@@ -48,6 +53,7 @@ impl Writer {
         seal: Arc<Seal>,
         queue: usize,
         mut log: Log,
+        sharing: Option<PostCommit>,
     ) -> std::io::Result<Self> {
         let vitals = Arc::new(Vitals::default());
         let counted = Arc::clone(&vitals);
@@ -55,7 +61,7 @@ impl Writer {
         let thread = thread::Builder::new().name("sqlite-writer".into()).spawn(move || {
             // Commands that panic are caught one by one; whatever else panics must not end the thread.
             while catch_unwind(AssertUnwindSafe(|| {
-                serve(&sql, &seal, &commands, &mut log, &counted);
+                serve(&sql, &seal, &commands, &mut log, &counted, sharing.as_ref());
             }))
             .is_err()
             {
@@ -202,16 +208,32 @@ fn serve(
     commands: &Receiver<Box<dyn Job>>,
     log: &mut Log,
     vitals: &Vitals,
+    sharing: Option<&PostCommit>,
 ) {
     let mut known = Known::default();
+    let mut others = Others::default();
     roll_back(sql);
     let mut batch = Vec::with_capacity(MAX_BATCH);
     let mut outages = Outages::default();
-    while let Ok(first) = commands.recv() {
+    loop {
+        let first = match sharing {
+            None => commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(_) => commands.recv_timeout(LOOK_EVERY),
+        };
+        let first = match first {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                others.look(sql, &mut known);
+                others.tell(sharing);
+                continue;
+            }
+        };
         batch.push(first);
         batch.extend(commands.try_iter().take(MAX_BATCH - 1));
         let began = Instant::now();
-        let committed = commit_together(sql, seal, &mut known, &mut batch).map_err(Arc::new);
+        let committed =
+            commit_together(sql, seal, &mut known, &mut others, &mut batch).map_err(Arc::new);
         match &committed {
             Ok(0) => outages.works(),
             Ok(kept_from_work) => outages.failed(*kept_from_work),
@@ -229,6 +251,7 @@ fn serve(
         for job in batch.drain(..) {
             job.answer(&committed);
         }
+        others.tell(sharing);
         log.keep_short(sql);
     }
     // Leaves one file behind and a quick start. Whatever stays in the log is read at the next start.
@@ -267,6 +290,37 @@ impl Outages {
     }
 }
 
+/// Whether another process has written, or somebody by hand: SQLite counts what it did not write by this connection.
+#[derive(Debug, Default)]
+struct Others {
+    version: Option<i64>,
+    has_written: bool,
+}
+
+impl Others {
+    /// What is known is read anew if they have: within a transaction nobody can write any more.
+    fn look(&mut self, sql: &Connection, known: &mut Known) {
+        let version = statement::first(sql, "pragma data_version", [], |row| row.get::<_, i64>(0));
+        let version = version.ok().flatten();
+        if version.is_none() || version != self.version {
+            self.has_written |= self.version.is_some();
+            self.version = version;
+            known.forget();
+        }
+    }
+
+    /// Tells the observer, if they have.
+    fn tell(&mut self, sharing: Option<&PostCommit>) {
+        let has_written = std::mem::take(&mut self.has_written);
+        if let Some(sharing) = sharing
+            && has_written
+            && catch_unwind(AssertUnwindSafe(|| sharing.foreign_commit())).is_err()
+        {
+            tracing::error!("what follows another process's commit panicked");
+        }
+    }
+}
+
 /// Ends a transaction that a failure or a panic has left open.
 fn roll_back(sql: &Connection) {
     if !sql.is_autocommit()
@@ -281,11 +335,13 @@ fn commit_together(
     sql: &Connection,
     seal: &Seal,
     known: &mut Known,
+    others: &mut Others,
     batch: &mut [Box<dyn Job>],
 ) -> std::result::Result<usize, BatchError> {
     let mut kept_from_work = 0;
     // Immediate, because a deferred transaction that turns into a writing one may fail at once.
     statement::run(sql, "begin immediate", [])?;
+    others.look(sql, known);
     for job in batch {
         statement::run(sql, "savepoint command", [])?;
         known.begin();
@@ -317,7 +373,8 @@ mod tests {
         let sql = Connection::open(directory.path().join("a.db")).unwrap();
         sql.execute_batch("create table numbers (number)").unwrap();
         let writer =
-            Writer::start(sql, lock, Arc::new(Seal::new(&[0; 32])), 8, Log::unbounded()).unwrap();
+            Writer::start(sql, lock, Arc::new(Seal::new(&[0; 32])), 8, Log::unbounded(), None)
+                .unwrap();
         let add = |number: i64, outcome: fn() -> Result<()>| {
             writer.run(move |tx| {
                 statement::run(tx.sql, "insert into numbers values (?1)", [number])?;
@@ -369,7 +426,8 @@ mod tests {
         let sql = Connection::open(directory.path().join("a.db")).unwrap();
         sql.execute_batch("create table texts (text); pragma max_page_count = 16").unwrap();
         let writer =
-            Writer::start(sql, lock, Arc::new(Seal::new(&[0; 32])), 64, Log::unbounded()).unwrap();
+            Writer::start(sql, lock, Arc::new(Seal::new(&[0; 32])), 64, Log::unbounded(), None)
+                .unwrap();
         let add = |bytes: i64| {
             writer.run(move |tx| {
                 statement::run(tx.sql, "insert into texts values (zeroblob(?1))", [bytes])

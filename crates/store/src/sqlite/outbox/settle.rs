@@ -1,7 +1,7 @@
 //! What came of items: outbox, message, chat, event and deliveries, together or not at all.
 
 use switchboard_model::{
-    Attachment, Bridge, EventKind, Message, Timestamp,
+    Attachment, EventKind, Message, Timestamp,
     chat::Service,
     event::MessageEvent,
     id::Id,
@@ -11,9 +11,9 @@ use switchboard_model::{
 
 use super::OpenItem;
 use crate::{
-    Committed, Result, SettleReport,
+    Committed, Link, Result, SettleReport,
     sqlite::{
-        chats,
+        bridges, chats,
         engine::writer::Tx,
         events::{self, Where},
         files,
@@ -25,10 +25,12 @@ use crate::{
 
 pub(super) fn settle(
     tx: &mut Tx<'_>,
-    bridge: Id<Bridge>,
+    link: Link,
     reports: Vec<SettleReport>,
     now: Timestamp,
 ) -> Result<Committed> {
+    bridges::must_be_newest(tx.sql, link)?;
+    let bridge = link.bridge;
     let mut committed = Committed::default();
     for report in reports {
         let Some(item) = super::held_by(tx.sql, bridge, report.id)? else {
