@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The version of this protocol. A server refuses a bridge of another one, and says so.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The largest frame that either side takes, in bytes.
 pub const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024;
@@ -158,6 +158,8 @@ pub struct CarriedLine {
 pub struct SendItem {
     /// The item.
     pub id: Id<OutboxItem>,
+    /// Its place in the order of acceptance: of two of one chat, the smaller goes out first.
+    pub order: i64,
     /// The line it goes out by.
     pub line_id: Id<Line>,
     /// The chat it goes to.

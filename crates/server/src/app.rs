@@ -15,7 +15,7 @@ use switchboard_model::{
     time::Clock,
 };
 use switchboard_store::{Committed, Observer, Store, StoreError};
-use tokio::{net::TcpListener, sync::Notify};
+use tokio::{net::TcpListener, runtime::Handle, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -236,7 +236,8 @@ impl App {
         let stop_delivering = CancellationToken::new();
         let supervisor = Supervisor::new();
         // First: it is told of whatever happens from now on.
-        app.store.observe(Arc::new(Watcher(Arc::downgrade(&app))));
+        app.store
+            .observe(Arc::new(Watcher { app: Arc::downgrade(&app), runtime: Handle::current() }));
         app.deliver.start(Arc::clone(&app.store), &supervisor, &stop_delivering);
         jobs::start(&app, &supervisor, &stop_working);
         let (feeds, stopping, stop) =
@@ -324,17 +325,22 @@ impl App {
 }
 
 /// Hears of commits from the store.
-struct Watcher(Weak<App>);
+struct Watcher {
+    app: Weak<App>,
+    /// The store's threads are none of the runtime's.
+    runtime: Handle,
+}
 
 impl Observer for Watcher {
     fn deliveries(&self, made: Vec<DueDelivery>) {
-        if let Some(app) = self.0.upgrade() {
+        if let Some(app) = self.app.upgrade() {
             app.deliver.committed(made);
         }
     }
 
     fn foreign_commit(&self) {
-        let Some(app) = self.0.upgrade() else { return };
+        let Some(app) = self.app.upgrade() else { return };
+        let _runtime = self.runtime.enter();
         app.directory.forget_all();
         app.links.refresh();
         app.hub.wake_all();

@@ -53,9 +53,19 @@ pub(crate) fn start(app: &Arc<App>, supervisor: &Supervisor, stop: &Cancellation
 
 /// Fails claims past their lease and items past their day.
 async fn expire(app: Arc<App>, stop: CancellationToken) {
+    // While the store is out no link can hold its claims: they get one lease more before any is failed.
+    let mut was_out = false;
     while wait(&app, EXPIRE_EVERY, &stop).await {
         loop {
             let now = app.clock.both();
+            if was_out {
+                let until = now.steady + app.config.claim_lease();
+                if let Err(error) = app.store.renew_all_claims(until).await {
+                    outage::report(&error, "claims could not be held over an outage");
+                    break;
+                }
+                was_out = false;
+            }
             match app.store.expire(now, BATCH).await {
                 Ok(committed) => {
                     let more = committed.events.len() >= BATCH;
@@ -65,6 +75,7 @@ async fn expire(app: Arc<App>, stop: CancellationToken) {
                     }
                 }
                 Err(error) => {
+                    was_out = true;
                     outage::report(&error, "expired items could not be failed");
                     break;
                 }
@@ -303,14 +314,16 @@ async fn keep_usage(app: Arc<App>, stop: CancellationToken) {
             () = tokio::time::sleep(crate::limiter::FLUSH_PAUSE) => true,
             () = stop.cancelled() => false,
         };
-        let usage = app.limiter.take_dirty();
-        let keys: Vec<_> = usage.iter().map(|usage| usage.key_id).collect();
-        if !usage.is_empty()
-            && let Err(error) = app.store.save_usage(usage).await
-        {
-            // The next time, with what they have used by then.
-            app.limiter.put_back(keys);
-            outage::report(&error, "the use of keys could not be kept");
+        let usage = app.limiter.take_unsaved();
+        if !usage.is_empty() {
+            match app.store.add_usage(usage.clone()).await {
+                Ok(kept) => app.limiter.saved(kept),
+                Err(error) => {
+                    // The next time, with what they have used by then.
+                    app.limiter.put_back(usage);
+                    outage::report(&error, "the use of keys could not be kept");
+                }
+            }
         }
         if !going_on {
             return;

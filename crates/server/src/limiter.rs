@@ -1,8 +1,8 @@
 //! The hourly limit of a key (§4): a fixed window that the key's first request opens.
 //!
-//! Counting is done in memory; a task writes the counts down again and again, as fast
-//! as the store takes them but not more often than [`FLUSH_PAUSE`]. A killed process
-//! forgets at most the requests of that last moment; a stopped one forgets none.
+//! Counting is done in memory; a task adds the counts to those in the store again and again, as fast
+//! as the store takes them but not more often than [`FLUSH_PAUSE`], and learns what other processes have counted. A
+//! killed process forgets at most the requests of that last moment; a stopped one forgets none.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -40,7 +40,16 @@ struct State {
 #[derive(Debug, Clone, Copy)]
 struct Window {
     start: Timestamp,
+    /// By all processes, as far as it is known here.
     used: u32,
+    /// Of it, what is not in the store.
+    unsaved: u32,
+}
+
+impl Window {
+    fn new(start: Timestamp) -> Self {
+        Self { start, used: 0, unsaved: 0 }
+    }
 }
 
 /// How a key stands after one more request.
@@ -56,44 +65,58 @@ impl Limiter {
     /// Takes over what was written down of a key before it was known here.
     pub(crate) fn restore(&self, usage: KeyUsage) {
         let mut state = self.lock();
-        let window = state
-            .windows
-            .entry(usage.key_id)
-            .or_insert(Window { start: usage.window_start, used: usage.used });
-        if window.start == usage.window_start {
-            window.used = window.used.max(usage.used);
-        }
+        let new = Window::new(usage.window_start);
+        state.windows.entry(usage.key_id).or_insert(new).join(&usage);
     }
 
     /// Counts one request.
     pub(crate) fn count(&self, key: Id<Key>, limit: u32, now: Timestamp) -> Standing {
         let mut state = self.lock();
         state.sweep(now, SWEEP_ABOVE);
-        let window = state.windows.entry(key).or_insert(Window { start: now, used: 0 });
+        let window = state.windows.entry(key).or_insert(Window::new(now));
         if !is_open(window, now) {
-            *window = Window { start: now, used: 0 };
+            *window = Window::new(now);
         }
         window.used = window.used.saturating_add(1);
-        let Window { start, used } = *window;
+        window.unsaved = window.unsaved.saturating_add(1);
+        let Window { start, used, .. } = *window;
         state.dirty.insert(key);
         let left_ms = start.0.saturating_add(RATE_WINDOW_MS).saturating_sub(now.0).max(1);
         Standing { limit, used, reset: left_ms.unsigned_abs().div_ceil(1000) }
     }
 
-    /// The counts that changed since the last call.
-    pub(crate) fn take_dirty(&self) -> Vec<KeyUsage> {
+    /// What was counted since the last call.
+    pub(crate) fn take_unsaved(&self) -> Vec<KeyUsage> {
         let mut state = self.lock();
         let dirty = std::mem::take(&mut state.dirty);
         let usage = |key_id| {
-            let window = state.windows.get(&key_id)?;
-            Some(KeyUsage { key_id, window_start: window.start, used: window.used })
+            let window = state.windows.get_mut(&key_id)?;
+            let used = std::mem::take(&mut window.unsaved);
+            Some(KeyUsage { key_id, window_start: window.start, used })
         };
         dirty.into_iter().filter_map(usage).collect()
     }
 
+    /// What all processes have counted, once what was taken here is in the store.
+    pub(crate) fn saved(&self, kept: Vec<KeyUsage>) {
+        let mut state = self.lock();
+        for usage in kept {
+            if let Some(window) = state.windows.get_mut(&usage.key_id) {
+                window.join(&usage);
+            }
+        }
+    }
+
     /// Counts that were taken and could not be written down.
-    pub(crate) fn put_back(&self, keys: Vec<Id<Key>>) {
-        self.lock().dirty.extend(keys);
+    pub(crate) fn put_back(&self, taken: Vec<KeyUsage>) {
+        let mut state = self.lock();
+        for usage in taken {
+            let Some(window) = state.windows.get_mut(&usage.key_id) else { continue };
+            if window.start == usage.window_start {
+                window.unsaved = window.unsaved.saturating_add(usage.used);
+                state.dirty.insert(usage.key_id);
+            }
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -109,6 +132,16 @@ impl State {
         }
         self.windows.retain(|_, window| is_open(window, now));
         self.sweep_at = self.windows.len() * 2;
+    }
+}
+
+impl Window {
+    /// The store has counted so much, by all processes and without what is unsaved here. Not of an hour that is over.
+    fn join(&mut self, kept: &KeyUsage) {
+        if is_open(&Self::new(kept.window_start), self.start) || is_open(self, kept.window_start) {
+            self.start = kept.window_start;
+            self.used = kept.used.saturating_add(self.unsaved).max(self.used);
+        }
     }
 }
 
@@ -193,7 +226,22 @@ mod tests {
         let (limiter, key_id) = (Limiter::default(), Id::generate());
         limiter.restore(KeyUsage { key_id, window_start: Timestamp(0), used: 7 });
         assert_eq!(limiter.count(key_id, 10, Timestamp(1)).used, 8);
-        assert_eq!(limiter.take_dirty().len(), 1);
-        assert_eq!(limiter.take_dirty(), vec![]);
+        let one = KeyUsage { key_id, window_start: Timestamp(0), used: 1 };
+        assert_eq!(limiter.take_unsaved(), [one]);
+        assert_eq!(limiter.take_unsaved(), []);
+        limiter.put_back(vec![one]);
+        limiter.count(key_id, 10, Timestamp(2));
+        assert_eq!(limiter.take_unsaved()[0].used, 2);
+        // Another process has counted too, and began earlier.
+        let window_start = Timestamp(-10);
+        limiter.saved(vec![KeyUsage { key_id, window_start, used: 15 }]);
+        let next = limiter.count(key_id, 20, Timestamp(3));
+        assert_eq!((next.used, next.reset), (16, 3600));
+        assert!(
+            limiter.count(key_id, 20, Timestamp(RATE_WINDOW_MS - 10)).used == 1,
+            "its hour is over"
+        );
+        limiter.saved(vec![KeyUsage { key_id, window_start, used: 99 }]);
+        assert_eq!(limiter.count(key_id, 20, Timestamp(RATE_WINDOW_MS)).used, 2);
     }
 }

@@ -1,10 +1,14 @@
 //! Bridges, and what each of them carries.
 
 use switchboard_model::{
-    Bridge, Timestamp, id::Id, line::DriverKind, link::CarriedLine, secret::SecretHash,
+    Bridge, Timestamp,
+    id::Id,
+    line::DriverKind,
+    link::{CarriedLine, SendItem},
+    secret::SecretHash,
 };
 
-use crate::{ClaimedItem, Result};
+use crate::Result;
 
 #[cfg(doc)]
 use crate::{Refusal, StoreError};
@@ -26,7 +30,7 @@ pub struct OpenedLink {
     /// The lines that the bridge carries.
     pub lines: Vec<CarriedLine>,
     /// The items that the bridge holds claims on, oldest first: their fate is unknown.
-    pub claims: Vec<ClaimedItem>,
+    pub claims: Vec<SendItem>,
 }
 
 /// Bridges, and what each of them carries.

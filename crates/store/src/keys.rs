@@ -63,6 +63,8 @@ pub trait Keys: Send + Sync {
         now: Timestamp,
     ) -> Result<Revoked>;
 
-    /// Keeps how much of their hour these keys have used.
-    async fn save_usage(&self, usage: Vec<KeyUsage>) -> Result<()>;
+    /// Adds what these keys have used since the last time, each in an hour that its process knew of, and answers what they
+    /// have used of their hour in all. An hour begins with the first request that any process counts; what was counted
+    /// in one that is over by then counts no more.
+    async fn add_usage(&self, usage: Vec<KeyUsage>) -> Result<Vec<KeyUsage>>;
 }

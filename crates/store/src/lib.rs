@@ -45,7 +45,7 @@ pub use chats::{Chats, ChatsCursor};
 pub use clocks::{Clocks, SavedClock};
 pub use deliveries::{
     Backlog, Deliveries, DeliveriesCursor, DeliveryFilter, DueDeliveries, DueQuery, MAX_COUNTED,
-    Owned, WaitingWebhook, WebhookBacklog, partition,
+    Owned, Ownership, WaitingWebhook, WebhookBacklog, partition,
 };
 pub use error::{Outage, Refusal, StoreError};
 pub use events::{Committed, CommittedEvent, Cutoff, Events, EventsAfter, Pruned};
@@ -59,7 +59,7 @@ pub use inbox::{Inbox, Received};
 pub use keys::{Keys, NewKey, Revoked};
 pub use lines::{Lines, NewLine};
 pub use messages::{Messages, MessagesCursor};
-pub use outbox::{Accept, Accepted, ClaimedItem, NewContent, Outbox, SettleReport};
+pub use outbox::{Accept, Accepted, NewContent, Outbox, SettleReport};
 pub use reactions::Reactions;
 pub use receipts::Receipts;
 pub use replays::{NewReplay, Replays};

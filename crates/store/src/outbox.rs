@@ -5,7 +5,7 @@ use switchboard_model::{
     Account, Bridge, Chat, File, Line, OutboxItem, ReactionType, Timestamp,
     chat::Recipient,
     id::Id,
-    link::{Content, Outcome},
+    link::{Outcome, SendItem},
     message::MessageRef,
     time::Now,
 };
@@ -87,23 +87,6 @@ pub struct Accepted {
     pub chat_id: Id<Chat>,
 }
 
-/// An item that a bridge holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClaimedItem {
-    /// The item.
-    pub id: Id<OutboxItem>,
-    /// Its line.
-    pub line_id: Id<Line>,
-    /// Its chat.
-    pub chat_id: Id<Chat>,
-    /// The chat as the driver knows it.
-    pub identifier: String,
-    /// Whether it is a group.
-    pub is_group: bool,
-    /// What is sent.
-    pub content: Content,
-}
-
 /// What came of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettleReport {
@@ -148,16 +131,16 @@ pub trait Outbox: Send + Sync {
         full_chats: Vec<Id<Chat>>,
         limit: usize,
         lease_until: Timestamp,
-    ) -> Result<Vec<ClaimedItem>>;
+    ) -> Result<Vec<SendItem>>;
 
     /// The items that this bridge holds claims on, oldest first: after a reconnect their fate is unknown.
-    async fn claims_of(&self, bridge: Id<Bridge>) -> Result<Vec<ClaimedItem>>;
+    async fn claims_of(&self, bridge: Id<Bridge>) -> Result<Vec<SendItem>>;
 
     /// Holds all claims of a bridge for longer.
     async fn extend_claims(&self, link: Link, lease_until: Timestamp) -> Result<()>;
 
-    /// Gives every claim until then, no longer and no shorter: at the start of the server, when no bridge had a
-    /// chance to speak yet.
+    /// Gives every claim until then, no longer and no shorter: when no bridge had a chance to speak, at the start of the
+    /// server and after the store was out.
     async fn renew_all_claims(&self, lease_until: Timestamp) -> Result<()>;
 
     /// Writes down what came of items: message, reaction, indicator or receipt, outbox, event and

@@ -6,7 +6,7 @@ use std::{path::Path, sync::Arc};
 
 use switchboard_model::{Timestamp, secret::SecretHash};
 use switchboard_store::{
-    Seed, Store, StoreError,
+    Deliveries as _, Owned, Seed, Store, StoreError,
     sqlite::{SqliteOptions, SqliteStore},
 };
 use tokio::task::JoinSet;
@@ -155,4 +155,40 @@ async fn one_accounts_flood_of_reads_is_refused_alone() {
     assert!(refused > 0, "a flood is refused");
     assert!(refused < answers.len(), "what there is room for is answered");
     assert!(store.lines(flooding).await.is_ok(), "once it is over, all is well");
+}
+
+#[tokio::test]
+async fn processes_that_share_a_database_share_its_webhooks() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let options = SqliteOptions { is_shared: true, ..SqliteOptions::default() };
+    let [one, two] = [(); 2].map(|()| SqliteStore::open(&path, options).unwrap());
+    let at = |seconds: i64| Timestamp(NOW.0 + 1000 * seconds);
+    // Each comes back every second, and is trusted to for five.
+    let own = async |store: &SqliteStore, node, let_go: Vec<u8>, now| {
+        let owning = store.own_webhooks(node, let_go, at(now), at(now + 5)).await.unwrap();
+        let Owned::Partitions(parts) = owning.owned else { panic!("it is not alone") };
+        (parts, owning.surplus)
+    };
+    let (all, surplus) = own(&one, 1, vec![], 0).await;
+    assert_eq!((all.len(), surplus), (256, 0));
+    assert_eq!(own(&two, 2, vec![], 0).await, (vec![], 0), "nothing is taken from who holds it");
+    let (all, surplus) = own(&one, 1, vec![], 1).await;
+    assert_eq!((all.len(), surplus), (256, 128));
+    let (first, surplus) = own(&one, 1, all[128..].to_vec(), 2).await;
+    assert_eq!((&first[..], surplus), (&all[..128], 0), "what it lets go it does not take again");
+    let (second, _) = own(&two, 2, vec![], 2).await;
+    assert_eq!(second, all[128..]);
+    // The first does not come back: what was its own is the other's after its time, and not before.
+    assert_eq!(own(&two, 2, vec![], 6).await.0.len(), 128);
+    assert_eq!(own(&two, 2, vec![], 7).await.0.len(), 256);
+    // It comes again, and the other says that it goes.
+    assert_eq!(own(&one, 1, vec![], 8).await.0.len(), 0);
+    two.disown_webhooks(2).await.unwrap();
+    assert_eq!(own(&one, 1, vec![], 8).await.0.len(), 256);
+    one.close().await;
+    two.close().await;
+    let alone = open(&path).unwrap();
+    let owning = alone.own_webhooks(3, vec![], NOW, NOW).await.unwrap();
+    assert_eq!((owning.owned, owning.surplus), (Owned::All, 0));
 }

@@ -54,7 +54,7 @@ pub struct Setup {
     store: SqliteOptions,
     /// Where it listened before it was restarted.
     addr: Option<SocketAddr>,
-    dir: TempDir,
+    dir: Arc<TempDir>,
 }
 
 impl std::fmt::Debug for Setup {
@@ -81,7 +81,7 @@ impl Setup {
             linked: true,
             store: SqliteOptions::default(),
             addr: None,
-            dir: tempfile::tempdir().expect("the machine has room for a directory"),
+            dir: Arc::new(tempfile::tempdir().expect("the machine has room for a directory")),
         }
     }
 
@@ -141,6 +141,20 @@ impl Setup {
     pub fn unlinked(mut self) -> Self {
         self.linked = false;
         self
+    }
+
+    /// Lets other servers have its database too ([`Setup::beside`]).
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        self.store.is_shared = true;
+        self
+    }
+
+    /// Another server on the database of this one, which is [`Setup::shared`]; without a simulator.
+    pub fn beside(server: &TestServer) -> Self {
+        let dir = Arc::clone(&server.setup.dir);
+        let clock = Arc::clone(&server.setup.clock);
+        Self { dir, clock, ..Self::new().shared().config(|config| config.simulator = false) }
     }
 
     /// The database of a server that does not run. To be closed before it is started.

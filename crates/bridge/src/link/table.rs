@@ -3,7 +3,7 @@
 //! The promise: an item is in the table from before the driver hears of it until the
 //! server has settled it; what is given twice is not begun twice; what was given back is not overtaken.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use switchboard_model::{
     Chat, Line, OutboxItem,
@@ -45,6 +45,7 @@ pub(super) struct Table {
 }
 
 struct Held {
+    order: i64,
     line_id: Id<Line>,
     chat_id: Id<Chat>,
     stage: Stage,
@@ -68,13 +69,13 @@ struct Lane {
     busy: bool,
     /// Given back, and the server has not said yet that it knows. Until then later items
     /// of the chat, which it sent before it knew, must not overtake these.
-    released: BTreeSet<Id<OutboxItem>>,
+    released: BTreeMap<i64, Id<OutboxItem>>,
 }
 
 impl Table {
     /// Takes one item; gives it back at once if its line is away or an earlier one was given back.
     pub(super) fn give(&mut self, item: SendItem, online: bool) -> Result<Given, Overrun> {
-        let (id, line_id, chat_id) = (item.id, item.line_id, item.chat_id);
+        let SendItem { id, order, line_id, chat_id, .. } = item;
         match self.held.get_mut(&id).map(|held| &mut held.stage) {
             // The server knows that it was given back, and gives it anew.
             Some(Stage::Finished { outcome: Outcome::Released, reported: true }) => {
@@ -93,10 +94,9 @@ impl Table {
             return Err(Overrun);
         }
         *count += 1;
-        self.held.insert(id, Held { line_id, chat_id, stage: Stage::Queued });
+        self.held.insert(id, Held { order, line_id, chat_id, stage: Stage::Queued });
         let lane = self.lanes.entry(chat_id).or_default();
-        // Ids sort by the time of their making, so they tell which of a chat comes first.
-        if !online || lane.released.range(..id).next().is_some() {
+        if !online || lane.released.range(..order).next().is_some() {
             self.finish(id, Outcome::Released);
             return Ok(Given::Report);
         }
@@ -131,11 +131,11 @@ impl Table {
         {
             error.truncate(end);
         }
-        let (released, chat_id) = (outcome == Outcome::Released, held.chat_id);
+        let (released, chat_id, order) = (outcome == Outcome::Released, held.chat_id, held.order);
         held.stage = Stage::Finished { outcome, reported: false };
         self.unreported.push_back(id);
         if released {
-            self.lanes.entry(chat_id).or_default().released.insert(id);
+            self.lanes.entry(chat_id).or_default().released.insert(order, id);
             self.release_chat(chat_id);
         }
     }
@@ -147,7 +147,7 @@ impl Table {
             if let Some(held) = self.held.get_mut(&item.id) {
                 held.stage = Stage::Finished { outcome: Outcome::Released, reported: false };
                 self.unreported.push_back(item.id);
-                lane.released.insert(item.id);
+                lane.released.insert(item.order, item.id);
             }
         }
     }
@@ -179,7 +179,7 @@ impl Table {
     pub(super) fn drop_released(&mut self) {
         let released: Vec<_> =
             self.lanes.values_mut().flat_map(|lane| std::mem::take(&mut lane.released)).collect();
-        for id in released {
+        for (_, id) in released {
             self.forget(id);
         }
     }
@@ -272,7 +272,7 @@ impl Table {
             }
         }
         if let Some(lane) = self.lanes.get_mut(&held.chat_id) {
-            lane.released.remove(&id);
+            lane.released.remove(&held.order);
         }
         self.tidy(held.chat_id);
     }

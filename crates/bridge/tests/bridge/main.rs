@@ -65,8 +65,10 @@ fn item(line: &CarriedLine, chat: Id<Chat>, to: &str, text: &str) -> SendItem {
 }
 
 fn item_of(line: &CarriedLine, chat: Id<Chat>, to: &str, content: Content) -> SendItem {
+    static ORDER: AtomicI64 = AtomicI64::new(1);
     SendItem {
         id: Id::<OutboxItem>::generate(),
+        order: ORDER.fetch_add(1, Ordering::Relaxed),
         line_id: Id::<Line>::clone(&line.id),
         chat_id: chat,
         identifier: to.to_owned(),

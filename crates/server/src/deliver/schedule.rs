@@ -10,7 +10,7 @@ mod watch;
 use std::collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry};
 
 use switchboard_model::{Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id};
-use switchboard_store::{DueDeliveries, DueQuery, Owned, WaitingWebhook};
+use switchboard_store::{DueDeliveries, DueQuery, Owned, WaitingWebhook, partition};
 
 use super::{
     breaker::Change,
@@ -85,6 +85,13 @@ impl Schedule {
     /// The webhooks that are this process's.
     pub(super) fn owned(&self) -> &Owned {
         &self.owned
+    }
+
+    /// Whether an attempt for a webhook of this part is in flight.
+    pub(super) fn is_under_way(&self, part: u8) -> bool {
+        self.queues
+            .iter()
+            .any(|(webhook, queue)| partition(*webhook) == part && queue.in_flight() > 0)
     }
 
     /// From now on these are its own, until then. Whether they are others than before: then the store is to be looked at.
@@ -179,7 +186,17 @@ impl Schedule {
             && let Some(webhook) = self.to_read.pop_front()
         {
             let most = most_waiting(self.waiting);
-            if let Some(queue) = self.queues.get_mut(&webhook) {
+            if !self.owned.has(webhook) {
+                self.change(
+                    webhook,
+                    now,
+                    || None,
+                    |queue, _| {
+                        queue.is_listed = false;
+                        queue.forget();
+                    },
+                );
+            } else if let Some(queue) = self.queues.get_mut(&webhook) {
                 queue.is_listed = false;
                 queries.extend(queue.query(webhook, most, now));
             }

@@ -55,6 +55,8 @@ pub(super) struct Sender {
 pub(super) struct Attempted {
     /// What is written down.
     pub(super) result: AttemptResult,
+    /// How long it took.
+    pub(super) took: Duration,
     /// What the endpoint asks to be left alone for.
     pub(super) retry_after: Option<Duration>,
 }
@@ -92,7 +94,8 @@ impl Sender {
     pub(super) async fn attempt(&self, delivery: &DueDelivery) -> Attempted {
         let (started, began) = (self.clock.both(), Instant::now());
         let outcome = self.posted(delivery, started, false).await;
-        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let took = began.elapsed();
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let finished_at = self.clock.both();
         let attempts = delivery.attempts.saturating_add(1);
         let cause = outcome.as_ref().err().and_then(|none| none.cause.clone());
@@ -118,7 +121,7 @@ impl Sender {
             finished_at,
             is_gone: status == Some(GONE),
         };
-        Attempted { result, retry_after }
+        Attempted { result, took, retry_after }
     }
 
     /// Sends something to try the endpoint, once. Nobody waits for what comes of it but the caller.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use switchboard_model::{Timestamp, Webhook, delivery::AttemptResult, id::Id};
-use switchboard_store::{DueDeliveries, DueQuery, Owned, Store, StoreError};
+use switchboard_store::{DueDeliveries, DueQuery, Owned, Ownership, Store, StoreError};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -54,10 +54,10 @@ pub(super) async fn dispatch(shared: Arc<Shared>, sending: Sending, stop: Cancel
             attempts.spawn(async move {
                 // A slot that is never given back would be lost to its endpoint for ever.
                 let _vital = vital;
-                let Attempted { result, retry_after } = sender.attempt(&delivery).await;
+                let Attempted { result, took, retry_after } = sender.attempt(&delivery).await;
                 let outcome = Outcome {
                     worked: result.error.is_none(),
-                    took: Duration::from_millis(result.duration_ms),
+                    took,
                     retry_after,
                     random: rand::random(),
                 };
@@ -159,17 +159,30 @@ pub(super) async fn read(shared: Arc<Shared>, store: Arc<dyn Store>, stop: Cance
 /// Keeps the webhooks that are this process's own, where it has not the database to itself.
 pub(super) async fn own(shared: Arc<Shared>, store: Arc<dyn Store>, stop: CancellationToken) {
     let node = rand::random();
+    let mut leaving: Vec<u8> = Vec::new();
     while !stop.is_cancelled() {
         let now = shared.clock.steady();
-        match store.own_webhooks(node, now, now + OWNED_FOR).await {
-            Ok(owned) => {
-                let is_shared = owned != Owned::All;
-                let until = if is_shared { now + OWNED_FOR } else { Timestamp(i64::MAX) };
-                if shared.schedule().own(owned, until, now) {
+        // What is under way is let end: whoever owns its webhook next would begin it again.
+        let let_go: Vec<u8> = {
+            let schedule = shared.schedule();
+            leaving.iter().copied().filter(|part| !schedule.is_under_way(*part)).collect()
+        };
+        leaving.retain(|part| !let_go.contains(part));
+        match store.own_webhooks(node, let_go, now, now + OWNED_FOR).await {
+            Ok(Ownership { owned: Owned::All, .. }) => {
+                shared.schedule().own(Owned::All, Timestamp(i64::MAX), now);
+                shared.look(false);
+                return;
+            }
+            Ok(Ownership { owned: Owned::Partitions(mut parts), surplus }) => {
+                leaving.retain(|part| parts.contains(part));
+                let staying = parts.iter().rev().filter(|part| !leaving.contains(part));
+                let more = surplus.saturating_sub(leaving.len());
+                let more: Vec<u8> = staying.take(more).copied().collect();
+                leaving.extend(more);
+                parts.retain(|part| !leaving.contains(part));
+                if shared.schedule().own(Owned::Partitions(parts), now + OWNED_FOR, now) {
                     shared.look(false);
-                }
-                if !is_shared {
-                    return;
                 }
             }
             Err(StoreError::Closed) => return,

@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use switchboard_model::{
     Chat, Line, OutboxItem,
     id::Id,
-    link::{WINDOW_PER_CHAT, WINDOW_PER_LINE},
+    link::{SendItem, WINDOW_PER_CHAT, WINDOW_PER_LINE},
 };
-use switchboard_store::ClaimedItem;
 
 #[derive(Debug, Default)]
 pub(super) struct Flight {
@@ -16,7 +15,7 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    pub(super) fn add(&mut self, item: &ClaimedItem) {
+    pub(super) fn add(&mut self, item: &SendItem) {
         if self.items.insert(item.id, (item.line_id, item.chat_id)).is_none() {
             *self.lines.entry(item.line_id).or_default().entry(item.chat_id).or_default() += 1;
         }
@@ -53,9 +52,10 @@ mod tests {
 
     use super::*;
 
-    fn item(line_id: Id<Line>, chat_id: Id<Chat>) -> ClaimedItem {
-        ClaimedItem {
+    fn item(line_id: Id<Line>, chat_id: Id<Chat>) -> SendItem {
+        SendItem {
             id: Id::generate(),
+            order: 1,
             line_id,
             chat_id,
             identifier: String::new(),

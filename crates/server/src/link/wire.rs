@@ -17,7 +17,7 @@ use switchboard_model::{
         SendItem, ServerFrame,
     },
 };
-use switchboard_store::{ClaimedItem, SettleReport, StoreError};
+use switchboard_store::{SettleReport, StoreError};
 use tokio::time::timeout;
 
 use super::bounds::bound_outcome;
@@ -96,11 +96,11 @@ pub(super) fn settle_recalled(
 }
 
 /// Items in frames that the bridge takes: no more than [`MAX_BATCH`] each, and no more bytes than it reads.
-pub(super) fn send_frames(items: Vec<ClaimedItem>) -> Vec<ServerFrame> {
+pub(super) fn send_frames(items: Vec<SendItem>) -> Vec<ServerFrame> {
     const MOST_BYTES: usize = MAX_FRAME_BYTES / 2;
     let mut frames = Vec::new();
     let (mut batch, mut bytes) = (Vec::new(), 0);
-    for item in items.into_iter().map(send_item) {
+    for item in items {
         let more = item.most_bytes();
         if !batch.is_empty() && (bytes + more > MOST_BYTES || batch.len() == MAX_BATCH) {
             frames.push(ServerFrame::Send { items: std::mem::take(&mut batch) });
@@ -113,11 +113,6 @@ pub(super) fn send_frames(items: Vec<ClaimedItem>) -> Vec<ServerFrame> {
         frames.push(ServerFrame::Send { items: batch });
     }
     frames
-}
-
-fn send_item(item: ClaimedItem) -> SendItem {
-    let ClaimedItem { id, line_id, chat_id, identifier, is_group, content } = item;
-    SendItem { id, line_id, chat_id, identifier, is_group, content }
 }
 
 /// The next frame of the bridge.

@@ -9,13 +9,13 @@ use switchboard_model::{
     chat::Service,
     line::DriverKind,
     link::{
-        BridgeFrame, Inbound, InboundChat, InboundMessage, MAX_FRAME_BYTES, PROTOCOL, RecallState,
-        ServerFrame,
+        BridgeFrame, Inbound, InboundChat, InboundMessage, MAX_FRAME_BYTES, Outcome, PROTOCOL,
+        RecallState, Report, ServerFrame,
     },
     message::MAX_TEXT_CHARS,
     outbox::{MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus},
 };
-use switchboard_testkit::{LINE, Receiver, TestServer, eventually};
+use switchboard_testkit::{LINE, Receiver, Setup, TestServer, eventually};
 
 use crate::bridge::{Link, Mac};
 
@@ -141,6 +141,34 @@ async fn what_is_committed_is_made_known_although_the_link_ends() {
     })
     .await;
     server.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_link_holds_outlives_an_outage_of_the_store() {
+    const LEASE: Duration = Duration::from_secs(2);
+    let server = Setup::new().config(|config| config.claim_lease = LEASE.as_secs()).start().await;
+    let tenant = server.tenant(LINE).await;
+    let mac = Mac::make(&server, &tenant, MAC).await;
+    let mut link = mac.dial(&server).await;
+    link.take(&mac.line, &RecallState::NeverStarted).await;
+    let made = SendMessage::text(MAC, "+15550100002", "x");
+    let item = tenant.client.send_message(&made).await.unwrap().value.id;
+    assert_eq!(link.items().await[0].id, item);
+    // Longer than the lease, and longer than a write waits.
+    let held = server.hold_writes();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    drop(held);
+    tokio::time::sleep(2 * LEASE).await;
+    let waits = tenant.client.outbox(item).await.unwrap().value;
+    assert_eq!(waits.status, OutboxStatus::Claimed, "{:?}", waits.error);
+    let outcome = Outcome::Failed { error: "no".to_owned() };
+    link.say(&BridgeFrame::Report { reports: vec![Report { id: item, outcome }] }).await;
+    let error =
+        eventually("it is settled", async || tenant.client.outbox(item).await.unwrap().value.error)
+            .await;
+    assert_eq!(error, "no");
+    drop(link);
+    server.stop_with_errors().await;
 }
 
 #[tokio::test]

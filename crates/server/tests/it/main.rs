@@ -36,6 +36,7 @@ mod live;
 mod messages;
 mod metrics;
 mod monitoring;
+mod nodes;
 mod openapi;
 mod operations;
 mod operators;

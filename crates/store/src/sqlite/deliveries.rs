@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     Backlog, CommittedEvent, Deliveries, DeliveriesCursor, DeliveryFilter, DueDeliveries, DueQuery,
-    Grant, IdempotencyRecord, Idempotent, Owned, Result, WaitingWebhook,
+    Grant, IdempotencyRecord, Idempotent, Owned, Ownership, Result, WaitingWebhook,
 };
 
 /// When a delivery is due that was not attempted in its round: always, and before any retry.
@@ -87,12 +87,17 @@ impl Deliveries for SqliteStore {
         self.writer.run(move |tx| settle::settle(tx, &results)).await
     }
 
-    async fn own_webhooks(&self, node: u128, now: Timestamp, until: Timestamp) -> Result<Owned> {
+    async fn own_webhooks(
+        &self,
+        node: u128,
+        let_go: Vec<u8>,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Ownership> {
         if !self.options.is_shared {
-            return Ok(Owned::All);
+            return Ok(Ownership { owned: Owned::All, surplus: 0 });
         }
-        let own = move |tx: &mut Tx<'_>| ownership::own(tx.sql, node, now, until);
-        Ok(Owned::Partitions(self.writer.run(own).await?))
+        self.writer.run(move |tx| ownership::own(tx.sql, node, &let_go, now, until)).await
     }
 
     async fn disown_webhooks(&self, node: u128) -> Result<()> {

@@ -1,7 +1,12 @@
 //! Keys, and how much of their hour is used.
 
 use rusqlite::{Connection, Row, params};
-use switchboard_model::{Key, Timestamp, id::Id, key::KeyUsage, secret::SecretHash};
+use switchboard_model::{
+    Key, Timestamp,
+    id::Id,
+    key::{KeyUsage, RATE_WINDOW_MS},
+    secret::SecretHash,
+};
 
 use super::{
     SqliteStore, accounts,
@@ -38,8 +43,8 @@ impl Keys for SqliteStore {
         self.writer.run(move |tx| revoke(tx, id, disable_webhooks, now)).await
     }
 
-    async fn save_usage(&self, usage: Vec<KeyUsage>) -> Result<()> {
-        self.writer.run(move |tx| save_usage(tx.sql, &usage)).await
+    async fn add_usage(&self, usage: Vec<KeyUsage>) -> Result<Vec<KeyUsage>> {
+        self.writer.run(move |tx| add_usage(tx.sql, &usage)).await
     }
 }
 
@@ -140,19 +145,30 @@ pub(super) fn revoke(
     Ok(Revoked { key, active_webhooks, disabled })
 }
 
-/// Counts come late and out of order; one never goes back, neither within its window nor to an older one.
-pub(super) fn save_usage(sql: &Connection, usage: &[KeyUsage]) -> Result<()> {
+/// An hour that began before the one that is kept is that one too, if they overlap: its process did not know of the
+/// other yet.
+pub(super) fn add_usage(sql: &Connection, usage: &[KeyUsage]) -> Result<Vec<KeyUsage>> {
+    let mut add = sql.prepare_cached(
+        "insert into key_usage (key_id, window_start, used) values (?1, ?2, ?3)
+         on conflict (key_id) do update set
+           used = case when excluded.window_start >= window_start + ?4 then excluded.used
+                       when excluded.window_start <= window_start - ?4 then used
+                       else used + excluded.used end,
+           window_start = iif(excluded.window_start >= window_start + ?4, excluded.window_start, window_start)
+         returning window_start, used",
+    )?;
+    let mut kept = Vec::with_capacity(usage.len());
     for one in usage {
-        statement::run(
-            sql,
-            "insert into key_usage (key_id, window_start, used) values (?1, ?2, ?3)
-             on conflict (key_id) do update set window_start = excluded.window_start, used = excluded.used
-             where excluded.window_start > window_start
-                or (excluded.window_start = window_start and excluded.used > used)",
-            params![Text(one.key_id), one.window_start.0, one.used],
-        )?;
+        let params = params![Text(one.key_id), one.window_start.0, one.used, RATE_WINDOW_MS];
+        kept.push(add.query_row(params, |row| {
+            Ok(KeyUsage {
+                key_id: one.key_id,
+                window_start: Timestamp(row.get(0)?),
+                used: row.get(1)?,
+            })
+        })?);
     }
-    Ok(())
+    Ok(kept)
 }
 
 fn key(row: &Row<'_>) -> rusqlite::Result<Key> {

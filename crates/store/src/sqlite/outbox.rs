@@ -13,7 +13,7 @@ use switchboard_model::{
     Account, Bridge, Chat, EventKind, Line, Message, OutboxItem, Timestamp,
     event::FailedEvent,
     id::Id,
-    link::Content,
+    link::{Content, SendItem},
     outbox::{
         ATTEMPTS_USED_UP, EXPIRED, EXPIRY_MS, MAX_ATTEMPTS, MAY_HAVE_BEEN_HANDED_OVER,
         NO_LONGER_PAIRED, OutboxStatus, OutboxStep,
@@ -34,8 +34,8 @@ use super::{
     files, idempotency, sandbox,
 };
 use crate::{
-    Accept, Accepted, ClaimedItem, Committed, Cutoff, IdempotencyRecord, Idempotent, Link, Outbox,
-    Result, SettleReport, StoreError,
+    Accept, Accepted, Committed, Cutoff, IdempotencyRecord, Idempotent, Link, Outbox, Result,
+    SettleReport, StoreError,
 };
 
 #[async_trait::async_trait]
@@ -66,11 +66,11 @@ impl Outbox for SqliteStore {
         full_chats: Vec<Id<Chat>>,
         limit: usize,
         lease_until: Timestamp,
-    ) -> Result<Vec<ClaimedItem>> {
+    ) -> Result<Vec<SendItem>> {
         self.writer.run(move |tx| claim(tx, link, line, &full_chats, limit, lease_until)).await
     }
 
-    async fn claims_of(&self, bridge: Id<Bridge>) -> Result<Vec<ClaimedItem>> {
+    async fn claims_of(&self, bridge: Id<Bridge>) -> Result<Vec<SendItem>> {
         self.readers.list(bridge).ask(move |sql| claims_of(sql, bridge)).await
     }
 
@@ -122,7 +122,7 @@ pub(super) fn claim(
     full_chats: &[Id<Chat>],
     limit: usize,
     lease_until: Timestamp,
-) -> Result<Vec<ClaimedItem>> {
+) -> Result<Vec<SendItem>> {
     bridges::must_be_newest(tx.sql, link)?;
     let carried = tx.known.line(tx.sql, line)?;
     if !carried.is_some_and(|line| line.bridge_id == Some(link.bridge) && line.is_active) {
@@ -130,22 +130,22 @@ pub(super) fn claim(
     }
     let waiting = statement::all(
         tx.sql,
-        "select o.id, o.line_id, o.chat_id, c.identifier, c.is_group, o.content, o.seq
+        "select o.id, o.seq, o.line_id, o.chat_id, c.identifier, c.is_group, o.content
          from outbox o indexed by outbox_pending cross join chats c on c.id = o.chat_id
          where o.line_id = ?1 and o.status = 'pending'
            and o.chat_id not in (select value from json_each(?2))
          order by o.seq limit ?3",
         params![Text(line), Json(full_chats), statement::limit(limit)],
-        |row| Ok((row.get::<_, i64>(6)?, claimed_item(row)?)),
+        send_item,
     )?;
     let claimed = step(OutboxStatus::Pending, OutboxStep::Claim)?;
     let mut items = Vec::with_capacity(waiting.len());
-    for (seq, item) in waiting {
+    for item in waiting {
         let changed = statement::run(
             tx.sql,
             "update outbox set status = ?2, bridge_id = ?3, lease_until = ?4
              where seq = ?1 and status = 'pending'",
-            params![seq, Name(claimed), Text(link.bridge), lease_until.0],
+            params![item.order, Name(claimed), Text(link.bridge), lease_until.0],
         )?;
         if changed > 0 {
             items.push(item);
@@ -154,14 +154,14 @@ pub(super) fn claim(
     Ok(items)
 }
 
-pub(super) fn claims_of(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<ClaimedItem>> {
+pub(super) fn claims_of(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<SendItem>> {
     statement::all(
         sql,
-        "select o.id, o.line_id, o.chat_id, c.identifier, c.is_group, o.content
+        "select o.id, o.seq, o.line_id, o.chat_id, c.identifier, c.is_group, o.content
          from outbox o cross join chats c on c.id = o.chat_id
          where o.bridge_id = ?1 and o.status = 'claimed' order by o.seq",
         params![Text(bridge)],
-        claimed_item,
+        send_item,
     )
 }
 
@@ -392,14 +392,15 @@ fn open_item(row: &Row<'_>) -> rusqlite::Result<OpenItem> {
     })
 }
 
-fn claimed_item(row: &Row<'_>) -> rusqlite::Result<ClaimedItem> {
-    Ok(ClaimedItem {
+fn send_item(row: &Row<'_>) -> rusqlite::Result<SendItem> {
+    Ok(SendItem {
         id: row.get::<_, Text<_>>(0)?.0,
-        line_id: row.get::<_, Text<_>>(1)?.0,
-        chat_id: row.get::<_, Text<_>>(2)?.0,
-        identifier: row.get(3)?,
-        is_group: row.get(4)?,
-        content: row.get::<_, Json<_>>(5)?.0,
+        order: row.get(1)?,
+        line_id: row.get::<_, Text<_>>(2)?.0,
+        chat_id: row.get::<_, Text<_>>(3)?.0,
+        identifier: row.get(4)?,
+        is_group: row.get(5)?,
+        content: row.get::<_, Json<_>>(6)?.0,
     })
 }
 

@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
 use switchboard_model::{
-    Account, Line, Scope, Scopes, Timestamp, id::Id, key::KeyUsage, secret::SecretHash,
+    Account, Line, Scope, Scopes,
+    id::Id,
+    key::{KeyUsage, RATE_WINDOW_MS},
+    secret::SecretHash,
 };
 use switchboard_store::{NewKey, NewLine, Refusal, Store};
 
@@ -55,19 +58,23 @@ pub(crate) async fn revoking_is_final(store: Arc<dyn Store>) {
     assert_eq!(refusal(store.revoke_key(Id::generate(), false, NOW).await), Refusal::KeyNotFound);
 }
 
-pub(crate) async fn counts_never_go_back(store: Arc<dyn Store>) {
+pub(crate) async fn counts_add_up_within_an_hour(store: Arc<dyn Store>) {
     let key_id = store.create_key(new_key(None, None, 3), NOW).await.unwrap().id;
     let usage = |window_start, used| KeyUsage { key_id, window_start, used };
-    let steps: [(Timestamp, u32, Timestamp, u32); 5] = [
+    let hour = RATE_WINDOW_MS;
+    for (window, more, kept_window, kept) in [
         (NOW, 5, NOW, 5),
-        (NOW, 4, NOW, 5),
-        (later(1), 1, later(1), 1),
-        (NOW, 9, later(1), 1),
-        (later(1), 2, later(1), 2),
-    ];
-    for (window, used, kept_window, kept_used) in steps {
-        store.save_usage(vec![usage(window, used)]).await.unwrap();
-        let (_, kept) = store.find_key(SecretHash([3; 32])).await.unwrap().unwrap();
-        assert_eq!(kept, Some(usage(kept_window, kept_used)));
+        (NOW, 4, NOW, 9),
+        // Another process began its hour later, and another one earlier: it is the same hour.
+        (later(1000), 1, NOW, 10),
+        (later(-1000), 1, NOW, 11),
+        // The next hour, and something late of the one before.
+        (later(hour), 2, later(hour), 2),
+        (NOW, 7, later(hour), 2),
+    ] {
+        let answered = store.add_usage(vec![usage(window, more)]).await.unwrap();
+        assert_eq!(answered, [usage(kept_window, kept)]);
+        let (_, found) = store.find_key(SecretHash([3; 32])).await.unwrap().unwrap();
+        assert_eq!(found, Some(usage(kept_window, kept)));
     }
 }

@@ -97,7 +97,7 @@ mod sqlite {
                   a_seed_keeps_the_sandbox_line_that_there_is,
                   a_line_that_is_there_gets_the_seeds_key;
         keys: a_key_is_found_by_its_hash, a_key_for_what_is_not_the_accounts_is_refused, revoking_is_final,
-              counts_never_go_back;
+              counts_add_up_within_an_hour;
         lines: a_handle_is_one_lines_only, a_line_needs_an_account_and_a_usable_bridge,
                a_bridge_carries_lines_of_its_driver,
                lines_are_their_accounts_only, capabilities_are_told_by_the_lines_own_bridge;
@@ -107,6 +107,7 @@ mod sqlite {
                 a_reply_names_a_message_of_its_chat, another_account_sees_nothing,
                 claims_come_in_the_order_of_acceptance, a_full_chat_is_passed_over_whole,
                 only_the_lines_bridge_claims, claims_are_known_and_held_for_longer,
+                an_older_link_writes_nothing_any_more,
                 what_waits_too_long_expires, a_lease_that_runs_out_is_never_sent_again;
         settle: what_is_sent_is_a_message, a_report_counts_once, only_the_holder_reports,
                 a_failure_is_told_to_who_asks, unknown_is_never_sent_again,

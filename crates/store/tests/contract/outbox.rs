@@ -3,11 +3,13 @@ use std::sync::Arc;
 use switchboard_model::{
     chat::Recipient,
     id::Id,
-    link::Content,
+    link::{Content, Outcome},
     message::MessageRef,
     outbox::{EXPIRED, EXPIRY_MS, MAX_ATTEMPTS, MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus},
 };
-use switchboard_store::{Accept, Link, NewContent, NewLine, Refusal, Store};
+use switchboard_store::{
+    Accept, Link, NewContent, NewLine, Refusal, SettleReport, Store, StoreError,
+};
 
 use crate::world::{
     ANN, BOB, LEASE, NOW, World, contact, group, later, limit, new_line, refusal, sent, take,
@@ -196,4 +198,37 @@ pub(crate) async fn a_lease_that_runs_out_is_never_sent_again(store: Arc<dyn Sto
     assert!(world.settle(id, sent("late")).await.events.is_empty());
     assert_eq!(world.item(id).await, item);
     assert_eq!(world.claim(10).await, [waiting]);
+}
+
+pub(crate) async fn an_older_link_writes_nothing_any_more(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let waits = world.accept(ANN, "one").await;
+    let opened = store.open_link(world.bridge, LEASE).await.unwrap();
+    assert!(opened.claims.is_empty());
+    assert_eq!(opened.lines.iter().map(|line| line.id).max(), Some(world.other_line));
+    let older = opened.link;
+    let claim = async |link| store.claim(link, world.line, vec![], 10, LEASE).await;
+    assert_eq!(claim(older).await.unwrap()[0].id, waits);
+    // The newer one is told of what the older one held.
+    let opened = store.open_link(world.bridge, LEASE).await.unwrap();
+    assert_eq!(opened.claims.iter().map(|item| item.id).collect::<Vec<_>>(), [waits]);
+    assert_eq!(opened.link.epoch, older.epoch + 1);
+
+    let next = world.accept(ANN, "two").await;
+    let at = later(5);
+    let done = SettleReport { id: waits, outcome: Outcome::Done { at }, counts_as_attempt: true };
+    let is_fenced = |error: StoreError| assert!(matches!(error, StoreError::Fenced), "{error:?}");
+    is_fenced(claim(older).await.unwrap_err());
+    is_fenced(store.extend_claims(older, LEASE).await.unwrap_err());
+    is_fenced(store.settle(older, vec![done.clone()], NOW).await.unwrap_err());
+    let text = vec![text_from(ANN, "late")];
+    is_fenced(store.receive(older, world.line, "9".into(), text, NOW).await.unwrap_err());
+    is_fenced(store.line_status(older, world.line, false, NOW).await.unwrap_err());
+    is_fenced(store.set_capabilities(older, world.line, vec![]).await.unwrap_err());
+    assert_eq!(world.item(waits).await.status, OutboxStatus::Claimed);
+
+    assert_eq!(claim(opened.link).await.unwrap()[0].id, next);
+    store.settle(opened.link, vec![done], NOW).await.unwrap();
+    assert_ne!(world.item(waits).await.status, OutboxStatus::Claimed);
+    assert_eq!(refusal(store.open_link(Id::generate(), LEASE).await), Refusal::BridgeNotFound);
 }

@@ -3,18 +3,22 @@
 use rusqlite::{Connection, params};
 use switchboard_model::Timestamp;
 
-use crate::{Result, sqlite::engine::statement};
+use crate::{
+    Owned, Ownership, Result,
+    sqlite::engine::{columns::Json, statement},
+};
 
 /// Parts of all webhooks.
 const PARTITIONS: usize = 256;
 
-/// Holds what the node has, up to its share, and takes what nobody holds.
+/// Holds what the node has, and takes of what nobody holds up to its share.
 pub(super) fn own(
     sql: &Connection,
     node: u128,
+    let_go: &[u8],
     now: Timestamp,
     until: Timestamp,
-) -> Result<Vec<u8>> {
+) -> Result<Ownership> {
     let node = name(node);
     statement::run(sql, "delete from nodes where until <= ?1", params![now.0])?;
     statement::run(
@@ -23,35 +27,36 @@ pub(super) fn own(
          on conflict do update set until = excluded.until",
         params![node, until.0],
     )?;
-    let nodes =
-        statement::first(sql, "select count(*) from nodes", [], |row| row.get::<_, u32>(0))?;
-    let share = PARTITIONS.div_ceil(nodes.unwrap_or(1).max(1) as usize);
-    let own = statement::limit(share);
     statement::run(
         sql,
         "update webhook_partitions set node_id = null, until = 0
-         where node_id = ?1 and number not in (
-           select number from webhook_partitions where node_id = ?1 order by number limit ?2)",
-        params![node, own],
+         where node_id = ?1 and number in (select value from json_each(?2))",
+        params![node, Json(let_go)],
     )?;
     statement::run(
         sql,
         "update webhook_partitions set until = ?2 where node_id = ?1",
         params![node, until.0],
     )?;
+    let nodes =
+        statement::first(sql, "select count(*) from nodes", [], |row| row.get::<_, u32>(0))?;
+    let share = PARTITIONS.div_ceil(nodes.unwrap_or(1).max(1) as usize);
     statement::run(
         sql,
         "update webhook_partitions set node_id = ?1, until = ?2 where number in (
-           select number from webhook_partitions where until <= ?3 order by number
+           select number from webhook_partitions
+           where until <= ?3 and number not in (select value from json_each(?5)) order by number
            limit max(0, ?4 - (select count(*) from webhook_partitions where node_id = ?1)))",
-        params![node, until.0, now.0, own],
+        params![node, until.0, now.0, statement::limit(share), Json(let_go)],
     )?;
-    statement::all(
+    let own: Vec<u8> = statement::all(
         sql,
         "select number from webhook_partitions where node_id = ?1 order by number",
         params![node],
         |row| row.get(0),
-    )
+    )?;
+    let surplus = own.len().saturating_sub(share);
+    Ok(Ownership { owned: Owned::Partitions(own), surplus })
 }
 
 pub(super) fn disown(sql: &Connection, node: u128) -> Result<()> {

@@ -110,6 +110,53 @@ mod tests {
         apply(&mut sql).unwrap();
     }
 
+    /// A database as the version before owned webhooks and epochs left it, with what was leased and known then.
+    const VERSION_11: &str = "
+        insert into accounts values (1, 'acc_1', 'One', 10);
+        insert into bridges (seq, id, name, driver, token, created_at) values (1, 'brg_1', 'mac', 'imsg', x'01', 10);
+        insert into lines (seq, id, account_id, handle, service, driver, bridge_id, contact_first, position)
+        values (1, 'ln_1', 'acc_1', '+15550100001', 'auto', 'imsg', 'brg_1', 1, '77'),
+               (2, 'ln_2', 'acc_1', '+15550100002', 'auto', 'imsg', null, 1, '88');
+        insert into events (seq, id, account_id, line_id, kind, created_at, data)
+        values (5, 'evt_1', 'acc_1', 'ln_1', 'line.status', 20, '{}');
+        insert into deliveries (seq, id, webhook_id, account_id, event_seq, status, attempts, due_at, leased, created_at)
+        values (1, 'dlv_leased', 'wh_1', 'acc_1', 5, 'due', 0, 900, 1, 20),
+               (2, 'dlv_given_back', 'wh_1', 'acc_1', 5, 'due', 0, 0, 0, 20),
+               (3, 'dlv_on_its_way', 'wh_1', 'acc_1', 5, 'due', 2, 900, 1, 20),
+               (4, 'dlv_waits', 'wh_1', 'acc_1', 5, 'due', 1, 700, 0, 20),
+               (5, 'dlv_done', 'wh_1', 'acc_1', 5, 'delivered', 1, 900, 0, 20);
+        pragma user_version = 11;
+    ";
+
+    #[test]
+    fn what_was_leased_is_due_and_a_bridge_keeps_its_place() {
+        let mut sql = Connection::open_in_memory().unwrap();
+        sql.execute_batch("pragma foreign_keys = off").unwrap();
+        for migration in &MIGRATIONS[..11] {
+            sql.execute_batch(migration).unwrap();
+        }
+        sql.execute_batch(VERSION_11).unwrap();
+        apply(&mut sql).unwrap();
+        let list = |select: &str| -> String {
+            let all = format!("select group_concat(row, ';') from ({select})");
+            sql.query_row(&all, [], |row| row.get(0)).unwrap()
+        };
+        // Those that were not tried are the log; those that were are retries, due at once if they were on their way.
+        let due = "select concat_ws(' ', id, due_at) as row from deliveries where status = 'due' order by due_at, seq";
+        assert_eq!(list(due), "dlv_leased 0;dlv_given_back 0;dlv_on_its_way 1;dlv_waits 700");
+        let places =
+            "select concat_ws(' ', line_id, bridge_id, position) as row from line_positions";
+        assert_eq!(list(places), "ln_1 brg_1 77", "a line without a bridge has nobody's place");
+        let epoch: i64 =
+            sql.query_row("select link_epoch from bridges", [], |row| row.get(0)).unwrap();
+        assert_eq!(epoch, 0);
+        let parts: i64 =
+            sql.query_row("select count(*) from webhook_partitions", [], |row| row.get(0)).unwrap();
+        assert_eq!(parts, 256);
+        let broken = sql.prepare("pragma foreign_key_check").unwrap().exists([]).unwrap();
+        assert!(!broken);
+    }
+
     #[test]
     fn an_old_mexican_number_becomes_the_new_one() {
         let mut sql = Connection::open_in_memory().unwrap();
