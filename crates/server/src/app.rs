@@ -20,10 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::idempotency::InFlight,
+    auth_cache::AuthCache,
     clock::ServerClock,
     config::Config,
     deliver::{Deliver, Guard, Resolver},
-    directory::Directory,
     files::{Files, FilesError},
     health::Monitor,
     hub::Hub,
@@ -56,7 +56,7 @@ pub struct App {
     /// The same one, to save where it stands.
     pub(crate) server_clock: Arc<ServerClock>,
     pub(crate) operator: SecretHash,
-    pub(crate) directory: Directory,
+    pub(crate) auth_cache: AuthCache,
     pub(crate) cursors: CursorKey,
     pub(crate) limiter: Limiter,
     pub(crate) wrong_tokens: WrongTokens,
@@ -206,7 +206,7 @@ impl App {
         )
         .map_err(StartError::DeliveryClient)?;
         let app = Arc::new(Self {
-            directory: Directory::new(Arc::clone(&store)),
+            auth_cache: AuthCache::new(Arc::clone(&store)),
             cursors,
             limiter: Limiter::default(),
             wrong_tokens: WrongTokens::default(),
@@ -341,7 +341,7 @@ impl Observer for Watcher {
     fn foreign_commit(&self) {
         let Some(app) = self.app.upgrade() else { return };
         let _runtime = self.runtime.enter();
-        app.directory.forget_all();
+        app.auth_cache.forget_all();
         app.links.refresh();
         app.hub.wake_all();
         app.feeds.tell_all();

@@ -4,10 +4,10 @@
 
 mod api;
 pub mod app;
+mod auth_cache;
 pub mod clock;
 pub mod config;
 mod deliver;
-mod directory;
 mod files;
 mod guarded;
 mod health;
@@ -26,7 +26,7 @@ pub mod routes;
 mod stream;
 mod supervise;
 pub mod telemetry;
-mod to_the_end;
+mod uncancelled;
 mod wrong_tokens;
 
 pub use app::{App, Running, StartError};

@@ -87,7 +87,7 @@ async fn with_key(
     } else if let Some(scope) = scope.filter(|scope| !key.scopes.contains(*scope)) {
         Failure::from(lacks(scope)).into_response()
     } else {
-        match app.directory.sandbox_line().await {
+        match app.auth_cache.sandbox_line().await {
             Ok(sandbox) => {
                 let sandbox = sandbox.map(|line| line.id);
                 request.extensions_mut().insert(Caller { key, hash, sandbox });
@@ -134,7 +134,7 @@ async fn key(app: &App, headers: &HeaderMap) -> Result<(Arc<Key>, SecretHash), F
     })?;
     let hash = secret.hash();
     let (key, usage) = app
-        .directory
+        .auth_cache
         .key(hash)
         .await?
         .ok_or_else(|| refused("This API key is not known to this server."))?;
@@ -214,7 +214,7 @@ impl Caller {
         self.key.id
     }
 
-    /// By what the directory knows the key: for those who are let in for longer, and look again.
+    /// By what the cache knows the key: for those who are let in for longer, and look again.
     pub(crate) fn key_hash(&self) -> SecretHash {
         self.hash
     }
@@ -252,9 +252,9 @@ impl Caller {
     /// The lines that the key may use: its account's, and the sandbox line, which every key reaches (§2).
     pub(crate) async fn lines(&self, app: &App) -> Result<Vec<Line>, Failure> {
         let lines = match self.account() {
-            Some(account) => app.directory.lines(account).await?,
+            Some(account) => app.auth_cache.lines(account).await?,
             None => {
-                let sandbox = app.directory.sandbox_line().await?;
+                let sandbox = app.auth_cache.sandbox_line().await?;
                 return Ok(sandbox.as_deref().cloned().into_iter().collect());
             }
         };
@@ -279,13 +279,13 @@ impl Caller {
     /// The line that `from` names, if it is the account's and the key may use it.
     pub(crate) async fn line(&self, app: &App, from: &LineRef) -> Result<OwnLine, Failure> {
         let Some(account) = self.account() else {
-            let sandbox = app.directory.sandbox_line().await?.filter(|line| from.names(line));
+            let sandbox = app.auth_cache.sandbox_line().await?.filter(|line| from.names(line));
             return match sandbox {
                 Some(_) => Err(self.owner().err().unwrap_or_else(line_not_found).into()),
                 None => Err(line_not_found().into()),
             };
         };
-        let lines = app.directory.lines(account).await?;
+        let lines = app.auth_cache.lines(account).await?;
         let line = lines.iter().find(|line| from.names(line)).ok_or_else(line_not_found)?;
         self.check_line(line.id)?;
         Ok(OwnLine { account, id: line.id })

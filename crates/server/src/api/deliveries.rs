@@ -25,7 +25,7 @@ use crate::{
         query::Query,
     },
     app::App,
-    to_the_end::to_the_end,
+    uncancelled::spawn_uncancelled,
 };
 
 /// The deliveries of the account on lines that the key may use, of the newest event first, paged.
@@ -107,7 +107,7 @@ pub(crate) async fn retry(
     let rendered = Rendered::one(StatusCode::OK, &answer, &id);
     let now = app.clock.both();
     let record = idempotent.record(&rendered);
-    let retrying = to_the_end(async move {
+    let retrying = spawn_uncancelled(async move {
         let _in_flight = idempotent;
         let done = app.store.retry_delivery(grant, delivery, record, now).await?;
         if let Idempotent::Fresh(webhook) = &done {

@@ -239,7 +239,7 @@ async fn receive(
     let name = headers.get(FILENAME).and_then(name::from_header);
     let declared = declared(headers);
     let id = Id::generate();
-    let mut upload = app.files.upload(id).await.map_err(|error| kept_badly(&error))?;
+    let mut upload = app.files.upload(id).await.map_err(|error| storage_error(&error))?;
     if limit.as_ref().is_some_and(|limit| limit.is_over) {
         upload.only_hash();
     }
@@ -265,7 +265,7 @@ async fn receive(
             limit.exceed(app).await?;
             upload.only_hash();
         }
-        upload.write(chunk).await.map_err(|error| kept_badly(&error))?;
+        upload.write(chunk).await.map_err(|error| storage_error(&error))?;
         if upload.size() > most {
             return Err(too_large());
         }
@@ -296,7 +296,7 @@ async fn keep(
     // A task of its own: a caller that hangs up must not stop it half-way, with bytes that no file has.
     let keeping = async move {
         let Arrived { mut upload, file } = arrived;
-        upload.finish().await.map_err(|error| kept_badly(&error))?;
+        upload.finish().await.map_err(|error| storage_error(&error))?;
         let written = writing.await;
         let is_refused = |failure: &Failure| failure.problem.code.status() < 500;
         // After any other error it may have been written down all the same; if not, the bytes are swept away later.
@@ -314,14 +314,14 @@ async fn keep(
     })
 }
 
-fn kept_badly(error: &object_store::Error) -> Failure {
+fn storage_error(error: &object_store::Error) -> Failure {
     Failure::outage(Storage::Files, outage::of_files(error), error)
 }
 
 fn unread(error: &object_store::Error) -> Failure {
     match error {
         object_store::Error::NotFound { .. } => not_found().into(),
-        error => kept_badly(error),
+        error => storage_error(error),
     }
 }
 

@@ -35,7 +35,7 @@ type Names = Mutex<HashSet<(Id<Key>, String)>>;
 pub(crate) struct InFlight(Arc<Names>);
 
 /// A request's place among those in flight. Whoever writes keeps it until that is committed, for its client may be
-/// gone before ([`crate::to_the_end`]).
+/// gone before ([`crate::uncancelled::spawn_uncancelled`]).
 #[derive(Debug)]
 struct InFlightGuard {
     all: Arc<Names>,

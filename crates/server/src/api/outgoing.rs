@@ -24,7 +24,7 @@ use crate::{
         problem::{Failure, id_of},
     },
     app::App,
-    to_the_end::to_the_end,
+    uncancelled::spawn_uncancelled,
 };
 
 /// A write whose values have been judged.
@@ -92,7 +92,7 @@ impl Request<'_> {
         let (app, now) = (Arc::clone(app), app.clock.now());
         let clock = Arc::clone(&app.clock);
         let record = idempotent.record(&rendered);
-        let accepting = to_the_end(async move {
+        let accepting = spawn_uncancelled(async move {
             // In flight until it is committed.
             let _in_flight = idempotent;
             let accepted = app.store.accept(accept, record, now).await?;

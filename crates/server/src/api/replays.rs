@@ -20,7 +20,7 @@ use crate::{
         query::Query,
     },
     app::App,
-    to_the_end::to_the_end,
+    uncancelled::spawn_uncancelled,
 };
 
 /// Makes a replay. It works by itself; GET tells how far it is.
@@ -65,7 +65,7 @@ pub(crate) async fn create(
     };
     let render = move |replay: &Replay| Rendered::one(StatusCode::CREATED, replay, &id);
     let record = idempotent.record_with(render.clone());
-    let making = to_the_end(async move {
+    let making = spawn_uncancelled(async move {
         let _in_flight = idempotent;
         let done = app.store.create_replay(grant, new, record, now).await?;
         if matches!(done, Idempotent::Fresh(_)) {

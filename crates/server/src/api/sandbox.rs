@@ -19,7 +19,7 @@ use crate::{
         problem::Failure,
     },
     app::App,
-    to_the_end::to_the_end,
+    uncancelled::spawn_uncancelled,
 };
 
 /// The sandbox as the caller's account sees it.
@@ -50,7 +50,7 @@ pub(crate) async fn ensure(
     let code = activation_code(rand::random());
     let render = move |sandbox: &Sandbox| Rendered::one(StatusCode::OK, sandbox, &id);
     let record = idempotent.record_with(render.clone());
-    let ensuring = to_the_end(async move {
+    let ensuring = spawn_uncancelled(async move {
         let _in_flight = idempotent;
         app.store.ensure_sandbox(account, code, record, now).await
     });
@@ -68,7 +68,7 @@ pub(crate) async fn reset(
 ) -> Result<Response, Failure> {
     let code = activation_code(rand::random());
     let account = caller.owner()?;
-    let resetting = to_the_end(async move {
+    let resetting = spawn_uncancelled(async move {
         let now = app.clock.now();
         let (sandbox, committed) = app.store.reset_sandbox(account, code, now).await?;
         app.publish(committed);

@@ -26,7 +26,7 @@ use crate::{
     },
     app::App,
     openapi,
-    to_the_end::{to_the_end, uncancelled},
+    uncancelled::{spawn_uncancelled, uncancelled},
 };
 
 /// The webhooks of a line; of every line the key may use when `from` is empty.
@@ -91,7 +91,7 @@ pub(crate) async fn create(
     let now = app.clock.now();
     let render = move |webhook: &Webhook| Rendered::one(StatusCode::CREATED, webhook, &id);
     let record = idempotent.record_with(render.clone());
-    let making = to_the_end(async move {
+    let making = spawn_uncancelled(async move {
         let _in_flight = idempotent;
         app.store.create_webhook(webhook, record, now).await
     });
@@ -110,7 +110,7 @@ pub(crate) async fn delete(
 ) -> Result<Response, Failure> {
     let webhook: Id<Webhook> = id_of(body::text(body.required("id")?, "id")?, "id")?;
     let grant = caller.grant(&app).await?.ok_or_else(webhook_not_found)?;
-    to_the_end(async move {
+    spawn_uncancelled(async move {
         app.store.delete_webhook(grant, webhook).await?;
         app.deliver.forget(webhook);
         // A replay of it ends, and makes room for another.
@@ -146,7 +146,7 @@ pub(crate) async fn update(
     let changes = WebhookChanges { url, events, is_active };
     let render = move |updated: &UpdatedWebhook| Rendered::one(StatusCode::OK, updated, &id);
     let record = idempotent.record_with(render.clone());
-    let updating = to_the_end(async move {
+    let updating = spawn_uncancelled(async move {
         let _in_flight = idempotent;
         let done = app.store.update_webhook(grant, webhook_id, changes, record, now).await?;
         match (&done, is_active) {
@@ -187,7 +187,7 @@ pub(crate) async fn rotate(
     let until = now.steady + Duration::from_millis(ROTATION_MS.unsigned_abs());
     let render = move |rotated: &RotatedWebhook| Rendered::one(StatusCode::OK, rotated, &id);
     let record = idempotent.record_with(render.clone());
-    let rotating = to_the_end(async move {
+    let rotating = spawn_uncancelled(async move {
         let _in_flight = idempotent;
         let done = app.store.rotate_secret(grant, webhook_id, secret, until, record, now).await?;
         if matches!(done, Idempotent::Fresh(_)) {

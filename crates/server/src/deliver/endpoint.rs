@@ -1,10 +1,8 @@
 //! How an endpoint behaves, and what it is given for it: a concurrency limit by AIMD, and a class.
 //!
 //! Each begins with little in flight. Every success adds one, so that what is in flight doubles from one
-//! answer to the next, for as long as answers don't take longer for it: more in flight than an endpoint works on at a
-//! time makes nothing faster, and all of it comes twice when the server is killed (as TCP Vegas does it: Brakmo and
-//! Peterson, IEEE JSAC 13(8), 1995). Every failure takes away half. What it has at most depends on its class
-//! ([`Pools`]): an endpoint that takes long for each answer holds as many places as one that hangs.
+//! answer to the next; every failure takes away half. What it has at most depends on its class ([`Pools`]): an
+//! endpoint that takes long for each answer holds as many places as one that hangs.
 
 use std::time::Duration;
 
@@ -19,11 +17,6 @@ use super::{
 const START: usize = 4;
 /// An endpoint whose answers take longer on average is slow; an attempt that takes longer may hang.
 pub(super) const SLOW: Duration = Duration::from_secs(1);
-/// Answers wait for one another if they take longer than the fastest by this much and as long again.
-const SLACK: Duration = Duration::from_micros(500);
-/// After so many answers the fastest is looked for anew, with half in flight, so that none waits for others: the
-/// endpoint, or the way there, may have changed.
-const FASTEST_OF: u32 = 1000;
 /// Successes in a row after which a failure is forgiven.
 const FORGIVEN_AFTER: u32 = 2;
 
@@ -46,37 +39,6 @@ pub(super) struct Endpoint {
     limit: usize,
     /// How many are in flight and have been for longer than [`SLOW`].
     overdue: usize,
-    fastest: Fastest,
-}
-
-/// The fastest of the latest answers.
-#[derive(Debug)]
-struct Fastest {
-    /// Of those before.
-    before: Duration,
-    /// Of so many since.
-    since: Duration,
-    count: u32,
-}
-
-impl Default for Fastest {
-    fn default() -> Self {
-        Self { before: Duration::MAX, since: Duration::MAX, count: 0 }
-    }
-}
-
-impl Fastest {
-    /// Notes an answer, and says how many may be in flight after it, of so many.
-    fn note(&mut self, took: Duration, limit: usize) -> usize {
-        self.since = self.since.min(took);
-        self.count += 1;
-        if self.count == FASTEST_OF {
-            *self = Self { before: self.since, ..Self::default() };
-            return limit.div_ceil(2);
-        }
-        let has_waited = took > self.before.min(self.since).saturating_mul(2) + SLACK;
-        if has_waited { limit.saturating_sub(1).max(START.min(limit)) } else { limit + 1 }
-    }
 }
 
 #[derive(Debug)]
@@ -94,13 +56,7 @@ enum History {
 
 impl Default for Endpoint {
     fn default() -> Self {
-        Self {
-            breaker: Breaker::default(),
-            history: History::None,
-            limit: START,
-            overdue: 0,
-            fastest: Fastest::default(),
-        }
+        Self { breaker: Breaker::default(), history: History::None, limit: START, overdue: 0 }
     }
 }
 
@@ -152,11 +108,11 @@ impl Endpoint {
         let Outcome { worked, took, retry_after, random } = *outcome;
         // It may have been forgotten since.
         self.overdue = self.overdue.saturating_sub(usize::from(was_overdue));
-        self.limit = if !worked {
-            (self.limit / 2).max(1)
+        if worked {
+            self.limit = (self.limit + 1).min(most);
         } else {
-            self.fastest.note(took, self.limit).min(most)
-        };
+            self.limit = (self.limit / 2).max(1);
+        }
         self.history = match self.history {
             _ if !worked => History::Fails { since: 0 },
             History::Fails { since } if since + 1 < FORGIVEN_AFTER => {
@@ -204,26 +160,6 @@ mod tests {
         assert_eq!((endpoint.limit, endpoint.class(0)), (2, Unproven));
         note(&mut endpoint, true, 2);
         assert_eq!((endpoint.limit, endpoint.class(0)), (3, Proven));
-    }
-
-    #[test]
-    fn no_more_are_in_flight_than_make_it_faster() {
-        // An endpoint that works on eight at a time, a hundred milliseconds each: what is more waits its turn there.
-        let mut endpoint = Endpoint::default();
-        let mut seen = Vec::new();
-        for _ in 0..3000 {
-            let rounds = endpoint.limit.div_ceil(8).max(1);
-            note(&mut endpoint, true, 100 * rounds as u64);
-            seen.push(endpoint.limit);
-        }
-        assert!(seen[500..].iter().all(|limit| (8..=17).contains(limit)), "{:?}", &seen[500..520]);
-        // It is faster now, and then slower, but not for what is in flight.
-        for millis in [10, 200] {
-            for _ in 0..3100 {
-                note(&mut endpoint, true, millis);
-            }
-            assert_eq!(endpoint.limit, MOST, "{millis} ms each");
-        }
     }
 
     #[test]

@@ -5,16 +5,17 @@
 //! left for its class and its account ([`fairness`](super::fairness)), nor than its endpoint has earned
 //! ([`endpoint`](super::endpoint)); what waits in memory is bounded, and each webhook has room for some.
 
+mod changes;
 mod watch;
 
 use std::collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry};
 
 use switchboard_model::{Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id};
-use switchboard_store::{DueDeliveries, DueQuery, Owned, WaitingWebhook, partition};
+use switchboard_store::{DueDeliveries, DueQuery, Owned, WaitingWebhook};
 
 use super::{
     breaker::Change,
-    endpoint::{Endpoint, Outcome},
+    endpoint::Outcome,
     fairness::{EndpointClass, FairQueue, Pools},
     queue::Queue,
 };
@@ -82,45 +83,6 @@ impl Schedule {
         }
     }
 
-    /// The webhooks that are this process's.
-    pub(super) fn owned(&self) -> &Owned {
-        &self.owned
-    }
-
-    /// Whether an attempt for a webhook of this part is in flight.
-    pub(super) fn is_under_way(&self, part: u8) -> bool {
-        self.queues
-            .iter()
-            .any(|(webhook, queue)| partition(*webhook) == part && queue.in_flight() > 0)
-    }
-
-    /// From now on these are its own, until then. Whether they are others than before: then the store is to be looked at.
-    pub(super) fn own(&mut self, owned: Owned, until: Timestamp, now: Timestamp) -> bool {
-        self.owned_until = until;
-        if self.owned == owned {
-            return false;
-        }
-        self.owned = owned;
-        self.is_complete = false;
-        self.generation += 1;
-        let lost: Vec<_> =
-            self.queues.keys().copied().filter(|one| !self.owned.has(*one)).collect();
-        for webhook in lost {
-            self.forget(webhook, now);
-        }
-        true
-    }
-
-    /// The webhooks and what they have in the store may be others than is known here.
-    pub(super) fn reread_all(&mut self, now: Timestamp) {
-        self.is_complete = false;
-        self.generation += 1;
-        let all: Vec<_> = self.queues.keys().copied().collect();
-        for webhook in all {
-            self.change(webhook, now, || None, |queue, _| queue.empty());
-        }
-    }
-
     /// These were just committed, in this order.
     pub(super) fn committed(&mut self, deliveries: Vec<DueDelivery>, now: Timestamp) {
         for delivery in deliveries {
@@ -138,11 +100,6 @@ impl Schedule {
                 },
             );
         }
-    }
-
-    /// To be told with what is found from now on.
-    pub(super) fn generation(&self) -> u64 {
-        self.generation
     }
 
     /// These have something in the store. `all_of` when no other has, of what was looked for since that generation.
@@ -295,35 +252,6 @@ impl Schedule {
                 queue.endpoint.note(outcome, was_overdue, is_probe, most, now)
             },
         );
-    }
-
-    /// The webhook is not what it was: what waits for it is read anew, and its endpoint is a new one.
-    /// Whether it is known here.
-    pub(super) fn reset(&mut self, webhook: Id<Webhook>, now: Timestamp) -> bool {
-        let reset = |queue: &mut Queue, _: &mut _| {
-            queue.empty();
-            queue.endpoint = Endpoint::default();
-        };
-        self.change(webhook, now, || None, reset).is_some()
-    }
-
-    /// Something has come to the store of this webhook. Whether it is known here.
-    pub(super) fn look_again(&mut self, webhook: Id<Webhook>, now: Timestamp) -> bool {
-        let look = |queue: &mut Queue, _: &mut _| {
-            queue.look_again();
-            queue.retry(now);
-        };
-        self.change(webhook, now, || None, look).is_some()
-    }
-
-    /// The webhook is gone. What is in flight ends by itself.
-    pub(super) fn forget(&mut self, webhook: Id<Webhook>, now: Timestamp) {
-        self.change(webhook, now, || None, |queue, _| queue.forget());
-    }
-
-    /// Lets the breaker's next probe go out now, if there is one to wait for.
-    pub(super) fn probe(&mut self, webhook: Id<Webhook>, now: Timestamp) {
-        self.change(webhook, now, || None, |queue, _| queue.endpoint.breaker.cut_short(now));
     }
 
     /// Changes a queue, which `new` makes if there is none, and keeps what is known of it outside in step: how many

@@ -5,8 +5,8 @@
 //! committed before it is acknowledged.
 
 mod bounds;
-mod flight;
 mod online;
+mod send_window;
 mod session;
 mod wire;
 
@@ -62,39 +62,38 @@ pub(crate) async fn connect(
 }
 
 async fn run(app: Arc<App>, bridge: Bridge, socket: axum::extract::ws::WebSocket) {
-    let taken = match app.links.take_seat(bridge.id).await {
-        Ok(seat) => Taken { links: &app.links, seat },
-        Err(NoSeat::Closing) => return,
-        Err(NoSeat::Taken) => {
+    let taken = match app.links.register(bridge.id).await {
+        Ok(registration) => Registered { links: &app.links, registration },
+        Err(NotRegistered::Closing) => return,
+        Err(NotRegistered::OlderStays) => {
             tracing::error!(bridge = %bridge.id, "an older link of this bridge does not end");
             return;
         }
     };
     tracing::info!(bridge = %bridge.id, name = bridge.name, "a bridge is linked");
-    match session::run(&app, &bridge, &taken.seat, socket).await {
+    match session::run(&app, &bridge, &taken.registration, socket).await {
         Ok(()) => tracing::info!(bridge = %bridge.id, "the link has ended"),
         Err(Ended::Store(error)) => outage::report(&error, "a link has ended with the store"),
         Err(ended) => tracing::warn!(bridge = %bridge.id, reason = %ended, "the link has ended"),
     }
 }
 
-/// A seat that is taken. Given back however the link ends, by a panic too: or else its bridge would be kept
-/// out for ever.
-struct Taken<'a> {
+/// Taken back however the link ends, by a panic too: or else its bridge would be kept out for ever.
+struct Registered<'a> {
     links: &'a Links,
-    seat: Arc<Seat>,
+    registration: Arc<Registration>,
 }
 
-impl Drop for Taken<'_> {
+impl Drop for Registered<'_> {
     fn drop(&mut self) {
-        self.links.leave(&self.seat);
+        self.links.unregister(&self.registration);
     }
 }
 
 /// The links there are.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
-    seats: Mutex<HashMap<Id<Bridge>, Arc<Seat>>>,
+    registered: Mutex<HashMap<Id<Bridge>, Arc<Registration>>>,
     closed: CancellationToken,
     /// The lines that take items now.
     pub(crate) online: OnlineLines,
@@ -102,7 +101,7 @@ pub(crate) struct Links {
 
 /// One bridge's place among the links.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct Registration {
     bridge: Id<Bridge>,
     /// Ends this link.
     end: CancellationToken,
@@ -114,71 +113,74 @@ pub(crate) struct Seat {
 
 /// Why a bridge gets no place among the links.
 #[derive(Debug)]
-enum NoSeat {
+enum NotRegistered {
     /// The server is stopping.
     Closing,
     /// An older link of the same bridge does not end.
-    Taken,
+    OlderStays,
 }
 
 impl Links {
     /// Waits until no other link of this bridge is left, and takes its place.
-    async fn take_seat(&self, bridge: Id<Bridge>) -> Result<Arc<Seat>, NoSeat> {
+    async fn register(&self, bridge: Id<Bridge>) -> Result<Arc<Registration>, NotRegistered> {
         loop {
             let older = {
-                let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
                 if self.closed.is_cancelled() {
-                    return Err(NoSeat::Closing);
+                    return Err(NotRegistered::Closing);
                 }
-                match seats.get(&bridge) {
+                match registered.get(&bridge) {
                     Some(older) => Arc::clone(older),
                     None => {
-                        let seat = Arc::new(Seat {
+                        let registration = Arc::new(Registration {
                             bridge,
                             end: self.closed.child_token(),
                             ended: CancellationToken::new(),
                             changed: Notify::new(),
                         });
                         // To be asked at the beginning too: it may have been revoked on its way in.
-                        seat.changed.notify_one();
-                        seats.insert(bridge, Arc::clone(&seat));
-                        return Ok(seat);
+                        registration.changed.notify_one();
+                        registered.insert(bridge, Arc::clone(&registration));
+                        return Ok(registration);
                     }
                 }
             };
             older.end.cancel();
             let ended = tokio::time::timeout(TAKE_OVER, older.ended.cancelled()).await;
-            ended.map_err(|_| NoSeat::Taken)?;
+            ended.map_err(|_| NotRegistered::OlderStays)?;
         }
     }
 
-    fn leave(&self, seat: &Arc<Seat>) {
-        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
-        if seats.get(&seat.bridge).is_some_and(|current| Arc::ptr_eq(current, seat)) {
-            seats.remove(&seat.bridge);
+    fn unregister(&self, registration: &Arc<Registration>) {
+        let mut registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
+        if registered
+            .get(&registration.bridge)
+            .is_some_and(|current| Arc::ptr_eq(current, registration))
+        {
+            registered.remove(&registration.bridge);
         }
-        drop(seats);
-        seat.ended.cancel();
+        drop(registered);
+        registration.ended.cancel();
     }
 
     /// Every link asks again which lines it carries, and whether it may.
     pub(crate) fn refresh(&self) {
-        let seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
-        for seat in seats.values() {
-            seat.changed.notify_one();
+        let registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
+        for registration in registered.values() {
+            registration.changed.notify_one();
         }
     }
 
     /// Ends all links, and takes no more.
     pub(crate) async fn close_all(&self) {
-        let seats: Vec<_> = {
-            let seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let registered: Vec<_> = {
+            let registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
             self.closed.cancel();
-            seats.values().cloned().collect()
+            registered.values().cloned().collect()
         };
         let ended = async {
-            for seat in seats {
-                seat.ended.cancelled().await;
+            for registration in registered {
+                registration.ended.cancelled().await;
             }
         };
         // One that hangs is cut with its connection.

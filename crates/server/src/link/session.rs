@@ -39,17 +39,17 @@ use tokio::{
 };
 
 use super::{
-    Seat,
+    Registration,
     bounds::MAX_SOFTWARE,
-    flight::Flight,
     online::OnlineHere,
+    send_window::SendWindow,
     wire::{Ended, read, settle_recalled, settle_report, write},
 };
 use crate::{
     app::App,
     hub::{Hub, Woken},
     outage,
-    to_the_end::to_the_end,
+    uncancelled::spawn_uncancelled,
 };
 
 /// How long a bridge has for its `hello`.
@@ -68,7 +68,7 @@ struct Session<'a> {
     link: Link,
     /// Whether only the connection was lost since the last link, and not the bridge.
     resumed: bool,
-    flight: Mutex<Flight>,
+    window: Mutex<SendWindow>,
     /// The items whose fate is asked for.
     asked: Vec<Id<OutboxItem>>,
     /// The lines that the bridge carries.
@@ -84,17 +84,17 @@ struct Session<'a> {
     out: mpsc::Sender<ServerFrame>,
 }
 
-/// Runs a link. Ends when the connection does, or when `seat` says so.
+/// Runs a link. Ends when the connection does, or when `registration` says so.
 pub(super) async fn run(
     app: &Arc<App>,
     bridge: &Bridge,
-    seat: &Seat,
+    registration: &Registration,
     socket: WebSocket,
 ) -> Result<(), Ended> {
     let (mut sink, mut stream) = socket.split();
     let ended = match timeout(HELLO_TIMEOUT, read(&mut stream)).await {
         Ok(Ok(hello)) => match check_hello(bridge, &hello) {
-            Ok(resumed) => carry(app, bridge, resumed, seat, &mut sink, &mut stream).await,
+            Ok(resumed) => carry(app, bridge, resumed, registration, &mut sink, &mut stream).await,
             Err(reason) => Ended::Refused(reason),
         },
         Ok(Err(ended)) => ended,
@@ -140,7 +140,7 @@ async fn carry(
     app: &Arc<App>,
     bridge: &Bridge,
     resumed: bool,
-    seat: &Seat,
+    registration: &Registration,
     sink: &mut SplitSink<WebSocket, Frame>,
     stream: &mut SplitStream<WebSocket>,
 ) -> Ended {
@@ -153,7 +153,7 @@ async fn carry(
         link: Link { bridge: bridge.id, epoch: 0 },
         resumed,
         asked: Vec::new(),
-        flight: Mutex::default(),
+        window: Mutex::default(),
         carried: Mutex::default(),
         online: OnlineHere::new(&app.links.online, bridge.driver),
         capabilities: Mutex::default(),
@@ -164,7 +164,7 @@ async fn carry(
     // The welcome may have to wait for the store.
     let welcomed = tokio::select! {
         welcomed = session.welcome(sink) => welcomed,
-        () = seat.end.cancelled() => return Ended::Closing("the server ends this link; dial again"),
+        () = registration.end.cancelled() => return Ended::Closing("the server ends this link; dial again"),
     };
     if let Err(ended) = welcomed {
         return ended;
@@ -180,8 +180,8 @@ async fn carry(
             ended = session.receive(batches) => ended,
             ended = session.claim() => ended,
             ended = session.hold_claims() => ended,
-            ended = session.follow(seat) => ended,
-            () = seat.end.cancelled() => Ended::Closing("the server ends this link; dial again"),
+            ended = session.follow(registration) => ended,
+            () = registration.end.cancelled() => Ended::Closing("the server ends this link; dial again"),
         }
     };
     // A panic ends the link like any other failure: its lines are down, and the bridge dials again.
@@ -219,8 +219,8 @@ impl Session<'_> {
         self.link = link;
         let recall: Vec<_> = claims.iter().map(|item| item.id).collect();
         {
-            let mut flight = self.flight();
-            claims.iter().for_each(|item| flight.add(item));
+            let mut window = self.window();
+            claims.iter().for_each(|item| window.add(item));
         }
         self.app.hub.watch(lines.iter().map(|line| line.id), &self.woken);
         *lock(&self.carried) = lines.iter().map(|line| line.id).collect();
@@ -306,9 +306,9 @@ impl Session<'_> {
             once_available("what a line can do could not be written down", || {
                 let (app, link) = (Arc::clone(self.app), self.link);
                 let capabilities = capabilities.clone();
-                to_the_end(async move {
+                spawn_uncancelled(async move {
                     if app.store.set_capabilities(link, line, capabilities).await? {
-                        app.directory.forget_line(line);
+                        app.auth_cache.forget_line(line);
                     }
                     Ok(())
                 })
@@ -329,7 +329,7 @@ impl Session<'_> {
     /// Makes known that a line went up or down.
     async fn announce(&self, line: Id<Line>, online: bool) -> Result<(), StoreError> {
         let (app, link) = (Arc::clone(self.app), self.link);
-        to_the_end(async move {
+        spawn_uncancelled(async move {
             let now = app.clock.now();
             let committed = app.store.line_status(link, line, online, now).await?;
             app.publish(committed);
@@ -354,9 +354,9 @@ impl Session<'_> {
     }
 
     /// Follows what the operator changes: lines that come, a bridge that is revoked.
-    async fn follow(&self, seat: &Seat) -> Ended {
+    async fn follow(&self, registration: &Registration) -> Ended {
         loop {
-            seat.changed.notified().await;
+            registration.changed.notified().await;
             let store = &self.app.store;
             let what = "the bridges could not be read";
             let bridges = match once_available(what, || store.bridges()).await {
@@ -388,8 +388,8 @@ impl Session<'_> {
         self.out.send(frame).await.map_err(|_| ())
     }
 
-    fn flight(&self) -> std::sync::MutexGuard<'_, Flight> {
-        lock(&self.flight)
+    fn window(&self) -> std::sync::MutexGuard<'_, SendWindow> {
+        lock(&self.window)
     }
 }
 

@@ -171,14 +171,14 @@ impl StreamBody {
     fn poll_key(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<&'static str>, StoreError>> {
         let now = self.app.clock.now();
         if self.looking.is_none()
-            && let Some(key) = self.app.directory.known_key(self.key)
+            && let Some(key) = self.app.auth_cache.known_key(self.key)
         {
             return Poll::Ready(Ok(ending(Some(&key), now)));
         }
         let looking = self.looking.get_or_insert_with(|| {
             let (app, hash) = (Arc::clone(&self.app), self.key);
             Box::pin(async move {
-                let found = patiently(|| app.directory.key(hash)).await?;
+                let found = patiently(|| app.auth_cache.key(hash)).await?;
                 Ok(found.map(|(key, _)| key))
             })
         });

@@ -137,7 +137,7 @@ pub(super) fn ensure_simulator(
         "update lines set bridge_id = ?1 where driver = ?2 and bridge_id is not ?1",
         params![Text(bridge.id), Name(DriverKind::Simulator)],
     )?;
-    tx.known.forget();
+    tx.cache.forget();
     Ok(bridge)
 }
 

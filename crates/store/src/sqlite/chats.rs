@@ -17,8 +17,8 @@ use super::{
     engine::{
         bounded::bounded,
         columns::{Json, Name, Text},
-        known::KnownLine,
         statement,
+        writer_cache::CachedLine,
     },
 };
 use crate::{Chats, ChatsCursor, Refusal, Result};
@@ -57,7 +57,7 @@ impl Chats for SqliteStore {
 /// written to and the write `may_begin` one, the chat with a contact is made.
 pub(super) fn to_write_to(
     sql: &Connection,
-    line: &KnownLine,
+    line: &CachedLine,
     to: &Recipient,
     may_begin: bool,
 ) -> Result<Id<Chat>> {
@@ -97,7 +97,7 @@ pub(super) fn to_write_to(
 /// Makes the chat of this account with a contact who has never been heard of.
 pub(super) fn begin(
     sql: &Connection,
-    line: &KnownLine,
+    line: &CachedLine,
     account: Id<Account>,
     contact: &Handle,
 ) -> Result<Id<Chat>> {
@@ -109,9 +109,9 @@ pub(super) fn begin(
 }
 
 /// The chat that a driver tells of: made for this account if it is new, renamed if it has changed.
-pub(super) fn met(
+pub(super) fn upsert(
     sql: &Connection,
-    line: &KnownLine,
+    line: &CachedLine,
     account: Id<Account>,
     chat: InboundChat,
 ) -> Result<Id<Chat>> {
@@ -146,9 +146,9 @@ pub(super) fn met(
 }
 
 /// The chat that a driver tells of, if this account has it.
-pub(super) fn told_of(
+pub(super) fn find_told(
     sql: &Connection,
-    line: &KnownLine,
+    line: &CachedLine,
     account: Id<Account>,
     chat: InboundChat,
 ) -> Result<Option<Id<Chat>>> {
@@ -211,7 +211,7 @@ impl NewChat {
 
 fn make(
     sql: &Connection,
-    line: &KnownLine,
+    line: &CachedLine,
     account: Id<Account>,
     chat: &NewChat,
     service: Service,

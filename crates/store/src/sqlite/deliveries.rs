@@ -20,7 +20,7 @@ use switchboard_model::{
     webhook::DisabledReason,
 };
 
-pub(super) use settle::Trend;
+pub(super) use settle::OutcomeSummary;
 
 use super::{
     SqliteStore,
@@ -165,7 +165,7 @@ pub(super) fn make(
     event: &CommittedEvent,
     made: &mut Vec<DueDelivery>,
 ) -> Result<()> {
-    let subscribers = tx.known.subscribers(tx.sql, tx.seal, event.account_id)?;
+    let subscribers = tx.cache.subscribers(tx.sql, tx.seal, event.account_id)?;
     for webhook in subscribers.iter().filter(|one| one.wants(event.kind, event.line_id)) {
         let id = Id::generate();
         let seq =

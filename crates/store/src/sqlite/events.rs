@@ -18,9 +18,9 @@ use super::{
     deliveries,
     engine::{
         columns::{Json, Name, Text},
-        known::KnownLine,
         statement,
         writer::Tx,
+        writer_cache::CachedLine,
     },
     lines,
 };
@@ -64,13 +64,13 @@ impl Events for SqliteStore {
 }
 
 /// In which chat something happens, and whose that is.
-pub(super) struct Where<'a> {
-    pub(super) line: &'a KnownLine,
+pub(super) struct EventContext<'a> {
+    pub(super) line: &'a CachedLine,
     pub(super) account_id: Id<Account>,
     pub(super) chat_id: Id<Chat>,
 }
 
-impl<'a> Where<'a> {
+impl<'a> EventContext<'a> {
     /// The event that this has happened here.
     pub(super) fn event(&self, kind: EventKind, data: &impl Serialize) -> NewEvent<'a> {
         NewEvent {
@@ -85,7 +85,7 @@ impl<'a> Where<'a> {
 
 /// What happened.
 pub(super) struct NewEvent<'a> {
-    pub(super) line: &'a KnownLine,
+    pub(super) line: &'a CachedLine,
     /// Whose the chat is.
     pub(super) account_id: Id<Account>,
     pub(super) chat_id: Option<Id<Chat>>,
@@ -140,7 +140,7 @@ pub(super) fn line_status(
 ) -> Result<Committed> {
     let mut committed = Committed::default();
     let (Some(shown), Some(line)) =
-        (lines::of_bridge(tx.sql, bridge, id)?, tx.known.line(tx.sql, id)?)
+        (lines::of_bridge(tx.sql, bridge, id)?, tx.cache.line(tx.sql, id)?)
     else {
         return Ok(committed);
     };

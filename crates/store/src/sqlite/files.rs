@@ -164,7 +164,7 @@ pub(super) fn create_for_bridge(
     file: StoredFile,
 ) -> Result<(StoredFile, Id<Account>)> {
     let line = tx
-        .known
+        .cache
         .line(tx.sql, line)?
         .filter(|line| line.bridge_id == Some(bridge))
         .ok_or(Refusal::LineNotFound)?;

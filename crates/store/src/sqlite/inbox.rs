@@ -18,8 +18,8 @@ use switchboard_model::{
 
 use super::{
     SqliteStore, bridges, chats,
-    engine::{bounded::digest_of, known::KnownLine, writer::Tx},
-    events::{self, Where},
+    engine::{bounded::digest_of, writer::Tx, writer_cache::CachedLine},
+    events::{self, EventContext},
     files, lines,
     messages::{self, bounded_guid},
     reactions::{self, Occurrence},
@@ -54,7 +54,7 @@ pub(super) fn receive(
 ) -> Result<Received> {
     bridges::must_be_newest(tx.sql, link)?;
     let line = tx
-        .known
+        .cache
         .line(tx.sql, line)?
         .filter(|line| line.bridge_id == Some(link.bridge))
         .ok_or(Refusal::LineNotFound)?;
@@ -83,7 +83,7 @@ pub(super) fn receive(
             }
             Inbound::Unreadable => UNKNOWN,
             Inbound::Group { chat } => {
-                let chat_id = chats::met(tx.sql, &line, owner(tx, &line, &chat)?, chat)?;
+                let chat_id = chats::upsert(tx.sql, &line, owner(tx, &line, &chat)?, chat)?;
                 ReceivedEntry { chat_id: Some(chat_id), message_id: None }
             }
         };
@@ -96,7 +96,7 @@ pub(super) fn receive(
 }
 
 /// Whose it is what happens in this chat.
-fn owner(tx: &Tx<'_>, line: &KnownLine, chat: &InboundChat) -> Result<Id<Account>> {
+fn owner(tx: &Tx<'_>, line: &CachedLine, chat: &InboundChat) -> Result<Id<Account>> {
     match chat {
         InboundChat::Contact { handle } if line.is_sandbox => {
             Ok(sandbox::account_of(tx.sql, handle)?.unwrap_or(line.account_id))
@@ -107,7 +107,7 @@ fn owner(tx: &Tx<'_>, line: &KnownLine, chat: &InboundChat) -> Result<Id<Account
 
 fn message(
     tx: &mut Tx<'_>,
-    line: &KnownLine,
+    line: &CachedLine,
     inbound: InboundMessage,
     now: Timestamp,
     committed: &mut Committed,
@@ -126,7 +126,7 @@ fn message(
         pair(tx, &inbound.chat, inbound.text.as_deref(), now, committed)?;
     }
     let account_id = owner(tx, line, &inbound.chat)?;
-    let chat_id = chats::met(tx.sql, line, account_id, inbound.chat)?;
+    let chat_id = chats::upsert(tx.sql, line, account_id, inbound.chat)?;
     let attachments = inbound
         .attachments
         .into_iter()
@@ -156,7 +156,7 @@ fn message(
         chats::has_message(tx.sql, chat_id, seq, inbound.sent_at, inbound.service, true)?;
     }
     let message_id = Some(message.id);
-    let place = Where { line, account_id, chat_id };
+    let place = EventContext { line, account_id, chat_id };
     typing::wrote(tx, &place, &message.sender, now, committed)?;
     let data = MessageEvent { message, line_handle: line.handle.clone() };
     events::publish(tx, place.event(EventKind::MessageReceived, &data), now, committed)?;
@@ -193,7 +193,7 @@ fn identity_of(entry: &(impl Serialize + ?Sized)) -> String {
 /// A reaction stands in the chat of its message, wherever the driver says that it came from.
 fn reaction(
     tx: &mut Tx<'_>,
-    line: &KnownLine,
+    line: &CachedLine,
     inbound: InboundReaction,
     now: Timestamp,
     committed: &mut Committed,
@@ -218,7 +218,7 @@ fn reaction(
             added: inbound.added,
             sent_at: inbound.sent_at,
         };
-        let place = Where { line, account_id: account, chat_id };
+        let place = EventContext { line, account_id: account, chat_id };
         reactions::happened(tx, &place, occurrence, now, committed)?;
     }
     Ok(ReceivedEntry { chat_id: Some(chat_id), message_id: Some(message_id) })
@@ -227,14 +227,14 @@ fn reaction(
 /// Something happens in a chat that must be there already.
 fn in_chat(
     tx: &mut Tx<'_>,
-    line: &KnownLine,
+    line: &CachedLine,
     chat: InboundChat,
-    happens: impl FnOnce(&mut Tx<'_>, &Where<'_>) -> Result<()>,
+    happens: impl FnOnce(&mut Tx<'_>, &EventContext<'_>) -> Result<()>,
 ) -> Result<ReceivedEntry> {
     let account_id = owner(tx, line, &chat)?;
-    let Some(chat_id) = chats::told_of(tx.sql, line, account_id, chat)? else {
+    let Some(chat_id) = chats::find_told(tx.sql, line, account_id, chat)? else {
         return Ok(UNKNOWN);
     };
-    happens(tx, &Where { line, account_id, chat_id })?;
+    happens(tx, &EventContext { line, account_id, chat_id })?;
     Ok(ReceivedEntry { chat_id: Some(chat_id), message_id: None })
 }

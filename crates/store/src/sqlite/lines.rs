@@ -199,7 +199,7 @@ pub(super) fn set_capabilities(
         params![Text(line), Text(link.bridge), Json(capabilities)],
     )?;
     if changed > 0 {
-        tx.known.forget();
+        tx.cache.forget();
     }
     Ok(changed > 0)
 }

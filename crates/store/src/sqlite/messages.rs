@@ -16,12 +16,12 @@ use super::{
     engine::{
         bounded::bounded,
         columns::{Json, Name, Text},
-        known::KnownLine,
         read_queue::Owner,
         statement,
         writer::Tx,
+        writer_cache::CachedLine,
     },
-    events::{self, Where},
+    events::{self, EventContext},
     files,
 };
 use crate::{Committed, Messages, MessagesCursor, Refusal, Result};
@@ -136,7 +136,7 @@ pub(super) fn link(
 /// known if nothing is new, and nothing is known of a message of another account.
 pub(super) fn update(
     tx: &mut Tx<'_>,
-    line: &KnownLine,
+    line: &CachedLine,
     account: Id<Account>,
     update: InboundUpdate,
     now: Timestamp,
@@ -178,7 +178,7 @@ pub(super) fn update(
             message.read_at.map(|at| at.0),
         ],
     )?;
-    let here = Where { line, account_id: account, chat_id: message.chat_id };
+    let here = EventContext { line, account_id: account, chat_id: message.chat_id };
     let data = MessageEvent { message, line_handle: line.handle.clone() };
     events::publish(tx, here.event(EventKind::MessageUpdated, &data), now, committed)?;
     Ok(Some(place))

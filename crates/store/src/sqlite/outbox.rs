@@ -26,11 +26,11 @@ use super::{
     clocks::Older,
     engine::{
         columns::{Json, Name, Text},
-        known::KnownLine,
         statement,
         writer::Tx,
+        writer_cache::CachedLine,
     },
-    events::{self, Where},
+    events::{self, EventContext},
     files, idempotency, sandbox,
 };
 use crate::{
@@ -124,7 +124,7 @@ pub(super) fn claim(
     lease_until: Timestamp,
 ) -> Result<Vec<SendItem>> {
     bridges::must_be_newest(tx.sql, link)?;
-    let carried = tx.known.line(tx.sql, line)?;
+    let carried = tx.cache.line(tx.sql, line)?;
     if !carried.is_some_and(|line| line.bridge_id == Some(link.bridge) && line.is_active) {
         return Ok(Vec::new());
     }
@@ -360,14 +360,14 @@ pub(super) fn fail(
     files::leave_all_of(tx.sql, &item.content)?;
     let shown = find(tx.sql, item.account_id, item.id)?.ok_or_else(|| lost("outbox item"))?;
     let line = line_of(tx, item)?;
-    let place = Where { line: &line, account_id: item.account_id, chat_id: item.chat_id };
+    let place = EventContext { line: &line, account_id: item.account_id, chat_id: item.chat_id };
     let data = FailedEvent { item: shown, chat_id: item.chat_id, line_handle: line.handle.clone() };
     events::publish(tx, place.event(EventKind::MessageFailed, &data), now, committed)
 }
 
 /// The line of an item. Lines are never deleted.
-pub(super) fn line_of(tx: &mut Tx<'_>, item: &OpenItem) -> Result<std::sync::Arc<KnownLine>> {
-    tx.known.line(tx.sql, item.line_id)?.ok_or_else(|| lost("line of an outbox item"))
+pub(super) fn line_of(tx: &mut Tx<'_>, item: &OpenItem) -> Result<std::sync::Arc<CachedLine>> {
+    tx.cache.line(tx.sql, item.line_id)?.ok_or_else(|| lost("line of an outbox item"))
 }
 
 fn lost(what: &str) -> StoreError {

@@ -16,7 +16,7 @@ use switchboard_model::{
 use super::{
     SqliteStore,
     engine::{columns::Text, statement, writer::Tx},
-    events::{self, Where},
+    events::{self, EventContext},
 };
 use crate::{Committed, Reactions, Result, StoreError};
 
@@ -39,7 +39,7 @@ pub(super) struct Occurrence {
 /// Keeps an occurrence and makes it known. Taking back what is not there is nothing.
 pub(super) fn happened(
     tx: &mut Tx<'_>,
-    place: &Where<'_>,
+    place: &EventContext<'_>,
     new: Occurrence,
     now: Timestamp,
     committed: &mut Committed,

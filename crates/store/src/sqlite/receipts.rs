@@ -9,7 +9,7 @@ use switchboard_model::{
 use super::{
     SqliteStore, chats,
     engine::{columns::Text, statement, writer::Tx},
-    events::{self, Where},
+    events::{self, EventContext},
 };
 use crate::{Committed, Receipts, Refusal, Result};
 
@@ -30,7 +30,7 @@ impl Receipts for SqliteStore {
 /// By the driver's clock, but never later than now: nothing could be later than a time far ahead.
 pub(super) fn read(
     tx: &mut Tx<'_>,
-    place: &Where<'_>,
+    place: &EventContext<'_>,
     handle: &str,
     at: Timestamp,
     now: Timestamp,

@@ -17,7 +17,7 @@ use switchboard_model::{
 
 use super::{
     SqliteStore, accounts, chats,
-    engine::{columns::Text, known::KnownLine, read_queue::Owner, statement, writer::Tx},
+    engine::{columns::Text, read_queue::Owner, statement, writer::Tx, writer_cache::CachedLine},
     idempotency, lines, outbox,
 };
 use crate::{Committed, IdempotencyRecordWith, Idempotent, NewContent, Refusal, Result, Sandboxes};
@@ -219,7 +219,7 @@ pub(super) fn pair(
 /// this is taken back with the whole command, and so does not count.
 pub(super) fn to_write_to(
     sql: &Connection,
-    line: &KnownLine,
+    line: &CachedLine,
     account: Id<Account>,
     to: &Recipient,
     content: &NewContent,

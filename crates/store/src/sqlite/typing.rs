@@ -12,7 +12,7 @@ use switchboard_model::{
 use super::{
     SqliteStore, chats,
     engine::{columns::Text, statement, writer::Tx},
-    events::{self, Where},
+    events::{self, EventContext},
 };
 use crate::{Committed, Refusal, Result, Typing};
 
@@ -39,7 +39,7 @@ impl Typing for SqliteStore {
 /// longer ago than an indicator lasts, in a history that comes late, is over.
 pub(super) fn changed(
     tx: &mut Tx<'_>,
-    place: &Where<'_>,
+    place: &EventContext<'_>,
     handle: &str,
     on: bool,
     at: Timestamp,
@@ -71,12 +71,12 @@ pub(super) fn changed(
 /// Somebody has written, and so does not type any more. Costs nothing while nobody types.
 pub(super) fn wrote(
     tx: &mut Tx<'_>,
-    place: &Where<'_>,
+    place: &EventContext<'_>,
     handle: &str,
     now: Timestamp,
     committed: &mut Committed,
 ) -> Result<()> {
-    if !tx.known.anybody_types(tx.sql)? {
+    if !tx.cache.anybody_types(tx.sql)? {
         return Ok(());
     }
     match on_now(tx.sql, place.chat_id, handle)? {
@@ -115,8 +115,8 @@ pub(super) fn expire(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<Co
     let mut committed = Committed::default();
     for one in over {
         // Lines are never deleted.
-        let Some(line) = tx.known.line(tx.sql, one.line_id)? else { continue };
-        let place = Where { line: &line, account_id: one.account_id, chat_id: one.chat_id };
+        let Some(line) = tx.cache.line(tx.sql, one.line_id)? else { continue };
+        let place = EventContext { line: &line, account_id: one.account_id, chat_id: one.chat_id };
         let end = end_of(one.since);
         turn_off(tx, &place, one.id, &one.handle, end, now, &mut committed)?;
     }
@@ -179,7 +179,7 @@ fn on_now(
 
 fn turn_on(
     tx: &mut Tx<'_>,
-    place: &Where<'_>,
+    place: &EventContext<'_>,
     handle: &str,
     at: Timestamp,
     now: Timestamp,
@@ -196,7 +196,7 @@ fn turn_on(
             params![Text(Id::<TypingIndicator>::generate()), Text(place.chat_id), handle, at.0],
             |row| Ok(row.get::<_, Text<_>>(0)?.0),
         )?;
-    tx.known.typing_changed();
+    tx.cache.typing_changed();
     let typing = TypingIndicator {
         id,
         chat_id: place.chat_id,
@@ -209,7 +209,7 @@ fn turn_on(
 
 fn turn_off(
     tx: &mut Tx<'_>,
-    place: &Where<'_>,
+    place: &EventContext<'_>,
     id: Id<TypingIndicator>,
     handle: &str,
     at: Timestamp,
@@ -221,7 +221,7 @@ fn turn_off(
         "update typing set is_typing = 0, updated_at = ?2 where id = ?1",
         params![Text(id), at.0],
     )?;
-    tx.known.typing_changed();
+    tx.cache.typing_changed();
     let typing = TypingIndicator {
         id,
         chat_id: place.chat_id,
@@ -234,7 +234,7 @@ fn turn_off(
 
 fn tell(
     tx: &mut Tx<'_>,
-    place: &Where<'_>,
+    place: &EventContext<'_>,
     kind: EventKind,
     typing: TypingIndicator,
     now: Timestamp,

@@ -14,7 +14,7 @@ use switchboard_model::{
 
 use super::{
     SqliteStore,
-    deliveries::Trend,
+    deliveries::OutcomeSummary,
     engine::{
         columns::{Json, Name, Text},
         seal::{Seal, Sealed},
@@ -122,7 +122,7 @@ pub(super) fn create(tx: &mut Tx<'_>, new: NewWebhook, now: Timestamp) -> Result
             now.0,
         ],
     )?;
-    tx.known.forget_webhooks(new.account_id);
+    tx.cache.forget_webhooks(new.account_id);
     let Found { webhook, .. } = find(tx.sql, new.account_id, new.id, now)?;
     Ok(Webhook { secret: Some(new.secret), ..webhook })
 }
@@ -204,7 +204,7 @@ pub(super) fn delete(tx: &mut Tx<'_>, grant: &Grant, id: Id<Webhook>) -> Result<
     )?;
     // What is refused is rolled back.
     grant.must_reach(chosen.ok_or(Refusal::WebhookNotFound)?.as_deref())?;
-    tx.known.forget_webhooks(grant.account);
+    tx.cache.forget_webhooks(grant.account);
     Ok(())
 }
 
@@ -239,7 +239,7 @@ pub(super) fn update(
         params![Text(id), changes.url, changes.events.as_ref().map(Json)],
     )?;
     set_state(tx.sql, id, state)?;
-    tx.known.forget_webhooks(grant.account);
+    tx.cache.forget_webhooks(grant.account);
     // Read back, because who made it may lack a scope of what it gets now.
     let Found { webhook, .. } = find(tx.sql, grant.account, id, now)?;
     Ok(UpdatedWebhook { webhook, missed_since })
@@ -304,7 +304,7 @@ pub(super) fn disable_made_by(
         set_state(tx.sql, *id, state)?;
     }
     if !made.is_empty() {
-        tx.known.forget_webhooks(account);
+        tx.cache.forget_webhooks(account);
     }
     Ok(made)
 }
@@ -363,7 +363,7 @@ pub(super) fn rotate(
         "update webhooks set previous_secret = secret, previous_until = ?3, secret = ?2 where id = ?1",
         params![Text(id), tx.seal.webhook_secret(id, secret.reveal())?, until.0],
     )?;
-    tx.known.forget_webhooks(grant.account);
+    tx.cache.forget_webhooks(grant.account);
     let webhook = Webhook { secret: Some(secret), ..webhook };
     Ok(RotatedWebhook { webhook, previous_secret_expires_at: now.wall_at(until) })
 }
@@ -378,7 +378,7 @@ pub(super) fn forget_secrets(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> R
         params![now.0, statement::limit(limit)],
     )?;
     if gone > 0 {
-        tx.known.forget();
+        tx.cache.forget();
     }
     Ok(gone)
 }
@@ -415,10 +415,10 @@ pub(super) fn note(
     tx: &mut Tx<'_>,
     id: Id<Webhook>,
     url: &str,
-    trend: &Trend,
+    summary: &OutcomeSummary,
 ) -> Result<Option<DisabledReason>> {
-    let since = trend.failing_since.map(|since| since.wall.0);
-    let from = trend.failing_since.map(|since| since.steady.0);
+    let since = summary.failing_since.map(|since| since.wall.0);
+    let from = summary.failing_since.map(|since| since.steady.0);
     // Two failures with a long silence between them are not days of failures.
     let is_anew = from.map(|from| from - SILENCE_MS);
     let noted = statement::first(
@@ -431,15 +431,15 @@ pub(super) fn note(
         params![
             Text(id),
             since,
-            since.map(|_| trend.now.steady.0),
-            trend.worked,
+            since.map(|_| summary.now.steady.0),
+            summary.worked,
             is_anew,
             url,
             from
         ],
         state_and_age,
     )?;
-    let reason = if trend.is_gone {
+    let reason = if summary.is_gone {
         DisabledReason::Gone
     } else if since.is_some() {
         DisabledReason::Failing
@@ -460,12 +460,12 @@ pub(super) fn note(
     let Some((now, failing_from)) = now else { return Ok(None) };
     // For how long it fails is counted by the steady clock, and shown by the other.
     let judged_at = match (now.failing_since, failing_from) {
-        (Some(since), Some(from)) => since + trend.now.steady.since(from),
-        _ => trend.now.wall,
+        (Some(since), Some(from)) => since + summary.now.steady.since(from),
+        _ => summary.now.wall,
     };
     let Ok(disabled) = now.after(WebhookStep::GiveUp(reason), judged_at) else { return Ok(None) };
-    set_state(tx.sql, id, WebhookState { disabled_at: Some(trend.now.wall), ..disabled })?;
-    tx.known.forget();
+    set_state(tx.sql, id, WebhookState { disabled_at: Some(summary.now.wall), ..disabled })?;
+    tx.cache.forget();
     Ok(Some(reason))
 }
 

@@ -14,7 +14,7 @@ use crate::{
         problem::Failure,
     },
     app::App,
-    to_the_end::to_the_end,
+    uncancelled::spawn_uncancelled,
 };
 
 /// Every account.
@@ -34,7 +34,7 @@ pub(crate) async fn create(
     body: Body,
 ) -> Result<Response, Failure> {
     let name = admin::name(&body)?;
-    let making = to_the_end(async move {
+    let making = spawn_uncancelled(async move {
         let account = app.store.create_account(name, app.clock.now()).await?;
         tracing::info!(by = %operator, action = "accounts.create", account = %account.id, "admin action");
         Ok(account)

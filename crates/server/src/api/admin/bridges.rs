@@ -20,7 +20,7 @@ use crate::{
         problem::{Failure, id_of},
     },
     app::App,
-    to_the_end::to_the_end,
+    uncancelled::spawn_uncancelled,
 };
 
 /// Every bridge, without its token.
@@ -55,7 +55,7 @@ pub(crate) async fn create(
         })?;
     let token = Secret::from_random(SecretKind::Bridge, rand::random());
     let hash = token.hash();
-    let making = to_the_end(async move {
+    let making = spawn_uncancelled(async move {
         let row = app.store.create_bridge(name, driver, hash, app.clock.now()).await?;
         tracing::info!(by = %operator, action = "bridges.create", bridge = %row.id, "admin action");
         Ok(row)
@@ -72,7 +72,7 @@ pub(crate) async fn revoke(
     body: Body,
 ) -> Result<Response, Failure> {
     let bridge = id_of(body::text(body.required("id")?, "id")?, "id")?;
-    let revoking = to_the_end(async move {
+    let revoking = spawn_uncancelled(async move {
         let bridge = app.store.revoke_bridge(bridge, app.clock.now()).await?;
         tracing::info!(by = %operator, action = "bridges.revoke", bridge = %bridge.id, "admin action");
         app.links.refresh();

@@ -23,7 +23,7 @@ use crate::{
         problem::{Failure, id_of},
     },
     app::App,
-    to_the_end::to_the_end,
+    uncancelled::spawn_uncancelled,
 };
 
 /// Every key, without its secret.
@@ -71,7 +71,7 @@ pub(crate) async fn create(
         rate_limit: rate_limit.and_then(|limit| u32::try_from(limit).ok()),
         expires_at,
     };
-    let making = to_the_end(async move {
+    let making = spawn_uncancelled(async move {
         let row = app.store.create_key(key, app.clock.now()).await?;
         let account = row.account_id.map(tracing::field::display);
         tracing::info!(by = %operator, action = "keys.create", key = %row.id, account, "admin action");
@@ -94,7 +94,7 @@ pub(crate) async fn revoke(
 ) -> Result<Response, Failure> {
     let key = id_of(body::text(body.required("id")?, "id")?, "id")?;
     let disable_webhooks = body.optional_bool("disable_webhooks")?.unwrap_or(false);
-    let revoking = to_the_end(async move {
+    let revoking = spawn_uncancelled(async move {
         let revoked = app.store.revoke_key(key, disable_webhooks, app.clock.now()).await?;
         let account = revoked.key.account_id.map(tracing::field::display);
         tracing::info!(
@@ -105,7 +105,7 @@ pub(crate) async fn revoke(
             disabled_webhooks = revoked.disabled.len(),
             "admin action"
         );
-        app.directory.forget_key(revoked.key.id);
+        app.auth_cache.forget_key(revoked.key.id);
         if let Some(account) = revoked.key.account_id {
             // The live streams of the account look whether it was their key.
             app.feeds.check(account);

@@ -19,7 +19,7 @@ use crate::{
         problem::{Failure, id_of},
     },
     app::App,
-    to_the_end::to_the_end,
+    uncancelled::spawn_uncancelled,
 };
 
 /// Every line of every account.
@@ -73,7 +73,7 @@ pub(crate) async fn create(
         contact_first,
         is_sandbox,
     };
-    let making = to_the_end(async move {
+    let making = spawn_uncancelled(async move {
         let line = app.store.create_line(line).await?;
         tracing::info!(
             by = %operator,
@@ -83,9 +83,9 @@ pub(crate) async fn create(
             "admin action"
         );
         if is_sandbox {
-            app.directory.forget_all();
+            app.auth_cache.forget_all();
         } else {
-            app.directory.forget_lines(account_id);
+            app.auth_cache.forget_lines(account_id);
         }
         app.links.refresh();
         Ok(line)

@@ -49,7 +49,7 @@ impl Session<'_> {
 
     /// Hands out one batch of a line's items. Answers whether that was all there is, or all there is room for.
     async fn claim_line(&self, line: Id<Line>) -> Result<bool, Ended> {
-        let (room, full_chats) = self.flight().room(line);
+        let (room, full_chats) = self.window().room(line);
         let limit = room.min(MAX_BATCH);
         if limit == 0 {
             return Ok(true);
@@ -64,8 +64,8 @@ impl Session<'_> {
         }
         let all = items.len() < limit;
         {
-            let mut flight = self.flight();
-            items.iter().for_each(|item| flight.add(item));
+            let mut window = self.window();
+            items.iter().for_each(|item| window.add(item));
         }
         for frame in send_frames(items) {
             self.send(frame).await.map_err(|()| Ended::Closing("the link is ending"))?;

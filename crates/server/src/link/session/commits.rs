@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::{Session, once_available};
 use crate::{
     link::{bounds::bound, wire::Ended},
-    to_the_end::to_the_end,
+    uncancelled::spawn_uncancelled,
 };
 
 /// Reports of one transaction.
@@ -53,8 +53,8 @@ impl Session<'_> {
                 return error.into();
             }
             let lines: Vec<_> = {
-                let mut flight = self.flight();
-                ids.iter().filter_map(|id| flight.remove(*id)).collect()
+                let mut window = self.window();
+                ids.iter().filter_map(|id| window.remove(*id)).collect()
             };
             if ends_recall {
                 self.recalled.send_replace(true);
@@ -104,7 +104,7 @@ impl Session<'_> {
     /// Commits reports and makes known what came of them.
     async fn settled(&self, reports: Vec<SettleReport>) -> Result<(), StoreError> {
         let (app, link) = (Arc::clone(self.app), self.link);
-        to_the_end(async move {
+        spawn_uncancelled(async move {
             let now = app.clock.now();
             let committed = app.store.settle(link, reports, now).await?;
             app.publish(committed);
@@ -121,7 +121,7 @@ impl Session<'_> {
         entries: Vec<Inbound>,
     ) -> Result<Vec<ReceivedEntry>, StoreError> {
         let (app, link) = (Arc::clone(self.app), self.link);
-        to_the_end(async move {
+        spawn_uncancelled(async move {
             let now = app.clock.now();
             let received = app.store.receive(link, line, position, entries, now).await?;
             app.publish(received.committed);

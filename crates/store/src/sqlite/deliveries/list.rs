@@ -36,7 +36,7 @@ pub(in crate::sqlite) struct Walk {
     limit: usize,
     now: Now,
     /// None until the first slice has found it.
-    stretch: Option<Stretch>,
+    range: Option<SeqRange>,
     rows: Vec<Delivery>,
     looked_at: usize,
     /// The last row that was looked at, of this page or the one before.
@@ -58,7 +58,7 @@ impl Walk {
             filter,
             limit: limit.get() as usize,
             now,
-            stretch: None,
+            range: None,
             rows: Vec::new(),
             looked_at: 0,
             place: after,
@@ -78,10 +78,10 @@ impl Walk {
     /// Looks at the next rows. Each slice sees its own state: a row has one place for good, so none is
     /// skipped or repeated for that.
     pub(in crate::sqlite) fn slice(mut self, sql: &Connection) -> Result<Self> {
-        let stretch = match self.stretch.take() {
-            Some(stretch) => stretch,
-            None => match Stretch::of(sql, self.account, &self.filter)? {
-                Some(stretch) => stretch,
+        let range = match self.range.take() {
+            Some(range) => range,
+            None => match SeqRange::of(sql, self.account, &self.filter)? {
+                Some(range) => range,
                 None => return Ok(Self { is_done: true, ..self }),
             },
         };
@@ -99,7 +99,7 @@ impl Walk {
             (Some(_), Some(DeliveryStatus::Failed)) => GIVEN_UP,
             _ => ALL,
         })?;
-        let (first, last) = (stretch.after, stretch.up_to.min(event));
+        let (first, last) = (range.after, range.up_to.min(event));
         let params = params![Text(self.account), first, last, event, Text(id), webhook];
         let mut found = found.query(params)?;
         let mut read = 0;
@@ -109,7 +109,7 @@ impl Walk {
                 break;
             }
             if read >= SLICE {
-                return Ok(Self { stretch: Some(stretch), ..self });
+                return Ok(Self { range: Some(range), ..self });
             }
             let event: i64 = row.get(0)?;
             let id = row.get::<_, Option<Text<Id<Delivery>>>>(6)?.map(|id| id.0);
@@ -135,7 +135,7 @@ impl Walk {
     }
 }
 
-/// Every event in this stretch, with its deliveries; or with none, which says how far the walk has come.
+/// Every event in this range, with its deliveries; or with none, which says how far the walk has come.
 const ALL: &str = "
     select e.seq, e.id, e.kind, e.line_id, e.created_at,
            d.seq, d.id, d.webhook_id, d.status, d.due_at, d.last_error, d.created_at, d.finished_at,
@@ -158,15 +158,15 @@ const GIVEN_UP: &str = "
     order by d.event_seq desc";
 
 /// The events that may be meant, by their places.
-struct Stretch {
+struct SeqRange {
     after: i64,
     up_to: i64,
 }
 
-impl Stretch {
+impl SeqRange {
     /// None if there is no such event.
     fn of(sql: &Connection, account: Id<Account>, filter: &DeliveryFilter) -> Result<Option<Self>> {
-        let mut stretch = Self { after: 0, up_to: i64::MAX };
+        let mut range = Self { after: 0, up_to: i64::MAX };
         if let Some(id) = filter.id {
             let event = statement::first(
                 sql,
@@ -175,19 +175,19 @@ impl Stretch {
                 |row| row.get(0),
             )?;
             let Some(event) = event else { return Ok(None) };
-            stretch.narrow(event - 1, event);
+            range.narrow(event - 1, event);
         }
         if let Some(id) = filter.event_id {
             let Some(event) = events::place_of(sql, id)? else { return Ok(None) };
-            stretch.narrow(event - 1, event);
+            range.narrow(event - 1, event);
         }
         if let Some(since) = filter.since {
-            stretch.narrow(events::place(sql, Some(since))?, i64::MAX);
+            range.narrow(events::place(sql, Some(since))?, i64::MAX);
         }
         if let Some(until) = filter.until {
-            stretch.narrow(0, events::place(sql, Some(until))?);
+            range.narrow(0, events::place(sql, Some(until))?);
         }
-        Ok(Some(stretch))
+        Ok(Some(range))
     }
 
     fn narrow(&mut self, after: i64, up_to: i64) {

@@ -30,7 +30,7 @@ pub(in crate::sqlite) fn settle(
     tx: &mut Tx<'_>,
     results: &[AttemptResult],
 ) -> Result<Vec<(Id<Webhook>, DisabledReason)>> {
-    let mut trends: HashMap<(Id<Webhook>, &str), Trend> = HashMap::new();
+    let mut summaries: HashMap<(Id<Webhook>, &str), OutcomeSummary> = HashMap::new();
     for result in results {
         let counts = match &result.error {
             None => delivered(tx.sql, result)?,
@@ -38,12 +38,15 @@ pub(in crate::sqlite) fn settle(
         };
         if counts {
             let key = (result.webhook_id, &*result.url);
-            trends.entry(key).or_insert_with(|| Trend::new(result.finished_at)).note(result);
+            summaries
+                .entry(key)
+                .or_insert_with(|| OutcomeSummary::new(result.finished_at))
+                .note(result);
         }
     }
     let mut disabled = Vec::new();
-    for ((webhook, url), trend) in trends {
-        if let Some(reason) = webhooks::note(tx, webhook, url, &trend)? {
+    for ((webhook, url), summary) in summaries {
+        if let Some(reason) = webhooks::note(tx, webhook, url, &summary)? {
             disabled.push((webhook, reason));
         }
     }
@@ -52,7 +55,7 @@ pub(in crate::sqlite) fn settle(
 
 /// What some attempts in a row say of a webhook's endpoint.
 #[derive(Debug)]
-pub(in crate::sqlite) struct Trend {
+pub(in crate::sqlite) struct OutcomeSummary {
     /// Whether any succeeded.
     pub(in crate::sqlite) worked: bool,
     /// When the first failed that failed after the last success.
@@ -63,7 +66,7 @@ pub(in crate::sqlite) struct Trend {
     pub(in crate::sqlite) is_gone: bool,
 }
 
-impl Trend {
+impl OutcomeSummary {
     fn new(now: Now) -> Self {
         Self { worked: false, failing_since: None, now, is_gone: false }
     }

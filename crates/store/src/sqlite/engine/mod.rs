@@ -2,8 +2,6 @@
 
 pub(super) mod bounded;
 pub(super) mod columns;
-pub(super) mod known;
-pub(super) mod lane;
 pub(super) mod migrations;
 pub(super) mod open;
 pub(super) mod outage;
@@ -14,4 +12,6 @@ pub(super) mod seal;
 pub(super) mod secret_key;
 pub(super) mod statement;
 pub(super) mod wal;
+pub(super) mod worker_queue;
 pub(super) mod writer;
+pub(super) mod writer_cache;

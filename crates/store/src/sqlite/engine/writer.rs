@@ -19,7 +19,8 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::{
-    known::Known, lane::Lane, outage, post_commit::PostCommit, seal::Seal, statement, wal::Log,
+    outage, post_commit::PostCommit, seal::Seal, statement, wal::Log, worker_queue::WorkerQueue,
+    writer_cache::WriterCache,
 };
 use crate::{Outage, Result, StoreError, sqlite::health::Vitals};
 
@@ -34,14 +35,14 @@ pub(in crate::sqlite) struct Tx<'a> {
     /// The open transaction.
     pub(in crate::sqlite) sql: &'a Connection,
     /// What every command asks for and what hardly ever changes.
-    pub(in crate::sqlite) known: &'a mut Known,
+    pub(in crate::sqlite) cache: &'a mut WriterCache,
     /// What secrets are encrypted with.
     pub(in crate::sqlite) seal: &'a Seal,
 }
 
 /// The queue to the writer thread.
 pub(in crate::sqlite) struct Writer {
-    lane: Lane<Box<dyn Job>>,
+    queue: WorkerQueue<Box<dyn Job>>,
     vitals: Arc<Vitals>,
 }
 
@@ -71,12 +72,12 @@ impl Writer {
             drop(sql);
             drop(lock);
         })?;
-        Ok(Self { lane: Lane::new(sender, vec![thread]), vitals })
+        Ok(Self { queue: WorkerQueue::new(sender, vec![thread]), vitals })
     }
 
     /// Commands that wait, and whether there is a thread to run them.
     pub(in crate::sqlite) fn queue(&self) -> (usize, bool) {
-        self.lane.state()
+        self.queue.state()
     }
 
     /// What it has counted.
@@ -101,13 +102,13 @@ impl Writer {
         then: impl FnOnce(&mut T) + Send + 'static,
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        self.lane.send(Box::new(Command { work: Some(work), outcome: None, then, reply }))?;
-        answer.await.unwrap_or_else(|_| Err(self.lane.lost("the writer panicked")))
+        self.queue.send(Box::new(Command { work: Some(work), outcome: None, then, reply }))?;
+        answer.await.unwrap_or_else(|_| Err(self.queue.lost("the writer panicked")))
     }
 
     /// Takes no more commands; the thread ends when it has finished what is queued.
     pub(in crate::sqlite) fn close(&self) -> Vec<JoinHandle<()>> {
-        self.lane.close()
+        self.queue.close()
     }
 }
 
@@ -137,7 +138,7 @@ where
 {
     fn run(&mut self, tx: &mut Tx<'_>) -> std::result::Result<(), Option<Outage>> {
         let Some(work) = self.work.take() else { return Err(None) };
-        // Unwind safe: what it wrote is rolled back, and what it may have left in `known` is forgotten.
+        // Unwind safe: what it wrote is rolled back, and what it may have left in `cache` is forgotten.
         let outcome = catch_unwind(AssertUnwindSafe(|| work(tx)))
             .unwrap_or_else(|_| Err(StoreError::Database("a command panicked".into())));
         let kept = match &outcome {
@@ -210,7 +211,7 @@ fn serve(
     vitals: &Vitals,
     sharing: Option<&PostCommit>,
 ) {
-    let mut known = Known::default();
+    let mut cache = WriterCache::default();
     let mut others = Others::default();
     roll_back(sql);
     let mut batch = Vec::with_capacity(MAX_BATCH);
@@ -224,7 +225,7 @@ fn serve(
             Ok(first) => first,
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                others.look(sql, &mut known);
+                others.look(sql, &mut cache);
                 others.tell(sharing);
                 continue;
             }
@@ -233,7 +234,7 @@ fn serve(
         batch.extend(commands.try_iter().take(MAX_BATCH - 1));
         let began = Instant::now();
         let committed =
-            commit_together(sql, seal, &mut known, &mut others, &mut batch).map_err(Arc::new);
+            commit_together(sql, seal, &mut cache, &mut others, &mut batch).map_err(Arc::new);
         match &committed {
             Ok(0) => outages.works(),
             Ok(kept_from_work) => outages.failed(*kept_from_work),
@@ -243,7 +244,7 @@ fn serve(
             },
         }
         if committed.is_err() {
-            known.forget();
+            cache.forget();
             roll_back(sql);
         }
         let committed = committed.map(|_| ());
@@ -298,14 +299,14 @@ struct Others {
 }
 
 impl Others {
-    /// What is known is read anew if they have: within a transaction nobody can write any more.
-    fn look(&mut self, sql: &Connection, known: &mut Known) {
+    /// What is cache is read anew if they have: within a transaction nobody can write any more.
+    fn look(&mut self, sql: &Connection, cache: &mut WriterCache) {
         let version = statement::first(sql, "pragma data_version", [], |row| row.get::<_, i64>(0));
         let version = version.ok().flatten();
         if version.is_none() || version != self.version {
             self.has_written |= self.version.is_some();
             self.version = version;
-            known.forget();
+            cache.forget();
         }
     }
 
@@ -334,24 +335,24 @@ fn roll_back(sql: &Connection) {
 fn commit_together(
     sql: &Connection,
     seal: &Seal,
-    known: &mut Known,
+    cache: &mut WriterCache,
     others: &mut Others,
     batch: &mut [Box<dyn Job>],
 ) -> std::result::Result<usize, BatchError> {
     let mut kept_from_work = 0;
     // Immediate, because a deferred transaction that turns into a writing one may fail at once.
     statement::run(sql, "begin immediate", [])?;
-    others.look(sql, known);
+    others.look(sql, cache);
     for job in batch {
         statement::run(sql, "savepoint command", [])?;
-        known.begin();
-        if let Err(outage) = job.run(&mut Tx { sql, known, seal }) {
+        cache.begin();
+        if let Err(outage) = job.run(&mut Tx { sql, cache, seal }) {
             if sql.is_autocommit() {
                 return Err(BatchError::GivenUp(outage));
             }
             kept_from_work += usize::from(outage.is_some());
             statement::run(sql, "rollback to command", [])?;
-            known.rolled_back();
+            cache.rolled_back();
         }
         statement::run(sql, "release command", [])?;
     }

@@ -23,7 +23,7 @@ use crate::{
 pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<Accepted> {
     let account = accept.account_id;
     let line = tx
-        .known
+        .cache
         .line(tx.sql, accept.line_id)?
         .filter(|line| line.is_active && (line.is_sandbox || line.account_id == account))
         .ok_or(Refusal::LineNotFound)?;

@@ -15,7 +15,7 @@ use crate::{
     sqlite::{
         bridges, chats,
         engine::writer::Tx,
-        events::{self, Where},
+        events::{self, EventContext},
         files,
         messages::{self, bounded_guid},
         reactions::{self, Occurrence},
@@ -126,7 +126,7 @@ fn sent(
         },
     };
     super::mark_sent(tx.sql, item, Some(message.id), now)?;
-    let place = Where { line: &line, account_id: item.account_id, chat_id: message.chat_id };
+    let place = EventContext { line: &line, account_id: item.account_id, chat_id: message.chat_id };
     typing::wrote(tx, &place, line.handle.as_str(), now, committed)?;
     let data = MessageEvent { message, line_handle: line.handle.clone() };
     events::publish(tx, place.event(EventKind::MessageSent, &data), now, committed)
@@ -142,7 +142,7 @@ fn done(
 ) -> Result<()> {
     super::mark_sent(tx.sql, item, None, now)?;
     let line = super::line_of(tx, item)?;
-    let place = Where { line: &line, account_id: item.account_id, chat_id: item.chat_id };
+    let place = EventContext { line: &line, account_id: item.account_id, chat_id: item.chat_id };
     let handle = line.handle.as_str();
     match &item.content {
         // It is out, and to fail it would invite to send it again; but without its guid it is

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tracing::Instrument as _;
 
 /// Does the work to its end, even if whoever wanted it hangs up: what is committed must be made known.
-pub(crate) fn to_the_end<T: Send + 'static>(
+pub(crate) fn spawn_uncancelled<T: Send + 'static>(
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> impl Future<Output = Result<T, StoreError>> + Send {
     uncancelled(work)

@@ -10,12 +10,12 @@ use crossbeam_channel::{Sender, TrySendError};
 use crate::{Result, StoreError};
 
 /// Threads that work off one queue. They end when the queue is closed and empty.
-pub(in crate::sqlite) struct Lane<T> {
+pub(in crate::sqlite) struct WorkerQueue<T> {
     queue: RwLock<Option<Sender<T>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-impl<T> Lane<T> {
+impl<T> WorkerQueue<T> {
     pub(in crate::sqlite) fn new(queue: Sender<T>, threads: Vec<JoinHandle<()>>) -> Self {
         Self { queue: RwLock::new(Some(queue)), threads: Mutex::new(threads) }
     }

@@ -1,9 +1,10 @@
-//! The directory: keys and lines that were just looked up, so that a request need not ask the store.
+//! Keys and lines that were just looked up, so that a request need not ask the store.
 //!
 //! Of many who look for the same at the same time, one asks the store for all: after a change thousands may.
 //!
-//! Whoever changes a key or a line has that entry forgotten after the commit ([`crate::to_the_end`]); a look-up that
-//! was under way at that moment is used once and not kept.
+//! Whoever changes a key or a line has that entry forgotten after the commit
+//! ([`spawn_uncancelled`](crate::uncancelled::spawn_uncancelled)); a look-up that was under way at that moment is used once
+//! and not kept.
 
 use std::{
     collections::HashMap,
@@ -18,7 +19,7 @@ use switchboard_store::{Store, StoreError};
 const MAX_ENTRIES: usize = 50_000;
 
 #[derive(Debug)]
-pub(crate) struct Directory {
+pub(crate) struct AuthCache {
     store: Arc<dyn Store>,
     known: RwLock<Known>,
     keys: Lookups<SecretHash>,
@@ -35,7 +36,7 @@ struct Known {
     sandbox: Option<Option<Arc<Line>>>,
 }
 
-impl Directory {
+impl AuthCache {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         Self {
             store,

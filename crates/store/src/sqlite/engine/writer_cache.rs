@@ -28,7 +28,7 @@ const MAX_KNOWN: usize = 4096;
 
 /// A line, as the writing commands need it.
 #[derive(Debug)]
-pub(in crate::sqlite) struct KnownLine {
+pub(in crate::sqlite) struct CachedLine {
     pub(in crate::sqlite) id: Id<Line>,
     /// Whose it is. On the sandbox line, a chat may be another account's.
     pub(in crate::sqlite) account_id: Id<Account>,
@@ -61,8 +61,8 @@ impl Subscriber {
 
 /// The memory of the writer thread.
 #[derive(Debug, Default)]
-pub(in crate::sqlite) struct Known {
-    lines: HashMap<Id<Line>, Arc<KnownLine>>,
+pub(in crate::sqlite) struct WriterCache {
+    lines: HashMap<Id<Line>, Arc<CachedLine>>,
     subscribers: HashMap<Id<Account>, Arc<[Subscriber]>>,
     /// Decrypted secrets of webhooks, each with what it was decrypted from: one that has changed since is found out.
     secrets: HashMap<Id<Webhook>, (Sealed, Arc<Secrets>)>,
@@ -71,7 +71,7 @@ pub(in crate::sqlite) struct Known {
     changed: bool,
 }
 
-impl Known {
+impl WriterCache {
     /// A command begins.
     pub(in crate::sqlite) fn begin(&mut self) {
         self.changed = false;
@@ -125,7 +125,7 @@ impl Known {
         &mut self,
         sql: &Connection,
         id: Id<Line>,
-    ) -> Result<Option<Arc<KnownLine>>> {
+    ) -> Result<Option<Arc<CachedLine>>> {
         if let Some(line) = self.lines.get(&id) {
             return Ok(Some(Arc::clone(line)));
         }
@@ -136,7 +136,7 @@ impl Known {
              from lines where id = ?1",
             params![Text(id)],
             |row| {
-                Ok(Arc::new(KnownLine {
+                Ok(Arc::new(CachedLine {
                     id,
                     account_id: row.get::<_, Text<_>>(0)?.0,
                     handle: row.get::<_, Text<_>>(1)?.0,

@@ -9,12 +9,12 @@ use switchboard_model::{
 };
 
 #[derive(Debug, Default)]
-pub(super) struct Flight {
+pub(super) struct SendWindow {
     items: HashMap<Id<OutboxItem>, (Id<Line>, Id<Chat>)>,
     lines: HashMap<Id<Line>, HashMap<Id<Chat>, usize>>,
 }
 
-impl Flight {
+impl SendWindow {
     pub(super) fn add(&mut self, item: &SendItem) {
         if self.items.insert(item.id, (item.line_id, item.chat_id)).is_none() {
             *self.lines.entry(item.line_id).or_default().entry(item.chat_id).or_default() += 1;
@@ -67,19 +67,19 @@ mod tests {
     #[test]
     fn the_window_fills_and_empties() {
         let (line, chat) = (Id::generate(), Id::generate());
-        let mut flight = Flight::default();
+        let mut window = SendWindow::default();
         let items: Vec<_> = (0..WINDOW_PER_CHAT).map(|_| item(line, chat)).collect();
         for item in &items {
-            flight.add(item);
-            flight.add(item);
+            window.add(item);
+            window.add(item);
         }
-        assert_eq!(flight.room(line), (WINDOW_PER_LINE - WINDOW_PER_CHAT, vec![chat]));
-        assert_eq!(flight.room(Id::generate()), (WINDOW_PER_LINE, vec![]));
+        assert_eq!(window.room(line), (WINDOW_PER_LINE - WINDOW_PER_CHAT, vec![chat]));
+        assert_eq!(window.room(Id::generate()), (WINDOW_PER_LINE, vec![]));
         for item in &items {
-            assert_eq!(flight.remove(item.id), Some(line));
-            assert_eq!(flight.remove(item.id), None);
+            assert_eq!(window.remove(item.id), Some(line));
+            assert_eq!(window.remove(item.id), None);
         }
-        assert_eq!(flight.room(line), (WINDOW_PER_LINE, vec![]));
-        assert!(flight.items.is_empty() && flight.lines.is_empty());
+        assert_eq!(window.room(line), (WINDOW_PER_LINE, vec![]));
+        assert!(window.items.is_empty() && window.lines.is_empty());
     }
 }
