@@ -73,7 +73,7 @@ impl Limiter {
     pub(crate) fn count(&self, key: Id<Key>, limit: u32, now: Timestamp) -> Standing {
         let mut state = self.lock();
         state.sweep(now, SWEEP_ABOVE);
-        let window = state.windows.entry(key).or_insert(Window::new(now));
+        let window = state.windows.entry(key).or_insert_with(|| Window::new(now));
         if !is_open(window, now) {
             *window = Window::new(now);
         }

@@ -59,6 +59,9 @@ pub trait Bridges: Send + Sync {
     /// older link still writes is refused from now on. [`Refusal::BridgeNotFound`].
     async fn open_link(&self, bridge: Id<Bridge>, lease_until: Timestamp) -> Result<OpenedLink>;
 
+    /// Whether no newer link of its bridge has begun.
+    async fn is_newest_link(&self, link: Link) -> Result<bool>;
+
     /// Revokes a bridge. [`Refusal::BridgeNotFound`].
     async fn revoke_bridge(&self, id: Id<Bridge>, now: Timestamp) -> Result<Bridge>;
 }

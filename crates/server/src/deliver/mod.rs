@@ -1,7 +1,7 @@
 //! Webhook deliveries: durable, at least once, each attempt signed afresh (§9).
 //!
 //! The deliveries of a webhook that were not attempted yet are a log in the store, in event order; the engine reads
-//! it. This process owns every webhook. In memory is the head of each log ([`queue`]): whatever a transaction makes is
+//! it. One process owns a webhook: this one owns all, where it has the database to itself. In memory is the head of each log ([`queue`]): whatever a transaction makes is
 //! pushed there right after the commit if the queue has caught up with its log and has room; if not it is dropped,
 //! and read later. Retries have an index of their own, by the time when they are due.
 //!
@@ -241,6 +241,16 @@ impl Shared {
         self.work.notify_one();
         if wants_read {
             self.read.notify_one();
+        }
+    }
+
+    /// These webhooks are this process's own until then.
+    fn own(&self, owned: Owned, until: Timestamp, now: Timestamp) {
+        let has_changed = self.schedule().own(owned, until, now);
+        if has_changed {
+            self.look(false);
+            // Of those that are disabled, what is due is now this process's to give up.
+            self.disabled.notify_one();
         }
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Queue {
     /// Whose webhook it is.
     pub(super) account: Id<Account>,
     pub(super) endpoint: Endpoint,
+    /// One more with each endpoint that this webhook has had: what attempts at an older one say does not count.
+    pub(super) endpoint_epoch: u32,
     /// In whose turn the webhook stands, if in any.
     pub(super) in_turn: Option<EndpointClass>,
     /// Whether it is among those that are to be read.
@@ -47,6 +49,8 @@ pub(super) struct Queue {
     reading: Option<Reading>,
     /// The webhook was not active when it was read last: nothing is read before something is told of it.
     is_paused: bool,
+    /// Nothing of it is this process's to read: what becomes of the last attempts is not waited for.
+    is_forgotten: bool,
 }
 
 #[derive(Debug)]
@@ -62,6 +66,7 @@ impl Queue {
         Self {
             account,
             endpoint: Endpoint::default(),
+            endpoint_epoch: 0,
             in_turn: None,
             is_listed: false,
             timer: None,
@@ -74,6 +79,7 @@ impl Queue {
             retry_at: None,
             reading: None,
             is_paused: false,
+            is_forgotten: false,
         }
     }
 
@@ -142,7 +148,9 @@ impl Queue {
 
     /// A retry is due at this time.
     pub(super) fn retry(&mut self, at: Timestamp) {
-        self.retry_at = Some(self.retry_at.map_or(at, |before| before.min(at)));
+        if !self.is_forgotten {
+            self.retry_at = Some(self.retry_at.map_or(at, |before| before.min(at)));
+        }
     }
 
     /// Lets the next go out. Answers it, and the chat that waits behind it.
@@ -185,6 +193,7 @@ impl Queue {
         self.reading = None;
         self.caught_up = false;
         self.is_paused = false;
+        self.is_forgotten = false;
         self.retry_at = Some(Timestamp(0));
         for delivery in std::mem::take(&mut self.ready) {
             if let Some(chat) = ordered_chat(&delivery) {
@@ -199,18 +208,24 @@ impl Queue {
 
     /// The webhook is gone: nothing of it is to be read any more. What is in flight ends by itself.
     pub(super) fn forget(&mut self) {
-        self.empty();
+        self.renew();
         self.caught_up = true;
         self.retry_at = None;
+        self.is_forgotten = true;
+    }
+
+    /// The webhook has another endpoint, or is another's: what waits is read anew.
+    pub(super) fn renew(&mut self) {
+        self.empty();
         self.endpoint = Endpoint::default();
+        self.endpoint_epoch += 1;
     }
 
     /// When it is to be looked at again, if that is not now: for a retry, or for the probe of its breaker.
     pub(super) fn next_timer(&self, now: Timestamp) -> Option<Timestamp> {
         let at = match self.endpoint.breaker.probe_at() {
-            Some(probe) if !self.is_idle() => Some(probe),
-            Some(_) => None,
-            None => self.retry_at,
+            Some(probe) if probe > now => (!self.is_idle()).then_some(probe),
+            _ => self.retry_at,
         };
         at.filter(|at| *at > now)
     }

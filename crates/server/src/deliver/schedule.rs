@@ -59,6 +59,8 @@ pub(super) struct Schedule {
 pub(super) struct Slot {
     pub(super) webhook: Id<Webhook>,
     seq: i64,
+    /// Of which of its endpoints.
+    endpoint_epoch: u32,
     /// The chat that waits behind it.
     chat: Option<Id<Chat>>,
     /// Whether it is the one that finds out if the endpoint works again.
@@ -207,7 +209,8 @@ impl Schedule {
                         let room = pools.take(queue.account, class);
                         let (delivery, chat) = queue.take(room, now)?;
                         let is_probe = queue.endpoint.breaker.begin();
-                        Some((Slot { webhook, seq: delivery.seq, chat, is_probe }, delivery))
+                        let (seq, endpoint_epoch) = (delivery.seq, queue.endpoint_epoch);
+                        Some((Slot { webhook, seq, endpoint_epoch, chat, is_probe }, delivery))
                     },
                 );
                 if let Some(next) = next.flatten() {
@@ -234,7 +237,7 @@ impl Schedule {
         retry_at: Option<Timestamp>,
         now: Timestamp,
     ) {
-        let Slot { webhook, seq, chat, is_probe } = slot;
+        let Slot { webhook, seq, endpoint_epoch, chat, is_probe } = slot;
         self.change(
             webhook,
             now,
@@ -247,6 +250,9 @@ impl Schedule {
                 }
                 if let Some(at) = retry_at {
                     queue.retry(at);
+                }
+                if endpoint_epoch != queue.endpoint_epoch {
+                    return Change::Nothing;
                 }
                 let most = pools.most_of_one(EndpointClass::Proven);
                 queue.endpoint.note(outcome, was_overdue, is_probe, most, now)

@@ -26,6 +26,8 @@ const SWEEP_SLOW_EVERY: Duration = Duration::from_millis(250);
 /// How long a process owns webhooks that does not come back, and how often it does.
 const OWNED_FOR: Duration = Duration::from_secs(5);
 const OWN_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether the last attempts have ended, when the server stops.
+const STOPPED_PAUSE: Duration = Duration::from_millis(50);
 /// The pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_millis(250);
 
@@ -108,11 +110,12 @@ pub(super) async fn settle(
                 }
             }
         };
-        shared.done(slots);
+        // First, or what waits behind an attempt that was the last would go out.
         for (webhook, reason) in disabled {
             tracing::warn!(%webhook, reason = reason.as_str(), "a webhook is disabled");
             shared.disabled(webhook);
         }
+        shared.done(slots);
         for (result, since) in results.iter().zip(sinces) {
             shared.metrics.attempted(result, since);
             shared.health().note(result.webhook_id, result);
@@ -160,7 +163,8 @@ pub(super) async fn read(shared: Arc<Shared>, store: Arc<dyn Store>, stop: Cance
 pub(super) async fn own(shared: Arc<Shared>, store: Arc<dyn Store>, stop: CancellationToken) {
     let node = rand::random();
     let mut leaving: Vec<u8> = Vec::new();
-    while !stop.is_cancelled() {
+    // Also while it stops: nobody else is to begin what is under way here.
+    while !stop.is_cancelled() || !shared.schedule().under_way().is_empty() {
         let now = shared.clock.steady();
         // What is under way is let end: whoever owns its webhook next would begin it again.
         let let_go: Vec<u8> = {
@@ -170,8 +174,7 @@ pub(super) async fn own(shared: Arc<Shared>, store: Arc<dyn Store>, stop: Cancel
         leaving.retain(|part| !let_go.contains(part));
         match store.own_webhooks(node, let_go, now, now + OWNED_FOR).await {
             Ok(Ownership { owned: Owned::All, .. }) => {
-                shared.schedule().own(Owned::All, Timestamp(i64::MAX), now);
-                shared.look(false);
+                shared.own(Owned::All, Timestamp(i64::MAX), now);
                 return;
             }
             Ok(Ownership { owned: Owned::Partitions(mut parts), surplus }) => {
@@ -181,16 +184,18 @@ pub(super) async fn own(shared: Arc<Shared>, store: Arc<dyn Store>, stop: Cancel
                 let more: Vec<u8> = staying.take(more).copied().collect();
                 leaving.extend(more);
                 parts.retain(|part| !leaving.contains(part));
-                if shared.schedule().own(Owned::Partitions(parts), now + OWNED_FOR, now) {
-                    shared.look(false);
-                }
+                shared.own(Owned::Partitions(parts), now + OWNED_FOR, now);
             }
             Err(StoreError::Closed) => return,
             Err(error) => outage::report(&error, "webhooks could not be owned"),
         }
-        tokio::select! {
-            () = shared.clock.sleep(OWN_EVERY) => {}
-            () = stop.cancelled() => {}
+        if stop.is_cancelled() {
+            tokio::time::sleep(STOPPED_PAUSE).await;
+        } else {
+            tokio::select! {
+                () = shared.clock.sleep(OWN_EVERY) => {}
+                () = stop.cancelled() => {}
+            }
         }
     }
     if let Err(error) = store.disown_webhooks(node).await {

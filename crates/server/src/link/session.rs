@@ -368,8 +368,11 @@ impl Session<'_> {
                 return Ended::Refused("this bridge was revoked".to_owned());
             }
             // Another process may have a newer link of it.
-            if let Err(error) = self.extend_claims().await {
-                return error.into();
+            let is_newest = || store.is_newest_link(self.link);
+            match once_available(what, is_newest).await {
+                Ok(true) => {}
+                Ok(false) => return StoreError::Fenced.into(),
+                Err(error) => return error.into(),
             }
             let carried = || store.carried_lines(self.bridge.id);
             let lines = match once_available(what, carried).await {

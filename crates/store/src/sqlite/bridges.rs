@@ -43,6 +43,14 @@ impl Bridges for SqliteStore {
         self.writer.run(move |tx| open_link(tx, bridge, lease_until)).await
     }
 
+    async fn is_newest_link(&self, link: Link) -> Result<bool> {
+        let is_newest = move |sql: &_| match must_be_newest(sql, link) {
+            Err(StoreError::Fenced) => Ok(false),
+            done => done.map(|()| true),
+        };
+        self.readers.lookup(link.bridge).ask(is_newest).await
+    }
+
     async fn revoke_bridge(&self, id: Id<Bridge>, now: Timestamp) -> Result<Bridge> {
         self.writer.run(move |tx| revoke(tx.sql, id, now)).await
     }

@@ -59,7 +59,7 @@ pub(super) fn save(sql: &Connection, clock: &SavedClock) -> Result<()> {
     Ok(())
 }
 
-/// Of two at the same now the first stands: with the other, what came in between might count as older.
+/// Of two at the same moment the first stands: with the other, what came in between might count as older.
 pub(super) fn mark(sql: &Connection, now: Timestamp, before: Timestamp) -> Result<()> {
     let event = events::newest(sql)?;
     let item = statement::first(sql, "select max(seq) from outbox", [], |row| {
@@ -78,7 +78,7 @@ pub(super) fn mark(sql: &Connection, now: Timestamp, before: Timestamp) -> Resul
     Ok(())
 }
 
-/// The rows that are from before a now.
+/// The rows that are from before a moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Older {
     stamped_before: Timestamp,

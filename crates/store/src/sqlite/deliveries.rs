@@ -47,7 +47,8 @@ impl Deliveries for SqliteStore {
         for part in due::slices(of) {
             let seal = Arc::clone(&self.seal);
             let slice = move |sql: &_| {
-                part.iter().map(|query| due::of(sql, &seal, query, now)).collect::<Result<Vec<_>>>()
+                let of = |query| due::of_readable(sql, &seal, query, now);
+                part.iter().map(of).collect::<Result<Vec<_>>>()
             };
             found.extend(list.ask(slice).await?);
         }

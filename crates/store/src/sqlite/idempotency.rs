@@ -1,5 +1,5 @@
 //! Answers to requests with an idempotency key, kept in the transaction of their write. Two equal
-//! requests at the same now are two commands of the one writer: the second finds the first one's answer.
+//! requests at the same moment are two commands of the one writer: the second finds the first one's answer.
 
 use rusqlite::{Connection, params};
 use std::sync::Arc;

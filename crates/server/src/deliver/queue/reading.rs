@@ -26,6 +26,7 @@ impl Queue {
     pub(super) fn has_missed(&mut self, seq: i64) {
         self.caught_up = false;
         self.is_paused = false;
+        self.is_forgotten = false;
         self.next_seq = self.next_seq.min(seq);
         if let Some(reading) = &mut self.reading {
             reading.missed = Some(reading.missed.map_or(seq, |before| before.min(seq)));
@@ -37,8 +38,9 @@ impl Queue {
         self.has_missed(0);
     }
 
-    /// What is to be read of the store now, if anything is: when half of what may be here is gone. At most `most`
-    /// wait here after it, and one where a breaker lets nothing but a probe out.
+    /// What is to be read of the store now, if anything is: when half of what may be here is gone. About `most` wait here
+    /// after it, and about one where a breaker lets nothing but a probe out: of retries as many more are asked for as
+    /// are held, and those that are none of them come in too.
     pub(in crate::deliver) fn query(
         &mut self,
         webhook_id: Id<Webhook>,

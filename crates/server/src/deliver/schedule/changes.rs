@@ -4,7 +4,7 @@ use switchboard_model::{Timestamp, Webhook, id::Id};
 use switchboard_store::{Owned, partition};
 
 use super::Schedule;
-use crate::deliver::{endpoint::Endpoint, queue::Queue};
+use crate::deliver::queue::Queue;
 
 impl Schedule {
     /// The webhooks that are this process's.
@@ -33,10 +33,19 @@ impl Schedule {
         self.owned = owned;
         self.is_complete = false;
         self.generation += 1;
-        let lost: Vec<_> =
-            self.queues.keys().copied().filter(|one| !self.owned.has(*one)).collect();
-        for webhook in lost {
-            self.forget(webhook, now);
+        let all: Vec<_> = self.queues.keys().copied().collect();
+        for webhook in all {
+            // Of one that was another's meanwhile, that one may have left something in the store.
+            let is_own = self.owned.has(webhook);
+            self.change(
+                webhook,
+                now,
+                || None,
+                |queue, _| match is_own {
+                    true => queue.empty(),
+                    false => queue.forget(),
+                },
+            );
         }
         true
     }
@@ -59,11 +68,7 @@ impl Schedule {
     /// The webhook is not what it was: what waits for it is read anew, and its endpoint is a new one.
     /// Whether it is known here.
     pub(in crate::deliver) fn reset(&mut self, webhook: Id<Webhook>, now: Timestamp) -> bool {
-        let reset = |queue: &mut Queue, _: &mut _| {
-            queue.empty();
-            queue.endpoint = Endpoint::default();
-        };
-        self.change(webhook, now, || None, reset).is_some()
+        self.change(webhook, now, || None, |queue, _| queue.renew()).is_some()
     }
 
     /// Something has come to the store of this webhook. Whether it is known here.

@@ -298,6 +298,48 @@ fn behind_an_open_breaker_one_is_read_for_the_probe() {
 }
 
 #[test]
+fn a_retry_is_due_in_time_although_the_pause_of_the_breaker_is_over() {
+    let webhook = Id::generate();
+    let mut schedule = empty();
+    many(&mut schedule, webhook, TRIPS_AT as usize);
+    let retry_at = NOW + 2 * MAX_COOL_DOWN;
+    while let Some((slot, _)) = schedule.next(NOW) {
+        schedule.done(slot, &FAILED, Some(retry_at), NOW);
+    }
+    let probe_at = schedule.next_timer().unwrap();
+    assert!(probe_at < retry_at && schedule.queries(10, probe_at).is_empty());
+    assert_eq!(schedule.next_timer(), Some(retry_at));
+    assert_eq!(schedule.queries(10, retry_at).len(), 1);
+}
+
+#[test]
+fn what_attempts_at_an_older_endpoint_say_does_not_count() {
+    let webhook = Id::generate();
+    let mut schedule = empty();
+    for _ in 0..3 {
+        many(&mut schedule, webhook, 16);
+        let slots = send(&mut schedule);
+        done(&mut schedule, slots, &WORKED);
+    }
+    many(&mut schedule, webhook, 16);
+    let old = send(&mut schedule);
+    assert!(old.len() > TRIPS_AT as usize);
+    schedule.reset(webhook, NOW);
+    done(&mut schedule, old, &FAILED);
+    assert!(schedule.in_memory().held.is_empty() && schedule.pools.used() == 0);
+    // Of one that is gone nothing is left, whatever its last attempt says.
+    let query = schedule.queries(10, NOW).remove(0);
+    schedule.read(vec![found(&query, vec![delivery(webhook, None, 0)], Vec::new())], NOW);
+    let last = send(&mut schedule);
+    assert_eq!(last.len(), 1);
+    schedule.forget(webhook, NOW);
+    for slot in last {
+        schedule.done(slot, &FAILED, Some(NOW), NOW);
+    }
+    assert!(is_idle(&schedule) && schedule.queues[&webhook].endpoint.is_plain());
+}
+
+#[test]
 fn what_waits_in_the_store_is_not_overtaken() {
     let (webhook, chat) = (Id::generate(), Some(Id::generate()));
     // The store was not looked at yet.

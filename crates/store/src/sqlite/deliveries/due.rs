@@ -12,7 +12,7 @@ use switchboard_model::{
 
 use super::UNTRIED;
 use crate::{
-    DueDeliveries, DueQuery, Result,
+    DueDeliveries, DueQuery, Result, StoreError,
     sqlite::engine::{
         columns::{Json, Name, Text},
         seal::{Seal, Sealed},
@@ -47,14 +47,25 @@ struct Endpoint {
     events: Vec<EventKind>,
 }
 
-pub(super) fn of(
+/// A row that can't be read keeps its own webhook back, and no other.
+pub(super) fn of_readable(
     sql: &Connection,
     seal: &Seal,
     query: &DueQuery,
     now: Timestamp,
 ) -> Result<DueDeliveries> {
-    let webhook_id = query.webhook_id;
-    let mut due = DueDeliveries {
+    match of(sql, seal, query, now) {
+        Err(error @ (StoreError::Database(_) | StoreError::Unreadable { .. })) => {
+            let webhook = query.webhook_id;
+            tracing::error!(%webhook, %error, "the deliveries of a webhook can't be read");
+            Ok(DueDeliveries { is_active: false, ..nothing(webhook) })
+        }
+        done => done,
+    }
+}
+
+fn nothing(webhook_id: Id<Webhook>) -> DueDeliveries {
+    DueDeliveries {
         webhook_id,
         is_active: true,
         untried: Vec::new(),
@@ -63,7 +74,12 @@ pub(super) fn of(
         retries: Vec::new(),
         next_retry_at: None,
         unnamed: Vec::new(),
-    };
+    }
+}
+
+fn of(sql: &Connection, seal: &Seal, query: &DueQuery, now: Timestamp) -> Result<DueDeliveries> {
+    let webhook_id = query.webhook_id;
+    let mut due = nothing(webhook_id);
     let Some(endpoint) = endpoint(sql, seal, webhook_id)? else {
         return Ok(DueDeliveries { is_active: false, ..due });
     };

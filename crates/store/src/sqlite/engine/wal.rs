@@ -1,7 +1,7 @@
 //! The write-ahead log, kept short.
 //!
-//! SQLite begins the log anew when nobody reads from it any more. Reads that overlap leave no such now, and
-//! the log grows for as long as they come. So past a bound the writer makes the now: it stops writing and
+//! SQLite begins the log anew when nobody reads from it any more. Reads that overlap leave no such moment, and
+//! the log grows for as long as they come. So past a bound the writer makes the moment: it stops writing and
 //! waits for those who read. Whoever begins to read meanwhile reads the database alone and is not in its way.
 
 use std::{
@@ -106,7 +106,7 @@ mod tests {
     const READ: Duration = Duration::from_millis(40);
     const TEST_LIMIT: u64 = 2 * 1024 * 1024;
     const ROW: i64 = 64 * 1024;
-    /// How long the writer may take to find the now. It finds it within a second on a machine at rest.
+    /// How long the writer may take to find the moment. It finds it within a second on a machine at rest.
     const DEADLINE: Duration = Duration::from_secs(60);
 
     /// Reads all the time: one read begins before the other ends, so that somebody always reads.

@@ -249,10 +249,11 @@ fn serve(
         }
         let committed = committed.map(|_| ());
         vitals.committed(batch.len(), began.elapsed(), committed.is_ok());
+        // Before any answer: what another process has committed came before this batch.
+        others.tell(sharing);
         for job in batch.drain(..) {
             job.answer(&committed);
         }
-        others.tell(sharing);
         log.keep_short(sql);
     }
     // Leaves one file behind and a quick start. Whatever stays in the log is read at the next start.
@@ -299,7 +300,7 @@ struct Others {
 }
 
 impl Others {
-    /// What is cache is read anew if they have: within a transaction nobody can write any more.
+    /// What is cached is read anew if they have: within a transaction nobody can write any more.
     fn look(&mut self, sql: &Connection, cache: &mut WriterCache) {
         let version = statement::first(sql, "pragma data_version", [], |row| row.get::<_, i64>(0));
         let version = version.ok().flatten();

@@ -1,7 +1,8 @@
 //! What every command asks for and what hardly ever changes: lines, who listens to an account, and
 //! whether anybody types at all.
 //!
-//! Only the writer thread has it, and nobody else writes, so it is never stale: a command that
+//! Only the writer thread has it, and drops it when it finds, within a transaction, that anybody else has written: so
+//! it is never stale. A command that
 //! changes a line or a webhook says so, and the writer forgets everything when such a
 //! command, or a whole batch, is rolled back. Whether anybody types is forgotten with every command
 //! that is rolled back, because that costs next to nothing to ask again.

@@ -1,10 +1,10 @@
 -- Webhooks are owned: the engine reads their deliveries as a log, and nothing is leased any more.
 
-drop index deliveries_due;
-
 -- What was leased was on its way when the process ended.
-update deliveries set due_at = 0 where status = 'due' and attempts = 0;
-update deliveries set due_at = 1 where status = 'due' and leased = 1 and due_at > 0;
+update deliveries indexed by deliveries_due set due_at = 0 where status = 'due' and attempts = 0;
+update deliveries indexed by deliveries_due set due_at = 1 where status = 'due' and leased = 1 and due_at > 0;
+
+drop index deliveries_due;
 alter table deliveries drop column leased;
 
 -- The log of a webhook: first those that were not attempted in their round, at 0 and in order; then the
