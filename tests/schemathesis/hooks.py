@@ -110,7 +110,11 @@ def filter_case(context, case):
     """Passes over what is right by the pattern and no handle: it is refused, and was no right request.
 
     A wrong request that `before_call` will change counts as well: the change may be all that was wrong with it.
+    One that is wrong by formats only may be right: the formats are ours, so the generator does not know what they refuse.
+    An empty line, for one, is every line. What a pattern refuses is still sent.
     """
+    if is_wrong_by_format_only(case):
+        return False
     wrong = case.meta is None or case.meta.generation.mode.value != "positive"
     if wrong and harmless(case.body) == case.body and not has_foreign_cursor(case):
         return True
@@ -121,6 +125,11 @@ def filter_case(context, case):
         for name, value in part.items()
         if name in ("from", "to") and isinstance(value, str)
     )
+
+
+def is_wrong_by_format_only(case):
+    mutations = getattr(case.meta.phase.data, "mutations", ()) if case.meta else ()
+    return bool(mutations) and all(set(one.keywords) == {"format"} for one in mutations)
 
 
 def is_loopback(url):
