@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 use switchboard_model::{
-    Account, Bridge, Chat, File, Line, OutboxItem, ReactionType, Timestamp,
+    Account, Chat, File, Line, OutboxItem, ReactionType, Timestamp,
     chat::Recipient,
     id::Id,
     link::{Outcome, SendItem},
@@ -132,9 +132,6 @@ pub trait Outbox: Send + Sync {
         limit: usize,
         lease_until: Timestamp,
     ) -> Result<Vec<SendItem>>;
-
-    /// The items that this bridge holds claims on, oldest first: after a reconnect their fate is unknown.
-    async fn claims_of(&self, bridge: Id<Bridge>) -> Result<Vec<SendItem>>;
 
     /// Holds all claims of a bridge for longer.
     async fn extend_claims(&self, link: Link, lease_until: Timestamp) -> Result<()>;

@@ -57,6 +57,8 @@ pub(super) struct Queue {
 struct Flight {
     since: Timestamp,
     is_overdue: bool,
+    /// Which endpoint it went to.
+    endpoint_epoch: u32,
     room: Room,
 }
 
@@ -88,6 +90,7 @@ impl Queue {
     }
 
     /// How many wait here or are in flight.
+    #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         self.held.len()
     }
@@ -160,7 +163,8 @@ impl Queue {
         now: Timestamp,
     ) -> Option<(DueDelivery, Option<Id<Chat>>)> {
         let delivery = self.ready.pop_front()?;
-        let flight = Flight { since: now, is_overdue: false, room };
+        let endpoint_epoch = self.endpoint_epoch;
+        let flight = Flight { since: now, is_overdue: false, endpoint_epoch, room };
         self.held.insert(delivery.seq, Some(flight));
         self.in_flight += 1;
         let chat = ordered_chat(&delivery);
@@ -242,7 +246,9 @@ impl Queue {
             if !flight.is_overdue && now.since(flight.since) > slow {
                 flight.is_overdue = true;
                 pools.is_late(&mut flight.room);
-                self.endpoint.overdue();
+                if flight.endpoint_epoch == self.endpoint_epoch {
+                    self.endpoint.overdue();
+                }
                 any = true;
             }
         }

@@ -119,14 +119,7 @@ impl Schedule {
                 webhook_id,
                 now,
                 || Some(Queue::new(account_id, true)),
-                |queue, _| {
-                    if has_untried && queue.held() == 0 {
-                        queue.look_again();
-                    }
-                    if let Some(at) = retry_at {
-                        queue.retry(at);
-                    }
-                },
+                |queue, _| queue.found_in_store(has_untried, retry_at),
             );
         }
         self.is_complete |= all_of == Some(self.generation);

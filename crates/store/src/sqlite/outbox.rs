@@ -70,10 +70,6 @@ impl Outbox for SqliteStore {
         self.writer.run(move |tx| claim(tx, link, line, &full_chats, limit, lease_until)).await
     }
 
-    async fn claims_of(&self, bridge: Id<Bridge>) -> Result<Vec<SendItem>> {
-        self.readers.list(bridge).ask(move |sql| claims_of(sql, bridge)).await
-    }
-
     async fn extend_claims(&self, link: Link, lease_until: Timestamp) -> Result<()> {
         self.writer
             .run(move |tx| {

@@ -33,6 +33,20 @@ impl Queue {
         }
     }
 
+    /// The webhook is active and has this in the store.
+    pub(in crate::deliver) fn found_in_store(
+        &mut self,
+        has_untried: bool,
+        retry_at: Option<Timestamp>,
+    ) {
+        if self.is_paused || (has_untried && self.held.is_empty()) {
+            self.look_again();
+        }
+        if let Some(at) = retry_at {
+            self.retry(at);
+        }
+    }
+
     /// Something may have come to the store that nobody has told of.
     pub(in crate::deliver) fn look_again(&mut self) {
         self.has_missed(0);

@@ -1,3 +1,5 @@
+mod reading;
+
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use switchboard_model::{Account, EventKind, delivery::Secrets, webhook::WebhookSecret};
@@ -325,11 +327,17 @@ fn what_attempts_at_an_older_endpoint_say_does_not_count() {
     let old = send(&mut schedule);
     assert!(old.len() > TRIPS_AT as usize);
     schedule.reset(webhook, NOW);
+    // Nor do they make the new one look as if it hung.
+    schedule.sweep_slow(NOW + 2 * SLOW);
     done(&mut schedule, old, &FAILED);
     assert!(schedule.in_memory().held.is_empty() && schedule.pools.used() == 0);
-    // Of one that is gone nothing is left, whatever its last attempt says.
     let query = schedule.queries(10, NOW).remove(0);
     schedule.read(vec![found(&query, vec![delivery(webhook, None, 0)], Vec::new())], NOW);
+    let slots = send(&mut schedule);
+    done(&mut schedule, slots, &WORKED);
+    assert_eq!(schedule.queues[&webhook].class(), EndpointClass::Proven);
+    // Of one that is gone nothing is left, whatever its last attempt says.
+    many(&mut schedule, webhook, 1);
     let last = send(&mut schedule);
     assert_eq!(last.len(), 1);
     schedule.forget(webhook, NOW);
@@ -337,114 +345,6 @@ fn what_attempts_at_an_older_endpoint_say_does_not_count() {
         schedule.done(slot, &FAILED, Some(NOW), NOW);
     }
     assert!(is_idle(&schedule) && schedule.queues[&webhook].endpoint.is_plain());
-}
-
-#[test]
-fn what_waits_in_the_store_is_not_overtaken() {
-    let (webhook, chat) = (Id::generate(), Some(Id::generate()));
-    // The store was not looked at yet.
-    let mut schedule = new();
-    let all: Vec<_> = (0..4).map(|_| delivery(webhook, chat, 0)).collect();
-    commit(&mut schedule, all[1].clone());
-    assert!(schedule.next(NOW).is_none(), "it waits for what may be before it");
-    let query = schedule.queries(10, NOW).remove(0);
-    // The read has seen this one; of the next it knows nothing.
-    commit(&mut schedule, all[2].clone());
-    schedule.read(vec![found(&query, all[..2].to_vec(), Vec::new())], NOW);
-    let (slot, got) = schedule.next(NOW).unwrap();
-    assert_eq!(got.id, all[0].id);
-    done(&mut schedule, [slot], &WORKED);
-    commit(&mut schedule, all[3].clone());
-    let query = schedule.queries(10, NOW).remove(0);
-    assert_eq!(query.after, all[1].seq);
-    schedule.read(vec![found(&query, all[2..].to_vec(), Vec::new())], NOW);
-    for wanted in &all[1..] {
-        let (slot, got) = schedule.next(NOW).unwrap();
-        assert_eq!(got.id, wanted.id);
-        done(&mut schedule, [slot], &WORKED);
-    }
-    assert!(is_idle(&schedule), "it has caught up");
-}
-
-#[test]
-fn a_place_that_is_given_again_is_a_new_deliverys() {
-    let webhook = Id::generate();
-    let mut schedule = empty();
-    let [first, again, missed] =
-        [100, 1, 2].map(|seq| DueDelivery { seq, ..delivery(webhook, None, 0) });
-    // All rows are gone meanwhile.
-    for one in [first, again] {
-        commit(&mut schedule, one);
-        let slots = send(&mut schedule);
-        assert_eq!(slots.len(), 1);
-        done(&mut schedule, slots, &WORKED);
-    }
-    // One comes to the store that nobody has told of.
-    schedule.look_again(webhook, NOW);
-    let query = schedule.queries(10, NOW).remove(0);
-    assert!(query.after < missed.seq, "{query:?}");
-    schedule.read(vec![found(&query, vec![missed], Vec::new())], NOW);
-    assert_eq!(send(&mut schedule).len(), 1);
-}
-
-#[test]
-fn what_is_read_while_it_is_told_goes_out_once() {
-    let webhook = Id::generate();
-    let mut schedule = new();
-    let one = delivery(webhook, None, 0);
-    commit(&mut schedule, one.clone());
-    let query = schedule.queries(10, NOW).remove(0);
-    schedule.read(vec![found(&query, vec![one.clone()], Vec::new())], NOW);
-    commit(&mut schedule, one);
-    assert_eq!(send(&mut schedule).len(), 1);
-}
-
-#[test]
-fn what_has_ended_during_a_read_does_not_come_again() {
-    let webhook = Id::generate();
-    let mut schedule = empty();
-    let one = delivery(webhook, None, 0);
-    commit(&mut schedule, one.clone());
-    let (first, _) = schedule.next(NOW).unwrap();
-    schedule.done(first, &FAILED, Some(NOW), NOW);
-    let retry = DueDelivery { attempts: 1, ..one };
-    let query = schedule.queries(10, NOW).remove(0);
-    schedule.read(vec![found(&query, Vec::new(), vec![retry.clone()])], NOW);
-    let (second, _) = schedule.next(NOW).unwrap();
-    assert!(schedule.look_again(webhook, NOW));
-    let query = schedule.queries(10, NOW).remove(0);
-    done(&mut schedule, [second], &WORKED);
-    schedule.read(vec![found(&query, Vec::new(), vec![retry])], NOW);
-    assert!(schedule.next(NOW).is_none());
-}
-
-#[test]
-fn a_webhook_that_was_disabled_is_read_when_something_is_told_of_it() {
-    let (webhook, chat) = (Id::generate(), Some(Id::generate()));
-    let mut schedule = empty();
-    let all: Vec<_> = (0..2).map(|_| delivery(webhook, chat, 0)).collect();
-    commit(&mut schedule, all[0].clone());
-    schedule.reset(webhook, NOW);
-    let query = schedule.queries(10, NOW).remove(0);
-    schedule.read(vec![DueDeliveries { is_active: false, ..found(&query, vec![], vec![]) }], NOW);
-    assert!(schedule.queries(10, NOW).is_empty(), "it is not asked over and over");
-    // It was enabled, and this is told before anything else.
-    commit(&mut schedule, all[1].clone());
-    assert!(schedule.next(NOW).is_none(), "it waits for what may be before it");
-    let query = schedule.queries(10, NOW).remove(0);
-    schedule.read(vec![found(&query, all.clone(), Vec::new())], NOW);
-    assert_eq!(schedule.next(NOW).unwrap().1.id, all[0].id);
-}
-
-#[test]
-fn a_store_that_fails_is_asked_again() {
-    let webhook = Id::generate();
-    let mut schedule = new();
-    many(&mut schedule, webhook, 1);
-    let queries = schedule.queries(10, NOW);
-    assert!(queries.len() == 1 && schedule.queries(10, NOW).is_empty());
-    schedule.not_read(&queries, NOW);
-    assert_eq!(schedule.queries(10, NOW).len(), 1);
 }
 
 #[test]

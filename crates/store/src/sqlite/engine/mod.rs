@@ -4,6 +4,7 @@ pub(super) mod bounded;
 pub(super) mod columns;
 pub(super) mod migrations;
 pub(super) mod open;
+pub(super) mod others;
 pub(super) mod outage;
 pub(super) mod post_commit;
 pub(super) mod read_queue;

@@ -19,8 +19,8 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::{
-    outage, post_commit::PostCommit, seal::Seal, statement, wal::Log, worker_queue::WorkerQueue,
-    writer_cache::WriterCache,
+    others::Others, outage, post_commit::PostCommit, seal::Seal, statement, wal::Log,
+    worker_queue::WorkerQueue, writer_cache::WriterCache,
 };
 use crate::{Outage, Result, StoreError, sqlite::health::Vitals};
 
@@ -288,37 +288,6 @@ impl Outages {
             let seconds = since.elapsed().as_secs();
             tracing::warn!(seconds, commands, "the database works again");
             self.now = None;
-        }
-    }
-}
-
-/// Whether another process has written, or somebody by hand: SQLite counts what it did not write by this connection.
-#[derive(Debug, Default)]
-struct Others {
-    version: Option<i64>,
-    has_written: bool,
-}
-
-impl Others {
-    /// What is cached is read anew if they have: within a transaction nobody can write any more.
-    fn look(&mut self, sql: &Connection, cache: &mut WriterCache) {
-        let version = statement::first(sql, "pragma data_version", [], |row| row.get::<_, i64>(0));
-        let version = version.ok().flatten();
-        if version.is_none() || version != self.version {
-            self.has_written |= self.version.is_some();
-            self.version = version;
-            cache.forget();
-        }
-    }
-
-    /// Tells the observer, if they have.
-    fn tell(&mut self, sharing: Option<&PostCommit>) {
-        let has_written = std::mem::take(&mut self.has_written);
-        if let Some(sharing) = sharing
-            && has_written
-            && catch_unwind(AssertUnwindSafe(|| sharing.foreign_commit())).is_err()
-        {
-            tracing::error!("what follows another process's commit panicked");
         }
     }
 }
