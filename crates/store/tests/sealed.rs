@@ -165,17 +165,17 @@ impl Old {
         sql.execute("insert into secrets values ('cursors', ?1)", [CURSOR_SECRET]).unwrap();
         let update = "update webhooks set secret = ?1, previous_secret = ?2, previous_until = ?3";
         sql.execute(update, (self.current.reveal(), self.previous.reveal(), NOW.0)).unwrap();
-        let update = "update answers set is_sealed = 0, body = cast(?1 as blob)";
+        let update = "update idempotency_keys set is_sealed = 0, body = cast(?1 as blob)";
         sql.execute(update, [self.previous.reveal()]).unwrap();
         let columns = "account_id, line_ids, url, events, is_active, secret, created_at, previous_secret, previous_until";
         let copy = format!(
             "insert into webhooks (id, {columns}) select ?1, {columns} from webhooks limit 1"
         );
-        let answer = "insert into answers (key_id, operation, idempotency_key, request, status, body, created_at)
+        let answer = "insert into idempotency_keys (key_id, operation, idempotency_key, request, status, body, created_at)
                       select key_id, 'POST /v1/webhooks/rotate', ?1, request, status, body, created_at
-                      from answers limit 1";
+                      from idempotency_keys limit 1";
         let insert = |name: &str, number| {
-            sql.execute(&copy, [Id::<Webhook>::generate().to_string()]).unwrap();
+            sql.execute(&copy, [Id::<Webhook>::generate().to_bits().to_be_bytes()]).unwrap();
             sql.execute(answer, [format!("{name}{number}")]).unwrap();
         };
         sql.execute_batch("begin").unwrap();
@@ -192,13 +192,13 @@ impl Old {
             (last, self.deleted.reveal()),
         )
         .unwrap();
-        let update =
-            "update answers set body = cast(?1 as blob) where idempotency_key like 'deleted%'";
+        let update = "update idempotency_keys set body = cast(?1 as blob) where idempotency_key like 'deleted%'";
         sql.execute(update, [self.deleted.reveal()]).unwrap();
         let checkpoint = "commit; pragma wal_checkpoint(truncate)";
         sql.execute_batch(checkpoint).unwrap();
         sql.execute("delete from webhooks where seq > ?1", [last]).unwrap();
-        sql.execute("delete from answers where idempotency_key like 'deleted%'", []).unwrap();
+        sql.execute("delete from idempotency_keys where idempotency_key like 'deleted%'", [])
+            .unwrap();
         // The rows are in the log once more.
         sql.execute("update webhooks set url = url || '/'", []).unwrap();
         fs::create_dir(killed).unwrap();

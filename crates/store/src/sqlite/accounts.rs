@@ -9,7 +9,11 @@ use switchboard_model::{
 
 use super::{
     SqliteStore,
-    engine::{columns::Text, read_queue::Owner, statement},
+    engine::{
+        columns::{Bits, bits},
+        read_queue::Owner,
+        statement,
+    },
     keys, lines,
 };
 use crate::{Accounts, NewKey, NewLine, Refusal, Result, Seed};
@@ -34,7 +38,7 @@ pub(super) fn create(sql: &Connection, name: String, now: Timestamp) -> Result<A
     statement::run(
         sql,
         "insert into accounts (id, name, created_at) values (?1, ?2, ?3)",
-        params![Text(account.id), account.name, now.0],
+        params![bits(account.id), account.name, now.0],
     )?;
     Ok(account)
 }
@@ -42,7 +46,7 @@ pub(super) fn create(sql: &Connection, name: String, now: Timestamp) -> Result<A
 pub(super) fn all(sql: &Connection) -> Result<Vec<Account>> {
     statement::all(sql, "select id, name, created_at from accounts order by seq", [], |row| {
         Ok(Account {
-            id: row.get::<_, Text<_>>(0)?.0,
+            id: row.get::<_, Bits<_>>(0)?.id(),
             name: row.get(1)?,
             created_at: Timestamp(row.get(2)?),
         })
@@ -51,7 +55,7 @@ pub(super) fn all(sql: &Connection) -> Result<Vec<Account>> {
 
 /// Refuses what belongs to no account.
 pub(super) fn must_exist(sql: &Connection, id: Id<Account>) -> Result<()> {
-    statement::first(sql, "select 1 from accounts where id = ?1", params![Text(id)], |_| Ok(()))?
+    statement::first(sql, "select 1 from accounts where id = ?1", params![bits(id)], |_| Ok(()))?
         .ok_or_else(|| Refusal::AccountNotFound.into())
 }
 

@@ -6,7 +6,7 @@ use switchboard_model::{Bridge, Timestamp, id::Id, line::DriverKind, secret::Sec
 use super::{
     SqliteStore,
     engine::{
-        columns::{Name, Text},
+        columns::{Bits, Name, bits},
         read_queue::Owner,
         statement,
         writer::Tx,
@@ -61,7 +61,7 @@ fn open_link(tx: &mut Tx<'_>, bridge: Id<Bridge>, lease_until: Timestamp) -> Res
     let epoch = statement::first(
         tx.sql,
         "update bridges set link_epoch = link_epoch + 1 where id = ?1 returning link_epoch",
-        params![Text(bridge)],
+        params![bits(bridge)],
         |row| row.get(0),
     )?;
     let link = Link { bridge, epoch: epoch.ok_or(Refusal::BridgeNotFound)? };
@@ -78,7 +78,7 @@ pub(super) fn must_be_newest(sql: &Connection, link: Link) -> Result<()> {
     let epoch = statement::first(
         sql,
         "select link_epoch from bridges where id = ?1",
-        params![Text(link.bridge)],
+        params![bits(link.bridge)],
         |row| row.get::<_, i64>(0),
     )?;
     match epoch {
@@ -112,7 +112,7 @@ pub(super) fn create(
         sql,
         "insert into bridges (id, name, driver, token, created_at) values (?1, ?2, ?3, ?4, ?5)
          on conflict (name) do nothing",
-        params![Text(bridge.id), bridge.name, Name(driver), token.0, now.0],
+        params![bits(bridge.id), bridge.name, Name(driver), token.0, now.0],
     )?;
     if made == 0 { Err(Refusal::BridgeExists.into()) } else { Ok(bridge) }
 }
@@ -132,7 +132,7 @@ pub(super) fn ensure_simulator(
         )?
         .query_row(
             params![
-                Text(Id::<Bridge>::generate()),
+                bits(Id::<Bridge>::generate()),
                 SIMULATOR,
                 Name(DriverKind::Simulator),
                 token.0,
@@ -143,7 +143,7 @@ pub(super) fn ensure_simulator(
     statement::run(
         tx.sql,
         "update lines set bridge_id = ?1 where driver = ?2 and bridge_id is not ?1",
-        params![Text(bridge.id), Name(DriverKind::Simulator)],
+        params![bits(bridge.id), Name(DriverKind::Simulator)],
     )?;
     tx.cache.forget();
     Ok(bridge)
@@ -173,7 +173,7 @@ pub(super) fn revoke(sql: &Connection, id: Id<Bridge>, now: Timestamp) -> Result
         sql,
         "update bridges set revoked_at = coalesce(revoked_at, ?2) where id = ?1
          returning id, name, driver, last_seen_at, revoked_at, created_at",
-        params![Text(id), now.0],
+        params![bits(id), now.0],
         bridge,
     )?
     .ok_or_else(|| Refusal::BridgeNotFound.into())
@@ -182,7 +182,7 @@ pub(super) fn revoke(sql: &Connection, id: Id<Bridge>, now: Timestamp) -> Result
 /// The simulator's own bridge, if it was ever made.
 pub(super) fn simulator(sql: &Connection) -> Result<Option<Id<Bridge>>> {
     statement::first(sql, "select id from bridges where name = ?1", params![SIMULATOR], |row| {
-        Ok(row.get::<_, Text<_>>(0)?.0)
+        Ok(row.get::<_, Bits<_>>(0)?.id())
     })
 }
 
@@ -195,7 +195,7 @@ pub(super) fn must_be_usable(
     let found: Option<DriverKind> = statement::first(
         sql,
         "select driver from bridges where id = ?1 and revoked_at is null",
-        params![Text(id)],
+        params![bits(id)],
         |row| Ok(row.get::<_, Name<_>>(0)?.0),
     )?;
     match found {
@@ -207,7 +207,7 @@ pub(super) fn must_be_usable(
 
 fn bridge(row: &Row<'_>) -> rusqlite::Result<Bridge> {
     Ok(Bridge {
-        id: row.get::<_, Text<_>>(0)?.0,
+        id: row.get::<_, Bits<_>>(0)?.id(),
         name: row.get(1)?,
         driver: row.get::<_, Name<_>>(2)?.0,
         last_seen_at: row.get::<_, Option<i64>>(3)?.map(Timestamp),

@@ -16,10 +16,11 @@ use super::{
     SqliteStore,
     engine::{
         bounded::bounded,
-        columns::{Json, Name, Text},
+        columns::{Bits, Json, Name, bits},
         statement,
         writer_cache::CachedLine,
     },
+    messages,
 };
 use crate::{Chats, ChatsCursor, Refusal, Result};
 
@@ -67,7 +68,7 @@ pub(super) fn to_write_to(
                 sql,
                 "select id, has_received_inbound from chats
                  where id = ?1 and line_id = ?2 and account_id = ?3",
-                params![Text(*id), Text(line.id), Text(line.account_id)],
+                params![bits(*id), bits(line.id), bits(line.account_id)],
                 id_and_inbound,
             )?;
             Some(found.ok_or(Refusal::ChatNotFound)?)
@@ -76,7 +77,7 @@ pub(super) fn to_write_to(
             sql,
             "select id, has_received_inbound from chats
              where line_id = ?1 and identifier = ?2 and is_group = 0 and account_id = ?3",
-            params![Text(line.id), handle.as_str(), Text(line.account_id)],
+            params![bits(line.id), handle.as_str(), bits(line.account_id)],
             id_and_inbound,
         )?,
     };
@@ -120,10 +121,10 @@ pub(super) fn upsert(
         sql,
         "select id, name, participants from chats
          where line_id = ?1 and identifier = ?2 and is_group = ?3 and account_id = ?4",
-        params![Text(line.id), chat.identifier, chat.is_group, Text(account)],
+        params![bits(line.id), chat.identifier, chat.is_group, bits(account)],
         |row| {
             Ok((
-                row.get::<_, Text<Id<Chat>>>(0)?.0,
+                row.get::<_, Bits<Chat>>(0)?.id(),
                 row.get::<_, Option<String>>(1)?,
                 row.get::<_, Json<Vec<String>>>(2)?.0,
             ))
@@ -139,7 +140,7 @@ pub(super) fn upsert(
         statement::run(
             sql,
             "update chats set name = ?2, participants = ?3 where id = ?1 and line_id = ?4",
-            params![Text(id), chat.name, Json(participants), Text(line.id)],
+            params![bits(id), chat.name, Json(participants), bits(line.id)],
         )?;
     }
     Ok(id)
@@ -157,8 +158,8 @@ pub(super) fn find_told(
         sql,
         "select id from chats
          where line_id = ?1 and identifier = ?2 and is_group = ?3 and account_id = ?4",
-        params![Text(line.id), chat.identifier, chat.is_group, Text(account)],
-        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+        params![bits(line.id), chat.identifier, chat.is_group, bits(account)],
+        |row| Ok(row.get::<_, Bits<_>>(0)?.id()),
     )
 }
 
@@ -173,7 +174,7 @@ pub(super) fn has_with(
         sql,
         "select 1 from chats
          where line_id = ?1 and account_id = ?2 and identifier = ?3 and is_group = 0",
-        params![Text(line), Text(account), contact.as_str()],
+        params![bits(line), bits(account), contact.as_str()],
         |_| Ok(()),
     )?;
     Ok(found.is_some())
@@ -222,9 +223,9 @@ fn make(
         "insert into chats (id, account_id, line_id, identifier, is_group, service, name, participants)
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
-            Text(id),
-            Text(account),
-            Text(line.id),
+            bits(id),
+            bits(account),
+            bits(line.id),
             chat.identifier,
             chat.is_group,
             Name(service),
@@ -250,7 +251,7 @@ pub(super) fn has_message(
         "update chats set last_seq = ?2, last_message_at = max(coalesce(last_message_at, ?3), ?3),
                 service = ?4, has_received_inbound = has_received_inbound or ?5
          where id = ?1",
-        params![Text(chat), seq, sent_at.0, Name(service), is_inbound],
+        params![bits(chat), seq, sent_at.0, Name(service), is_inbound],
     )?;
     Ok(())
 }
@@ -266,15 +267,15 @@ pub(super) fn find(
         Recipient::Chat(id) => statement::first(
             sql,
             "select id from shown_chats where id = ?1 and line_id = ?2 and account_id = ?3",
-            params![Text(*id), Text(line), Text(account)],
-            |row| Ok(row.get::<_, Text<_>>(0)?.0),
+            params![bits(*id), bits(line), bits(account)],
+            |row| Ok(row.get::<_, Bits<_>>(0)?.id()),
         ),
         Recipient::Contact(handle) => statement::first(
             sql,
             "select id from shown_chats
              where line_id = ?1 and identifier = ?2 and is_group = 0 and account_id = ?3",
-            params![Text(line), handle.as_str(), Text(account)],
-            |row| Ok(row.get::<_, Text<_>>(0)?.0),
+            params![bits(line), handle.as_str(), bits(account)],
+            |row| Ok(row.get::<_, Bits<_>>(0)?.id()),
         ),
     }
 }
@@ -321,15 +322,11 @@ impl Walk {
     ) -> Result<Self> {
         let wanted = limit.get() as usize;
         let (began, place) = match after {
-            None => {
-                let newest = statement::first(sql, "select max(seq) from messages", [], |row| {
-                    row.get::<_, Option<i64>>(0)
-                })?;
-                (newest.flatten().unwrap_or(0), (i64::MAX, i64::MAX))
-            }
+            None => (messages::newest(sql)?, (i64::MAX, i64::MAX)),
             Some(cursor) => {
                 let [began, stood, seq] =
                     cursor.place().map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+                let began = began.min(messages::MAX_NUMBER);
                 // Nothing stood later than the beginning.
                 (began, (stood.min(began), seq))
             }
@@ -359,18 +356,21 @@ impl Walk {
         let moved = statement::all(
             sql,
             "select last_seq, seq,
-                    coalesce((select max(m.seq) from messages m
-                              where m.chat_id = shown_chats.id and m.seq <= ?3), 0)
+                    coalesce((select m.seq & ?8 from messages m
+                              where m.seq between shown_chats.seq << ?7 and (shown_chats.seq << ?7 | ?3)
+                              order by m.seq desc limit 1), 0)
              from shown_chats
              where line_id = ?1 and account_id = ?2 and (last_seq, seq) > (?4, ?5)
              order by last_seq, seq limit ?6",
             params![
-                Text(self.line),
-                Text(self.account),
+                bits(self.line),
+                bits(self.account),
                 self.began,
                 last_seq,
                 seq,
-                statement::limit(LOOKED_AT)
+                statement::limit(LOOKED_AT),
+                messages::NUMBER_BITS,
+                messages::MAX_NUMBER
             ],
             |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)),
         )?;
@@ -397,7 +397,7 @@ impl Walk {
                 "select id, line_id, identifier, service, name, is_group, participants,
                         has_received_inbound, last_message_at, ?4, seq
                  from shown_chats where seq = ?3 and line_id = ?1 and account_id = ?2",
-                params![Text(self.line), Text(self.account), seq, stood],
+                params![bits(self.line), bits(self.account), seq, stood],
                 self::placed,
             )?;
             placed.extend(found);
@@ -429,7 +429,7 @@ fn resting(
          from shown_chats
          where line_id = ?1 and account_id = ?2 and (last_seq, seq) < (?3, ?4)
          order by last_seq desc, seq desc limit ?5",
-        params![Text(line), Text(account), stood, seq, statement::limit(limit)],
+        params![bits(line), bits(account), stood, seq, statement::limit(limit)],
         placed,
     )
 }
@@ -437,8 +437,8 @@ fn resting(
 fn placed(row: &Row<'_>) -> rusqlite::Result<Placed> {
     Ok(Placed {
         chat: Chat {
-            id: row.get::<_, Text<_>>(0)?.0,
-            line_id: row.get::<_, Text<_>>(1)?.0,
+            id: row.get::<_, Bits<_>>(0)?.id(),
+            line_id: row.get::<_, Bits<_>>(1)?.id(),
             identifier: row.get(2)?,
             service: row.get::<_, Name<_>>(3)?.0,
             name: row.get(4)?,
@@ -453,5 +453,5 @@ fn placed(row: &Row<'_>) -> rusqlite::Result<Placed> {
 }
 
 fn id_and_inbound(row: &Row<'_>) -> rusqlite::Result<(Id<Chat>, bool)> {
-    Ok((row.get::<_, Text<_>>(0)?.0, row.get(1)?))
+    Ok((row.get::<_, Bits<_>>(0)?.id(), row.get(1)?))
 }

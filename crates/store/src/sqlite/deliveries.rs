@@ -24,7 +24,7 @@ pub(super) use settle::OutcomeSummary;
 
 use super::{
     SqliteStore,
-    engine::{columns::Text, read_queue::Owner, statement, writer::Tx},
+    engine::{columns::bits, read_queue::Owner, statement, writer::Tx},
     idempotency, webhooks,
 };
 use crate::{
@@ -59,8 +59,8 @@ impl Deliveries for SqliteStore {
         &self,
         after: Option<Id<Webhook>>,
     ) -> Result<(Vec<WaitingWebhook>, Option<Id<Webhook>>)> {
-        let after = after.map_or_else(String::new, |webhook| webhook.to_string());
-        let slice = move |sql: &_| due::waiting(sql, &after);
+        let after = after.unwrap_or_else(Id::of_nothing);
+        let slice = move |sql: &_| due::waiting(sql, after);
         let (rows, next) = self.readers.list(Owner::System).ask(slice).await?;
         let active = rows.into_iter().filter(|row| row.is_active).filter_map(|row| {
             Some(WaitingWebhook {
@@ -201,7 +201,7 @@ pub(super) fn insert(
         sql,
         "insert into deliveries (id, webhook_id, account_id, event_seq, status, due_at, created_at)
          values (?1, ?2, ?3, ?4, 'due', ?5, ?6)",
-        params![Text(id), Text(webhook), Text(account), event, UNTRIED.0, now.0],
+        params![bits(id), bits(webhook), bits(account), event, UNTRIED.0, now.0],
     )?;
     Ok(sql.last_insert_rowid())
 }

@@ -17,7 +17,7 @@ use super::{
     clocks::Older,
     deliveries,
     engine::{
-        columns::{Json, Name, Text},
+        columns::{Bits, Json, Name, bits},
         statement,
         writer::Tx,
         writer_cache::CachedLine,
@@ -106,10 +106,10 @@ pub(super) fn publish(
         "insert into events (id, account_id, line_id, chat_id, kind, created_at, data)
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
-            Text(id),
-            Text(new.account_id),
-            Text(new.line.id),
-            new.chat_id.map(Text),
+            bits(id),
+            bits(new.account_id),
+            bits(new.line.id),
+            new.chat_id.map(bits),
             Name(new.kind),
             now.0,
             new.data.get(),
@@ -176,7 +176,7 @@ pub(super) fn after(
          from events indexed by events_by_account
          where account_id = ?1 and seq > ?2 order by seq limit ?3",
     )?;
-    let mut found = found.query(params![Text(account), place, statement::limit(LOOKED_AT)])?;
+    let mut found = found.query(params![bits(account), place, statement::limit(LOOKED_AT)])?;
     let (mut events, mut looked_at, mut bytes) = (Vec::new(), 0, 0);
     while let Some(row) = found.next()? {
         if events.len() == limit || bytes >= MAX_BYTES {
@@ -184,7 +184,7 @@ pub(super) fn after(
         }
         looked_at += 1;
         place = row.get(0)?;
-        let (kind, line_id) = (row.get::<_, Name<_>>(1)?.0, row.get::<_, Text<_>>(2)?.0);
+        let (kind, line_id) = (row.get::<_, Name<_>>(1)?.0, row.get::<_, Bits<_>>(2)?.id());
         if !kinds.contains(&kind) || !lines.is_none_or(|lines| lines.contains(&line_id)) {
             continue;
         }
@@ -192,10 +192,10 @@ pub(super) fn after(
         bytes += data.get().len();
         events.push(CommittedEvent {
             seq: place,
-            id: row.get::<_, Text<_>>(3)?.0,
+            id: row.get::<_, Bits<_>>(3)?.id(),
             account_id: account,
             line_id,
-            chat_id: row.get::<_, Option<Text<_>>>(4)?.map(|id| id.0),
+            chat_id: row.get::<_, Option<Bits<_>>>(4)?.map(Bits::id),
             kind,
             data,
             created_at: Timestamp(row.get(5)?),
@@ -252,18 +252,17 @@ pub(super) fn place(sql: &Connection, since: Option<Timestamp>) -> Result<i64> {
 pub(super) fn place_of(sql: &Connection, id: Id<Event>) -> Result<Option<i64>> {
     // Events up to `before` have smaller ids; those behind `last` have larger ones.
     let (mut before, mut last) = (0, place(sql, None)?);
-    let wanted = id.to_string();
     while before < last {
         let middle = before + (last - before) / 2;
         let next = statement::first(
             sql,
             "select seq, id from events where seq > ?1 and seq <= ?2 order by seq limit 1",
             params![middle, last],
-            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)),
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Bits<Event>>(1)?.id())),
         )?;
         match next {
-            Some((seq, found)) if found == wanted => return Ok(Some(seq)),
-            Some((seq, found)) if found < wanted => before = seq,
+            Some((seq, found)) if found == id => return Ok(Some(seq)),
+            Some((seq, found)) if found < id => before = seq,
             _ => last = middle,
         }
     }

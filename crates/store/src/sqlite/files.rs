@@ -14,7 +14,7 @@ use switchboard_model::{
 use super::{
     SqliteStore,
     engine::{
-        columns::{Json, Text},
+        columns::{Bits, bits, hex_list},
         read_queue::Owner,
         statement,
         writer::Tx,
@@ -119,7 +119,7 @@ pub(super) fn stored_bytes(sql: &Connection, account: Id<Account>) -> Result<u64
     let stored = statement::first(
         sql,
         "select bytes from stored_bytes where account_id = ?1",
-        params![Text(account)],
+        params![bits(account)],
         |row| row.get::<_, i64>(0),
     )?;
     Ok(stored.map_or(0, |bytes| u64::try_from(bytes).unwrap_or(0)))
@@ -141,15 +141,15 @@ fn create(
                             uploader_line_ids)
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         params![
-            Text(file.id),
-            Text(account),
-            line.map(Text),
+            bits(file.id),
+            bits(account),
+            line.map(bits),
             file.filename,
             file.mime_type,
             i64::try_from(file.size).unwrap_or(i64::MAX),
             file.content.0,
             file.created_at.0,
-            uploader_lines.as_ref().map(Json),
+            uploader_lines.as_deref().map(hex_list),
         ],
     )?;
     Ok(file)
@@ -177,7 +177,7 @@ macro_rules! reached {
         concat!(
             $($sql,)+
             " and (?3 is null
-                   or line_id in (select value from json_each(?3))
+                   or line_id in (select unhex(value) from json_each(?3))
                    or exists (select 1 from json_each(sent_line_ids) sent
                               where sent.value in (select value from json_each(?3)))
                    or line_id is null and uploader_line_ids is null and sent_line_ids is null
@@ -200,7 +200,7 @@ pub(super) fn of_account(
             "select id, filename, mime_type, size, content, created_at from files
              where id = ?1 and account_id = ?2"
         ),
-        params![Text(id), Text(account), lines.map(Json)],
+        params![bits(id), bits(account), lines.map(hex_list)],
         file,
     )
 }
@@ -209,7 +209,7 @@ pub(super) fn find(sql: &Connection, id: Id<File>) -> Result<Option<StoredFile>>
     statement::first(
         sql,
         "select id, filename, mime_type, size, content, created_at from files where id = ?1",
-        params![Text(id)],
+        params![bits(id)],
         file,
     )
 }
@@ -225,7 +225,7 @@ pub(super) fn of_claims(
          where id = ?1 and exists (
            select 1 from outbox indexed by outbox_files
            where file_id = ?1 and bridge_id = ?2 and status = 'claimed')",
-        params![Text(id), Text(bridge)],
+        params![bits(id), bits(bridge)],
         file,
     )
 }
@@ -246,14 +246,14 @@ pub(super) fn send(
                 "update files
                  set is_referenced = 1, uses = uses + 1, left_at = null,
                      sent_line_ids = case
-                       when exists (select 1 from json_each(sent_line_ids) where value = ?4)
+                       when exists (select 1 from json_each(sent_line_ids) where value = hex(?4))
                        then sent_line_ids
-                       else json_insert(coalesce(sent_line_ids, '[]'), '$[#]', ?4) end
+                       else json_insert(coalesce(sent_line_ids, '[]'), '$[#]', hex(?4)) end
                  where id = ?1 and account_id = ?2"
             ),
             " returning filename, mime_type, size"
         ),
-        params![Text(id), Text(account), lines.map(Json), Text(line)],
+        params![bits(id), bits(account), lines.map(hex_list), bits(line)],
         |row| {
             Ok(LinkedFile {
                 file_id: id,
@@ -283,7 +283,7 @@ pub(super) fn receive(
         "update files set is_referenced = 1, uses = uses + 1, left_at = null, account_id = ?3
          where id = ?1 and line_id = ?2 and (is_referenced = 0 or account_id = ?3)
          returning filename, mime_type, size",
-        params![Text(told.file_id), Text(line), Text(account)],
+        params![bits(told.file_id), bits(line), bits(account)],
         |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?.unsigned_abs())),
     )?;
     if known.is_none() {
@@ -307,7 +307,7 @@ pub(super) fn leave(sql: &Connection, id: Id<File>) -> Result<()> {
         sql,
         "update files set uses = uses - 1, is_referenced = iif(uses = 1, 2, is_referenced)
          where id = ?1 and uses > 0",
-        params![Text(id)],
+        params![bits(id)],
     )?;
     Ok(())
 }
@@ -337,7 +337,7 @@ pub(super) fn forget_left(
            where is_referenced = 2 and left_at < ?1 order by left_at limit ?2)
          returning id",
         params![before.0, statement::limit(limit)],
-        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+        |row| Ok(row.get::<_, Bits<_>>(0)?.id()),
     )
 }
 
@@ -349,14 +349,14 @@ pub(super) fn forget(sql: &Connection, before: Timestamp, limit: usize) -> Resul
            where is_referenced = 0 and created_at < ?1 order by created_at limit ?2)
          returning id",
         params![before.0, statement::limit(limit)],
-        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+        |row| Ok(row.get::<_, Bits<_>>(0)?.id()),
     )
 }
 
 pub(super) fn known(sql: &Connection, ids: &[Id<File>]) -> Result<Vec<Id<File>>> {
     let mut known = Vec::new();
     for id in ids {
-        let params = params![Text(*id)];
+        let params = params![bits(*id)];
         known.extend(statement::first(sql, "select 1 from files where id = ?1", params, |_| {
             Ok(*id)
         })?);
@@ -366,7 +366,7 @@ pub(super) fn known(sql: &Connection, ids: &[Id<File>]) -> Result<Vec<Id<File>>>
 
 fn file(row: &Row<'_>) -> rusqlite::Result<StoredFile> {
     Ok(StoredFile {
-        id: row.get::<_, Text<_>>(0)?.0,
+        id: row.get::<_, Bits<_>>(0)?.id(),
         filename: row.get(1)?,
         mime_type: row.get(2)?,
         size: row.get::<_, i64>(3)?.unsigned_abs(),

@@ -11,7 +11,7 @@ use switchboard_model::{Timestamp, line::DriverKind};
 use super::{
     SqliteStore,
     engine::{
-        columns::{Name, Text},
+        columns::{Bits, Name},
         read_queue::Owner,
         statement, wal,
         writer::Tx,
@@ -157,7 +157,7 @@ pub(super) fn lines(sql: &Connection) -> Result<LineFigures> {
         [statement::limit(MAX_LINES)],
         |row| {
             Ok(WaitingLine {
-                line_id: row.get::<_, Text<_>>(0)?.0,
+                line_id: row.get::<_, Bits<_>>(0)?.id(),
                 driver: row.get::<_, Name<_>>(1)?.0,
                 since: Timestamp(row.get(2)?),
             })

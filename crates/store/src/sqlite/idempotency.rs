@@ -11,7 +11,7 @@ use switchboard_model::{
 use super::{
     SqliteStore,
     engine::{
-        columns::Text,
+        columns::bits,
         seal::{Place, Seal, unreadable},
         statement,
         writer::Tx,
@@ -86,11 +86,11 @@ fn answered<T>(
     // Replaced where one is there whose time is over.
     statement::run(
         tx.sql,
-        "insert or replace into answers
+        "insert or replace into idempotency_keys
          (key_id, operation, idempotency_key, request, status, body, created_at, is_sealed)
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
-            Text(scope.key_id),
+            bits(scope.key_id),
             scope.operation,
             scope.idempotency_key,
             scope.body,
@@ -111,10 +111,10 @@ pub(super) fn find(
 ) -> Result<Option<RememberedAnswer>> {
     let known = statement::first(
         sql,
-        "select request, status, body, created_at, is_sealed from answers
+        "select request, status, body, created_at, is_sealed from idempotency_keys
          where key_id = ?1 and operation = ?2 and idempotency_key = ?3 and created_at > ?4",
         params![
-            Text(scope.key_id),
+            bits(scope.key_id),
             scope.operation,
             scope.idempotency_key,
             now.0.saturating_sub_unsigned(REMEMBERED_MS),
@@ -140,13 +140,13 @@ pub(super) fn find(
 pub(super) fn forget(sql: &Connection, before: Timestamp, limit: usize) -> Result<usize> {
     let oldest = statement::all(
         sql,
-        "select seq, created_at from answers order by seq limit ?1",
+        "select seq, created_at from idempotency_keys order by seq limit ?1",
         params![statement::limit(limit)],
         |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
     )?;
     let mut gone = 0;
     for (seq, _) in oldest.into_iter().take_while(|(_, created_at)| *created_at < before.0) {
-        gone += statement::run(sql, "delete from answers where seq = ?1", params![seq])?;
+        gone += statement::run(sql, "delete from idempotency_keys where seq = ?1", params![seq])?;
     }
     Ok(gone)
 }

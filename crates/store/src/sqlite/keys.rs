@@ -11,7 +11,7 @@ use switchboard_model::{
 use super::{
     SqliteStore, accounts,
     engine::{
-        columns::{Json, Text},
+        columns::{Bits, Json, bits},
         read_queue::Owner,
         statement,
         writer::Tx,
@@ -75,8 +75,8 @@ pub(super) fn create(sql: &Connection, new: NewKey, now: Timestamp) -> Result<Ke
          (id, account_id, hash, name, hint, scopes, line_ids, rate_limit, expires_at, created_at)
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
-            Text(key.id),
-            key.account_id.map(Text),
+            bits(key.id),
+            key.account_id.map(bits),
             new.hash.0,
             key.name,
             key.hint,
@@ -132,7 +132,7 @@ pub(super) fn revoke(
         tx.sql,
         "update keys set revoked_at = coalesce(revoked_at, ?2) where id = ?1
          returning id, account_id, name, hint, scopes, line_ids, rate_limit, expires_at, revoked_at, created_at",
-        params![Text(id), now.0],
+        params![bits(id), now.0],
         key,
     )?
     .ok_or(Refusal::KeyNotFound)?;
@@ -159,7 +159,7 @@ pub(super) fn add_usage(sql: &Connection, usage: &[KeyUsage]) -> Result<Vec<KeyU
     )?;
     let mut kept = Vec::with_capacity(usage.len());
     for one in usage {
-        let params = params![Text(one.key_id), one.window_start.0, one.used, RATE_WINDOW_MS];
+        let params = params![bits(one.key_id), one.window_start.0, one.used, RATE_WINDOW_MS];
         kept.push(add.query_row(params, |row| {
             Ok(KeyUsage {
                 key_id: one.key_id,
@@ -173,8 +173,8 @@ pub(super) fn add_usage(sql: &Connection, usage: &[KeyUsage]) -> Result<Vec<KeyU
 
 fn key(row: &Row<'_>) -> rusqlite::Result<Key> {
     Ok(Key {
-        id: row.get::<_, Text<_>>(0)?.0,
-        account_id: row.get::<_, Option<Text<_>>>(1)?.map(|id| id.0),
+        id: row.get::<_, Bits<_>>(0)?.id(),
+        account_id: row.get::<_, Option<Bits<_>>>(1)?.map(Bits::id),
         name: row.get(2)?,
         hint: row.get(3)?,
         scopes: row.get::<_, Json<_>>(4)?.0,

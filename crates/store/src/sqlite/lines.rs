@@ -11,7 +11,7 @@ use switchboard_model::{
 use super::{
     SqliteStore, accounts, bridges,
     engine::{
-        columns::{Json, Name, Text},
+        columns::{Bits, Json, Name, StoredHandle, bits},
         read_queue::Owner,
         statement,
         writer::Tx,
@@ -94,13 +94,13 @@ pub(super) fn create(sql: &Connection, new: NewLine) -> Result<OperatorLine> {
         "insert into lines (id, account_id, handle, label, service, driver, bridge_id, contact_first, is_sandbox)
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) on conflict (handle) do nothing",
         params![
-            Text(line.line.id),
-            Text(line.account_id),
+            bits(line.line.id),
+            bits(line.account_id),
             line.line.handle.as_str(),
             line.line.label,
             Name(line.line.service),
             Name(line.driver),
-            line.bridge_id.map(Text),
+            line.bridge_id.map(bits),
             line.contact_first,
             line.line.is_sandbox,
         ],
@@ -121,9 +121,9 @@ pub(super) fn all(sql: &Connection) -> Result<Vec<OperatorLine>> {
         |row| {
             Ok(OperatorLine {
                 line: line(row)?,
-                account_id: row.get::<_, Text<_>>(7)?.0,
+                account_id: row.get::<_, Bits<_>>(7)?.id(),
                 driver: row.get::<_, Name<_>>(8)?.0,
-                bridge_id: row.get::<_, Option<Text<_>>>(9)?.map(|id| id.0),
+                bridge_id: row.get::<_, Option<Bits<_>>>(9)?.map(Bits::id),
                 contact_first: row.get(10)?,
             })
         },
@@ -136,7 +136,7 @@ pub(super) fn owner(sql: &Connection, handle: &Handle) -> Result<Option<Id<Accou
         sql,
         "select account_id from lines where handle = ?1",
         params![handle.as_str()],
-        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+        |row| Ok(row.get::<_, Bits<_>>(0)?.id()),
     )
 }
 
@@ -145,7 +145,7 @@ pub(super) fn of_account(sql: &Connection, account: Id<Account>) -> Result<Vec<L
         sql,
         "select id, handle, label, service, is_active, capabilities, is_sandbox
          from lines where account_id = ?1 or is_sandbox = 1 order by seq",
-        params![Text(account)],
+        params![bits(account)],
         line,
     )
 }
@@ -165,8 +165,8 @@ pub(super) fn ids_of_account(sql: &Connection, account: Id<Account>) -> Result<V
     statement::all(
         sql,
         "select id from lines where account_id = ?1 or is_sandbox = 1 order by seq",
-        params![Text(account)],
-        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+        params![bits(account)],
+        |row| Ok(row.get::<_, Bits<_>>(0)?.id()),
     )
 }
 
@@ -196,7 +196,7 @@ pub(super) fn set_capabilities(
         tx.sql,
         "update lines set capabilities = ?3
          where id = ?1 and bridge_id = ?2 and capabilities is not ?3",
-        params![Text(line), Text(link.bridge), Json(capabilities)],
+        params![bits(line), bits(link.bridge), Json(capabilities)],
     )?;
     if changed > 0 {
         tx.cache.forget();
@@ -214,7 +214,7 @@ pub(super) fn of_bridge(
         sql,
         "select id, handle, label, service, is_active, capabilities, is_sandbox
          from lines where id = ?1 and bridge_id = ?2",
-        params![Text(id), Text(bridge)],
+        params![bits(id), bits(bridge)],
         line,
     )
 }
@@ -225,11 +225,11 @@ pub(super) fn carried_by(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<Car
         "select id, handle, position from lines
          left join line_positions p on p.line_id = lines.id and p.bridge_id = ?1
          where lines.bridge_id = ?1 and is_active = 1 order by seq",
-        params![Text(bridge)],
+        params![bits(bridge)],
         |row| {
             Ok(CarriedLine {
-                id: row.get::<_, Text<_>>(0)?.0,
-                handle: row.get::<_, Text<_>>(1)?.0,
+                id: row.get::<_, Bits<_>>(0)?.id(),
+                handle: row.get::<_, StoredHandle>(1)?.0,
                 position: row.get(2)?,
             })
         },
@@ -247,7 +247,7 @@ pub(super) fn set_position(
         sql,
         "insert into line_positions (line_id, bridge_id, position) values (?1, ?2, ?3)
          on conflict do update set position = excluded.position",
-        params![Text(line), Text(bridge), position],
+        params![bits(line), bits(bridge), position],
     )?;
     Ok(())
 }
@@ -255,8 +255,8 @@ pub(super) fn set_position(
 fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
     let capabilities = row.get::<_, Json<Vec<Capability>>>(5)?.0;
     Ok(Line {
-        id: row.get::<_, Text<_>>(0)?.0,
-        handle: row.get::<_, Text<_>>(1)?.0,
+        id: row.get::<_, Bits<_>>(0)?.id(),
+        handle: row.get::<_, StoredHandle>(1)?.0,
         label: row.get(2)?,
         service: row.get::<_, Name<_>>(3)?.0,
         is_active: row.get(4)?,

@@ -15,7 +15,7 @@ use super::{
     SqliteStore, chats,
     engine::{
         bounded::bounded,
-        columns::{Json, Name, Text},
+        columns::{Bits, Json, Name, bits},
         read_queue::Owner,
         statement,
         writer::Tx,
@@ -24,7 +24,7 @@ use super::{
     events::{self, EventContext},
     files,
 };
-use crate::{Committed, Messages, MessagesCursor, Refusal, Result};
+use crate::{Committed, Messages, MessagesCursor, Refusal, Result, StoreError};
 
 #[async_trait::async_trait]
 impl Messages for SqliteStore {
@@ -60,20 +60,41 @@ pub(super) fn bounded_guid(guid: String) -> String {
     bounded(guid, MAX_GUID_LEN)
 }
 
-/// Keeps a new message and answers its place; none if the line has its guid already. All that may
+/// The bits of `messages.seq` that are the message's number; those above them are its chat's `seq`. So the messages of
+/// a chat lie beside each other in the table, and a page of them is a few neighbouring leaves.
+pub(super) const NUMBER_BITS: u32 = 36;
+
+/// The largest number.
+pub(super) const MAX_NUMBER: i64 = (1 << NUMBER_BITS) - 1;
+
+/// The number of the newest message, of whatever chat; 0 if there is none. Numbers rise in the order of insertion.
+pub(super) fn newest(sql: &Connection) -> Result<i64> {
+    let last = "select last from counters where name = 'messages'";
+    Ok(statement::first(sql, last, [], |row| row.get(0))?.unwrap_or(0))
+}
+
+/// Keeps a new message and answers its number; none if the line has its guid already. All that may
 /// have become of a new one is that it was delivered.
 pub(super) fn insert(sql: &Connection, message: &Message) -> Result<Option<i64>> {
+    let number = statement::first(
+        sql,
+        "update counters set last = last + 1 where name = 'messages' returning last",
+        [],
+        |row| row.get::<_, i64>(0),
+    )?
+    .ok_or_else(|| StoreError::Unreadable { what: "the counter of messages is gone".into() })?;
     let made = statement::run(
         sql,
         "insert into messages (id, line_id, chat_id, guid, sender, text, attachments, service, is_from_me,
                                is_audio_message, sent_at, synced_at, outbox_id, reply_to_guid,
-                               delivered_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+                               delivered_at, seq)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+                 (select seq from chats where id = ?3) << ?16 | ?17)
          on conflict (line_id, guid) do nothing",
         params![
-            Text(message.id),
-            Text(message.line_id),
-            Text(message.chat_id),
+            bits(message.id),
+            bits(message.line_id),
+            bits(message.chat_id),
             message.guid,
             message.sender,
             message.text,
@@ -83,12 +104,14 @@ pub(super) fn insert(sql: &Connection, message: &Message) -> Result<Option<i64>>
             message.is_audio_message,
             message.sent_at.0,
             message.synced_at.0,
-            message.outbox_id.map(Text),
+            message.outbox_id.map(bits),
             message.reply_to_guid,
             message.delivered_at.map(|at| at.0),
+            NUMBER_BITS,
+            number,
         ],
     )?;
-    Ok((made > 0).then(|| sql.last_insert_rowid()))
+    Ok((made > 0).then_some(number))
 }
 
 /// The message of this guid, and its chat.
@@ -100,8 +123,8 @@ pub(super) fn known(
     statement::first(
         sql,
         "select id, chat_id from messages where line_id = ?1 and guid = ?2",
-        params![Text(line), guid],
-        |row| Ok((row.get::<_, Text<_>>(0)?.0, row.get::<_, Text<_>>(1)?.0)),
+        params![bits(line), guid],
+        |row| Ok((row.get::<_, Bits<_>>(0)?.id(), row.get::<_, Bits<_>>(1)?.id())),
     )
 }
 
@@ -121,11 +144,11 @@ pub(super) fn link(
                    is_audio_message, sent_at, synced_at, outbox_id, reply_to_guid,
                    edited_at, unsent_at, delivered_at, read_at",
         params![
-            Text(told.line_id),
+            bits(told.line_id),
             told.guid,
-            Text(item),
+            bits(item),
             told.delivered_at.map(|at| at.0),
-            Text(told.chat_id),
+            bits(told.chat_id),
             told.sender
         ],
         message,
@@ -150,7 +173,7 @@ pub(super) fn update(
                 m.reply_to_guid, m.edited_at, m.unsent_at, m.delivered_at, m.read_at
          from messages m cross join chats c on c.id = m.chat_id
          where m.line_id = ?1 and m.guid = ?2 and c.account_id = ?3",
-        params![Text(line.id), guid, Text(account)],
+        params![bits(line.id), guid, bits(account)],
         message,
     )?;
     let Some(mut message) = found else { return Ok(None) };
@@ -169,7 +192,7 @@ pub(super) fn update(
                 delivered_at = ?6, read_at = ?7
          where id = ?1",
         params![
-            Text(message.id),
+            bits(message.id),
             message.text,
             Json(&message.attachments),
             message.edited_at.map(|at| at.0),
@@ -186,7 +209,7 @@ pub(super) fn update(
 
 /// The guid of a message, whoever's it is: for the phones that are simulated here.
 pub(super) fn guid_of(sql: &Connection, id: Id<Message>) -> Result<Option<String>> {
-    statement::first(sql, "select guid from messages where id = ?1", params![Text(id)], |row| {
+    statement::first(sql, "select guid from messages where id = ?1", params![bits(id)], |row| {
         row.get(0)
     })
 }
@@ -201,14 +224,14 @@ pub(super) fn guid_in_chat(
         MessageRef::Id(id) => statement::first(
             sql,
             "select guid from messages where id = ?1 and chat_id = ?2",
-            params![Text(*id), Text(chat)],
+            params![bits(*id), bits(chat)],
             |row| row.get(0),
         ),
         MessageRef::Guid(guid) => statement::first(
             sql,
             "select guid from messages
              where line_id = (select line_id from chats where id = ?2) and guid = ?1 and chat_id = ?2",
-            params![guid, Text(chat)],
+            params![guid, bits(chat)],
             |row| row.get(0),
         ),
     }
@@ -220,13 +243,14 @@ pub(super) fn meant_by(
     account: Id<Account>,
     message: &MessageRef,
 ) -> Result<Vec<(Id<Line>, Id<Message>)>> {
-    let place = |row: &Row<'_>| Ok((row.get::<_, Text<_>>(0)?.0, row.get::<_, Text<_>>(1)?.0));
+    let place =
+        |row: &Row<'_>| Ok((row.get::<_, Bits<_>>(0)?.id(), row.get::<_, Bits<_>>(1)?.id()));
     match message {
         MessageRef::Id(id) => statement::all(
             sql,
             "select m.line_id, m.id from messages m cross join shown_chats c on c.id = m.chat_id
              where m.id = ?1 and c.account_id = ?2",
-            params![Text(*id), Text(account)],
+            params![bits(*id), bits(account)],
             place,
         ),
         MessageRef::Guid(guid) => statement::all(
@@ -235,7 +259,7 @@ pub(super) fn meant_by(
              cross join messages m on m.line_id = l.id and m.guid = ?1
              cross join shown_chats c on c.id = m.chat_id
              where (l.account_id = ?2 or l.is_sandbox = 1) and c.account_id = ?2 order by l.seq",
-            params![guid, Text(account)],
+            params![guid, bits(account)],
             place,
         ),
     }
@@ -250,9 +274,9 @@ pub(super) fn page(
     limit: Limit,
 ) -> Result<Page<Message, 1>> {
     let chat = chats::find(sql, account, line, chat)?.ok_or(Refusal::ChatNotFound)?;
-    let before = after.map_or(i64::MAX, |cursor| {
-        let [seq] = cursor.place();
-        i64::try_from(seq).unwrap_or(i64::MAX)
+    let before = after.map_or(MAX_NUMBER, |cursor| {
+        let [number] = cursor.place();
+        i64::try_from(number).unwrap_or(MAX_NUMBER).min(MAX_NUMBER)
     });
     let wanted = limit.get() as usize;
     let mut rows = statement::all(
@@ -260,22 +284,27 @@ pub(super) fn page(
         "select id, line_id, chat_id, guid, sender, text, attachments, service, is_from_me,
                 is_audio_message, sent_at, synced_at, outbox_id, reply_to_guid,
                 edited_at, unsent_at, delivered_at, read_at, seq
-         from messages where chat_id = ?1 and seq < ?2 order by seq desc limit ?3",
-        params![Text(chat), before, statement::limit(wanted + 1)],
+         from messages
+         where seq >= (select seq from chats where id = ?1) << ?2
+           and seq < ((select seq from chats where id = ?1) << ?2 | ?3)
+         order by seq desc limit ?4",
+        params![bits(chat), NUMBER_BITS, before, statement::limit(wanted + 1)],
         |row| Ok((row.get::<_, i64>(18)?, message(row)?)),
     )?;
     let has_more = rows.len() > wanted;
     rows.truncate(wanted);
-    let next =
-        rows.last().filter(|_| has_more).map(|(seq, _)| MessagesCursor::new([seq.unsigned_abs()]));
+    let next = rows.last().filter(|_| has_more).map(|(seq, _)| {
+        let number = seq & MAX_NUMBER;
+        MessagesCursor::new([number.unsigned_abs()])
+    });
     Ok(Page { rows: rows.into_iter().map(|(_, message)| message).collect(), next })
 }
 
 fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
     Ok(Message {
-        id: row.get::<_, Text<_>>(0)?.0,
-        line_id: row.get::<_, Text<_>>(1)?.0,
-        chat_id: row.get::<_, Text<_>>(2)?.0,
+        id: row.get::<_, Bits<_>>(0)?.id(),
+        line_id: row.get::<_, Bits<_>>(1)?.id(),
+        chat_id: row.get::<_, Bits<_>>(2)?.id(),
         guid: row.get(3)?,
         sender: row.get(4)?,
         text: row.get(5)?,
@@ -285,7 +314,7 @@ fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         is_audio_message: row.get(9)?,
         sent_at: Timestamp(row.get(10)?),
         synced_at: Timestamp(row.get(11)?),
-        outbox_id: row.get::<_, Option<Text<_>>>(12)?.map(|id| id.0),
+        outbox_id: row.get::<_, Option<Bits<_>>>(12)?.map(Bits::id),
         reply_to_guid: row.get(13)?,
         edited_at: row.get::<_, Option<_>>(14)?.map(Timestamp),
         unsent_at: row.get::<_, Option<_>>(15)?.map(Timestamp),

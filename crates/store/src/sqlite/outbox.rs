@@ -25,7 +25,7 @@ use super::{
     SqliteStore, bridges,
     clocks::Older,
     engine::{
-        columns::{Json, Name, Text},
+        columns::{Bits, Json, Name, bits, hex_list},
         statement,
         writer::Tx,
         writer_cache::CachedLine,
@@ -106,7 +106,7 @@ pub(super) fn find(
         sql,
         "select id, status, error, created_at, completed_at, line_id, payload, attempts, message_id
          from outbox where id = ?1 and account_id = ?2",
-        params![Text(id), Text(account)],
+        params![bits(id), bits(account)],
         item,
     )
 }
@@ -129,9 +129,9 @@ pub(super) fn claim(
         "select o.id, o.seq, o.line_id, o.chat_id, c.identifier, c.is_group, o.content
          from outbox o indexed by outbox_pending cross join chats c on c.id = o.chat_id
          where o.line_id = ?1 and o.status = 'pending'
-           and o.chat_id not in (select value from json_each(?2))
+           and o.chat_id not in (select unhex(value) from json_each(?2))
          order by o.seq limit ?3",
-        params![Text(line), Json(full_chats), statement::limit(limit)],
+        params![bits(line), hex_list(full_chats), statement::limit(limit)],
         send_item,
     )?;
     let claimed = step(OutboxStatus::Pending, OutboxStep::Claim)?;
@@ -141,7 +141,7 @@ pub(super) fn claim(
             tx.sql,
             "update outbox set status = ?2, bridge_id = ?3, lease_until = ?4
              where seq = ?1 and status = 'pending'",
-            params![item.order, Name(claimed), Text(link.bridge), lease_until.0],
+            params![item.order, Name(claimed), bits(link.bridge), lease_until.0],
         )?;
         if changed > 0 {
             items.push(item);
@@ -156,7 +156,7 @@ pub(super) fn claims_of(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<Send
         "select o.id, o.seq, o.line_id, o.chat_id, c.identifier, c.is_group, o.content
          from outbox o cross join chats c on c.id = o.chat_id
          where o.bridge_id = ?1 and o.status = 'claimed' order by o.seq",
-        params![Text(bridge)],
+        params![bits(bridge)],
         send_item,
     )
 }
@@ -166,7 +166,7 @@ pub(super) fn extend_claims(sql: &Connection, link: Link, lease_until: Timestamp
         sql,
         "update outbox set lease_until = ?2
          where bridge_id = ?1 and status = 'claimed' and lease_until < ?2",
-        params![Text(link.bridge), lease_until.0],
+        params![bits(link.bridge), lease_until.0],
     )?;
     Ok(())
 }
@@ -220,7 +220,7 @@ pub(super) fn held_by(
         sql,
         "select seq, id, account_id, line_id, chat_id, status, attempts, content
          from outbox where id = ?1 and bridge_id = ?2 and status = 'claimed'",
-        params![Text(id), Text(bridge)],
+        params![bits(id), bits(bridge)],
         open_item,
     )
 }
@@ -236,7 +236,7 @@ pub(super) fn pending_in(
         "select seq, id, account_id, line_id, chat_id, status, attempts, content
          from outbox indexed by outbox_pending
          where line_id = ?1 and status = 'pending' and chat_id = ?2 order by seq",
-        params![Text(line), Text(chat)],
+        params![bits(line), bits(chat)],
         open_item,
     )
 }
@@ -261,7 +261,7 @@ fn waited_too_long(
     limit: usize,
 ) -> Result<Vec<OpenItem>> {
     let older = Older::items(sql, accepted_before)?;
-    let lines = statement::all(sql, "select id from lines", [], |row| row.get::<_, String>(0))?;
+    let lines = statement::all(sql, "select id from lines", [], |row| row.get::<_, Bits<Line>>(0))?;
     let mut oldest = sql.prepare_cached(
         "select seq, id, account_id, line_id, chat_id, status, attempts, content, created_at
          from outbox indexed by outbox_pending
@@ -298,7 +298,7 @@ pub(super) fn mark_sent(
             Name(sent),
             item.attempts + 1,
             now.0,
-            message.map(Text),
+            message.map(bits),
             Name(item.status)
         ],
     )?;
@@ -378,10 +378,10 @@ fn step(from: OutboxStatus, step: OutboxStep) -> Result<OutboxStatus> {
 fn open_item(row: &Row<'_>) -> rusqlite::Result<OpenItem> {
     Ok(OpenItem {
         seq: row.get(0)?,
-        id: row.get::<_, Text<_>>(1)?.0,
-        account_id: row.get::<_, Text<_>>(2)?.0,
-        line_id: row.get::<_, Text<_>>(3)?.0,
-        chat_id: row.get::<_, Text<_>>(4)?.0,
+        id: row.get::<_, Bits<_>>(1)?.id(),
+        account_id: row.get::<_, Bits<_>>(2)?.id(),
+        line_id: row.get::<_, Bits<_>>(3)?.id(),
+        chat_id: row.get::<_, Bits<_>>(4)?.id(),
         status: row.get::<_, Name<_>>(5)?.0,
         attempts: row.get(6)?,
         content: row.get::<_, Json<_>>(7)?.0,
@@ -390,10 +390,10 @@ fn open_item(row: &Row<'_>) -> rusqlite::Result<OpenItem> {
 
 fn send_item(row: &Row<'_>) -> rusqlite::Result<SendItem> {
     Ok(SendItem {
-        id: row.get::<_, Text<_>>(0)?.0,
+        id: row.get::<_, Bits<_>>(0)?.id(),
         order: row.get(1)?,
-        line_id: row.get::<_, Text<_>>(2)?.0,
-        chat_id: row.get::<_, Text<_>>(3)?.0,
+        line_id: row.get::<_, Bits<_>>(2)?.id(),
+        chat_id: row.get::<_, Bits<_>>(3)?.id(),
         identifier: row.get(4)?,
         is_group: row.get(5)?,
         content: row.get::<_, Json<_>>(6)?.0,
@@ -402,15 +402,15 @@ fn send_item(row: &Row<'_>) -> rusqlite::Result<SendItem> {
 
 fn item(row: &Row<'_>) -> rusqlite::Result<OutboxItem> {
     Ok(OutboxItem {
-        id: row.get::<_, Text<_>>(0)?.0,
+        id: row.get::<_, Bits<_>>(0)?.id(),
         status: row.get::<_, Name<_>>(1)?.0,
         error: row.get(2)?,
         created_at: Timestamp(row.get(3)?),
         completed_at: row.get::<_, Option<i64>>(4)?.map(Timestamp),
-        line_id: row.get::<_, Text<_>>(5)?.0,
+        line_id: row.get::<_, Bits<_>>(5)?.id(),
         payload: row.get::<_, Json<_>>(6)?.0,
         attempts: row.get(7)?,
         max_attempts: MAX_ATTEMPTS,
-        message_id: row.get::<_, Option<Text<_>>>(8)?.map(|id| id.0),
+        message_id: row.get::<_, Option<Bits<_>>>(8)?.map(Bits::id),
     })
 }

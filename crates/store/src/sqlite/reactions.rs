@@ -15,7 +15,11 @@ use switchboard_model::{
 
 use super::{
     SqliteStore,
-    engine::{columns::Text, statement, writer::Tx},
+    engine::{
+        columns::{Bits, bits},
+        statement,
+        writer::Tx,
+    },
     events::{self, EventContext},
 };
 use crate::{Committed, Reactions, Result, StoreError};
@@ -64,8 +68,8 @@ pub(super) fn happened(
          (id, message_id, sender, type, is_from_me, added, sent_at, synced_at)
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
-            Text(reaction.id),
-            Text(reaction.message_id),
+            bits(reaction.id),
+            bits(reaction.message_id),
             reaction.sender,
             reaction.reaction_type.as_str(),
             reaction.is_from_me,
@@ -84,7 +88,7 @@ fn is_there(sql: &Connection, taken_back: &Occurrence) -> Result<bool> {
     let there = statement::first(
         sql,
         "select 1 from reactions where message_id = ?1 and sender = ?2 and type = ?3 and added = 1",
-        params![Text(taken_back.message_id), taken_back.sender, taken_back.reaction_type.as_str()],
+        params![bits(taken_back.message_id), taken_back.sender, taken_back.reaction_type.as_str()],
         |_| Ok(()),
     )?;
     Ok(there.is_some())
@@ -97,7 +101,7 @@ pub(super) fn replaced(sql: &Connection, new: &Occurrence) -> Result<Vec<Occurre
         sql,
         "select type from reactions
          where message_id = ?1 and sender = ?2 and added = 1 and type <> ?3 order by seq",
-        params![Text(new.message_id), new.sender, new.reaction_type.as_str()],
+        params![bits(new.message_id), new.sender, new.reaction_type.as_str()],
         |row| row.get::<_, String>(0),
     )?;
     types
@@ -125,7 +129,7 @@ pub(super) fn is_new(
         sql,
         "insert into reaction_guids (line_id, guid, message_id) values (?1, ?2, ?3)
          on conflict (line_id, guid) do nothing",
-        params![Text(line), guid, Text(message)],
+        params![bits(line), guid, bits(message)],
     )?;
     Ok(made > 0)
 }
@@ -141,13 +145,13 @@ pub(super) fn of_message(
          from messages m cross join shown_chats c on c.id = m.chat_id
          cross join reactions r on r.message_id = m.id
          where m.id = ?1 and c.account_id = ?2 order by r.seq",
-        params![Text(message), Text(account)],
+        params![bits(message), bits(account)],
         |row| {
             let reaction_type = ReactionType::parse(&row.get::<_, String>(2)?);
             let Some(reaction_type) = reaction_type else { return Ok(None) };
             Ok(Some(Reaction {
-                id: row.get::<_, Text<_>>(0)?.0,
-                message_id: row.get::<_, Text<_>>(1)?.0,
+                id: row.get::<_, Bits<_>>(0)?.id(),
+                message_id: row.get::<_, Bits<_>>(1)?.id(),
                 reaction_type,
                 sender: row.get(3)?,
                 is_from_me: row.get(4)?,
@@ -173,12 +177,12 @@ pub(super) fn target(sql: &Connection, line: Id<Line>, guid: &str) -> Result<Opt
         "select m.id, m.chat_id, c.account_id
          from messages m cross join chats c on c.id = m.chat_id
          where m.line_id = ?1 and m.guid = ?2",
-        params![Text(line), guid],
+        params![bits(line), guid],
         |row| {
             Ok(Target {
-                message_id: row.get::<_, Text<_>>(0)?.0,
-                chat_id: row.get::<_, Text<_>>(1)?.0,
-                account_id: row.get::<_, Text<_>>(2)?.0,
+                message_id: row.get::<_, Bits<_>>(0)?.id(),
+                chat_id: row.get::<_, Bits<_>>(1)?.id(),
+                account_id: row.get::<_, Bits<_>>(2)?.id(),
             })
         },
     )

@@ -8,7 +8,11 @@ use switchboard_model::{
 
 use super::{
     SqliteStore, chats,
-    engine::{columns::Text, statement, writer::Tx},
+    engine::{
+        columns::{Bits, bits},
+        statement,
+        writer::Tx,
+    },
     events::{self, EventContext},
 };
 use crate::{Committed, Receipts, Refusal, Result};
@@ -45,8 +49,8 @@ pub(super) fn read(
          set last_read_at = excluded.last_read_at, synced_at = excluded.synced_at
          where excluded.last_read_at > last_read_at
          returning id",
-        params![Text(Id::<ReadReceipt>::generate()), Text(place.chat_id), handle, at.0, now.0],
-        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+        params![bits(Id::<ReadReceipt>::generate()), bits(place.chat_id), handle, at.0, now.0],
+        |row| Ok(row.get::<_, Bits<_>>(0)?.id()),
     )?;
     let Some(id) = id else { return Ok(()) };
     let receipt = ReadReceipt {
@@ -70,10 +74,10 @@ pub(super) fn of_chat(
     statement::all(
         sql,
         "select id, handle, last_read_at, synced_at from receipts where chat_id = ?1 order by seq",
-        params![Text(chat_id)],
+        params![bits(chat_id)],
         |row| {
             Ok(ReadReceipt {
-                id: row.get::<_, Text<_>>(0)?.0,
+                id: row.get::<_, Bits<_>>(0)?.id(),
                 chat_id,
                 handle: row.get(1)?,
                 last_read_at: Timestamp(row.get(2)?),

@@ -13,7 +13,7 @@ use super::{
     SqliteStore,
     deliveries::{self, rounds},
     engine::{
-        columns::{Json, Name, Text},
+        columns::{Bits, Json, Name, bits},
         read_queue::Owner,
         statement,
         writer::Tx,
@@ -80,7 +80,7 @@ pub(super) fn create(
     let running = statement::first(
         sql,
         "select count(*) from replays where status = 'running' and webhook_id = ?1",
-        params![Text(new.webhook_id)],
+        params![bits(new.webhook_id)],
         |row| row.get::<_, u32>(0),
     )?;
     if running.unwrap_or(0) as usize >= MAX_RUNNING {
@@ -92,7 +92,7 @@ pub(super) fn create(
         "select count(*) from replays indexed by replays_running
          where status = 'running' and account_id = ?1 and not exists (
            select 1 from webhooks where webhooks.id = replays.webhook_id and is_active = 0)",
-        params![Text(grant.account)],
+        params![bits(grant.account)],
         |row| row.get::<_, u32>(0),
     )?;
     if of_account.unwrap_or(0) >= new.most_of_account {
@@ -106,9 +106,9 @@ pub(super) fn create(
                 first_place, place, last_place, created_at)
          values (?1, ?2, ?3, ?4, ?5, ?6, 'running', ?7, ?7, ?8, ?9)",
         params![
-            Text(new.id),
-            Text(grant.account),
-            Text(new.webhook_id),
+            bits(new.id),
+            bits(grant.account),
+            bits(new.webhook_id),
             new.since.0,
             new.until.0,
             new.include_delivered,
@@ -146,7 +146,7 @@ fn find(sql: &Connection, id: Id<Replay>) -> Result<Option<Place>> {
         let status = row.get::<_, Name<ReplayStatus>>(5)?.0;
         let replay = Replay {
             id,
-            webhook_id: row.get::<_, Text<_>>(1)?.0,
+            webhook_id: row.get::<_, Bits<_>>(1)?.id(),
             since: Timestamp(row.get(2)?),
             until: Timestamp(row.get(3)?),
             include_delivered: row.get(4)?,
@@ -156,14 +156,14 @@ fn find(sql: &Connection, id: Id<Replay>) -> Result<Option<Place>> {
             created_at: Timestamp(row.get(10)?),
             finished_at: row.get::<_, Option<i64>>(11)?.map(Timestamp),
         };
-        Ok(Place { account: row.get::<_, Text<_>>(0)?.0, replay, first, place, last })
+        Ok(Place { account: row.get::<_, Bits<_>>(0)?.id(), replay, first, place, last })
     };
     statement::first(
         sql,
         "select account_id, webhook_id, since, until, include_delivered, status,
                 first_place, place, last_place, queued, created_at, finished_at
          from replays where id = ?1",
-        params![Text(id)],
+        params![bits(id)],
         read,
     )
 }
@@ -202,7 +202,7 @@ pub(super) fn running(
     let place = statement::first(
         sql,
         "select seq from replays where id = ?1",
-        params![after.map(Text)],
+        params![after.map(bits)],
         |row| row.get::<_, i64>(0),
     )?;
     let place = place.unwrap_or(0);
@@ -226,7 +226,7 @@ fn running_between(
            select 1 from webhooks where webhooks.id = replays.webhook_id and is_active = 0)
          order by seq limit ?3",
         params![first, last, statement::limit(limit)],
-        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+        |row| Ok(row.get::<_, Bits<_>>(0)?.id()),
     )
 }
 
@@ -267,7 +267,7 @@ pub(super) fn advance(
         "update replays set place = ?2, queued = ?3, status = ?4, finished_at = ?5, aged_from = ?6
          where id = ?1",
         params![
-            Text(id),
+            bits(id),
             place,
             i64::try_from(replay.queued).unwrap_or(i64::MAX),
             Name(replay.status),
@@ -297,7 +297,7 @@ fn wants(sql: &Connection, account: Id<Account>, webhook: Id<Webhook>) -> Result
     statement::first(
         sql,
         "select line_ids, events, is_active from webhooks where id = ?1 and account_id = ?2",
-        params![Text(webhook), Text(account)],
+        params![bits(webhook), bits(account)],
         |row| {
             Ok(Wants {
                 is_active: row.get(2)?,
@@ -326,9 +326,9 @@ fn events_between(
         sql,
         "select seq, kind, line_id from events indexed by events_by_account
          where account_id = ?1 and seq > ?2 and seq <= ?3 order by seq limit ?4",
-        params![Text(account), after, up_to, statement::limit(limit)],
+        params![bits(account), after, up_to, statement::limit(limit)],
         |row| {
-            let (kind, line) = (row.get::<_, Name<_>>(1)?.0, row.get::<_, Text<_>>(2)?.0);
+            let (kind, line) = (row.get::<_, Name<_>>(1)?.0, row.get::<_, Bits<_>>(2)?.id());
             Ok(PastEvent { seq: row.get(0)?, kind, line })
         },
     )
@@ -346,7 +346,7 @@ fn make_due(
         sql,
         "select seq, status from deliveries indexed by deliveries_by_event
          where event_seq = ?1 and webhook_id = ?2 and account_id = ?3",
-        params![event, Text(replay.webhook_id), Text(account)],
+        params![event, bits(replay.webhook_id), bits(account)],
         |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Name<_>>(1)?.0)),
     )?;
     match known {

@@ -17,7 +17,13 @@ use switchboard_model::{
 
 use super::{
     SqliteStore, accounts, chats,
-    engine::{columns::Text, read_queue::Owner, statement, writer::Tx, writer_cache::CachedLine},
+    engine::{
+        columns::{Bits, StoredHandle, bits},
+        read_queue::Owner,
+        statement,
+        writer::Tx,
+        writer_cache::CachedLine,
+    },
     idempotency, lines, outbox,
 };
 use crate::{Committed, IdempotencyRecordWith, Idempotent, NewContent, Refusal, Result, Sandboxes};
@@ -70,11 +76,11 @@ pub(super) fn find(sql: &Connection, account: Id<Account>, now: Timestamp) -> Re
     let known = statement::first(
         sql,
         "select code, contact, activated_at, day, used from sandbox where account_id = ?1",
-        params![Text(account)],
+        params![bits(account)],
         |row| {
             Ok((
                 row.get(0)?,
-                row.get::<_, Option<Text<_>>>(1)?.map(|contact| contact.0),
+                row.get::<_, Option<StoredHandle>>(1)?.map(|contact| contact.0),
                 row.get::<_, Option<i64>>(2)?.map(Timestamp),
                 used_today(row.get(3)?, row.get(4)?, now),
             ))
@@ -105,7 +111,7 @@ pub(super) fn ensure(
         "insert into sandbox (account_id, code) values (?1, ?2)
          on conflict (account_id) do update set code = excluded.code
          where code is null and contact is null",
-        params![Text(account), code],
+        params![bits(account), code],
     )?;
     find(sql, account, now)
 }
@@ -125,7 +131,7 @@ pub(super) fn reset(
         tx.sql,
         "insert into sandbox (account_id, code) values (?1, ?2)
          on conflict (account_id) do update set code = excluded.code",
-        params![Text(account), code],
+        params![bits(account), code],
     )?;
     Ok((find(tx.sql, account, now)?, committed))
 }
@@ -144,7 +150,7 @@ fn end(
     statement::run(
         tx.sql,
         "update sandbox set contact = null, activated_at = null where account_id = ?1",
-        params![Text(account)],
+        params![bits(account)],
     )?;
     let Some(chat) = chat else { return Ok(()) };
     for item in outbox::pending_in(tx.sql, line, chat)? {
@@ -159,7 +165,7 @@ pub(super) fn is_paired(sql: &Connection, account: Id<Account>, chat: Id<Chat>) 
         sql,
         "select 1 from chats c cross join sandbox s on s.account_id = c.account_id
          where c.id = ?1 and c.account_id = ?2 and c.is_group = 0 and s.contact = c.identifier",
-        params![Text(chat), Text(account)],
+        params![bits(chat), bits(account)],
         |_| Ok(()),
     )?;
     Ok(paired.is_some())
@@ -170,8 +176,8 @@ fn phone_of(sql: &Connection, account: Id<Account>) -> Result<Option<Handle>> {
     statement::first(
         sql,
         "select contact from sandbox where account_id = ?1 and contact is not null",
-        params![Text(account)],
-        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+        params![bits(account)],
+        |row| Ok(row.get::<_, StoredHandle>(0)?.0),
     )
 }
 
@@ -181,7 +187,7 @@ pub(super) fn account_of(sql: &Connection, phone: &Handle) -> Result<Option<Id<A
         sql,
         "select account_id from sandbox where contact = ?1",
         params![phone.as_str()],
-        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+        |row| Ok(row.get::<_, Bits<_>>(0)?.id()),
     )
 }
 
@@ -198,7 +204,7 @@ pub(super) fn pair(
         tx.sql,
         "select account_id from sandbox where code = ?1",
         params![code],
-        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+        |row| Ok(row.get::<_, Bits<_>>(0)?.id()),
     )?;
     let Some(account) = account else { return Ok(None) };
     if let Some(before) = account_of(tx.sql, phone)? {
@@ -207,7 +213,7 @@ pub(super) fn pair(
     statement::run(
         tx.sql,
         "update sandbox set code = null, contact = ?2, activated_at = ?3 where account_id = ?1",
-        params![Text(account), phone.as_str(), now.0],
+        params![bits(account), phone.as_str(), now.0],
     )?;
     Ok(Some(account))
 }
@@ -228,8 +234,8 @@ pub(super) fn to_write_to(
     let paired = statement::first(
         sql,
         "select contact, day, used from sandbox where account_id = ?1 and contact is not null",
-        params![Text(account)],
-        |row| Ok((row.get::<_, Text<Handle>>(0)?.0, used_today(row.get(1)?, row.get(2)?, now))),
+        params![bits(account)],
+        |row| Ok((row.get::<_, StoredHandle>(0)?.0, used_today(row.get(1)?, row.get(2)?, now))),
     )?;
     let (phone, used) = paired.ok_or(Refusal::SandboxNotActivated)?;
     let chat = chats::find(sql, account, line.id, &Recipient::Contact(phone.clone()))?;
@@ -252,7 +258,7 @@ pub(super) fn to_write_to(
         statement::run(
             sql,
             "update sandbox set day = ?2, used = ?3 where account_id = ?1",
-            params![Text(account), day_of(now), used + 1],
+            params![bits(account), day_of(now), used + 1],
         )?;
     }
     match chat {

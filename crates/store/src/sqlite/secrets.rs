@@ -6,14 +6,13 @@ use std::path::Path;
 use rusqlite::{Connection, TransactionBehavior, params};
 use switchboard_model::{
     Key, Webhook,
-    id::Id,
     idempotency::{IdempotencyScope, SECRET_OPERATIONS},
 };
 
 use super::{
     SqliteStore,
     engine::{
-        columns::Text,
+        columns::Bits,
         seal::{self, Place, Seal},
         secret_key::{self, SecretKeyProblem},
         statement,
@@ -197,7 +196,7 @@ fn seal_webhooks(sql: &Connection, seal: &Seal, after: i64) -> Result<Batch> {
         "select seq, id, secret, previous_secret from webhooks where seq > ?1 order by seq limit ?2",
         params![after, statement::limit(BATCH)],
         |row| {
-            let id = row.get::<_, Text<Id<Webhook>>>(1)?.0;
+            let id = row.get::<_, Bits<Webhook>>(1)?.id();
             Ok((row.get(0)?, id, row.get::<_, String>(2)?, row.get::<_, Option<String>>(3)?))
         },
     )?;
@@ -222,12 +221,12 @@ fn seal_answers(sql: &Connection, seal: &Seal, after: i64) -> Result<Batch> {
     let [create, rotate] = SECRET_OPERATIONS;
     let rows = statement::all(
         sql,
-        "select seq, key_id, operation, idempotency_key, body from answers
+        "select seq, key_id, operation, idempotency_key, body from idempotency_keys
          where seq > ?1 and operation in (?2, ?3) and is_sealed = 0 order by seq limit ?4",
         params![after, create, rotate, statement::limit(BATCH)],
         |row| {
             let scope = IdempotencyScope {
-                key_id: row.get::<_, Text<Id<Key>>>(1)?.0,
+                key_id: row.get::<_, Bits<Key>>(1)?.id(),
                 operation: row.get(2)?,
                 idempotency_key: row.get(3)?,
                 body: [0; 32],
@@ -238,7 +237,7 @@ fn seal_answers(sql: &Connection, seal: &Seal, after: i64) -> Result<Batch> {
     for (seq, scope, body) in &rows {
         statement::run(
             sql,
-            "update answers set body = ?2, is_sealed = 1 where seq = ?1",
+            "update idempotency_keys set body = ?2, is_sealed = 1 where seq = ?1",
             params![seq, seal.seal(Place::Answer(scope), body)?],
         )?;
     }

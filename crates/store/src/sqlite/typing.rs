@@ -11,7 +11,11 @@ use switchboard_model::{
 
 use super::{
     SqliteStore, chats,
-    engine::{columns::Text, statement, writer::Tx},
+    engine::{
+        columns::{Bits, bits},
+        statement,
+        writer::Tx,
+    },
     events::{self, EventContext},
 };
 use crate::{Committed, Refusal, Result, Typing};
@@ -59,7 +63,7 @@ pub(super) fn changed(
             statement::run(
                 tx.sql,
                 "update typing set updated_at = max(updated_at, ?2) where id = ?1",
-                params![Text(id), at.0],
+                params![bits(id), at.0],
             )?;
         } else {
             turn_off(tx, place, id, handle, at, now, committed)?;
@@ -103,12 +107,12 @@ pub(super) fn expire(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<Co
         params![now.0.saturating_sub_unsigned(EXPIRES_AFTER_MS), statement::limit(limit)],
         |row| {
             Ok(Over {
-                id: row.get::<_, Text<_>>(0)?.0,
+                id: row.get::<_, Bits<_>>(0)?.id(),
                 handle: row.get(1)?,
                 since: Timestamp(row.get(2)?),
-                chat_id: row.get::<_, Text<_>>(3)?.0,
-                account_id: row.get::<_, Text<_>>(4)?.0,
-                line_id: row.get::<_, Text<_>>(5)?.0,
+                chat_id: row.get::<_, Bits<_>>(3)?.id(),
+                account_id: row.get::<_, Bits<_>>(4)?.id(),
+                line_id: row.get::<_, Bits<_>>(5)?.id(),
             })
         },
     )?;
@@ -143,12 +147,12 @@ pub(super) fn of_chat(
     statement::all(
         sql,
         "select id, handle, is_typing, updated_at from typing where chat_id = ?1 order by seq",
-        params![Text(chat_id)],
+        params![bits(chat_id)],
         |row| {
             let (is_typing, updated_at) = (row.get(2)?, Timestamp(row.get(3)?));
             let is_over = is_typing && end_of(updated_at) <= now;
             Ok(TypingIndicator {
-                id: row.get::<_, Text<_>>(0)?.0,
+                id: row.get::<_, Bits<_>>(0)?.id(),
                 chat_id,
                 handle: row.get(1)?,
                 is_typing: is_typing && !is_over,
@@ -172,8 +176,8 @@ fn on_now(
     statement::first(
         sql,
         "select id, updated_at from typing where chat_id = ?1 and handle = ?2 and is_typing = 1",
-        params![Text(chat), handle],
-        |row| Ok((row.get::<_, Text<_>>(0)?.0, Timestamp(row.get(1)?))),
+        params![bits(chat), handle],
+        |row| Ok((row.get::<_, Bits<_>>(0)?.id(), Timestamp(row.get(1)?))),
     )
 }
 
@@ -193,8 +197,8 @@ fn turn_on(
              returning id",
         )?
         .query_row(
-            params![Text(Id::<TypingIndicator>::generate()), Text(place.chat_id), handle, at.0],
-            |row| Ok(row.get::<_, Text<_>>(0)?.0),
+            params![bits(Id::<TypingIndicator>::generate()), bits(place.chat_id), handle, at.0],
+            |row| Ok(row.get::<_, Bits<_>>(0)?.id()),
         )?;
     tx.cache.typing_changed();
     let typing = TypingIndicator {
@@ -219,7 +223,7 @@ fn turn_off(
     statement::run(
         tx.sql,
         "update typing set is_typing = 0, updated_at = ?2 where id = ?1",
-        params![Text(id), at.0],
+        params![bits(id), at.0],
     )?;
     tx.cache.typing_changed();
     let typing = TypingIndicator {

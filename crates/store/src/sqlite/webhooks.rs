@@ -16,7 +16,7 @@ use super::{
     SqliteStore,
     deliveries::OutcomeSummary,
     engine::{
-        columns::{Json, Name, Text},
+        columns::{Bits, Json, Name, bits},
         seal::{Seal, Sealed},
         statement,
         writer::Tx,
@@ -98,7 +98,7 @@ pub(super) fn create(tx: &mut Tx<'_>, new: NewWebhook, now: Timestamp) -> Result
     let have = statement::first(
         tx.sql,
         "select count(*) from webhooks where account_id = ?1",
-        params![Text(new.account_id)],
+        params![bits(new.account_id)],
         |row| row.get::<_, u32>(0),
     )?;
     if have.unwrap_or(0) as usize >= MAX_PER_ACCOUNT {
@@ -112,13 +112,13 @@ pub(super) fn create(tx: &mut Tx<'_>, new: NewWebhook, now: Timestamp) -> Result
         "insert into webhooks (id, account_id, line_ids, url, events, secret, created_by, created_at)
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
-            Text(new.id),
-            Text(new.account_id),
+            bits(new.id),
+            bits(new.account_id),
             new.line_ids.as_ref().map(Json),
             new.url,
             Json(&new.events),
             tx.seal.webhook_secret(new.id, new.secret.reveal())?,
-            new.created_by.map(Text),
+            new.created_by.map(bits),
             now.0,
         ],
     )?;
@@ -137,7 +137,7 @@ impl Found {
     fn of(row: &Row<'_>, all_lines: &[Id<Line>], now: Timestamp) -> rusqlite::Result<Self> {
         let chosen = row.get::<_, Option<Json<Vec<Id<Line>>>>>(1)?.map(|ids| ids.0);
         let events = row.get::<_, Json<Vec<EventKind>>>(3)?.0;
-        let key_id = row.get::<_, Option<Text<_>>>(8)?.map(|id| id.0);
+        let key_id = row.get::<_, Option<Bits<_>>>(8)?.map(Bits::id);
         let state = match row.get::<_, Option<Json<Scopes>>>(11)? {
             None => CreatorState::Unknown,
             Some(Json(scopes)) => {
@@ -147,7 +147,7 @@ impl Found {
             }
         };
         let webhook = Webhook {
-            id: row.get::<_, Text<_>>(0)?.0,
+            id: row.get::<_, Bits<_>>(0)?.id(),
             line_ids: chosen.clone().unwrap_or_else(|| all_lines.to_vec()),
             url: row.get(2)?,
             events,
@@ -170,7 +170,7 @@ fn find(sql: &Connection, account: Id<Account>, id: Id<Webhook>, now: Timestamp)
                 created_by, k.revoked_at, k.expires_at, k.scopes
          from webhooks w left join keys k on k.id = w.created_by
          where w.id = ?1 and w.account_id = ?2",
-        params![Text(id), Text(account)],
+        params![bits(id), bits(account)],
         |row| Found::of(row, &all_lines, now),
     )?;
     found.ok_or_else(|| Refusal::WebhookNotFound.into())
@@ -188,7 +188,7 @@ pub(super) fn of_account(
                 created_by, k.revoked_at, k.expires_at, k.scopes
          from webhooks w left join keys k on k.id = w.created_by
          where w.account_id = ?1 order by w.seq",
-        params![Text(account)],
+        params![bits(account)],
         |row| Ok(Found::of(row, &all_lines, now)?.webhook),
     )
 }
@@ -199,7 +199,7 @@ pub(super) fn delete(tx: &mut Tx<'_>, grant: &Grant, id: Id<Webhook>) -> Result<
     let chosen = statement::first(
         tx.sql,
         "delete from webhooks where id = ?1 and account_id = ?2 returning line_ids",
-        params![Text(id), Text(grant.account)],
+        params![bits(id), bits(grant.account)],
         |row| Ok(row.get::<_, Option<Json<Vec<Id<Line>>>>>(0)?.map(|ids| ids.0)),
     )?;
     // What is refused is rolled back.
@@ -236,7 +236,7 @@ pub(super) fn update(
     statement::run(
         tx.sql,
         "update webhooks set url = coalesce(?2, url), events = coalesce(?3, events) where id = ?1",
-        params![Text(id), changes.url, changes.events.as_ref().map(Json)],
+        params![bits(id), changes.url, changes.events.as_ref().map(Json)],
     )?;
     set_state(tx.sql, id, state)?;
     tx.cache.forget_webhooks(grant.account);
@@ -252,7 +252,7 @@ fn set_state(sql: &Connection, id: Id<Webhook>, state: WebhookState) -> Result<(
                 failing_from = iif(?3 is null, null, failing_from)
          where id = ?1",
         params![
-            Text(id),
+            bits(id),
             state.is_active,
             state.failing_since.map(Timestamp::millis),
             state.disabled_at.map(Timestamp::millis),
@@ -285,8 +285,8 @@ pub(super) fn made_by(
     statement::all(
         sql,
         "select id from webhooks where account_id = ?1 and created_by = ?2 and is_active = 1 order by seq",
-        params![Text(account), Text(key)],
-        |row| Ok(row.get::<_, Text<_>>(0)?.0),
+        params![bits(account), bits(key)],
+        |row| Ok(row.get::<_, Bits<_>>(0)?.id()),
     )
 }
 
@@ -332,7 +332,7 @@ fn missed_since(
            where status = 'failed' and webhook_id = ?1 order by event_seq limit ?3) d
          cross join events e on e.seq = d.event_seq
          where d.finished_at >= ?2 limit 1",
-        params![Text(id), began.0, statement::limit(LOOKED_AT)],
+        params![bits(id), began.0, statement::limit(LOOKED_AT)],
         |row| Ok(Timestamp(row.get(0)?)),
     )?;
     Ok(Some(oldest.map_or(began, |oldest| oldest.min(began))))
@@ -361,7 +361,7 @@ pub(super) fn rotate(
     statement::run(
         tx.sql,
         "update webhooks set previous_secret = secret, previous_until = ?3, secret = ?2 where id = ?1",
-        params![Text(id), tx.seal.webhook_secret(id, secret.reveal())?, until.0],
+        params![bits(id), tx.seal.webhook_secret(id, secret.reveal())?, until.0],
     )?;
     tx.cache.forget_webhooks(grant.account);
     let webhook = Webhook { secret: Some(secret), ..webhook };
@@ -393,7 +393,7 @@ pub(super) fn endpoint(
         sql,
         "select url, secret, previous_secret, previous_until, line_ids, events from webhooks
          where id = ?1 and account_id = ?2",
-        params![Text(id), Text(grant.account)],
+        params![bits(id), bits(grant.account)],
         |row| {
             Ok(Endpoint {
                 url: row.get(0)?,
@@ -429,7 +429,7 @@ pub(super) fn note(
          where id = ?1 and url = ?6 and (?2 is not null or failing_since is not null)
          returning is_active, failing_since, disabled_at, disabled_reason, failing_from",
         params![
-            Text(id),
+            bits(id),
             since,
             since.map(|_| summary.now.steady.0),
             summary.worked,
@@ -453,7 +453,7 @@ pub(super) fn note(
             tx.sql,
             "select is_active, failing_since, disabled_at, disabled_reason, failing_from
              from webhooks where id = ?1 and url = ?2",
-            params![Text(id), url],
+            params![bits(id), url],
             state_and_age,
         )?,
     };

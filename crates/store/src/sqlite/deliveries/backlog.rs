@@ -6,7 +6,7 @@ use switchboard_model::{Timestamp, Webhook, id::Id, time::Now};
 use super::{UNTRIED, due};
 use crate::{
     MAX_COUNTED, Result, WebhookBacklog,
-    sqlite::engine::{columns::Text, statement},
+    sqlite::engine::{columns::bits, statement},
 };
 
 /// Deliveries that one slice counts, of one webhook or of several.
@@ -19,7 +19,7 @@ pub(in crate::sqlite) struct Counting {
     /// Webhooks that were found to have something due, and are still to be counted.
     found: Vec<Id<Webhook>>,
     /// Behind which webhook others are looked for; none once all are found.
-    after: Option<String>,
+    after: Option<Id<Webhook>>,
     current: Option<Current>,
 }
 
@@ -33,7 +33,7 @@ struct Current {
 
 impl Counting {
     pub(in crate::sqlite) fn new(now: Now) -> Self {
-        let after = Some(String::new());
+        let after = Some(Id::of_nothing());
         Self { now, counted: Vec::new(), found: Vec::new(), after, current: None }
     }
 
@@ -69,14 +69,14 @@ impl Counting {
 
     fn find(&mut self, sql: &Connection) -> Result<()> {
         let Some(after) = self.after.take() else { return Ok(()) };
-        let (rows, next) = due::waiting(sql, &after)?;
+        let (rows, next) = due::waiting(sql, after)?;
         let now = self.now.steady;
         let is_due =
             |row: &due::Waiting| row.has_untried || row.retry_at.is_some_and(|at| at <= now);
         let due = rows.into_iter().filter(|row| row.is_active && is_due(row));
         self.found = due.map(|row| row.webhook).collect();
         self.found.reverse();
-        self.after = next.map(|webhook| webhook.to_string());
+        self.after = next;
         Ok(())
     }
 
@@ -91,7 +91,7 @@ impl Counting {
                (select due_at from deliveries indexed by deliveries_due
                   where status = 'due' and webhook_id = ?1 and due_at between ?3 + 1 and ?2
                   order by due_at limit 1)",
-            params![Text(webhook), self.now.steady.0, UNTRIED.0],
+            params![bits(webhook), self.now.steady.0, UNTRIED.0],
             |row| {
                 let (untried, tried): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
                 let tried = tried.map(|due_at| self.now.wall_at(Timestamp(due_at)).0);
@@ -117,7 +117,7 @@ impl Counting {
                  order by due_at, seq limit ?5",
             )?;
             let limit = i64::try_from(wanted).unwrap_or(i64::MAX);
-            let webhook = Text(current.backlog.webhook_id);
+            let webhook = bits(current.backlog.webhook_id);
             let mut due =
                 due.query(params![webhook, current.due_at, current.seq, self.now.steady.0, limit])?;
             while let Some(row) = due.next()? {

@@ -14,7 +14,7 @@ use super::UNTRIED;
 use crate::{
     DueDeliveries, DueQuery, Result, StoreError,
     sqlite::engine::{
-        columns::{Json, Name, Text},
+        columns::{Bits, Json, Name, bits},
         seal::{Seal, Sealed},
         statement,
     },
@@ -114,11 +114,11 @@ fn endpoint(sql: &Connection, seal: &Seal, id: Id<Webhook>) -> Result<Option<End
         sql,
         "select account_id, url, secret, previous_secret, previous_until, events from webhooks
          where id = ?1 and is_active = 1",
-        params![Text(id)],
+        params![bits(id)],
         |row| {
             Ok(Endpoint {
                 id,
-                account_id: row.get::<_, Text<_>>(0)?.0,
+                account_id: row.get::<_, Bits<_>>(0)?.id(),
                 url: row.get(1)?,
                 secrets: Arc::new(seal.secrets(id, &Sealed::of(row, [2, 3, 4])?)?),
                 events: row.get::<_, Json<_>>(5)?.0,
@@ -140,7 +140,7 @@ fn untried(
          cross join events e on e.seq = d.event_seq
          where d.status = 'due' and d.webhook_id = ?1 and d.due_at = ?2 and d.seq > ?3
          order by d.seq limit ?4",
-        params![Text(endpoint.id), UNTRIED.0, after, statement::limit(limit)],
+        params![bits(endpoint.id), UNTRIED.0, after, statement::limit(limit)],
         |row| delivery(row, endpoint),
     )
 }
@@ -158,7 +158,7 @@ fn retries(
          cross join events e on e.seq = d.event_seq
          where d.status = 'due' and d.webhook_id = ?1 and d.due_at > ?2 and d.due_at <= ?3
          order by d.due_at, d.seq limit ?4",
-        params![Text(endpoint.id), UNTRIED.0, now.0, statement::limit(limit)],
+        params![bits(endpoint.id), UNTRIED.0, now.0, statement::limit(limit)],
         |row| delivery(row, endpoint),
     )
 }
@@ -168,7 +168,7 @@ fn next_retry(sql: &Connection, webhook: Id<Webhook>, now: Timestamp) -> Result<
         sql,
         "select due_at from deliveries indexed by deliveries_due
          where status = 'due' and webhook_id = ?1 and due_at > ?2 order by due_at limit 1",
-        params![Text(webhook), now.0.max(UNTRIED.0)],
+        params![bits(webhook), now.0.max(UNTRIED.0)],
         |row| Ok(Timestamp(row.get(0)?)),
     )
 }
@@ -176,13 +176,13 @@ fn next_retry(sql: &Connection, webhook: Id<Webhook>, now: Timestamp) -> Result<
 fn delivery(row: &Row<'_>, endpoint: &Endpoint) -> rusqlite::Result<DueDelivery> {
     Ok(DueDelivery {
         seq: row.get(0)?,
-        id: row.get::<_, Text<_>>(1)?.0,
+        id: row.get::<_, Bits<_>>(1)?.id(),
         webhook_id: endpoint.id,
         account_id: endpoint.account_id,
         url: Arc::clone(&endpoint.url),
         secrets: Arc::clone(&endpoint.secrets),
         event: row.get::<_, Name<_>>(3)?.0,
-        chat_id: row.get::<_, Option<Text<_>>>(4)?.map(|id| id.0),
+        chat_id: row.get::<_, Option<Bits<_>>>(4)?.map(Bits::id),
         data: Arc::from(row.get::<_, Json<Box<RawValue>>>(5)?.0),
         attempts: row.get(2)?,
         since: Timestamp(row.get(6)?),
@@ -214,10 +214,11 @@ pub(super) struct Waiting {
 /// The most webhooks that one read steps over.
 const WEBHOOKS: usize = 256;
 
-/// Of the webhooks behind this one, by their ids; and behind which to go on, if there may be more.
+/// Of the webhooks behind this one, by their ids; and behind which to go on, if there may be more. All are behind
+/// [`Id::of_nothing`].
 pub(super) fn waiting(
     sql: &Connection,
-    webhook: &str,
+    webhook: Id<Webhook>,
 ) -> Result<(Vec<Waiting>, Option<Id<Webhook>>)> {
     // Steps from webhook to webhook, and looks at two places of each: a backlog is not read.
     let rows = statement::all(
@@ -239,11 +240,11 @@ pub(super) fn waiting(
              order by d.due_at limit 1)
          from waiting left join webhooks w on w.id = waiting.webhook_id
          where waiting.webhook_id is not null",
-        params![UNTRIED.0, webhook, statement::limit(WEBHOOKS)],
+        params![UNTRIED.0, bits(webhook), statement::limit(WEBHOOKS)],
         |row| {
             Ok(Waiting {
-                webhook: row.get::<_, Text<_>>(0)?.0,
-                account: row.get::<_, Option<Text<_>>>(1)?.map(|id| id.0),
+                webhook: row.get::<_, Bits<_>>(0)?.id(),
+                account: row.get::<_, Option<Bits<_>>>(1)?.map(Bits::id),
                 is_active: row.get(2)?,
                 has_untried: row.get(3)?,
                 retry_at: row.get::<_, Option<i64>>(4)?.map(Timestamp),

@@ -17,7 +17,7 @@ use crate::{
     DeliveriesCursor, DeliveryFilter, Result,
     sqlite::{
         engine::{
-            columns::{Name, Text},
+            columns::{Bits, Name, bits},
             statement,
         },
         events,
@@ -94,13 +94,13 @@ impl Walk {
                 (i64::try_from(event).unwrap_or(i64::MAX), id)
             },
         );
-        let webhook = self.filter.webhook_id.map(Text);
+        let webhook = self.filter.webhook_id.map(bits);
         let mut found = sql.prepare_cached(match (self.filter.webhook_id, self.filter.status) {
             (Some(_), Some(DeliveryStatus::Failed)) => GIVEN_UP,
             _ => ALL,
         })?;
         let (first, last) = (range.after, range.up_to.min(event));
-        let params = params![Text(self.account), first, last, event, Text(id), webhook];
+        let params = params![bits(self.account), first, last, event, bits(id), webhook];
         let mut found = found.query(params)?;
         let mut read = 0;
         while let Some(row) = found.next()? {
@@ -112,7 +112,7 @@ impl Walk {
                 return Ok(Self { range: Some(range), ..self });
             }
             let event: i64 = row.get(0)?;
-            let id = row.get::<_, Option<Text<Id<Delivery>>>>(6)?.map(|id| id.0);
+            let id = row.get::<_, Option<Bits<Delivery>>>(6)?.map(Bits::id);
             if let Some(id) = id
                 && fits(&self.filter, row, id)?
             {
@@ -171,7 +171,7 @@ impl SeqRange {
             let event = statement::first(
                 sql,
                 "select event_seq from deliveries where id = ?1 and account_id = ?2",
-                params![Text(id), Text(account)],
+                params![bits(id), bits(account)],
                 |row| row.get(0),
             )?;
             let Some(event) = event else { return Ok(None) };
@@ -199,7 +199,7 @@ impl SeqRange {
 /// Whether the row is wanted. What the statement has asked already is not asked again.
 fn fits(filter: &DeliveryFilter, row: &Row<'_>, id: Id<Delivery>) -> Result<bool> {
     let event = row.get::<_, Name<EventKind>>(2)?.0;
-    let line = row.get::<_, Text<Id<Line>>>(3)?.0;
+    let line = row.get::<_, Bits<Line>>(3)?.id();
     let status = row.get::<_, Name<DeliveryStatus>>(8)?.0;
     Ok(filter.id.is_none_or(|wanted| wanted == id)
         && filter.event.is_none_or(|wanted| wanted == event)
@@ -215,8 +215,8 @@ fn delivery(row: &Row<'_>, id: Id<Delivery>, now: Now) -> Result<Delivery> {
     let due_at = Timestamp(row.get(9)?).max(now.steady);
     Ok(Delivery {
         id,
-        webhook_id: row.get::<_, Text<Id<Webhook>>>(7)?.0,
-        event_id: row.get::<_, Text<Id<Event>>>(1)?.0,
+        webhook_id: row.get::<_, Bits<Webhook>>(7)?.id(),
+        event_id: row.get::<_, Bits<Event>>(1)?.id(),
         event: row.get::<_, Name<EventKind>>(2)?.0,
         status,
         attempts: Vec::new(),

@@ -12,7 +12,7 @@ use super::{UNTRIED, due};
 use crate::{
     Grant, Owned, Refusal, Result,
     sqlite::engine::{
-        columns::{Json, Name, Text},
+        columns::{Bits, Json, Name, bits},
         statement,
     },
 };
@@ -70,14 +70,14 @@ pub(in crate::sqlite) fn retry(
          cross join events e on e.seq = d.event_seq
          left join webhooks w on w.id = d.webhook_id
          where d.id = ?1 and d.account_id = ?2",
-        params![Text(id), Text(grant.account)],
+        params![bits(id), bits(grant.account)],
         |row| {
             Ok(Found {
                 seq: row.get(0)?,
                 status: row.get::<_, Name<_>>(1)?.0,
-                line: row.get::<_, Text<_>>(2)?.0,
+                line: row.get::<_, Bits<_>>(2)?.id(),
                 is_active: row.get(3)?,
-                webhook: row.get::<_, Text<_>>(4)?.0,
+                webhook: row.get::<_, Bits<_>>(4)?.id(),
                 event: row.get::<_, Name<_>>(5)?.0,
             })
         },
@@ -121,9 +121,9 @@ pub(in crate::sqlite) fn give_up(
     under_way: &[i64],
     limit: usize,
 ) -> Result<usize> {
-    let (mut given_up, mut after) = (0, Some(String::new()));
+    let (mut given_up, mut after) = (0, Some(Id::of_nothing()));
     while let Some(place) = after {
-        let (rows, next) = due::waiting(sql, &place)?;
+        let (rows, next) = due::waiting(sql, place)?;
         let own = |row: &due::Waiting| !row.is_active && owned.has(row.webhook);
         for waiting in rows.into_iter().filter(own) {
             let rest = limit - given_up;
@@ -136,7 +136,7 @@ pub(in crate::sqlite) fn give_up(
                 return Ok(given_up);
             }
         }
-        after = next.map(|webhook| webhook.to_string());
+        after = next;
     }
     Ok(given_up)
 }
@@ -155,7 +155,7 @@ fn fail(
          where seq in (select seq from deliveries indexed by deliveries_due
            where status = 'due' and webhook_id = ?1 and seq not in (select value from json_each(?5))
            limit ?4)",
-        params![Text(webhook), now.wall.0, DISABLED, statement::limit(limit), Json(under_way)],
+        params![bits(webhook), now.wall.0, DISABLED, statement::limit(limit), Json(under_way)],
     )
 }
 
@@ -178,7 +178,7 @@ pub(in crate::sqlite) fn give_up_unnamed(
              select 1 from webhooks w, json_each(w.events) named
              where w.id = ?1
                and named.value = (select kind from events where events.seq = deliveries.event_seq))",
-        params![Text(webhook), Json(of), now.wall.0, NO_LONGER_NAMED],
+        params![bits(webhook), Json(of), now.wall.0, NO_LONGER_NAMED],
     )?;
     Ok(())
 }
@@ -190,7 +190,7 @@ fn remove(sql: &Connection, webhook: Id<Webhook>, limit: usize) -> Result<usize>
         sql,
         "select seq from deliveries indexed by deliveries_due
          where status = 'due' and webhook_id = ?1 limit ?2",
-        params![Text(webhook), statement::limit(limit)],
+        params![bits(webhook), statement::limit(limit)],
         |row| row.get::<_, i64>(0),
     )?;
     for seq in &due {

@@ -16,7 +16,7 @@ use crate::{
     Result,
     sqlite::{
         engine::{
-            columns::{Name, Text},
+            columns::{Name, bits},
             statement,
             writer::Tx,
         },
@@ -92,7 +92,7 @@ fn delivered(sql: &Connection, result: &AttemptResult) -> Result<bool> {
          where seq = ?1 and id = ?2 and status = 'due' and attempts = ?3 - 1",
         params![
             result.seq,
-            Text(result.delivery_id),
+            bits(result.delivery_id),
             result.attempts,
             Name(DeliveryStatus::Delivered),
             result.finished_at.wall.0,
@@ -114,7 +114,7 @@ fn failed(sql: &Connection, result: &AttemptResult, error: &str) -> Result<bool>
          where seq = ?1 and id = ?2 and status = 'due' and attempts = ?3 - 1",
         params![
             result.seq,
-            Text(result.delivery_id),
+            bits(result.delivery_id),
             result.attempts,
             result.started_at.0,
             duration_ms(result),

@@ -1,7 +1,7 @@
 //! How the values of the model lie in columns. What can't be read back is
 //! [`StoreError::Unreadable`], never a guess.
 
-use std::{any::type_name, fmt::Display};
+use std::{any::type_name, marker::PhantomData};
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::{Serialize, de::DeserializeOwned};
@@ -19,36 +19,47 @@ use switchboard_model::{
 use super::outage;
 use crate::StoreError;
 
-/// A value that lies as its text: ids and handles.
-pub(in crate::sqlite) struct Text<T>(pub(in crate::sqlite) T);
+/// An id as it lies: its 16 bytes, which sort as it does. What kind it is, the column knows.
+pub(in crate::sqlite) struct Bits<K> {
+    bytes: [u8; 16],
+    kind: PhantomData<fn() -> K>,
+}
 
-impl<T: Display> ToSql for Text<T> {
+pub(in crate::sqlite) fn bits<K: Kind>(id: Id<K>) -> Bits<K> {
+    Bits { bytes: id.to_bits().to_be_bytes(), kind: PhantomData }
+}
+
+impl<K: Kind> Bits<K> {
+    pub(in crate::sqlite) fn id(self) -> Id<K> {
+        Id::from_bits(u128::from_be_bytes(self.bytes))
+    }
+}
+
+impl<K> ToSql for Bits<K> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(self.0.to_string().into())
+        Ok(ToSqlOutput::Borrowed(ValueRef::Blob(&self.bytes)))
     }
 }
 
-impl<T: Stored> FromSql for Text<T> {
+impl<K> FromSql for Bits<K> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        T::stored(value.as_str()?).map(Self).ok_or_else(unreadable::<T>)
+        let bytes = value.as_blob()?.try_into().map_err(|_| unreadable::<Self>())?;
+        Ok(Self { bytes, kind: PhantomData })
     }
 }
 
-/// What is read back from its text.
-pub(in crate::sqlite) trait Stored: Sized {
-    fn stored(text: &str) -> Option<Self>;
+/// Ids in a list, as SQL looks into it: JSON with the hexadecimal digits of each.
+pub(in crate::sqlite) fn hex_list<K: Kind>(ids: &[Id<K>]) -> String {
+    let digits: Vec<_> = ids.iter().map(|id| format!("\"{:032X}\"", id.to_bits())).collect();
+    format!("[{}]", digits.join(","))
 }
 
-impl<K: Kind> Stored for Id<K> {
-    fn stored(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-}
+/// A handle as it was stored: an older version took more numbers than the parser of now.
+pub(in crate::sqlite) struct StoredHandle(pub(in crate::sqlite) Handle);
 
-/// As it was stored: an older version took more numbers than the parser of now.
-impl Stored for Handle {
-    fn stored(text: &str) -> Option<Self> {
-        Some(Self::received(text))
+impl FromSql for StoredHandle {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Ok(Self(Handle::received(value.as_str()?)))
     }
 }
 

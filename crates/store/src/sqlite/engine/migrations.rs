@@ -1,14 +1,22 @@
-//! The schema and its versions. A database is brought to this version in one transaction or left as
-//! it was; one of a newer version is not touched.
+//! The schema and its versions. A database of a newer version is not touched.
+//!
+//! What takes long is done in slices, each a transaction that says how far it came: a process that is killed
+//! goes on where it was, and whoever waits is told.
 
-use std::path::Path;
+mod compact_ids;
 
-use rusqlite::Connection;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use compact_ids::Progress;
+use rusqlite::{Connection, TransactionBehavior};
 
 use crate::{Result, StoreError};
 
-/// What leads from each version to the next; version 0 is an empty file. Never edit one that
-/// was released: add another.
+/// What leads from each version to the next, up to that before [`compact_ids`]; version 0 is an empty file. Never edit
+/// one that was released: add another.
 const MIGRATIONS: [&str; 13] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_contract.sql"),
@@ -25,14 +33,20 @@ const MIGRATIONS: [&str; 13] = [
     include_str!("migrations/0013_links.sql"),
 ];
 
+/// The version of this program.
+const VERSION: usize = MIGRATIONS.len() + 1;
+
+/// How often whoever waits is told.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
 /// Refuses a database that a newer version has written, before anything is changed in it.
 pub(in crate::sqlite) fn refuse_newer(sql: &Connection, path: &Path) -> Result<()> {
     let found = version(sql)?;
-    if found as usize > MIGRATIONS.len() {
+    if found > VERSION {
         return Err(StoreError::NewerSchema {
             path: path.display().to_string(),
-            found,
-            known: MIGRATIONS.len() as u32,
+            found: found as u32,
+            known: VERSION as u32,
         });
     }
     Ok(())
@@ -40,22 +54,48 @@ pub(in crate::sqlite) fn refuse_newer(sql: &Connection, path: &Path) -> Result<(
 
 /// Brings the database to this version.
 pub(in crate::sqlite) fn apply(sql: &mut Connection) -> Result<()> {
-    let tx = sql.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let found = version(&tx)? as usize;
-    for migration in &MIGRATIONS[found..] {
-        tx.execute_batch(migration)?;
+    let mut told = Instant::now();
+    while let Some(Progress { stage, stages, what, percent }) = advance(sql, compact_ids::SLICE)? {
+        if told.elapsed() >= TELL_EVERY {
+            told = Instant::now();
+            let step = stage + 1;
+            tracing::info!(
+                "bringing the database to version {VERSION}: step {step} of {stages}, {what} {percent} %"
+            );
+        }
     }
-    tx.pragma_update(None, "user_version", MIGRATIONS.len() as u32)?;
-    Ok(tx.commit()?)
+    Ok(())
 }
 
-fn version(sql: &Connection) -> Result<u32> {
-    Ok(sql.query_row("pragma user_version", [], |row| row.get(0))?)
+/// Does at most so much of it; none if all is done.
+fn advance(sql: &mut Connection, slice: Duration) -> Result<Option<Progress>> {
+    let tx = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&tx)?;
+    for migration in MIGRATIONS.get(found..).unwrap_or_default() {
+        tx.execute_batch(migration)?;
+    }
+    if found < VERSION {
+        compact_ids::begin(&tx)?;
+        tx.pragma_update(None, "user_version", VERSION as u32)?;
+    }
+    let progress = compact_ids::go_on(&tx, slice)?;
+    tx.commit()?;
+    Ok(progress)
+}
+
+fn version(sql: &Connection) -> Result<usize> {
+    Ok(sql.query_row("pragma user_version", [], |row| row.get::<_, u32>(0))? as usize)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn to_version_13(sql: &Connection) {
+        for migration in &MIGRATIONS[version(sql).unwrap()..] {
+            sql.execute_batch(migration).unwrap();
+        }
+    }
 
     /// A database as the version before the rest of the contract left it, with a row in each table
     /// that the way to the next version touches or that names one.
@@ -78,13 +118,12 @@ mod tests {
 
     #[test]
     fn an_older_database_keeps_what_it_has() {
-        let mut sql = Connection::open_in_memory().unwrap();
+        let sql = Connection::open_in_memory().unwrap();
         // As the writer has it.
         sql.execute_batch("pragma foreign_keys = off").unwrap();
         sql.execute_batch(MIGRATIONS[0]).unwrap();
         sql.execute_batch(VERSION_1).unwrap();
-        apply(&mut sql).unwrap();
-        assert_eq!(version(&sql).unwrap() as usize, MIGRATIONS.len());
+        to_version_13(&sql);
 
         let chats = "select group_concat(concat_ws(' ', seq, id, identifier, is_group, \
                      has_received_inbound, last_message_at, last_seq), ';') from chats";
@@ -106,8 +145,6 @@ mod tests {
         sql.execute(second, []).unwrap();
         let again = second.replace("select 3, 'cht_3'", "select 4, 'cht_4'");
         assert!(sql.execute(&again, []).is_err(), "one chat for an account");
-        // What is brought up to date is left alone.
-        apply(&mut sql).unwrap();
     }
 
     /// A database as the version before owned webhooks and epochs left it, with what was leased and known then.
@@ -130,13 +167,13 @@ mod tests {
 
     #[test]
     fn what_was_leased_is_due_and_a_bridge_keeps_its_place() {
-        let mut sql = Connection::open_in_memory().unwrap();
+        let sql = Connection::open_in_memory().unwrap();
         sql.execute_batch("pragma foreign_keys = off").unwrap();
         for migration in &MIGRATIONS[..11] {
             sql.execute_batch(migration).unwrap();
         }
         sql.execute_batch(VERSION_11).unwrap();
-        apply(&mut sql).unwrap();
+        to_version_13(&sql);
         let list = |select: &str| -> String {
             let all = format!("select group_concat(row, ';') from ({select})");
             sql.query_row(&all, [], |row| row.get(0)).unwrap()
@@ -159,7 +196,7 @@ mod tests {
 
     #[test]
     fn an_old_mexican_number_becomes_the_new_one() {
-        let mut sql = Connection::open_in_memory().unwrap();
+        let sql = Connection::open_in_memory().unwrap();
         sql.execute_batch("pragma foreign_keys = off").unwrap();
         sql.execute_batch(MIGRATIONS[0]).unwrap();
         sql.execute_batch(
@@ -172,7 +209,7 @@ mod tests {
             pragma user_version = 1;",
         )
         .unwrap();
-        apply(&mut sql).unwrap();
+        to_version_13(&sql);
         let chats = "select group_concat(identifier, ' ' order by seq) from chats";
         let chats: String = sql.query_row(chats, [], |row| row.get(0)).unwrap();
         // One that has the new form already, a shorter number and a group stay as they are.

@@ -18,7 +18,7 @@ use switchboard_model::{
 };
 
 use super::{
-    columns::{Json, Name, Text},
+    columns::{Bits, Json, Name, StoredHandle, bits},
     seal::{Seal, Sealed},
     statement,
 };
@@ -135,16 +135,16 @@ impl WriterCache {
             "select account_id, handle, service, is_active, contact_first, bridge_id,
                     is_sandbox, capabilities
              from lines where id = ?1",
-            params![Text(id)],
+            params![bits(id)],
             |row| {
                 Ok(Arc::new(CachedLine {
                     id,
-                    account_id: row.get::<_, Text<_>>(0)?.0,
-                    handle: row.get::<_, Text<_>>(1)?.0,
+                    account_id: row.get::<_, Bits<_>>(0)?.id(),
+                    handle: row.get::<_, StoredHandle>(1)?.0,
                     service: row.get::<_, Name<_>>(2)?.0,
                     is_active: row.get(3)?,
                     contact_first: row.get(4)?,
-                    bridge_id: row.get::<_, Option<Text<_>>>(5)?.map(|id| id.0),
+                    bridge_id: row.get::<_, Option<Bits<_>>>(5)?.map(Bits::id),
                     is_sandbox: row.get(6)?,
                     capabilities: row.get::<_, Json<_>>(7)?.0,
                 }))
@@ -172,9 +172,9 @@ impl WriterCache {
             sql,
             "select id, url, secret, line_ids, events, previous_secret, previous_until from webhooks
              where account_id = ?1 and is_active = 1 order by seq",
-            params![Text(account)],
+            params![bits(account)],
             |row| {
-                let webhook_id = row.get::<_, Text<_>>(0)?.0;
+                let webhook_id = row.get::<_, Bits<_>>(0)?.id();
                 Ok(Subscriber {
                     webhook_id,
                     url: row.get(1)?,

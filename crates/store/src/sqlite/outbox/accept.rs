@@ -12,7 +12,7 @@ use crate::{
     sqlite::{
         chats,
         engine::{
-            columns::{Json, Name, Text},
+            columns::{Json, Name, bits},
             statement,
             writer::Tx,
         },
@@ -49,13 +49,13 @@ pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<
         "insert into outbox (id, account_id, line_id, chat_id, status, created_at, file_id, content, payload)
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         params![
-            Text(accept.id),
-            Text(account),
-            Text(line.id),
-            Text(chat_id),
+            bits(accept.id),
+            bits(account),
+            bits(line.id),
+            bits(chat_id),
             Name(OutboxStatus::Pending),
             now.0,
-            file_id.map(Text),
+            file_id.map(bits),
             Json(&content),
             accept.payload.get(),
         ],
