@@ -249,7 +249,7 @@ fn add_functions(sql: &Connection) -> Result<()> {
 }
 
 /// Of an id of whatever kind.
-fn bits(text: &str) -> rusqlite::Result<u128> {
+pub(super) fn bits(text: &str) -> rusqlite::Result<u128> {
     let digits = text.split_once('_').map_or("", |(_, digits)| digits);
     let id: Id<Message> = format!("msg_{digits}").parse().map_err(not_an_id)?;
     Ok(id.to_bits())
