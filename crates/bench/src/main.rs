@@ -11,6 +11,7 @@ mod life;
 mod lines;
 mod load;
 mod machine;
+mod pages;
 mod process;
 mod report;
 mod start;
@@ -68,6 +69,9 @@ enum Benchmark {
     Fair,
     /// The release binary: start to ready, memory at rest, size
     Start,
+    /// The release binary: pages of 50 messages from 100,000 and from 10,000,000; makes both databases (10 GB, minutes) and
+    /// keeps them in the data directory
+    Pages,
     /// The release binary: 10,000 live streams, their memory, one event to all; and streams that scan
     /// 600,000 old events in vain beside another account's GETs. Needs 10,200 open files
     Streams,
@@ -152,6 +156,7 @@ fn main() -> anyhow::Result<()> {
             Benchmark::Drain => drain::run(&options, machine).await,
             Benchmark::Fair => fair::run(&options, machine).await,
             Benchmark::Start => start::run(machine).await,
+            Benchmark::Pages => pages::run(&options, machine).await,
             Benchmark::Streams => streams::run(&options, machine).await,
         }
     })?;
