@@ -18,6 +18,7 @@ use super::{
         bounded::bounded,
         columns::{Bits, Json, Name, bits},
         statement,
+        writer::Tx,
         writer_cache::CachedLine,
     },
     messages,
@@ -57,7 +58,7 @@ impl Chats for SqliteStore {
 /// The chat that a write goes to, on a line of the writer's own. If the line lets a stranger be
 /// written to and the write `may_begin` one, the chat with a contact is made.
 pub(super) fn to_write_to(
-    sql: &Connection,
+    tx: &mut Tx<'_>,
     line: &CachedLine,
     to: &Recipient,
     may_begin: bool,
@@ -65,7 +66,7 @@ pub(super) fn to_write_to(
     let found = match to {
         Recipient::Chat(id) => {
             let found = statement::first(
-                sql,
+                tx.sql,
                 "select id, has_received_inbound from chats
                  where id = ?1 and line_id = ?2 and account_id = ?3",
                 params![bits(*id), bits(line.id), bits(line.account_id)],
@@ -74,7 +75,7 @@ pub(super) fn to_write_to(
             Some(found.ok_or(Refusal::ChatNotFound)?)
         }
         Recipient::Contact(handle) => statement::first(
-            sql,
+            tx.sql,
             "select id, has_received_inbound from chats
              where line_id = ?1 and identifier = ?2 and is_group = 0 and account_id = ?3",
             params![bits(line.id), handle.as_str(), bits(line.account_id)],
@@ -89,7 +90,8 @@ pub(super) fn to_write_to(
         }
         (Some((id, _)), _) => Ok(id),
         (None, Recipient::Contact(handle)) if may_begin => {
-            begin(sql, line, line.account_id, handle)
+            tx.savepoint()?;
+            begin(tx.sql, line, line.account_id, handle)
         }
         (None, _) => Err(Refusal::ChatNotFound.into()),
     }

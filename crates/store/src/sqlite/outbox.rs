@@ -47,7 +47,12 @@ impl Outbox for SqliteStore {
         now: Timestamp,
     ) -> Result<Idempotent<Accepted>> {
         self.writer
-            .run(move |tx| idempotency::once(tx, remember, |tx| accept::accept(tx, accept, now)))
+            .run_single(move |tx| {
+                if remember.is_some() {
+                    tx.savepoint()?;
+                }
+                idempotency::once(tx, remember, |tx| accept::accept(tx, accept, now))
+            })
             .await
     }
 

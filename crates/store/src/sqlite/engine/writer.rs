@@ -1,8 +1,8 @@
 //! The one writer: group commit with no timer.
 //!
 //! A thread of its own takes commands from a bounded queue. Whatever has gathered while it was
-//! busy goes into one transaction, each command in a savepoint of its own; then one commit, with
-//! one fsync, and only then the answers. A lone caller waits for one fsync; a crowd shares it. A
+//! busy goes into one transaction, each command that makes several writes in a savepoint of its own; then one commit,
+//! with one fsync, and only then the answers. A lone caller waits for one fsync; a crowd shares it. A
 //! command that fails or panics takes back its own work and nobody else's. When the
 //! commit fails, nothing of the batch was kept and every caller is told.
 
@@ -38,6 +38,20 @@ pub(in crate::sqlite) struct Tx<'a> {
     pub(in crate::sqlite) cache: &'a mut WriterCache,
     /// What secrets are encrypted with.
     pub(in crate::sqlite) seal: &'a Seal,
+    /// Whether what the command writes can be taken back by itself.
+    has_savepoint: bool,
+}
+
+impl Tx<'_> {
+    /// Lets what follows be taken back if the command fails. A command of [`Writer::run_single`] asks for it before the
+    /// first of several writes; others have it.
+    pub(in crate::sqlite) fn savepoint(&mut self) -> Result<()> {
+        if !self.has_savepoint {
+            statement::run(self.sql, "savepoint command", [])?;
+            self.has_savepoint = true;
+        }
+        Ok(())
+    }
 }
 
 /// The queue to the writer thread.
@@ -101,8 +115,27 @@ impl Writer {
         work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
         then: impl FnOnce(&mut T) + Send + 'static,
     ) -> Result<T> {
+        self.send(work, then, false).await
+    }
+
+    /// Runs a command that makes one write, as its last step, and may fail only before it: SQLite takes back a
+    /// statement that fails. It costs no savepoint. One that turns out to need more asks [`Tx::savepoint`] first.
+    pub(in crate::sqlite) async fn run_single<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.send(work, |_| {}, true).await
+    }
+
+    async fn send<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+        then: impl FnOnce(&mut T) + Send + 'static,
+        is_single: bool,
+    ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Box::new(Command { work: Some(work), outcome: None, then, reply }))?;
+        let work = Some(work);
+        self.queue.send(Box::new(Command { work, outcome: None, then, reply, is_single }))?;
         answer.await.unwrap_or_else(|_| Err(self.queue.lost("the writer panicked")))
     }
 
@@ -114,6 +147,9 @@ impl Writer {
 
 /// A command, whatever it answers.
 trait Job: Send {
+    /// Whether it makes one write at most, unless it asks for a savepoint.
+    fn is_single(&self) -> bool;
+
     /// Does the work; an error if it is not to be kept, and what kept the database from it if something did.
     fn run(&mut self, tx: &mut Tx<'_>) -> std::result::Result<(), Option<Outage>>;
 
@@ -128,6 +164,7 @@ struct Command<W, F, T> {
     outcome: Option<Result<T>>,
     then: F,
     reply: oneshot::Sender<Result<T>>,
+    is_single: bool,
 }
 
 impl<W, F, T> Job for Command<W, F, T>
@@ -136,6 +173,10 @@ where
     F: FnOnce(&mut T) + Send,
     T: Send,
 {
+    fn is_single(&self) -> bool {
+        self.is_single
+    }
+
     fn run(&mut self, tx: &mut Tx<'_>) -> std::result::Result<(), Option<Outage>> {
         let Some(work) = self.work.take() else { return Err(None) };
         // Unwind safe: what it wrote is rolled back, and what it may have left in `cache` is forgotten.
@@ -180,6 +221,9 @@ enum BatchError {
     /// Disk full and the like: SQLite rolls back more than the statement that met it.
     #[error("the database gave up the transaction")]
     GivenUp(Option<Outage>),
+    /// A command without a savepoint failed behind its write: only all can be taken back.
+    #[error("a command failed after it had written")]
+    CannotTakeBack,
 }
 
 impl BatchError {
@@ -190,6 +234,7 @@ impl BatchError {
             Self::Store(StoreError::Unavailable { outage, .. }) => Some(*outage),
             Self::Store(_) => None,
             Self::GivenUp(outage) => *outage,
+            Self::CannotTakeBack => None,
         }
     }
 
@@ -314,127 +359,33 @@ fn commit_together(
     statement::run(sql, "begin immediate", [])?;
     others.look(sql, cache);
     for job in batch {
-        statement::run(sql, "savepoint command", [])?;
         cache.begin();
-        if let Err(outage) = job.run(&mut Tx { sql, cache, seal }) {
+        let written = sql.total_changes();
+        let mut tx = Tx { sql, cache, seal, has_savepoint: false };
+        if !job.is_single() {
+            tx.savepoint()?;
+        }
+        let outcome = job.run(&mut tx);
+        let has_savepoint = tx.has_savepoint;
+        if let Err(outage) = outcome {
             if sql.is_autocommit() {
                 return Err(BatchError::GivenUp(outage));
             }
             kept_from_work += usize::from(outage.is_some());
-            statement::run(sql, "rollback to command", [])?;
+            if has_savepoint {
+                statement::run(sql, "rollback to command", [])?;
+            } else if sql.total_changes() != written {
+                return Err(BatchError::CannotTakeBack);
+            }
             cache.rolled_back();
         }
-        statement::run(sql, "release command", [])?;
+        if has_savepoint {
+            statement::run(sql, "release command", [])?;
+        }
     }
     statement::run(sql, "commit", [])?;
     Ok(kept_from_work)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-    use crate::Refusal;
-
-    #[tokio::test]
-    async fn in_one_batch_a_failure_and_a_panic_take_back_only_their_own() {
-        let directory = tempfile::tempdir().unwrap();
-        let lock = File::create(directory.path().join("lock")).unwrap();
-        let sql = Connection::open(directory.path().join("a.db")).unwrap();
-        sql.execute_batch("create table numbers (number)").unwrap();
-        let writer =
-            Writer::start(sql, lock, Arc::new(Seal::new(&[0; 32])), 8, Log::unbounded(), None)
-                .unwrap();
-        let add = |number: i64, outcome: fn() -> Result<()>| {
-            writer.run(move |tx| {
-                statement::run(tx.sql, "insert into numbers values (?1)", [number])?;
-                outcome()
-            })
-        };
-        // The first holds the writer until the others are queued: they share a transaction.
-        let (go, gate) = mpsc::channel();
-        let held = writer.run(move |_| {
-            gate.recv().expect("the test opens the gate");
-            Ok(())
-        });
-        let open = async { go.send(()).expect("the writer waits at the gate") };
-        let (held, first, refused, panicked, last, ()) = tokio::join!(
-            held,
-            add(1, || Ok(())),
-            add(2, || Err(Refusal::LineNotFound.into())),
-            add(3, || panic!("as it must be in this test")),
-            add(4, || Ok(())),
-            open,
-        );
-        assert!(held.is_ok() && first.is_ok() && last.is_ok());
-        assert!(matches!(refused, Err(StoreError::Refused(Refusal::LineNotFound))));
-        assert!(matches!(panicked, Err(StoreError::Database(_))));
-        let numbers = writer
-            .run(|tx| {
-                statement::all(tx.sql, "select number from numbers", [], |row| row.get::<_, i64>(0))
-            })
-            .await;
-        assert_eq!(numbers.unwrap(), [1, 4]);
-
-        // Nor does what follows a commit take anything with it, not even its own answer.
-        let kept = writer.run_then(
-            |tx| statement::run(tx.sql, "insert into numbers values (6)", []),
-            |_| panic!("as it must be in this test"),
-        );
-        assert!(kept.await.is_ok());
-        assert!(add(7, || Ok(())).await.is_ok());
-        for thread in writer.close() {
-            thread.join().unwrap();
-        }
-        assert!(matches!(add(5, || Ok(())).await, Err(StoreError::Closed)));
-    }
-
-    #[tokio::test]
-    async fn a_full_database_fails_what_finds_no_room_and_works_again_when_there_is() {
-        let directory = tempfile::tempdir().unwrap();
-        let lock = File::create(directory.path().join("lock")).unwrap();
-        let sql = Connection::open(directory.path().join("a.db")).unwrap();
-        sql.execute_batch("create table texts (text); pragma max_page_count = 16").unwrap();
-        let writer =
-            Writer::start(sql, lock, Arc::new(Seal::new(&[0; 32])), 64, Log::unbounded(), None)
-                .unwrap();
-        let add = |bytes: i64| {
-            writer.run(move |tx| {
-                statement::run(tx.sql, "insert into texts values (zeroblob(?1))", [bytes])
-            })
-        };
-        let full = |outcome: &Result<usize>| {
-            matches!(outcome, Err(StoreError::Unavailable { outage: Outage::DiskFull, .. }))
-        };
-        add(8192).await.unwrap();
-        // One batch: what found room beside one that found none is kept, or told that there is none.
-        let (go, gate) = mpsc::channel();
-        let held = writer.run(move |_| {
-            gate.recv().expect("the test opens the gate");
-            Ok(())
-        });
-        let open = async { go.send(()).expect("the writer waits at the gate") };
-        let (_, first, large, last, ()) =
-            tokio::join!(held, add(4096), add(1 << 20), add(4096), open);
-        assert!(full(&large), "{large:?}");
-        let mut kept = 1;
-        for outcome in [&first, &last] {
-            assert!(outcome.is_ok() || full(outcome), "{outcome:?}");
-            kept += i64::from(outcome.is_ok());
-        }
-        assert!(full(&add(1 << 20).await));
-        let count = || {
-            writer.run(|tx| {
-                statement::first(tx.sql, "select count(*) from texts", [], |row| {
-                    row.get::<_, i64>(0)
-                })
-            })
-        };
-        assert_eq!(count().await.unwrap(), Some(kept));
-        let room = |tx: &mut Tx<'_>| Ok(tx.sql.execute_batch("pragma max_page_count = 100000")?);
-        writer.run(room).await.unwrap();
-        add(1 << 20).await.unwrap();
-        assert_eq!(count().await.unwrap(), Some(kept + 1));
-    }
-}
+mod tests;

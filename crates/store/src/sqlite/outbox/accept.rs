@@ -28,14 +28,21 @@ pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<
         .filter(|line| line.is_active && (line.is_sandbox || line.account_id == account))
         .ok_or(Refusal::LineNotFound)?;
     let chat_id = if line.is_sandbox {
+        tx.savepoint()?;
         sandbox::to_write_to(tx.sql, &line, account, &accept.to, &accept.content, now)?
     } else {
         let is_message =
             matches!(accept.content, NewContent::Message { .. } | NewContent::AudioMessage { .. });
-        chats::to_write_to(tx.sql, &line, &accept.to, is_message)?
+        chats::to_write_to(tx, &line, &accept.to, is_message)?
     };
     let needed = needed_for(&accept.content);
     let sender = Sender { account, line: line.id, lines: accept.lines.as_deref(), chat: chat_id };
+    if let NewContent::Message { attachment: Some(_), .. } | NewContent::AudioMessage { .. } =
+        &accept.content
+    {
+        // The file says that something refers to it.
+        tx.savepoint()?;
+    }
     let content = with_guids(tx.sql, &sender, accept.content)?;
     if needed.is_some_and(|needed| !line.capabilities.contains(&needed)) {
         return Err(Refusal::AdvancedFeaturesRequired.into());
