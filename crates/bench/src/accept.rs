@@ -6,7 +6,7 @@ use crate::{
     Options,
     bare::Bare,
     cpu,
-    load::{Load, Outcome, Pace, Template},
+    load::{Load, LoadResult, Pace, Template},
     machine::Machine,
     report::{Figure, Report, Round, Series},
     world::World,
@@ -76,7 +76,7 @@ pub(crate) async fn measure(load: &Load) -> anyhow::Result<Round> {
 /// What was used since `before`, the generator's threads included, which have ended.
 pub(crate) fn used(
     before: &BTreeMap<String, Duration>,
-    outcome: &Outcome,
+    outcome: &LoadResult,
 ) -> anyhow::Result<BTreeMap<String, Duration>> {
     let mut used = cpu::between(before, &cpu::by_name()?);
     used.insert("load".to_owned(), outcome.cpu);

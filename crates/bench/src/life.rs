@@ -17,7 +17,7 @@ use crate::{
     accept::{flat_out, measure, used},
     bare::Bare,
     cpu,
-    load::{Load, Outcome, Pace, histogram, note, number_in},
+    load::{Load, LoadResult, Pace, histogram, note, number_in},
     machine::Machine,
     report::{Figure, Report, Round, Series},
     world::World,
@@ -98,7 +98,7 @@ pub(crate) async fn whole_way(
 
 /// After the clock has stopped, because verifying is the receiver's work and done thrice here.
 fn follow(
-    outcome: &Outcome,
+    outcome: &LoadResult,
     receiver: &Receiver,
     secret: &WebhookSecret,
 ) -> anyhow::Result<(Histogram<u64>, Instant)> {

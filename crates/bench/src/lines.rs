@@ -26,7 +26,7 @@ const CONTACT: &str = "+15550130000";
 pub(crate) async fn run(options: &Options, machine: Machine) -> anyhow::Result<Report> {
     let server = world::setup(options).start().await;
     let tenant = server.tenant(LINE).await;
-    let handles = carry(&server, &tenant).await;
+    let handles = add_lines(&server, &tenant).await;
     let receiver = Arc::new(Receiver::start().await);
     // Without a line it is for all of them.
     let webhook = CreateWebhook::new("", receiver.url(), [EventKind::MessageSent]);
@@ -61,7 +61,7 @@ pub(crate) async fn run(options: &Options, machine: Machine) -> anyhow::Result<R
 }
 
 /// Lines of this account that the simulator's bridge carries, and whose contact has written to them.
-async fn carry(server: &TestServer, tenant: &Tenant) -> Vec<String> {
+async fn add_lines(server: &TestServer, tenant: &Tenant) -> Vec<String> {
     let handles: Vec<_> = (0..LINES).map(|number| format!("+1555017{number:04}")).collect();
     for handle in &handles {
         server.open_line(tenant.account, handle).await;

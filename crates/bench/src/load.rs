@@ -114,7 +114,7 @@ pub(crate) struct Load {
 
 /// What a run gave.
 #[derive(Debug)]
-pub(crate) struct Outcome {
+pub(crate) struct LoadResult {
     /// When the first request was begun.
     pub(crate) started: Instant,
     /// From the first request to the last answer.
@@ -139,12 +139,12 @@ pub(crate) fn note(histogram: &mut Histogram<u64>, duration: Duration) {
 
 impl Load {
     /// Makes the run, on threads of its own, from the async side.
-    pub(crate) async fn run(&self) -> anyhow::Result<Outcome> {
+    pub(crate) async fn run(&self) -> anyhow::Result<LoadResult> {
         let load = self.clone();
         tokio::task::spawn_blocking(move || load.run_blocking()).await?
     }
 
-    fn run_blocking(&self) -> anyhow::Result<Outcome> {
+    fn run_blocking(&self) -> anyhow::Result<LoadResult> {
         ensure!(!self.requests.is_empty() && self.connections > 0, "a load needs requests");
         // A pace is kept by one thread; flat out, one thread would be the ceiling of the ceiling.
         let threads = if matches!(self.pace, Pace::Flat) { 2.min(self.connections) } else { 1 };
@@ -187,7 +187,7 @@ impl Load {
         streams: Vec<std::net::TcpStream>,
         next: &AtomicU64,
         barrier: &Barrier,
-    ) -> anyhow::Result<Outcome> {
+    ) -> anyhow::Result<LoadResult> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         barrier.wait();
         let started = Instant::now();
@@ -216,7 +216,7 @@ impl Load {
         })?;
         let elapsed = started.elapsed();
         let (latency, begun) = noted.into_inner();
-        Ok(Outcome { started, elapsed, latency, begun, cpu: cpu::of_this_thread()? })
+        Ok(LoadResult { started, elapsed, latency, begun, cpu: cpu::of_this_thread()? })
     }
 }
 

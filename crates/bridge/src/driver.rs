@@ -1,7 +1,7 @@
 //! What the link asks of a driver: everything a real one needs, and no more than is used.
 //!
 //! Two promises hold the whole bridge up. A driver never hands an item over twice, and
-//! [`Driver::recall`] never says [`Fate::NeverStarted`] of an item that Messages may have:
+//! [`Driver::reconcile`] never says [`KnownOutcome::NeverStarted`] of an item that Messages may have:
 //! the server would send it again.
 
 use std::{
@@ -17,7 +17,7 @@ use switchboard_model::{
 };
 use tokio::sync::watch;
 
-use crate::files::Files;
+use crate::files::FileClient;
 
 /// A way to talk to Messages. One object for the life of the process, over all sockets.
 #[async_trait::async_trait]
@@ -25,7 +25,7 @@ pub trait Driver: Send + Sync {
     /// Which driver it is.
     fn kind(&self) -> DriverKind;
 
-    /// The lines of the last [`Driver::carry`], no others, as they are now. The link tells
+    /// The lines of the last [`Driver::assign_lines`], no others, as they are now. The link tells
     /// the server of each change and hands over nothing for a line that is not online.
     fn statuses(&self) -> watch::Receiver<LineStatuses>;
 
@@ -35,7 +35,7 @@ pub trait Driver: Send + Sync {
 
     /// The lines to carry, the whole list: at each welcome and at each change. When this
     /// returns, [`Driver::statuses`] has exactly these.
-    async fn carry(&self, lines: Vec<CarriedLine>);
+    async fn assign_lines(&self, lines: Vec<CarriedLine>);
 
     /// Hands one item to Messages and says what came of it. The link gives the items of one chat
     /// one after another, and lets each run to its end even if the socket is lost; only the time-out
@@ -45,17 +45,17 @@ pub trait Driver: Send + Sync {
     /// [`Outcome::Released`] says that nothing was begun because the line is away. Attachments are
     /// fetched from `files` before anything is handed over; what to report when they can't
     /// be says [`FileError::outcome`](crate::FileError::outcome).
-    async fn send(&self, item: SendItem, files: &Files) -> Outcome;
+    async fn send(&self, item: SendItem, files: &FileClient) -> Outcome;
 
     /// What came of items that an earlier process, or an earlier life of the link, may have handed over.
     /// An item that is missing from the answer counts as [`Outcome::Unknown`].
     ///
     /// # Errors
     /// When nobody can say just now; the link dials again and asks again.
-    async fn recall(
+    async fn reconcile(
         &self,
         ids: &[Id<OutboxItem>],
-    ) -> Result<HashMap<Id<OutboxItem>, Fate>, DriverError>;
+    ) -> Result<HashMap<Id<OutboxItem>, KnownOutcome>, DriverError>;
 
     /// What happened on a line's phone after this place (none: from the start), in order, at most
     /// `limit` entries. Waits until there is at least one. Safe to drop at any time:
@@ -73,7 +73,7 @@ pub trait Driver: Send + Sync {
         line: Id<Line>,
         after: Option<&str>,
         limit: usize,
-        files: &Files,
+        files: &FileClient,
     ) -> Result<HistoryBatch, DriverError>;
 
     /// The server has committed this batch. One result for each entry, in its order.
@@ -95,7 +95,7 @@ pub struct LineStatus {
 /// What a driver durably knows of an item. "Still in flight" is no answer: a driver
 /// waits, bounded, until it is decided, or says [`Outcome::Unknown`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub enum KnownOutcome {
     /// It never reached Messages, and no earlier call can still bring it there.
     NeverStarted,
     /// It is finished.

@@ -45,7 +45,7 @@ const ANY_TYPE: HeaderValue = HeaderValue::from_static("application/octet-stream
 
 /// Where files are fetched from and uploaded to. Cheap to clone; clones share their connections.
 #[derive(Clone)]
-pub struct Files {
+pub struct FileClient {
     client: Client,
     url: Url,
     authorization: HeaderValue,
@@ -124,7 +124,7 @@ impl FileError {
     }
 }
 
-impl Files {
+impl FileClient {
     /// The files beside the link at `link` (`ws…/bridge/v1/link`).
     pub(crate) fn new(link: &Url, authorization: HeaderValue) -> Option<Self> {
         let mut url = link.join("files").ok()?;
@@ -276,8 +276,8 @@ async fn next_chunk(response: &mut Response) -> Result<Option<bytes::Bytes>, Fil
         .map_err(|error| FileError::Broken(Some(error.without_url())))
 }
 
-impl fmt::Debug for Files {
+impl fmt::Debug for FileClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Files").field("url", &self.url.as_str()).finish_non_exhaustive()
+        f.debug_struct("FileClient").field("url", &self.url.as_str()).finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! The process beside Messages: it dials the server, takes items, hands them to a driver, reports.
 //!
 //! [`Bridge`] keeps the link (`link/`) and knows nothing of Messages; a [`Driver`] knows
-//! Messages and nothing of the link; it gets [`Files`] to fetch what it sends and to upload what came. The simulator ([`drivers::simulator`]) is a driver like
+//! Messages and nothing of the link; it gets [`FileClient`] to fetch what it sends and to upload what came. The simulator ([`drivers::simulator`]) is a driver like
 //! any other, so in development the whole way of a message is the real one.
 //!
 //! The promise of the two together: an item is handed over at most once, and of every item
@@ -13,7 +13,7 @@ pub mod drivers;
 mod files;
 mod link;
 
-pub use driver::{Driver, DriverError, Fate, HistoryBatch, LineStatus, LineStatuses};
+pub use driver::{Driver, DriverError, HistoryBatch, KnownOutcome, LineStatus, LineStatuses};
 pub use drivers::simulator::{Simulator, SimulatorOptions};
-pub use files::{DEFAULT_MAX_BYTES, FileError, Files};
+pub use files::{DEFAULT_MAX_BYTES, FileClient, FileError};
 pub use link::{Bridge, BridgeConfig, InvalidBridgeConfig, Refused};

@@ -2,12 +2,12 @@
 //!
 //! The bridge dials a WebSocket with its token as bearer and says [`BridgeFrame::Hello`]. The server
 //! answers [`ServerFrame::Welcome`] with the lines to carry, the place in each
-//! line's history from which it wants inbound entries, and the items whose fate it
-//! does not know. The bridge answers those with [`BridgeFrame::Recalled`]; from then on
+//! line's history from which it wants inbound entries, and the items whose outcome it
+//! does not know. The bridge answers those with [`BridgeFrame::Reconciled`]; from then on
 //! items, reports and inbound batches cross freely. All frames are JSON text.
 //!
 //! Nothing is lost with the socket: what the server had handed out it asks for
-//! again by `recall`, and what the bridge had reported without an acknowledgement it reports again.
+//! again in the next welcome's `reconcile`, and what the bridge had reported without an acknowledgement it reports again.
 
 mod inbound;
 
@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The version of this protocol. A server refuses a bridge of another one, and says so.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// The largest frame that either side takes, in bytes.
 pub const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024;
@@ -68,10 +68,10 @@ pub enum BridgeFrame {
         #[serde(default)]
         resumed: bool,
     },
-    /// The answer to `recall`: one outcome for each id that was asked.
-    Recalled {
-        /// The outcomes.
-        items: Vec<Recalled>,
+    /// The answer to `reconcile`: one state for each id that was asked.
+    Reconciled {
+        /// The states.
+        items: Vec<Reconciled>,
     },
     /// A line is ready, went away, or can do something else now.
     Line {
@@ -106,8 +106,8 @@ pub enum ServerFrame {
     Welcome {
         /// The lines to carry.
         lines: Vec<CarriedLine>,
-        /// Items that were handed out to this bridge and whose fate is not known here.
-        recall: Vec<Id<OutboxItem>>,
+        /// Items that were handed out to this bridge and whose outcome is not known here.
+        reconcile: Vec<Id<OutboxItem>>,
     },
     /// The lines to carry have changed: the whole list.
     Lines {
@@ -291,21 +291,21 @@ pub enum Outcome {
     Released,
 }
 
-/// The answer for one recalled item.
+/// The answer for one reconciled item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recalled {
+pub struct Reconciled {
     /// The item.
     pub id: Id<OutboxItem>,
     /// What the bridge knows of it.
-    pub state: RecallState,
+    pub state: ReconciledState,
 }
 
 /// What a bridge knows of an item that it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum RecallState {
-    /// The driver has it in hand; a report will follow.
-    InFlight,
+pub enum ReconciledState {
+    /// The driver has it now; a report will follow.
+    Running,
     /// It never reached the driver: certainly not sent.
     NeverStarted,
     /// It is finished.

@@ -1,4 +1,4 @@
-//! The simulator's outside: what a test or a person does with virtual phones.
+//! The simulator's control: what a test or a person does with virtual phones.
 //!
 //! The driver in the bridge's room implements [`SimulatedPhones`]; the server's
 //! `/simulator/v1` calls it. Neither needs to know the other.

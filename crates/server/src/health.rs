@@ -15,7 +15,7 @@ use switchboard_model::Timestamp;
 use switchboard_store::{LineFigures, Outage, StoreError};
 use tokio::{sync::Mutex, task::JoinHandle, time::timeout};
 
-use crate::{app::App, metrics::Standing, outage};
+use crate::{app::App, metrics::DeliveryFigures, outage};
 
 /// How long an answer is good enough.
 const FRESH: Duration = Duration::from_secs(1);
@@ -157,7 +157,7 @@ impl State {
             reasons.push(Reason::Stopping);
         }
         // Whoever can't write may still read, and the rest of the report says what for.
-        let standing = Standing::of(app).await;
+        let standing = DeliveryFigures::of(app).await;
         let lines = app.metrics.lines.look(app).await;
         let works = probed.is_ok() && standing.is_ok() && lines.is_ok();
         if !works {

@@ -54,7 +54,7 @@ impl Window {
 
 /// How a key stands after one more request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct RateLimitStatus {
     limit: u32,
     used: u32,
     /// Seconds until the window ends, at least 1.
@@ -70,7 +70,7 @@ impl Limiter {
     }
 
     /// Counts one request.
-    pub(crate) fn count(&self, key: Id<Key>, limit: u32, now: Timestamp) -> Standing {
+    pub(crate) fn count(&self, key: Id<Key>, limit: u32, now: Timestamp) -> RateLimitStatus {
         let mut state = self.lock();
         state.sweep(now, SWEEP_ABOVE);
         let window = state.windows.entry(key).or_insert_with(|| Window::new(now));
@@ -82,7 +82,7 @@ impl Limiter {
         let Window { start, used, .. } = *window;
         state.dirty.insert(key);
         let left_ms = start.0.saturating_add(RATE_WINDOW_MS).saturating_sub(now.0).max(1);
-        Standing { limit, used, reset: left_ms.unsigned_abs().div_ceil(1000) }
+        RateLimitStatus { limit, used, reset: left_ms.unsigned_abs().div_ceil(1000) }
     }
 
     /// What was counted since the last call.
@@ -156,7 +156,7 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 const DRAFT: HeaderName = HeaderName::from_static("ratelimit");
 const DRAFT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-impl Standing {
+impl RateLimitStatus {
     pub(crate) fn is_exceeded(self) -> bool {
         self.used > self.limit
     }
@@ -200,7 +200,7 @@ mod tests {
     fn a_window_is_an_hour_from_its_first_request() {
         let (limiter, key) = (Limiter::default(), Id::generate());
         let first = limiter.count(key, 2, Timestamp(5_000));
-        assert_eq!(first, Standing { limit: 2, used: 1, reset: 3600 });
+        assert_eq!(first, RateLimitStatus { limit: 2, used: 1, reset: 3600 });
         assert!(!limiter.count(key, 2, Timestamp(6_000)).is_exceeded());
         let third = limiter.count(key, 2, Timestamp(5_000 + RATE_WINDOW_MS - 1));
         assert!(third.is_exceeded() && third.reset() == 1);

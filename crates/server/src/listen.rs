@@ -2,9 +2,9 @@
 //! nothing of an answer is taken, and on their farewell.
 
 mod live;
-mod patient;
 mod refusal;
 mod unread;
+mod write_timeout;
 
 use std::{
     convert::Infallible,
@@ -32,7 +32,6 @@ use hyper_util::{
 };
 pub(crate) use live::IsLive;
 use live::{Handover, Live};
-use patient::{Patient, Wire};
 use refusal::{Counted, Exchanges, Refusals};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use switchboard_model::time::Clock;
@@ -41,6 +40,7 @@ use tokio::{
     sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use write_timeout::{Wire, WriteTimeout};
 
 use crate::{
     metrics::RequestCounts,
@@ -240,7 +240,7 @@ async fn connection(
         }
     });
     let exchanges = Arc::new(Exchanges::default());
-    let stream = Patient::new(stream, Arc::clone(&wire));
+    let stream = WriteTimeout::new(stream, Arc::clone(&wire));
     let stream = Refusals::new(stream, Arc::clone(&exchanges), counts);
     let service = Counted { service, exchanges };
     let serving = http1::Builder::new()

@@ -79,7 +79,7 @@ impl tower::Service<http::Request<Incoming>> for CountedRouter {
     }
 
     fn call(&mut self, request: http::Request<Incoming>) -> Answering {
-        let guard = Some(Place::enter(&self.requests.0));
+        let guard = Some(RequestGuard::enter(&self.requests.0));
         let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(self.peer);
         Answering { answering: self.router.call(request), head: Arc::clone(&self.head), guard }
@@ -90,7 +90,7 @@ impl tower::Service<http::Request<Incoming>> for CountedRouter {
 pub(crate) struct Answering {
     answering: RouteFuture<Infallible>,
     head: Arc<Head>,
-    guard: Option<Place>,
+    guard: Option<RequestGuard>,
 }
 
 impl Future for Answering {
@@ -108,16 +108,16 @@ impl Future for Answering {
 
 /// A request's place among those under way; ends with it, however it ends.
 #[derive(Debug)]
-pub(crate) struct Place(Arc<Counts>);
+pub(crate) struct RequestGuard(Arc<Counts>);
 
-impl Place {
+impl RequestGuard {
     fn enter(counts: &Arc<Counts>) -> Self {
         counts.under_way.fetch_add(1, Ordering::AcqRel);
         Self(Arc::clone(counts))
     }
 }
 
-impl Drop for Place {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         if self.0.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.none.notify_waiters();
@@ -126,4 +126,4 @@ impl Drop for Place {
 }
 
 /// The body of an answer whose request is under way until it ends.
-pub(crate) type UnderWayBody = Guarded<Body, Option<Place>>;
+pub(crate) type UnderWayBody = Guarded<Body, Option<RequestGuard>>;

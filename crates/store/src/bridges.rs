@@ -29,7 +29,7 @@ pub struct OpenedLink {
     pub link: Link,
     /// The lines that the bridge carries.
     pub lines: Vec<CarriedLine>,
-    /// The items that the bridge holds claims on, oldest first: their fate is unknown.
+    /// The items that the bridge holds claims on, oldest first: their outcome is unknown.
     pub claims: Vec<SendItem>,
 }
 

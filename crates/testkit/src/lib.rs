@@ -1,5 +1,5 @@
 //! What exists so that a test can be short: a real server on port 0, a real receiver of
-//! webhooks, a clock that is moved by hand, and the books that are checked when a test ends.
+//! webhooks, a clock that is moved by hand, and the invariants that are checked when a test ends.
 
 mod clock;
 mod logs;

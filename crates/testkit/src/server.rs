@@ -251,7 +251,7 @@ impl BridgeTask {
     }
 }
 
-/// A server that runs. End a test with [`TestServer::stop`], which checks the books.
+/// A server that runs. End a test with [`TestServer::stop`], which checks the invariants.
 #[derive(Debug)]
 pub struct TestServer {
     /// `http://127.0.0.1:…`
@@ -403,7 +403,7 @@ impl TestServer {
         change(self.shut_down().await).start().await
     }
 
-    /// Stops it and checks the books: no ERROR line was written.
+    /// Stops it and checks the invariants: no ERROR line was written.
     pub async fn stop(self) {
         self.shut_down().await;
         let errors = logs::take_errors();

@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     driver::{Driver, HistoryBatch},
-    files::Files,
+    files::FileClient,
 };
 
 /// How long a pump waits after its driver could not read the history.
@@ -42,7 +42,7 @@ const RETRY: Duration = Duration::from_secs(2);
 const UNREADABLE_EVERY: Duration = Duration::from_secs(60);
 
 /// The server's answer to a batch.
-struct Answer {
+struct Ack {
     position: String,
     results: Vec<ReceivedEntry>,
 }
@@ -51,9 +51,9 @@ struct Answer {
 pub(super) struct Pumps {
     driver: Arc<dyn Driver>,
     items: Arc<Items>,
-    files: Files,
+    files: FileClient,
     out: Outgoing,
-    running: HashMap<Id<Line>, (mpsc::Sender<Answer>, AbortHandle)>,
+    running: HashMap<Id<Line>, (mpsc::Sender<Ack>, AbortHandle)>,
     tasks: JoinSet<LinkError>,
 }
 
@@ -61,14 +61,14 @@ impl Pumps {
     pub(super) fn new(
         driver: Arc<dyn Driver>,
         items: Arc<Items>,
-        files: Files,
+        files: FileClient,
         out: Outgoing,
     ) -> Self {
         Self { driver, items, files, out, running: HashMap::new(), tasks: JoinSet::new() }
     }
 
     /// Pumps exactly these lines. One that runs already keeps its own place, which is never behind.
-    pub(super) fn carry(&mut self, lines: Vec<CarriedLine>) {
+    pub(super) fn assign_lines(&mut self, lines: Vec<CarriedLine>) {
         self.running.retain(|id, (_, task)| {
             let stays = lines.iter().any(|line| line.id == *id);
             if !stays {
@@ -81,7 +81,7 @@ impl Pumps {
                 continue;
             }
             // One batch is on its way at a time, so there is one answer at most.
-            let (answers, inbox) = mpsc::channel(1);
+            let (acks, inbox) = mpsc::channel(1);
             let pump = Pump {
                 driver: Arc::clone(&self.driver),
                 items: Arc::clone(&self.items),
@@ -92,7 +92,7 @@ impl Pumps {
                 unreadable: Throttle::new(UNREADABLE_EVERY),
             };
             let task = self.tasks.spawn(pump.run(line.position));
-            self.running.insert(line.id, (answers, task));
+            self.running.insert(line.id, (acks, task));
         }
     }
 
@@ -104,8 +104,8 @@ impl Pumps {
         results: Vec<ReceivedEntry>,
     ) -> Result<(), LinkError> {
         match self.running.get(&line_id) {
-            Some((answers, _)) => answers
-                .try_send(Answer { position, results })
+            Some((acks, _)) => acks
+                .try_send(Ack { position, results })
                 .map_err(|_| LinkError::Protocol("an answer to no inbound batch")),
             // The line is carried no longer; its batch was under way.
             None => Ok(()),
@@ -128,10 +128,10 @@ impl Pumps {
 struct Pump {
     driver: Arc<dyn Driver>,
     items: Arc<Items>,
-    files: Files,
+    files: FileClient,
     out: Outgoing,
     line_id: Id<Line>,
-    inbox: mpsc::Receiver<Answer>,
+    inbox: mpsc::Receiver<Ack>,
     /// That the history can't be read is said once in a while only.
     unreadable: Throttle,
 }
@@ -146,11 +146,11 @@ impl Pump {
             if self.out.send(frame).await.is_err() {
                 return LinkError::Closed;
             }
-            let Some(answer) = self.inbox.recv().await else { return LinkError::Closed };
-            if answer.position != batch.position || answer.results.len() != batch.entries.len() {
+            let Some(ack) = self.inbox.recv().await else { return LinkError::Closed };
+            if ack.position != batch.position || ack.results.len() != batch.entries.len() {
                 return LinkError::Protocol("an answer that does not fit its inbound batch");
             }
-            self.driver.received(self.line_id, &batch, &answer.results).await;
+            self.driver.received(self.line_id, &batch, &ack.results).await;
             position = Some(batch.position);
         }
     }

@@ -1,4 +1,4 @@
-//! The items in hand and the tasks that take them to the driver. Outlives sockets.
+//! The items in flight and the tasks that take them to the driver. Outlives sockets.
 //!
 //! One task for each chat that has work: the items of a chat go one after another, in
 //! the order in which they were given, and different chats go side by side.
@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use switchboard_model::{
     Chat, Line, OutboxItem,
     id::Id,
-    link::{Outcome, Recalled, Report, SendItem},
+    link::{Outcome, Reconciled, Report, SendItem},
 };
 use tokio::sync::{Notify, watch};
 use tokio_util::{
@@ -24,44 +24,44 @@ use tokio_util::{
 };
 use tracing::{error, warn};
 
-use super::table::{Given, Overrun, Table};
+use super::in_flight::{Given, InFlightItems, Overrun};
 use crate::{
     driver::{Driver, LineStatuses},
-    files::Files,
+    files::FileClient,
 };
 
-/// The items in hand.
+/// The items in flight.
 pub(super) struct Items {
     driver: Arc<dyn Driver>,
-    files: Files,
+    files: FileClient,
     statuses: watch::Receiver<LineStatuses>,
-    table: Mutex<Table>,
+    in_flight: Mutex<InFlightItems>,
     /// Something may be there to report. One waiter: the socket's writer.
     finished: Notify,
-    /// Nothing may be in hand. One waiter: the bridge that winds down.
+    /// Nothing may be in flight. One waiter: the bridge that winds down.
     empty: Notify,
     /// Something was settled. Any number of waiters: the pumps.
     settled: Notify,
     /// Nothing new is begun any more.
     winding_down: CancellationToken,
-    lanes: TaskTracker,
+    tasks: TaskTracker,
     killed: CancellationToken,
     /// The server has welcomed this process before.
     welcomed: AtomicBool,
 }
 
 impl Items {
-    pub(super) fn new(driver: Arc<dyn Driver>, files: Files) -> Arc<Self> {
+    pub(super) fn new(driver: Arc<dyn Driver>, files: FileClient) -> Arc<Self> {
         Arc::new(Self {
             statuses: driver.statuses(),
             driver,
             files,
-            table: Mutex::default(),
+            in_flight: Mutex::default(),
             finished: Notify::new(),
             empty: Notify::new(),
             settled: Notify::new(),
             winding_down: CancellationToken::new(),
-            lanes: TaskTracker::new(),
+            tasks: TaskTracker::new(),
             killed: CancellationToken::new(),
             welcomed: AtomicBool::new(false),
         })
@@ -79,26 +79,26 @@ impl Items {
 
     /// Takes items from the server and starts what can start.
     pub(super) fn accept(self: &Arc<Self>, given: Vec<SendItem>) -> Result<(), Overrun> {
-        let mut table = self.table();
+        let mut in_flight = self.in_flight();
         if self.winding_down.is_cancelled() {
-            // Never begun, not even remembered: the server recalls it from the next process.
+            // Never begun, not even remembered: the server asks the next process for it.
             return Ok(());
         }
         for item in given {
             let (id, chat_id, online) = (item.id, item.chat_id, self.is_online(item.line_id));
-            match table.give(item, online)? {
-                Given::Start => self.start_lane(chat_id),
+            match in_flight.give(item, online)? {
+                Given::Start => self.start_chat(chat_id),
                 Given::Wait => {}
                 Given::Report => self.finished.notify_one(),
-                Given::Known => warn!(item = %id, "the server gave an item that is in hand"),
+                Given::Duplicate => warn!(item = %id, "the server gave an item that is in flight"),
             }
         }
         Ok(())
     }
 
-    fn start_lane(self: &Arc<Self>, chat_id: Id<Chat>) {
+    fn start_chat(self: &Arc<Self>, chat_id: Id<Chat>) {
         let (items, killed) = (Arc::clone(self), self.killed.clone());
-        self.lanes.spawn(async move {
+        self.tasks.spawn(async move {
             killed.run_until_cancelled(items.work_off(chat_id)).await;
         });
     }
@@ -126,62 +126,65 @@ impl Items {
         }
     }
 
-    /// Books what came of the last item and marks the next one as running, before the driver has it.
+    /// Notes what came of the last item and marks the next one as running, before the driver has it.
     fn next(&self, chat_id: Id<Chat>, done: Option<(Id<OutboxItem>, Outcome)>) -> Option<SendItem> {
-        let mut table = self.table();
+        let mut in_flight = self.in_flight();
         if let Some((id, outcome)) = done {
-            table.finish(id, outcome);
+            in_flight.finish(id, outcome);
             self.finished.notify_one();
         }
-        if table.next_line(chat_id).is_some_and(|line_id| !self.is_online(line_id)) {
-            table.release_chat(chat_id);
+        if in_flight.next_line(chat_id).is_some_and(|line_id| !self.is_online(line_id)) {
+            in_flight.release_chat(chat_id);
             self.finished.notify_one();
         }
-        table.begin(chat_id)
+        in_flight.begin(chat_id)
     }
 
     /// The line went away: what it has not begun goes back to the server.
     pub(super) fn release_line(&self, line_id: Id<Line>) {
-        self.table().release_line(line_id);
+        self.in_flight().release_line(line_id);
         self.finished.notify_one();
     }
 
     /// The socket is lost. What runs goes on; what never reached the driver is the server's again.
     pub(super) fn link_lost(&self) {
-        let mut table = self.table();
-        table.drop_queued();
-        table.drop_released();
+        let mut in_flight = self.in_flight();
+        in_flight.drop_queued();
+        in_flight.drop_released();
     }
 
-    /// See [`Table::recall`].
-    pub(super) fn recall(&self, ids: &[Id<OutboxItem>]) -> (Vec<Recalled>, Vec<Id<OutboxItem>>) {
-        let answer = self.table().recall(ids);
+    /// See [`InFlightItems::reconcile`].
+    pub(super) fn reconcile(
+        &self,
+        ids: &[Id<OutboxItem>],
+    ) -> (Vec<Reconciled>, Vec<Id<OutboxItem>>) {
+        let answer = self.in_flight().reconcile(ids);
         self.finished.notify_one();
         answer
     }
 
-    /// See [`Table::take_reports`].
+    /// See [`InFlightItems::take_reports`].
     pub(super) fn take_reports(&self, limit: usize) -> Vec<Report> {
-        self.table().take_reports(limit)
+        self.in_flight().take_reports(limit)
     }
 
     /// The server has committed these.
     pub(super) fn settle(&self, ids: &[Id<OutboxItem>]) {
-        let mut table = self.table();
-        table.settle(ids);
+        let mut in_flight = self.in_flight();
+        in_flight.settle(ids);
         self.settled.notify_waiters();
-        if table.is_empty() {
+        if in_flight.is_empty() {
             self.empty.notify_one();
         }
     }
 
     /// Returns when the server knows every message of this line that is sent by now.
     pub(super) async fn sent_are_settled(&self, line_id: Id<Line>) {
-        let sent = self.table().sent_of(line_id);
+        let sent = self.in_flight().sent_of(line_id);
         loop {
             // Before the look: what is settled in between wakes it, too.
             let settled = self.settled.notified();
-            if !self.table().holds_any(&sent) {
+            if !self.in_flight().holds_any(&sent) {
                 return;
             }
             settled.await;
@@ -196,11 +199,11 @@ impl Items {
     /// Begins nothing any more, and returns when all that ran is reported and settled.
     pub(super) async fn wind_down(&self) {
         {
-            let mut table = self.table();
+            let mut in_flight = self.in_flight();
             self.winding_down.cancel();
-            table.drop_queued();
+            in_flight.drop_queued();
         }
-        while !self.table().is_empty() {
+        while !self.in_flight().is_empty() {
             self.empty.notified().await;
         }
     }
@@ -215,16 +218,16 @@ impl Items {
     /// process is asked for it, and its driver knows.
     pub(super) async fn stop(&self) {
         self.killed.cancel();
-        self.lanes.close();
-        self.lanes.wait().await;
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     fn is_online(&self, line_id: Id<Line>) -> bool {
         self.statuses.borrow().get(&line_id).is_some_and(|status| status.online)
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn in_flight(&self) -> MutexGuard<'_, InFlightItems> {
         // Nothing that runs under this lock can panic half-way through a change.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

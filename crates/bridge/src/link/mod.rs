@@ -3,10 +3,10 @@
 //! What must outlive a socket (items that run, outcomes not yet settled) is in `items`;
 //! everything else of a socket dies with it.
 
+mod in_flight;
 mod inbound;
 mod items;
 mod session;
-mod table;
 
 use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use url::Url;
 
 use crate::{
     driver::{Driver, DriverError},
-    files::Files,
+    files::FileClient,
 };
 use items::Items;
 
@@ -34,7 +34,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 pub struct BridgeConfig {
     url: Url,
     authorization: HeaderValue,
-    files: Files,
+    files: FileClient,
 }
 
 /// The configuration can't work.
@@ -65,7 +65,8 @@ impl BridgeConfig {
         let mut authorization = HeaderValue::try_from(format!("Bearer {token}"))
             .map_err(|_| InvalidBridgeConfig::Token)?;
         authorization.set_sensitive(true);
-        let files = Files::new(&url, authorization.clone()).ok_or(InvalidBridgeConfig::Client)?;
+        let files =
+            FileClient::new(&url, authorization.clone()).ok_or(InvalidBridgeConfig::Client)?;
         Ok(Self { url, authorization, files })
     }
 
@@ -77,7 +78,7 @@ impl BridgeConfig {
     }
 
     /// The files beside that link.
-    pub fn files(&self) -> &Files {
+    pub fn files(&self) -> &FileClient {
         &self.files
     }
 }
@@ -131,7 +132,7 @@ impl Bridge {
             let began = Instant::now();
             // On the heap: a socket's state is large, and whoever runs a bridge holds this future.
             let session = Box::pin(session::run(&self.config, &self.driver, items, stop));
-            // The items in hand outlive a socket that panics, as they do one that is lost.
+            // The items in flight outlive a socket that panics, as they do one that is lost.
             let ended =
                 AssertUnwindSafe(session).catch_unwind().await.unwrap_or(Err(LinkError::Panic));
             items.link_lost();
@@ -178,8 +179,8 @@ enum LinkError {
     Slow(&'static str),
     #[error("the server broke the protocol: {0}")]
     Protocol(&'static str),
-    #[error("the driver can't recall items")]
-    Recall(#[source] DriverError),
+    #[error("the driver can't reconcile items")]
+    Reconcile(#[source] DriverError),
     #[error("the server ended the link: {0}")]
     Ended(String),
     #[error("the server refuses this bridge: {0}")]

@@ -15,7 +15,7 @@ use switchboard_model::{
     id::Id,
     link::{
         BridgeFrame, CarriedLine, MAX_BATCH, MAX_FRAME_BYTES, Outcome, PROTOCOL, READ_BYTES,
-        RecallState, Recalled, ServerFrame,
+        Reconciled, ReconciledState, ServerFrame,
     },
 };
 use tokio::{
@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{BridgeConfig, LinkError, inbound::Pumps, items::Items};
-use crate::driver::{Driver, Fate, LineStatuses};
+use crate::driver::{Driver, KnownOutcome, LineStatuses};
 
 /// How long the server may take to accept the socket, and then to say welcome.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,9 +69,9 @@ pub(super) async fn run(
 ) -> Result<(), LinkError> {
     let opening = async {
         let (mut writer, mut reader) = dial(config).await?.split();
-        let (lines, recall) = greet(driver.as_ref(), items, &mut writer, &mut reader).await?;
-        carry(driver.as_ref(), lines.clone()).await?;
-        answer_recall(driver.as_ref(), items, &recall, &mut writer).await?;
+        let (lines, reconcile) = greet(driver.as_ref(), items, &mut writer, &mut reader).await?;
+        assign_lines(driver.as_ref(), lines.clone()).await?;
+        answer_reconcile(driver.as_ref(), items, &reconcile, &mut writer).await?;
         // Only now: an answer that never left is given by a process that has not resumed.
         items.welcome();
         Ok((writer, reader, lines))
@@ -85,7 +85,7 @@ pub(super) async fn run(
     let (out, outgoing) = mpsc::channel(OUTGOING_FRAMES);
     let mut pumps =
         Pumps::new(Arc::clone(driver), Arc::clone(items), config.files.clone(), out.clone());
-    pumps.carry(lines);
+    pumps.assign_lines(lines);
     let ended = tokio::select! {
         ended = read(&mut reader, driver.as_ref(), items, &mut pumps) => ended,
         ended = write(&mut writer, outgoing, items) => ended,
@@ -132,7 +132,7 @@ async fn greet(
     };
     writer.send(Message::text(encode(&hello))).await.map_err(LinkError::socket)?;
     match timeout(HANDSHAKE_TIMEOUT, next_frame(reader)).await {
-        Ok(Ok(ServerFrame::Welcome { lines, recall })) => Ok((lines, recall)),
+        Ok(Ok(ServerFrame::Welcome { lines, reconcile })) => Ok((lines, reconcile)),
         Ok(Ok(ServerFrame::Bye { reason, retry })) => Err(LinkError::bye(reason, retry)),
         Ok(Ok(_)) => Err(LinkError::Protocol("something else before its welcome")),
         Ok(Err(error)) => Err(error),
@@ -140,35 +140,37 @@ async fn greet(
     }
 }
 
-async fn carry(driver: &dyn Driver, lines: Vec<CarriedLine>) -> Result<(), LinkError> {
-    timeout(DRIVER_TIMEOUT, driver.carry(lines))
+async fn assign_lines(driver: &dyn Driver, lines: Vec<CarriedLine>) -> Result<(), LinkError> {
+    timeout(DRIVER_TIMEOUT, driver.assign_lines(lines))
         .await
         .map_err(|_elapsed| LinkError::Slow("the driver did not take up its lines in time"))
 }
 
 /// Says what came of the items that the server asks for, before anything new is begun.
-async fn answer_recall(
+async fn answer_reconcile(
     driver: &dyn Driver,
     items: &Items,
     ids: &[Id<OutboxItem>],
     writer: &mut Writer,
 ) -> Result<(), LinkError> {
-    let (mut answers, unknown) = items.recall(ids);
+    let (mut answers, unknown) = items.reconcile(ids);
     if !unknown.is_empty() {
-        let fates = timeout(DRIVER_TIMEOUT, driver.recall(&unknown))
+        let outcomes = timeout(DRIVER_TIMEOUT, driver.reconcile(&unknown))
             .await
-            .map_err(|_elapsed| LinkError::Slow("the driver did not recall items in time"))?
-            .map_err(LinkError::Recall)?;
+            .map_err(|_elapsed| LinkError::Slow("the driver did not reconcile items in time"))?
+            .map_err(LinkError::Reconcile)?;
         answers.extend(unknown.into_iter().map(|id| {
-            let state = match fates.get(&id) {
-                Some(Fate::NeverStarted) => RecallState::NeverStarted,
-                Some(Fate::Finished(outcome)) => RecallState::Finished { outcome: outcome.clone() },
-                None => RecallState::Finished { outcome: Outcome::Unknown },
+            let state = match outcomes.get(&id) {
+                Some(KnownOutcome::NeverStarted) => ReconciledState::NeverStarted,
+                Some(KnownOutcome::Finished(outcome)) => {
+                    ReconciledState::Finished { outcome: outcome.clone() }
+                }
+                None => ReconciledState::Finished { outcome: Outcome::Unknown },
             };
-            Recalled { id, state }
+            Reconciled { id, state }
         }));
     }
-    let frame = encode(&BridgeFrame::Recalled { items: answers });
+    let frame = encode(&BridgeFrame::Reconciled { items: answers });
     writer.send(Message::text(frame)).await.map_err(LinkError::socket)
 }
 
@@ -194,8 +196,8 @@ async fn read(
                 pumps.received(line_id, position, results)?;
             }
             ServerFrame::Lines { lines } => {
-                carry(driver, lines.clone()).await?;
-                pumps.carry(lines);
+                assign_lines(driver, lines.clone()).await?;
+                pumps.assign_lines(lines);
             }
             ServerFrame::Bye { reason, retry } => return Err(LinkError::bye(reason, retry)),
             ServerFrame::Welcome { .. } => {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use switchboard_bridge::{
-    Driver, DriverError, Fate, Files, HistoryBatch, LineStatus, LineStatuses,
+    Driver, DriverError, FileClient, HistoryBatch, KnownOutcome, LineStatus, LineStatuses,
 };
 use switchboard_model::{
     Line, OutboxItem,
@@ -24,7 +24,7 @@ use crate::soon;
 
 pub(crate) struct FakeDriver {
     pub(crate) statuses: watch::Sender<LineStatuses>,
-    pub(crate) fates: Mutex<HashMap<Id<OutboxItem>, Fate>>,
+    pub(crate) outcomes: Mutex<HashMap<Id<OutboxItem>, KnownOutcome>>,
     pub(crate) history: Mutex<Vec<Inbound>>,
     pub(crate) received: Mutex<Vec<(String, Vec<ReceivedEntry>)>>,
     pub(crate) send_timeout: Duration,
@@ -57,7 +57,7 @@ impl FakeDriver {
         let (started, given) = mpsc::channel(10_000);
         let driver = Self {
             statuses: watch::Sender::default(),
-            fates: Mutex::default(),
+            outcomes: Mutex::default(),
             history: Mutex::default(),
             received: Mutex::default(),
             send_timeout,
@@ -111,7 +111,7 @@ impl Driver for FakeDriver {
         self.send_timeout
     }
 
-    async fn carry(&self, lines: Vec<CarriedLine>) {
+    async fn assign_lines(&self, lines: Vec<CarriedLine>) {
         self.may_panic();
         self.statuses.send_modify(|statuses| {
             statuses.retain(|id, _| lines.iter().any(|line| line.id == *id));
@@ -123,19 +123,19 @@ impl Driver for FakeDriver {
         });
     }
 
-    async fn send(&self, item: SendItem, _files: &Files) -> Outcome {
+    async fn send(&self, item: SendItem, _files: &FileClient) -> Outcome {
         let (sender, outcome) = oneshot::channel();
         self.running.lock().unwrap().insert(item.id, sender);
         self.started.try_send(item.id).expect("room for every started item");
         outcome.await.expect("the test crashed this call")
     }
 
-    async fn recall(
+    async fn reconcile(
         &self,
         ids: &[Id<OutboxItem>],
-    ) -> Result<HashMap<Id<OutboxItem>, Fate>, DriverError> {
-        let fates = self.fates.lock().unwrap();
-        Ok(ids.iter().filter_map(|id| Some((*id, fates.get(id)?.clone()))).collect())
+    ) -> Result<HashMap<Id<OutboxItem>, KnownOutcome>, DriverError> {
+        let outcomes = self.outcomes.lock().unwrap();
+        Ok(ids.iter().filter_map(|id| Some((*id, outcomes.get(id)?.clone()))).collect())
     }
 
     async fn history(
@@ -143,7 +143,7 @@ impl Driver for FakeDriver {
         _line: Id<Line>,
         after: Option<&str>,
         limit: usize,
-        _files: &Files,
+        _files: &FileClient,
     ) -> Result<HistoryBatch, DriverError> {
         let from: usize = after.map_or(0, |after| after.parse().expect("a position of ours"));
         loop {

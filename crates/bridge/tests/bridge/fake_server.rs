@@ -10,7 +10,7 @@ use switchboard_model::{
     id::Id,
     line::Capability,
     link::{
-        BridgeFrame, CarriedLine, Inbound, PROTOCOL, Recalled, ReceivedEntry, Report, SendItem,
+        BridgeFrame, CarriedLine, Inbound, PROTOCOL, ReceivedEntry, Reconciled, Report, SendItem,
         ServerFrame,
     },
 };
@@ -91,19 +91,20 @@ impl FakeServer {
         .await
     }
 
-    /// The next socket, welcomed, with the bridge's answer to the recall.
+    /// The next socket, welcomed, with the bridge's answer to `reconcile`.
     pub(crate) async fn welcome(
         &self,
         lines: &[CarriedLine],
-        recall: &[Id<OutboxItem>],
-    ) -> (Peer, Vec<Recalled>) {
+        reconcile: &[Id<OutboxItem>],
+    ) -> (Peer, Vec<Reconciled>) {
         let mut peer = self.accept().await;
         let hello = peer.next().await;
         assert!(matches!(hello, BridgeFrame::Hello { protocol: PROTOCOL, .. }), "{hello:?}");
-        peer.send(ServerFrame::Welcome { lines: lines.to_vec(), recall: recall.to_vec() }).await;
+        peer.send(ServerFrame::Welcome { lines: lines.to_vec(), reconcile: reconcile.to_vec() })
+            .await;
         match peer.next().await {
-            BridgeFrame::Recalled { items } => (peer, items),
-            other => panic!("not the answer to the recall: {other:?}"),
+            BridgeFrame::Reconciled { items } => (peer, items),
+            other => panic!("not the answer to the reconcile: {other:?}"),
         }
     }
 }

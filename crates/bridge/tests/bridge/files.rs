@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use switchboard_bridge::{BridgeConfig, DEFAULT_MAX_BYTES, FileError, Files};
+use switchboard_bridge::{BridgeConfig, DEFAULT_MAX_BYTES, FileClient, FileError};
 use switchboard_model::{id::Id, link::Outcome};
 use tokio::net::TcpListener;
 
@@ -19,7 +19,7 @@ const SHORT: Duration = Duration::from_millis(50);
 /// The SHA-256 of `hello`.
 const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
 
-async fn server() -> (FakeServer, Files) {
+async fn server() -> (FakeServer, FileClient) {
     let (driver, _started) = FakeDriver::new();
     let server = FakeServer::start(driver).await;
     let files = server.config.files().clone();

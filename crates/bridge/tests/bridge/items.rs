@@ -2,12 +2,14 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use switchboard_bridge::Fate;
+use switchboard_bridge::KnownOutcome;
 use switchboard_model::{
     OutboxItem,
     chat::Service,
     id::Id,
-    link::{BridgeFrame, Outcome, RecallState, Recalled, Report, ServerFrame, WINDOW_PER_LINE},
+    link::{
+        BridgeFrame, Outcome, Reconciled, ReconciledState, Report, ServerFrame, WINDOW_PER_LINE,
+    },
     time::Timestamp,
 };
 
@@ -22,8 +24,8 @@ fn sent(guid: &str) -> Outcome {
     }
 }
 
-fn finished(id: Id<OutboxItem>, outcome: Outcome) -> Recalled {
-    Recalled { id, state: RecallState::Finished { outcome } }
+fn finished(id: Id<OutboxItem>, outcome: Outcome) -> Reconciled {
+    Reconciled { id, state: ReconciledState::Finished { outcome } }
 }
 
 #[tokio::test]
@@ -101,14 +103,14 @@ async fn reports_are_repeated_until_they_are_settled() {
     peer.give(std::slice::from_ref(&three)).await;
     assert_eq!(started.next().await, three.id);
     drop(peer);
-    let (mut peer, recalled) = server.welcome(&lines, &[three.id]).await;
-    assert_eq!(recalled, [Recalled { id: three.id, state: RecallState::InFlight }]);
+    let (mut peer, reconciled) = server.welcome(&lines, &[three.id]).await;
+    assert_eq!(reconciled, [Reconciled { id: three.id, state: ReconciledState::Running }]);
     driver.finish(three.id, sent("3"));
     assert_eq!(peer.reports().await, [Report { id: three.id, outcome: sent("3") }]);
 }
 
 #[tokio::test]
-async fn recall_knows_running_finished_queued_and_earlier_items() {
+async fn reconciliation_knows_running_finished_queued_and_earlier_items() {
     let (driver, mut started) = FakeDriver::new();
     let server = FakeServer::start(driver.clone()).await;
     let line = line();
@@ -126,25 +128,24 @@ async fn recall_knows_running_finished_queued_and_earlier_items() {
     drop(peer);
 
     let (earlier, forgotten) = (Id::generate(), Id::generate());
-    driver
-        .fates
-        .lock()
-        .unwrap()
-        .extend([(queued.id, Fate::NeverStarted), (earlier, Fate::Finished(sent("earlier")))]);
+    driver.outcomes.lock().unwrap().extend([
+        (queued.id, KnownOutcome::NeverStarted),
+        (earlier, KnownOutcome::Finished(sent("earlier"))),
+    ]);
     let asked = [running.id, done.id, queued.id, earlier, forgotten];
-    let (mut peer, mut recalled) = server.welcome(&lines, &asked).await;
-    recalled.sort_by_key(|one| asked.iter().position(|id| *id == one.id));
+    let (mut peer, mut reconciled) = server.welcome(&lines, &asked).await;
+    reconciled.sort_by_key(|one| asked.iter().position(|id| *id == one.id));
     assert_eq!(
-        recalled,
+        reconciled,
         [
-            Recalled { id: running.id, state: RecallState::InFlight },
+            Reconciled { id: running.id, state: ReconciledState::Running },
             finished(done.id, sent("done")),
-            Recalled { id: queued.id, state: RecallState::NeverStarted },
+            Reconciled { id: queued.id, state: ReconciledState::NeverStarted },
             finished(earlier, sent("earlier")),
             finished(forgotten, Outcome::Unknown),
         ]
     );
-    // What was recalled is not reported beside it; what ran is, and what was queued is gone.
+    // What was reconciled is not reported beside it; what ran is, and what was queued is gone.
     driver.finish(running.id, sent("running"));
     assert_eq!(peer.reports().await, [Report { id: running.id, outcome: sent("running") }]);
     started.nothing_more();
@@ -251,11 +252,11 @@ async fn a_driver_that_panics_wherever_it_is_called_loses_neither_the_chat_nor_t
     drop(peer);
     let mut peer = server.accept().await;
     assert!(matches!(peer.next().await, BridgeFrame::Hello { .. }));
-    peer.send(ServerFrame::Welcome { lines: lines.to_vec(), recall: vec![] }).await;
+    peer.send(ServerFrame::Welcome { lines: lines.to_vec(), reconcile: vec![] }).await;
     peer.closed().await;
     driver.panics.store(false, Ordering::Relaxed);
-    let (mut peer, recalled) = server.welcome(&lines, &[runs.id]).await;
-    assert_eq!(recalled, [finished(runs.id, sent("runs"))]);
+    let (mut peer, reconciled) = server.welcome(&lines, &[runs.id]).await;
+    assert_eq!(reconciled, [finished(runs.id, sent("runs"))]);
     peer.give(std::slice::from_ref(&goes)).await;
     assert_eq!(started.next().await, goes.id);
 }

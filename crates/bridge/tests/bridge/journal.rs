@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use proptest::{prelude::*, test_runner::Config};
-use switchboard_bridge::{Driver, Fate, Simulator, SimulatorOptions};
+use switchboard_bridge::{Driver, KnownOutcome, Simulator, SimulatorOptions};
 use switchboard_model::{
     Handle,
     id::Id,
@@ -19,24 +19,24 @@ fn open(path: &Path) -> Arc<Simulator> {
 
 async fn carried(path: &Path, line: &CarriedLine) -> Arc<Simulator> {
     let simulator = open(path);
-    simulator.carry(vec![line.clone()]).await;
+    simulator.assign_lines(vec![line.clone()]).await;
     simulator
 }
 
-/// What of these items the phones show and the recall says. They must say the same.
+/// What of these items the phones show and reconciliation says. They must say the same.
 async fn landed(simulator: &Simulator, items: &[SendItem]) -> Vec<bool> {
     let ids: Vec<_> = items.iter().map(|item| item.id).collect();
-    let fates = simulator.recall(&ids).await.unwrap();
+    let outcomes = simulator.reconcile(&ids).await.unwrap();
     let mut landed = Vec::new();
     for item in items {
         let phone = simulator.phone(&item.identifier.parse().unwrap()).await.messages;
-        let shows = match &fates[&item.id] {
-            Fate::Finished(Outcome::Sent { guid, .. }) => {
+        let shows = match &outcomes[&item.id] {
+            KnownOutcome::Finished(Outcome::Sent { guid, .. }) => {
                 assert_eq!(phone.iter().filter(|one| one.guid == *guid).count(), 1);
                 true
             }
-            Fate::Finished(other) => panic!("{other:?}"),
-            Fate::NeverStarted => false,
+            KnownOutcome::Finished(other) => panic!("{other:?}"),
+            KnownOutcome::NeverStarted => false,
         };
         landed.push(shows);
     }
@@ -90,7 +90,7 @@ async fn a_line_that_is_no_record_is_an_error_not_a_guess() {
 }
 
 #[tokio::test]
-async fn refusals_and_lost_reports_are_recalled_as_they_were() {
+async fn refusals_and_lost_reports_are_reconciled_as_they_were() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("simulator.jsonl");
     let line = line();
@@ -113,11 +113,11 @@ async fn refusals_and_lost_reports_are_recalled_as_they_were() {
 
     drop(simulator);
     let simulator = open(&path);
-    let fates = simulator.recall(&[failed.id, lost.id, refused.id, sent.id]).await.unwrap();
-    assert_eq!(fates[&failed.id], Fate::Finished(fails));
-    assert_eq!(fates[&lost.id], Fate::Finished(Outcome::Unknown));
-    assert_eq!(fates[&refused.id], Fate::Finished(refuses));
-    assert_eq!(fates[&sent.id], Fate::Finished(sends));
+    let outcomes = simulator.reconcile(&[failed.id, lost.id, refused.id, sent.id]).await.unwrap();
+    assert_eq!(outcomes[&failed.id], KnownOutcome::Finished(fails));
+    assert_eq!(outcomes[&lost.id], KnownOutcome::Finished(Outcome::Unknown));
+    assert_eq!(outcomes[&refused.id], KnownOutcome::Finished(refuses));
+    assert_eq!(outcomes[&sent.id], KnownOutcome::Finished(sends));
     let phone: Handle = "+15550100002".parse().unwrap();
     assert_eq!(simulator.phone(&phone).await.messages.len(), 2, "the lost one and the sent one");
 }
@@ -157,7 +157,7 @@ async fn a_long_and_outlived_journal_is_rewritten_and_says_the_same() {
     // The server has received half of it.
     let position = simulator.history(line.id, None, 10, &no_files()).await.unwrap().position;
     line.position = Some(position.clone());
-    simulator.carry(vec![line.clone()]).await;
+    simulator.assign_lines(vec![line.clone()]).await;
     let left = simulator.history(line.id, Some(&position), 99, &no_files()).await.unwrap();
     drop(simulator);
     // Long outlived: what the server had long ago, said again and again.
@@ -180,10 +180,10 @@ async fn a_long_and_outlived_journal_is_rewritten_and_says_the_same() {
 proptest! {
     #![proptest_config(Config { cases: 32, ..Config::default() })]
 
-    /// Killed at some byte, given again what its recall calls never started, killed again…: in the end each
+    /// Killed at some byte, given again what reconciliation calls never started, killed again…: in the end each
     /// message stands on its phone exactly once.
     #[test]
-    fn kills_and_recalls_never_lose_or_double(
+    fn kills_and_reconciliations_never_lose_or_double(
         cuts in proptest::collection::vec(0.0..1.0f64, 1..5),
         count in 1usize..12,
     ) {

@@ -7,10 +7,10 @@ mod fake_driver;
 mod fake_files;
 mod fake_server;
 mod files;
+mod harness;
 mod inbound;
 mod items;
 mod journal;
-mod room;
 mod sending;
 mod sockets;
 mod virtual_phones;
@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use switchboard_bridge::{BridgeConfig, Files};
+use switchboard_bridge::{BridgeConfig, FileClient};
 use switchboard_model::{
     Chat, Line, OutboxItem, Timestamp,
     id::Id,
@@ -107,7 +107,7 @@ impl Clock for Ticks {
 }
 
 /// Files of a server that is not there.
-fn no_files() -> Files {
+fn no_files() -> FileClient {
     // Nobody listens on the discard port of this machine.
     let config = BridgeConfig::new("ws://127.0.0.1:9/bridge/v1/link", "t").unwrap();
     config.files().clone()

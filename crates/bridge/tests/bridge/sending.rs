@@ -2,7 +2,7 @@
 
 use std::{fs, sync::Arc, time::Duration};
 
-use switchboard_bridge::{Driver, Fate, Simulator, SimulatorOptions};
+use switchboard_bridge::{Driver, KnownOutcome, Simulator, SimulatorOptions};
 use switchboard_model::{
     id::Id,
     line::Capability,
@@ -14,9 +14,8 @@ use switchboard_model::{
 use crate::{
     Ticks,
     fake_server::FakeServer,
-    item, item_of, line, no_files,
-    room::{CONTACT, Room, handle},
-    soon,
+    harness::{CONTACT, Harness, handle},
+    item, item_of, line, no_files, soon,
 };
 
 /// The SHA-256 of `hello`.
@@ -36,53 +35,54 @@ fn is_done(outcome: &Outcome) -> bool {
 
 #[tokio::test]
 async fn a_phone_has_all_the_bytes_of_an_attachment() {
-    let (room, mut peer) = Room::new().await;
-    let files = vec![room.server.files.put("a.jpg", b"hello"), room.server.files.put("b", b"more")];
-    let (_, outcome) = room.outcome_of(&mut peer, CONTACT, message(files.clone())).await;
+    let (harness, mut peer) = Harness::new().await;
+    let files =
+        vec![harness.server.files.put("a.jpg", b"hello"), harness.server.files.put("b", b"more")];
+    let (_, outcome) = harness.outcome_of(&mut peer, CONTACT, message(files.clone())).await;
     assert!(matches!(outcome, Outcome::Sent { .. }), "{outcome:?}");
-    let phone = room.phone(CONTACT).await;
+    let phone = harness.phone(CONTACT).await;
     let [shown] = &phone.messages[..] else { panic!("{phone:?}") };
     assert_eq!(shown.attachments.len(), 2);
     assert_eq!(shown.attachments[0].sha256, HELLO);
     assert_eq!(shown.attachments[0].filename.as_deref(), Some("a.jpg"));
-    assert!(room.waiting_files().is_empty());
+    assert!(harness.waiting_files().is_empty());
     let Content::Message { text, reply_to_guid, .. } = message(vec![]) else { unreachable!() };
     let attachments = files[..1].to_vec();
     let memo = Content::Message { text, attachments, is_audio_message: true, reply_to_guid };
     // Neither does a contact that echoes send files back.
-    let (_, outcome) = room.outcome_of(&mut peer, ECHOES, memo).await;
+    let (_, outcome) = harness.outcome_of(&mut peer, ECHOES, memo).await;
     assert!(matches!(outcome, Outcome::Sent { .. }), "{outcome:?}");
-    assert!(room.phone(ECHOES).await.messages[0].is_audio_message);
-    assert_eq!(room.server.files.uploads(), []);
+    assert!(harness.phone(ECHOES).await.messages[0].is_audio_message);
+    assert_eq!(harness.server.files.uploads(), []);
 }
 
 #[tokio::test]
 async fn what_can_not_be_fetched_is_not_sent() {
-    let (room, mut peer) = Room::new().await;
-    let mut gone = room.server.files.put("a.jpg", b"hello");
+    let (harness, mut peer) = Harness::new().await;
+    let mut gone = harness.server.files.put("a.jpg", b"hello");
     gone.file_id = Id::generate();
-    let files = vec![room.server.files.put("b", b"more"), gone];
-    let (failed, outcome) = room.outcome_of(&mut peer, CONTACT, message(files)).await;
+    let files = vec![harness.server.files.put("b", b"more"), gone];
+    let (failed, outcome) = harness.outcome_of(&mut peer, CONTACT, message(files)).await;
     let Outcome::Failed { error } = &outcome else { panic!("{outcome:?}") };
     assert!(error.contains("no such file"), "{error}");
-    let fates = room.simulator.recall(&[failed.id]).await.unwrap();
-    assert_eq!(fates[&failed.id], Fate::Finished(outcome));
-    assert!(room.phone(CONTACT).await.messages.is_empty() && room.waiting_files().is_empty());
+    let outcomes = harness.simulator.reconcile(&[failed.id]).await.unwrap();
+    assert_eq!(outcomes[&failed.id], KnownOutcome::Finished(outcome));
+    assert!(harness.phone(CONTACT).await.messages.is_empty() && harness.waiting_files().is_empty());
 
     // With the server out of reach the item goes back, as if it had never come.
     let options = SimulatorOptions {
         fetch_timeout: Duration::from_millis(50),
         ..SimulatorOptions::default()
     };
-    let path = room.folder.path().join("other.jsonl");
+    let path = harness.folder.path().join("other.jsonl");
     let simulator = Simulator::open(&path, Arc::<Ticks>::default(), options).unwrap();
-    simulator.carry(vec![room.line.clone()]).await;
-    let file = room.server.files.put("a.jpg", b"hello");
-    let item = item_of(&room.line, Id::generate(), CONTACT, message(vec![file]));
+    simulator.assign_lines(vec![harness.line.clone()]).await;
+    let file = harness.server.files.put("a.jpg", b"hello");
+    let item = item_of(&harness.line, Id::generate(), CONTACT, message(vec![file]));
     assert_eq!(soon(simulator.send(item.clone(), &no_files())).await, Outcome::Released);
-    let fates = simulator.recall(&[item.id]).await.unwrap();
-    assert_eq!(fates[&item.id], Fate::NeverStarted);
-    let sent = soon(simulator.send(item, room.server.config.files())).await;
+    let outcomes = simulator.reconcile(&[item.id]).await.unwrap();
+    assert_eq!(outcomes[&item.id], KnownOutcome::NeverStarted);
+    let sent = soon(simulator.send(item, harness.server.config.files())).await;
     assert!(matches!(sent, Outcome::Sent { .. }), "{sent:?}");
 }
 
@@ -110,114 +110,118 @@ async fn fetching_has_its_own_time() {
 
 #[tokio::test]
 async fn a_line_reacts_and_takes_it_back() {
-    let (mut room, mut peer) = Room::new().await;
-    let guid = room.text(&mut peer, room.says(CONTACT, "hello", None)).await.guid;
+    let (mut harness, mut peer) = Harness::new().await;
+    let guid = harness.text(&mut peer, harness.says(CONTACT, "hello", None)).await.guid;
     let on_phone =
-        |what: &str| vec![(guid.clone(), room.line.handle.as_str().to_owned(), what.to_owned())];
+        |what: &str| vec![(guid.clone(), harness.line.handle.as_str().to_owned(), what.to_owned())];
     for what in [ReactionType::Love, ReactionType::Emoji("\u{1f389}".to_owned())] {
         let shown = on_phone(what.as_str());
-        let (_, outcome) = room.outcome_of(&mut peer, CONTACT, reaction(&guid, what, false)).await;
+        let (_, outcome) =
+            harness.outcome_of(&mut peer, CONTACT, reaction(&guid, what, false)).await;
         assert!(is_done(&outcome), "{outcome:?}");
-        assert_eq!(room.reactions_on(CONTACT).await, shown);
+        assert_eq!(harness.reactions_on(CONTACT).await, shown);
     }
     let party = ReactionType::Emoji("\u{1f389}".to_owned());
-    room.outcome_of(&mut peer, CONTACT, reaction(&guid, party, true)).await;
-    assert_eq!(room.reactions_on(CONTACT).await, []);
-    assert!(room.phone(CONTACT).await.messages.is_empty(), "the contact wrote it, nobody sent it");
+    harness.outcome_of(&mut peer, CONTACT, reaction(&guid, party, true)).await;
+    assert_eq!(harness.reactions_on(CONTACT).await, []);
+    assert!(
+        harness.phone(CONTACT).await.messages.is_empty(),
+        "the contact wrote it, nobody sent it"
+    );
 
     // Not to what is not there, nor to what stands in another chat.
-    let elsewhere = room.sent(&mut peer, "+15550100003").await;
+    let elsewhere = harness.sent(&mut peer, "+15550100003").await;
     for guid in ["no such", &elsewhere] {
         let love = reaction(guid, ReactionType::Love, false);
-        let (_, outcome) = room.outcome_of(&mut peer, CONTACT, love).await;
+        let (_, outcome) = harness.outcome_of(&mut peer, CONTACT, love).await;
         assert!(matches!(outcome, Outcome::Failed { .. }), "{outcome:?}");
     }
 }
 
 #[tokio::test]
 async fn a_typing_indicator_goes_off_in_a_minute_or_with_a_message() {
-    let (room, mut peer) = Room::new().await;
-    let line = room.line.handle.clone();
+    let (harness, mut peer) = Harness::new().await;
+    let line = harness.line.handle.clone();
     let mut types = async |on| {
-        let (_, outcome) = room.outcome_of(&mut peer, CONTACT, Content::Typing { on }).await;
+        let (_, outcome) = harness.outcome_of(&mut peer, CONTACT, Content::Typing { on }).await;
         assert!(is_done(&outcome), "{outcome:?}");
-        room.phone(CONTACT).await.typing
+        harness.phone(CONTACT).await.typing
     };
     assert_eq!(types(true).await, std::slice::from_ref(&line));
     assert_eq!(types(false).await, []);
     assert_eq!(types(true).await, std::slice::from_ref(&line));
-    assert!(room.phone("+15550100003").await.typing.is_empty());
-    room.clock.advance(Duration::from_millis(59_900));
-    assert_eq!(room.phone(CONTACT).await.typing, std::slice::from_ref(&line));
-    room.clock.advance(Duration::from_millis(101));
-    assert_eq!(room.phone(CONTACT).await.typing, []);
+    assert!(harness.phone("+15550100003").await.typing.is_empty());
+    harness.clock.advance(Duration::from_millis(59_900));
+    assert_eq!(harness.phone(CONTACT).await.typing, std::slice::from_ref(&line));
+    harness.clock.advance(Duration::from_millis(101));
+    assert_eq!(harness.phone(CONTACT).await.typing, []);
     assert_eq!(types(true).await, [line]);
-    room.outcome(&mut peer, "+15550100003").await;
-    assert_eq!(room.phone(CONTACT).await.typing.len(), 1, "another chat's message");
-    room.outcome(&mut peer, CONTACT).await;
-    assert_eq!(room.phone(CONTACT).await.typing, []);
+    harness.outcome(&mut peer, "+15550100003").await;
+    assert_eq!(harness.phone(CONTACT).await.typing.len(), 1, "another chat's message");
+    harness.outcome(&mut peer, CONTACT).await;
+    assert_eq!(harness.phone(CONTACT).await.typing, []);
 }
 
 #[tokio::test]
 async fn a_phone_shows_what_a_line_has_read() {
-    let (mut room, mut peer) = Room::new().await;
+    let (mut harness, mut peer) = Harness::new().await;
     let mut last = None;
     for _ in 0..2 {
-        let (_, outcome) = room.outcome_of(&mut peer, CONTACT, Content::Read).await;
+        let (_, outcome) = harness.outcome_of(&mut peer, CONTACT, Content::Read).await;
         let Outcome::Done { at } = outcome else { panic!("{outcome:?}") };
         last = Some(at);
     }
-    room.restart(peer).await;
-    let [read] = &room.phone(CONTACT).await.read[..] else { panic!() };
-    assert_eq!((&read.line, Some(read.read_at)), (&room.line.handle, last));
-    assert!(room.phone("+15550100003").await.read.is_empty());
+    harness.restart(peer).await;
+    let [read] = &harness.phone(CONTACT).await.read[..] else { panic!() };
+    assert_eq!((&read.line, Some(read.read_at)), (&harness.line.handle, last));
+    assert!(harness.phone("+15550100003").await.read.is_empty());
 }
 
 #[tokio::test]
 async fn contacts_and_faults_behave_the_same_with_everything() {
-    let (room, mut peer) = Room::new().await;
+    let (harness, mut peer) = Harness::new().await;
     let everything = || {
         [
             reaction("any", ReactionType::Love, false),
             Content::Typing { on: true },
             Content::Read,
-            message(vec![room.server.files.put("a", b"hello")]),
+            message(vec![harness.server.files.put("a", b"hello")]),
         ]
     };
     for content in everything() {
-        let (_, outcome) = room.outcome_of(&mut peer, ALWAYS_FAILS, content.clone()).await;
+        let (_, outcome) = harness.outcome_of(&mut peer, ALWAYS_FAILS, content.clone()).await;
         assert!(matches!(outcome, Outcome::Failed { .. }), "{content:?}: {outcome:?}");
-        let (_, outcome) = room.outcome_of(&mut peer, NEVER_ANSWERS, content.clone()).await;
+        let (_, outcome) = harness.outcome_of(&mut peer, NEVER_ANSWERS, content.clone()).await;
         assert_eq!(outcome, Outcome::Unknown, "{content:?}");
-        room.fault(FaultMode::Reject, None, Some(1)).await;
-        let (_, outcome) = room.outcome_of(&mut peer, CONTACT, content.clone()).await;
+        harness.fault(FaultMode::Reject, None, Some(1)).await;
+        let (_, outcome) = harness.outcome_of(&mut peer, CONTACT, content.clone()).await;
         assert!(matches!(outcome, Outcome::Failed { .. }), "{content:?}: {outcome:?}");
     }
     for contact in [ALWAYS_FAILS, NEVER_ANSWERS, CONTACT] {
-        let phone = room.phone(contact).await;
+        let phone = harness.phone(contact).await;
         assert!(phone.messages.is_empty() && phone.typing.is_empty() && phone.read.is_empty());
     }
-    room.fault(FaultMode::LoseReport, None, Some(1)).await;
-    let (_, outcome) = room.outcome_of(&mut peer, CONTACT, Content::Read).await;
-    assert_eq!((outcome, room.phone(CONTACT).await.read.len()), (Outcome::Unknown, 1));
+    harness.fault(FaultMode::LoseReport, None, Some(1)).await;
+    let (_, outcome) = harness.outcome_of(&mut peer, CONTACT, Content::Read).await;
+    assert_eq!((outcome, harness.phone(CONTACT).await.read.len()), (Outcome::Unknown, 1));
 }
 
 #[tokio::test]
 async fn a_line_loses_its_advanced_features_and_gets_them_back() {
-    let (mut room, mut peer) = Room::new().await;
+    let (mut harness, mut peer) = Harness::new().await;
     assert_eq!(peer.line_can().await, Capability::ALL);
-    room.simulator.capabilities(&room.line.handle, false).await.unwrap();
+    harness.simulator.capabilities(&harness.line.handle, false).await.unwrap();
     assert_eq!(peer.line_can().await, [Capability::Replies]);
     for content in [Content::Typing { on: true }, Content::Read] {
-        let (_, outcome) = room.outcome_of(&mut peer, CONTACT, content).await;
+        let (_, outcome) = harness.outcome_of(&mut peer, CONTACT, content).await;
         assert!(matches!(outcome, Outcome::Failed { .. }), "{outcome:?}");
     }
-    room.sent(&mut peer, CONTACT).await;
-    let mut peer = room.restart(peer).await;
+    harness.sent(&mut peer, CONTACT).await;
+    let mut peer = harness.restart(peer).await;
     assert_eq!(peer.line_can().await, [Capability::Replies]);
-    room.simulator.capabilities(&room.line.handle, true).await.unwrap();
+    harness.simulator.capabilities(&harness.line.handle, true).await.unwrap();
     assert_eq!(peer.line_can().await, Capability::ALL);
-    let unknown = room.simulator.capabilities(&handle("+15550100099"), true).await;
+    let unknown = harness.simulator.capabilities(&handle("+15550100099"), true).await;
     assert!(unknown.is_err());
 }
 
@@ -242,7 +246,7 @@ async fn a_journal_cut_at_any_byte_is_exact_for_every_kind() {
     let open =
         |path| Simulator::open(path, Arc::<Ticks>::default(), SimulatorOptions::default()).unwrap();
     let simulator = open(&whole);
-    simulator.carry(vec![line.clone()]).await;
+    simulator.assign_lines(vec![line.clone()]).await;
     let files = server.config.files();
     let first = item(&line, Id::generate(), CONTACT, "x");
     let Outcome::Sent { guid, .. } = simulator.send(first, files).await else { panic!() };
@@ -264,11 +268,12 @@ async fn a_journal_cut_at_any_byte_is_exact_for_every_kind() {
     for cut in base..=bytes.len() {
         fs::write(&torn, &bytes[..cut]).unwrap();
         let simulator = open(&torn);
-        let fates = simulator.recall(&items.iter().map(|item| item.id).collect::<Vec<_>>()).await;
-        for (id, fate) in fates.unwrap() {
+        let outcomes =
+            simulator.reconcile(&items.iter().map(|item| item.id).collect::<Vec<_>>()).await;
+        for (id, known) in outcomes.unwrap() {
             let item = items.iter().find(|item| item.id == id).unwrap();
-            let finished = matches!(fate, Fate::Finished(_));
-            assert_eq!(shows(&simulator, item).await, finished, "cut at byte {cut}: {fate:?}");
+            let finished = matches!(known, KnownOutcome::Finished(_));
+            assert_eq!(shows(&simulator, item).await, finished, "cut at byte {cut}: {known:?}");
         }
     }
 }

@@ -51,7 +51,7 @@ async fn a_frame_that_can_not_be_read_ends_the_socket_not_the_bridge() {
     let (driver, _started) = FakeDriver::new();
     let server = FakeServer::start(driver).await;
     let (mut peer, _) = server.welcome(&[], &[]).await;
-    peer.send(ServerFrame::Welcome { lines: vec![], recall: vec![] }).await;
+    peer.send(ServerFrame::Welcome { lines: vec![], reconcile: vec![] }).await;
     peer.closed().await;
     server.welcome(&[], &[]).await;
 }

@@ -1,7 +1,7 @@
 //! One process under every fault at once: a volume that fills, a log that nobody reads, a clock that jumps, connections
 //! that are cut, endpoints that hang and lie, and hundreds of streams that scan for nothing.
 //!
-//! Meanwhile programs send and contacts text. Afterwards the books are made up: nothing lost, nothing
+//! Meanwhile programs send and contacts text. Afterwards the invariants are checked: nothing lost, nothing
 //! twice, and the same process goes on. `SWITCHBOARD_FAULTS_SECONDS=600` runs it for ten minutes; `SWITCHBOARD_FAULTS_BINARY`
 //! names another binary, for instance a release build.
 
@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     kill::{
-        books::Books,
+        invariants::Invariants,
         load::{CONTACTS, FEW, Load, Pace},
     },
     process::Ready,
@@ -49,7 +49,7 @@ const MANY_EVENTS: usize = 600_000;
 const MANY_STREAMS: usize = 900;
 const LONG: u64 = 300;
 /// The pause of each client between two calls, and as many calls by twice the clients: a phone shows its newest
-/// 10,000 texts, and the books need all.
+/// 10,000 texts, and the invariants need all.
 const PACE: std::ops::Range<u64> = 100..160;
 const LONG_PACE: std::ops::Range<u64> = 200..320;
 
@@ -119,9 +119,9 @@ async fn nothing_is_lost_or_doubled_under_all_faults_at_once() {
     let load = load.stop().await;
     let secret = webhook.secret.unwrap();
     let verify = |delivery: &Delivery| clock::verify(delivery, &secret);
-    let books = Books::make_up(&direct, load, &receiver, verify).await;
+    let invariants = Invariants::check_all(&direct, load, &receiver, verify).await;
     let log = faulty.stop().await;
-    books.print();
+    invariants.print();
     println!("streams that scanned for nothing: {streams_seen}");
     peace.print("another account's calls in peace");
     neighbour.print("another account's calls under all faults (target: p99 < 50 ms)");
@@ -129,7 +129,7 @@ async fn nothing_is_lost_or_doubled_under_all_faults_at_once() {
     assert!(!log.contains("panicked"), "something panicked: {log}");
     assert!(receiver.received().iter().any(clock::had_jumped), "its clock never jumped");
     neighbour.assert_true();
-    books.assert_true();
+    invariants.assert_true();
 }
 
 /// Endpoints of the same account that hang, refuse, cut, drip and fail.

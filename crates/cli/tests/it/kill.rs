@@ -2,10 +2,10 @@
 //! and nothing is done twice.
 //!
 //! The server is killed with SIGKILL again and again while programs send and contacts text.
-//! Then the books are made up: what was acknowledged, what the API shows, what stands on the phones,
+//! Then the invariants are checked: what was acknowledged, what the API shows, what stands on the phones,
 //! what the webhook got.
 
-pub(crate) mod books;
+pub(crate) mod invariants;
 pub(crate) mod load;
 
 use std::{env, net::TcpListener, path::Path, time::Duration};
@@ -17,7 +17,7 @@ use switchboard_testkit::{Receiver, receiver::Delivery};
 use tokio::time::{Instant, sleep};
 
 use crate::process::{Dev, Process, Ready};
-use books::Books;
+use invariants::Invariants;
 use load::{CONTACTS, FEW, Load, Pace};
 
 const KILLS: u32 = 100;
@@ -62,13 +62,13 @@ async fn what_is_acknowledged_survives_a_hundred_kills_and_nothing_happens_twice
 
     let secret = webhook.secret.unwrap();
     let verify = |delivery: &Delivery| delivery.verify(&secret).map(drop);
-    let books = Books::make_up(&ready, load, &receiver, verify).await;
+    let invariants = Invariants::check_all(&ready, load, &receiver, verify).await;
     stderr += &dev.process.stop("TERM").await;
     println!("{KILLS} kills in {killed_for:.1?}, settled in {:.1?}", began.elapsed() - killed_for);
-    books.print();
+    invariants.print();
     let errors: Vec<_> = stderr.lines().filter(|line| line.contains("ERROR")).collect();
     assert!(errors.is_empty(), "the server wrote ERROR lines: {errors:#?}");
-    books.assert_true();
+    invariants.assert_true();
 }
 
 /// Starts the server and kills it at some instant. Returns its stderr.

@@ -267,9 +267,9 @@ async fn read(request: Request, app: &App) -> Result<Bytes, Failure> {
     }
 }
 
-/// A request's body, of which what nobody wants is read all the same, beside the answer: a client that
+/// A request's body. What is unread of it when it is dropped is drained beside the answer: a client that
 /// finds the connection closed while it writes never gets to read why. Ends by itself, and with the connection.
-pub(crate) struct Unwanted {
+pub(crate) struct DrainOnDrop {
     body: axum::body::Body,
     /// The client sends nothing before it is asked to, which the first look at the body does.
     waits_for_leave: bool,
@@ -277,7 +277,7 @@ pub(crate) struct Unwanted {
     silent: bool,
 }
 
-impl Unwanted {
+impl DrainOnDrop {
     /// Wraps the body of a request, if there is one.
     pub(crate) fn watch(request: Request) -> Request {
         if request.body().is_end_stream() {
@@ -288,7 +288,7 @@ impl Unwanted {
     }
 }
 
-impl HttpBody for Unwanted {
+impl HttpBody for DrainOnDrop {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -311,7 +311,7 @@ impl HttpBody for Unwanted {
     }
 }
 
-impl Drop for Unwanted {
+impl Drop for DrainOnDrop {
     fn drop(&mut self) {
         if self.silent || self.waits_for_leave || self.body.is_end_stream() {
             return;

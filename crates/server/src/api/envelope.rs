@@ -19,7 +19,7 @@ use switchboard_model::{Code, Problem, page::List};
 use tracing::Instrument as _;
 
 use crate::{
-    api::{access::Access, body::Unwanted, host, problem::Failure, repeated},
+    api::{access::Access, body::DrainOnDrop, host, problem::Failure, repeated},
     metrics::RequestCounts,
     openapi::Audience,
     outage,
@@ -164,7 +164,7 @@ async fn answer(id: &RequestId, mut request: Request, next: Next) -> Response {
     if let Err(problem) = host::check(&request).and_then(|()| repeated::check(request.headers())) {
         let path = request.uri().path().to_owned();
         // What is left of the request is read beside the answer.
-        drop(Unwanted::watch(request));
+        drop(DrainOnDrop::watch(request));
         return render(problem.into(), &HeaderMap::new(), id, &path);
     }
     if request.method() == Method::OPTIONS {
@@ -173,7 +173,7 @@ async fn answer(id: &RequestId, mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(id.clone());
     let uri = request.uri().clone();
     // `AssertUnwindSafe`: the store's commands are transactions; nothing half-done outlives a panic.
-    match AssertUnwindSafe(next.run(Unwanted::watch(request))).catch_unwind().await {
+    match AssertUnwindSafe(next.run(DrainOnDrop::watch(request))).catch_unwind().await {
         Ok(mut response) => match response.extensions_mut().remove::<Failure>() {
             Some(failure) => render(failure, response.headers(), id, uri.path()),
             None => response,

@@ -228,12 +228,13 @@ async fn receive(
         let message = "Send the file without Content-Encoding.";
         return Err(Problem::new(Code::UnsupportedMediaType, message).into());
     }
-    let most = app.files.most;
+    let max_bytes = app.files.max_bytes;
     let too_large = || {
-        let message = format!("The file is larger than the {most} bytes that this server takes.");
+        let message =
+            format!("The file is larger than the {max_bytes} bytes that this server takes.");
         Failure::from(Problem::new(Code::FileTooLarge, message))
     };
-    if announced(headers) > most {
+    if announced(headers) > max_bytes {
         return Err(too_large());
     }
     let name = headers.get(FILENAME).and_then(name::from_header);
@@ -266,7 +267,7 @@ async fn receive(
             upload.only_hash();
         }
         upload.write(chunk).await.map_err(|error| storage_error(&error))?;
-        if upload.size() > most {
+        if upload.size() > max_bytes {
             return Err(too_large());
         }
     }

@@ -53,7 +53,7 @@ pub(crate) struct Files {
     under_way: UnderWay,
     /// Whether what lies there is this server's.
     pub(crate) is_own: bool,
-    pub(crate) most: u64,
+    pub(crate) max_bytes: u64,
     base: String,
     url_ttl: Duration,
     secret: [u8; 32],
@@ -99,7 +99,7 @@ impl Files {
             part,
             under_way: UnderWay::default(),
             is_own,
-            most: config.max_file,
+            max_bytes: config.max_file,
             base: base.trim_end_matches('/').to_owned(),
             url_ttl: Duration::from_secs(config.file_url_ttl),
             secret,

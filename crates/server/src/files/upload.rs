@@ -24,7 +24,7 @@ pub(crate) struct Upload {
     head: Vec<u8>,
     hash: Sha256,
     size: u64,
-    _place: Place,
+    _place: UploadGuard,
 }
 
 /// The uploads that are on their way, or finished and not written down yet: their bytes are no file's, and
@@ -34,15 +34,15 @@ pub(super) struct UnderWay(Arc<Mutex<HashSet<Id<File>>>>);
 
 /// An upload's place among those; ends with the upload.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct UploadGuard {
     all: UnderWay,
     id: Id<File>,
 }
 
 impl UnderWay {
-    pub(super) fn enter(&self, id: Id<File>) -> Place {
+    pub(super) fn enter(&self, id: Id<File>) -> UploadGuard {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-        Place { all: self.clone(), id }
+        UploadGuard { all: self.clone(), id }
     }
 
     pub(super) fn has(&self, id: Id<File>) -> bool {
@@ -50,14 +50,14 @@ impl UnderWay {
     }
 }
 
-impl Drop for Place {
+impl Drop for UploadGuard {
     fn drop(&mut self) {
         self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
     }
 }
 
 impl Upload {
-    pub(super) fn new(parts: Box<dyn MultipartUpload>, part: usize, place: Place) -> Self {
+    pub(super) fn new(parts: Box<dyn MultipartUpload>, part: usize, place: UploadGuard) -> Self {
         Self {
             parts: Some(parts),
             part,

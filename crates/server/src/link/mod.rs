@@ -1,6 +1,6 @@
 //! The server side of the link to bridges (`switchboard_model::link` has the protocol).
 //!
-//! Promises: one link per bridge, the newest wins; nothing is handed out before the fate
+//! Promises: one link per bridge, the newest wins; nothing is handed out before the outcome
 //! of what was handed out earlier has been asked for; whatever a bridge reports is
 //! committed before it is acknowledged.
 
@@ -37,7 +37,7 @@ use crate::{
     outage,
 };
 use online::OnlineLines;
-use wire::Ended;
+use wire::LinkEnd;
 
 /// How long an older link of the same bridge has to end.
 const TAKE_OVER: Duration = Duration::from_secs(5);
@@ -73,7 +73,7 @@ async fn run(app: Arc<App>, bridge: Bridge, socket: axum::extract::ws::WebSocket
     tracing::info!(bridge = %bridge.id, name = bridge.name, "a bridge is linked");
     match session::run(&app, &bridge, &taken.registration, socket).await {
         Ok(()) => tracing::info!(bridge = %bridge.id, "the link has ended"),
-        Err(Ended::Store(error)) => outage::report(&error, "a link has ended with the store"),
+        Err(LinkEnd::Store(error)) => outage::report(&error, "a link has ended with the store"),
         Err(ended) => tracing::warn!(bridge = %bridge.id, reason = %ended, "the link has ended"),
     }
 }

@@ -43,7 +43,7 @@ use super::{
     bounds::MAX_SOFTWARE,
     online::OnlineHere,
     send_window::SendWindow,
-    wire::{Ended, read, settle_recalled, settle_report, write},
+    wire::{LinkEnd, read, settle_reconciled, settle_report, write},
 };
 use crate::{
     app::App,
@@ -69,7 +69,7 @@ struct Session<'a> {
     /// Whether only the connection was lost since the last link, and not the bridge.
     resumed: bool,
     window: Mutex<SendWindow>,
-    /// The items whose fate is asked for.
+    /// The items whose outcome is asked for.
     asked: Vec<Id<OutboxItem>>,
     /// The lines that the bridge carries.
     carried: Mutex<HashSet<Id<Line>>>,
@@ -79,8 +79,8 @@ struct Session<'a> {
     capabilities: Mutex<HashMap<Id<Line>, Vec<Capability>>>,
     /// Where there are items or room to look for.
     woken: Arc<Woken>,
-    /// Whether the answer to `recall` is committed: before that nothing is handed out.
-    recalled: watch::Sender<bool>,
+    /// Whether the answer to `reconcile` is committed: before that nothing is handed out.
+    reconciled: watch::Sender<bool>,
     out: mpsc::Sender<ServerFrame>,
 }
 
@@ -90,28 +90,28 @@ pub(super) async fn run(
     bridge: &Bridge,
     registration: &Registration,
     socket: WebSocket,
-) -> Result<(), Ended> {
+) -> Result<(), LinkEnd> {
     let (mut sink, mut stream) = socket.split();
     let ended = match timeout(HELLO_TIMEOUT, read(&mut stream)).await {
         Ok(Ok(hello)) => match check_hello(bridge, &hello) {
-            Ok(resumed) => carry(app, bridge, resumed, registration, &mut sink, &mut stream).await,
-            Err(reason) => Ended::Refused(reason),
+            Ok(resumed) => serve(app, bridge, resumed, registration, &mut sink, &mut stream).await,
+            Err(reason) => LinkEnd::Refused(reason),
         },
         Ok(Err(ended)) => ended,
-        Err(_) => Ended::Lost("no hello came"),
+        Err(_) => LinkEnd::Lost("no hello came"),
     };
     let (reason, retry) = match &ended {
-        Ended::Gone => return Ok(()),
-        Ended::Refused(reason) => (reason.clone(), false),
-        Ended::Broken(reason) => (reason.clone(), true),
-        Ended::Store(_) => ("the server's store failed".to_owned(), true),
-        Ended::Lost(reason) | Ended::Closing(reason) => ((*reason).to_owned(), true),
+        LinkEnd::Gone => return Ok(()),
+        LinkEnd::Refused(reason) => (reason.clone(), false),
+        LinkEnd::Broken(reason) => (reason.clone(), true),
+        LinkEnd::Store(_) => ("the server's store failed".to_owned(), true),
+        LinkEnd::Lost(reason) | LinkEnd::Closing(reason) => ((*reason).to_owned(), true),
     };
     // A courtesy: the bridge may be gone already.
     let _ = timeout(FAREWELL, write(&mut sink, &ServerFrame::Bye { reason, retry })).await;
     let _ = timeout(FAREWELL, sink.close()).await;
     match ended {
-        Ended::Closing(_) => Ok(()),
+        LinkEnd::Closing(_) => Ok(()),
         ended => Err(ended),
     }
 }
@@ -136,14 +136,14 @@ fn check_hello(bridge: &Bridge, hello: &BridgeFrame) -> Result<bool, String> {
     Ok(*resumed)
 }
 
-async fn carry(
+async fn serve(
     app: &Arc<App>,
     bridge: &Bridge,
     resumed: bool,
     registration: &Registration,
     sink: &mut SplitSink<WebSocket, Frame>,
     stream: &mut SplitStream<WebSocket>,
-) -> Ended {
+) -> LinkEnd {
     let (out, outgoing) = mpsc::channel(QUEUE);
     let woken = Arc::new(Woken::default());
     let _watching = Watching { hub: &app.hub, woken: &woken };
@@ -158,13 +158,13 @@ async fn carry(
         online: OnlineHere::new(&app.links.online, bridge.driver),
         capabilities: Mutex::default(),
         woken: Arc::clone(&woken),
-        recalled: watch::Sender::new(false),
+        reconciled: watch::Sender::new(false),
         out,
     };
     // The welcome may have to wait for the store.
     let welcomed = tokio::select! {
         welcomed = session.welcome(sink) => welcomed,
-        () = registration.end.cancelled() => return Ended::Closing("the server ends this link; dial again"),
+        () = registration.end.cancelled() => return LinkEnd::Closing("the server ends this link; dial again"),
     };
     if let Err(ended) = welcomed {
         return ended;
@@ -181,13 +181,13 @@ async fn carry(
             ended = session.claim() => ended,
             ended = session.hold_claims() => ended,
             ended = session.follow(registration) => ended,
-            () = registration.end.cancelled() => Ended::Closing("the server ends this link; dial again"),
+            () = registration.end.cancelled() => LinkEnd::Closing("the server ends this link; dial again"),
         }
     };
     // A panic ends the link like any other failure: its lines are down, and the bridge dials again.
     let ended = AssertUnwindSafe(carrying).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(bridge = %bridge.id, "a link panicked");
-        Ended::Broken("the server failed to serve the link".to_owned())
+        LinkEnd::Broken("the server failed to serve the link".to_owned())
     });
     session.announce_end().await;
     ended
@@ -206,8 +206,8 @@ impl Drop for Watching<'_> {
 }
 
 impl Session<'_> {
-    /// Tells the bridge its lines, and asks for the fate of what it was handed before.
-    async fn welcome(&mut self, sink: &mut SplitSink<WebSocket, Frame>) -> Result<(), Ended> {
+    /// Tells the bridge its lines, and asks for the outcome of what it was handed before.
+    async fn welcome(&mut self, sink: &mut SplitSink<WebSocket, Frame>) -> Result<(), LinkEnd> {
         let store = &self.app.store;
         // It is back in time: what it holds must not run out while it is being asked.
         let opened = once_available("the link of a bridge could not be opened", || {
@@ -217,29 +217,29 @@ impl Session<'_> {
         .await?;
         let OpenedLink { link, lines, claims } = opened;
         self.link = link;
-        let recall: Vec<_> = claims.iter().map(|item| item.id).collect();
+        let reconcile: Vec<_> = claims.iter().map(|item| item.id).collect();
         {
             let mut window = self.window();
             claims.iter().for_each(|item| window.add(item));
         }
         self.app.hub.watch(lines.iter().map(|line| line.id), &self.woken);
         *lock(&self.carried) = lines.iter().map(|line| line.id).collect();
-        self.recalled.send_replace(recall.is_empty());
-        self.asked.clone_from(&recall);
-        write(sink, &ServerFrame::Welcome { lines, recall }).await
+        self.reconciled.send_replace(reconcile.is_empty());
+        self.asked.clone_from(&reconcile);
+        write(sink, &ServerFrame::Welcome { lines, reconcile }).await
     }
 
     async fn write(
         &self,
         mut outgoing: mpsc::Receiver<ServerFrame>,
         sink: &mut SplitSink<WebSocket, Frame>,
-    ) -> Ended {
+    ) -> LinkEnd {
         while let Some(frame) = outgoing.recv().await {
             if let Err(ended) = write(sink, &frame).await {
                 return ended;
             }
         }
-        Ended::Closing("nothing left to say")
+        LinkEnd::Closing("nothing left to say")
     }
 
     async fn read(
@@ -247,7 +247,7 @@ impl Session<'_> {
         stream: &mut SplitStream<WebSocket>,
         to_settle: mpsc::Sender<Settling>,
         to_receive: mpsc::Sender<Batch>,
-    ) -> Ended {
+    ) -> LinkEnd {
         loop {
             let frame = match read(stream).await {
                 Ok(frame) => frame,
@@ -255,21 +255,21 @@ impl Session<'_> {
             };
             let queued = match frame {
                 BridgeFrame::Report { reports } if reports.len() > MAX_BATCH => {
-                    return Ended::Broken(format!("more than {MAX_BATCH} reports in a frame"));
+                    return LinkEnd::Broken(format!("more than {MAX_BATCH} reports in a frame"));
                 }
                 BridgeFrame::Inbound { entries, .. } if entries.len() > MAX_BATCH => {
-                    return Ended::Broken(format!("more than {MAX_BATCH} entries in a frame"));
+                    return LinkEnd::Broken(format!("more than {MAX_BATCH} entries in a frame"));
                 }
                 BridgeFrame::Hello { .. } => {
-                    return Ended::Broken("'hello' came twice".to_owned());
+                    return LinkEnd::Broken("'hello' came twice".to_owned());
                 }
-                BridgeFrame::Recalled { items } => {
-                    let reports = settle_recalled(&self.asked, items, self.resumed);
-                    to_settle.send(Settling { reports, ends_recall: true }).await.is_ok()
+                BridgeFrame::Reconciled { items } => {
+                    let reports = settle_reconciled(&self.asked, items, self.resumed);
+                    to_settle.send(Settling { reports, ends_reconcile: true }).await.is_ok()
                 }
                 BridgeFrame::Report { reports } => {
                     let reports = reports.into_iter().map(settle_report).collect();
-                    to_settle.send(Settling { reports, ends_recall: false }).await.is_ok()
+                    to_settle.send(Settling { reports, ends_reconcile: false }).await.is_ok()
                 }
                 BridgeFrame::Inbound { line_id, position, entries } => {
                     to_receive.send(Batch { line_id, position, entries }).await.is_ok()
@@ -282,7 +282,7 @@ impl Session<'_> {
                 }
             };
             if !queued {
-                return Ended::Closing("the link is ending");
+                return LinkEnd::Closing("the link is ending");
             }
         }
     }
@@ -354,7 +354,7 @@ impl Session<'_> {
     }
 
     /// Follows what the operator changes: lines that come, a bridge that is revoked.
-    async fn follow(&self, registration: &Registration) -> Ended {
+    async fn follow(&self, registration: &Registration) -> LinkEnd {
         loop {
             registration.changed.notified().await;
             let store = &self.app.store;
@@ -365,7 +365,7 @@ impl Session<'_> {
             };
             let current = bridges.into_iter().find(|one| one.id == self.bridge.id);
             if current.is_none_or(|bridge| bridge.revoked_at.is_some()) {
-                return Ended::Refused("this bridge was revoked".to_owned());
+                return LinkEnd::Refused("this bridge was revoked".to_owned());
             }
             // Another process may have a newer link of it.
             let is_newest = || store.is_newest_link(self.link);
@@ -382,7 +382,7 @@ impl Session<'_> {
             self.app.hub.watch(lines.iter().map(|line| line.id), &self.woken);
             *lock(&self.carried) = lines.iter().map(|line| line.id).collect();
             if self.send(ServerFrame::Lines { lines }).await.is_err() {
-                return Ended::Closing("the link is ending");
+                return LinkEnd::Closing("the link is ending");
             }
         }
     }

@@ -13,8 +13,8 @@ use switchboard_model::{
     Line, OutboxItem,
     id::Id,
     link::{
-        BridgeFrame, Inbound, MAX_BATCH, MAX_FRAME_BYTES, Outcome, RecallState, Recalled, Report,
-        SendItem, ServerFrame,
+        BridgeFrame, Inbound, MAX_BATCH, MAX_FRAME_BYTES, Outcome, Reconciled, ReconciledState,
+        Report, SendItem, ServerFrame,
     },
 };
 use switchboard_store::{SettleReport, StoreError};
@@ -30,7 +30,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Why a link ended.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(super) enum LinkEnd {
     /// The bridge has closed the connection in good order.
     Gone,
     /// The connection broke, or nothing came for too long.
@@ -45,7 +45,7 @@ pub(super) enum Ended {
     Store(StoreError),
 }
 
-impl fmt::Display for Ended {
+impl fmt::Display for LinkEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gone => f.write_str("the bridge has closed the link"),
@@ -56,7 +56,7 @@ impl fmt::Display for Ended {
     }
 }
 
-impl From<StoreError> for Ended {
+impl From<StoreError> for LinkEnd {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Fenced => Self::Closing("a newer link of this bridge has begun"),
@@ -70,21 +70,21 @@ pub(super) fn settle_report(mut report: Report) -> SettleReport {
     SettleReport { id: report.id, outcome: report.outcome, counts_as_attempt: false }
 }
 
-/// What the answer to `recall` means for the items that were asked for; nothing for those that the driver
-/// has in hand. Of one that the answer leaves out nobody knows anything. What was never begun was an
+/// What the answer to `reconcile` means for the items that were asked for; nothing for those that the driver
+/// has now. Of one that the answer leaves out nobody knows anything. What was never begun was an
 /// attempt if the bridge has died since, and none if only the connection was lost (`resumed`).
-pub(super) fn settle_recalled(
+pub(super) fn settle_reconciled(
     asked: &[Id<OutboxItem>],
-    answers: Vec<Recalled>,
+    answers: Vec<Reconciled>,
     resumed: bool,
 ) -> Vec<SettleReport> {
     let mut answers: HashMap<_, _> =
-        answers.into_iter().map(|Recalled { id, state }| (id, state)).collect();
+        answers.into_iter().map(|Reconciled { id, state }| (id, state)).collect();
     let settle = |id: &Id<OutboxItem>| {
         let (outcome, counts_as_attempt) = match answers.remove(id) {
-            Some(RecallState::InFlight) => return None,
-            Some(RecallState::NeverStarted) => (Outcome::Released, !resumed),
-            Some(RecallState::Finished { mut outcome }) => {
+            Some(ReconciledState::Running) => return None,
+            Some(ReconciledState::NeverStarted) => (Outcome::Released, !resumed),
+            Some(ReconciledState::Finished { mut outcome }) => {
                 bound_outcome(&mut outcome);
                 (outcome, false)
             }
@@ -116,32 +116,32 @@ pub(super) fn send_frames(items: Vec<SendItem>) -> Vec<ServerFrame> {
 }
 
 /// The next frame of the bridge.
-pub(super) async fn read(stream: &mut SplitStream<WebSocket>) -> Result<BridgeFrame, Ended> {
+pub(super) async fn read(stream: &mut SplitStream<WebSocket>) -> Result<BridgeFrame, LinkEnd> {
     loop {
         let next = timeout(SILENCE, stream.next()).await;
-        match next.map_err(|_| Ended::Lost("nothing came for too long"))? {
+        match next.map_err(|_| LinkEnd::Lost("nothing came for too long"))? {
             Some(Ok(Frame::Text(text))) => {
                 return parse(text.as_str());
             }
             Some(Ok(Frame::Binary(_))) => {
-                return Err(Ended::Broken("frames must be text".to_owned()));
+                return Err(LinkEnd::Broken("frames must be text".to_owned()));
             }
             Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => {}
-            Some(Ok(Frame::Close(_))) | None => return Err(Ended::Gone),
-            Some(Err(_)) => return Err(Ended::Lost("the connection broke")),
+            Some(Ok(Frame::Close(_))) | None => return Err(LinkEnd::Gone),
+            Some(Err(_)) => return Err(LinkEnd::Lost("the connection broke")),
         }
     }
 }
 
 /// A frame of the bridge. What of its entries and reports can't be read is passed over: a bridge would tell it
 /// again after each new link, and the line would stand still for ever.
-fn parse(text: &str) -> Result<BridgeFrame, Ended> {
+fn parse(text: &str) -> Result<BridgeFrame, LinkEnd> {
     serde_json::from_str(text).or_else(|error| {
         let whole = without_lone_surrogates(text);
         part_by_part(&whole).ok_or_else(|| {
             // Not the error's own words: they may quote a text or a phone number.
             let (kind, column) = (error.classify(), error.column());
-            Ended::Broken(format!("a frame can't be read: {kind:?} at byte {column}"))
+            LinkEnd::Broken(format!("a frame can't be read: {kind:?} at byte {column}"))
         })
     })
 }
@@ -198,7 +198,7 @@ fn part_by_part(text: &str) -> Option<BridgeFrame> {
             Some(BridgeFrame::Report { reports: parts.reports.iter().filter_map(report).collect() })
         }
         // Of what is left out nobody knows anything, and so it is settled.
-        "recalled" => Some(BridgeFrame::Recalled { items: readable(&parts.items) }),
+        "reconciled" => Some(BridgeFrame::Reconciled { items: readable(&parts.items) }),
         "line" => Some(BridgeFrame::Line {
             line_id: parts.line_id?,
             online: parts.online?,
@@ -211,12 +211,12 @@ fn part_by_part(text: &str) -> Option<BridgeFrame> {
 pub(super) async fn write(
     sink: &mut SplitSink<WebSocket, Frame>,
     frame: &ServerFrame,
-) -> Result<(), Ended> {
+) -> Result<(), LinkEnd> {
     let text = serde_json::to_string(frame)
-        .map_err(|error| Ended::Broken(format!("a frame can't be written: {error}")))?;
+        .map_err(|error| LinkEnd::Broken(format!("a frame can't be written: {error}")))?;
     match timeout(WRITE_TIMEOUT, sink.send(Frame::Text(text.into()))).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(Ended::Lost("the connection broke")),
-        Err(_) => Err(Ended::Lost("the bridge does not read")),
+        Ok(Err(_)) => Err(LinkEnd::Lost("the connection broke")),
+        Err(_) => Err(LinkEnd::Lost("the bridge does not read")),
     }
 }

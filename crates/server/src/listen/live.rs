@@ -21,7 +21,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::patient::{Patient, Wire};
+use super::write_timeout::{Wire, WriteTimeout};
 use crate::requests::UnderWayBody;
 
 /// So much is gathered of events that are ready before it is written.
@@ -97,7 +97,7 @@ impl Handover {
 
 /// A live stream on the connection that it has for itself; ready when it has ended.
 pub(super) struct Live {
-    stream: Patient,
+    stream: WriteTimeout,
     body: UnderWayBody,
     /// What is still to be written.
     out: Vec<u8>,
@@ -117,7 +117,7 @@ impl Live {
         head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         let mut out = format!("HTTP/1.1 {}\r\n", head.status).into_bytes();
         write_headers(&mut out, &head.headers);
-        let stream = Patient::new(stream, wire);
+        let stream = WriteTimeout::new(stream, wire);
         Some(Self { stream, body, out, written: 0, ended: false })
     }
 

@@ -21,7 +21,7 @@ pub(super) struct Looked(Mutex<Option<(Instant, Now, Backlog)>>);
 
 /// How deliveries stand.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Standing {
+pub(crate) struct DeliveryFigures {
     /// Those that are due and not sent.
     pub(super) due: u64,
     /// Those of them that a breaker holds back.
@@ -58,14 +58,14 @@ impl Looked {
     }
 }
 
-impl Standing {
+impl DeliveryFigures {
     /// How they stand now.
     pub(crate) async fn of(app: &App) -> Result<Self, NoAnswer> {
         let now = app.clock.both();
         let backlog = app.metrics.backlog.look(app, now).await?;
         let memory = app.deliver.in_memory();
         let InMemory { in_flight, held, to_blame } = memory;
-        let mut standing = Self {
+        let mut figures = Self {
             due: 0,
             held: 0,
             in_flight,
@@ -75,17 +75,17 @@ impl Standing {
         };
         let mut oldest: Option<Timestamp> = None;
         for webhook in backlog.webhooks {
-            standing.due += webhook.due;
+            figures.due += webhook.due;
             if held.contains(&webhook.webhook_id) {
-                standing.held += webhook.due;
+                figures.held += webhook.due;
             }
             if !to_blame.contains(&webhook.webhook_id) {
                 oldest = Some(oldest.map_or(webhook.since, |since| since.min(webhook.since)));
             }
         }
         // The store counts what is in flight too.
-        standing.due = standing.due.saturating_sub(in_flight);
-        standing.oldest_due_age = oldest.map(|since| now.wall.since(since)).unwrap_or_default();
-        Ok(standing)
+        figures.due = figures.due.saturating_sub(in_flight);
+        figures.oldest_due_age = oldest.map(|since| now.wall.since(since)).unwrap_or_default();
+        Ok(figures)
     }
 }

@@ -15,7 +15,7 @@ use http::{
 };
 
 use super::{
-    backlog::{NoAnswer, Standing},
+    backlog::{DeliveryFigures, NoAnswer},
     gather,
     text::Format,
 };
@@ -47,13 +47,13 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
 /// What the process knows is shown while the store is out, too: then it is wanted most.
 async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let format = Format::asked(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()));
-    let standing = Standing::of(&app).await;
-    match &standing {
-        Ok(standing) => app.metrics.stand(standing),
+    let figures = DeliveryFigures::of(&app).await;
+    match &figures {
+        Ok(figures) => app.metrics.stand(figures),
         Err(NoAnswer::Store(error)) => outage::report(error, "some metrics are missing"),
         Err(error) => tracing::warn!(error = chain(error), "some metrics are missing"),
     }
-    let gathered = gather::figures(&app, standing.is_ok()).await;
+    let gathered = gather::figures(&app, figures.is_ok()).await;
     match app.metrics.show(gathered, format) {
         Ok(text) => ([(CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(error) => {

@@ -23,7 +23,7 @@ use prometheus_client::{
 use switchboard_model::{Timestamp, delivery::AttemptResult};
 use tokio_util::task::TaskTracker;
 
-pub(crate) use backlog::Standing;
+pub(crate) use backlog::DeliveryFigures;
 use figures::{Figure, Gathered};
 pub(crate) use listener::{PATH, router};
 pub(crate) use requests::{Counted, RequestCounts};
@@ -188,9 +188,15 @@ impl Metrics {
     }
 
     /// Takes over how deliveries stand.
-    fn stand(&self, standing: &Standing) {
-        let Standing { due, held, in_flight, oldest_due_age, breakers_open, webhooks_disabled } =
-            *standing;
+    fn stand(&self, figures: &DeliveryFigures) {
+        let DeliveryFigures {
+            due,
+            held,
+            in_flight,
+            oldest_due_age,
+            breakers_open,
+            webhooks_disabled,
+        } = *figures;
         for (gauge, value) in [
             (&self.due, due),
             (&self.held, held),

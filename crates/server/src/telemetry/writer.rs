@@ -41,7 +41,7 @@ const FULL_PAUSE: Duration = Duration::from_millis(20);
 pub(super) struct LogWriter(Arc<Shared>);
 
 struct Shared {
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<Buffer>,
     /// There is something to write.
     more: Condvar,
     /// All is written.
@@ -51,7 +51,7 @@ struct Shared {
 }
 
 #[derive(Default)]
-struct Waiting {
+struct Buffer {
     lines: Vec<u8>,
     /// Lines that found no room since `lines` was last taken: they come after all that is in it.
     dropped: u64,
@@ -117,7 +117,7 @@ impl LogWriter {
 }
 
 impl Shared {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, Buffer> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -159,7 +159,7 @@ async fn a_revoked_bridge_is_cut_off_and_stays_out() {
     let again = admin.revoke_bridge(mac.id).await.unwrap().value;
     assert_eq!(again.revoked_at, revoked.revoked_at);
     // The other one is told of its lines and goes on.
-    stays.take(&other.line, &switchboard_model::link::RecallState::NeverStarted).await;
+    stays.take(&other.line, &switchboard_model::link::ReconciledState::NeverStarted).await;
     let send = switchboard_client::SendMessage::text(THEIRS, CONTACT, "x");
     let item = tenant.client.send_message(&send).await.unwrap().value.id;
     assert_eq!(stays.items().await[0].id, item);

@@ -6,7 +6,9 @@ use switchboard_model::{
     Bridge, Line, OutboxItem,
     id::Id,
     line::{Capability, DriverKind},
-    link::{BridgeFrame, CarriedLine, PROTOCOL, RecallState, Recalled, SendItem, ServerFrame},
+    link::{
+        BridgeFrame, CarriedLine, PROTOCOL, Reconciled, ReconciledState, SendItem, ServerFrame,
+    },
 };
 use switchboard_testkit::{Tenant, TestServer};
 use tokio::net::TcpStream;
@@ -37,7 +39,7 @@ impl Mac {
         Self { id: bridge.bridge.id, token: bridge.token.reveal().to_owned(), line }
     }
 
-    /// Dials in and takes its lines; says nothing of what is recalled.
+    /// Dials in and takes its lines; says nothing of what is reconciled.
     pub(crate) async fn dial(&self, server: &TestServer) -> Link {
         self.dial_again(server, false).await
     }
@@ -53,9 +55,9 @@ impl Mac {
         })
         .await;
         let welcome = link.next().await.expect("the server greets");
-        let ServerFrame::Welcome { lines, recall } = welcome else { panic!("{welcome:?}") };
+        let ServerFrame::Welcome { lines, reconcile } = welcome else { panic!("{welcome:?}") };
         link.lines = lines;
-        link.recall = recall;
+        link.reconcile = reconcile;
         link
     }
 }
@@ -64,7 +66,7 @@ impl Mac {
 pub(crate) struct Link {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     pub(crate) lines: Vec<CarriedLine>,
-    pub(crate) recall: Vec<Id<OutboxItem>>,
+    pub(crate) reconcile: Vec<Id<OutboxItem>>,
 }
 
 impl Link {
@@ -75,7 +77,7 @@ impl Link {
         let bearer = format!("Bearer {token}").parse().expect("a token of ours");
         request.headers_mut().insert("authorization", bearer);
         let (socket, _) = connect_async(request).await?;
-        Ok(Self { socket, lines: Vec::new(), recall: Vec::new() })
+        Ok(Self { socket, lines: Vec::new(), reconcile: Vec::new() })
     }
 
     pub(crate) async fn say(&mut self, frame: &BridgeFrame) {
@@ -98,11 +100,11 @@ impl Link {
         }
     }
 
-    /// Answers the recall, the same for each item, and takes items of the line from now on.
-    pub(crate) async fn take(&mut self, line: &Line, state: &RecallState) {
-        let recalled = |id: &Id<OutboxItem>| Recalled { id: *id, state: state.clone() };
-        let items = self.recall.iter().map(recalled).collect();
-        self.say(&BridgeFrame::Recalled { items }).await;
+    /// Answers `reconcile`, the same for each item, and takes items of the line from now on.
+    pub(crate) async fn take(&mut self, line: &Line, state: &ReconciledState) {
+        let reconciled = |id: &Id<OutboxItem>| Reconciled { id: *id, state: state.clone() };
+        let items = self.reconcile.iter().map(reconciled).collect();
+        self.say(&BridgeFrame::Reconciled { items }).await;
         let capabilities = Capability::ALL.to_vec();
         self.say(&BridgeFrame::Line { line_id: line.id, online: true, capabilities }).await;
     }

@@ -8,7 +8,7 @@ use switchboard_client::{CreateKey, CreateReplay, CreateWebhook, Deliveries};
 use switchboard_model::{
     Account, Code, EventKind, Timestamp,
     id::Id,
-    link::RecallState,
+    link::ReconciledState,
     outbox::{EXPIRED, MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus},
     time::Clock,
 };
@@ -112,7 +112,7 @@ async fn all_goes_on(set: Set, restart: bool) {
     };
     let claimed = item(MAC).await;
     let mut link = mac.dial(&server).await;
-    link.take(&mac.line, &RecallState::NeverStarted).await;
+    link.take(&mac.line, &ReconciledState::NeverStarted).await;
     link.items().await;
     let waits = item(THEIRS).await;
     let file = Sample::png().uploaded(&server, &tenant.key).await;

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Value, json};
 use switchboard_client::{CreateKey, Deliveries, SendMessage};
 use switchboard_model::{
-    Code, delivery::DeliveryStatus, link::RecallState, outbox::OutboxStatus, retry::SCHEDULE,
+    Code, delivery::DeliveryStatus, link::ReconciledState, outbox::OutboxStatus, retry::SCHEDULE,
     time::Clock,
 };
 use switchboard_testkit::{
@@ -151,7 +151,7 @@ async fn an_accepted_message_goes_out_at_once_though_nobody_heard_of_it() {
     let tenant = server.tenant(LINE).await;
     let mac = Mac::make(&server, &tenant, MAC).await;
     let mut link = mac.dial(&server).await;
-    link.take(&mac.line, &RecallState::InFlight).await;
+    link.take(&mac.line, &ReconciledState::Running).await;
     let send = |text: &str| json!({ "from": MAC, "to": CONTACT, "text": text });
     // The link has just looked for items when this has come: the next time that it looks unasked is 5 s later.
     Call::post("/v1/messages", &send("first")).key(&tenant.key).send(&server.url).await;

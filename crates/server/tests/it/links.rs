@@ -10,7 +10,7 @@ use switchboard_model::{
     line::DriverKind,
     link::{
         BridgeFrame, Inbound, InboundChat, InboundMessage, MAX_FRAME_BYTES, Outcome, PROTOCOL,
-        RecallState, Report, ServerFrame,
+        ReconciledState, Report, ServerFrame,
     },
     message::MAX_TEXT_CHARS,
     outbox::{MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus},
@@ -33,7 +33,7 @@ async fn a_bridge_that_is_not_what_its_token_says_is_sent_away() {
     for (frame, word, helps) in [
         (hello(PROTOCOL + 1, DriverKind::Imsg), "version", false),
         (hello(PROTOCOL, DriverKind::Bluebubbles), "driver", false),
-        (BridgeFrame::Recalled { items: Vec::new() }, "hello", false),
+        (BridgeFrame::Reconciled { items: Vec::new() }, "hello", false),
     ] {
         let mut link = Link::open(&server, &mac.token).await.unwrap();
         link.say(&frame).await;
@@ -62,7 +62,7 @@ async fn of_two_links_of_a_bridge_the_newest_stays() {
     let mut newer = mac.dial(&server).await;
     let (_, retry) = older.bye().await;
     assert!(retry && older.next().await.is_none());
-    newer.take(&mac.line, &RecallState::NeverStarted).await;
+    newer.take(&mac.line, &ReconciledState::NeverStarted).await;
     let send = SendMessage::text(MAC, "+15550100002", "x");
     let item = tenant.client.send_message(&send).await.unwrap().value.id;
     assert_eq!(newer.items().await[0].id, item);
@@ -83,7 +83,7 @@ async fn the_longest_texts_come_in_frames_that_can_be_read() {
         tenant.client.send_message(&send).await.unwrap();
     }
     let mut link = mac.dial(&server).await;
-    link.take(&mac.line, &RecallState::NeverStarted).await;
+    link.take(&mac.line, &ReconciledState::NeverStarted).await;
     let mut came = 0;
     while came < count {
         let items = link.items().await;
@@ -121,7 +121,7 @@ async fn what_is_committed_is_made_known_although_the_link_ends() {
     };
     for round in 0..40 {
         let mut link = mac.dial(&server).await;
-        link.take(&mac.line, &RecallState::NeverStarted).await;
+        link.take(&mac.line, &ReconciledState::NeverStarted).await;
         let (position, entries) = (round.to_string(), vec![inbound(format!("guid {round}"))]);
         link.say(&BridgeFrame::Inbound { line_id: mac.line.id, position, entries }).await;
         // Not a wait for something: some links are to end before the commit, some in it, some after it.
@@ -130,7 +130,7 @@ async fn what_is_committed_is_made_known_although_the_link_ends() {
     }
     // At least this one is kept, however slow the machine is.
     let mut link = mac.dial(&server).await;
-    link.take(&mac.line, &RecallState::NeverStarted).await;
+    link.take(&mac.line, &ReconciledState::NeverStarted).await;
     let (position, entries) = ("last".to_owned(), vec![inbound("the last guid".to_owned())]);
     link.say(&BridgeFrame::Inbound { line_id: mac.line.id, position, entries }).await;
     while !matches!(link.next().await.expect("the link lives"), ServerFrame::Received { .. }) {}
@@ -150,7 +150,7 @@ async fn what_a_link_holds_outlives_an_outage_of_the_store() {
     let tenant = server.tenant(LINE).await;
     let mac = Mac::make(&server, &tenant, MAC).await;
     let mut link = mac.dial(&server).await;
-    link.take(&mac.line, &RecallState::NeverStarted).await;
+    link.take(&mac.line, &ReconciledState::NeverStarted).await;
     let made = SendMessage::text(MAC, "+15550100002", "x");
     let item = tenant.client.send_message(&made).await.unwrap().value.id;
     assert_eq!(link.items().await[0].id, item);
@@ -181,20 +181,20 @@ async fn only_the_death_of_a_bridge_is_an_attempt_and_silence_about_an_item_is_n
     let attempts = async || tenant.client.outbox(item).await.unwrap().value.attempts;
 
     let mut link = mac.dial(&server).await;
-    link.take(&mac.line, &RecallState::NeverStarted).await;
+    link.take(&mac.line, &ReconciledState::NeverStarted).await;
     assert_eq!(link.items().await[0].id, item);
     // Four times only the connection is lost; then the bridge itself.
     for resumed in [true, true, true, true, false] {
         drop(link);
         link = mac.dial_again(&server, resumed).await;
-        assert_eq!(link.recall, [item]);
-        link.take(&mac.line, &RecallState::NeverStarted).await;
+        assert_eq!(link.reconcile, [item]);
+        link.take(&mac.line, &ReconciledState::NeverStarted).await;
         assert_eq!(link.items().await[0].id, item);
         assert_eq!(attempts().await, u32::from(!resumed));
     }
     drop(link);
     let mut link = mac.dial(&server).await;
-    link.say(&BridgeFrame::Recalled { items: Vec::new() }).await;
+    link.say(&BridgeFrame::Reconciled { items: Vec::new() }).await;
     let failed = eventually("nobody knows of the item", async || {
         let item = tenant.client.outbox(item).await.unwrap().value;
         (item.status == OutboxStatus::Failed).then_some(item)

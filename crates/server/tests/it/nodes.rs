@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use switchboard_client::{CreateKey, CreateWebhook, SendMessage};
 use switchboard_model::{
     EventKind,
-    link::{RecallState, ServerFrame},
+    link::{ReconciledState, ServerFrame},
     outbox::OutboxStatus,
 };
 use switchboard_testkit::{LINE, Receiver, Setup, TestServer, eventually};
@@ -159,15 +159,15 @@ async fn a_link_to_one_takes_over_from_a_link_to_the_other() {
         tenant.client.send_message(&made).await.unwrap().value.id
     };
     let mut old = mac.dial(&first).await;
-    old.take(&mac.line, &RecallState::NeverStarted).await;
+    old.take(&mac.line, &ReconciledState::NeverStarted).await;
     let claimed = send("one").await;
     assert_eq!(old.items().await[0].id, claimed);
     // The newer link is asked for what the older one was handed.
     let mut new = mac.dial(&second).await;
-    assert_eq!(new.recall, [claimed]);
+    assert_eq!(new.reconcile, [claimed]);
     let (reason, retry) = old.bye().await;
     assert!(reason.contains("newer link") && retry, "{reason}");
-    new.take(&mac.line, &RecallState::NeverStarted).await;
+    new.take(&mac.line, &ReconciledState::NeverStarted).await;
     assert_eq!(new.items().await[0].id, claimed);
     // From now on the items come there, wherever they are accepted.
     let next = send("two").await;

@@ -7,7 +7,7 @@ use switchboard_client::{SendMessage, SetFault};
 use switchboard_model::{
     OutboxItem,
     id::Id,
-    link::RecallState,
+    link::ReconciledState,
     outbox::{ATTEMPTS_USED_UP, EXPIRED, MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus},
     simulator::{ALWAYS_FAILS, ECHOES, FaultMode, NEVER_ANSWERS},
     time::Clock,
@@ -179,7 +179,7 @@ async fn a_claim_of_a_bridge_that_never_comes_back_fails_with_its_lease() {
     let mac = Mac::make(&server, &tenant, MAC).await;
     let item = send(&tenant, MAC, STRANGER, "x").await;
     let mut link = mac.dial(&server).await;
-    link.take(&mac.line, &RecallState::NeverStarted).await;
+    link.take(&mac.line, &ReconciledState::NeverStarted).await;
     assert_eq!(link.items().await[0].id, item);
     assert_eq!(settled(&tenant, item, Claimed).await.attempts, 0);
     drop(link);
@@ -195,8 +195,8 @@ async fn a_claim_of_a_bridge_that_never_comes_back_fails_with_its_lease() {
     // It is not handed out again, and what the bridge says of it now comes too late.
     let next = send(&tenant, MAC, STRANGER, "y").await;
     let mut link = mac.dial(&server).await;
-    assert!(link.recall.is_empty());
-    link.take(&mac.line, &RecallState::NeverStarted).await;
+    assert!(link.reconcile.is_empty());
+    link.take(&mac.line, &ReconciledState::NeverStarted).await;
     let items = link.items().await;
     assert_eq!(items.iter().map(|item| item.id).collect::<Vec<_>>(), [next]);
     assert_eq!(tenant.client.outbox(item).await.unwrap().value, failed);
@@ -212,14 +212,14 @@ async fn an_item_is_given_back_only_if_nothing_was_handed_over_and_three_times_a
     let item = send(&tenant, MAC, STRANGER, "x").await;
     for lost in 0..3 {
         let mut link = mac.dial(&server).await;
-        assert_eq!(link.recall.len(), usize::from(lost > 0));
-        link.take(&mac.line, &RecallState::NeverStarted).await;
+        assert_eq!(link.reconcile.len(), usize::from(lost > 0));
+        link.take(&mac.line, &ReconciledState::NeverStarted).await;
         assert_eq!(link.items().await[0].id, item);
         let shown = tenant.client.outbox(item).await.unwrap().value;
         assert_eq!((shown.status, shown.attempts), (Claimed, lost));
     }
     let mut link = mac.dial(&server).await;
-    link.take(&mac.line, &RecallState::NeverStarted).await;
+    link.take(&mac.line, &ReconciledState::NeverStarted).await;
     let failed = settled(&tenant, item, Failed).await;
     assert_eq!((failed.error.as_deref(), failed.attempts), (Some(ATTEMPTS_USED_UP), 3));
 
@@ -228,7 +228,7 @@ async fn an_item_is_given_back_only_if_nothing_was_handed_over_and_three_times_a
     assert_eq!(link.items().await[0].id, item);
     let mut link = mac.dial(&server).await;
     let unknown = switchboard_model::link::Outcome::Unknown;
-    link.take(&mac.line, &RecallState::Finished { outcome: unknown }).await;
+    link.take(&mac.line, &ReconciledState::Finished { outcome: unknown }).await;
     let failed = settled(&tenant, item, Failed).await;
     assert_eq!((failed.error.as_deref(), failed.attempts), (Some(MAY_HAVE_BEEN_HANDED_OVER), 1));
     drop(link);

@@ -4,7 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use serde_json::json;
 use switchboard_client::{RawAnswer, Upload};
-use switchboard_model::{Code, link::RecallState, time::Clock};
+use switchboard_model::{Code, link::ReconciledState, time::Clock};
 use switchboard_testkit::{LINE, Receiver, Setup, TestClock, TestServer, eventually};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -340,7 +340,7 @@ async fn what_comes_on_a_link_or_in_a_body_is_no_head() {
     let tenant = server.tenant(LINE).await;
     let mac = Mac::make(&server, &tenant, MAC).await;
     let mut link = mac.dial(&server).await;
-    link.take(&mac.line, &RecallState::NeverStarted).await;
+    link.take(&mac.line, &ReconciledState::NeverStarted).await;
     for number in 0..3 {
         let long = text(&number.to_string(), &"x".repeat(200_000));
         tell(&mut link, &mac.line, &number.to_string(), &[long]).await;

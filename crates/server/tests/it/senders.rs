@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use switchboard_model::{
     Code, EventKind,
-    link::{RecallState, ServerFrame},
+    link::{ReconciledState, ServerFrame},
     outbox::OutboxStatus,
 };
 use switchboard_testkit::{LINE, TestServer};
@@ -206,7 +206,7 @@ async fn a_sender_with_any_name_is_answered_by_that_name() {
     let tenant = server.tenant(LINE).await;
     let mac = Mac::make(&server, &tenant, MAC).await;
     let mut link = mac.dial(&server).await;
-    link.take(&mac.line, &RecallState::NeverStarted).await;
+    link.take(&mac.line, &ReconciledState::NeverStarted).await;
     for (n, (told, kept)) in [
         ("airtel", "airtel"),
         ("", "unknown"),
@@ -279,7 +279,7 @@ async fn what_cant_be_read_ends_no_link_and_holds_nothing_up() {
     let tenant = server.tenant(LINE).await;
     let mac = Mac::make(&server, &tenant, MAC).await;
     let mut link = mac.dial(&server).await;
-    link.take(&mac.line, &RecallState::NeverStarted).await;
+    link.take(&mac.line, &ReconciledState::NeverStarted).await;
     let deep = "[".repeat(500) + &"]".repeat(500);
     let chat = r#"{"chat":"contact","handle":"+15550100002"}"#;
     let odd = [

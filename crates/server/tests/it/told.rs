@@ -6,7 +6,7 @@ use switchboard_client::{Client, SendMessage};
 use switchboard_model::{
     File, Line, OutboxItem,
     id::Id,
-    link::{MAX_POSITION_BYTES, RecallState, ReceivedEntry, ServerFrame},
+    link::{MAX_POSITION_BYTES, ReceivedEntry, ReconciledState, ServerFrame},
     outbox::{IDENTITY_OF_ANOTHER, MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus},
 };
 use switchboard_testkit::{LINE, TestServer};
@@ -52,7 +52,7 @@ async fn what_is_too_long_or_unreadable_costs_only_itself() {
     let tenant = server.tenant(LINE).await;
     let mac = Mac::make(&server, &tenant, MAC).await;
     let mut link = mac.dial(&server).await;
-    link.take(&mac.line, &RecallState::NeverStarted).await;
+    link.take(&mac.line, &ReconciledState::NeverStarted).await;
     // What no release of today can read, in the middle of what it can; and a sender that is far too long.
     let mut bad = text("bad", "bad");
     bad["sender"] = "x".repeat(300).into();
@@ -108,7 +108,7 @@ async fn what_is_said_of_others_lines_is_nothing() {
     let mac = Mac::make(&server, &tenant, MAC).await;
     let theirs = Mac::make(&server, &tenant, THEIRS).await;
     let mut link = mac.dial(&server).await;
-    link.take(&mac.line, &RecallState::NeverStarted).await;
+    link.take(&mac.line, &ReconciledState::NeverStarted).await;
     let mut nobody = mac.line.clone();
     nobody.id = Id::generate();
     for line in [&theirs.line, &nobody] {
@@ -138,7 +138,7 @@ async fn a_report_makes_no_message_of_another_and_is_heard_once() {
     let tenant = server.tenant(LINE).await;
     let mac = Mac::make(&server, &tenant, MAC).await;
     let mut link = mac.dial(&server).await;
-    link.take(&mac.line, &RecallState::NeverStarted).await;
+    link.take(&mac.line, &ReconciledState::NeverStarted).await;
     tell(&mut link, &mac.line, "1", &[text("theirs", "from a contact")]).await;
     taken(&mut link).await;
     let send = async |to: &str| {

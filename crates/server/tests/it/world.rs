@@ -10,7 +10,7 @@ use switchboard_model::{
     Account, Bridge, EventKind, Key, Line, OutboxItem, Scope, Scopes, Timestamp,
     id::Id,
     line::DriverKind,
-    link::RecallState,
+    link::ReconciledState,
     outbox::OutboxStatus,
     secret::{Secret, SecretKind},
 };
@@ -118,7 +118,7 @@ impl World {
         let sent = Call::post("/v1/messages", &body).key(&owner.key).send(&server.url).await;
         assert_eq!(sent.status, 201, "{sent:?}");
         let mut link = mac.dial(&server).await;
-        link.take(&mac.line, &RecallState::NeverStarted).await;
+        link.take(&mac.line, &ReconciledState::NeverStarted).await;
         assert_eq!(link.items().await.len(), 1);
         let spare = CreateBridge { name: "spare".into(), driver: DriverKind::Imsg };
         let spare = server.admin().create_bridge(&spare).await.unwrap().value.bridge.id;

@@ -40,7 +40,7 @@ macro_rules! promises {
                 async fn $promise() {
                     let kept = $new();
                     crate::$noun::$promise(kept.store()).await;
-                    kept.check_the_books().await;
+                    kept.check_invariants().await;
                 }
             )+
         }
@@ -78,7 +78,7 @@ mod sqlite {
         }
 
         /// References are not enforced while running: here it shows whether all point at something.
-        pub(crate) async fn check_the_books(self) {
+        pub(crate) async fn check_invariants(self) {
             self.store.close().await;
             let sql = rusqlite::Connection::open(self.path()).unwrap();
             let broken = sql

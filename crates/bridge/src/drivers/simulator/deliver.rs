@@ -14,12 +14,12 @@ use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::{
-    Book, JOURNAL_PAUSE, Simulator,
-    faults::Fortune,
+    JOURNAL_PAUSE, Simulator, State,
+    faults::FaultOutcome,
     journal::{KnownChat, Reacted, ReadUpTo, Record, Shown, With},
     new_guid,
 };
-use crate::files::{FileError, Files};
+use crate::files::{FileClient, FileError};
 
 const REFUSED: &str = "The simulator refused the message (fault mode 'reject').";
 const CONTACT_FAILS: &str = "The simulated contact +15005550001 fails every message.";
@@ -50,18 +50,18 @@ impl Simulator {
     }
 
     /// See [`Driver::send`](crate::Driver::send).
-    pub(super) async fn carry_out(&self, item: SendItem, files: &Files) -> Outcome {
-        if let Some(outcome) = self.book().phones.outcome(item.id) {
+    pub(super) async fn carry_out(&self, item: SendItem, files: &FileClient) -> Outcome {
+        if let Some(outcome) = self.state().phones.outcome(item.id) {
             return outcome.clone();
         }
         let Some(line) = self.lines.handle_of(item.line_id) else { return Outcome::Released };
         let mut report_lost = false;
-        match self.lines.draw(item.line_id) {
-            Fortune::Good => {}
-            Fortune::Away => return Outcome::Released,
-            Fortune::Refused => return self.fail(item.id, REFUSED),
-            Fortune::Late(delay) => sleep(delay).await,
-            Fortune::ReportLost => report_lost = true,
+        match self.lines.next_fault(item.line_id) {
+            FaultOutcome::Good => {}
+            FaultOutcome::Away => return Outcome::Released,
+            FaultOutcome::Refused => return self.fail(item.id, REFUSED),
+            FaultOutcome::Late(delay) => sleep(delay).await,
+            FaultOutcome::ReportLost => report_lost = true,
         }
         if is_to(&item, NEVER_ANSWERS) {
             std::future::pending::<()>().await;
@@ -86,12 +86,12 @@ impl Simulator {
     async fn fetch(
         &self,
         attachments: &[LinkedFile],
-        files: &Files,
+        files: &FileClient,
     ) -> Result<Vec<PhoneFile>, FileError> {
         let deadline = Instant::now() + self.options.fetch_timeout;
         let mut fetched = Vec::with_capacity(attachments.len());
         for file in attachments {
-            let dir = self.book().files.dir().to_owned();
+            let dir = self.state().files.dir().to_owned();
             // Gone again when it has been read, or when this call is dropped.
             let draft = match NamedTempFile::new_in(dir) {
                 Ok(draft) => draft,
@@ -113,11 +113,11 @@ impl Simulator {
         Ok(fetched)
     }
 
-    /// Books a certain failure, so that a recall says the same.
+    /// Writes down a certain failure, so that reconciliation says the same.
     fn fail(&self, id: Id<OutboxItem>, error: &str) -> Outcome {
         let outcome = Outcome::Failed { error: error.to_owned() };
         let report = Some(Report { id, outcome: outcome.clone() });
-        if let Err(error) = self.book().commit(Record { outcome: report, ..Record::default() }) {
+        if let Err(error) = self.state().commit(Record { outcome: report, ..Record::default() }) {
             self.tell_unwritable(&error);
         }
         outcome
@@ -155,12 +155,12 @@ impl Simulator {
         report_lost: bool,
     ) -> std::io::Result<Outcome> {
         let (id, line_id, now) = (item.id, item.line_id, self.clock.now());
-        let mut book = self.book();
+        let mut state = self.state();
         let Prepared { mut record, mut outcome, typing } =
-            match book.prepare(item, line, attachments, now) {
+            match state.prepare(item, line, attachments, now) {
                 Ok(prepared) => prepared,
                 Err(why) => {
-                    drop(book);
+                    drop(state);
                     return Ok(self.fail(id, why));
                 }
             };
@@ -169,19 +169,19 @@ impl Simulator {
         }
         record.outcome = Some(Report { id, outcome: outcome.clone() });
         let echoes = !record.entries.is_empty();
-        book.commit(record)?;
+        state.commit(record)?;
         if let Some((with, on)) = typing {
-            book.phones.type_in(line.clone(), with, on, now);
+            state.phones.type_in(line.clone(), with, on, now);
         }
-        drop(book);
+        drop(state);
         if echoes {
-            self.lines.stir(line_id);
+            self.lines.wake(line_id);
         }
         Ok(outcome)
     }
 }
 
-impl Book {
+impl State {
     /// What an item makes true, or why it can't.
     fn prepare(
         &self,

@@ -12,13 +12,13 @@ use tokio::{sync::watch, time::sleep};
 use tracing::error;
 
 use super::{
-    Book, JOURNAL_PAUSE, Simulator, Unwritten, chat_of, entry_key,
-    history::Waiting,
-    journal::{KeptFile, KnownChat, Place, Record, With},
+    JOURNAL_PAUSE, Simulator, State, Unwritten, chat_of, entry_key,
+    history::PendingEntry,
+    journal::{EntryPosition, KeptFile, KnownChat, Record, With},
 };
 use crate::{
-    driver::{Driver, DriverError, Fate, HistoryBatch, LineStatuses},
-    files::Files,
+    driver::{Driver, DriverError, HistoryBatch, KnownOutcome, LineStatuses},
+    files::FileClient,
 };
 
 /// The bytes of attachments after which a batch goes on its way without further entries.
@@ -38,32 +38,32 @@ impl Driver for Simulator {
         self.limit(item)
     }
 
-    async fn carry(&self, lines: Vec<CarriedLine>) {
-        let mut book = self.book();
-        book.uploaded.clear();
+    async fn assign_lines(&self, lines: Vec<CarriedLine>) {
+        let mut state = self.state();
+        state.uploaded.clear();
         for line in &lines {
-            if let Err(error) = book.catch_up(line) {
+            if let Err(error) = state.catch_up(line) {
                 self.tell_unwritable(&error);
             }
         }
-        // Under the book's lock: a change of what a line can do comes before this or after it.
-        self.lines.carry(&lines, |line| book.phones.is_advanced(line));
+        // Under the state's lock: a change of what a line can do comes before this or after it.
+        self.lines.assign_lines(&lines, |line| state.phones.is_advanced(line));
     }
 
-    async fn send(&self, item: SendItem, files: &Files) -> Outcome {
+    async fn send(&self, item: SendItem, files: &FileClient) -> Outcome {
         self.carry_out(item, files).await
     }
 
-    async fn recall(
+    async fn reconcile(
         &self,
         ids: &[Id<OutboxItem>],
-    ) -> Result<HashMap<Id<OutboxItem>, Fate>, DriverError> {
-        let book = self.book();
-        let fate = |id| match book.phones.outcome(id) {
-            Some(outcome) => Fate::Finished(outcome.clone()),
-            None => Fate::NeverStarted,
+    ) -> Result<HashMap<Id<OutboxItem>, KnownOutcome>, DriverError> {
+        let state = self.state();
+        let known = |id| match state.phones.outcome(id) {
+            Some(outcome) => KnownOutcome::Finished(outcome.clone()),
+            None => KnownOutcome::NeverStarted,
         };
-        Ok(ids.iter().map(|id| (*id, fate(*id))).collect())
+        Ok(ids.iter().map(|id| (*id, known(*id))).collect())
     }
 
     async fn history(
@@ -71,25 +71,25 @@ impl Driver for Simulator {
         line: Id<Line>,
         after: Option<&str>,
         limit: usize,
-        files: &Files,
+        files: &FileClient,
     ) -> Result<HistoryBatch, DriverError> {
         loop {
-            let (handle, online, stirred) = self
+            let (handle, online, wake) = self
                 .lines
                 .reader(line)
                 .ok_or(DriverError { what: "the line is not carried", source: None })?;
             if online {
                 let waiting = {
-                    let book = self.book();
-                    let after = book.parse_position(after);
-                    book.phones.histories.after(&handle, after, limit)
+                    let state = self.state();
+                    let after = state.parse_position(after);
+                    state.phones.histories.after(&handle, after, limit)
                 };
                 if !waiting.is_empty() {
                     return self.batch(line, &handle, waiting, files).await;
                 }
             }
-            // A permit is kept if it stirs between the look and the wait.
-            stirred.notified().await;
+            // A permit is kept if it is woken between the look and the wait.
+            wake.notified().await;
         }
     }
 
@@ -100,7 +100,7 @@ impl Driver for Simulator {
         while let Err(unwritten) = written {
             self.tell_unwritable(&unwritten.1);
             sleep(JOURNAL_PAUSE).await;
-            written = self.book().try_commit(unwritten.0);
+            written = self.state().try_commit(unwritten.0);
         }
     }
 }
@@ -113,29 +113,31 @@ impl Simulator {
         batch: &HistoryBatch,
         results: &[ReceivedEntry],
     ) -> Result<(), Unwritten> {
-        let mut book = self.book();
-        let n = book.parse_position(Some(&batch.position));
+        let mut state = self.state();
+        let n = state.parse_position(Some(&batch.position));
         let first = n.saturating_sub(batch.entries.len() as u64) + 1;
-        let mut record =
-            Record { received: Some(Place { line: handle.clone(), n }), ..Record::default() };
+        let mut record = Record {
+            received: Some(EntryPosition { line: handle.clone(), n }),
+            ..Record::default()
+        };
         let mut waiters = Vec::new();
         for ((at, entry), result) in (first..).zip(&batch.entries).zip(results) {
             if let Some(id) = result.chat_id
                 && let Some(chat) = chat_of(entry)
-                && book.phones.chat(id).is_none()
+                && state.phones.chat(id).is_none()
                 && !record.chats.iter().any(|known| known.id == id)
             {
                 let with = With::from(chat);
                 record.chats.push(KnownChat { id, line: handle.clone(), with });
             }
-            let waiter = book.waiting.remove(&*entry_key(handle, at, entry));
+            let waiter = state.waiting.remove(&*entry_key(handle, at, entry));
             waiters.extend(waiter.map(|waiter| (waiter, *result)));
         }
-        if let Some(uploaded) = book.uploaded.get_mut(handle) {
+        if let Some(uploaded) = state.uploaded.get_mut(handle) {
             *uploaded = uploaded.split_off(&(n + 1));
         }
-        let written = book.try_commit(record);
-        drop(book);
+        let written = state.try_commit(record);
+        drop(state);
         for (waiter, result) in waiters {
             // Who has stopped waiting needs no answer.
             let _ = waiter.send(result);
@@ -148,11 +150,11 @@ impl Simulator {
         &self,
         line: Id<Line>,
         handle: &Handle,
-        waiting: Vec<Waiting>,
-        files: &Files,
+        waiting: Vec<PendingEntry>,
+        files: &FileClient,
     ) -> Result<HistoryBatch, DriverError> {
         let (mut entries, mut last, mut bytes) = (Vec::with_capacity(waiting.len()), 0, 0);
-        for Waiting { n, mut what, files: kept } in waiting {
+        for PendingEntry { n, mut what, files: kept } in waiting {
             if let Inbound::Message(message) = &mut what
                 && !kept.is_empty()
             {
@@ -166,7 +168,7 @@ impl Simulator {
                 break;
             }
         }
-        Ok(HistoryBatch { position: self.book().position(last), entries })
+        Ok(HistoryBatch { position: self.state().position(last), entries })
     }
 
     /// Uploads the files of one entry, unless they are there from an earlier look at it.
@@ -176,15 +178,15 @@ impl Simulator {
         handle: &Handle,
         n: u64,
         kept: &[KeptFile],
-        files: &Files,
+        files: &FileClient,
     ) -> Result<Vec<LinkedFile>, DriverError> {
-        let known = self.book().uploaded.get(handle).and_then(|known| known.get(&n)).cloned();
+        let known = self.state().uploaded.get(handle).and_then(|known| known.get(&n)).cloned();
         if let Some(known) = known {
             return Ok(known);
         }
         let mut uploaded = Vec::with_capacity(kept.len());
         for KeptFile { shown, transcription } in kept {
-            let path = self.book().files.path(&shown.sha256);
+            let path = self.state().files.path(&shown.sha256);
             let name = shown.filename.as_deref();
             match files.upload(line, &path, name, &shown.mime_type).await {
                 Ok(file) => {
@@ -201,18 +203,18 @@ impl Simulator {
             }
         }
         let known = (n, uploaded.clone());
-        self.book().uploaded.entry(handle.clone()).or_default().extend([known]);
+        self.state().uploaded.entry(handle.clone()).or_default().extend([known]);
         Ok(uploaded)
     }
 }
 
-impl Book {
+impl State {
     /// Takes note of what the server has of a line. What it has of which we never
     /// heard (the answer was lost with a socket) is told again where we need the answer.
     fn catch_up(&mut self, line: &CarriedLine) -> std::io::Result<()> {
         let n = self.parse_position(line.position.as_deref());
         if n > self.phones.histories.received(&line.handle) {
-            let received = Some(Place { line: line.handle.clone(), n });
+            let received = Some(EntryPosition { line: line.handle.clone(), n });
             self.commit(Record { received, ..Record::default() })?;
         }
         for group in self.phones.unconfirmed_groups(&line.handle) {

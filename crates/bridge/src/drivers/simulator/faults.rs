@@ -44,7 +44,7 @@ struct CarriedPhone {
     /// Whether it has the advanced features. The journal knows; here it is as told.
     advanced: bool,
     /// Wakes whoever reads this line's history: it grew, or the line is back.
-    stirred: Arc<Notify>,
+    wake: Arc<Notify>,
     fault: Fault,
     /// Which setting of the fault this is: a timer of an earlier one has no say.
     turn: u64,
@@ -62,7 +62,7 @@ impl Drop for CarriedPhone {
 
 /// What happens to one item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fortune {
+pub(super) enum FaultOutcome {
     Good,
     Away,
     Refused,
@@ -80,14 +80,18 @@ impl Lines {
     }
 
     /// Carries exactly these; a line that stays keeps its fault.
-    pub(super) fn carry(&self, lines: &[CarriedLine], is_advanced: impl Fn(&Handle) -> bool) {
+    pub(super) fn assign_lines(
+        &self,
+        lines: &[CarriedLine],
+        is_advanced: impl Fn(&Handle) -> bool,
+    ) {
         let mut by_id = self.lock();
         by_id.retain(|id, _| lines.iter().any(|line| line.id == *id));
         for line in lines {
             let phone = by_id.entry(line.id).or_insert_with(|| CarriedPhone {
                 handle: line.handle.clone(),
                 advanced: true,
-                stirred: Arc::new(Notify::new()),
+                wake: Arc::new(Notify::new()),
                 fault: GOOD,
                 turn: 0,
                 comes_back: None,
@@ -121,7 +125,7 @@ impl Lines {
     pub(super) fn reader(&self, id: Id<Line>) -> Option<(Handle, bool, Arc<Notify>)> {
         let lines = self.lock();
         let phone = lines.get(&id)?;
-        Some((phone.handle.clone(), phone.is_online(), Arc::clone(&phone.stirred)))
+        Some((phone.handle.clone(), phone.is_online(), Arc::clone(&phone.wake)))
     }
 
     /// What a line can do has changed.
@@ -138,9 +142,9 @@ impl Lines {
     }
 
     /// A line's history grew.
-    pub(super) fn stir(&self, id: Id<Line>) {
+    pub(super) fn wake(&self, id: Id<Line>) {
         if let Some(phone) = self.lock().get(&id) {
-            phone.stirred.notify_one();
+            phone.wake.notify_one();
         }
     }
 
@@ -153,15 +157,15 @@ impl Lines {
     }
 
     /// What happens to the next item of a line. Counts it.
-    pub(super) fn draw(&self, id: Id<Line>) -> Fortune {
+    pub(super) fn next_fault(&self, id: Id<Line>) -> FaultOutcome {
         let mut lines = self.lock();
-        let Some(phone) = lines.get_mut(&id) else { return Fortune::Away };
-        let fortune = match phone.fault.mode {
-            FaultMode::None => return Fortune::Good,
-            FaultMode::Offline => return Fortune::Away,
-            FaultMode::Reject => Fortune::Refused,
-            FaultMode::Slow => Fortune::Late(phone.fault.after.unwrap_or(SLOW_DEFAULT)),
-            FaultMode::LoseReport => Fortune::ReportLost,
+        let Some(phone) = lines.get_mut(&id) else { return FaultOutcome::Away };
+        let outcome = match phone.fault.mode {
+            FaultMode::None => return FaultOutcome::Good,
+            FaultMode::Offline => return FaultOutcome::Away,
+            FaultMode::Reject => FaultOutcome::Refused,
+            FaultMode::Slow => FaultOutcome::Late(phone.fault.after.unwrap_or(SLOW_DEFAULT)),
+            FaultMode::LoseReport => FaultOutcome::ReportLost,
         };
         if let Some(left) = &mut phone.fault.count {
             *left = left.saturating_sub(1);
@@ -169,7 +173,7 @@ impl Lines {
                 phone.fault = GOOD;
             }
         }
-        fortune
+        outcome
     }
 
     /// Makes a line go wrong, or right again. False if it is not carried.
@@ -196,7 +200,7 @@ impl Lines {
             phone.comes_back = Some(back.abort_handle());
         }
         phone.fault = fault;
-        phone.stirred.notify_one();
+        phone.wake.notify_one();
         self.publish(&lines);
         true
     }
@@ -208,7 +212,7 @@ impl Lines {
         {
             phone.comes_back = None;
             phone.fault = GOOD;
-            phone.stirred.notify_one();
+            phone.wake.notify_one();
         }
         self.publish(&lines);
     }

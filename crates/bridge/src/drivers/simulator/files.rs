@@ -101,9 +101,9 @@ pub(super) struct HeldFiles<'a> {
 
 impl Drop for HeldFiles<'_> {
     fn drop(&mut self) {
-        let mut book = self.simulator.book();
+        let mut state = self.simulator.state();
         for file in &self.files {
-            book.files.release(&file.shown);
+            state.files.release(&file.shown);
         }
     }
 }
@@ -120,15 +120,15 @@ impl Simulator {
         }
         let hashed = blocking(move || Ok(given.into_iter().map(hash).collect::<Vec<_>>())).await?;
         let (dir, to_write) = {
-            let mut book = self.book();
+            let mut state = self.state();
             let size: u64 = hashed.iter().map(|(file, _)| file.shown.size).sum();
-            if book.files.bytes.saturating_add(size) > MAX_KEPT_BYTES {
+            if state.files.bytes.saturating_add(size) > MAX_KEPT_BYTES {
                 return Err(SimulatorError::Full);
             }
-            let dir = book.files.dir.clone();
+            let dir = state.files.dir.clone();
             let mut to_write = Vec::new();
             for (file, data) in hashed {
-                book.files.hold(&file.shown);
+                state.files.hold(&file.shown);
                 to_write.push((file.shown.sha256.clone(), data));
                 held.files.push(file);
             }

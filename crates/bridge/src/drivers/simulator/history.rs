@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use switchboard_model::{Handle, link::Inbound};
 
-use super::journal::{Entry, KeptFile, Place, Record};
+use super::journal::{Entry, EntryPosition, KeptFile, Record};
 
 /// The most entries of a line that wait for the server.
 pub(super) const MAX_WAITING: usize = 100_000;
@@ -17,12 +17,12 @@ pub(super) struct Histories(HashMap<Handle, History>);
 struct History {
     /// The number of the last entry that ever was.
     last: u64,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<PendingEntry>,
 }
 
 /// An entry that waits.
 #[derive(Clone)]
-pub(super) struct Waiting {
+pub(super) struct PendingEntry {
     pub(super) n: u64,
     pub(super) what: Inbound,
     /// The files of a message, not uploaded yet.
@@ -33,11 +33,11 @@ impl Histories {
     pub(super) fn enter(&mut self, Entry { at, what, files }: Entry) {
         let history = self.0.entry(at.line).or_default();
         history.last = history.last.max(at.n);
-        history.waiting.push_back(Waiting { n: at.n, what, files });
+        history.waiting.push_back(PendingEntry { n: at.n, what, files });
     }
 
     /// The server has a line's history up to here. Returns the files that no longer wait for it.
-    pub(super) fn receive(&mut self, Place { line, n }: Place) -> Vec<KeptFile> {
+    pub(super) fn receive(&mut self, EntryPosition { line, n }: EntryPosition) -> Vec<KeptFile> {
         let history = self.0.entry(line).or_default();
         history.last = history.last.max(n);
         let mut files = Vec::new();
@@ -55,13 +55,16 @@ impl Histories {
             return None;
         }
         let first = history.map_or(0, |history| history.last) + 1;
-        let entry =
-            |(n, what)| Entry { at: Place { line: line.clone(), n }, what, files: Vec::new() };
+        let entry = |(n, what)| Entry {
+            at: EntryPosition { line: line.clone(), n },
+            what,
+            files: Vec::new(),
+        };
         Some((first..).zip(what).map(entry).collect())
     }
 
     /// At most `limit` entries of a line after a place.
-    pub(super) fn after(&self, line: &Handle, after: u64, limit: usize) -> Vec<Waiting> {
+    pub(super) fn after(&self, line: &Handle, after: u64, limit: usize) -> Vec<PendingEntry> {
         let Some(History { waiting, .. }) = self.0.get(line) else { return Vec::new() };
         let from = waiting.partition_point(|entry| entry.n <= after);
         waiting.range(from..).take(limit).cloned().collect()
@@ -91,11 +94,11 @@ impl Histories {
     /// The records that say all of it.
     pub(super) fn records(&self) -> impl Iterator<Item = Record> {
         self.0.iter().flat_map(|(line, history)| {
-            let received = Place { line: line.clone(), n: self.received(line) };
+            let received = EntryPosition { line: line.clone(), n: self.received(line) };
             let received = Record { received: Some(received), ..Record::default() };
             std::iter::once(received).chain(history.waiting.iter().cloned().map(|entry| {
-                let Waiting { n, what, files } = entry;
-                let at = Place { line: line.clone(), n };
+                let PendingEntry { n, what, files } = entry;
+                let at = EntryPosition { line: line.clone(), n };
                 Record { entries: vec![Entry { at, what, files }], ..Record::default() }
             }))
         })

@@ -61,7 +61,7 @@ pub(super) struct Record {
     pub(super) chats: Vec<KnownChat>,
     /// How far the server has a line's history.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) received: Option<Place>,
+    pub(super) received: Option<EntryPosition>,
 }
 
 /// A message, the chat it stands in, and the contacts on whose phones it is, who wrote it among them.
@@ -107,7 +107,7 @@ pub(super) struct Features {
 /// One entry of a line's history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Entry {
-    pub(super) at: Place,
+    pub(super) at: EntryPosition,
     /// A message stands here without its attachments: what they are on the server is not known yet.
     pub(super) what: Inbound,
     /// Those attachments.
@@ -126,7 +126,7 @@ pub(super) struct KeptFile {
 
 /// A place in a line's history: the n-th entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(super) struct EntryPosition {
     pub(super) line: Handle,
     pub(super) n: u64,
 }

@@ -2,7 +2,7 @@
 //!
 //! A driver like a Mac's: it has the real link, and a durable memory of its own as Messages has
 //! its database (`journal`). The record that puts a message on a phone carries the id of
-//! the outbox item, so a message is on the phone exactly if its recall says so, whenever
+//! the outbox item, so a message is on the phone exactly if reconciliation says so, whenever
 //! the process is killed.
 //!
 //! The same holds of reactions, edits and of what was read. A typing indicator is gone in a
@@ -12,14 +12,14 @@
 //! any other. [`ALWAYS_FAILS`] and [`NEVER_ANSWERS`] do so with whatever is sent to them;
 //! [`ECHOES`] sends back texts, without attachments, and nothing else.
 
+mod capped_map;
+mod control;
 mod deliver;
 mod driver;
 mod faults;
 mod files;
 mod history;
 mod journal;
-mod newest;
-mod outside;
 mod phones;
 
 #[cfg(doc)]
@@ -80,7 +80,7 @@ pub struct Simulator {
     clock: Arc<dyn Clock>,
     options: SimulatorOptions,
     lines: Arc<Lines>,
-    book: Mutex<Book>,
+    state: Mutex<State>,
     /// That the journal can't be written is said once in a while only.
     unwritable: Throttle,
 }
@@ -93,7 +93,7 @@ const JOURNAL_PAUSE: Duration = Duration::from_millis(250);
 type Unwritten = Box<(Record, io::Error)>;
 
 /// The durable state. One lock, so that the journal's order is the order in which things became true.
-struct Book {
+struct State {
     journal: Journal,
     phones: Phones,
     files: KeptFiles,
@@ -139,7 +139,7 @@ impl Simulator {
             clock,
             options,
             lines: Arc::new(Lines::new()),
-            book: Mutex::new(Book { journal, phones, files, uploaded, waiting }),
+            state: Mutex::new(State { journal, phones, files, uploaded, waiting }),
             unwritable: Throttle::new(UNWRITABLE_EVERY),
         }))
     }
@@ -151,13 +151,13 @@ impl Simulator {
         }
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
+    fn state(&self) -> MutexGuard<'_, State> {
         // The journal is written before the memory changes; whatever panics between leaves both whole.
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Book {
+impl State {
     /// Writes a record and makes it true.
     fn commit(&mut self, record: Record) -> io::Result<()> {
         self.try_commit(record).map_err(|unwritten| unwritten.1)

@@ -19,11 +19,11 @@ use switchboard_model::{
 };
 
 use super::{
+    capped_map::CappedMap,
     history::Histories,
     journal::{
         Features, Group, KeptFile, KnownChat, Reacted, ReadBy, ReadUpTo, Record, Shown, With,
     },
-    newest::Newest,
 };
 
 /// The newest messages that one phone shows.
@@ -52,13 +52,13 @@ pub(super) struct Phones {
     reactions: HashMap<String, Vec<PhoneReaction>>,
     /// By the message's guid: those that are not as they were sent.
     changes: HashMap<String, PhoneChange>,
-    outcomes: Newest<Id<OutboxItem>, Outcome>,
+    outcomes: CappedMap<Id<OutboxItem>, Outcome>,
     groups: HashMap<String, Group>,
-    contact_chats: Newest<Id<Chat>, KnownChat>,
+    contact_chats: CappedMap<Id<Chat>, KnownChat>,
     group_chats: HashMap<Id<Chat>, KnownChat>,
-    read: Newest<(Handle, With), Timestamp>,
+    read: CappedMap<(Handle, With), Timestamp>,
     /// By contact and line the guid of the line's last message that the contact has read.
-    read_by: Newest<(Handle, Handle), String>,
+    read_by: CappedMap<(Handle, Handle), String>,
     /// Lines without the advanced features.
     plain: HashSet<Handle>,
     /// Until when a line types in a chat.
@@ -75,12 +75,12 @@ impl Default for Phones {
             by_guid: HashMap::new(),
             reactions: HashMap::new(),
             changes: HashMap::new(),
-            outcomes: Newest::new(MAX_OUTCOMES),
+            outcomes: CappedMap::new(MAX_OUTCOMES),
             groups: HashMap::new(),
-            contact_chats: Newest::new(MAX_CONTACT_CHATS),
+            contact_chats: CappedMap::new(MAX_CONTACT_CHATS),
             group_chats: HashMap::new(),
-            read: Newest::new(MAX_CONTACT_CHATS),
-            read_by: Newest::new(MAX_CONTACT_CHATS),
+            read: CappedMap::new(MAX_CONTACT_CHATS),
+            read_by: CappedMap::new(MAX_CONTACT_CHATS),
             plain: HashSet::new(),
             typing: HashMap::new(),
         }

@@ -7,23 +7,23 @@ use switchboard_store::StoreError;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Session, once_available};
-use crate::link::wire::{Ended, send_frames};
+use crate::link::wire::{LinkEnd, send_frames};
 
-/// How long a bridge has for its answer to `recall`: it may have to ask Messages.
-const RECALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a bridge has for its answer to `reconcile`: it may have to ask Messages.
+const RECONCILE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often all lines are looked at: a wake-up may be lost with the request that was to give it.
 const CLAIM_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
 
 impl Session<'_> {
     /// Hands out items: claims are committed before the bridge hears of them.
-    pub(super) async fn claim(&self) -> Ended {
-        let mut recalled = self.recalled.subscribe();
-        let answered = timeout(RECALL_TIMEOUT, recalled.wait_for(|done| *done))
+    pub(super) async fn claim(&self) -> LinkEnd {
+        let mut reconciled = self.reconciled.subscribe();
+        let answered = timeout(RECONCILE_TIMEOUT, reconciled.wait_for(|done| *done))
             .await
-            .is_ok_and(|recalled| recalled.is_ok());
+            .is_ok_and(|reconciled| reconciled.is_ok());
         if !answered {
             // Claims of which nothing is known must not be held for ever by a link that says nothing.
-            return Ended::Lost("no answer to recall came");
+            return LinkEnd::Lost("no answer to reconcile came");
         }
         loop {
             let next = Instant::now() + CLAIM_AT_LEAST_EVERY;
@@ -48,7 +48,7 @@ impl Session<'_> {
     }
 
     /// Hands out one batch of a line's items. Answers whether that was all there is, or all there is room for.
-    async fn claim_line(&self, line: Id<Line>) -> Result<bool, Ended> {
+    async fn claim_line(&self, line: Id<Line>) -> Result<bool, LinkEnd> {
         let (room, full_chats) = self.window().room(line);
         let limit = room.min(MAX_BATCH);
         if limit == 0 {
@@ -68,13 +68,13 @@ impl Session<'_> {
             items.iter().for_each(|item| window.add(item));
         }
         for frame in send_frames(items) {
-            self.send(frame).await.map_err(|()| Ended::Closing("the link is ending"))?;
+            self.send(frame).await.map_err(|()| LinkEnd::Closing("the link is ending"))?;
         }
         Ok(all)
     }
 
     /// While the link lives, so do its claims.
-    pub(super) async fn hold_claims(&self) -> Ended {
+    pub(super) async fn hold_claims(&self) -> LinkEnd {
         let lease = self.app.config.claim_lease();
         loop {
             self.app.clock.sleep(lease / 3).await;

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::{Session, once_available};
 use crate::{
-    link::{bounds::bound, wire::Ended},
+    link::{bounds::bound, wire::LinkEnd},
     uncancelled::spawn_uncancelled,
 };
 
@@ -22,8 +22,8 @@ const SETTLE_BATCH: usize = 1024;
 /// Reports on their way to the store.
 pub(super) struct Settling {
     pub(super) reports: Vec<SettleReport>,
-    /// Whether they answer `recall`: once they are committed, items may be handed out.
-    pub(super) ends_recall: bool,
+    /// Whether they answer `reconcile`: once they are committed, items may be handed out.
+    pub(super) ends_reconcile: bool,
 }
 
 /// An inbound batch on its way to the store.
@@ -35,12 +35,12 @@ pub(super) struct Batch {
 
 impl Session<'_> {
     /// Commits reports, and acknowledges them after that.
-    pub(super) async fn settle(&self, mut queue: mpsc::Receiver<Settling>) -> Ended {
-        while let Some(Settling { reports: mut batch, mut ends_recall }) = queue.recv().await {
+    pub(super) async fn settle(&self, mut queue: mpsc::Receiver<Settling>) -> LinkEnd {
+        while let Some(Settling { reports: mut batch, mut ends_reconcile }) = queue.recv().await {
             while batch.len() < SETTLE_BATCH {
                 let Ok(more) = queue.try_recv() else { break };
                 batch.extend(more.reports);
-                ends_recall |= more.ends_recall;
+                ends_reconcile |= more.ends_reconcile;
             }
             let ids: Vec<_> = batch.iter().map(|report| report.id).collect();
             if !batch.is_empty()
@@ -56,22 +56,22 @@ impl Session<'_> {
                 let mut window = self.window();
                 ids.iter().filter_map(|id| window.remove(*id)).collect()
             };
-            if ends_recall {
-                self.recalled.send_replace(true);
+            if ends_reconcile {
+                self.reconciled.send_replace(true);
             }
             // They have room again.
             self.woken.wake(lines);
             for ids in ids.chunks(MAX_BATCH) {
                 if self.send(ServerFrame::Settled { ids: ids.to_vec() }).await.is_err() {
-                    return Ended::Closing("the link is ending");
+                    return LinkEnd::Closing("the link is ending");
                 }
             }
         }
-        Ended::Closing("the link is ending")
+        LinkEnd::Closing("the link is ending")
     }
 
     /// Commits inbound batches, and acknowledges them after that.
-    pub(super) async fn receive(&self, mut batches: mpsc::Receiver<Batch>) -> Ended {
+    pub(super) async fn receive(&self, mut batches: mpsc::Receiver<Batch>) -> LinkEnd {
         while let Some(batch) = batches.recv().await {
             let Batch { line_id, position, mut entries } = batch;
             let cut: usize = entries.iter_mut().map(bound).sum();
@@ -98,7 +98,7 @@ impl Session<'_> {
                 break;
             }
         }
-        Ended::Closing("the link is ending")
+        LinkEnd::Closing("the link is ending")
     }
 
     /// Commits reports and makes known what came of them.

@@ -21,7 +21,7 @@ use tokio::{sync::oneshot, time::timeout};
 use uuid::Uuid;
 
 use super::{
-    Book, Simulator,
+    Simulator, State,
     deliver::message_of,
     entry_key,
     journal::{Features, Group, KeptFile, KnownChat, Reacted, ReadBy, Record, Shown, With},
@@ -41,7 +41,7 @@ struct Waiter<'a> {
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        self.simulator.book().waiting.remove(&self.key);
+        self.simulator.state().waiting.remove(&self.key);
     }
 }
 
@@ -51,9 +51,9 @@ impl SimulatedPhones for Simulator {
         let line_id = self.line(&text.line).await?;
         let held = self.keep(text.attachments).await?;
         let (guid, waiter) = {
-            let mut book = self.book();
+            let mut state = self.state();
             let mut message = message_of(text.from, text.text, self.clock.now());
-            message.chat = book.chat_with(&text.line, &message.sender, text.chat_id)?;
+            message.chat = state.chat_with(&text.line, &message.sender, text.chat_id)?;
             message.reply_to_guid = text.reply_to_guid;
             message.is_audio_message = text.is_audio_message;
             let guid = message.guid.clone();
@@ -62,7 +62,7 @@ impl SimulatedPhones for Simulator {
             let record = Record { shown, ..Record::default() };
             let files = held.files.clone();
             let what = vec![Inbound::Message(message)];
-            let waiter = self.enter(&mut book, &text.line, what, files, record)?;
+            let waiter = self.enter(&mut state, &text.line, what, files, record)?;
             (guid, waiter)
         };
         let received = self.told(line_id, waiter).await;
@@ -80,8 +80,8 @@ impl SimulatedPhones for Simulator {
         let ContactReaction { line, from, message_guid, reaction_type, remove } = reaction;
         let line_id = self.line(&line).await?;
         let waiter = {
-            let mut book = self.book();
-            let chat = book.chat_of_message(&line, &from, &message_guid)?;
+            let mut state = self.state();
+            let chat = state.chat_of_message(&line, &from, &message_guid)?;
             let occurs = |reaction_type: &ReactionType, added| {
                 Inbound::Reaction(InboundReaction {
                     guid: new_guid(),
@@ -95,7 +95,7 @@ impl SimulatedPhones for Simulator {
             };
             let mut what = Vec::new();
             // A new one takes the place of the old one, and that is gone first.
-            let older = book.phones.reaction_of(&from, &message_guid);
+            let older = state.phones.reaction_of(&from, &message_guid);
             if let Some(older) = older
                 && !remove
                 && older.reaction_type != reaction_type
@@ -114,7 +114,7 @@ impl SimulatedPhones for Simulator {
                 }),
                 ..Record::default()
             };
-            self.enter(&mut book, &line, what, Vec::new(), record)?
+            self.enter(&mut state, &line, what, Vec::new(), record)?
         };
         Ok(self.told(line_id, waiter).await.and_then(|entry| entry.message_id))
     }
@@ -154,14 +154,14 @@ impl SimulatedPhones for Simulator {
         let ContactInChat { line, from, chat_id } = contact;
         let line_id = self.line(&line).await?;
         let waiter = {
-            let mut book = self.book();
-            let chat = book.chat_with(&line, &from, chat_id)?;
+            let mut state = self.state();
+            let chat = state.chat_with(&line, &from, chat_id)?;
             let mut record = Record::default();
             let mut what =
                 vec![Inbound::Read(InboundRead { chat: chat.clone(), handle: from.clone(), at })];
             // In a group nobody's reading is the message's.
             if let InboundChat::Contact { .. } = chat {
-                let unread = book.phones.unread(&from, &line, MAX_READ_AT_ONCE);
+                let unread = state.phones.unread(&from, &line, MAX_READ_AT_ONCE);
                 record.read_by = unread.last().cloned().map(|guid| ReadBy {
                     contact: from,
                     line: line.clone(),
@@ -175,7 +175,7 @@ impl SimulatedPhones for Simulator {
                     })
                 }));
             }
-            self.enter(&mut book, &line, what, Vec::new(), record)?
+            self.enter(&mut state, &line, what, Vec::new(), record)?
         };
         self.told(line_id, waiter).await;
         Ok(())
@@ -183,15 +183,15 @@ impl SimulatedPhones for Simulator {
 
     async fn capabilities(&self, line: &Handle, advanced: bool) -> Result<(), SimulatorError> {
         let line_id = self.line(line).await?;
-        let mut book = self.book();
+        let mut state = self.state();
         let features = Some(Features { line: line.clone(), advanced });
-        book.commit(Record { features, ..Record::default() }).map_err(SimulatorError::Journal)?;
+        state.commit(Record { features, ..Record::default() }).map_err(SimulatorError::Journal)?;
         self.lines.set_advanced(line_id, advanced);
         Ok(())
     }
 
     async fn phone(&self, handle: &Handle) -> Phone {
-        self.book().phones.phone(handle, self.clock.now())
+        self.state().phones.phone(handle, self.clock.now())
     }
 
     async fn group(
@@ -214,15 +214,15 @@ impl SimulatedPhones for Simulator {
         let identifier = format!("simulated-group-{}", Uuid::now_v7());
         let group = Group { identifier, line: line.clone(), name, participants: others };
         let waiter = {
-            let mut book = self.book();
-            if book.phones.group_count() >= MAX_GROUPS {
+            let mut state = self.state();
+            if state.phones.group_count() >= MAX_GROUPS {
                 return Err(SimulatorError::Full);
             }
             let what = vec![Inbound::Group { chat: group.as_chat() }];
             let record = Record { group: Some(group), ..Record::default() };
-            self.enter(&mut book, line, what, Vec::new(), record)?
+            self.enter(&mut state, line, what, Vec::new(), record)?
         };
-        self.lines.stir(line_id);
+        self.lines.wake(line_id);
         let received = self.confirmed(waiter).await;
         received.and_then(|entry| entry.chat_id).ok_or(SimulatorError::NotLinked)
     }
@@ -248,11 +248,11 @@ impl Simulator {
         guid: &str,
         alter: impl FnOnce(&mut PhoneChange, Timestamp) -> Result<(), SimulatorError> + Send,
     ) -> Result<SimulatedText, SimulatorError> {
-        let (line, ..) = self.book().contacts_message(guid)?;
+        let (line, ..) = self.state().contacts_message(guid)?;
         let line_id = self.line(&line).await?;
         let waiter = {
-            let mut book = self.book();
-            let (_, chat, mut change) = book.contacts_message(guid)?;
+            let mut state = self.state();
+            let (_, chat, mut change) = state.contacts_message(guid)?;
             alter(&mut change, self.clock.now())?;
             let text = change.text.clone();
             let update = InboundUpdate {
@@ -264,7 +264,7 @@ impl Simulator {
                 ..InboundUpdate::of(chat, guid)
             };
             let record = Record { change: Some(change), ..Record::default() };
-            self.enter(&mut book, &line, vec![Inbound::Update(update)], Vec::new(), record)?
+            self.enter(&mut state, &line, vec![Inbound::Update(update)], Vec::new(), record)?
         };
         let received = self.told(line_id, waiter).await;
         Ok(SimulatedText {
@@ -282,9 +282,9 @@ impl Simulator {
     ) -> Result<(), SimulatorError> {
         let line_id = self.line(&contact.line).await?;
         let waiter = {
-            let mut book = self.book();
-            let chat = book.chat_with(&contact.line, &contact.from, contact.chat_id)?;
-            self.enter(&mut book, &contact.line, vec![what(chat)], Vec::new(), Record::default())?
+            let mut state = self.state();
+            let chat = state.chat_with(&contact.line, &contact.from, contact.chat_id)?;
+            self.enter(&mut state, &contact.line, vec![what(chat)], Vec::new(), Record::default())?
         };
         self.told(line_id, waiter).await;
         Ok(())
@@ -295,27 +295,27 @@ impl Simulator {
     /// lock, so that no answer is too early.
     fn enter(
         &self,
-        book: &mut Book,
+        state: &mut State,
         line: &Handle,
         what: Vec<Inbound>,
         files: Vec<KeptFile>,
         record: Record,
     ) -> Result<Waiter<'_>, SimulatorError> {
-        let entries = book.phones.histories.next_entries(line, what);
+        let entries = state.phones.histories.next_entries(line, what);
         // It keeps no more than it promised; what does not fit is refused, not dropped.
         let mut entries = entries.ok_or(SimulatorError::Full)?;
         let last = entries.last_mut().expect("nobody enters nothing");
         last.files = files;
         let key = entry_key(line, last.at.n, &last.what).into_owned();
-        book.commit(Record { entries, ..record }).map_err(SimulatorError::Journal)?;
+        state.commit(Record { entries, ..record }).map_err(SimulatorError::Journal)?;
         let (sender, answer) = oneshot::channel();
-        book.waiting.insert(key.clone(), sender);
+        state.waiting.insert(key.clone(), sender);
         Ok(Waiter { simulator: self, key, answer })
     }
 
     /// What the server made of an entry; none, at once, while the line's bridge is away.
     async fn told(&self, line: Id<Line>, waiter: Waiter<'_>) -> Option<ReceivedEntry> {
-        self.lines.stir(line);
+        self.lines.wake(line);
         if self.lines.is_online(line) { self.confirmed(waiter).await } else { None }
     }
 
@@ -324,7 +324,7 @@ impl Simulator {
     }
 }
 
-impl Book {
+impl State {
     /// The chat that a contact means: the 1:1 chat with the line, or the group with this id.
     fn chat_with(
         &self,

@@ -1,4 +1,4 @@
-//! The stream under a connection: it counts what comes of heads, and has an end to its patience.
+//! The stream under a connection: it counts what comes of heads, and fails when a write waits too long.
 
 use std::{
     future::Future,
@@ -30,16 +30,16 @@ pub(super) struct Wire {
     pub(super) handover: Handover,
 }
 
-/// A stream that gives up when nothing can be written for [`STALL`].
-pub(super) struct Patient {
+/// A stream whose writes fail when nothing can be written for [`STALL`].
+pub(super) struct WriteTimeout {
     /// There until it is dropped.
     stream: Option<TcpStream>,
     wire: Arc<Wire>,
-    /// Ends the patience; there only while a write waits.
+    /// The time-out; there only while a write waits.
     stalled: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
-impl Patient {
+impl WriteTimeout {
     pub(super) fn new(stream: TcpStream, wire: Arc<Wire>) -> Self {
         Self { stream: Some(stream), wire, stalled: None }
     }
@@ -48,7 +48,7 @@ impl Patient {
         self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
-    fn judge(
+    fn time_out(
         &mut self,
         written: Poll<io::Result<usize>>,
         cx: &mut Context<'_>,
@@ -67,14 +67,14 @@ impl Patient {
     }
 }
 
-impl AsyncWrite for Patient {
+impl AsyncWrite for WriteTimeout {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = self.stream()?.poll_write(cx, bytes);
-        self.judge(written, cx)
+        self.time_out(written, cx)
     }
 
     fn poll_write_vectored(
@@ -83,7 +83,7 @@ impl AsyncWrite for Patient {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = self.stream()?.poll_write_vectored(cx, bytes);
-        self.judge(written, cx)
+        self.time_out(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -100,7 +100,7 @@ impl AsyncWrite for Patient {
     }
 }
 
-impl AsyncRead for Patient {
+impl AsyncRead for WriteTimeout {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -114,7 +114,7 @@ impl AsyncRead for Patient {
     }
 }
 
-impl Drop for Patient {
+impl Drop for WriteTimeout {
     fn drop(&mut self) {
         if let Some(stream) = self.stream.take() {
             self.wire.handover.give_back(stream);

@@ -6,14 +6,14 @@ use std::{
 };
 
 /// The newest entries, by key.
-pub(super) struct Newest<K, V> {
+pub(super) struct CappedMap<K, V> {
     most: usize,
     map: HashMap<K, V>,
     /// In the order in which the keys first came: the first is dropped first.
     order: VecDeque<K>,
 }
 
-impl<K: Clone + Eq + Hash, V> Newest<K, V> {
+impl<K: Clone + Eq + Hash, V> CappedMap<K, V> {
     pub(super) fn new(most: usize) -> Self {
         Self { most, map: HashMap::new(), order: VecDeque::new() }
     }
@@ -46,15 +46,15 @@ impl<K: Clone + Eq + Hash, V> Newest<K, V> {
 
 #[cfg(test)]
 mod tests {
-    use super::Newest;
+    use super::CappedMap;
 
     #[test]
     fn the_oldest_goes_first_and_a_change_makes_nothing_newer() {
-        let mut newest = Newest::new(2);
+        let mut map = CappedMap::new(2);
         for (key, value) in [(1, 'a'), (2, 'b'), (1, 'c'), (3, 'd')] {
-            newest.insert(key, value);
+            map.insert(key, value);
         }
-        assert_eq!(newest.iter().collect::<Vec<_>>(), [(&2, &'b'), (&3, &'d')]);
-        assert_eq!((newest.len(), newest.get(&1)), (2, None));
+        assert_eq!(map.iter().collect::<Vec<_>>(), [(&2, &'b'), (&3, &'d')]);
+        assert_eq!((map.len(), map.get(&1)), (2, None));
     }
 }

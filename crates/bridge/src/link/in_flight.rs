@@ -1,6 +1,6 @@
-//! The book of the items in hand: which stage each is in, and what may happen next. No tasks, no I/O.
+//! The items in flight: which stage each is in, and what may happen next. No tasks, no I/O.
 //!
-//! The promise: an item is in the table from before the driver hears of it until the
+//! The promise: an item is in flight from before the driver hears of it until the
 //! server has settled it; what is given twice is not begun twice; what was given back is not overtaken.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use switchboard_model::{
     Chat, Line, OutboxItem,
     id::Id,
-    link::{Outcome, RecallState, Recalled, Report, SendItem, WINDOW_PER_LINE},
+    link::{Outcome, Reconciled, ReconciledState, Report, SendItem, WINDOW_PER_LINE},
 };
 
-/// The most items in hand for one line. More than the server's window, because a finished item
+/// The most items in flight on one line. More than the server's window, because a finished item
 /// stays here until its `settled` has arrived, and the server frees its window earlier.
 pub(super) const MAX_HELD_PER_LINE: usize = 2 * WINDOW_PER_LINE;
 
@@ -25,21 +25,21 @@ pub(super) struct Overrun;
 /// What became of an item that was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Given {
-    /// It waits in its chat's lane, which now needs a task.
+    /// It waits in its chat's queue, which now needs a task.
     Start,
-    /// It waits in its chat's lane, which is being worked off.
+    /// It waits in its chat's queue, which a task works off.
     Wait,
     /// There is an outcome to report.
     Report,
-    /// It was in hand already.
-    Known,
+    /// It was in flight already.
+    Duplicate,
 }
 
-/// The items in hand, by id, by chat, by line.
+/// The items in flight, by id, by chat, by line.
 #[derive(Default)]
-pub(super) struct Table {
+pub(super) struct InFlightItems {
     held: HashMap<Id<OutboxItem>, Held>,
-    lanes: HashMap<Id<Chat>, Lane>,
+    chats: HashMap<Id<Chat>, ChatQueue>,
     per_line: HashMap<Id<Line>, usize>,
     unreported: VecDeque<Id<OutboxItem>>,
 }
@@ -63,16 +63,16 @@ enum Stage {
 
 /// One chat. It exists while anything of it is queued, running, or released and unsettled.
 #[derive(Default)]
-struct Lane {
+struct ChatQueue {
     queue: VecDeque<SendItem>,
-    /// Whether a task works this lane off.
+    /// Whether a task works off this queue.
     busy: bool,
     /// Given back, and the server has not said yet that it knows. Until then later items
     /// of the chat, which it sent before it knew, must not overtake these.
     released: BTreeMap<i64, Id<OutboxItem>>,
 }
 
-impl Table {
+impl InFlightItems {
     /// Takes one item; gives it back at once if its line is away or an earlier one was given back.
     pub(super) fn give(&mut self, item: SendItem, online: bool) -> Result<Given, Overrun> {
         let SendItem { id, order, line_id, chat_id, .. } = item;
@@ -86,7 +86,7 @@ impl Table {
                 self.unreported.push_back(id);
                 return Ok(Given::Report);
             }
-            Some(_) => return Ok(Given::Known),
+            Some(_) => return Ok(Given::Duplicate),
             None => {}
         }
         let count = self.per_line.entry(line_id).or_default();
@@ -95,25 +95,25 @@ impl Table {
         }
         *count += 1;
         self.held.insert(id, Held { order, line_id, chat_id, stage: Stage::Queued });
-        let lane = self.lanes.entry(chat_id).or_default();
-        if !online || lane.released.range(..order).next().is_some() {
+        let chat = self.chats.entry(chat_id).or_default();
+        if !online || chat.released.range(..order).next().is_some() {
             self.finish(id, Outcome::Released);
             return Ok(Given::Report);
         }
-        lane.queue.push_back(item);
-        Ok(if std::mem::replace(&mut lane.busy, true) { Given::Wait } else { Given::Start })
+        chat.queue.push_back(item);
+        Ok(if std::mem::replace(&mut chat.busy, true) { Given::Wait } else { Given::Start })
     }
 
     /// The line of the item that is next in this chat.
     pub(super) fn next_line(&self, chat_id: Id<Chat>) -> Option<Id<Line>> {
-        self.lanes.get(&chat_id)?.queue.front().map(|item| item.line_id)
+        self.chats.get(&chat_id)?.queue.front().map(|item| item.line_id)
     }
 
-    /// Takes the next item of a chat and marks it as running. None ends the lane's task.
+    /// Takes the next item of a chat and marks it as running. None ends the queue's task.
     pub(super) fn begin(&mut self, chat_id: Id<Chat>) -> Option<SendItem> {
-        let lane = self.lanes.get_mut(&chat_id)?;
-        let Some(item) = lane.queue.pop_front() else {
-            lane.busy = false;
+        let chat = self.chats.get_mut(&chat_id)?;
+        let Some(item) = chat.queue.pop_front() else {
+            chat.busy = false;
             self.tidy(chat_id);
             return None;
         };
@@ -123,7 +123,7 @@ impl Table {
         Some(item)
     }
 
-    /// Books what came of an item. If it was given back, so is all that waits behind it.
+    /// Notes what came of an item. If it was given back, so is all that waits behind it.
     pub(super) fn finish(&mut self, id: Id<OutboxItem>, mut outcome: Outcome) {
         let Some(held) = self.held.get_mut(&id) else { return };
         if let Outcome::Failed { error } = &mut outcome
@@ -135,19 +135,19 @@ impl Table {
         held.stage = Stage::Finished { outcome, reported: false };
         self.unreported.push_back(id);
         if released {
-            self.lanes.entry(chat_id).or_default().released.insert(order, id);
+            self.chats.entry(chat_id).or_default().released.insert(order, id);
             self.release_chat(chat_id);
         }
     }
 
     /// Gives back what this chat has not begun.
     pub(super) fn release_chat(&mut self, chat_id: Id<Chat>) {
-        let Some(lane) = self.lanes.get_mut(&chat_id) else { return };
-        for item in lane.queue.drain(..) {
+        let Some(chat) = self.chats.get_mut(&chat_id) else { return };
+        for item in chat.queue.drain(..) {
             if let Some(held) = self.held.get_mut(&item.id) {
                 held.stage = Stage::Finished { outcome: Outcome::Released, reported: false };
                 self.unreported.push_back(item.id);
-                lane.released.insert(item.order, item.id);
+                chat.released.insert(item.order, item.id);
             }
         }
     }
@@ -165,10 +165,10 @@ impl Table {
         }
     }
 
-    /// Forgets what has not begun: the server will recall it.
+    /// Forgets what has not begun: the server asks for it again.
     pub(super) fn drop_queued(&mut self) {
         let queued: Vec<_> =
-            self.lanes.values_mut().flat_map(|lane| lane.queue.drain(..)).collect();
+            self.chats.values_mut().flat_map(|chat| chat.queue.drain(..)).collect();
         for item in queued {
             self.forget(item.id);
         }
@@ -178,7 +178,7 @@ impl Table {
     /// could be taken for the answer to a later claim, and the item would go out twice.
     pub(super) fn drop_released(&mut self) {
         let released: Vec<_> =
-            self.lanes.values_mut().flat_map(|lane| std::mem::take(&mut lane.released)).collect();
+            self.chats.values_mut().flat_map(|chat| std::mem::take(&mut chat.released)).collect();
         for (_, id) in released {
             self.forget(id);
         }
@@ -186,24 +186,24 @@ impl Table {
 
     /// A new socket asks for these. Answers what is known here, and names what only the
     /// driver can know. Finished items that were not asked for are to be reported again.
-    pub(super) fn recall(
+    pub(super) fn reconcile(
         &mut self,
         ids: &[Id<OutboxItem>],
-    ) -> (Vec<Recalled>, Vec<Id<OutboxItem>>) {
+    ) -> (Vec<Reconciled>, Vec<Id<OutboxItem>>) {
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
         for &id in ids {
             let state = match self.held.get_mut(&id).map(|held| &mut held.stage) {
                 Some(Stage::Finished { outcome, reported }) => {
                     *reported = true;
-                    RecallState::Finished { outcome: outcome.clone() }
+                    ReconciledState::Finished { outcome: outcome.clone() }
                 }
-                Some(Stage::Running) => RecallState::InFlight,
+                Some(Stage::Running) => ReconciledState::Running,
                 Some(Stage::Queued) | None => {
                     unknown.push(id);
                     continue;
                 }
             };
-            known.push(Recalled { id, state });
+            known.push(Reconciled { id, state });
         }
         let asked: HashSet<Id<OutboxItem>> = ids.iter().copied().collect();
         self.unreported.clear();
@@ -254,7 +254,7 @@ impl Table {
             .collect()
     }
 
-    /// Whether any of these is in hand.
+    /// Whether any of these is in flight.
     pub(super) fn holds_any(&self, ids: &[Id<OutboxItem>]) -> bool {
         ids.iter().any(|id| self.held.contains_key(id))
     }
@@ -271,19 +271,19 @@ impl Table {
                 self.per_line.remove(&held.line_id);
             }
         }
-        if let Some(lane) = self.lanes.get_mut(&held.chat_id) {
-            lane.released.remove(&held.order);
+        if let Some(chat) = self.chats.get_mut(&held.chat_id) {
+            chat.released.remove(&held.order);
         }
         self.tidy(held.chat_id);
     }
 
     fn tidy(&mut self, chat_id: Id<Chat>) {
-        if let Some(lane) = self.lanes.get(&chat_id)
-            && !lane.busy
-            && lane.queue.is_empty()
-            && lane.released.is_empty()
+        if let Some(chat) = self.chats.get(&chat_id)
+            && !chat.busy
+            && chat.queue.is_empty()
+            && chat.released.is_empty()
         {
-            self.lanes.remove(&chat_id);
+            self.chats.remove(&chat_id);
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The order of checks (§3) of the writes beside messages, of the sandbox and of the live stream, as
-//! [`crate::order`] has it of the others.
+//! [`crate::check_order`] has it of the others.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -8,8 +8,8 @@ use switchboard_testkit::LINE;
 
 use crate::{
     call::{Call, assert_refused},
+    check_order::{Draft, Mistake, Wrong, at_the_gate, check_pairs, field, fields, mistake},
     fixtures::set_advanced,
-    order::{Draft, Mistake, Wrong, at_the_gate, check_pairs, field, fields, mistake},
     world::{CONTACT, NO_LINE, OPEN, SANDBOX, STRANGER, World},
 };
 use Code::{InvalidParameterValue, MissingRequiredParameter};

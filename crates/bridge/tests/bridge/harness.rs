@@ -23,7 +23,7 @@ use crate::{
 
 pub(crate) const CONTACT: &str = "+15550100002";
 
-pub(crate) struct Room {
+pub(crate) struct Harness {
     pub(crate) folder: TempDir,
     pub(crate) line: CarriedLine,
     pub(crate) clock: Arc<Ticks>,
@@ -43,7 +43,7 @@ pub(crate) fn handle(text: &str) -> Handle {
     text.parse().expect("a handle")
 }
 
-impl Room {
+impl Harness {
     pub(crate) async fn new() -> (Self, Peer) {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(Ticks::default());

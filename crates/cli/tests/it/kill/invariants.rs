@@ -1,4 +1,4 @@
-//! The books: everything that was handed in, held against everything that can be seen.
+//! The invariants: everything that was handed in, held against everything that can be seen.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -18,12 +18,12 @@ use switchboard_testkit::{
 use super::load::{All, Answered, CONTACTS};
 use crate::process::Ready;
 
-/// A phone shows its newest 10,000: with more than that the books could not be made up.
+/// A phone shows its newest 10,000: with more than that the invariants could not be checked.
 const MOST_PER_PHONE: usize = 10_000;
 
 /// What can be counted, and what is wrong.
 #[derive(Default)]
-pub(crate) struct Books {
+pub(crate) struct Invariants {
     counts: Vec<(&'static str, usize)>,
     wrong: Vec<String>,
 }
@@ -78,21 +78,21 @@ impl Told {
     }
 }
 
-impl Books {
-    /// Waits until all is settled, and makes up the books. `verify` judges the signatures of each delivery.
-    pub(crate) async fn make_up(
+impl Invariants {
+    /// Waits until all is settled, and checks the invariants. `verify` judges the signatures of each delivery.
+    pub(crate) async fn check_all(
         ready: &Ready,
         all: All,
         receiver: &Receiver,
         verify: impl Fn(&Delivery) -> Result<(), NotTrue>,
     ) -> Self {
         let seen = Seen::once_settled(ready, &all, receiver).await;
-        let mut books = Self::default();
-        books.sends(&all, &seen);
-        books.phones(&all, &seen);
-        books.inbound(&all, &seen);
-        books.events(&seen, verify);
-        books
+        let mut invariants = Self::default();
+        invariants.sends(&all, &seen);
+        invariants.phones(&all, &seen);
+        invariants.inbound(&all, &seen);
+        invariants.events(&seen, verify);
+        invariants
     }
 
     /// Every acknowledged send is sent, or failed for a reason that says what became of it.
@@ -302,7 +302,7 @@ impl Seen {
         let mut phones = HashMap::new();
         for contact in CONTACTS {
             let shown = ready.phones().phone(contact).await.unwrap().value;
-            assert!(shown.messages.len() < MOST_PER_PHONE, "too much load for the books");
+            assert!(shown.messages.len() < MOST_PER_PHONE, "too much load for the invariants");
             let texts = shown.messages.into_iter().map(|message| message.text.unwrap()).collect();
             phones.insert(contact, texts);
         }
