@@ -14,7 +14,7 @@ use switchboard_model::{
     simulator::SimulatedPhones,
     time::Clock,
 };
-use switchboard_store::{Committed, Observer, Store, StoreError};
+use switchboard_store::{Changed, Committed, Observer, Store, StoreError};
 use tokio::{net::TcpListener, runtime::Handle, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
@@ -338,10 +338,15 @@ impl Observer for Watcher {
         }
     }
 
+    fn changed(&self, changed: Changed) {
+        if let Some(app) = self.app.upgrade() {
+            app.auth_cache.changed(changed);
+        }
+    }
+
     fn foreign_commit(&self) {
         let Some(app) = self.app.upgrade() else { return };
         let _runtime = self.runtime.enter();
-        app.auth_cache.forget_all();
         app.links.refresh();
         app.hub.wake_all();
         app.feeds.tell_all();

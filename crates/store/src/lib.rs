@@ -37,7 +37,7 @@ mod webhooks;
 
 use std::sync::Arc;
 
-use switchboard_model::delivery::DueDelivery;
+use switchboard_model::{Account, delivery::DueDelivery, id::Id, secret::SecretHash};
 
 pub use accounts::{Accounts, Seed};
 pub use bridges::{Bridges, Link, OpenedLink};
@@ -77,8 +77,23 @@ pub trait Observer: Send + Sync {
     /// events.
     fn deliveries(&self, made: Vec<DueDelivery>);
 
+    /// A transaction was committed that changed this: whoever remembers it must read it anew. Told before the
+    /// caller is answered.
+    fn changed(&self, changed: Changed);
+
     /// Another process has committed something: whatever is remembered of the store may be old.
     fn foreign_commit(&self);
+}
+
+/// What is read again and again and hardly ever changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// The key with this hash.
+    Key(SecretHash),
+    /// A line of this account, or it has one more.
+    Lines(Id<Account>),
+    /// The sandbox line, or there is one now.
+    SandboxLine,
 }
 
 /// All that is kept: one trait a noun. Behind it is one database; SQLite here, PostgreSQL for several nodes.

@@ -307,10 +307,7 @@ impl Session<'_> {
                 let (app, link) = (Arc::clone(self.app), self.link);
                 let capabilities = capabilities.clone();
                 spawn_uncancelled(async move {
-                    if app.store.set_capabilities(link, line, capabilities).await? {
-                        app.auth_cache.forget_line(line);
-                    }
-                    Ok(())
+                    app.store.set_capabilities(link, line, capabilities).await.map(|_| ())
                 })
             })
             .await?;

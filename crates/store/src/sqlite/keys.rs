@@ -18,7 +18,7 @@ use super::{
     },
     lines, webhooks,
 };
-use crate::{Keys, NewKey, Refusal, Result, Revoked};
+use crate::{Changed, Keys, NewKey, Refusal, Result, Revoked};
 
 #[async_trait::async_trait]
 impl Keys for SqliteStore {
@@ -40,7 +40,10 @@ impl Keys for SqliteStore {
         disable_webhooks: bool,
         now: Timestamp,
     ) -> Result<Revoked> {
-        self.writer.run(move |tx| revoke(tx, id, disable_webhooks, now)).await
+        let changed = self.post_commit.changed(|(_, hash): &(_, _)| Some(Changed::Key(*hash)));
+        let revoked =
+            self.writer.run_then(move |tx| revoke(tx, id, disable_webhooks, now), changed).await;
+        revoked.map(|(revoked, _)| revoked)
     }
 
     async fn add_usage(&self, usage: Vec<KeyUsage>) -> Result<Vec<KeyUsage>> {
@@ -127,13 +130,13 @@ pub(super) fn revoke(
     id: Id<Key>,
     disable_webhooks: bool,
     now: Timestamp,
-) -> Result<Revoked> {
-    let key = statement::first(
+) -> Result<(Revoked, SecretHash)> {
+    let (key, hash) = statement::first(
         tx.sql,
         "update keys set revoked_at = coalesce(revoked_at, ?2) where id = ?1
-         returning id, account_id, name, hint, scopes, line_ids, rate_limit, expires_at, revoked_at, created_at",
+         returning id, account_id, name, hint, scopes, line_ids, rate_limit, expires_at, revoked_at, created_at, hash",
         params![bits(id), now.0],
-        key,
+        |row| Ok((key(row)?, SecretHash(row.get(10)?))),
     )?
     .ok_or(Refusal::KeyNotFound)?;
     // A key of no account has made none.
@@ -142,7 +145,7 @@ pub(super) fn revoke(
         Some(account) => (webhooks::made_by(tx.sql, account, id)?.len(), Vec::new()),
         None => (0, Vec::new()),
     };
-    Ok(Revoked { key, active_webhooks, disabled })
+    Ok((Revoked { key, active_webhooks, disabled }, hash))
 }
 
 /// An hour that began before the one that is kept is that one too, if they overlap: its process did not know of the

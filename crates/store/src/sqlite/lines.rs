@@ -18,12 +18,15 @@ use super::{
     },
     events,
 };
-use crate::{Committed, Lines, Link, NewLine, Refusal, Result};
+use crate::{Changed, Committed, Lines, Link, NewLine, Refusal, Result};
 
 #[async_trait::async_trait]
 impl Lines for SqliteStore {
     async fn create_line(&self, line: NewLine) -> Result<OperatorLine> {
-        self.writer.run(move |tx| create(tx.sql, line)).await
+        let changed = self
+            .post_commit
+            .changed(|made: &OperatorLine| Some(changed(made.account_id, made.line.is_sandbox)));
+        self.writer.run_then(move |tx| create(tx.sql, line), changed).await
     }
 
     async fn operator_lines(&self) -> Result<Vec<OperatorLine>> {
@@ -40,7 +43,9 @@ impl Lines for SqliteStore {
         line: Id<Line>,
         capabilities: Vec<Capability>,
     ) -> Result<bool> {
-        self.writer.run(move |tx| set_capabilities(tx, link, line, &capabilities)).await
+        let changed = self.post_commit.changed(|changed: &Option<Changed>| *changed);
+        let set = move |tx: &mut Tx<'_>| set_capabilities(tx, link, line, &capabilities);
+        Ok(self.writer.run_then(set, changed).await?.is_some())
     }
 
     async fn carried_lines(&self, bridge: Id<Bridge>) -> Result<Vec<CarriedLine>> {
@@ -190,18 +195,25 @@ pub(super) fn set_capabilities(
     link: Link,
     line: Id<Line>,
     capabilities: &[Capability],
-) -> Result<bool> {
+) -> Result<Option<Changed>> {
     bridges::must_be_newest(tx.sql, link)?;
-    let changed = statement::run(
+    let changed = statement::first(
         tx.sql,
         "update lines set capabilities = ?3
-         where id = ?1 and bridge_id = ?2 and capabilities is not ?3",
+         where id = ?1 and bridge_id = ?2 and capabilities is not ?3
+         returning account_id, is_sandbox",
         params![bits(line), bits(link.bridge), Json(capabilities)],
+        |row| Ok(changed(row.get::<_, Bits<_>>(0)?.id(), row.get(1)?)),
     )?;
-    if changed > 0 {
+    if changed.is_some() {
         tx.cache.forget();
     }
-    Ok(changed > 0)
+    Ok(changed)
+}
+
+/// What is to be read anew after a change of a line.
+fn changed(account: Id<Account>, is_sandbox: bool) -> Changed {
+    if is_sandbox { Changed::SandboxLine } else { Changed::Lines(account) }
 }
 
 /// The line with this id, if this bridge carries it.

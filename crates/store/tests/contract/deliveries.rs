@@ -6,7 +6,7 @@ use switchboard_model::{
     id::Id,
 };
 use switchboard_store::{
-    Backlog, DeliveryFilter, DueDeliveries, DueQuery, Grant, NewWebhook, Observer, Store,
+    Backlog, Changed, DeliveryFilter, DueDeliveries, DueQuery, Grant, NewWebhook, Observer, Store,
     WaitingWebhook, WebhookBacklog, WebhookChanges,
 };
 use tokio::task::JoinSet;
@@ -70,6 +70,8 @@ impl Observer for Told {
     fn deliveries(&self, made: Vec<DueDelivery>) {
         self.0.lock().unwrap().extend(made.iter().map(|one| one.seq));
     }
+
+    fn changed(&self, _: Changed) {}
 
     fn foreign_commit(&self) {
         unreachable!("nobody else has the database");

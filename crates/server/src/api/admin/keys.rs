@@ -105,7 +105,6 @@ pub(crate) async fn revoke(
             disabled_webhooks = revoked.disabled.len(),
             "admin action"
         );
-        app.auth_cache.forget_key(revoked.key.id);
         if let Some(account) = revoked.key.account_id {
             // The live streams of the account look whether it was their key.
             app.feeds.check(account);

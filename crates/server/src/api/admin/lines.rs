@@ -82,11 +82,6 @@ pub(crate) async fn create(
             account = %account_id,
             "admin action"
         );
-        if is_sandbox {
-            app.auth_cache.forget_all();
-        } else {
-            app.auth_cache.forget_lines(account_id);
-        }
         app.links.refresh();
         Ok(line)
     });

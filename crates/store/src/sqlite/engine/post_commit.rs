@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use switchboard_model::{Sandbox, delivery::DueDelivery};
 
-use crate::{Committed, Observer, Received};
+use crate::{Changed, Committed, Observer, Received};
 
 /// Who is told, if anybody has asked for it.
 #[derive(Default, Clone)]
@@ -32,6 +32,19 @@ impl PostCommit {
             let deliveries: Vec<DueDelivery> = std::mem::take(&mut made.committed().deliveries);
             if !deliveries.is_empty() {
                 observer.deliveries(deliveries);
+            }
+        }
+    }
+
+    /// What is to be done with what a transaction has changed.
+    pub(in crate::sqlite) fn changed<T, W>(&self, what: W) -> impl FnOnce(&mut T) + use<T, W>
+    where
+        W: FnOnce(&T) -> Option<Changed>,
+    {
+        let observer = self.0.get().cloned();
+        move |made| {
+            if let (Some(observer), Some(changed)) = (observer, what(made)) {
+                observer.changed(changed);
             }
         }
     }

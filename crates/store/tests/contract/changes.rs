@@ -1,0 +1,68 @@
+use std::sync::{Arc, Mutex};
+
+use switchboard_model::{Scopes, delivery::DueDelivery, line::Capability, secret::SecretHash};
+use switchboard_store::{Changed, NewKey, NewLine, Observer, Store};
+
+use crate::world::{NOW, World, new_line};
+
+/// Notes what it is told has changed.
+#[derive(Default)]
+struct Told(Mutex<Vec<Changed>>);
+
+impl Told {
+    fn take(&self) -> Vec<Changed> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Observer for Told {
+    fn deliveries(&self, _: Vec<DueDelivery>) {}
+
+    fn changed(&self, changed: Changed) {
+        self.0.lock().unwrap().push(changed);
+    }
+
+    fn foreign_commit(&self) {
+        unreachable!("nobody else has the database");
+    }
+}
+
+pub(crate) async fn what_changes_is_told_by_its_entry(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let told = Arc::new(Told::default());
+    store.observe(Arc::clone(&told) as Arc<dyn Observer>);
+
+    let hash = SecretHash([3; 32]);
+    let key = NewKey {
+        account_id: Some(world.account),
+        name: "k".into(),
+        hint: "wxyz".into(),
+        hash,
+        scopes: Scopes::all(),
+        line_ids: None,
+        rate_limit: None,
+        expires_at: None,
+    };
+    let key = store.create_key(key, NOW).await.unwrap();
+    assert_eq!(told.take(), [], "nobody remembers a key that is new");
+    store.revoke_key(key.id, false, NOW).await.unwrap();
+    assert_eq!(told.take(), [Changed::Key(hash)]);
+
+    store.create_line(new_line(world.account, "+15550100003")).await.unwrap();
+    assert_eq!(told.take(), [Changed::Lines(world.account)]);
+    store.create_line(new_line(world.account, "+15550100003")).await.unwrap_err();
+    assert_eq!(told.take(), [], "a refusal changes nothing");
+    let sandbox = NewLine { is_sandbox: true, ..new_line(world.account, "+15550199999") };
+    let sandbox = store.create_line(sandbox).await.unwrap().line.id;
+    assert_eq!(told.take(), [Changed::SandboxLine]);
+
+    for (line, changed) in
+        [(world.line, Changed::Lines(world.account)), (sandbox, Changed::SandboxLine)]
+    {
+        for expected in [vec![changed], vec![]] {
+            let all = Capability::ALL.to_vec();
+            store.set_capabilities(world.link, line, all).await.unwrap();
+            assert_eq!(told.take(), expected, "only what is new");
+        }
+    }
+}
