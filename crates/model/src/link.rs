@@ -139,6 +139,10 @@ pub enum ServerFrame {
         reason: String,
         /// Whether dialling again may help. If not (revoked, wrong protocol), the bridge stops.
         retry: bool,
+        /// Whether another process of this bridge has a newer link: two that dialled at once again would take it
+        /// from each other without end.
+        #[serde(default)]
+        superseded: bool,
     },
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::{base32, text};
+use crate::{base32, signature::hmac, text};
 
 /// 32 letters of 5 bits: 160 random bits.
 const RANDOM_LEN: usize = 32;
@@ -58,6 +58,15 @@ impl Secret {
         let check = crc32fast::hash(text.as_bytes());
         push_letters(&mut text, u64::from(check), CHECK_LEN);
         Self(text)
+    }
+
+    /// The secret that belongs to this purpose of a server with this secret of its own: every process that shares it
+    /// has the same.
+    pub fn derived(kind: SecretKind, server: &[u8; 32], purpose: &str) -> Self {
+        let whole = hmac(server, &[b"secret.", purpose.as_bytes()]);
+        let mut random = [0u8; 20];
+        random.copy_from_slice(&whole[..20]);
+        Self::from_random(kind, random)
     }
 
     /// Takes a secret as a caller wrote it; `None` unless prefix, length, alphabet and checksum are right.
@@ -149,6 +158,17 @@ mod tests {
         for text in ["", "\"", "a b", "\"a", "'"] {
             assert_eq!(bare(text), text);
         }
+    }
+
+    #[test]
+    fn a_derived_secret_is_one_for_each_server_and_purpose() {
+        let derived = |server: u8, purpose| {
+            Secret::derived(SecretKind::Bridge, &[server; 32], purpose).reveal().to_owned()
+        };
+        assert_eq!(derived(1, "a"), derived(1, "a"));
+        assert!(Secret::parse(SecretKind::Bridge, &derived(1, "a")).is_some());
+        assert_ne!(derived(1, "a"), derived(1, "b"));
+        assert_ne!(derived(1, "a"), derived(2, "a"));
     }
 
     proptest! {

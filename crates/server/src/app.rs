@@ -175,16 +175,17 @@ impl App {
         // bridges get one lease to come back and say what became of them.
         store.renew_all_claims(steady + config.claim_lease()).await?;
         store.bring_retries_forward(steady + config.webhook_retry_schedule.longest()).await?;
+        let secret = store.cursor_secret(rand::random()).await?;
         let simulator_token = if simulator.is_some() {
-            // A fresh token at each start, so that none need be kept in clear.
-            let token = Secret::from_random(SecretKind::Bridge, rand::random());
+            // Derived, so that none need be kept, and that one server's start does not take it from another.
+            let token = Secret::derived(SecretKind::Bridge, &secret, "simulator");
             store.ensure_simulator_bridge(token.hash(), now).await?;
             Some(token)
         } else {
             None
         };
 
-        let cursors = CursorKey::new(store.cursor_secret(rand::random()).await?);
+        let cursors = CursorKey::new(secret);
         let secret = store.file_url_secret(rand::random()).await?;
         let base = match &config.public_url {
             Some(url) => url.to_string(),

@@ -50,6 +50,8 @@ pub struct Setup {
     simulator: SimulatorOptions,
     phones: Option<Arc<dyn SimulatedPhones>>,
     linked: bool,
+    /// The name of the simulator's journal.
+    journal: &'static str,
     /// The bounds of its store.
     store: SqliteOptions,
     /// Where it listened before it was restarted.
@@ -79,6 +81,7 @@ impl Setup {
             simulator: SimulatorOptions::default(),
             phones: None,
             linked: true,
+            journal: "simulator.jsonl",
             store: SqliteOptions::default(),
             addr: None,
             dir: Arc::new(tempfile::tempdir().expect("the machine has room for a directory")),
@@ -157,6 +160,13 @@ impl Setup {
         Self { dir, clock, ..Self::new().shared().config(|config| config.simulator = false) }
     }
 
+    /// The same with a simulator of its own, which has other phones.
+    pub fn beside_with_simulator(server: &TestServer) -> Self {
+        let mut setup = Self::beside(server).config(|config| config.simulator = true);
+        setup.journal = "another-simulator.jsonl";
+        setup
+    }
+
     /// The database of a server that does not run. To be closed before it is started.
     pub fn open_store(&self) -> Arc<dyn Store> {
         open_store(self.dir.path(), self.store)
@@ -169,7 +179,7 @@ impl Setup {
         let store = open_store(self.dir.path(), self.store);
         let listener = listen(self.addr).await;
         self.addr = listener.local_addr().ok();
-        let journal = self.dir.path().join("simulator.jsonl");
+        let journal = self.dir.path().join(self.journal);
         let simulator = Simulator::open(&journal, Arc::clone(&self.clock), self.simulator)
             .expect("the journal is this test's own");
         let parts = Parts {

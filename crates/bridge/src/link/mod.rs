@@ -28,6 +28,8 @@ use items::Items;
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 /// The longest one. A socket that lived longer than this starts the pauses anew.
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// The pause while another process has the link.
+const SUPERSEDED_PAUSE: Duration = Duration::from_secs(10);
 
 /// Whom a bridge dials, and as whom.
 #[derive(Clone)]
@@ -146,6 +148,10 @@ impl Bridge {
                     error!("{problem}; trying again, in case it is made known");
                     pause = BACKOFF_MAX;
                 }
+                Err(problem @ LinkError::Superseded) => {
+                    warn!("{problem}; trying again, in case that one goes");
+                    pause = SUPERSEDED_PAUSE;
+                }
                 Err(_) if stop.is_cancelled() => {}
                 Err(problem) => {
                     let why = std::error::Error::source(&problem).map(ToString::to_string);
@@ -183,6 +189,8 @@ enum LinkError {
     Reconcile(#[source] DriverError),
     #[error("the server ended the link: {0}")]
     Ended(String),
+    #[error("another process has this bridge's token, and the newer link")]
+    Superseded,
     #[error("the server refuses this bridge: {0}")]
     Refused(String),
     #[error("the driver, or the bridge itself, panicked")]
@@ -198,7 +206,11 @@ impl LinkError {
         Self::Socket(Box::new(error))
     }
 
-    fn bye(reason: String, retry: bool) -> Self {
-        if retry { Self::Ended(reason) } else { Self::Refused(reason) }
+    fn bye(reason: String, retry: bool, superseded: bool) -> Self {
+        match (retry, superseded) {
+            (false, _) => Self::Refused(reason),
+            (true, true) => Self::Superseded,
+            (true, false) => Self::Ended(reason),
+        }
     }
 }

@@ -133,7 +133,9 @@ async fn greet(
     writer.send(Message::text(encode(&hello))).await.map_err(LinkError::socket)?;
     match timeout(HANDSHAKE_TIMEOUT, next_frame(reader)).await {
         Ok(Ok(ServerFrame::Welcome { lines, reconcile })) => Ok((lines, reconcile)),
-        Ok(Ok(ServerFrame::Bye { reason, retry })) => Err(LinkError::bye(reason, retry)),
+        Ok(Ok(ServerFrame::Bye { reason, retry, superseded })) => {
+            Err(LinkError::bye(reason, retry, superseded))
+        }
         Ok(Ok(_)) => Err(LinkError::Protocol("something else before its welcome")),
         Ok(Err(error)) => Err(error),
         Err(_elapsed) => Err(LinkError::Slow("the server did not say welcome in time")),
@@ -199,7 +201,9 @@ async fn read(
                 assign_lines(driver, lines.clone()).await?;
                 pumps.assign_lines(lines);
             }
-            ServerFrame::Bye { reason, retry } => return Err(LinkError::bye(reason, retry)),
+            ServerFrame::Bye { reason, retry, superseded } => {
+                return Err(LinkError::bye(reason, retry, superseded));
+            }
             ServerFrame::Welcome { .. } => {
                 return Err(LinkError::Protocol("a second welcome"));
             }

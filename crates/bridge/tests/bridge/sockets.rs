@@ -33,15 +33,19 @@ fn what_can_not_be_dialled_is_refused_at_once() {
     assert!(!format!("{config:?}").contains("secret"));
 }
 
+fn bye(reason: &str, retry: bool) -> ServerFrame {
+    ServerFrame::Bye { reason: reason.to_owned(), retry, superseded: false }
+}
+
 #[tokio::test]
 async fn a_bridge_that_is_not_wanted_stops_and_says_why() {
     let (driver, _started) = FakeDriver::new();
     let server = FakeServer::start(driver).await;
     let mut peer = server.accept().await;
     assert!(matches!(peer.next().await, BridgeFrame::Hello { .. }));
-    peer.send(ServerFrame::Bye { reason: "restarting".to_owned(), retry: true }).await;
+    peer.send(bye("restarting", true)).await;
     let (mut peer, _) = server.welcome(&[], &[]).await;
-    peer.send(ServerFrame::Bye { reason: "it was revoked".to_owned(), retry: false }).await;
+    peer.send(bye("it was revoked", false)).await;
     let ended = soon(server.bridge).await.expect("no panic");
     assert_eq!(ended, Err(Refused { reason: "it was revoked".to_owned() }));
 }

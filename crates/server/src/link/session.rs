@@ -106,12 +106,15 @@ pub(super) async fn run(
         LinkEnd::Broken(reason) => (reason.clone(), true),
         LinkEnd::Store(_) => ("the server's store failed".to_owned(), true),
         LinkEnd::Lost(reason) | LinkEnd::Closing(reason) => ((*reason).to_owned(), true),
+        LinkEnd::Superseded => (ended.to_string(), true),
     };
+    let superseded = matches!(ended, LinkEnd::Superseded);
     // A courtesy: the bridge may be gone already.
-    let _ = timeout(FAREWELL, write(&mut sink, &ServerFrame::Bye { reason, retry })).await;
+    let _ =
+        timeout(FAREWELL, write(&mut sink, &ServerFrame::Bye { reason, retry, superseded })).await;
     let _ = timeout(FAREWELL, sink.close()).await;
     match ended {
-        LinkEnd::Closing(_) => Ok(()),
+        LinkEnd::Closing(_) | LinkEnd::Superseded => Ok(()),
         ended => Err(ended),
     }
 }

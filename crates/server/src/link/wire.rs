@@ -41,6 +41,8 @@ pub(super) enum LinkEnd {
     Refused(String),
     /// The server ends it; the bridge may dial again at once.
     Closing(&'static str),
+    /// Another process of the server has a newer link of this bridge.
+    Superseded,
     /// The store failed; the bridge repeats what was not acknowledged.
     Store(StoreError),
 }
@@ -51,6 +53,7 @@ impl fmt::Display for LinkEnd {
             Self::Gone => f.write_str("the bridge has closed the link"),
             Self::Lost(reason) | Self::Closing(reason) => f.write_str(reason),
             Self::Broken(reason) | Self::Refused(reason) => f.write_str(reason),
+            Self::Superseded => f.write_str("a newer link of this bridge has begun"),
             Self::Store(error) => f.write_str(&chain(error)),
         }
     }
@@ -59,7 +62,7 @@ impl fmt::Display for LinkEnd {
 impl From<StoreError> for LinkEnd {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Fenced => Self::Closing("a newer link of this bridge has begun"),
+            StoreError::Fenced => Self::Superseded,
             error => Self::Store(error),
         }
     }

@@ -123,7 +123,7 @@ impl Link {
     /// Waits for the server's farewell: the reason, and whether dialling again may help.
     pub(crate) async fn bye(&mut self) -> (String, bool) {
         loop {
-            if let ServerFrame::Bye { reason, retry } = self.next().await.expect("a farewell") {
+            if let ServerFrame::Bye { reason, retry, .. } = self.next().await.expect("a farewell") {
                 return (reason, retry);
             }
         }

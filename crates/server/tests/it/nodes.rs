@@ -180,6 +180,37 @@ async fn a_link_to_one_takes_over_from_a_link_to_the_other() {
 }
 
 #[tokio::test]
+async fn two_simulators_have_one_bridge_and_the_newer_its_link() {
+    let first = Setup::new().shared().start().await;
+    let tenant = first.tenant(LINE).await;
+    first.text(LINE, CONTACT, "hello").await;
+    let second = Setup::beside_with_simulator(&first).start().await;
+    // It has the line now: what its contact says arrives.
+    second.text(LINE, CONTACT, "hello again").await;
+    let send = async |text: &str| {
+        let made = SendMessage::text(LINE, CONTACT, text);
+        let item = tenant.client.send_message(&made).await.unwrap().value.id;
+        eventually("it is sent", async || {
+            let item = tenant.client.outbox(item).await.unwrap().value;
+            (item.status == OutboxStatus::Sent).then_some(())
+        })
+        .await;
+    };
+    let shown_by = async |server: &TestServer| -> Vec<Option<String>> {
+        let messages = server.phones().phone(CONTACT).await.unwrap().value.messages;
+        messages.into_iter().map(|one| one.text).collect()
+    };
+    send("one").await;
+    assert_eq!(shown_by(&second).await, [Some("one".to_owned())]);
+    assert_eq!(shown_by(&first).await, []);
+    // The older one was not refused: it takes over when the newer one goes.
+    second.stop().await;
+    send("two").await;
+    assert_eq!(shown_by(&first).await, [Some("two".to_owned())]);
+    first.stop().await;
+}
+
+#[tokio::test]
 async fn the_hour_of_a_key_is_one_for_both() {
     const LIMIT: u32 = 40;
     let (first, second) = two().await;
