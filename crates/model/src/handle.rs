@@ -4,8 +4,9 @@
 mod dialable;
 mod sender;
 
-use std::{cell::RefCell, collections::HashMap, fmt, str::FromStr, sync::Arc};
+use std::{cell::RefCell, fmt, str::FromStr, sync::Arc};
 
+use quick_cache::unsync::Cache;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::text::trim;
@@ -100,23 +101,18 @@ impl FromStr for Handle {
             return Ok(handle);
         }
         let handle = Self::new(dialable::parse(text).ok_or(ParseHandleError)?);
-        RECENT.with_borrow_mut(|recent| {
-            if recent.len() >= MAX_RECENT {
-                recent.clear();
-            }
-            recent.insert(text.to_owned(), handle.clone());
-        });
+        RECENT.with_borrow_mut(|recent| recent.insert(text.to_owned(), handle.clone()));
         Ok(handle)
     }
 }
 
-/// The most handles that a thread remembers; past that it forgets them all.
+/// The most handles that a thread remembers.
 const MAX_RECENT: usize = 1024;
 
 thread_local! {
     /// The handles that this thread has parsed of late. The library's parser costs as much as the rest of
     /// a request's checks, and programs write to the same people again and again.
-    static RECENT: RefCell<HashMap<String, Handle>> = RefCell::default();
+    static RECENT: RefCell<Cache<String, Handle>> = RefCell::new(Cache::new(MAX_RECENT));
 }
 
 impl fmt::Display for Handle {

@@ -87,12 +87,7 @@ impl<K: Kind> Id<K> {
 
 impl<K: Kind> fmt::Display for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0u8; ENCODED_LEN];
-        let mut rest = self.bits;
-        for slot in text.iter_mut().rev() {
-            *slot = base32::letter(rest as u64);
-            rest >>= 5;
-        }
+        let text = base32::encode::<ENCODED_LEN>(self.bits);
         f.write_str(K::PREFIX)?;
         f.write_str(std::str::from_utf8(&text).expect("the alphabet is ASCII"))
     }
@@ -107,11 +102,7 @@ impl<K: Kind> FromStr for Id<K> {
         if rest.len() != ENCODED_LEN || rest.as_bytes()[0] > b'7' {
             return Err(ParseIdError::NeverIssued);
         }
-        let mut bits = 0u128;
-        for byte in rest.bytes() {
-            let digit = base32::digit(byte).ok_or(ParseIdError::NeverIssued)?;
-            bits = bits << 5 | u128::from(digit);
-        }
+        let bits = base32::decode(rest.as_bytes()).ok_or(ParseIdError::NeverIssued)?;
         Ok(Self { bits, kind: PhantomData })
     }
 }

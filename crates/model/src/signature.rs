@@ -1,6 +1,7 @@
 //! Signatures of deliveries, both schemes (§9).
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -15,12 +16,7 @@ pub const TOLERANCE_MS: i64 = 300_000;
 pub fn hosted(secret: &WebhookSecret, timestamp: Timestamp, body: &[u8]) -> String {
     let mac =
         hmac(secret.reveal().as_bytes(), &[timestamp.millis().to_string().as_bytes(), b".", body]);
-    mac.iter().fold(String::with_capacity(64), |mut text, byte| {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(digit), 16).expect("a half byte is a hex digit"));
-        }
-        text
-    })
+    HEXLOWER.encode(&mac)
 }
 
 /// `webhook-signature` of Standard Webhooks: `v1,<base64>` of the HMAC-SHA256 of

@@ -1,7 +1,6 @@
 //! A bound on the texts that a driver gives as identities.
 
-use std::fmt::Write as _;
-
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 /// Hex digits of a SHA-256.
@@ -30,9 +29,7 @@ pub(in crate::sqlite) fn bounded(text: String, max: usize) -> String {
 pub(in crate::sqlite) fn digest_of(text: &str) -> String {
     let mut digest = String::with_capacity(DIGEST_LEN + 1);
     digest.push('~');
-    for byte in Sha256::digest(text.as_bytes()) {
-        write!(digest, "{byte:02x}").expect("a string takes all that is written");
-    }
+    HEXLOWER.encode_append(&Sha256::digest(text.as_bytes()), &mut digest);
     digest
 }
 
