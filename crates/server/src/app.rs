@@ -19,7 +19,7 @@ use tokio::{net::TcpListener, runtime::Handle, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::idempotency::InFlight,
+    api::http::idempotency::InFlight,
     auth_cache::AuthCache,
     clock::ServerClock,
     config::Config,

@@ -12,7 +12,10 @@ use http::Method;
 use switchboard_model::Scope;
 
 use crate::{
-    api::{self, admin, auth, envelope},
+    api::{
+        self, admin,
+        http::{auth, envelope},
+    },
     app::App,
     files::DOWNLOAD_PATH,
     link,

@@ -9,11 +9,13 @@ use switchboard_store::NewContent;
 
 use crate::{
     api::{
-        auth::{Caller, LineRef},
-        body::{self, Body},
-        envelope::RequestId,
+        http::{
+            auth::{Caller, LineRef},
+            body::{self, Body},
+            envelope::RequestId,
+            problem::{Failure, id_of},
+        },
         outgoing::{self, Outgoing, message_ref, recipient},
-        problem::{Failure, id_of},
     },
     app::App,
 };

@@ -16,7 +16,7 @@ use switchboard_model::{
 use switchboard_store::{DeliveryFilter, Idempotent};
 
 use crate::{
-    api::{
+    api::http::{
         auth::Caller,
         body::{self, Body},
         envelope::{self, Rendered, RequestId},

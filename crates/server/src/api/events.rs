@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use switchboard_model::{EventKind, Problem};
 
 use crate::{
-    api::{
+    api::http::{
         auth::{Caller, LineRef, lacks},
         problem::Failure,
         query::Query,

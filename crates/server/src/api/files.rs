@@ -17,7 +17,7 @@ use switchboard_store::{Idempotent, Refusal};
 use tracing::Instrument as _;
 
 use crate::{
-    api::{
+    api::http::{
         auth::{Caller, Linked},
         envelope::{self, Rendered, RequestId},
         idempotency::{self, InFlightRequest},

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{extract::State, response::Response};
 
 use crate::{
-    api::{
+    api::http::{
         auth::Caller,
         envelope::{self, RequestId},
         problem::Failure,

@@ -16,12 +16,14 @@ use switchboard_store::NewContent;
 
 use crate::{
     api::{
-        auth::{Caller, LineRef},
-        body::{self, Body},
-        envelope::{self, RequestId},
+        http::{
+            auth::{Caller, LineRef},
+            body::{self, Body},
+            envelope::{self, RequestId},
+            problem::{Failure, id_of},
+            query::Query,
+        },
         outgoing::{self, Outgoing, message_ref, recipient},
-        problem::{Failure, id_of},
-        query::Query,
     },
     app::App,
 };

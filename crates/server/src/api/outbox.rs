@@ -7,7 +7,7 @@ use http::StatusCode;
 use switchboard_model::{Code, OutboxItem, Problem, id::Id};
 
 use crate::{
-    api::{
+    api::http::{
         auth::Caller,
         envelope::{self, RequestId},
         problem::{Failure, id_of},

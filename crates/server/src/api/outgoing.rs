@@ -17,7 +17,7 @@ use switchboard_model::{
 use switchboard_store::{Accept, Idempotent, NewContent, Refusal};
 
 use crate::{
-    api::{
+    api::http::{
         auth::{Caller, LineRef},
         envelope::{Rendered, RequestId},
         idempotency,

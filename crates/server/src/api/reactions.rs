@@ -10,12 +10,14 @@ use switchboard_store::NewContent;
 
 use crate::{
     api::{
-        auth::{Caller, LineRef},
-        body::{self, Body},
-        envelope::{self, RequestId},
+        http::{
+            auth::{Caller, LineRef},
+            body::{self, Body},
+            envelope::{self, RequestId},
+            problem::{Failure, message_not_found},
+            query::Query,
+        },
         outgoing::{self, Outgoing, message_ref, recipient},
-        problem::{Failure, message_not_found},
-        query::Query,
     },
     app::App,
 };

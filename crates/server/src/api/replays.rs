@@ -11,7 +11,7 @@ use switchboard_model::{Problem, Replay, Timestamp, Webhook, id::Id};
 use switchboard_store::{Idempotent, NewReplay};
 
 use crate::{
-    api::{
+    api::http::{
         auth::Caller,
         body::{self, Body},
         envelope::{self, Rendered, RequestId},

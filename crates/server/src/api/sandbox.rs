@@ -11,7 +11,7 @@ use switchboard_model::{Code, Problem, Sandbox, sandbox::activation_code};
 use switchboard_store::{Idempotent, Refusal, StoreError};
 
 use crate::{
-    api::{
+    api::http::{
         auth::Caller,
         body::Unread,
         envelope::{self, Rendered, RequestId},

@@ -19,12 +19,14 @@ use switchboard_model::{
 
 use crate::{
     api::{
-        auth::Operator,
-        body::{self, Body},
-        envelope::{self, RequestId},
+        http::{
+            auth::Operator,
+            body::{self, Body},
+            envelope::{self, RequestId},
+            problem::{Failure, id_of},
+            query::Query,
+        },
         outgoing::message_ref,
-        problem::{Failure, id_of},
-        query::Query,
     },
     app::App,
 };

@@ -10,12 +10,14 @@ use switchboard_store::NewContent;
 
 use crate::{
     api::{
-        auth::{Caller, LineRef},
-        body::{self, Body},
-        envelope::{self, RequestId},
+        http::{
+            auth::{Caller, LineRef},
+            body::{self, Body},
+            envelope::{self, RequestId},
+            problem::Failure,
+            query::Query,
+        },
         outgoing::{self, Outgoing, recipient},
-        problem::Failure,
-        query::Query,
     },
     app::App,
 };

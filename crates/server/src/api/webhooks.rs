@@ -16,7 +16,7 @@ use switchboard_model::{
 use switchboard_store::{Idempotent, NewWebhook, WebhookChanges};
 
 use crate::{
-    api::{
+    api::http::{
         auth::{Caller, LineRef},
         body::{self, Body},
         envelope::{self, Rendered, RequestId},

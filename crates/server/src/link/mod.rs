@@ -32,7 +32,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{auth::Linked, problem::Failure},
+    api::http::{auth::Linked, problem::Failure},
     app::App,
     outage,
 };

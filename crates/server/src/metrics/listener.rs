@@ -20,7 +20,10 @@ use super::{
     text::Format,
 };
 use crate::{
-    api::{self, envelope, problem::Failure},
+    api::{
+        self,
+        http::{envelope, problem::Failure},
+    },
     app::App,
     outage,
     telemetry::chain,

@@ -1,5 +1,5 @@
 //! Requests by route and status, and how long they took to the head of their answer. The access log
-//! ([`crate::api::access`]) tells what to count. All routes are known from the start: a request takes no lock
+//! ([`crate::api::http::access`]) tells what to count. All routes are known from the start: a request takes no lock
 //! and no memory, and no label is made by a caller.
 
 use std::{
@@ -14,7 +14,7 @@ use super::{
     figures::{Figure, Labels, Value},
     histogram::RequestTimes,
 };
-use crate::api::access::OTHER;
+use crate::api::http::access::OTHER;
 
 /// The statuses that this server gives; another would be counted as `other`.
 const STATUSES: [u16; 25] = [

@@ -23,7 +23,7 @@ use super::{
     patiently,
     shown::{COMMENT, Shown, frame},
 };
-use crate::{api::auth::Caller, app::App, outage, quota::StreamPlace};
+use crate::{api::http::auth::Caller, app::App, outage, quota::StreamPlace};
 
 /// A reader that takes no event for so long while some wait is cut; it can resume. One that does not
 /// come back at all loses its connection ([`crate::listen`]).

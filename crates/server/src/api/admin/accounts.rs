@@ -8,10 +8,12 @@ use http::StatusCode;
 use crate::{
     api::{
         admin,
-        auth::Operator,
-        body::Body,
-        envelope::{self, RequestId},
-        problem::Failure,
+        http::{
+            auth::Operator,
+            body::Body,
+            envelope::{self, RequestId},
+            problem::Failure,
+        },
     },
     app::App,
     uncancelled::spawn_uncancelled,

@@ -14,10 +14,12 @@ use switchboard_model::{
 use crate::{
     api::{
         admin,
-        auth::Operator,
-        body::{self, Body},
-        envelope::{self, RequestId},
-        problem::{Failure, id_of},
+        http::{
+            auth::Operator,
+            body::{self, Body},
+            envelope::{self, RequestId},
+            problem::{Failure, id_of},
+        },
     },
     app::App,
     uncancelled::spawn_uncancelled,

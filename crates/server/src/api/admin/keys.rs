@@ -17,10 +17,12 @@ use switchboard_store::{NewKey, Refusal, Revoked, StoreError};
 use crate::{
     api::{
         admin,
-        auth::Operator,
-        body::{self, Body},
-        envelope::{self, RequestId},
-        problem::{Failure, id_of},
+        http::{
+            auth::Operator,
+            body::{self, Body},
+            envelope::{self, RequestId},
+            problem::{Failure, id_of},
+        },
     },
     app::App,
     uncancelled::spawn_uncancelled,

@@ -13,10 +13,12 @@ use switchboard_store::{NewLine, Refusal};
 use crate::{
     api::{
         admin,
-        auth::Operator,
-        body::{self, Body},
-        envelope::{self, RequestId},
-        problem::{Failure, id_of},
+        http::{
+            auth::Operator,
+            body::{self, Body},
+            envelope::{self, RequestId},
+            problem::{Failure, id_of},
+        },
     },
     app::App,
     uncancelled::spawn_uncancelled,

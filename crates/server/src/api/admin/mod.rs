@@ -11,7 +11,7 @@ use switchboard_model::{
     text,
 };
 
-use crate::api::{
+use crate::api::http::{
     body::{self, Body},
     problem::id_of,
 };

@@ -20,7 +20,7 @@ use switchboard_model::{
 use switchboard_store::Grant;
 
 use crate::{
-    api::{
+    api::http::{
         access,
         envelope::RequestId,
         problem::{Failure, id_of, line_not_found},

@@ -10,7 +10,7 @@ use switchboard_model::Key;
 use tracing::{Span, field::Empty};
 
 use crate::{
-    api::envelope::RequestId,
+    api::http::envelope::RequestId,
     metrics::{Counted, RequestCounts},
 };
 

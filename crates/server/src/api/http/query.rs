@@ -10,7 +10,7 @@ use switchboard_model::{
     page::{Cursor, CursorKey, Limit},
 };
 
-use crate::{api::problem::Failure, app::App};
+use crate::{api::http::problem::Failure, app::App};
 
 /// The parameters of a request. Of a name that comes twice, the first counts.
 #[derive(Debug, Default)]

@@ -18,7 +18,7 @@ use switchboard_model::{
 use switchboard_store::{IdempotencyRecord, IdempotencyRecordWith, Refusal, StoreError};
 
 use crate::{
-    api::{auth::Caller, envelope::Rendered, problem::Failure},
+    api::http::{auth::Caller, envelope::Rendered, problem::Failure},
     app::App,
 };
 

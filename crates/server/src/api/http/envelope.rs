@@ -19,7 +19,7 @@ use switchboard_model::{Code, Problem, page::List};
 use tracing::Instrument as _;
 
 use crate::{
-    api::{access::Access, body::Unwanted, host, problem::Failure, repeated},
+    api::http::{access::Access, body::Unwanted, host, problem::Failure, repeated},
     metrics::RequestCounts,
     openapi::Audience,
     outage,

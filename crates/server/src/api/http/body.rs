@@ -27,7 +27,7 @@ use serde::{
 use serde_json::{Map, Value, value::RawValue};
 use switchboard_model::{Code, Problem};
 
-use crate::{api::problem::Failure, app::App, json::without_lone_surrogates};
+use crate::{api::http::problem::Failure, app::App, json::without_lone_surrogates};
 
 /// How long a client has to send its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);

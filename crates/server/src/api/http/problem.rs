@@ -10,7 +10,7 @@ use switchboard_model::{
 };
 use switchboard_store::{Outage, Refusal, StoreError};
 
-use crate::{api::auth::lacks, outage::Storage, telemetry::chain};
+use crate::{api::http::auth::lacks, outage::Storage, telemetry::chain};
 
 /// A handler's error: what the client is told, and what only the log is told.
 #[derive(Debug, Clone)]
