@@ -14,27 +14,38 @@ use switchboard_model::{
     simulator::SimulatedPhones,
     time::Clock,
 };
-use switchboard_store::{Committed, Observer, Store, StoreError};
-use tokio::{net::TcpListener, runtime::Handle, sync::Notify};
+use switchboard_store::{Observer, Store, StoreError};
+use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::http::idempotency::InFlight,
+    api::{
+        admin::keys::KeyHolders,
+        files::Transfers,
+        http::{
+            auth::Gatekeeper, body::BodyLimits, idempotency::Idempotency,
+            rate_limit::RateLimitHeaders,
+        },
+        messages::History,
+        outbox::Outgoing,
+        state::{ApiState, MaxReplays, Parts as ApiParts},
+    },
     auth_cache::AuthCache,
     clock::ServerClock,
     config::Config,
     deliver::{Deliver, Guard, Resolver},
     files::{Files, FilesError},
-    health::Monitor,
+    health::{HealthLimits, Looks, Monitor},
     hub::Hub,
-    jobs,
+    jobs::{self, Jobs},
     limiter::Limiter,
-    link::Links,
+    link::{Bridges, Links},
     listen::{self, Listening},
-    metrics::{self, Metrics},
+    metrics::Metrics,
+    publish::Publisher,
     quota::{Occasionally, Streams, heads::Heads, uploads::Uploads},
     routes::{self, Served},
-    stream::Feeds,
+    stream::{Feeds, LiveStreams},
     supervise::Supervisor,
     telemetry,
     wrong_tokens::WrongTokens,
@@ -47,49 +58,24 @@ const METRICS_CONNECTIONS: usize = 64;
 /// Connections at once to the operator's own address.
 const ADMIN_CONNECTIONS: usize = 256;
 
-/// All that a request may need. One per process, or per test.
+/// The parts that many share. One per process, or per test; nobody gets all of it.
 #[derive(Debug)]
 pub struct App {
-    pub(crate) config: Config,
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) clock: Arc<dyn Clock>,
-    /// The same one, to save where it stands.
-    pub(crate) server_clock: Arc<ServerClock>,
-    pub(crate) operator: SecretHash,
-    pub(crate) auth_cache: AuthCache,
-    pub(crate) cursors: CursorKey,
-    pub(crate) limiter: Limiter,
-    pub(crate) wrong_tokens: WrongTokens,
-    pub(crate) hub: Hub,
-    pub(crate) feeds: Arc<Feeds>,
-    pub(crate) links: Links,
-    pub(crate) deliver: Deliver,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) health: Monitor,
-    pub(crate) guard: Guard,
-    pub(crate) files: Arc<Files>,
-    pub(crate) in_flight: InFlight,
-    /// A replay was made.
-    pub(crate) replays: Notify,
-    /// Room for live streams.
-    pub(crate) streams: Streams,
-    /// Room for uploads.
-    pub(crate) uploads: Uploads,
-    /// An account has more stored than it may.
-    pub(crate) storage_told: Occasionally,
+    config: Config,
+    store: Arc<dyn Store>,
+    clock: Arc<ServerClock>,
+    auth_cache: Arc<AuthCache>,
+    limiter: Arc<Limiter>,
+    hub: Arc<Hub>,
+    feeds: Arc<Feeds>,
+    links: Arc<Links>,
+    deliver: Arc<Deliver>,
+    metrics: Arc<Metrics>,
+    publisher: Arc<Publisher>,
+    files: Arc<Files>,
+    guard: Guard,
     /// The server is stopping: live streams end and say so.
-    pub(crate) stopping: CancellationToken,
-    pub(crate) simulator: Option<Simulator>,
-}
-
-/// The virtual phones, for `/simulator/v1`.
-#[derive(Clone)]
-pub(crate) struct Simulator(pub(crate) Arc<dyn SimulatedPhones>);
-
-impl std::fmt::Debug for Simulator {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Simulator")
-    }
+    stopping: CancellationToken,
 }
 
 /// Why the server could not start.
@@ -161,12 +147,11 @@ impl App {
     pub async fn start(parts: Parts, listener: TcpListener) -> Result<Running, StartError> {
         let Parts { config, store, clock, resolver, operator, simulator } = parts;
         telemetry::watch_panics();
-        let server_clock = Arc::new(ServerClock::resume(clock, &*store).await?);
-        let clock: Arc<dyn Clock> = Arc::clone(&server_clock) as _;
+        let clock = Arc::new(ServerClock::resume(clock, &*store).await?);
         let addr = listener.local_addr().map_err(StartError::Listener)?;
         let (now, steady) = (clock.now(), clock.steady());
         // Before anything is pruned: what is there now is known to be older than what comes.
-        store.mark(steady, jobs::oldest_mark(&*clock, &config)).await?;
+        store.mark(steady, jobs::oldest_mark(&*clock, config.event_retention())).await?;
         let metrics_listener =
             listen_on(config.metrics_listen, StartError::MetricsListener).await?;
         let admin_listener = listen_on(config.admin_listen, StartError::AdminListener).await?;
@@ -195,41 +180,43 @@ impl App {
         let max_connections =
             listen::within_file_limit(config.max_connections, config.webhook_concurrency);
         let routes = routes::table().into_iter().map(|row| (row.method, row.path));
-        let metrics =
-            Arc::new(Metrics::new(routes.chain([(Method::GET, metrics::PATH)]), max_connections));
+        let metrics = Arc::new(Metrics::new(
+            routes.chain([(Method::GET, routes::METRICS_PATH)]),
+            max_connections,
+        ));
         let deliver = Deliver::new(
             &config,
             &guard,
             Arc::clone(&files),
-            Arc::clone(&clock),
+            Arc::<ServerClock>::clone(&clock),
             Arc::clone(&metrics),
         )
         .map_err(StartError::DeliveryClient)?;
+        let feeds = {
+            let (store, files) = (Arc::clone(&store), Arc::clone(&files));
+            Arc::new(Feeds::new(store, files, Arc::<ServerClock>::clone(&clock)))
+        };
+        let hub = Arc::<Hub>::default();
+        let publisher = Publisher {
+            feeds: Arc::clone(&feeds),
+            hub: Arc::clone(&hub),
+            metrics: Arc::clone(&metrics),
+        };
         let app = Arc::new(Self {
-            auth_cache: AuthCache::new(Arc::clone(&store)),
-            cursors,
-            limiter: Limiter::default(),
-            wrong_tokens: WrongTokens::default(),
-            hub: Hub::default(),
-            feeds: Arc::new(Feeds::new(Arc::clone(&store), Arc::clone(&files), Arc::clone(&clock))),
-            links: Links::default(),
+            auth_cache: Arc::new(AuthCache::new(Arc::clone(&store))),
+            limiter: Arc::default(),
+            hub,
+            feeds,
+            links: Arc::default(),
             files,
-            in_flight: InFlight::default(),
-            replays: Notify::new(),
-            streams: Streams::new(&config),
-            uploads: Uploads::default(),
-            storage_told: Occasionally::default(),
             stopping: CancellationToken::new(),
-            simulator: simulator.map(Simulator),
-            deliver,
+            deliver: Arc::new(deliver),
             metrics,
-            health: Monitor::default(),
+            publisher: Arc::new(publisher),
             guard,
             config,
             store,
             clock,
-            server_clock,
-            operator,
         });
 
         let (stop_listening, stop_working) = (CancellationToken::new(), CancellationToken::new());
@@ -239,7 +226,7 @@ impl App {
         app.store
             .observe(Arc::new(Watcher { app: Arc::downgrade(&app), runtime: Handle::current() }));
         app.deliver.start(Arc::clone(&app.store), &supervisor, &stop_delivering);
-        jobs::start(&app, &supervisor, &stop_working);
+        jobs::start(app.jobs(), &supervisor, &stop_working);
         let (feeds, stopping, stop) =
             (Arc::clone(&app.feeds), app.stopping.clone(), stop_working.clone());
         supervisor.restart("stream feeds", &stop_working, move || {
@@ -247,7 +234,9 @@ impl App {
         });
 
         let served = if admin_listener.is_some() { Served::AllButOperators } else { Served::All };
-        let router = routes::router(&app, served);
+        let (state, gatekeeper) = (app.api(cursors, simulator), app.gatekeeper(operator));
+        let counts = &app.metrics.requests;
+        let router = routes::router(&state, &gatekeeper, counts, served);
         let most_bytes = usize::try_from(app.config.max_partial_heads).unwrap_or(usize::MAX);
         let heads = Heads::new(most_bytes, app.config.max_partial_heads_per_address);
         let serve = |listener, router, max_connections, connections, under_way| {
@@ -259,7 +248,7 @@ impl App {
                 under_way,
                 counts: Arc::clone(&app.metrics.requests),
                 heads: Arc::clone(&heads),
-                clock: Arc::clone(&app.clock),
+                clock: Arc::<ServerClock>::clone(&app.clock),
                 stop: stop_listening.clone(),
                 stop_timeout: app.config.stop_timeout(),
             }))
@@ -270,7 +259,7 @@ impl App {
         tracing::info!(%addr, "listening");
         let mut metrics_addr = None;
         if let Some((listener, addr)) = metrics_listener {
-            let router = metrics::router(&app);
+            let router = routes::watchers_router(&state, counts);
             let (connections, under_way) = Default::default();
             listeners.push(serve(listener, router, METRICS_CONNECTIONS, connections, under_way));
             metrics_addr = Some(addr);
@@ -278,7 +267,7 @@ impl App {
         }
         let mut admin_addr = None;
         if let Some((listener, addr)) = admin_listener {
-            let router = routes::router(&app, Served::Operators);
+            let router = routes::router(&state, &gatekeeper, counts, Served::Operators);
             let (connections, under_way) = Default::default();
             listeners.push(serve(listener, router, ADMIN_CONNECTIONS, connections, under_way));
             admin_addr = Some(addr);
@@ -298,29 +287,119 @@ impl App {
         })
     }
 
-    /// What comes of `work`, if it comes within `pause`.
-    pub(crate) async fn within<T>(
-        &self,
-        pause: Duration,
-        work: impl Future<Output = T>,
-    ) -> Option<T> {
-        tokio::select! {
-            biased;
-            done = work => Some(done),
-            // Asleep only once the work has to wait: most has not.
-            () = async { self.clock.sleep(pause).await } => None,
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::<ServerClock>::clone(&self.clock)
+    }
+
+    /// What the gates judge callers by.
+    fn gatekeeper(&self, operator: SecretHash) -> Arc<Gatekeeper> {
+        Arc::new(Gatekeeper {
+            auth_cache: Arc::clone(&self.auth_cache),
+            bridges: Arc::<dyn Store>::clone(&self.store),
+            clock: self.clock(),
+            limiter: Arc::clone(&self.limiter),
+            wrong_tokens: WrongTokens::default(),
+            operator,
+            rate_limit: self.config.rate_limit,
+            rate_limit_headers: RateLimitHeaders::new(self.config.rate_limit),
+        })
+    }
+
+    /// What the jobs work on.
+    fn jobs(&self) -> Jobs {
+        Jobs {
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            files: Arc::clone(&self.files),
+            deliver: Arc::clone(&self.deliver),
+            limiter: Arc::clone(&self.limiter),
+            hub: Arc::clone(&self.hub),
+            publisher: Arc::clone(&self.publisher),
+            metrics: Arc::clone(&self.metrics),
+            claim_lease: self.config.claim_lease(),
+            event_retention: self.config.event_retention(),
         }
     }
 
-    /// Tells those who wait what a transaction has made known.
-    pub(crate) fn publish(&self, committed: Committed) {
-        for event in &committed.events {
-            self.feeds.tell(event.account_id);
-            self.metrics.messages.note(event);
-        }
-        for line in committed.released {
-            self.hub.wake(line);
-        }
+    /// What the handlers may touch, each a part of it.
+    fn api(&self, cursors: CursorKey, phones: Option<Arc<dyn SimulatedPhones>>) -> ApiState {
+        let store = || Arc::<dyn Store>::clone(&self.store);
+        let cursors = Arc::new(cursors);
+        let idempotency = Arc::new(Idempotency::new(store(), self.clock()));
+        let places = Arc::new(Streams::new(&self.config));
+        ApiState::new(ApiParts {
+            store: store(),
+            clock: self.clock(),
+            auth_cache: Arc::clone(&self.auth_cache),
+            body_limits: BodyLimits { max_bytes: self.config.max_body, clock: self.clock() },
+            outgoing: Arc::new(Outgoing {
+                outbox: store(),
+                chats: store(),
+                clock: self.clock(),
+                hub: Arc::clone(&self.hub),
+            }),
+            history: Arc::new(History {
+                messages: store(),
+                chats: store(),
+                cursors: Arc::clone(&cursors),
+                files: Arc::clone(&self.files),
+                clock: self.clock(),
+            }),
+            publisher: Arc::clone(&self.publisher),
+            hub: Arc::clone(&self.hub),
+            links: Arc::clone(&self.links),
+            bridges: Arc::new(Bridges {
+                store: store(),
+                clock: self.clock(),
+                auth_cache: Arc::clone(&self.auth_cache),
+                hub: Arc::clone(&self.hub),
+                publisher: Arc::clone(&self.publisher),
+                links: Arc::clone(&self.links),
+                claim_lease: self.config.claim_lease(),
+                stopping: self.stopping.clone(),
+            }),
+            deliver: Arc::clone(&self.deliver),
+            guard: self.guard.clone(),
+            max_replays: MaxReplays(self.config.max_replays),
+            transfers: Arc::new(Transfers {
+                store: store(),
+                files: Arc::clone(&self.files),
+                clock: self.clock(),
+                idempotency: Arc::clone(&idempotency),
+                uploads: Uploads::default(),
+                max_stored_bytes: self.config.max_stored_bytes,
+                storage_told: Occasionally::default(),
+            }),
+            key_holders: Arc::new(KeyHolders {
+                auth_cache: Arc::clone(&self.auth_cache),
+                feeds: Arc::clone(&self.feeds),
+                deliver: Arc::clone(&self.deliver),
+            }),
+            live_streams: Arc::new(LiveStreams {
+                feeds: Arc::clone(&self.feeds),
+                files: Arc::clone(&self.files),
+                clock: self.clock(),
+                auth_cache: Arc::clone(&self.auth_cache),
+                places: Arc::clone(&places),
+                stopping: self.stopping.clone(),
+            }),
+            monitor: Arc::new(Monitor {
+                store: store(),
+                clock: self.clock(),
+                deliver: Arc::clone(&self.deliver),
+                links: Arc::clone(&self.links),
+                metrics: Arc::clone(&self.metrics),
+                streams: places,
+                stopping: self.stopping.clone(),
+                limits: HealthLimits::new(&self.config),
+                last: Looks::default(),
+            }),
+            metrics: Arc::clone(&self.metrics),
+            documents: routes::DOCUMENTS,
+            idempotency,
+            cursors,
+            phones,
+        })
     }
 }
 
@@ -346,7 +425,7 @@ impl Observer for Watcher {
         app.hub.wake_all();
         app.feeds.tell_all();
         app.deliver.foreign_commit();
-        app.replays.notify_one();
+        app.hub.wake_replays();
     }
 }
 

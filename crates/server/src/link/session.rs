@@ -39,14 +39,13 @@ use tokio::{
 };
 
 use super::{
-    Registration,
+    Bridges, Registration,
     bounds::MAX_SOFTWARE,
     online::OnlineHere,
     send_window::SendWindow,
     wire::{Ended, read, settle_recalled, settle_report, write},
 };
 use crate::{
-    app::App,
     hub::{Hub, Woken},
     outage,
     uncancelled::spawn_uncancelled,
@@ -62,7 +61,7 @@ const QUEUE: usize = 64;
 
 /// What the tasks of one link share.
 struct Session<'a> {
-    app: &'a Arc<App>,
+    server: &'a Arc<Bridges>,
     bridge: &'a Bridge,
     /// What the store knows it by, once it is welcome.
     link: Link,
@@ -86,7 +85,7 @@ struct Session<'a> {
 
 /// Runs a link. Ends when the connection does, or when `registration` says so.
 pub(super) async fn run(
-    app: &Arc<App>,
+    server: &Arc<Bridges>,
     bridge: &Bridge,
     registration: &Registration,
     socket: WebSocket,
@@ -94,7 +93,9 @@ pub(super) async fn run(
     let (mut sink, mut stream) = socket.split();
     let ended = match timeout(HELLO_TIMEOUT, read(&mut stream)).await {
         Ok(Ok(hello)) => match check_hello(bridge, &hello) {
-            Ok(resumed) => carry(app, bridge, resumed, registration, &mut sink, &mut stream).await,
+            Ok(resumed) => {
+                carry(server, bridge, resumed, registration, &mut sink, &mut stream).await
+            }
             Err(reason) => Ended::Refused(reason),
         },
         Ok(Err(ended)) => ended,
@@ -137,7 +138,7 @@ fn check_hello(bridge: &Bridge, hello: &BridgeFrame) -> Result<bool, String> {
 }
 
 async fn carry(
-    app: &Arc<App>,
+    server: &Arc<Bridges>,
     bridge: &Bridge,
     resumed: bool,
     registration: &Registration,
@@ -146,16 +147,16 @@ async fn carry(
 ) -> Ended {
     let (out, outgoing) = mpsc::channel(QUEUE);
     let woken = Arc::new(Woken::default());
-    let _watching = Watching { hub: &app.hub, woken: &woken };
+    let _watching = Watching { hub: &server.hub, woken: &woken };
     let mut session = Session {
-        app,
+        server,
         bridge,
         link: Link { bridge: bridge.id, epoch: 0 },
         resumed,
         asked: Vec::new(),
         window: Mutex::default(),
         carried: Mutex::default(),
-        online: OnlineHere::new(&app.links.online, bridge.driver),
+        online: OnlineHere::new(&server.links.online, bridge.driver),
         capabilities: Mutex::default(),
         woken: Arc::clone(&woken),
         recalled: watch::Sender::new(false),
@@ -208,10 +209,10 @@ impl Drop for Watching<'_> {
 impl Session<'_> {
     /// Tells the bridge its lines, and asks for the fate of what it was handed before.
     async fn welcome(&mut self, sink: &mut SplitSink<WebSocket, Frame>) -> Result<(), Ended> {
-        let store = &self.app.store;
+        let store = &self.server.store;
         // It is back in time: what it holds must not run out while it is being asked.
         let opened = once_available("the link of a bridge could not be opened", || {
-            let lease = self.app.clock.steady() + self.app.config.claim_lease();
+            let lease = self.server.clock.steady() + self.server.claim_lease;
             store.open_link(self.bridge.id, lease)
         })
         .await?;
@@ -222,7 +223,7 @@ impl Session<'_> {
             let mut window = self.window();
             claims.iter().for_each(|item| window.add(item));
         }
-        self.app.hub.watch(lines.iter().map(|line| line.id), &self.woken);
+        self.server.hub.watch(lines.iter().map(|line| line.id), &self.woken);
         *lock(&self.carried) = lines.iter().map(|line| line.id).collect();
         self.recalled.send_replace(recall.is_empty());
         self.asked.clone_from(&recall);
@@ -304,11 +305,11 @@ impl Session<'_> {
         let known = lock(&self.capabilities).insert(line, capabilities.clone());
         if known.as_ref() != Some(&capabilities) {
             once_available("what a line can do could not be written down", || {
-                let (app, link) = (Arc::clone(self.app), self.link);
+                let (server, link) = (Arc::clone(self.server), self.link);
                 let capabilities = capabilities.clone();
                 spawn_uncancelled(async move {
-                    if app.store.set_capabilities(link, line, capabilities).await? {
-                        app.auth_cache.forget_line(line);
+                    if server.store.set_capabilities(link, line, capabilities).await? {
+                        server.auth_cache.forget_line(line);
                     }
                     Ok(())
                 })
@@ -328,11 +329,11 @@ impl Session<'_> {
 
     /// Makes known that a line went up or down.
     async fn announce(&self, line: Id<Line>, online: bool) -> Result<(), StoreError> {
-        let (app, link) = (Arc::clone(self.app), self.link);
+        let (server, link) = (Arc::clone(self.server), self.link);
         spawn_uncancelled(async move {
-            let now = app.clock.now();
-            let committed = app.store.line_status(link, line, online, now).await?;
-            app.publish(committed);
+            let now = server.clock.now();
+            let committed = server.store.line_status(link, line, online, now).await?;
+            server.publisher.publish(committed);
             Ok(())
         })
         .await
@@ -340,7 +341,7 @@ impl Session<'_> {
 
     /// The link has ended: its lines are down. Not when the server itself stops: it says nothing of the lines.
     async fn announce_end(&self) {
-        if self.app.stopping.is_cancelled() {
+        if self.server.stopping.is_cancelled() {
             return;
         }
         for line in self.online.take() {
@@ -357,7 +358,7 @@ impl Session<'_> {
     async fn follow(&self, registration: &Registration) -> Ended {
         loop {
             registration.changed.notified().await;
-            let store = &self.app.store;
+            let store = &self.server.store;
             let what = "the bridges could not be read";
             let bridges = match once_available(what, || store.bridges()).await {
                 Ok(bridges) => bridges,
@@ -379,7 +380,7 @@ impl Session<'_> {
                 Ok(lines) => lines,
                 Err(error) => return error.into(),
             };
-            self.app.hub.watch(lines.iter().map(|line| line.id), &self.woken);
+            self.server.hub.watch(lines.iter().map(|line| line.id), &self.woken);
             *lock(&self.carried) = lines.iter().map(|line| line.id).collect();
             if self.send(ServerFrame::Lines { lines }).await.is_err() {
                 return Ended::Closing("the link is ending");
