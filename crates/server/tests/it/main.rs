@@ -31,6 +31,7 @@ mod health;
 mod idempotency;
 mod isolation;
 mod kinds;
+mod layers;
 mod links;
 mod live;
 mod messages;
