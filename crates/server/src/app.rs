@@ -1,9 +1,11 @@
 //! The process put together: build, run, stop.
 
+mod assembly;
+mod running;
+
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, Weak},
-    time::{Duration, Instant},
 };
 
 use http::Method;
@@ -18,41 +20,28 @@ use switchboard_store::{Observer, Store, StoreError};
 use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::sync::CancellationToken;
 
+pub use running::Running;
+
 use crate::{
-    api::{
-        admin::keys::KeyHolders,
-        files::Transfers,
-        http::{
-            auth::Gatekeeper, body::BodyLimits, idempotency::Idempotency,
-            rate_limit::RateLimitHeaders,
-        },
-        messages::History,
-        outbox::Outgoing,
-        state::{ApiState, MaxReplays, Parts as ApiParts},
-    },
     auth_cache::AuthCache,
     clock::ServerClock,
     config::Config,
     deliver::{Deliver, Guard, Resolver},
     files::{Files, FilesError},
-    health::{HealthLimits, Looks, Monitor},
     hub::Hub,
-    jobs::{self, Jobs},
+    jobs,
     limiter::Limiter,
-    link::{Bridges, Links},
+    link::Links,
     listen::{self, Listening},
     metrics::Metrics,
     publish::Publisher,
-    quota::{Occasionally, Streams, heads::Heads, uploads::Uploads},
+    quota::heads::Heads,
     routes::{self, Served},
-    stream::{Feeds, LiveStreams},
+    stream::Feeds,
     supervise::Supervisor,
     telemetry,
-    wrong_tokens::WrongTokens,
 };
 
-/// How long background work has to end when the server stops, and deliveries that have ended to be settled.
-const FAREWELL: Duration = Duration::from_millis(1500);
 /// Connections at once of those who want metrics.
 const METRICS_CONNECTIONS: usize = 64;
 /// Connections at once to the operator's own address.
@@ -121,22 +110,6 @@ impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Parts").field("config", &self.config).finish_non_exhaustive()
     }
-}
-
-/// A server that runs. Dropping it does not stop it; [`Running::stop`] does.
-#[derive(Debug)]
-pub struct Running {
-    app: Arc<App>,
-    addr: SocketAddr,
-    metrics_addr: Option<SocketAddr>,
-    admin_addr: Option<SocketAddr>,
-    simulator_token: Option<Secret>,
-    stop_listening: CancellationToken,
-    stop_delivering: CancellationToken,
-    stop_working: CancellationToken,
-    /// Each tells how many requests it has cut.
-    listeners: Vec<tokio::task::JoinHandle<usize>>,
-    supervisor: Supervisor,
 }
 
 impl App {
@@ -237,8 +210,8 @@ impl App {
         let (state, gatekeeper) = (app.api(cursors, simulator), app.gatekeeper(operator));
         let counts = &app.metrics.requests;
         let router = routes::router(&state, &gatekeeper, counts, served);
-        let most_bytes = usize::try_from(app.config.max_partial_heads).unwrap_or(usize::MAX);
-        let heads = Heads::new(most_bytes, app.config.max_partial_heads_per_address);
+        let most_bytes = usize::try_from(app.config.quotas.max_partial_heads).unwrap_or(usize::MAX);
+        let heads = Heads::new(most_bytes, app.config.quotas.max_partial_heads_per_address);
         let serve = |listener, router, max_connections, connections, under_way| {
             tokio::spawn(listen::serve(Listening {
                 listener,
@@ -284,121 +257,6 @@ impl App {
             stop_working,
             listeners,
             supervisor,
-        })
-    }
-
-    fn clock(&self) -> Arc<dyn Clock> {
-        Arc::<ServerClock>::clone(&self.clock)
-    }
-
-    /// What the gates judge callers by.
-    fn gatekeeper(&self, operator: SecretHash) -> Arc<Gatekeeper> {
-        Arc::new(Gatekeeper {
-            auth_cache: Arc::clone(&self.auth_cache),
-            bridges: Arc::<dyn Store>::clone(&self.store),
-            clock: self.clock(),
-            limiter: Arc::clone(&self.limiter),
-            wrong_tokens: WrongTokens::default(),
-            operator,
-            rate_limit: self.config.rate_limit,
-            rate_limit_headers: RateLimitHeaders::new(self.config.rate_limit),
-        })
-    }
-
-    /// What the jobs work on.
-    fn jobs(&self) -> Jobs {
-        Jobs {
-            store: Arc::clone(&self.store),
-            clock: Arc::clone(&self.clock),
-            files: Arc::clone(&self.files),
-            deliver: Arc::clone(&self.deliver),
-            limiter: Arc::clone(&self.limiter),
-            hub: Arc::clone(&self.hub),
-            publisher: Arc::clone(&self.publisher),
-            metrics: Arc::clone(&self.metrics),
-            claim_lease: self.config.claim_lease(),
-            event_retention: self.config.event_retention(),
-        }
-    }
-
-    /// What the handlers may touch, each a part of it.
-    fn api(&self, cursors: CursorKey, phones: Option<Arc<dyn SimulatedPhones>>) -> ApiState {
-        let store = || Arc::<dyn Store>::clone(&self.store);
-        let cursors = Arc::new(cursors);
-        let idempotency = Arc::new(Idempotency::new(store(), self.clock()));
-        let places = Arc::new(Streams::new(&self.config));
-        ApiState::new(ApiParts {
-            store: store(),
-            clock: self.clock(),
-            auth_cache: Arc::clone(&self.auth_cache),
-            body_limits: BodyLimits { max_bytes: self.config.max_body, clock: self.clock() },
-            outgoing: Arc::new(Outgoing {
-                outbox: store(),
-                chats: store(),
-                clock: self.clock(),
-                hub: Arc::clone(&self.hub),
-            }),
-            history: Arc::new(History {
-                messages: store(),
-                chats: store(),
-                cursors: Arc::clone(&cursors),
-                files: Arc::clone(&self.files),
-                clock: self.clock(),
-            }),
-            publisher: Arc::clone(&self.publisher),
-            hub: Arc::clone(&self.hub),
-            links: Arc::clone(&self.links),
-            bridges: Arc::new(Bridges {
-                store: store(),
-                clock: self.clock(),
-                auth_cache: Arc::clone(&self.auth_cache),
-                hub: Arc::clone(&self.hub),
-                publisher: Arc::clone(&self.publisher),
-                links: Arc::clone(&self.links),
-                claim_lease: self.config.claim_lease(),
-                stopping: self.stopping.clone(),
-            }),
-            deliver: Arc::clone(&self.deliver),
-            guard: self.guard.clone(),
-            max_replays: MaxReplays(self.config.max_replays),
-            transfers: Arc::new(Transfers {
-                store: store(),
-                files: Arc::clone(&self.files),
-                clock: self.clock(),
-                idempotency: Arc::clone(&idempotency),
-                uploads: Uploads::default(),
-                max_stored_bytes: self.config.max_stored_bytes,
-                storage_told: Occasionally::default(),
-            }),
-            key_holders: Arc::new(KeyHolders {
-                auth_cache: Arc::clone(&self.auth_cache),
-                feeds: Arc::clone(&self.feeds),
-                deliver: Arc::clone(&self.deliver),
-            }),
-            live_streams: Arc::new(LiveStreams {
-                feeds: Arc::clone(&self.feeds),
-                files: Arc::clone(&self.files),
-                clock: self.clock(),
-                auth_cache: Arc::clone(&self.auth_cache),
-                places: Arc::clone(&places),
-                stopping: self.stopping.clone(),
-            }),
-            monitor: Arc::new(Monitor {
-                store: store(),
-                clock: self.clock(),
-                deliver: Arc::clone(&self.deliver),
-                links: Arc::clone(&self.links),
-                metrics: Arc::clone(&self.metrics),
-                streams: places,
-                stopping: self.stopping.clone(),
-                limits: HealthLimits::new(&self.config),
-                last: Looks::default(),
-            }),
-            metrics: Arc::clone(&self.metrics),
-            documents: routes::DOCUMENTS,
-            idempotency,
-            cursors,
-            phones,
         })
     }
 }
@@ -449,73 +307,4 @@ fn reachable(addr: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, addr.port())
-}
-
-impl Running {
-    /// The address at which this machine reaches it.
-    pub fn reachable_addr(&self) -> SocketAddr {
-        reachable(self.addr)
-    }
-
-    /// Where it listens.
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-
-    /// Where it listens for who wants metrics, if it does.
-    pub fn metrics_addr(&self) -> Option<SocketAddr> {
-        self.metrics_addr
-    }
-
-    /// Where it listens for the operator, if that is an address of its own.
-    pub fn admin_addr(&self) -> Option<SocketAddr> {
-        self.admin_addr
-    }
-
-    /// The token with which the simulator dials in, if the server has one.
-    pub fn simulator_token(&self) -> Option<&Secret> {
-        self.simulator_token.as_ref()
-    }
-
-    /// Returns when a part of the server has failed without which it is only half alive, with the name of
-    /// the part. Stop it then, and start another process.
-    pub async fn failed(&self) -> &'static str {
-        self.supervisor.failure().wait().await
-    }
-
-    /// Stops: takes no more, finishes what is under way, keeps what is to be kept, closes the database.
-    /// Requests and deliveries that are under way have `stop_timeout` for it; a server with none
-    /// stops in less than 5 seconds.
-    pub async fn stop(self) {
-        let began = Instant::now();
-        let timeout = self.app.config.stop_timeout();
-        self.app.stopping.cancel();
-        self.stop_delivering.cancel();
-        self.app.links.close_all().await;
-        self.stop_listening.cancel();
-        let mut requests = 0;
-        for listener in self.listeners {
-            match listener.await {
-                Ok(cut) => requests += cut,
-                Err(error) => tracing::error!(%error, "a listener did not end well"),
-            }
-        }
-        self.stop_working.cancel();
-        // What requests have taken of the time, deliveries had too. To write down takes a moment more.
-        let rest = timeout.saturating_sub(began.elapsed()) + FAREWELL;
-        let is_done = tokio::time::timeout(rest, self.supervisor.ended()).await.is_ok();
-        let deliveries = self.app.deliver.in_memory().in_flight;
-        if requests > 0 || deliveries > 0 {
-            // What is not settled is still due at the next start.
-            tracing::warn!(
-                requests,
-                deliveries,
-                "requests and deliveries did not end in time and were left; the deliveries are made again"
-            );
-        } else if !is_done {
-            tracing::warn!("some background work did not end in time and was left");
-        }
-        self.app.store.close().await;
-        tracing::info!(millis = began.elapsed().as_millis(), requests, deliveries, "stopped");
-    }
 }
