@@ -1,4 +1,4 @@
-//! The HTTP API: a file for each noun. What all of them share stands in [`http`].
+//! The HTTP API: a file for each noun. What all of them share stands in [`http`], what they may touch in [`state`].
 
 pub(crate) mod admin;
 pub(crate) mod audio_messages;

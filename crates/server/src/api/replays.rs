@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use switchboard_model::{Problem, Timestamp, Webhook, id::Id, time::Clock};
-use switchboard_store::{Idempotent, NewReplay, Replays, StoreError};
+use switchboard_store::{Idempotent, NewReplay, Replays};
 
 use super::{
     http::{
@@ -62,7 +62,7 @@ pub(crate) async fn create(
         if matches!(done, Idempotent::Fresh(_)) {
             hub.wake_replays();
         }
-        Ok::<_, StoreError>(done)
+        Ok(done)
     });
     Ok(making.await?)
 }

@@ -11,7 +11,7 @@ use switchboard_model::{
     time::Clock,
     webhook::{MAX_URL_LEN, ROTATION_MS, WebhookSecret},
 };
-use switchboard_store::{Idempotent, NewWebhook, StoreError, WebhookChanges, Webhooks};
+use switchboard_store::{Idempotent, NewWebhook, WebhookChanges, Webhooks};
 
 use super::http::{
     body::{self, Body},
@@ -143,7 +143,7 @@ pub(crate) async fn update(
             }
             (Idempotent::Replayed(_), _) => {}
         }
-        Ok::<_, StoreError>(done)
+        Ok(done)
     });
     Ok(updating.await?)
 }
@@ -166,7 +166,7 @@ pub(crate) async fn rotate(
         if matches!(done, Idempotent::Fresh(_)) {
             deliver.rotated(webhook_id);
         }
-        Ok::<_, StoreError>(done)
+        Ok(done)
     });
     Ok(rotating.await?)
 }

@@ -115,14 +115,15 @@ fn resolve(module: &Module, path: &str, all: &BTreeMap<Module, String>) -> Optio
     (!target.is_empty()).then_some(target)
 }
 
-/// What is left when those that import nothing of the others are taken away, again and again.
+/// What is left when those are taken away, again and again, that import none of the others or that none imports.
 fn circle(mut imports: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
     loop {
         let left: BTreeSet<_> = imports.keys().cloned().collect();
         for of in imports.values_mut() {
             of.retain(|one| left.contains(one));
         }
-        imports.retain(|_, of| !of.is_empty());
+        let imported: BTreeSet<_> = imports.values().flatten().cloned().collect();
+        imports.retain(|one, of| !of.is_empty() && imported.contains(one));
         if imports.len() == left.len() {
             return imports;
         }

@@ -41,8 +41,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const RETRY_AFTER: u64 = 1;
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// Names of requests: key, and operation with idempotency key.
-type Names = Mutex<HashSet<(Id<Key>, String)>>;
+/// The requests of each caller that are in flight.
+type Names = Mutex<HashSet<(Id<Key>, Name)>>;
 
 /// The requests that are in flight, and the answers to those before them.
 pub(crate) struct Idempotency {
@@ -87,7 +87,7 @@ where
 }
 
 /// What a request calls itself.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Name {
     /// `POST /v1/messages`
     operation: String,
@@ -125,19 +125,8 @@ impl Idempotency {
         id: RequestId,
         name: Option<Name>,
     ) -> Result<Entered, Problem> {
-        let guard = match name {
-            None => None,
-            Some(Name { operation, key }) => {
-                let name = (caller.key_id(), format!("{operation} {key}"));
-                let all = Arc::clone(&self.names);
-                if !all.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone()) {
-                    let message = "The first request with this Idempotency-Key is still in flight. Try again.";
-                    let problem = Problem::new(Code::IdempotencyInProgress, message);
-                    return Err(problem.retry_after(RETRY_AFTER));
-                }
-                Some((Name { operation, key }, InFlightGuard { all, name }))
-            }
-        };
+        let place = |name| InFlightGuard::take(&self.names, (caller.key_id(), name));
+        let guard = name.map(place).transpose()?;
         Ok(Entered { id, guard, idempotency: Arc::clone(self) })
     }
 }
@@ -147,7 +136,24 @@ impl Idempotency {
 #[derive(Debug)]
 struct InFlightGuard {
     all: Arc<Names>,
-    name: (Id<Key>, String),
+    name: (Id<Key>, Name),
+}
+
+impl InFlightGuard {
+    fn take(all: &Arc<Names>, name: (Id<Key>, Name)) -> Result<Self, Problem> {
+        if !all.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone()) {
+            let message =
+                "The first request with this Idempotency-Key is still in flight. Try again.";
+            return Err(Problem::new(Code::IdempotencyInProgress, message).retry_after(RETRY_AFTER));
+        }
+        Ok(Self { all: Arc::clone(all), name })
+    }
+
+    /// What the request is remembered by, with this body.
+    fn scope(&self, body: &[u8]) -> IdempotencyScope {
+        let (caller, Name { operation, key }) = &self.name;
+        IdempotencyScope::new(*caller, operation.clone(), key.clone(), body)
+    }
 }
 
 impl Drop for InFlightGuard {
@@ -159,17 +165,16 @@ impl Drop for InFlightGuard {
 /// A request among those in flight whose body is not known yet.
 pub(crate) struct Entered {
     id: RequestId,
-    guard: Option<(Name, InFlightGuard)>,
+    guard: Option<InFlightGuard>,
     idempotency: Arc<Idempotency>,
 }
 
 impl Entered {
     /// Whether there was a request with this key. If this is the same one, its answer is that of the first time.
     pub(crate) async fn is_known(&self) -> Result<bool, Failure> {
-        let Some((Name { operation, key }, guard)) = &self.guard else { return Ok(false) };
-        let scope = IdempotencyScope::new(guard.name.0, operation.clone(), key.clone(), b"");
+        let Some(guard) = &self.guard else { return Ok(false) };
         let Idempotency { answers, clock, .. } = &*self.idempotency;
-        match answers.remembered(scope, clock.retention()).await {
+        match answers.remembered(guard.scope(b""), clock.retention()).await {
             Ok(answer) => Ok(answer.is_some()),
             Err(StoreError::Refused(Refusal::IdempotencyMismatch)) => Ok(true),
             Err(error) => Err(error.into()),
@@ -181,10 +186,10 @@ impl Entered {
         let Self { id, guard, idempotency } = self;
         let begun_at = idempotency.clock.steady();
         let answers = Arc::clone(&idempotency.answers);
-        let Some((Name { operation, key }, guard)) = guard else {
+        let Some(guard) = guard else {
             return Ok(InFlight { id, begun_at, once: None, answers });
         };
-        let scope = IdempotencyScope::new(guard.name.0, operation, key, body);
+        let scope = guard.scope(body);
         let now = idempotency.clock.retention();
         if let Some(answer) = answers.remembered(scope.clone(), now).await? {
             return Err(NotBegun::Replayed(answer));
@@ -227,15 +232,14 @@ impl InFlight {
     }
 
     /// Answers with what is written: the answer is made in the transaction.
-    pub(crate) async fn answer_with<T, E, W>(
+    pub(crate) async fn answer_with<T, W>(
         self,
         status: StatusCode,
         write: impl FnOnce(Option<IdempotencyRecordWith<T>>) -> W,
-    ) -> Result<Response, E>
+    ) -> Result<Response, StoreError>
     where
         T: Serialize + Send + 'static,
-        E: Send + 'static,
-        W: Future<Output = Result<Idempotent<T>, E>> + Send + 'static,
+        W: Future<Output = Result<Idempotent<T>, StoreError>> + Send + 'static,
     {
         let (id, now) = (self.id, self.begun_at);
         let render = move |written: &T| Rendered::one(status, written, &id);
