@@ -11,7 +11,7 @@ use std::{
 };
 
 use axum::{
-    extract::{FromRef, FromRequest, FromRequestParts, MatchedPath, Request},
+    extract::{FromRef, FromRequest, FromRequestParts, Request},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, request::Parts};
@@ -99,8 +99,9 @@ impl Name {
     /// None for a request without an Idempotency-Key.
     pub(crate) fn of(parts: &Parts) -> Result<Option<Self>, Problem> {
         let Some(key) = key_of(&parts.headers)? else { return Ok(None) };
-        let path = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-        Ok(Some(Self { operation: format!("{} {path}", parts.method), key }))
+        // No segment of a path varies, so it is the one in the table of routes.
+        let operation = format!("{} {}", parts.method, parts.uri.path());
+        Ok(Some(Self { operation, key }))
     }
 }
 
