@@ -71,6 +71,20 @@ fn since_boot() -> Duration {
     START.elapsed()
 }
 
+/// What comes of `work`, if it comes within `pause`.
+pub(crate) async fn within<T>(
+    clock: &dyn Clock,
+    pause: Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        // Asleep only once the work has to wait: most has not.
+        () = async { clock.sleep(pause).await } => None,
+    }
+}
+
 /// The server's clocks: steady time goes on from one process to the next, whatever happened to the wall clock in
 /// between. It began as the wall time of the first start.
 #[derive(Debug)]

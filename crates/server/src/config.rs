@@ -1,26 +1,25 @@
 //! The configuration: one definition gives the flags, the environment, `--help` and the reference.
 
+mod bad_setting;
 pub mod env;
+mod env_file;
+mod ports;
+mod quotas;
 
 use std::{
     fmt,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
-    str::FromStr,
     time::Duration,
 };
 
-use clap::{
-    Args, FromArgMatches, ValueEnum,
-    builder::BoolishValueParser,
-    error::{ContextKind, ContextValue},
-};
+pub use bad_setting::BadSetting;
+use clap::{Args, FromArgMatches, ValueEnum, builder::BoolishValueParser};
 use ipnet::IpNet;
+pub use ports::Ports;
+pub use quotas::Quotas;
 use switchboard_model::{key::DEFAULT_HOURLY_LIMIT, retry::RetrySchedule, secret};
 use url::Url;
-
-/// What an account may have of live streams, however few there may be in all, unless the operator says otherwise.
-const MIN_STREAMS_EACH: u32 = 16;
 
 /// How the server runs. Every field is a flag, and the environment variable named beside it.
 #[derive(Debug, Clone, Args)]
@@ -235,75 +234,9 @@ pub struct Config {
     )]
     pub stop_timeout: u64,
 
-    /// Live streams at once; more are refused
-    #[arg(
-        long,
-        env = "SWITCHBOARD_MAX_STREAMS",
-        default_value_t = 15_000,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
-        value_name = "N"
-    )]
-    pub max_streams: u32,
-
-    /// Live streams of one account at once. Without it two thirds of --max-streams, and 16 at least
-    #[arg(
-        long,
-        env = "SWITCHBOARD_MAX_STREAMS_PER_ACCOUNT",
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
-        value_name = "N"
-    )]
-    pub max_streams_per_account: Option<u32>,
-
-    /// Live streams of one key at once. Without it as many as its account may have
-    #[arg(
-        long,
-        env = "SWITCHBOARD_MAX_STREAMS_PER_KEY",
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
-        value_name = "N"
-    )]
-    pub max_streams_per_key: Option<u32>,
-
-    /// Bytes of files that an account may have stored. Uploads beyond are refused; what comes in with messages is
-    /// kept and logged
-    #[arg(
-        long,
-        env = "SWITCHBOARD_MAX_STORED_BYTES",
-        default_value_t = 10_000_000_000,
-        value_parser = clap::value_parser!(u64).range(1..),
-        value_name = "BYTES"
-    )]
-    pub max_stored_bytes: u64,
-
-    /// Replays of one account that run at once
-    #[arg(
-        long,
-        env = "SWITCHBOARD_MAX_REPLAYS",
-        default_value_t = 20,
-        value_parser = clap::value_parser!(u32).range(1..=10_000),
-        value_name = "N"
-    )]
-    pub max_replays: u32,
-
-    /// Bytes of all heads of requests that are not complete, beyond the first 4 KiB of each; connections that send
-    /// more are ended
-    #[arg(
-        long,
-        env = "SWITCHBOARD_MAX_PARTIAL_HEADS",
-        default_value_t = 32 * 1024 * 1024,
-        value_parser = clap::value_parser!(u64).range(64 * 1024..=1 << 40),
-        value_name = "BYTES"
-    )]
-    pub max_partial_heads: u64,
-
-    /// Heads of requests of one address that may be incomplete at once
-    #[arg(
-        long,
-        env = "SWITCHBOARD_MAX_PARTIAL_HEADS_PER_ADDRESS",
-        default_value_t = 1024,
-        value_parser = clap::value_parser!(u32).range(1..),
-        value_name = "N"
-    )]
-    pub max_partial_heads_per_address: u32,
+    /// What one account, key or address may have of what all share
+    #[command(flatten)]
+    pub quotas: Quotas,
 
     /// What to log: error, warn, info, debug, trace, or a filter such as switchboard_server=debug
     #[arg(long, env = "SWITCHBOARD_LOG", default_value = "info", value_name = "FILTER")]
@@ -312,42 +245,6 @@ pub struct Config {
     /// How to write the log, on standard error
     #[arg(long, env = "SWITCHBOARD_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
-}
-
-/// A port, or a range of them, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ports {
-    first: u16,
-    last: u16,
-}
-
-impl Ports {
-    /// Whether this port is one of them.
-    pub fn contains(self, port: u16) -> bool {
-        (self.first..=self.last).contains(&port)
-    }
-}
-
-impl FromStr for Ports {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let port = |text: &str| text.trim().parse::<u16>().ok().filter(|port| *port > 0);
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        match (port(first), port(last)) {
-            (Some(first), Some(last)) if first <= last => Ok(Self { first, last }),
-            _ => Err("must be ports from 1 to 65535, such as 443 or 8000-8999".to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for Ports {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.first == self.last {
-            true => write!(f, "{}", self.first),
-            false => write!(f, "{}-{}", self.first, self.last),
-        }
-    }
 }
 
 /// How the log is written.
@@ -375,32 +272,6 @@ fn files_url(text: &str) -> Result<Url, String> {
         return Err("must be s3://bucket/prefix".to_owned());
     }
     Ok(url)
-}
-
-/// The environment holds a setting that can't be understood. Says which and why on one line, and not
-/// the value: it may be a secret.
-#[derive(Debug, thiserror::Error)]
-#[error("{variable} can't be understood: {reason}")]
-pub struct BadSetting {
-    variable: String,
-    reason: String,
-}
-
-impl BadSetting {
-    fn of(error: &clap::Error) -> Self {
-        // `--max-body <BYTES>`
-        let flag = match error.get(ContextKind::InvalidArg) {
-            Some(ContextValue::String(flag)) => flag.split(' ').next().unwrap_or_default(),
-            _ => "a setting in the environment",
-        };
-        let variable = match flag.strip_prefix("--") {
-            Some(name) => format!("SWITCHBOARD_{}", name.to_uppercase().replace('-', "_")),
-            None => flag.to_owned(),
-        };
-        let reason = std::error::Error::source(error)
-            .map_or_else(|| "its value is missing or unknown".to_owned(), ToString::to_string);
-        Self { variable, reason }
-    }
 }
 
 fn operator_token(text: &str) -> Result<OperatorToken, String> {
@@ -435,17 +306,6 @@ impl Config {
         self.webhook_allow_networks.extend([v4, v6]);
     }
 
-    /// Live streams of one account.
-    pub fn max_streams_per_account(&self) -> u32 {
-        let most_of_them = (self.max_streams / 3 * 2).max(MIN_STREAMS_EACH);
-        self.max_streams_per_account.unwrap_or(most_of_them)
-    }
-
-    /// Live streams of one key.
-    pub fn max_streams_per_key(&self) -> u32 {
-        self.max_streams_per_key.unwrap_or_else(|| self.max_streams_per_account())
-    }
-
     /// How long a claim holds.
     pub fn claim_lease(&self) -> Duration {
         Duration::from_secs(self.claim_lease)
@@ -469,73 +329,5 @@ impl Config {
     /// How long events are kept.
     pub fn event_retention(&self) -> Duration {
         Duration::from_secs(self.event_retention * 24 * 3600)
-    }
-
-    /// The effective configuration as an environment file; the operator's token is not shown.
-    pub fn to_env_file(&self) -> String {
-        let networks: Vec<String> =
-            self.webhook_allow_networks.iter().map(ToString::to_string).collect();
-        let ports: Vec<String> = self.webhook_ports.iter().map(ToString::to_string).collect();
-        let token = if self.operator_token.is_some() { "(set, not shown)" } else { "" };
-        let format = match self.log_format {
-            LogFormat::Text => "text",
-            LogFormat::Json => "json",
-        };
-        let optional =
-            |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
-        [
-            ("LISTEN", self.listen.to_string()),
-            ("DATA_DIR", self.data_dir.display().to_string()),
-            (
-                "SECRET_KEY_FILE",
-                self.secret_key_file
-                    .as_ref()
-                    .map(|file| file.display().to_string())
-                    .unwrap_or_default(),
-            ),
-            ("RATE_LIMIT", self.rate_limit.to_string()),
-            ("OPERATOR_TOKEN", token.to_owned()),
-            ("SIMULATOR", self.simulator.to_string()),
-            ("WEBHOOK_ALLOW_HTTP", self.webhook_allow_http.to_string()),
-            ("WEBHOOK_ALLOW_NETWORKS", networks.join(",")),
-            ("WEBHOOK_PORTS", ports.join(",")),
-            ("WEBHOOK_TIMEOUT", self.webhook_timeout.to_string()),
-            ("WEBHOOK_CONCURRENCY", self.webhook_concurrency.to_string()),
-            ("WEBHOOK_RETRY_SCHEDULE", self.webhook_retry_schedule.to_string()),
-            (
-                "METRICS_LISTEN",
-                self.metrics_listen.as_ref().map(ToString::to_string).unwrap_or_default(),
-            ),
-            (
-                "ADMIN_LISTEN",
-                self.admin_listen.as_ref().map(ToString::to_string).unwrap_or_default(),
-            ),
-            ("HEALTH_MAX_LAG", self.health_max_lag.to_string()),
-            ("HEALTH_MIN_DISK_FREE", self.health_min_disk_free.to_string()),
-            ("CLAIM_LEASE", self.claim_lease.to_string()),
-            ("EVENT_RETENTION", self.event_retention.to_string()),
-            ("MAX_BODY", self.max_body.to_string()),
-            ("PUBLIC_URL", self.public_url.as_ref().map(ToString::to_string).unwrap_or_default()),
-            ("FILES", self.files.as_ref().map(ToString::to_string).unwrap_or_default()),
-            ("MAX_FILE", self.max_file.to_string()),
-            ("FILE_URL_TTL", self.file_url_ttl.to_string()),
-            ("MAX_CONNECTIONS", self.max_connections.to_string()),
-            ("STOP_TIMEOUT", self.stop_timeout.to_string()),
-            ("MAX_STREAMS", self.max_streams.to_string()),
-            ("MAX_STREAMS_PER_ACCOUNT", optional(self.max_streams_per_account)),
-            ("MAX_STREAMS_PER_KEY", optional(self.max_streams_per_key)),
-            ("MAX_STORED_BYTES", self.max_stored_bytes.to_string()),
-            ("MAX_REPLAYS", self.max_replays.to_string()),
-            ("MAX_PARTIAL_HEADS", self.max_partial_heads.to_string()),
-            ("MAX_PARTIAL_HEADS_PER_ADDRESS", self.max_partial_heads_per_address.to_string()),
-            ("LOG", self.log.clone()),
-            ("LOG_FORMAT", format.to_owned()),
-        ]
-        .iter()
-        .fold(String::new(), |file, (name, value)| {
-            // What is empty is written as a comment: it is not set.
-            let mark = if value.is_empty() || value.starts_with('(') { "# " } else { "" };
-            file + &format!("{mark}SWITCHBOARD_{name}={value}\n")
-        })
     }
 }

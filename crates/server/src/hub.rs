@@ -8,10 +8,11 @@ use std::{
 use switchboard_model::{Line, id::Id};
 use tokio::sync::Notify;
 
-/// Who waits for items of which line.
+/// Who waits for items of which line, and for replays.
 #[derive(Debug, Default)]
 pub(crate) struct Hub {
     lines: Mutex<HashMap<Id<Line>, Arc<Woken>>>,
+    replays: Notify,
 }
 
 impl Hub {
@@ -43,6 +44,16 @@ impl Hub {
         if let Some(woken) = woken {
             woken.wake([line]);
         }
+    }
+
+    /// There may be replays to lead on.
+    pub(crate) fn wake_replays(&self) {
+        self.replays.notify_one();
+    }
+
+    /// Returns when there may be.
+    pub(crate) async fn replays(&self) {
+        self.replays.notified().await;
     }
 }
 

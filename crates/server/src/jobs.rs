@@ -7,10 +7,13 @@ use switchboard_model::{
     File, Replay, Timestamp, file::UNREFERENCED_MS, id::Id, idempotency::REMEMBERED_MS,
     outbox::EXPIRY_MS, time::Clock,
 };
-use switchboard_store::{Cutoff, Pruned, StoreError};
+use switchboard_store::{Cutoff, Pruned, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use crate::{app::App, config::Config, outage, supervise::Supervisor};
+use crate::{
+    clock::ServerClock, deliver::Deliver, files::Files, hub::Hub, limiter::Limiter,
+    metrics::Metrics, outage, publish::Publisher, supervise::Supervisor,
+};
 
 /// How often items whose time is over are looked for.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
@@ -31,45 +34,62 @@ const SAVE_CLOCK_EVERY: Duration = Duration::from_secs(60);
 /// Rows of one such transaction: the writer must not be held for long.
 const BATCH: usize = 500;
 
+/// What they need of the server.
+pub(crate) struct Jobs {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<ServerClock>,
+    pub(crate) files: Arc<Files>,
+    pub(crate) deliver: Arc<Deliver>,
+    pub(crate) limiter: Arc<Limiter>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// How long a claim holds.
+    pub(crate) claim_lease: Duration,
+    /// How long events are kept.
+    pub(crate) event_retention: Duration,
+}
+
 /// Starts all of them. One that panics is begun anew.
-pub(crate) fn start(app: &Arc<App>, supervisor: &Supervisor, stop: &CancellationToken) {
-    type Job = fn(Arc<App>, CancellationToken) -> BoxFuture<'static, ()>;
+pub(crate) fn start(all: Jobs, supervisor: &Supervisor, stop: &CancellationToken) {
+    type Job = fn(Arc<Jobs>, CancellationToken) -> BoxFuture<'static, ()>;
     let jobs: [(&'static str, Job); 9] = [
-        ("expire items", |app, stop| expire(app, stop).boxed()),
-        ("prune", |app, stop| prune(app, stop).boxed()),
-        ("expire typing indicators", |app, stop| expire_typing(app, stop).boxed()),
-        ("forget files", |app, stop| forget_files(app, stop).boxed()),
-        ("replays", |app, stop| replay(app, stop).boxed()),
-        ("give up deliveries", |app, stop| give_up(app, stop).boxed()),
-        ("sweep files", |app, stop| sweep_files(app, stop).boxed()),
-        ("keep usage", |app, stop| keep_usage(app, stop).boxed()),
-        ("keep the clock", |app, stop| keep_clock(app, stop).boxed()),
+        ("expire items", |jobs, stop| expire(jobs, stop).boxed()),
+        ("prune", |jobs, stop| prune(jobs, stop).boxed()),
+        ("expire typing indicators", |jobs, stop| expire_typing(jobs, stop).boxed()),
+        ("forget files", |jobs, stop| forget_files(jobs, stop).boxed()),
+        ("replays", |jobs, stop| replay(jobs, stop).boxed()),
+        ("give up deliveries", |jobs, stop| give_up(jobs, stop).boxed()),
+        ("sweep files", |jobs, stop| sweep_files(jobs, stop).boxed()),
+        ("keep usage", |jobs, stop| keep_usage(jobs, stop).boxed()),
+        ("keep the clock", |jobs, stop| keep_clock(jobs, stop).boxed()),
     ];
+    let all = Arc::new(all);
     for (name, job) in jobs {
-        let (app, ended) = (Arc::clone(app), stop.clone());
-        supervisor.restart(name, stop, move || job(Arc::clone(&app), ended.clone()));
+        let (all, ended) = (Arc::clone(&all), stop.clone());
+        supervisor.restart(name, stop, move || job(Arc::clone(&all), ended.clone()));
     }
 }
 
 /// Fails claims past their lease and items past their day.
-async fn expire(app: Arc<App>, stop: CancellationToken) {
+async fn expire(jobs: Arc<Jobs>, stop: CancellationToken) {
     // While the store is out no link can hold its claims: they get one lease more before any is failed.
     let mut was_out = false;
-    while wait(&app, EXPIRE_EVERY, &stop).await {
+    while wait(&jobs, EXPIRE_EVERY, &stop).await {
         loop {
-            let now = app.clock.both();
+            let now = jobs.clock.both();
             if was_out {
-                let until = now.steady + app.config.claim_lease();
-                if let Err(error) = app.store.renew_all_claims(until).await {
+                let until = now.steady + jobs.claim_lease;
+                if let Err(error) = jobs.store.renew_all_claims(until).await {
                     outage::report(&error, "claims could not be held over an outage");
                     break;
                 }
                 was_out = false;
             }
-            match app.store.expire(now, BATCH).await {
+            match jobs.store.expire(now, BATCH).await {
                 Ok(committed) => {
                     let more = committed.events.len() >= BATCH;
-                    app.publish(committed);
+                    jobs.publisher.publish(committed);
                     if !more {
                         break;
                     }
@@ -85,33 +105,35 @@ async fn expire(app: Arc<App>, stop: CancellationToken) {
 }
 
 /// From when on it must be known which events and outbox items there were: from the oldest that may be asked for.
-pub(crate) fn oldest_mark(clock: &dyn Clock, config: &Config) -> Timestamp {
+pub(crate) fn oldest_mark(clock: &dyn Clock, event_retention: Duration) -> Timestamp {
     let expiry = Duration::from_millis(EXPIRY_MS);
-    clock.retention() - config.event_retention().max(expiry)
+    clock.retention() - event_retention.max(expiry)
 }
 
 /// Forgets events and replays past their retention, and secrets that are not valid any more.
-async fn prune(app: Arc<App>, stop: CancellationToken) {
-    while wait(&app, PRUNE_EVERY, &stop).await {
-        let (wall, now) = (app.clock.now(), app.clock.retention());
-        if let Err(error) =
-            app.store.mark(app.clock.steady(), oldest_mark(&*app.clock, &app.config)).await
+async fn prune(jobs: Arc<Jobs>, stop: CancellationToken) {
+    while wait(&jobs, PRUNE_EVERY, &stop).await {
+        let (wall, now) = (jobs.clock.now(), jobs.clock.retention());
+        if let Err(error) = jobs
+            .store
+            .mark(jobs.clock.steady(), oldest_mark(&*jobs.clock, jobs.event_retention))
+            .await
         {
             outage::report(&error, "the age of events could not be noted");
         }
-        let keep = app.config.event_retention();
-        prune_events(&app, Cutoff { wall: wall - keep, steady: now - keep }).await;
-        let replays = || app.store.prune_replays(now - keep, BATCH);
+        let keep = jobs.event_retention;
+        prune_events(&jobs, Cutoff { wall: wall - keep, steady: now - keep }).await;
+        let replays = || jobs.store.prune_replays(now - keep, BATCH);
         in_batches("old replays could not be forgotten", replays).await;
-        let secrets = || app.store.forget_secrets(now, BATCH);
+        let secrets = || jobs.store.forget_secrets(now, BATCH);
         in_batches("old secrets could not be forgotten", secrets).await;
     }
 }
 
-async fn prune_events(app: &App, before: Cutoff) {
+async fn prune_events(jobs: &Jobs, before: Cutoff) {
     let mut place = 0;
     loop {
-        match app.store.prune_events(before, place, BATCH).await {
+        match jobs.store.prune_events(before, place, BATCH).await {
             Ok(Pruned { next: Some(next), .. }) => place = next,
             Ok(Pruned { next: None, .. }) => break,
             Err(error) => {
@@ -141,11 +163,11 @@ where
 }
 
 /// Turns off typing indicators that were not renewed.
-async fn expire_typing(app: Arc<App>, stop: CancellationToken) {
-    while wait(&app, EXPIRE_EVERY, &stop).await {
-        let now = app.clock.both();
-        match app.store.expire_typing(now.wall, BATCH).await {
-            Ok(committed) => app.publish(committed),
+async fn expire_typing(jobs: Arc<Jobs>, stop: CancellationToken) {
+    while wait(&jobs, EXPIRE_EVERY, &stop).await {
+        let now = jobs.clock.both();
+        match jobs.store.expire_typing(now.wall, BATCH).await {
+            Ok(committed) => jobs.publisher.publish(committed),
             Err(error) => {
                 outage::report(&error, "typing indicators could not be turned off");
             }
@@ -154,24 +176,24 @@ async fn expire_typing(app: Arc<App>, stop: CancellationToken) {
 }
 
 /// Forgets files that nothing refers to, or no more, and answers that need not be remembered any more.
-async fn forget_files(app: Arc<App>, stop: CancellationToken) {
-    while wait(&app, PRUNE_EVERY, &stop).await {
-        let now = app.clock.retention();
+async fn forget_files(jobs: Arc<Jobs>, stop: CancellationToken) {
+    while wait(&jobs, PRUNE_EVERY, &stop).await {
+        let now = jobs.clock.retention();
         let forgetting = async {
             let before = now - Duration::from_millis(UNREFERENCED_MS);
-            forget_in_batches(&app, || app.store.forget_files(before, BATCH)).await;
+            forget_in_batches(&jobs, || jobs.store.forget_files(before, BATCH)).await;
             // Events tell of them for so long.
-            let before = now - app.config.event_retention();
-            forget_in_batches(&app, || app.store.forget_left_files(now, before, BATCH)).await;
+            let before = now - jobs.event_retention;
+            forget_in_batches(&jobs, || jobs.store.forget_left_files(now, before, BATCH)).await;
             let before = now - Duration::from_millis(REMEMBERED_MS);
-            let answers = || app.store.forget_answers(before, BATCH);
+            let answers = || jobs.store.forget_answers(before, BATCH);
             in_batches("answers could not be forgotten", answers).await;
         };
         stop.run_until_cancelled(forgetting).await;
     }
 }
 
-async fn forget_in_batches<T>(app: &App, batch: impl Fn() -> T)
+async fn forget_in_batches<T>(jobs: &Jobs, batch: impl Fn() -> T)
 where
     T: Future<Output = Result<Vec<Id<File>>, StoreError>>,
 {
@@ -180,7 +202,7 @@ where
             Ok(files) => {
                 for file in &files {
                     // The sweep tries again.
-                    if let Err(error) = app.files.remove(*file).await {
+                    if let Err(error) = jobs.files.remove(*file).await {
                         let what = format!("a forgotten file could not be removed: {file}");
                         outage::report_files(&error, &what);
                     }
@@ -199,21 +221,21 @@ where
 }
 
 /// Leads replays on, one batch of each after another, however many there are; those that a stop has interrupted too.
-async fn replay(app: Arc<App>, stop: CancellationToken) {
+async fn replay(jobs: Arc<Jobs>, stop: CancellationToken) {
     let mut last = None;
     while !stop.is_cancelled() {
-        match advance_replays(&app, &mut last).await {
+        match advance_replays(&jobs, &mut last).await {
             Ok(true) => tokio::task::yield_now().await,
             Ok(false) => {
                 tokio::select! {
-                    () = app.replays.notified() => {}
-                    () = app.clock.sleep(LOOK_EVERY) => {}
+                    () = jobs.hub.replays() => {}
+                    () = jobs.clock.sleep(LOOK_EVERY) => {}
                     () = stop.cancelled() => {}
                 }
             }
             Err(error) => {
                 outage::report(&error, "replays could not be led on");
-                wait(&app, EXPIRE_EVERY, &stop).await;
+                wait(&jobs, EXPIRE_EVERY, &stop).await;
             }
         }
     }
@@ -221,27 +243,27 @@ async fn replay(app: Arc<App>, stop: CancellationToken) {
 
 /// Leads on those that come after the last, which one that fails is too: it must not keep the others.
 /// Whether any was running.
-async fn advance_replays(app: &App, last: &mut Option<Id<Replay>>) -> Result<bool, StoreError> {
-    let running = app.store.running_replays(*last, REPLAYS).await?;
+async fn advance_replays(jobs: &Jobs, last: &mut Option<Id<Replay>>) -> Result<bool, StoreError> {
+    let running = jobs.store.running_replays(*last, REPLAYS).await?;
     for replay in &running {
         *last = Some(*replay);
-        let advanced = app.store.advance_replay(*replay, REPLAY_BATCH, app.clock.both()).await?;
+        let advanced = jobs.store.advance_replay(*replay, REPLAY_BATCH, jobs.clock.both()).await?;
         if let Some(replay) = advanced {
-            app.deliver.came_to_store(replay.webhook_id);
+            jobs.deliver.came_to_store(replay.webhook_id);
         }
     }
     Ok(!running.is_empty())
 }
 
 /// Gives up what is still to be tried of webhooks that are disabled or deleted.
-async fn give_up(app: Arc<App>, stop: CancellationToken) {
+async fn give_up(jobs: Arc<Jobs>, stop: CancellationToken) {
     loop {
         loop {
-            let under_way = app.deliver.under_way();
-            let owned = app.deliver.owned();
-            match app.store.give_up_deliveries(app.clock.both(), owned, under_way, BATCH).await {
+            let under_way = jobs.deliver.under_way();
+            let owned = jobs.deliver.owned();
+            match jobs.store.give_up_deliveries(jobs.clock.both(), owned, under_way, BATCH).await {
                 Ok(given_up) => {
-                    app.metrics.given_up(u64::try_from(given_up).unwrap_or(u64::MAX));
+                    jobs.metrics.given_up(u64::try_from(given_up).unwrap_or(u64::MAX));
                     if given_up < BATCH {
                         break;
                     }
@@ -254,27 +276,27 @@ async fn give_up(app: Arc<App>, stop: CancellationToken) {
             }
         }
         tokio::select! {
-            () = app.deliver.any_disabled() => {}
+            () = jobs.deliver.any_disabled() => {}
             // An attempt that was under way when its webhook was disabled may have failed since.
-            () = app.clock.sleep(LOOK_EVERY) => {}
+            () = jobs.clock.sleep(LOOK_EVERY) => {}
             () = stop.cancelled() => return,
         }
     }
 }
 
 /// Removes bytes that no file has: a process that is killed between the one and the other leaves them.
-async fn sweep_files(app: Arc<App>, stop: CancellationToken) {
-    if !app.files.is_own {
+async fn sweep_files(jobs: Arc<Jobs>, stop: CancellationToken) {
+    if !jobs.files.is_own {
         return;
     }
     loop {
-        match stop.run_until_cancelled(sweep(&app)).await {
+        match stop.run_until_cancelled(sweep(&jobs)).await {
             Some(Err(NotSwept::Store(error))) => outage::report(&error, NOT_SWEPT),
             Some(Err(NotSwept::Files(error))) => outage::report_files(&error, NOT_SWEPT),
             Some(Ok(0)) | None => {}
             Some(Ok(count)) => tracing::warn!(count, "bytes that no file has were swept away"),
         }
-        if !wait(&app, SWEEP_EVERY, &stop).await {
+        if !wait(&jobs, SWEEP_EVERY, &stop).await {
             return;
         }
     }
@@ -289,16 +311,16 @@ enum NotSwept {
 }
 
 /// Answers how many it removed.
-async fn sweep(app: &App) -> Result<usize, NotSwept> {
-    let old = app.files.left_over(app.clock.now() - SWEPT_AFTER);
+async fn sweep(jobs: &Jobs) -> Result<usize, NotSwept> {
+    let old = jobs.files.left_over(jobs.clock.now() - SWEPT_AFTER);
     let mut batches = std::pin::pin!(old.try_chunks(BATCH));
     let (mut count, mut failed) = (0, None);
     while let Some(ids) = batches.try_next().await.map_err(|error| NotSwept::Files(error.1))? {
-        let known = app.store.known_files(ids.clone()).await.map_err(NotSwept::Store)?;
+        let known = jobs.store.known_files(ids.clone()).await.map_err(NotSwept::Store)?;
         let known: HashSet<_> = known.into_iter().collect();
         for id in ids.into_iter().filter(|id| !known.contains(id)) {
             // One that can't be removed must not keep the others.
-            match app.files.remove(id).await {
+            match jobs.files.remove(id).await {
                 Ok(()) => count += 1,
                 Err(error) => failed = Some(NotSwept::Files(error)),
             }
@@ -308,19 +330,19 @@ async fn sweep(app: &App) -> Result<usize, NotSwept> {
 }
 
 /// Writes down what keys have used of their hour; once more at the end.
-async fn keep_usage(app: Arc<App>, stop: CancellationToken) {
+async fn keep_usage(jobs: Arc<Jobs>, stop: CancellationToken) {
     loop {
         let going_on = tokio::select! {
             () = tokio::time::sleep(crate::limiter::FLUSH_PAUSE) => true,
             () = stop.cancelled() => false,
         };
-        let usage = app.limiter.take_unsaved();
+        let usage = jobs.limiter.take_unsaved();
         if !usage.is_empty() {
-            match app.store.add_usage(usage.clone()).await {
-                Ok(kept) => app.limiter.saved(kept),
+            match jobs.store.add_usage(usage.clone()).await {
+                Ok(kept) => jobs.limiter.saved(kept),
                 Err(error) => {
                     // The next time, with what they have used by then.
-                    app.limiter.put_back(usage);
+                    jobs.limiter.put_back(usage);
                     outage::report(&error, "the use of keys could not be kept");
                 }
             }
@@ -332,10 +354,10 @@ async fn keep_usage(app: Arc<App>, stop: CancellationToken) {
 }
 
 /// Saves where the clocks stand, for the next process; once more at the end.
-async fn keep_clock(app: Arc<App>, stop: CancellationToken) {
+async fn keep_clock(jobs: Arc<Jobs>, stop: CancellationToken) {
     loop {
-        let going_on = wait(&app, SAVE_CLOCK_EVERY, &stop).await;
-        if let Err(error) = app.store.save_clock(app.server_clock.saved()).await {
+        let going_on = wait(&jobs, SAVE_CLOCK_EVERY, &stop).await;
+        if let Err(error) = jobs.store.save_clock(jobs.clock.saved()).await {
             outage::report(&error, "the clock could not be saved");
         }
         if !going_on {
@@ -345,9 +367,9 @@ async fn keep_clock(app: Arc<App>, stop: CancellationToken) {
 }
 
 /// Waits; answers false when it is time to stop.
-async fn wait(app: &App, pause: Duration, stop: &CancellationToken) -> bool {
+async fn wait(jobs: &Jobs, pause: Duration, stop: &CancellationToken) -> bool {
     tokio::select! {
-        () = app.clock.sleep(pause) => true,
+        () = jobs.clock.sleep(pause) => true,
         () = stop.cancelled() => false,
     }
 }

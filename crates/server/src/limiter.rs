@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, header::RETRY_AFTER};
 use switchboard_model::{
     Key, Timestamp,
     id::Id,
@@ -150,12 +149,6 @@ fn is_open(window: &Window, now: Timestamp) -> bool {
     (0..RATE_WINDOW_MS).contains(&(now.0.saturating_sub(window.start.0)))
 }
 
-const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
-const DRAFT: HeaderName = HeaderName::from_static("ratelimit");
-const DRAFT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-
 impl RateLimitStatus {
     pub(crate) fn is_exceeded(self) -> bool {
         self.used > self.limit
@@ -166,30 +159,15 @@ impl RateLimitStatus {
         self.reset
     }
 
-    /// The headers of every authenticated answer (§4), and of draft-ietf-httpapi-ratelimit-headers.
-    pub(crate) fn write(self, headers: &mut HeaderMap) {
-        // Once, for the envelope's too.
-        headers.reserve(10);
-        let limit = HeaderValue::from(self.limit);
-        let remaining = HeaderValue::from(self.limit.saturating_sub(self.used));
-        let reset = HeaderValue::from(self.reset);
-        let draft = ["\"hour\";r=", digits(&remaining), ";t=", digits(&reset)].concat();
-        let policy = ["\"hour\";q=", digits(&limit), ";w=3600"].concat();
-        for (name, text) in [(DRAFT, draft), (DRAFT_POLICY, policy)] {
-            let value = HeaderValue::try_from(text).expect("digits and ASCII signs");
-            headers.insert(name, value);
-        }
-        headers.insert(LIMIT, limit);
-        headers.insert(REMAINING, remaining);
-        headers.insert(RESET, reset);
-        if self.is_exceeded() {
-            headers.insert(RETRY_AFTER, HeaderValue::from(self.reset));
-        }
+    /// Requests that are left of this hour.
+    pub(crate) fn remaining(self) -> u64 {
+        self.limit.saturating_sub(self.used).into()
     }
-}
 
-fn digits(number: &HeaderValue) -> &str {
-    number.to_str().expect("a number is ASCII")
+    /// Requests of an hour.
+    pub(crate) fn limit(self) -> u32 {
+        self.limit
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The listener: connections with bounds on their number, on the time for their heads, on how long
 //! nothing of an answer is taken, and on their farewell.
 
+mod handover;
 mod live;
 mod refusal;
 mod unread;
@@ -18,6 +19,7 @@ use std::{
 
 use axum::Router;
 use futures_util::FutureExt as _;
+use handover::Handover;
 use http::{Request, Response};
 use http_body::Body as _;
 use hyper::{
@@ -30,8 +32,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-pub(crate) use live::IsLive;
-use live::{Handover, Live};
+use live::Live;
 use refusal::{Counted, Exchanges, Refusals};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use switchboard_model::time::Clock;

@@ -13,7 +13,7 @@ use std::{
 use switchboard_model::{Account, Code, Key, Problem, id::Id};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::config::Config;
+use crate::config::Quotas;
 
 /// What a client is asked to wait for a place among the live streams, in seconds.
 const RETRY_STREAMS_AFTER: u64 = 30;
@@ -48,12 +48,12 @@ pub(crate) struct StreamPlace {
 }
 
 impl Streams {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(quotas: &Quotas) -> Self {
         Self {
-            all: Arc::new(Semaphore::new(usize::try_from(config.max_streams).unwrap_or(0))),
-            most: u64::from(config.max_streams),
-            per_account: config.max_streams_per_account(),
-            per_key: config.max_streams_per_key(),
+            all: Arc::new(Semaphore::new(usize::try_from(quotas.max_streams).unwrap_or(0))),
+            most: u64::from(quotas.max_streams),
+            per_account: quotas.max_streams_per_account(),
+            per_key: quotas.max_streams_per_key(),
             open: Arc::default(),
             told: Occasionally::default(),
         }

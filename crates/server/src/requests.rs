@@ -22,6 +22,10 @@ use crate::{guarded::Guarded, quota::heads::Head};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
+/// An answer's extension: its body may go on for days, with little in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IsLive;
+
 /// The requests of one listener that are under way: from their head to the end of their answer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Requests(Arc<Counts>);

@@ -11,48 +11,45 @@ use axum::{
 use http::Method;
 use switchboard_model::Scope;
 
+pub use crate::operation::{Access, Operation};
 use crate::{
-    api::{self, admin, auth, envelope},
-    app::App,
+    api::{
+        self, admin,
+        http::{
+            auth::{self, Gate, Gatekeeper},
+            envelope,
+        },
+        state::ApiState,
+    },
     files::DOWNLOAD_PATH,
-    link,
-    openapi::Audience,
+    metrics::RequestCounts,
+    openapi::{Audience, Documents},
 };
 
-/// What a caller must show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// An API key with this scope.
-    Key(Scope),
-    /// Any valid API key.
-    AnyKey,
-    /// A URL that this server has signed.
-    SignedUrl,
-    /// Nothing.
-    Public,
-    /// The operator's token.
-    Operator,
-    /// A bridge's token.
-    Bridge,
+/// The path of the figures.
+pub(crate) const METRICS_PATH: &str = "/metrics";
+
+/// A row of the table.
+struct Route {
+    operation: Operation,
+    handler: MethodRouter<ApiState>,
 }
 
-/// One operation: a method and a path, and what its caller must show.
-#[derive(Debug, Clone)]
-pub struct Operation {
-    /// The method.
-    pub method: Method,
-    /// The path; no segment of it varies (§1: look-ups are by query parameter).
-    pub path: &'static str,
-    /// What the caller must show.
-    pub access: Access,
-    /// Whether it is there only with the simulator.
-    pub simulator: bool,
-    handler: MethodRouter<Arc<App>>,
+/// Every operation there is.
+pub fn table() -> Vec<Operation> {
+    routes().into_iter().map(|route| route.operation).collect()
 }
+
+/// The operations for these callers, described.
+pub fn document_for(audience: Audience) -> &'static serde_json::Value {
+    DOCUMENTS.document_for(audience)
+}
+
+pub(crate) const DOCUMENTS: Documents = Documents::of(table);
 
 /// The table. A test fails for every row without its cases.
 #[rustfmt::skip]
-pub fn table() -> Vec<Operation> {
+fn routes() -> Vec<Route> {
     use Audience::{Programs, Simulator};
     use Access::{AnyKey, Bridge, Key, Operator, Public, SignedUrl};
     vec![
@@ -105,7 +102,7 @@ pub fn table() -> Vec<Operation> {
         row(Method::GET,    Audience::Operator.path(), Public,   api::docs::document(Audience::Operator)),
         row(Method::GET,    Audience::Operator.page_path(), Public, api::docs::page(Audience::Operator)),
         // For bridges.
-        row(Method::GET,    "/bridge/v1/link",         Bridge,   link::connect),
+        row(Method::GET,    "/bridge/v1/link",         Bridge,   api::link::connect),
         row(Method::GET,    "/bridge/v1/files",        Bridge,   api::files::bridge_download),
         row(Method::POST,   "/bridge/v1/files",        Bridge,   api::files::bridge_upload),
         // For tests and for people without a phone.
@@ -124,9 +121,9 @@ pub fn table() -> Vec<Operation> {
     ]
 }
 
-fn row<H, T>(method: Method, path: &'static str, access: Access, handler: H) -> Operation
+fn row<H, T>(method: Method, path: &'static str, access: Access, handler: H) -> Route
 where
-    H: Handler<T, Arc<App>>,
+    H: Handler<T, ApiState>,
     T: 'static,
 {
     let handler = match method {
@@ -136,11 +133,11 @@ where
         Method::DELETE => delete(handler),
         _ => unreachable!("the table has no other method"),
     };
-    Operation { method, path, access, simulator: false, handler }
+    Route { operation: Operation { method, path, access, simulator: false }, handler }
 }
 
-fn simulated(operation: Operation) -> Operation {
-    Operation { simulator: true, ..operation }
+fn simulated(route: Route) -> Route {
+    Route { operation: Operation { simulator: true, ..route.operation }, ..route }
 }
 
 /// What one listener serves.
@@ -158,8 +155,8 @@ impl Served {
     fn has(self, operation: &Operation) -> bool {
         match self {
             Self::All => true,
-            Self::Operators => operation.is_for_operators(),
-            Self::AllButOperators => !operation.is_for_operators(),
+            Self::Operators => is_for_operators(operation),
+            Self::AllButOperators => !is_for_operators(operation),
         }
     }
 
@@ -172,30 +169,44 @@ impl Served {
     }
 }
 
-impl Operation {
-    /// Whether it belongs to the operator's address, where there is one.
-    fn is_for_operators(&self) -> bool {
-        let documents = [Audience::Operator, Audience::Simulator]
-            .map(|audience| [audience.path(), audience.page_path()]);
-        self.access == Access::Operator || documents.as_flattened().contains(&self.path)
-    }
+/// Whether it belongs to the operator's address, where there is one.
+fn is_for_operators(operation: &Operation) -> bool {
+    let documents = [Audience::Operator, Audience::Simulator]
+        .map(|audience| [audience.path(), audience.page_path()]);
+    operation.access == Access::Operator || documents.as_flattened().contains(&operation.path)
 }
 
 /// The table as a router: each row behind its gate, all behind the envelope.
-pub(crate) fn router(app: &Arc<App>, served: Served) -> Router {
+pub(crate) fn router(
+    state: &ApiState,
+    gatekeeper: &Arc<Gatekeeper>,
+    counts: &Arc<RequestCounts>,
+    served: Served,
+) -> Router {
     let mut router = Router::new();
-    for operation in table() {
-        if !served.has(&operation) || (operation.simulator && app.simulator.is_none()) {
+    for Route { operation, handler } in routes() {
+        if !served.has(&operation) || (operation.simulator && !state.has_simulator()) {
             continue;
         }
-        let gate = auth::Gate { app: Arc::clone(app), access: operation.access };
-        let handler =
-            operation.handler.route_layer(middleware::from_fn_with_state(gate, auth::authorize));
+        let gate = Gate { keeper: Arc::clone(gatekeeper), access: operation.access };
+        let handler = handler.route_layer(middleware::from_fn_with_state(gate, auth::authorize));
         router = router.route(operation.path, handler);
     }
     router
         .fallback(move |request| envelope::endpoint_not_found(request, Some(served.audience())))
         .method_not_allowed_fallback(envelope::method_not_allowed)
-        .layer(middleware::from_fn_with_state(Arc::clone(&app.metrics.requests), envelope::wrap))
-        .with_state(Arc::clone(app))
+        .layer(middleware::from_fn_with_state(Arc::clone(counts), envelope::wrap))
+        .with_state(state.clone())
+}
+
+/// What whoever watches the server asks for, on a listener of its own and without keys.
+pub(crate) fn watchers_router(state: &ApiState, counts: &Arc<RequestCounts>) -> Router {
+    Router::new()
+        .route(METRICS_PATH, get(api::metrics::show))
+        .route("/health", get(api::health::ready))
+        .route("/live", get(api::health::live))
+        .fallback(|request| envelope::endpoint_not_found(request, None))
+        .method_not_allowed_fallback(envelope::method_not_allowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(counts), envelope::wrap_private))
+        .with_state(state.clone())
 }

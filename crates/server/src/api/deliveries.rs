@@ -2,35 +2,34 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-};
-use http::{HeaderMap, StatusCode};
+use axum::{extract::State, response::Response};
+use http::StatusCode;
 use serde::Serialize;
 use switchboard_model::{
     Delivery, EventKind, Problem,
     delivery::DeliveryStatus,
     id::{Id, Kind},
+    page::CursorKey,
+    time::Clock,
 };
-use switchboard_store::{DeliveryFilter, Idempotent};
+use switchboard_store::{Deliveries, DeliveryFilter, Idempotent, StoreError};
 
-use crate::{
-    api::{
-        auth::Caller,
-        body::{self, Body},
-        envelope::{self, Rendered, RequestId},
-        idempotency,
-        problem::{Failure, delivery_not_found, id_of},
-        query::Query,
-    },
-    app::App,
-    uncancelled::spawn_uncancelled,
+use super::http::{
+    caller::Caller,
+    envelope,
+    idempotency::IdempotentRequest,
+    names::id_of,
+    problem::{Failure, delivery_not_found},
+    query::Query,
+    request_id::RequestId,
 };
+use crate::deliver::Deliver;
 
 /// The deliveries of the account on lines that the key may use, of the newest event first, paged.
 pub(crate) async fn list(
-    State(app): State<Arc<App>>,
+    State(deliveries): State<Arc<dyn Deliveries>>,
+    State(cursors): State<Arc<CursorKey>>,
+    State(clock): State<Arc<dyn Clock>>,
     caller: Caller,
     id: RequestId,
     query: Query,
@@ -49,15 +48,15 @@ pub(crate) async fn list(
     };
     let limit = query.limit()?;
     let name = caller.list(format_args!("deliveries {filter:?}"));
-    let after = query.cursor(&app.cursors, &name)?;
+    let after = query.cursor(&cursors, &name)?;
     caller.check_events(filter.event.as_slice())?;
     let account = caller.owner()?;
-    let lines = caller.restricted_lines(&app).await?;
+    let lines = caller.restricted_lines().await?;
     // Those of other events are not shown: a delivery tells that the event happened, and what was answered to it.
     let filter = DeliveryFilter { lines, scopes: Some(caller.scopes().clone()), ..filter };
-    let now = app.clock.both();
-    let page = app.store.deliveries(account, filter, after, limit, now).await?;
-    Ok(envelope::list(page.rows, page.next.map(|next| next.encode(&app.cursors, &name)), &id))
+    let now = clock.both();
+    let page = deliveries.deliveries(account, filter, after, limit, now).await?;
+    Ok(envelope::list(page.rows, page.next.map(|next| next.encode(&cursors, &name)), &id))
 }
 
 fn id_in<K: Kind>(query: &Query, name: &'static str) -> Result<Option<Id<K>>, Problem> {
@@ -89,34 +88,22 @@ struct Retried {
 
 /// Makes a delivery due now.
 pub(crate) async fn retry(
-    State(app): State<Arc<App>>,
+    State(deliveries): State<Arc<dyn Deliveries>>,
+    State(deliver): State<Arc<Deliver>>,
+    State(clock): State<Arc<dyn Clock>>,
     caller: Caller,
-    id: RequestId,
-    headers: HeaderMap,
-    body: Body,
+    IdempotentRequest { body, in_flight }: IdempotentRequest,
 ) -> Result<Response, Failure> {
-    let operation = "POST /v1/deliveries/retry";
-    let idempotent =
-        match idempotency::begin(&app, &caller, &headers, operation, body.raw()).await? {
-            Ok(idempotent) => idempotent,
-            Err(first_answer) => return Ok(first_answer),
-        };
-    let delivery = id_of(body::text(body.required("id")?, "id")?, "id")?;
-    let grant = caller.grant(&app).await?.ok_or_else(delivery_not_found)?;
+    let delivery = body.id("id")?;
+    let grant = caller.grant().await?.ok_or_else(delivery_not_found)?;
     let answer = Retried { id: delivery, status: DeliveryStatus::Due };
-    let rendered = Rendered::one(StatusCode::OK, &answer, &id);
-    let now = app.clock.both();
-    let record = idempotent.record(&rendered);
-    let retrying = spawn_uncancelled(async move {
-        let _in_flight = idempotent;
-        let done = app.store.retry_delivery(grant, delivery, record, now).await?;
+    let now = clock.both();
+    let retrying = in_flight.answer(StatusCode::OK, &answer, |record| async move {
+        let done = deliveries.retry_delivery(grant, delivery, record, now).await?;
         if let Idempotent::Fresh(webhook) = &done {
-            app.deliver.retried(*webhook);
+            deliver.retried(*webhook);
         }
-        Ok(done)
+        Ok::<_, StoreError>(done)
     });
-    Ok(match retrying.await? {
-        Idempotent::Fresh(_) => rendered.into_response(),
-        Idempotent::Replayed(answer) => idempotency::replay(answer),
-    })
+    Ok(retrying.await?)
 }

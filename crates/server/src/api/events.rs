@@ -9,23 +9,25 @@ use std::sync::Arc;
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use switchboard_model::{EventKind, Problem};
+use switchboard_store::Events;
 
+use super::http::{
+    caller::Caller,
+    names::LineRef,
+    problem::{Failure, lacks},
+    query::Query,
+};
 use crate::{
-    api::{
-        auth::{Caller, LineRef, lacks},
-        problem::Failure,
-        query::Query,
-    },
-    app::App,
-    listen::IsLive,
-    stream::{Filter, StreamBody},
+    requests::IsLive,
+    stream::{Filter, LiveStreams, StreamBody},
 };
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Opens a live stream.
 pub(crate) async fn stream(
-    State(app): State<Arc<App>>,
+    State(live): State<Arc<LiveStreams>>,
+    State(events): State<Arc<dyn Events>>,
     caller: Caller,
     headers: HeaderMap,
     query: Query,
@@ -37,17 +39,17 @@ pub(crate) async fn stream(
     let lines = lines.collect::<Result<Vec<_>, _>>()?;
     let account = caller.owner()?;
     let lines = if lines.is_empty() {
-        caller.restricted_lines(&app).await?
+        caller.restricted_lines().await?
     } else {
         let mut named = Vec::with_capacity(lines.len());
         for line in lines {
-            named.push(caller.line(&app, &line).await.map_err(|failure| failure.param("line"))?.id);
+            named.push(caller.line(&line).await.map_err(|failure| failure.param("line"))?.id);
         }
         Some(named)
     };
-    let permit = app.streams.enter(account, caller.key_id())?;
+    let permit = live.places.enter(account, caller.key_id())?;
     // Before the place is looked up: what is committed in between comes to the stream.
-    let seat = app.feeds.join(account);
+    let seat = live.feeds.join(account);
     let place = match last {
         Some(place) if seat.knows(place) => place,
         _ => {
@@ -59,13 +61,13 @@ pub(crate) async fn stream(
                     return Err(Problem::invalid_value("Last-Event-ID", must).into());
                 }
                 (Some(place), _) => place,
-                (None, Some(_)) => app.store.event_place(account, since).await?,
+                (None, Some(_)) => events.event_place(account, since).await?,
                 (None, None) => newest,
             }
         }
     };
     let filter = Filter::new(&kinds, lines);
-    let body = StreamBody::new(app, seat, &caller, filter, place, permit);
+    let body = StreamBody::new(live, seat, caller.key_in_use(), filter, place, permit);
     let mut response = Response::new(axum::body::Body::new(body));
     let headers = response.headers_mut();
     // Without a charset, some clients read any text as Latin-1.

@@ -1,23 +1,10 @@
 //! GET /v1/lines
 
-use std::sync::Arc;
+use axum::response::Response;
 
-use axum::{extract::State, response::Response};
-
-use crate::{
-    api::{
-        auth::Caller,
-        envelope::{self, RequestId},
-        problem::Failure,
-    },
-    app::App,
-};
+use super::http::{caller::Caller, envelope, problem::Failure, request_id::RequestId};
 
 /// The lines that the key may use.
-pub(crate) async fn list(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    id: RequestId,
-) -> Result<Response, Failure> {
-    Ok(envelope::list(caller.lines(&app).await?, None, &id))
+pub(crate) async fn list(caller: Caller, id: RequestId) -> Result<Response, Failure> {
+    Ok(envelope::list(caller.lines().await?, None, &id))
 }

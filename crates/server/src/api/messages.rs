@@ -3,75 +3,74 @@
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
-use http::HeaderMap;
 use serde::Serialize;
 use switchboard_model::{
     Code, File, Problem,
     chat::Recipient,
     id::Id,
     message::MAX_TEXT_CHARS,
+    page::CursorKey,
     text::{is_blank, trim},
+    time::Clock,
 };
-use switchboard_store::NewContent;
+use switchboard_store::{Chats, Messages, NewContent};
 
-use crate::{
-    api::{
-        auth::{Caller, LineRef},
+use super::{
+    chats::recipient,
+    http::{
         body::{self, Body},
-        envelope::{self, RequestId},
-        outgoing::{self, Outgoing, message_ref, recipient},
-        problem::{Failure, id_of},
+        caller::Caller,
+        envelope,
+        idempotency::IdempotentRequest,
+        names::{LineRef, id_of, message_ref},
+        problem::Failure,
         query::Query,
+        request_id::RequestId,
     },
-    app::App,
+    outbox::Outgoing,
 };
+use crate::files::Files;
+
+/// What shows messages.
+pub(crate) struct History {
+    pub(crate) messages: Arc<dyn Messages>,
+    pub(crate) chats: Arc<dyn Chats>,
+    pub(crate) cursors: Arc<CursorKey>,
+    pub(crate) files: Arc<Files>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
 
 /// A chat's messages, newest first, paged.
 pub(crate) async fn list(
-    State(app): State<Arc<App>>,
+    State(history): State<Arc<History>>,
     caller: Caller,
     id: RequestId,
     query: Query,
 ) -> Result<Response, Failure> {
+    let History { messages, chats, cursors, files, clock } = &*history;
     let (from, to) = (query.required("from")?, query.required("to")?);
     let from = LineRef::parse(from)?;
-    let to = recipient(&app, &caller, &from, to).await?;
+    let to = recipient(&**chats, &caller, &from, to).await?;
     let limit = query.limit()?;
     let name = match &to {
         Recipient::Contact(handle) => caller.list(format_args!("messages {from} {handle}")),
         Recipient::Chat(chat) => caller.list(format_args!("messages {from} {chat}")),
     };
-    let after = query.cursor(&app.cursors, &name)?;
-    let line = caller.line(&app, &from).await?;
-    let mut page = app.store.messages(line.account, line.id, to, after, limit).await?;
-    let now = app.clock.steady();
-    page.rows.iter_mut().for_each(|message| app.files.show_message(message, now));
-    Ok(envelope::list(page.rows, page.next.map(|next| next.encode(&app.cursors, &name)), &id))
+    let after = query.cursor(cursors, &name)?;
+    let line = caller.line(&from).await?;
+    let mut page = messages.messages(line.account, line.id, to, after, limit).await?;
+    let now = clock.steady();
+    page.rows.iter_mut().for_each(|message| files.show_message(message, now));
+    Ok(envelope::list(page.rows, page.next.map(|next| next.encode(cursors, &name)), &id))
 }
 
 /// Takes a message into the outbox.
 pub(crate) async fn send(
-    State(app): State<Arc<App>>,
+    State(outgoing): State<Arc<Outgoing>>,
     caller: Caller,
-    id: RequestId,
-    headers: HeaderMap,
-    body: Body,
+    IdempotentRequest { body, in_flight }: IdempotentRequest,
 ) -> Result<Response, Failure> {
-    let begun = outgoing::begin(&app, &caller, &id, &headers, "POST /v1/messages", body.raw());
-    let request = match begun.await? {
-        Ok(request) => request,
-        Err(first_answer) => return Ok(first_answer),
-    };
-    let (from, to) = (body.required("from")?, body.required("to")?);
-    if body.required("text").is_err() && !has_attachments(&body) {
-        let message = "The 'text' field is required when there are no attachments.";
-        let problem = Problem::new(Code::MissingRequiredParameter, message).param("text");
-        return Err(problem.into());
-    }
-    let from = body::text(from, "from")?;
-    let line = LineRef::parse(from)?;
-    let to = body::text(to, "to")?;
-    let chat = recipient(&app, &caller, &line, to).await?;
+    let address = outgoing.address(&caller, &body, has_content(&body)).await?;
     let text = text(&body)?;
     let attachment = attachment(&body)?;
     if attachment.is_none() && text.is_none_or(is_blank) {
@@ -83,16 +82,17 @@ pub(crate) async fn send(
     let attachments: Vec<String> = attachment.iter().map(ToString::to_string).collect();
     let content =
         NewContent::Message { text: text.map(str::to_owned), attachment, reply_to: answered };
-    let payload = &Original { from, to, text, attachments, reply_to };
-    let outgoing = Outgoing {
-        from: line,
-        to: chat,
-        content,
-        payload,
-        message_param: "reply_to",
-        file_param: "attachments",
-    };
-    request.accept(outgoing).await
+    let payload = Original { from: address.from, to: address.to, text, attachments, reply_to };
+    outgoing.accept(&caller, in_flight, address, content, &payload).await
+}
+
+/// A message has a text or attachments.
+fn has_content(body: &Body) -> Result<(), Problem> {
+    if body.required("text").is_ok() || has_attachments(body) {
+        return Ok(());
+    }
+    let message = "The 'text' field is required when there are no attachments.";
+    Err(Problem::new(Code::MissingRequiredParameter, message).param("text"))
 }
 
 /// The request as the caller wrote it.

@@ -3,64 +3,43 @@
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
-use http::HeaderMap;
 use serde::Serialize;
-use switchboard_store::NewContent;
+use switchboard_store::{Chats, NewContent, Receipts};
 
-use crate::{
-    api::{
-        auth::{Caller, LineRef},
-        body::{self, Body},
-        envelope::{self, RequestId},
-        outgoing::{self, Outgoing, recipient},
-        problem::Failure,
-        query::Query,
+use super::{
+    chats::recipient,
+    http::{
+        caller::Caller, envelope, idempotency::IdempotentRequest, names::LineRef, problem::Failure,
+        query::Query, request_id::RequestId,
     },
-    app::App,
+    outbox::Outgoing,
 };
 
 /// Who has read a chat up to when.
 pub(crate) async fn list(
-    State(app): State<Arc<App>>,
+    State(receipts): State<Arc<dyn Receipts>>,
+    State(chats): State<Arc<dyn Chats>>,
     caller: Caller,
     id: RequestId,
     query: Query,
 ) -> Result<Response, Failure> {
     let (from, to) = (query.required("from")?, query.required("to")?);
     let from = LineRef::parse(from)?;
-    let to = recipient(&app, &caller, &from, to).await?;
-    let line = caller.line(&app, &from).await?;
-    let receipts = app.store.receipts(line.account, line.id, to).await?;
+    let to = recipient(&*chats, &caller, &from, to).await?;
+    let line = caller.line(&from).await?;
+    let receipts = receipts.receipts(line.account, line.id, to).await?;
     Ok(envelope::list(receipts, None, &id))
 }
 
 /// Takes "the whole chat is read" into the outbox.
 pub(crate) async fn send(
-    State(app): State<Arc<App>>,
+    State(outgoing): State<Arc<Outgoing>>,
     caller: Caller,
-    id: RequestId,
-    headers: HeaderMap,
-    body: Body,
+    IdempotentRequest { body, in_flight }: IdempotentRequest,
 ) -> Result<Response, Failure> {
-    let begun = outgoing::begin(&app, &caller, &id, &headers, "POST /v1/receipts", body.raw());
-    let request = match begun.await? {
-        Ok(request) => request,
-        Err(first_answer) => return Ok(first_answer),
-    };
-    let (from, to) = (body.required("from")?, body.required("to")?);
-    let from = body::text(from, "from")?;
-    let line = LineRef::parse(from)?;
-    let to = body::text(to, "to")?;
-    let chat = recipient(&app, &caller, &line, to).await?;
-    let outgoing = Outgoing {
-        from: line,
-        to: chat,
-        content: NewContent::Read,
-        payload: &Original { from, to },
-        message_param: "",
-        file_param: "",
-    };
-    request.accept(outgoing).await
+    let address = outgoing.address(&caller, &body, Ok(())).await?;
+    let payload = Original { from: address.from, to: address.to };
+    outgoing.accept(&caller, in_flight, address, NewContent::Read, &payload).await
 }
 
 /// The request as the caller wrote it.

@@ -3,75 +3,89 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
+    extract::{FromRef, FromRequest, FromRequestParts, Request, State},
+    response::Response,
 };
-use http::{HeaderMap, StatusCode};
-use switchboard_model::{Code, Problem, Sandbox, sandbox::activation_code};
-use switchboard_store::{Idempotent, Refusal, StoreError};
+use http::StatusCode;
+use switchboard_model::{Account, Code, Problem, id::Id, sandbox::activation_code, time::Clock};
+use switchboard_store::{Refusal, Sandboxes, StoreError};
 
-use crate::{
-    api::{
-        auth::Caller,
-        body::Unread,
-        envelope::{self, Rendered, RequestId},
-        idempotency,
-        problem::Failure,
-    },
-    app::App,
-    uncancelled::spawn_uncancelled,
+use super::http::{
+    body::{BodyLimits, RawBody, Unread},
+    caller::Caller,
+    envelope,
+    idempotency::IdempotentRequest,
+    problem::Failure,
+    request_id::RequestId,
 };
+use crate::{publish::Publisher, uncancelled::spawn_uncancelled};
 
 /// The sandbox as the caller's account sees it.
 pub(crate) async fn show(
-    State(app): State<Arc<App>>,
+    State(sandboxes): State<Arc<dyn Sandboxes>>,
+    State(clock): State<Arc<dyn Clock>>,
     caller: Caller,
     id: RequestId,
 ) -> Result<Response, Failure> {
-    let sandbox = app.store.sandbox(caller.owner()?, app.clock.now()).await.map_err(no_sandbox)?;
+    let sandbox = sandboxes.sandbox(caller.owner()?, clock.now()).await.map_err(no_sandbox)?;
     Ok(envelope::one(StatusCode::OK, &sandbox, &id))
 }
 
 /// Makes sure that there is a code to text, or a paired phone.
 pub(crate) async fn ensure(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    id: RequestId,
-    headers: HeaderMap,
-    body: Unread,
+    State(sandboxes): State<Arc<dyn Sandboxes>>,
+    State(clock): State<Arc<dyn Clock>>,
+    IdempotentRequest { body: OfOwner { account, .. }, in_flight }: IdempotentRequest<OfOwner>,
 ) -> Result<Response, Failure> {
-    let account = caller.owner()?;
-    let idempotent =
-        match idempotency::begin(&app, &caller, &headers, "POST /v1/sandbox", &body.0).await? {
-            Ok(idempotent) => idempotent,
-            Err(first_answer) => return Ok(first_answer),
-        };
-    let now = app.clock.now();
+    let now = clock.now();
     let code = activation_code(rand::random());
-    let render = move |sandbox: &Sandbox| Rendered::one(StatusCode::OK, sandbox, &id);
-    let record = idempotent.record_with(render.clone());
-    let ensuring = spawn_uncancelled(async move {
-        let _in_flight = idempotent;
-        app.store.ensure_sandbox(account, code, record, now).await
+    let ensuring = in_flight.answer_with(StatusCode::OK, |record| async move {
+        sandboxes.ensure_sandbox(account, code, record, now).await
     });
-    Ok(match ensuring.await.map_err(no_sandbox)? {
-        Idempotent::Fresh(sandbox) => render(&sandbox).into_response(),
-        Idempotent::Replayed(answer) => idempotency::replay(answer),
-    })
+    ensuring.await.map_err(no_sandbox)
+}
+
+/// A body that says nothing, of a caller with an account.
+pub(crate) struct OfOwner {
+    account: Id<Account>,
+    body: Unread,
+}
+
+impl RawBody for OfOwner {
+    fn raw(&self) -> &[u8] {
+        self.body.raw()
+    }
+}
+
+impl<S> FromRequest<S> for OfOwner
+where
+    S: Send + Sync,
+    BodyLimits: FromRef<S>,
+{
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let (mut parts, body) = request.into_parts();
+        let caller = Caller::from_request_parts(&mut parts, state).await?;
+        let body = Unread::from_request(Request::from_parts(parts, body), state).await?;
+        Ok(Self { account: caller.owner()?, body })
+    }
 }
 
 /// Ends the pairing and rolls a new code.
 pub(crate) async fn reset(
-    State(app): State<Arc<App>>,
+    State(sandboxes): State<Arc<dyn Sandboxes>>,
+    State(publisher): State<Arc<Publisher>>,
+    State(clock): State<Arc<dyn Clock>>,
     caller: Caller,
     id: RequestId,
 ) -> Result<Response, Failure> {
     let code = activation_code(rand::random());
     let account = caller.owner()?;
     let resetting = spawn_uncancelled(async move {
-        let now = app.clock.now();
-        let (sandbox, committed) = app.store.reset_sandbox(account, code, now).await?;
-        app.publish(committed);
+        let now = clock.now();
+        let (sandbox, committed) = sandboxes.reset_sandbox(account, code, now).await?;
+        publisher.publish(committed);
         Ok(sandbox)
     });
     let sandbox = resetting.await.map_err(no_sandbox)?;

@@ -16,17 +16,16 @@ use switchboard_model::{
     },
     text::is_blank,
 };
+use switchboard_store::Messages;
 
-use crate::{
-    api::{
-        auth::Operator,
-        body::{self, Body},
-        envelope::{self, RequestId},
-        outgoing::message_ref,
-        problem::{Failure, id_of},
-        query::Query,
-    },
-    app::App,
+use super::http::{
+    body::{self, Body},
+    caller::Operator,
+    envelope,
+    names::{id_of, message_ref},
+    problem::Failure,
+    query::Query,
+    request_id::RequestId,
 };
 
 /// The most participants of a simulated group, the line not counted.
@@ -35,9 +34,22 @@ const MAX_PARTICIPANTS: usize = 31;
 /// The most files of one simulated message.
 const MAX_FILES: usize = 10;
 
+/// The virtual phones, if there are any.
+#[derive(Clone)]
+pub(crate) struct Phones(pub(crate) Option<Arc<dyn SimulatedPhones>>);
+
+impl Phones {
+    fn get(&self) -> Result<&dyn SimulatedPhones, Failure> {
+        self.0.as_deref().ok_or_else(|| Failure {
+            cause: Some("a simulator route without a simulator".to_owned()),
+            ..Failure::internal()
+        })
+    }
+}
+
 /// A contact texts a line, with files or without.
 pub(crate) async fn text(
-    State(app): State<Arc<App>>,
+    State(phones): State<Phones>,
     _: Operator,
     id: RequestId,
     body: Body,
@@ -63,7 +75,7 @@ pub(crate) async fn text(
     }
     let text =
         ContactText { line, from, text, chat_id, reply_to_guid, attachments, is_audio_message };
-    let texted = phones(&app)?.text(text).await?;
+    let texted = phones.get()?.text(text).await?;
     Ok(envelope::one(StatusCode::CREATED, &texted, &id))
 }
 
@@ -93,7 +105,7 @@ fn contact_files(list: &Value) -> Result<Vec<ContactFile>, Problem> {
 
 /// A contact reacts to a message, or takes a reaction back.
 pub(crate) async fn react(
-    State(app): State<Arc<App>>,
+    State(phones): State<Phones>,
     _: Operator,
     id: RequestId,
     body: Body,
@@ -109,13 +121,14 @@ pub(crate) async fn react(
         })?,
         remove: body.optional_bool("remove")?.unwrap_or(false),
     };
-    let message_id = phones(&app)?.react(reaction).await?;
+    let message_id = phones.get()?.react(reaction).await?;
     Ok(envelope::one(StatusCode::CREATED, &json!({ "message_id": message_id }), &id))
 }
 
 /// The contact who wrote a message edits it.
 pub(crate) async fn edit(
-    State(app): State<Arc<App>>,
+    State(phones): State<Phones>,
+    State(messages): State<Arc<dyn Messages>>,
     _: Operator,
     id: RequestId,
     body: Body,
@@ -124,22 +137,23 @@ pub(crate) async fn edit(
     let message = message_ref(body::text(message, param)?, param)?;
     let text = body::text(text, "text")?;
     within_limit(text)?;
-    let guid = guid_of(&app, message, param).await?;
-    let edited = phones(&app)?.edit(&guid, text.to_owned()).await;
+    let guid = guid_of(&*messages, message, param).await?;
+    let edited = phones.get()?.edit(&guid, text.to_owned()).await;
     Ok(envelope::one(StatusCode::OK, &edited.map_err(|error| of_message(error, param))?, &id))
 }
 
 /// The contact who wrote a message takes it back.
 pub(crate) async fn unsend(
-    State(app): State<Arc<App>>,
+    State(phones): State<Phones>,
+    State(messages): State<Arc<dyn Messages>>,
     _: Operator,
     id: RequestId,
     body: Body,
 ) -> Result<Response, Failure> {
     let (message, param) = named_message(&body)?;
     let message = message_ref(body::text(message, param)?, param)?;
-    let guid = guid_of(&app, message, param).await?;
-    let unsent = phones(&app)?.unsend(&guid).await;
+    let guid = guid_of(&*messages, message, param).await?;
+    let unsent = phones.get()?.unsend(&guid).await;
     Ok(envelope::one(StatusCode::OK, &unsent.map_err(|error| of_message(error, param))?, &id))
 }
 
@@ -153,10 +167,14 @@ fn named_message(body: &Body) -> Result<(&Value, &'static str), Problem> {
 }
 
 /// Phones know messages by their guid.
-async fn guid_of(app: &App, message: MessageRef, param: &'static str) -> Result<String, Failure> {
+async fn guid_of(
+    messages: &dyn Messages,
+    message: MessageRef,
+    param: &'static str,
+) -> Result<String, Failure> {
     let guid = match message {
         MessageRef::Guid(guid) => Some(guid),
-        MessageRef::Id(id) => app.store.guid_of(id).await?,
+        MessageRef::Id(id) => messages.guid_of(id).await?,
     };
     guid.ok_or_else(|| of_message(SimulatorError::NotAContactsMessage, param))
 }
@@ -182,7 +200,7 @@ fn within_limit(text: &str) -> Result<(), Problem> {
 
 /// A contact begins or stops typing.
 pub(crate) async fn typing(
-    State(app): State<Arc<App>>,
+    State(phones): State<Phones>,
     _: Operator,
     id: RequestId,
     body: Body,
@@ -193,25 +211,25 @@ pub(crate) async fn typing(
         Some("off") => false,
         Some(_) => return Err(Problem::invalid_value("state", "must be 'on' or 'off'").into()),
     };
-    phones(&app)?.typing(contact, on).await?;
+    phones.get()?.typing(contact, on).await?;
     Ok(envelope::one(StatusCode::CREATED, &json!({ "is_typing": on }), &id))
 }
 
 /// A contact reads all that the line wrote.
 pub(crate) async fn read(
-    State(app): State<Arc<App>>,
+    State(phones): State<Phones>,
     _: Operator,
     id: RequestId,
     body: Body,
 ) -> Result<Response, Failure> {
     let contact = contact(&body)?;
-    phones(&app)?.read(contact).await?;
+    phones.get()?.read(contact).await?;
     Ok(envelope::one(StatusCode::CREATED, &json!({ "read": true }), &id))
 }
 
 /// Gives a line the advanced features, or takes them away.
 pub(crate) async fn capabilities(
-    State(app): State<Arc<App>>,
+    State(phones): State<Phones>,
     _: Operator,
     id: RequestId,
     body: Body,
@@ -220,20 +238,20 @@ pub(crate) async fn capabilities(
     let advanced = body
         .optional_bool("advanced_features")?
         .ok_or_else(|| Problem::missing_field("advanced_features"))?;
-    phones(&app)?.capabilities(&line, advanced).await?;
+    phones.get()?.capabilities(&line, advanced).await?;
     let answer = json!({ "line": line, "advanced_features": advanced });
     Ok(envelope::one(StatusCode::OK, &answer, &id))
 }
 
 /// What a contact's phone shows.
 pub(crate) async fn phone(
-    State(app): State<Arc<App>>,
+    State(phones): State<Phones>,
     _: Operator,
     id: RequestId,
     query: Query,
 ) -> Result<Response, Failure> {
     let handle = contact_of(query.required("handle")?, "handle")?;
-    let phone = phones(&app)?.phone(&handle).await;
+    let phone = phones.get()?.phone(&handle).await;
     Ok(envelope::one(StatusCode::OK, &phone, &id))
 }
 
@@ -253,7 +271,7 @@ fn optional_chat(body: &Body) -> Result<Option<Id<Chat>>, Problem> {
 
 /// Makes a group.
 pub(crate) async fn group(
-    State(app): State<Arc<App>>,
+    State(phones): State<Phones>,
     _: Operator,
     id: RequestId,
     body: Body,
@@ -272,13 +290,13 @@ pub(crate) async fn group(
         return Err(Problem::invalid_value("participants", must).into());
     }
     let name = body.optional_text("name")?.map(str::to_owned);
-    let chat_id = phones(&app)?.group(&line, name, handles).await?;
+    let chat_id = phones.get()?.group(&line, name, handles).await?;
     Ok(envelope::one(StatusCode::CREATED, &json!({ "chat_id": chat_id }), &id))
 }
 
 /// Makes a line go wrong, or right again.
 pub(crate) async fn fault(
-    State(app): State<Arc<App>>,
+    State(phones): State<Phones>,
     _: Operator,
     id: RequestId,
     body: Body,
@@ -303,19 +321,9 @@ pub(crate) async fn fault(
         after: ms.map(|ms| Duration::from_millis(ms.unsigned_abs())),
         count: count.and_then(|count| u32::try_from(count).ok()),
     };
-    phones(&app)?.fault(&line, fault).await?;
+    phones.get()?.fault(&line, fault).await?;
     let answer = json!({ "line": line, "mode": mode, "ms": ms, "count": count });
     Ok(envelope::one(StatusCode::OK, &answer, &id))
-}
-
-fn phones(app: &App) -> Result<&dyn SimulatedPhones, Failure> {
-    match &app.simulator {
-        Some(simulator) => Ok(simulator.0.as_ref()),
-        None => Err(Failure {
-            cause: Some("a simulator route without a simulator".to_owned()),
-            ..Failure::internal()
-        }),
-    }
 }
 
 fn handle(value: &serde_json::Value, name: &'static str) -> Result<Handle, Problem> {

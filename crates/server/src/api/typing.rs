@@ -3,56 +3,43 @@
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
-use http::HeaderMap;
 use serde::Serialize;
-use switchboard_model::Problem;
-use switchboard_store::NewContent;
+use switchboard_model::{Problem, time::Clock};
+use switchboard_store::{Chats, NewContent, Typing};
 
-use crate::{
-    api::{
-        auth::{Caller, LineRef},
-        body::{self, Body},
-        envelope::{self, RequestId},
-        outgoing::{self, Outgoing, recipient},
-        problem::Failure,
-        query::Query,
+use super::{
+    chats::recipient,
+    http::{
+        body, caller::Caller, envelope, idempotency::IdempotentRequest, names::LineRef,
+        problem::Failure, query::Query, request_id::RequestId,
     },
-    app::App,
+    outbox::Outgoing,
 };
 
 /// Who types in a chat, or did.
 pub(crate) async fn list(
-    State(app): State<Arc<App>>,
+    State(typing): State<Arc<dyn Typing>>,
+    State(chats): State<Arc<dyn Chats>>,
+    State(clock): State<Arc<dyn Clock>>,
     caller: Caller,
     id: RequestId,
     query: Query,
 ) -> Result<Response, Failure> {
     let (from, to) = (query.required("from")?, query.required("to")?);
     let from = LineRef::parse(from)?;
-    let to = recipient(&app, &caller, &from, to).await?;
-    let line = caller.line(&app, &from).await?;
-    let typing = app.store.typing(line.account, line.id, to, app.clock.now()).await?;
+    let to = recipient(&*chats, &caller, &from, to).await?;
+    let line = caller.line(&from).await?;
+    let typing = typing.typing(line.account, line.id, to, clock.now()).await?;
     Ok(envelope::list(typing, None, &id))
 }
 
 /// Takes "the line types" into the outbox, or "it stopped".
 pub(crate) async fn send(
-    State(app): State<Arc<App>>,
+    State(outgoing): State<Arc<Outgoing>>,
     caller: Caller,
-    id: RequestId,
-    headers: HeaderMap,
-    body: Body,
+    IdempotentRequest { body, in_flight }: IdempotentRequest,
 ) -> Result<Response, Failure> {
-    let begun = outgoing::begin(&app, &caller, &id, &headers, "POST /v1/typing", body.raw());
-    let request = match begun.await? {
-        Ok(request) => request,
-        Err(first_answer) => return Ok(first_answer),
-    };
-    let (from, to) = (body.required("from")?, body.required("to")?);
-    let from = body::text(from, "from")?;
-    let line = LineRef::parse(from)?;
-    let to = body::text(to, "to")?;
-    let chat = recipient(&app, &caller, &line, to).await?;
+    let address = outgoing.address(&caller, &body, Ok(())).await?;
     // An empty one is no state, and not the same as none.
     let state = body.field("state").map(|value| body::text(value, "state")).transpose()?;
     let on = match state {
@@ -60,15 +47,8 @@ pub(crate) async fn send(
         Some("off") => false,
         Some(_) => return Err(Problem::invalid_value("state", "must be 'on' or 'off'").into()),
     };
-    let outgoing = Outgoing {
-        from: line,
-        to: chat,
-        content: NewContent::Typing { on },
-        payload: &Original { from, to, state },
-        message_param: "",
-        file_param: "",
-    };
-    request.accept(outgoing).await
+    let payload = Original { from: address.from, to: address.to, state };
+    outgoing.accept(&caller, in_flight, address, NewContent::Typing { on }, &payload).await
 }
 
 /// The request as the caller wrote it.

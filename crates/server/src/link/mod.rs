@@ -16,27 +16,14 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    extract::{
-        State,
-        ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
-    },
-    response::Response,
-};
-use switchboard_model::{
-    Bridge, Code, Problem,
-    id::Id,
-    link::{MAX_FRAME_BYTES, READ_BYTES},
-};
+use axum::extract::ws::WebSocket;
+use switchboard_model::{Bridge, id::Id, time::Clock};
+use switchboard_store::Store;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    api::{auth::Linked, problem::Failure},
-    app::App,
-    outage,
-};
-use online::OnlineLines;
+use crate::{hub::Hub, outage, publish::Publisher};
+pub(crate) use online::OnlineLines;
 use wire::LinkEnd;
 
 /// How long an older link of the same bridge has to end.
@@ -44,26 +31,23 @@ const TAKE_OVER: Duration = Duration::from_secs(5);
 /// How long all links together have to end when the server stops.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// GET /bridge/v1/link: a bridge dials in.
-pub(crate) async fn connect(
-    State(app): State<Arc<App>>,
-    Linked(bridge): Linked,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<Response, Failure> {
-    let upgrade = upgrade.map_err(|_| {
-        let message = "This endpoint speaks WebSocket; bridges dial it by themselves.";
-        Problem::new(Code::InvalidParameterValue, message)
-    })?;
-    Ok(upgrade
-        .read_buffer_size(READ_BYTES)
-        .max_message_size(MAX_FRAME_BYTES)
-        .max_frame_size(MAX_FRAME_BYTES)
-        .on_upgrade(move |socket| run(app, bridge, socket)))
+/// What links need of the server.
+pub(crate) struct Bridges {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) links: Arc<Links>,
+    /// How long a claim holds.
+    pub(crate) claim_lease: Duration,
+    /// The server is stopping.
+    pub(crate) stopping: CancellationToken,
 }
 
-async fn run(app: Arc<App>, bridge: Bridge, socket: axum::extract::ws::WebSocket) {
-    let taken = match app.links.register(bridge.id).await {
-        Ok(registration) => Registered { links: &app.links, registration },
+/// Serves the link of a bridge, until it ends.
+pub(crate) async fn run(bridges: Arc<Bridges>, bridge: Bridge, socket: WebSocket) {
+    let taken = match bridges.links.register(bridge.id).await {
+        Ok(registration) => Registered { links: &bridges.links, registration },
         Err(NotRegistered::Closing) => return,
         Err(NotRegistered::OlderStays) => {
             tracing::error!(bridge = %bridge.id, "an older link of this bridge does not end");
@@ -71,7 +55,7 @@ async fn run(app: Arc<App>, bridge: Bridge, socket: axum::extract::ws::WebSocket
         }
     };
     tracing::info!(bridge = %bridge.id, name = bridge.name, "a bridge is linked");
-    match session::run(&app, &bridge, &taken.registration, socket).await {
+    match session::run(&bridges, &bridge, &taken.registration, socket).await {
         Ok(()) => tracing::info!(bridge = %bridge.id, "the link has ended"),
         Err(LinkEnd::Store(error)) => outage::report(&error, "a link has ended with the store"),
         Err(ended) => tracing::warn!(bridge = %bridge.id, reason = %ended, "the link has ended"),

@@ -11,6 +11,7 @@
 mod available;
 mod claims;
 mod commits;
+mod lines;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -39,18 +40,13 @@ use tokio::{
 };
 
 use super::{
-    Registration,
+    Bridges, Registration,
     bounds::MAX_SOFTWARE,
     online::OnlineHere,
     send_window::SendWindow,
     wire::{LinkEnd, read, settle_reconciled, settle_report, write},
 };
-use crate::{
-    app::App,
-    hub::{Hub, Woken},
-    outage,
-    uncancelled::spawn_uncancelled,
-};
+use crate::hub::{Hub, Woken};
 
 /// How long a bridge has for its `hello`.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,7 +58,7 @@ const QUEUE: usize = 64;
 
 /// What the tasks of one link share.
 struct Session<'a> {
-    app: &'a Arc<App>,
+    server: &'a Arc<Bridges>,
     bridge: &'a Bridge,
     /// What the store knows it by, once it is welcome.
     link: Link,
@@ -86,7 +82,7 @@ struct Session<'a> {
 
 /// Runs a link. Ends when the connection does, or when `registration` says so.
 pub(super) async fn run(
-    app: &Arc<App>,
+    server: &Arc<Bridges>,
     bridge: &Bridge,
     registration: &Registration,
     socket: WebSocket,
@@ -94,7 +90,9 @@ pub(super) async fn run(
     let (mut sink, mut stream) = socket.split();
     let ended = match timeout(HELLO_TIMEOUT, read(&mut stream)).await {
         Ok(Ok(hello)) => match check_hello(bridge, &hello) {
-            Ok(resumed) => serve(app, bridge, resumed, registration, &mut sink, &mut stream).await,
+            Ok(resumed) => {
+                carry(server, bridge, resumed, registration, &mut sink, &mut stream).await
+            }
             Err(reason) => LinkEnd::Refused(reason),
         },
         Ok(Err(ended)) => ended,
@@ -108,10 +106,10 @@ pub(super) async fn run(
         LinkEnd::Lost(reason) | LinkEnd::Closing(reason) => ((*reason).to_owned(), true),
         LinkEnd::Superseded => (ended.to_string(), true),
     };
-    let superseded = matches!(ended, LinkEnd::Superseded);
     // A courtesy: the bridge may be gone already.
-    let _ =
-        timeout(FAREWELL, write(&mut sink, &ServerFrame::Bye { reason, retry, superseded })).await;
+    let superseded = matches!(ended, LinkEnd::Superseded);
+    let bye = ServerFrame::Bye { reason, retry, superseded };
+    let _ = timeout(FAREWELL, write(&mut sink, &bye)).await;
     let _ = timeout(FAREWELL, sink.close()).await;
     match ended {
         LinkEnd::Closing(_) | LinkEnd::Superseded => Ok(()),
@@ -139,8 +137,8 @@ fn check_hello(bridge: &Bridge, hello: &BridgeFrame) -> Result<bool, String> {
     Ok(*resumed)
 }
 
-async fn serve(
-    app: &Arc<App>,
+async fn carry(
+    server: &Arc<Bridges>,
     bridge: &Bridge,
     resumed: bool,
     registration: &Registration,
@@ -149,16 +147,16 @@ async fn serve(
 ) -> LinkEnd {
     let (out, outgoing) = mpsc::channel(QUEUE);
     let woken = Arc::new(Woken::default());
-    let _watching = Watching { hub: &app.hub, woken: &woken };
+    let _watching = Watching { hub: &server.hub, woken: &woken };
     let mut session = Session {
-        app,
+        server,
         bridge,
         link: Link { bridge: bridge.id, epoch: 0 },
         resumed,
         asked: Vec::new(),
         window: Mutex::default(),
         carried: Mutex::default(),
-        online: OnlineHere::new(&app.links.online, bridge.driver),
+        online: OnlineHere::new(&server.links.online, bridge.driver),
         capabilities: Mutex::default(),
         woken: Arc::clone(&woken),
         reconciled: watch::Sender::new(false),
@@ -211,10 +209,10 @@ impl Drop for Watching<'_> {
 impl Session<'_> {
     /// Tells the bridge its lines, and asks for the outcome of what it was handed before.
     async fn welcome(&mut self, sink: &mut SplitSink<WebSocket, Frame>) -> Result<(), LinkEnd> {
-        let store = &self.app.store;
+        let store = &self.server.store;
         // It is back in time: what it holds must not run out while it is being asked.
         let opened = once_available("the link of a bridge could not be opened", || {
-            let lease = self.app.clock.steady() + self.app.config.claim_lease();
+            let lease = self.server.clock.steady() + self.server.claim_lease;
             store.open_link(self.bridge.id, lease)
         })
         .await?;
@@ -225,7 +223,7 @@ impl Session<'_> {
             let mut window = self.window();
             claims.iter().for_each(|item| window.add(item));
         }
-        self.app.hub.watch(lines.iter().map(|line| line.id), &self.woken);
+        self.server.hub.watch(lines.iter().map(|line| line.id), &self.woken);
         *lock(&self.carried) = lines.iter().map(|line| line.id).collect();
         self.reconciled.send_replace(reconcile.is_empty());
         self.asked.clone_from(&reconcile);
@@ -290,74 +288,11 @@ impl Session<'_> {
         }
     }
 
-    /// A line went up or down, or can do something else now.
-    async fn line(
-        &self,
-        line: Id<Line>,
-        online: bool,
-        mut capabilities: Vec<Capability>,
-    ) -> Result<(), StoreError> {
-        if !lock(&self.carried).contains(&line) {
-            // It may have been given to another bridge, which is the one to speak of it now.
-            tracing::warn!(bridge = %self.bridge.id, %line, "a bridge tells of a line that it does not carry");
-            return Ok(());
-        }
-        let mut seen = HashSet::new();
-        capabilities.retain(|one| seen.insert(*one));
-        let known = lock(&self.capabilities).insert(line, capabilities.clone());
-        if known.as_ref() != Some(&capabilities) {
-            once_available("what a line can do could not be written down", || {
-                let (app, link) = (Arc::clone(self.app), self.link);
-                let capabilities = capabilities.clone();
-                spawn_uncancelled(async move {
-                    app.store.set_capabilities(link, line, capabilities).await.map(|_| ())
-                })
-            })
-            .await?;
-        }
-        if self.online.set(line, online) {
-            tracing::info!(%line, online, "line status");
-            once_available("line.status could not be made known", || self.announce(line, online))
-                .await?;
-        }
-        if online {
-            self.woken.wake([line]);
-        }
-        Ok(())
-    }
-
-    /// Makes known that a line went up or down.
-    async fn announce(&self, line: Id<Line>, online: bool) -> Result<(), StoreError> {
-        let (app, link) = (Arc::clone(self.app), self.link);
-        spawn_uncancelled(async move {
-            let now = app.clock.now();
-            let committed = app.store.line_status(link, line, online, now).await?;
-            app.publish(committed);
-            Ok(())
-        })
-        .await
-    }
-
-    /// The link has ended: its lines are down. Not when the server itself stops: it says nothing of the lines.
-    async fn announce_end(&self) {
-        if self.app.stopping.is_cancelled() {
-            return;
-        }
-        for line in self.online.take() {
-            if let Err(error) = self.announce(line, false).await
-                && !matches!(error, StoreError::Fenced)
-            {
-                let what = format!("line.status of {line} could not be made known");
-                outage::report(&error, &what);
-            }
-        }
-    }
-
     /// Follows what the operator changes: lines that come, a bridge that is revoked.
     async fn follow(&self, registration: &Registration) -> LinkEnd {
         loop {
             registration.changed.notified().await;
-            let store = &self.app.store;
+            let store = &self.server.store;
             let what = "the bridges could not be read";
             let bridges = match once_available(what, || store.bridges()).await {
                 Ok(bridges) => bridges,
@@ -379,7 +314,7 @@ impl Session<'_> {
                 Ok(lines) => lines,
                 Err(error) => return error.into(),
             };
-            self.app.hub.watch(lines.iter().map(|line| line.id), &self.woken);
+            self.server.hub.watch(lines.iter().map(|line| line.id), &self.woken);
             *lock(&self.carried) = lines.iter().map(|line| line.id).collect();
             if self.send(ServerFrame::Lines { lines }).await.is_err() {
                 return LinkEnd::Closing("the link is ending");

@@ -8,7 +8,7 @@ use std::{
     io,
     mem::MaybeUninit,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::{Duration, UNIX_EPOCH},
 };
@@ -16,20 +16,13 @@ use std::{
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header};
 use http_body::Body as _;
 use switchboard_model::Timestamp;
-use tokio::{
-    io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 use super::write_timeout::{Wire, WriteTimeout};
-use crate::requests::UnderWayBody;
+use crate::requests::{IsLive, UnderWayBody};
 
 /// So much is gathered of events that are ready before it is written.
 const FULL: usize = 16 * 1024;
-
-/// An answer's extension: its body may go on for days, with little in it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct IsLive;
 
 /// Whether its answer may be written from here.
 pub(super) fn may_be<B>(request: &Request<B>) -> bool {
@@ -39,60 +32,6 @@ pub(super) fn may_be<B>(request: &Request<B>) -> bool {
 
 pub(super) fn is_one<B>(response: &Response<B>) -> bool {
     response.extensions().get::<IsLive>().is_some()
-}
-
-/// How a connection is taken from hyper: the answer is given here instead of to hyper, and hyper, when it is dropped,
-/// gives the stream back.
-#[derive(Default)]
-pub(super) struct Handover(Mutex<Stage>);
-
-#[derive(Default)]
-enum Stage {
-    /// It is hyper's.
-    #[default]
-    Served,
-    Answered(Response<UnderWayBody>),
-    /// The answer was taken.
-    Leaving,
-    Free(TcpStream),
-}
-
-impl Handover {
-    /// This is the answer.
-    pub(super) fn give(&self, response: Response<UnderWayBody>) {
-        self.replace(Stage::Answered(response));
-    }
-
-    /// The answer, once.
-    pub(super) fn response(&self) -> Option<Response<UnderWayBody>> {
-        let mut stage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(*stage, Stage::Answered(_)) {
-            return None;
-        }
-        match std::mem::replace(&mut *stage, Stage::Leaving) {
-            Stage::Answered(response) => Some(response),
-            _ => None,
-        }
-    }
-
-    /// Nobody uses the stream any more.
-    pub(super) fn give_back(&self, stream: TcpStream) {
-        let mut stage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*stage, Stage::Leaving) {
-            *stage = Stage::Free(stream);
-        }
-    }
-
-    fn stream(&self) -> Option<TcpStream> {
-        match self.replace(Stage::Served) {
-            Stage::Free(stream) => Some(stream),
-            _ => None,
-        }
-    }
-
-    fn replace(&self, stage: Stage) -> Stage {
-        std::mem::replace(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), stage)
-    }
 }
 
 /// A live stream on the connection that it has for itself; ready when it has ended.

@@ -28,7 +28,9 @@ use tokio::{
 };
 
 use super::unread;
-use crate::{api::envelope, guarded::Guarded, metrics::RequestCounts, requests::UnderWayBody};
+use crate::{
+    api::http::envelope, guarded::Guarded, metrics::RequestCounts, requests::UnderWayBody,
+};
 
 /// How long, and for how many bytes, a client that was refused is listened to: a connection that is closed while it
 /// still sends is reset, and it never gets to read why.

@@ -15,7 +15,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::live::Handover;
+use super::handover::Handover;
 use crate::quota::heads::Head;
 
 /// A client that takes nothing of its answer for so long loses its connection. Longer than the time after

@@ -11,7 +11,7 @@ use prometheus_client::{
 
 /// All of one name.
 #[derive(Debug)]
-pub(super) struct Figure {
+pub(crate) struct Figure {
     name: &'static str,
     help: &'static str,
     unit: Option<Unit>,
@@ -20,10 +20,10 @@ pub(super) struct Figure {
 }
 
 /// Names and values. No value is made by a caller: their number is bounded.
-pub(super) type Labels = Vec<(&'static str, Cow<'static, str>)>;
+pub(crate) type Labels = Vec<(&'static str, Cow<'static, str>)>;
 
 #[derive(Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Count(u64),
     Sum(f64),
     Level(f64),
@@ -35,42 +35,42 @@ pub(super) enum Value {
 }
 
 impl Figure {
-    pub(super) fn gauge(name: &'static str, help: &'static str) -> Self {
+    pub(crate) fn gauge(name: &'static str, help: &'static str) -> Self {
         Self { name, help, unit: None, kind: MetricType::Gauge, samples: Vec::new() }
     }
 
-    pub(super) fn counter(name: &'static str, help: &'static str) -> Self {
+    pub(crate) fn counter(name: &'static str, help: &'static str) -> Self {
         Self { kind: MetricType::Counter, ..Self::gauge(name, help) }
     }
 
-    pub(super) fn histogram(name: &'static str, help: &'static str) -> Self {
+    pub(crate) fn histogram(name: &'static str, help: &'static str) -> Self {
         Self { kind: MetricType::Histogram, ..Self::gauge(name, help) }.unit(Unit::Seconds)
     }
 
-    pub(super) fn unit(mut self, unit: Unit) -> Self {
+    pub(crate) fn unit(mut self, unit: Unit) -> Self {
         self.unit = Some(unit);
         self
     }
 
     /// One more, with these labels.
-    pub(super) fn with(mut self, labels: Labels, value: Value) -> Self {
+    pub(crate) fn with(mut self, labels: Labels, value: Value) -> Self {
         self.samples.push((labels, value));
         self
     }
 
     /// The only one.
-    pub(super) fn level(self, value: u64) -> Self {
+    pub(crate) fn level(self, value: u64) -> Self {
         self.with(Vec::new(), Value::Level(value as f64))
     }
 
-    pub(super) fn count(self, value: u64) -> Self {
+    pub(crate) fn count(self, value: u64) -> Self {
         self.with(Vec::new(), Value::Count(value))
     }
 }
 
 /// What was gathered.
 #[derive(Debug)]
-pub(super) struct Gathered(pub(super) Vec<Figure>);
+pub(crate) struct Gathered(pub(super) Vec<Figure>);
 
 impl Collector for Gathered {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {

@@ -34,7 +34,7 @@ impl RequestTimes {
 }
 
 /// A histogram of these ends, with one count more than there are ends.
-pub(super) fn buckets(ends: &[f64], counts: &[u64], sum: Duration) -> Value {
+pub(crate) fn buckets(ends: &[f64], counts: &[u64], sum: Duration) -> Value {
     let ends = ends.iter().copied().chain([f64::INFINITY]);
     Value::Histogram { sum: sum.as_secs_f64(), buckets: ends.zip(counts.iter().copied()).collect() }
 }

@@ -27,7 +27,7 @@ impl Messages {
         count.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn show(&self) -> [u64; 4] {
+    pub(crate) fn show(&self) -> [u64; 4] {
         [&self.received, &self.sent, &self.failed, &self.unknown].map(|count| count.load(Relaxed))
     }
 }

@@ -1,12 +1,7 @@
-//! What the operator watches: figures of deliveries for Prometheus, and whether all is well. On a listener of
-//! its own, without keys; neither an account nor a URL is in it.
+//! What the operator watches: figures for Prometheus. Neither an account nor a URL is in them.
 
-mod backlog;
 mod figures;
-mod gather;
 mod histogram;
-mod lines;
-mod listener;
 mod messages;
 mod process;
 mod requests;
@@ -23,11 +18,11 @@ use prometheus_client::{
 use switchboard_model::{Timestamp, delivery::AttemptResult};
 use tokio_util::task::TaskTracker;
 
-pub(crate) use backlog::DeliveryFigures;
-use figures::{Figure, Gathered};
-pub(crate) use listener::{PATH, router};
-pub(crate) use requests::{Counted, RequestCounts};
-use text::Format;
+use figures::Gathered;
+pub(crate) use figures::{Figure, Labels, Value};
+pub(crate) use histogram::buckets;
+pub(crate) use requests::{Counted, OTHER, RequestCounts};
+pub(crate) use text::Format;
 
 use crate::requests::Requests;
 
@@ -49,6 +44,20 @@ struct Class {
 /// The classes of statuses from 200 on, and what is no answer.
 const CLASSES: [&str; 5] = ["2xx", "3xx", "4xx", "5xx", "error"];
 
+/// How deliveries stand.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct DeliveryLevels {
+    /// Those that are due and not sent.
+    pub(crate) due: u64,
+    /// Those of them that a breaker holds back.
+    pub(crate) held: u64,
+    pub(crate) in_flight: u64,
+    /// For how long the oldest of them is due, but for those whose endpoint fails or is slow.
+    pub(crate) oldest_due_age: Duration,
+    pub(crate) breakers_open: u64,
+    pub(crate) webhooks_disabled: u64,
+}
+
 /// The figures of one server.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -64,9 +73,6 @@ pub(crate) struct Metrics {
     oldest_due_age: Gauge<f64, std::sync::atomic::AtomicU64>,
     breakers_open: Gauge,
     webhooks_disabled: Gauge,
-    /// The store's part of these, which is not asked for each time.
-    backlog: backlog::Looked,
-    pub(crate) lines: lines::LinesLooked,
     pub(crate) requests: Arc<RequestCounts>,
     pub(crate) messages: messages::Messages,
     /// The connections of the main listener, and how many there may be.
@@ -103,8 +109,6 @@ impl Metrics {
             oldest_due_age: Gauge::default(),
             breakers_open: Gauge::default(),
             webhooks_disabled: Gauge::default(),
-            backlog: backlog::Looked::default(),
-            lines: lines::LinesLooked::default(),
             requests: Arc::new(RequestCounts::of(routes)),
             messages: messages::Messages::default(),
             connections: TaskTracker::new(),
@@ -188,15 +192,15 @@ impl Metrics {
     }
 
     /// Takes over how deliveries stand.
-    fn stand(&self, figures: &DeliveryFigures) {
-        let DeliveryFigures {
+    pub(crate) fn stand(&self, levels: &DeliveryLevels) {
+        let DeliveryLevels {
             due,
             held,
             in_flight,
             oldest_due_age,
             breakers_open,
             webhooks_disabled,
-        } = *figures;
+        } = *levels;
         for (gauge, value) in [
             (&self.due, due),
             (&self.held, held),
@@ -210,7 +214,7 @@ impl Metrics {
     }
 
     /// All of it as text, with what was gathered just now.
-    fn show(&self, gathered: Vec<Figure>, format: Format) -> Result<String, fmt::Error> {
+    pub(crate) fn show(&self, gathered: Vec<Figure>, format: Format) -> Result<String, fmt::Error> {
         let mut ours = Registry::with_prefix("switchboard");
         ours.register_collector(Box::new(Gathered(gathered)));
         let mut process = Registry::default();

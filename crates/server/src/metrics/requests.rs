@@ -1,5 +1,5 @@
 //! Requests by route and status, and how long they took to the head of their answer. The access log
-//! ([`crate::api::access`]) tells what to count. All routes are known from the start: a request takes no lock
+//! (`api/http/access.rs`) tells what to count. All routes are known from the start: a request takes no lock
 //! and no memory, and no label is made by a caller.
 
 use std::{
@@ -14,7 +14,9 @@ use super::{
     figures::{Figure, Labels, Value},
     histogram::RequestTimes,
 };
-use crate::api::access::OTHER;
+
+/// What is said of a path or a method that no route has: a client may have put anything there.
+pub(crate) const OTHER: &str = "other";
 
 /// The statuses that this server gives; another would be counted as `other`.
 const STATUSES: [u16; 25] = [
@@ -74,7 +76,7 @@ impl RequestCounts {
     }
 
     /// As figures.
-    pub(super) fn show(&self) -> [Figure; 3] {
+    pub(crate) fn show(&self) -> [Figure; 3] {
         let mut requests = Figure::counter(
             "http_requests",
             "Requests by their route and the status of their answer",

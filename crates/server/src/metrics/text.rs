@@ -12,14 +12,14 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     OpenMetrics,
     Classic,
 }
 
 impl Format {
     /// The one that an Accept header asks for; OpenMetrics unless it names the other and not this.
-    pub(super) fn asked(accept: Option<&str>) -> Self {
+    pub(crate) fn asked(accept: Option<&str>) -> Self {
         match accept {
             Some(accept) if accept.contains("text/plain") && !accept.contains("openmetrics") => {
                 Self::Classic
@@ -28,7 +28,7 @@ impl Format {
         }
     }
 
-    pub(super) fn content_type(self) -> &'static str {
+    pub(crate) fn content_type(self) -> &'static str {
         match self {
             Self::OpenMetrics => OPEN_METRICS,
             Self::Classic => CLASSIC,
@@ -36,7 +36,7 @@ impl Format {
     }
 
     /// These registries, one after another.
-    pub(super) fn show(self, registries: &[&Registry]) -> Result<String, fmt::Error> {
+    pub(crate) fn show(self, registries: &[&Registry]) -> Result<String, fmt::Error> {
         let mut text = String::new();
         for registry in registries {
             encode_registry(&mut text, registry)?;

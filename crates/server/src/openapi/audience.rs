@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::routes::{Access, Operation};
+use crate::operation::{Access, Operation};
 
 /// Those who call, and the document for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,7 +18,7 @@ mod resources;
 mod schema;
 mod simulator;
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json, value::RawValue};
@@ -28,42 +28,58 @@ use switchboard_model::{
     page::{DEFAULT_LIMIT, MAX_LIMIT},
 };
 
-use crate::routes::{self, Access};
+use crate::operation::{Access, Operation};
 use operations::{Answer, Body, Entry};
 
 pub use audience::Audience;
 pub(crate) use page::Page;
 
-/// What programs may do, described: the document for them.
-pub fn document() -> &'static Value {
-    document_for(Audience::Programs)
+/// The documents that describe a table of operations. There is one table, the same for every server of this version:
+/// each document is made once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Documents {
+    table: fn() -> Vec<Operation>,
 }
 
-/// The document for these callers. The same for every server of this version, so it is made once.
-pub fn document_for(audience: Audience) -> &'static Value {
-    static DOCUMENTS: LazyLock<[Value; 3]> = LazyLock::new(|| Audience::ALL.map(make));
-    &DOCUMENTS[audience as usize]
-}
+impl Documents {
+    /// The documents of this table.
+    pub(crate) const fn of(table: fn() -> Vec<Operation>) -> Self {
+        Self { table }
+    }
 
-/// The document as it is sent.
-pub(crate) fn text(audience: Audience) -> Bytes {
-    static TEXTS: LazyLock<[Bytes; 3]> =
-        LazyLock::new(|| Audience::ALL.map(|one| document_for(one).to_string().into()));
-    TEXTS[audience as usize].clone()
-}
+    /// The document for these callers.
+    pub(crate) fn document_for(self, audience: Audience) -> &'static Value {
+        static DOCUMENTS: OnceLock<[Value; 3]> = OnceLock::new();
+        let make = || Audience::ALL.map(|audience| make(audience, &(self.table)()));
+        &DOCUMENTS.get_or_init(make)[audience as usize]
+    }
 
-/// The data of an event that did not happen, to try a webhook with.
-pub(crate) fn sample(kind: EventKind, line: Option<&Line>, now: Timestamp) -> Box<RawValue> {
-    static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
-    let schemas = document()["components"]["schemas"].as_object().unwrap_or(&NONE);
-    events::sample(kind, schemas, line, now)
-}
+    /// The document as it is sent.
+    pub(crate) fn text(self, audience: Audience) -> Bytes {
+        static TEXTS: OnceLock<[Bytes; 3]> = OnceLock::new();
+        let make = || Audience::ALL.map(|one| self.document_for(one).to_string().into());
+        TEXTS.get_or_init(make)[audience as usize].clone()
+    }
 
-/// The page as it is sent.
-pub(crate) fn page(audience: Audience) -> &'static Page {
-    static PAGES: LazyLock<[Page; 3]> =
-        LazyLock::new(|| Audience::ALL.map(|one| Page::of(one, document_for(one))));
-    &PAGES[audience as usize]
+    /// The data of an event that did not happen, to try a webhook with.
+    pub(crate) fn sample(
+        self,
+        kind: EventKind,
+        line: Option<&Line>,
+        now: Timestamp,
+    ) -> Box<RawValue> {
+        static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+        let document = self.document_for(Audience::Programs);
+        let schemas = document["components"]["schemas"].as_object().unwrap_or(&NONE);
+        events::sample(kind, schemas, line, now)
+    }
+
+    /// The page as it is sent.
+    pub(crate) fn page(self, audience: Audience) -> &'static Page {
+        static PAGES: OnceLock<[Page; 3]> = OnceLock::new();
+        let make = || Audience::ALL.map(|one| Page::of(one, self.document_for(one)));
+        &PAGES.get_or_init(make)[audience as usize]
+    }
 }
 
 /// What is in a document beside what is made of its operations.
@@ -102,10 +118,10 @@ fn contents(audience: Audience) -> Contents {
     }
 }
 
-fn make(audience: Audience) -> Value {
+fn make(audience: Audience, table: &[Operation]) -> Value {
     let Contents { tags, entries, mut schemas, parameters } = contents(audience);
-    let routes: Vec<_> = routes::table()
-        .into_iter()
+    let routes: Vec<_> = table
+        .iter()
         .filter(|route| Audience::of(route) == Some(audience))
         .filter_map(|route| {
             let entry = entries

@@ -6,7 +6,7 @@ use std::{
 };
 
 use switchboard_model::{Account, id::Id};
-use switchboard_store::{Refusal, Result, Store, StoreError};
+use switchboard_store::{Files, Refusal, Result, StoreError};
 
 /// The uploads of each account that are under way. Who has none is not in it.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ impl Uploads {
 
 impl Room {
     /// Whether there is room for so many bytes more.
-    pub(crate) async fn has(&mut self, store: &dyn Store, bytes: u64) -> Result<bool> {
+    pub(crate) async fn has(&mut self, store: &dyn Files, bytes: u64) -> Result<bool> {
         let (under_way, ended) = self.add(0);
         let stored = match self.stored {
             Some((stored, at)) if at == ended => stored,
@@ -55,7 +55,7 @@ impl Room {
     }
 
     /// Takes room for so many bytes more, if there is any.
-    pub(crate) async fn take(&mut self, store: &dyn Store, bytes: u64) -> Result<bool> {
+    pub(crate) async fn take(&mut self, store: &dyn Files, bytes: u64) -> Result<bool> {
         // Counted first: of two at once that have no room together, one at least is refused.
         self.add(bytes);
         self.has(store, 0).await

@@ -14,19 +14,21 @@ use std::{
 use bytes::Bytes;
 use http_body::Frame;
 use serde_json::json;
-use switchboard_model::{EventKind, Key, Line, Timestamp, id::Id, secret::SecretHash};
+use switchboard_model::{Key, Timestamp, secret::SecretHash};
 use switchboard_store::StoreError;
 
 use super::{
-    Seat,
-    feed::{Next, Slice},
+    LiveStreams, Seat,
+    feed::Next,
+    filter::Filter,
     patiently,
     shown::{COMMENT, Shown, frame},
+    slots::Slice,
 };
-use crate::{api::auth::Caller, app::App, outage, quota::StreamPlace};
+use crate::{outage, quota::StreamPlace};
 
 /// A reader that takes no event for so long while some wait is cut; it can resume. One that does not
-/// come back at all loses its connection ([`crate::listen`]).
+/// come back at all loses its connection (`listen/patient.rs`).
 const SLOW: Duration = Duration::from_secs(30);
 /// After so many events that are not for it a stream is told the new place.
 const TELL_AFTER: i64 = 1000;
@@ -35,37 +37,20 @@ const CLOSED: &str = "stream.closed";
 
 type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Which events a stream is for.
-#[derive(Debug)]
-pub(crate) struct Filter {
-    /// One bit for each kind.
-    kinds: u32,
-    lines: Option<Box<[Id<Line>]>>,
-}
-
-impl Filter {
-    pub(crate) fn new(kinds: &[EventKind], lines: Option<Vec<Id<Line>>>) -> Self {
-        let kinds = kinds.iter().fold(0, |bits, kind| bits | bit(*kind));
-        Self { kinds, lines: lines.map(Vec::into_boxed_slice) }
-    }
-
-    pub(super) fn wants(&self, event: &Shown) -> bool {
-        self.kinds & bit(event.kind) != 0
-            && self.lines.as_ref().is_none_or(|lines| lines.contains(&event.line))
-    }
-}
-
-fn bit(kind: EventKind) -> u32 {
-    1 << kind as u32
+/// The key that a stream was opened with: it is looked at again and again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyInUse {
+    /// By what the cache knows it.
+    pub(crate) hash: SecretHash,
+    pub(crate) expires_at: Option<Timestamp>,
 }
 
 /// A live stream from a place on.
 pub(crate) struct StreamBody {
-    app: Arc<App>,
+    live: Arc<LiveStreams>,
     seat: Seat,
     filter: Filter,
-    key: SecretHash,
-    expires_at: Option<Timestamp>,
+    key: KeyInUse,
     /// Up to where everything was given out that is for this stream.
     place: i64,
     /// The last place that the client was told.
@@ -86,11 +71,11 @@ pub(crate) struct StreamBody {
 }
 
 impl StreamBody {
-    /// `caller` reads what comes after `place`.
+    /// Whoever has `key` reads what comes after `place`.
     pub(crate) fn new(
-        app: Arc<App>,
+        live: Arc<LiveStreams>,
         seat: Seat,
-        caller: &Caller,
+        key: KeyInUse,
         filter: Filter,
         place: i64,
         permit: StreamPlace,
@@ -98,11 +83,10 @@ impl StreamBody {
         Self {
             seat,
             filter,
-            key: caller.key_hash(),
-            expires_at: caller.key_expires_at(),
+            key,
             place,
             told: place,
-            given_at: app.clock.steady(),
+            given_at: live.clock.steady(),
             was_slow: None,
             slice: None,
             looking: None,
@@ -110,7 +94,7 @@ impl StreamBody {
             greeted: false,
             ended: false,
             _permit: permit,
-            app,
+            live,
         }
     }
 
@@ -123,7 +107,7 @@ impl StreamBody {
             // the stream is by then.
             return Poll::Ready(Some(self.tell_place()));
         }
-        let now = self.app.clock.steady();
+        let now = self.live.clock.steady();
         let was_slow = self.was_slow.unwrap_or_else(|| now.since(self.given_at) > SLOW);
         self.was_slow = Some(was_slow);
         loop {
@@ -169,16 +153,16 @@ impl StreamBody {
 
     /// Why the key opens nothing any more. It is looked at before each event, also before one that is ready.
     fn poll_key(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<&'static str>, StoreError>> {
-        let now = self.app.clock.now();
+        let now = self.live.clock.now();
         if self.looking.is_none()
-            && let Some(key) = self.app.auth_cache.known_key(self.key)
+            && let Some(key) = self.live.auth_cache.known_key(self.key.hash)
         {
             return Poll::Ready(Ok(ending(Some(&key), now)));
         }
         let looking = self.looking.get_or_insert_with(|| {
-            let (app, hash) = (Arc::clone(&self.app), self.key);
+            let (auth_cache, hash) = (Arc::clone(&self.live.auth_cache), self.key.hash);
             Box::pin(async move {
-                let found = patiently(|| app.auth_cache.key(hash)).await?;
+                let found = patiently(|| auth_cache.key(hash)).await?;
                 Ok(found.map(|(key, _)| key))
             })
         });
@@ -204,17 +188,17 @@ impl StreamBody {
     /// Waits for whatever the seat's waker is woken for; or for the end.
     fn wait(&mut self, beat: bool, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         // Asked after the waker is known: whoever stops the server wakes all.
-        if self.app.stopping.is_cancelled() {
+        if self.live.stopping.is_cancelled() {
             return Poll::Ready(Some(self.close("server_stopping")));
         }
-        if let Some(end) = self.expires_at {
+        if let Some(end) = self.key.expires_at {
             let expiry = self.expiry.get_or_insert_with(|| {
-                let clock = Arc::clone(&self.app.clock);
+                let clock = Arc::clone(&self.live.clock);
                 Box::pin(async move { clock.sleep_until(end).await })
             });
             if expiry.as_mut().poll(cx).is_ready() {
                 self.expiry = None;
-                if self.app.clock.now() >= end {
+                if self.live.clock.now() >= end {
                     return Poll::Ready(Some(self.close("key_expired")));
                 }
                 // The clock was set back meanwhile.
@@ -225,10 +209,10 @@ impl StreamBody {
     }
 
     fn give(&mut self, event: &Shown) -> Bytes {
-        let now = self.app.clock.steady();
+        let now = self.live.clock.steady();
         (self.given_at, self.was_slow) = (now, None);
         (self.place, self.told) = (event.seq, event.seq);
-        event.bytes(&self.app.files, now)
+        event.bytes(&self.live.files, now)
     }
 
     /// An id without data is no event, but a place to resume from.

@@ -12,7 +12,14 @@ use std::{
 use switchboard_model::{Account, EventKind, id::Id};
 use switchboard_store::{EventsAfter, StoreError};
 
-use super::{Shared, body::Filter, patiently, recent::Recent, shown::Shown, slots::Slots};
+use super::{
+    Shared,
+    filter::Filter,
+    patiently,
+    recent::Recent,
+    shown::Shown,
+    slots::{Slice, Slots},
+};
 use crate::outage;
 
 /// The most events of one read.
@@ -46,15 +53,6 @@ struct State {
     is_reading_old: bool,
     slices: VecDeque<Arc<Slice>>,
     has_failed: bool,
-}
-
-/// What was read from a place on.
-#[derive(Debug)]
-pub(super) struct Slice {
-    pub(super) after: i64,
-    /// Up to where it has all.
-    pub(super) place: i64,
-    pub(super) events: Vec<Arc<Shown>>,
 }
 
 /// What there is for a stream. Whoever is told to wait is woken.

@@ -1,4 +1,4 @@
-//! Live streams: what each account's streams share, and what each has for itself.
+//! LiveStreams streams: what each account's streams share, and what each has for itself.
 //!
 //! A [`Feed`] reads an account's new events once, whatever the number of its streams, and
 //! keeps the newest in memory. A stream that is caught up takes them from there. One that has fallen
@@ -8,6 +8,7 @@
 
 mod body;
 mod feed;
+mod filter;
 mod recent;
 mod shown;
 mod slots;
@@ -27,10 +28,11 @@ use switchboard_store::{Store, StoreError};
 use tokio::{sync::Semaphore, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use body::{Filter, StreamBody};
+pub(crate) use body::{KeyInUse, StreamBody};
 use feed::{Feed, Next};
+pub(crate) use filter::Filter;
 
-use crate::files::Files;
+use crate::{auth_cache::AuthCache, files::Files, quota::Streams};
 
 /// A comment this often keeps a connection open through proxies (§9).
 const HEARTBEAT_SECONDS: u32 = 15;
@@ -50,6 +52,18 @@ pub(crate) struct Feeds {
     of: Mutex<HashMap<Id<Account>, Arc<Feed>>>,
     /// Seconds since the start, by which heartbeats are spread.
     second: AtomicU32,
+}
+
+/// What live streams need of the server.
+pub(crate) struct LiveStreams {
+    pub(crate) feeds: Arc<Feeds>,
+    pub(crate) files: Arc<Files>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) auth_cache: Arc<AuthCache>,
+    /// Room for them.
+    pub(crate) places: Arc<Streams>,
+    /// The server is stopping: they end and say so.
+    pub(crate) stopping: CancellationToken,
 }
 
 /// What all feeds use.

@@ -2,7 +2,16 @@
 
 use std::{ops::Range, sync::Arc, task::Waker};
 
-use super::feed::Slice;
+use super::shown::Shown;
+
+/// What was read from a place on.
+#[derive(Debug)]
+pub(super) struct Slice {
+    pub(super) after: i64,
+    /// Up to where it has all.
+    pub(super) place: i64,
+    pub(super) events: Vec<Arc<Shown>>,
+}
 
 /// One stream.
 #[derive(Debug, Default)]

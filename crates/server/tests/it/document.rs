@@ -9,7 +9,7 @@ use http::Method;
 use serde_json::{Value, json};
 use switchboard_client::RawAnswer;
 use switchboard_model::{Account, Bridge, Chat, Code, Key, Line, id::Id};
-use switchboard_server::openapi::{Audience, document_for};
+use switchboard_server::{openapi::Audience, routes::document_for};
 use switchboard_testkit::{LINE, TestServer};
 
 use crate::{

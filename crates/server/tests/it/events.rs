@@ -110,7 +110,7 @@ async fn a_stream_that_may_not_be_is_refused() {
 
 #[tokio::test]
 async fn there_are_only_so_many_streams() {
-    let server = Setup::new().config(|config| config.max_streams = 2).start().await;
+    let server = Setup::new().config(|config| config.quotas.max_streams = 2).start().await;
     let tenant = server.tenant(LINE).await;
     let open = || Live::open(&server, &tenant.key, "");
     let (first, _second) = (open().await, open().await);

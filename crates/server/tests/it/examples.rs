@@ -1,7 +1,7 @@
 //! The examples of the OpenAPI document: there is one for each body, and each is what its schema says.
 
 use serde_json::{Value, json};
-use switchboard_server::openapi::{Audience, document_for};
+use switchboard_server::{openapi::Audience, routes::document_for};
 
 use crate::{
     document::resolved,

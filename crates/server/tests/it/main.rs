@@ -33,6 +33,7 @@ mod health;
 mod idempotency;
 mod isolation;
 mod kinds;
+mod layers;
 mod links;
 mod live;
 mod messages;

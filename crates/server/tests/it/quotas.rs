@@ -29,9 +29,9 @@ fn names(answer: &RawAnswer, setting: &str) -> bool {
 #[tokio::test]
 async fn a_key_and_an_account_have_so_many_streams_and_others_have_theirs() {
     let setup = Setup::new().config(|config| {
-        config.max_streams = 10;
-        config.max_streams_per_account = Some(3);
-        config.max_streams_per_key = Some(2);
+        config.quotas.max_streams = 10;
+        config.quotas.max_streams_per_account = Some(3);
+        config.quotas.max_streams_per_key = Some(2);
     });
     let server = setup.start().await;
     let tenant = server.tenant(LINE).await;
@@ -65,7 +65,7 @@ async fn a_key_and_an_account_have_so_many_streams_and_others_have_theirs() {
 async fn an_account_has_so_many_bytes_stored_and_loses_nothing_that_comes_in() {
     let clock = TestClock::now();
     let setup = Setup::new().clock(Arc::clone(&clock) as Arc<dyn Clock>);
-    let server = setup.config(|config| config.max_stored_bytes = 12_000).start().await;
+    let server = setup.config(|config| config.quotas.max_stored_bytes = 12_000).start().await;
     let tenant = server.tenant(LINE).await;
     let other = server.tenant(SECOND).await;
     let png = Sample::png();
@@ -133,7 +133,8 @@ async fn ended(stream: &mut TcpStream) -> String {
 
 #[tokio::test]
 async fn what_is_on_its_way_counts_as_stored() {
-    let server = Setup::new().config(|config| config.max_stored_bytes = 12_000).start().await;
+    let server =
+        Setup::new().config(|config| config.quotas.max_stored_bytes = 12_000).start().await;
     let tenant = server.tenant(LINE).await;
     let png = Sample::png();
     png.uploaded(&server, &tenant.key).await;
@@ -166,7 +167,7 @@ async fn what_is_on_its_way_counts_as_stored() {
 
 #[tokio::test]
 async fn an_account_has_so_many_replays_running() {
-    let server = Setup::new().config(|config| config.max_replays = 0).start().await;
+    let server = Setup::new().config(|config| config.quotas.max_replays = 0).start().await;
     let tenant = server.tenant(LINE).await;
     let receiver = Receiver::start().await;
     let (webhook, _) = hook(&tenant, &receiver).await;
@@ -217,7 +218,7 @@ async fn until_one_is_ended(heads: &mut Vec<TcpStream>, piece: &[u8]) {
 
 #[tokio::test]
 async fn an_address_has_so_many_heads_incomplete() {
-    let setup = Setup::new().config(|config| config.max_partial_heads_per_address = 3);
+    let setup = Setup::new().config(|config| config.quotas.max_partial_heads_per_address = 3);
     let server = setup.start().await;
     let tenant = server.tenant(LINE).await;
     let mut slow = Vec::new();
@@ -253,7 +254,7 @@ async fn an_address_has_so_many_heads_incomplete() {
 
 #[tokio::test]
 async fn large_heads_share_a_budget() {
-    let setup = Setup::new().config(|config| config.max_partial_heads = 100_000);
+    let setup = Setup::new().config(|config| config.quotas.max_partial_heads = 100_000);
     let server = setup.start().await;
     let tenant = server.tenant(LINE).await;
     let mut large = Vec::new();
@@ -298,8 +299,8 @@ async fn pipeline(server: &TestServer, requests: &[&str], behind: &str) -> TcpSt
 async fn a_head_behind_a_whole_request_counts_as_any_other() {
     for request in PIPELINED {
         let setup = Setup::new().config(|config| {
-            config.max_partial_heads_per_address = 3;
-            config.max_partial_heads = 100_000;
+            config.quotas.max_partial_heads_per_address = 3;
+            config.quotas.max_partial_heads = 100_000;
         });
         let server = setup.start().await;
         // Who waits after an answer, even to requests in one piece, has begun no head.
@@ -335,7 +336,7 @@ async fn a_head_behind_a_whole_request_counts_as_any_other() {
 
 #[tokio::test]
 async fn what_comes_on_a_link_or_in_a_body_is_no_head() {
-    let setup = Setup::new().config(|config| config.max_partial_heads = 64 * 1024);
+    let setup = Setup::new().config(|config| config.quotas.max_partial_heads = 64 * 1024);
     let server = setup.start().await;
     let tenant = server.tenant(LINE).await;
     let mac = Mac::make(&server, &tenant, MAC).await;

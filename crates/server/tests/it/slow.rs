@@ -141,7 +141,8 @@ async fn a_reader_that_never_comes_back_loses_its_place_but_no_event() {
 }
 
 async fn forget_a_reader(version: &str) {
-    let (server, clock) = server(|setup| setup.config(|config| config.max_streams = 1)).await;
+    let (server, clock) =
+        server(|setup| setup.config(|config| config.quotas.max_streams = 1)).await;
     let tenant = server.tenant(LINE).await;
     texts(&server, MANY).await;
     let gone = open_unread(&server, &clock, &tenant.key, version).await;

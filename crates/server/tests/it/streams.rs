@@ -238,7 +238,7 @@ fn named(heard: Heard) -> Option<String> {
 /// A client that is gone leaves its place to another, and asking for no body opens no stream.
 #[tokio::test]
 async fn a_stream_ends_with_its_client() {
-    let server = Setup::new().config(|config| config.max_streams = 1).start().await;
+    let server = Setup::new().config(|config| config.quotas.max_streams = 1).start().await;
     let key = server.tenant(LINE).await.key;
     let rest = format!("host: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n");
     for turn in 0..4 {

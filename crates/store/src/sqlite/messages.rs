@@ -24,7 +24,7 @@ use super::{
     events::{self, EventContext},
     files,
 };
-use crate::{Committed, Messages, MessagesCursor, Refusal, Result, StoreError};
+use crate::{Committed, Messages, MessagesCursor, Refusal, Result};
 
 #[async_trait::async_trait]
 impl Messages for SqliteStore {
@@ -76,20 +76,17 @@ pub(super) fn newest(sql: &Connection) -> Result<i64> {
 /// Keeps a new message and answers its number; none if the line has its guid already. All that may
 /// have become of a new one is that it was delivered.
 pub(super) fn insert(sql: &Connection, message: &Message) -> Result<Option<i64>> {
-    let number = statement::first(
-        sql,
-        "update counters set last = last + 1 where name = 'messages' returning last",
-        [],
-        |row| row.get::<_, i64>(0),
-    )?
-    .ok_or_else(|| StoreError::Unreadable { what: "the counter of messages is gone".into() })?;
+    // Without `returning`, for which SQLite would keep a journal of the statement, and walk all that the command has
+    // changed so far at its end.
+    statement::run(sql, "update counters set last = last + 1 where name = 'messages'", [])?;
     let made = statement::run(
         sql,
         "insert into messages (id, line_id, chat_id, guid, sender, text, attachments, service, is_from_me,
                                is_audio_message, sent_at, synced_at, outbox_id, reply_to_guid,
                                delivered_at, seq)
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-                 (select seq from chats where id = ?3) << ?16 | ?17)
+                 (select seq from chats where id = ?3) << ?16
+                 | (select last from counters where name = 'messages'))
          on conflict (line_id, guid) do nothing",
         params![
             bits(message.id),
@@ -108,10 +105,9 @@ pub(super) fn insert(sql: &Connection, message: &Message) -> Result<Option<i64>>
             message.reply_to_guid,
             message.delivered_at.map(|at| at.0),
             NUMBER_BITS,
-            number,
         ],
     )?;
-    Ok((made > 0).then_some(number))
+    Ok((made > 0).then(|| sql.last_insert_rowid() & MAX_NUMBER))
 }
 
 /// The message of this guid, and its chat.

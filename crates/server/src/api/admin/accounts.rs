@@ -4,38 +4,37 @@ use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
+use switchboard_model::time::Clock;
+use switchboard_store::Accounts;
 
 use crate::{
     api::{
         admin,
-        auth::Operator,
-        body::Body,
-        envelope::{self, RequestId},
-        problem::Failure,
+        http::{body::Body, caller::Operator, envelope, problem::Failure, request_id::RequestId},
     },
-    app::App,
     uncancelled::spawn_uncancelled,
 };
 
 /// Every account.
 pub(crate) async fn list(
-    State(app): State<Arc<App>>,
+    State(accounts): State<Arc<dyn Accounts>>,
     _: Operator,
     id: RequestId,
 ) -> Result<Response, Failure> {
-    Ok(envelope::list(app.store.accounts().await?, None, &id))
+    Ok(envelope::list(accounts.accounts().await?, None, &id))
 }
 
 /// Makes an account.
 pub(crate) async fn create(
-    State(app): State<Arc<App>>,
+    State(accounts): State<Arc<dyn Accounts>>,
+    State(clock): State<Arc<dyn Clock>>,
     operator: Operator,
     id: RequestId,
     body: Body,
 ) -> Result<Response, Failure> {
     let name = admin::name(&body)?;
     let making = spawn_uncancelled(async move {
-        let account = app.store.create_account(name, app.clock.now()).await?;
+        let account = accounts.create_account(name, clock.now()).await?;
         tracing::info!(by = %operator, action = "accounts.create", account = %account.id, "admin action");
         Ok(account)
     });

@@ -9,32 +9,38 @@ use switchboard_model::{
     Bridge, Problem,
     line::DriverKind,
     secret::{Secret, SecretKind},
+    time::Clock,
 };
+use switchboard_store::Bridges;
 
 use crate::{
     api::{
         admin,
-        auth::Operator,
-        body::{self, Body},
-        envelope::{self, RequestId},
-        problem::{Failure, id_of},
+        http::{
+            body::{self, Body},
+            caller::Operator,
+            envelope,
+            problem::Failure,
+            request_id::RequestId,
+        },
     },
-    app::App,
+    link::Links,
     uncancelled::spawn_uncancelled,
 };
 
 /// Every bridge, without its token.
 pub(crate) async fn list(
-    State(app): State<Arc<App>>,
+    State(bridges): State<Arc<dyn Bridges>>,
     _: Operator,
     id: RequestId,
 ) -> Result<Response, Failure> {
-    Ok(envelope::list(app.store.bridges().await?, None, &id))
+    Ok(envelope::list(bridges.bridges().await?, None, &id))
 }
 
 /// Makes a bridge. The token is in this answer and never again.
 pub(crate) async fn create(
-    State(app): State<Arc<App>>,
+    State(bridges): State<Arc<dyn Bridges>>,
+    State(clock): State<Arc<dyn Clock>>,
     operator: Operator,
     id: RequestId,
     body: Body,
@@ -56,7 +62,7 @@ pub(crate) async fn create(
     let token = Secret::from_random(SecretKind::Bridge, rand::random());
     let hash = token.hash();
     let making = spawn_uncancelled(async move {
-        let row = app.store.create_bridge(name, driver, hash, app.clock.now()).await?;
+        let row = bridges.create_bridge(name, driver, hash, clock.now()).await?;
         tracing::info!(by = %operator, action = "bridges.create", bridge = %row.id, "admin action");
         Ok(row)
     });
@@ -66,16 +72,18 @@ pub(crate) async fn create(
 
 /// Takes a bridge's token away and ends its link.
 pub(crate) async fn revoke(
-    State(app): State<Arc<App>>,
+    State(bridges): State<Arc<dyn Bridges>>,
+    State(clock): State<Arc<dyn Clock>>,
+    State(links): State<Arc<Links>>,
     operator: Operator,
     id: RequestId,
     body: Body,
 ) -> Result<Response, Failure> {
-    let bridge = id_of(body::text(body.required("id")?, "id")?, "id")?;
+    let bridge = body.id("id")?;
     let revoking = spawn_uncancelled(async move {
-        let bridge = app.store.revoke_bridge(bridge, app.clock.now()).await?;
+        let bridge = bridges.revoke_bridge(bridge, clock.now()).await?;
         tracing::info!(by = %operator, action = "bridges.revoke", bridge = %bridge.id, "admin action");
-        app.links.refresh();
+        links.refresh();
         Ok(bridge)
     });
     Ok(envelope::one(StatusCode::OK, &revoking.await?, &id))

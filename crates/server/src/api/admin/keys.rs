@@ -11,33 +11,40 @@ use switchboard_model::{
     id::Id,
     key::RevokedKey,
     secret::{Secret, SecretKind},
+    time::Clock,
 };
-use switchboard_store::{NewKey, Refusal, Revoked, StoreError};
+use switchboard_store::{Keys, NewKey, Refusal, Revoked, StoreError};
 
 use crate::{
     api::{
         admin,
-        auth::Operator,
-        body::{self, Body},
-        envelope::{self, RequestId},
-        problem::{Failure, id_of},
+        http::{
+            body::{self, Body},
+            caller::Operator,
+            envelope,
+            names::id_of,
+            problem::Failure,
+            request_id::RequestId,
+        },
     },
-    app::App,
+    deliver::Deliver,
+    stream::Feeds,
     uncancelled::spawn_uncancelled,
 };
 
 /// Every key, without its secret.
 pub(crate) async fn list(
-    State(app): State<Arc<App>>,
+    State(keys): State<Arc<dyn Keys>>,
     _: Operator,
     id: RequestId,
 ) -> Result<Response, Failure> {
-    Ok(envelope::list(app.store.keys().await?, None, &id))
+    Ok(envelope::list(keys.keys().await?, None, &id))
 }
 
 /// Makes a key. The secret is in this answer and never again.
 pub(crate) async fn create(
-    State(app): State<Arc<App>>,
+    State(keys): State<Arc<dyn Keys>>,
+    State(clock): State<Arc<dyn Clock>>,
     operator: Operator,
     id: RequestId,
     body: Body,
@@ -55,7 +62,7 @@ pub(crate) async fn create(
     let scopes = scopes_of(scopes)?;
     let line_ids = body.field("line_ids").map(line_ids_of).transpose()?;
     let expires_at = body.optional_number("expires_at", 0..=i64::MAX)?.map(Timestamp);
-    if expires_at.is_some_and(|end| end <= app.clock.now()) {
+    if expires_at.is_some_and(|end| end <= clock.now()) {
         let must = "must be in the future, in Unix milliseconds: the key would be dead already";
         return Err(Problem::invalid_value("expires_at", must).into());
     }
@@ -72,7 +79,7 @@ pub(crate) async fn create(
         expires_at,
     };
     let making = spawn_uncancelled(async move {
-        let row = app.store.create_key(key, app.clock.now()).await?;
+        let row = keys.create_key(key, clock.now()).await?;
         let account = row.account_id.map(tracing::field::display);
         tracing::info!(by = %operator, action = "keys.create", key = %row.id, account, "admin action");
         Ok(row)
@@ -85,17 +92,38 @@ pub(crate) async fn create(
     Ok(envelope::one(StatusCode::CREATED, &Created { row: &row, key: secret.reveal() }, &id))
 }
 
+/// What knows a key for longer than a request.
+pub(crate) struct KeyHolders {
+    pub(crate) feeds: Arc<Feeds>,
+    pub(crate) deliver: Arc<Deliver>,
+}
+
+impl KeyHolders {
+    /// The key was revoked.
+    fn forget(&self, revoked: &Revoked) {
+        if let Some(account) = revoked.key.account_id {
+            // The live streams of the account look whether it was their key.
+            self.feeds.check(account);
+        }
+        for webhook in &revoked.disabled {
+            self.deliver.disabled(*webhook);
+        }
+    }
+}
+
 /// Takes a key's power away, at once. The webhooks that it has made go on, unless they are to be disabled too.
 pub(crate) async fn revoke(
-    State(app): State<Arc<App>>,
+    State(keys): State<Arc<dyn Keys>>,
+    State(clock): State<Arc<dyn Clock>>,
+    State(holders): State<Arc<KeyHolders>>,
     operator: Operator,
     id: RequestId,
     body: Body,
 ) -> Result<Response, Failure> {
-    let key = id_of(body::text(body.required("id")?, "id")?, "id")?;
+    let key = body.id("id")?;
     let disable_webhooks = body.optional_bool("disable_webhooks")?.unwrap_or(false);
     let revoking = spawn_uncancelled(async move {
-        let revoked = app.store.revoke_key(key, disable_webhooks, app.clock.now()).await?;
+        let revoked = keys.revoke_key(key, disable_webhooks, clock.now()).await?;
         let account = revoked.key.account_id.map(tracing::field::display);
         tracing::info!(
             by = %operator,
@@ -105,13 +133,7 @@ pub(crate) async fn revoke(
             disabled_webhooks = revoked.disabled.len(),
             "admin action"
         );
-        if let Some(account) = revoked.key.account_id {
-            // The live streams of the account look whether it was their key.
-            app.feeds.check(account);
-        }
-        for webhook in &revoked.disabled {
-            app.deliver.disabled(*webhook);
-        }
+        holders.forget(&revoked);
         Ok(revoked)
     });
     let Revoked { key, active_webhooks, disabled } = revoking.await?;

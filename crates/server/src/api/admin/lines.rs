@@ -8,32 +8,37 @@ use switchboard_model::{
     Problem,
     line::{DriverKind, LineService},
 };
-use switchboard_store::{NewLine, Refusal};
+use switchboard_store::{Lines, NewLine, Refusal};
 
 use crate::{
     api::{
         admin,
-        auth::Operator,
-        body::{self, Body},
-        envelope::{self, RequestId},
-        problem::{Failure, id_of},
+        http::{
+            body::{self, Body},
+            caller::Operator,
+            envelope,
+            names::id_of,
+            problem::Failure,
+            request_id::RequestId,
+        },
     },
-    app::App,
+    link::Links,
     uncancelled::spawn_uncancelled,
 };
 
 /// Every line of every account.
 pub(crate) async fn list(
-    State(app): State<Arc<App>>,
+    State(lines): State<Arc<dyn Lines>>,
     _: Operator,
     id: RequestId,
 ) -> Result<Response, Failure> {
-    Ok(envelope::list(app.store.operator_lines().await?, None, &id))
+    Ok(envelope::list(lines.operator_lines().await?, None, &id))
 }
 
 /// Makes a line and tells its bridge.
 pub(crate) async fn create(
-    State(app): State<Arc<App>>,
+    State(lines): State<Arc<dyn Lines>>,
+    State(links): State<Arc<Links>>,
     operator: Operator,
     id: RequestId,
     body: Body,
@@ -74,7 +79,7 @@ pub(crate) async fn create(
         is_sandbox,
     };
     let making = spawn_uncancelled(async move {
-        let line = app.store.create_line(line).await?;
+        let line = lines.create_line(line).await?;
         tracing::info!(
             by = %operator,
             action = "lines.create",
@@ -82,7 +87,7 @@ pub(crate) async fn create(
             account = %account_id,
             "admin action"
         );
-        app.links.refresh();
+        links.refresh();
         Ok(line)
     });
     let line = making

@@ -11,9 +11,9 @@ use switchboard_model::{
     text,
 };
 
-use crate::api::{
+use super::http::{
     body::{self, Body},
-    problem::id_of,
+    names::id_of,
 };
 
 /// The longest name or label.

@@ -54,9 +54,9 @@ impl Session<'_> {
         if limit == 0 {
             return Ok(true);
         }
-        let lease = self.app.clock.steady() + self.app.config.claim_lease();
+        let lease = self.server.clock.steady() + self.server.claim_lease;
         let items = once_available("items could not be claimed", || {
-            self.app.store.claim(self.link, line, full_chats.clone(), limit, lease)
+            self.server.store.claim(self.link, line, full_chats.clone(), limit, lease)
         })
         .await?;
         if items.is_empty() {
@@ -75,9 +75,9 @@ impl Session<'_> {
 
     /// While the link lives, so do its claims.
     pub(super) async fn hold_claims(&self) -> LinkEnd {
-        let lease = self.app.config.claim_lease();
+        let lease = self.server.claim_lease;
         loop {
-            self.app.clock.sleep(lease / 3).await;
+            self.server.clock.sleep(lease / 3).await;
             if let Err(error) = self.extend_claims().await {
                 return error.into();
             }
@@ -87,8 +87,8 @@ impl Session<'_> {
     /// Holds what it has claimed for longer, if it is still the bridge's newest link.
     pub(super) async fn extend_claims(&self) -> Result<(), StoreError> {
         once_available("the claims of a bridge could not be extended", || {
-            let until = self.app.clock.steady() + self.app.config.claim_lease();
-            self.app.store.extend_claims(self.link, until)
+            let until = self.server.clock.steady() + self.server.claim_lease;
+            self.server.store.extend_claims(self.link, until)
         })
         .await
     }

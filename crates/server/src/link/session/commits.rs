@@ -103,11 +103,11 @@ impl Session<'_> {
 
     /// Commits reports and makes known what came of them.
     async fn settled(&self, reports: Vec<SettleReport>) -> Result<(), StoreError> {
-        let (app, link) = (Arc::clone(self.app), self.link);
+        let (server, link) = (Arc::clone(self.server), self.link);
         spawn_uncancelled(async move {
-            let now = app.clock.now();
-            let committed = app.store.settle(link, reports, now).await?;
-            app.publish(committed);
+            let now = server.clock.now();
+            let committed = server.store.settle(link, reports, now).await?;
+            server.publisher.publish(committed);
             Ok(())
         })
         .await
@@ -120,11 +120,11 @@ impl Session<'_> {
         position: String,
         entries: Vec<Inbound>,
     ) -> Result<Vec<ReceivedEntry>, StoreError> {
-        let (app, link) = (Arc::clone(self.app), self.link);
+        let (server, link) = (Arc::clone(self.server), self.link);
         spawn_uncancelled(async move {
-            let now = app.clock.now();
-            let received = app.store.receive(link, line, position, entries, now).await?;
-            app.publish(received.committed);
+            let now = server.clock.now();
+            let received = server.store.receive(link, line, position, entries, now).await?;
+            server.publisher.publish(received.committed);
             Ok(received.results)
         })
         .await

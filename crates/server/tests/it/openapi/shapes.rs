@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use switchboard_client::shape::{self, Kind, Presence, Shape};
 use switchboard_model::EventKind;
-use switchboard_server::openapi::{Audience, document_for};
+use switchboard_server::{openapi::Audience, routes::document_for};
 
 use super::{reference, resolved};
 

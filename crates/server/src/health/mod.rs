@@ -3,28 +3,83 @@
 //!
 //! However often it is asked, it looks once a second at most, and begins no second probe while one hangs.
 
+mod backlog;
+mod gather;
+mod lines;
+
 use std::{
     collections::BTreeMap,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use serde::Serialize;
-use switchboard_model::Timestamp;
-use switchboard_store::{LineFigures, Outage, StoreError};
+use switchboard_model::{Timestamp, time::Clock};
+use switchboard_store::{LineFigures, Outage, Store, StoreError};
 use tokio::{sync::Mutex, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
 
-use crate::{app::App, metrics::DeliveryFigures, outage};
+use crate::{
+    config::Config,
+    deliver::Deliver,
+    link::Links,
+    metrics::{DeliveryLevels, Metrics},
+    outage,
+    quota::Streams,
+};
+use backlog::Looked;
+pub(crate) use backlog::NoAnswer;
+use lines::{DriverReport, LinesLooked, by_driver};
 
 /// How long an answer is good enough.
 const FRESH: Duration = Duration::from_secs(1);
 /// How long the store has for a write and a read.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The last look, and the probe that is under way.
+/// Looks how the server is.
+pub(crate) struct Monitor {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) deliver: Arc<Deliver>,
+    pub(crate) links: Arc<Links>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) streams: Arc<Streams>,
+    /// The server is on its way out.
+    pub(crate) stopping: CancellationToken,
+    pub(crate) limits: HealthLimits,
+    pub(crate) last: Looks,
+}
+
+/// From where on it is not well.
+#[derive(Debug)]
+pub(crate) struct HealthLimits {
+    data_dir: PathBuf,
+    min_free_bytes: u64,
+    max_lag: Duration,
+}
+
+impl HealthLimits {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            data_dir: config.data_dir.clone(),
+            min_free_bytes: config.health_min_disk_free,
+            max_lag: config.health_max_lag(),
+        }
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        free_bytes(&self.data_dir)
+    }
+}
+
+/// What was seen last, and the probe that is under way.
 #[derive(Debug, Default)]
-pub(crate) struct Monitor(Mutex<State>);
+pub(crate) struct Looks {
+    state: Mutex<State>,
+    backlog: Looked,
+    lines: LinesLooked,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -107,19 +162,6 @@ struct DiskReport {
     min_free_bytes: u64,
 }
 
-/// The lines of one driver.
-#[derive(Debug, Default, Serialize)]
-pub(crate) struct DriverReport {
-    pub(crate) lines: u64,
-    pub(crate) online: u64,
-    /// Items that wait for them.
-    pub(crate) pending: u64,
-    /// For how long the oldest of them does.
-    pub(crate) oldest_pending_age_ms: u64,
-    /// Lines that are offline while something waits for them.
-    pub(crate) offline_with_pending: u64,
-}
-
 impl Report {
     pub(crate) fn is_well(&self) -> bool {
         self.reasons.is_empty()
@@ -128,55 +170,62 @@ impl Report {
 
 impl Monitor {
     /// How the server is: now, or a moment ago.
-    pub(crate) async fn look(&self, app: &App) -> Arc<Report> {
-        let mut state = self.0.lock().await;
-        let now = app.clock.now();
+    pub(crate) async fn look(&self) -> Arc<Report> {
+        let mut state = self.last.state.lock().await;
+        let now = self.clock.now();
         let is_fresh = |at: Instant, then: Timestamp| {
             at.elapsed() < FRESH && now.since(then) < FRESH && then.since(now) < FRESH
         };
         if let Some((at, then, report)) = &state.last
             && is_fresh(*at, *then)
-            && report.reasons.contains(&Reason::Stopping) == app.stopping.is_cancelled()
+            && report.reasons.contains(&Reason::Stopping) == self.stopping.is_cancelled()
         {
             return Arc::clone(report);
         }
-        let report = Arc::new(state.look(app, now).await);
+        let report = Arc::new(self.report(&mut state, now).await);
         state.last = Some((Instant::now(), now, Arc::clone(&report)));
         report
     }
-}
 
-impl State {
-    async fn look(&mut self, app: &App, now: Timestamp) -> Report {
+    /// Whether the process is as good as a new one.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.store.stats().writer_alive || self.stopping.is_cancelled()
+    }
+
+    /// How deliveries stand now.
+    pub(crate) async fn delivery_levels(&self) -> Result<DeliveryLevels, NoAnswer> {
+        self.last.backlog.levels(&*self.store, &self.deliver, self.clock.both()).await
+    }
+
+    async fn report(&self, state: &mut State, now: Timestamp) -> Report {
         let began = Instant::now();
-        let probed = self.probe(app, now).await;
+        let probed = state.probe(&self.store, now).await;
         let probe_ms = probed.is_ok().then(|| millis(began.elapsed()));
-        let stats = app.store.stats();
+        let stats = self.store.stats();
         let mut reasons = Vec::new();
-        if app.stopping.is_cancelled() {
+        if self.stopping.is_cancelled() {
             reasons.push(Reason::Stopping);
         }
         // Whoever can't write may still read, and the rest of the report says what for.
-        let standing = DeliveryFigures::of(app).await;
-        let lines = app.metrics.lines.look(app).await;
-        let works = probed.is_ok() && standing.is_ok() && lines.is_ok();
+        let levels = self.delivery_levels().await;
+        let lines = self.last.lines.look(&*self.store).await;
+        let works = probed.is_ok() && levels.is_ok() && lines.is_ok();
         if !works {
             reasons.push(Reason::StoreUnavailable);
         }
         if !stats.writer_alive {
             reasons.push(Reason::WriterStopped);
         }
-        let min_free_bytes = app.config.health_min_disk_free;
-        let free_bytes = free_bytes(&app.config.data_dir);
+        let HealthLimits { min_free_bytes, max_lag, .. } = self.limits;
+        let free_bytes = self.limits.free_bytes();
         if free_bytes.is_some_and(|free| free < min_free_bytes) {
             reasons.push(Reason::DiskLow);
         }
-        let max_lag = app.config.health_max_lag();
-        let oldest_due_age = standing.ok().map(|standing| standing.oldest_due_age);
+        let oldest_due_age = levels.ok().map(|levels| levels.oldest_due_age);
         if oldest_due_age.is_some_and(|age| age > max_lag) {
             reasons.push(Reason::Overdue);
         }
-        let drivers = lines.map(|lines| drivers(app, &lines)).unwrap_or_default();
+        let drivers = lines.map(|lines| self.drivers(&lines)).unwrap_or_default();
         let waits_offline = drivers.values().any(|driver| driver.offline_with_pending > 0);
         Report {
             status: reasons.first().map_or(Status::Ok(Well::Ok), |reason| Status::Red(*reason)),
@@ -199,10 +248,20 @@ impl State {
         }
     }
 
+    fn drivers(&self, figures: &LineFigures) -> BTreeMap<&'static str, DriverReport> {
+        by_driver(figures, &self.links.online, self.clock.now())
+    }
+}
+
+impl State {
     /// A write and a read. An error says what keeps the store, if it knows.
-    async fn probe(&mut self, app: &App, now: Timestamp) -> Result<(), Option<Outage>> {
+    async fn probe(
+        &mut self,
+        store: &Arc<dyn Store>,
+        now: Timestamp,
+    ) -> Result<(), Option<Outage>> {
         let probe = self.probe.get_or_insert_with(|| {
-            let store = Arc::clone(&app.store);
+            let store = Arc::clone(store);
             tokio::spawn(async move { store.probe(now).await })
         });
         // One that hangs is asked again the next time, so that there is never more than one.
@@ -222,29 +281,8 @@ impl State {
     }
 }
 
-/// How the lines of each driver are.
-pub(crate) fn drivers(app: &App, figures: &LineFigures) -> BTreeMap<&'static str, DriverReport> {
-    let now = app.clock.now();
-    let mut drivers = BTreeMap::<_, DriverReport>::new();
-    for figures in &figures.drivers {
-        let driver = drivers.entry(figures.driver.as_str()).or_default();
-        driver.lines = figures.lines;
-        driver.pending = figures.pending;
-    }
-    for (driver, online) in app.links.online.count() {
-        drivers.entry(driver.as_str()).or_default().online = online;
-    }
-    for waiting in &figures.waiting {
-        let driver = drivers.entry(waiting.driver.as_str()).or_default();
-        let age = millis(now.since(waiting.since));
-        driver.oldest_pending_age_ms = driver.oldest_pending_age_ms.max(age);
-        driver.offline_with_pending += u64::from(!app.links.online.has(waiting.line_id));
-    }
-    drivers
-}
-
 /// Bytes that this process may still write on the volume of this directory.
-pub(crate) fn free_bytes(directory: &Path) -> Option<u64> {
+fn free_bytes(directory: &Path) -> Option<u64> {
     let volume = rustix::fs::statvfs(directory).ok()?;
     Some(volume.f_bavail.saturating_mul(volume.f_frsize))
 }

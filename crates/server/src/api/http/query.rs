@@ -1,7 +1,5 @@
 //! Query parameters, as callers really write them.
 
-use std::sync::Arc;
-
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
@@ -10,7 +8,7 @@ use switchboard_model::{
     page::{Cursor, CursorKey, Limit},
 };
 
-use crate::{api::problem::Failure, app::App};
+use super::problem::Failure;
 
 /// The parameters of a request. Of a name that comes twice, the first counts.
 #[derive(Debug, Default)]
@@ -107,10 +105,10 @@ fn decode(text: &str) -> String {
     format!("{plus}{}", percent_decode_str(&spaced).decode_utf8_lossy())
 }
 
-impl FromRequestParts<Arc<App>> for Query {
+impl<S: Send + Sync> FromRequestParts<S> for Query {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         Ok(Self::parse(parts.uri.query().unwrap_or_default()))
     }
 }

@@ -9,13 +9,8 @@ use http::{Method, StatusCode};
 use switchboard_model::Key;
 use tracing::{Span, field::Empty};
 
-use crate::{
-    api::envelope::RequestId,
-    metrics::{Counted, RequestCounts},
-};
-
-/// What is said of a path or a method that no route has: a client may have put anything there.
-pub(crate) const OTHER: &str = "other";
+use super::request_id::RequestId;
+use crate::metrics::{Counted, OTHER, RequestCounts};
 
 /// A request in the log. Dropped before it is answered, it says so: the client has hung up.
 #[derive(Debug)]
@@ -33,7 +28,7 @@ impl<'a> Access<'a> {
         // names its request by itself.
         let span = tracing::info_span!(
             "request",
-            request_id = id.0,
+            request_id = id.as_str(),
             method = method(request.method()),
             route,
             account = Empty,

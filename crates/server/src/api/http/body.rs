@@ -1,40 +1,33 @@
 //! JSON bodies: one object, bounded, read field by field in the order of the contract.
 
-use std::{
-    borrow::Cow,
-    fmt,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use axum::{
     body::HttpBody,
-    extract::{FromRequest, Request},
+    extract::{FromRef, FromRequest, Request},
 };
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue,
-    header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT},
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
-use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
 use serde_json::{Map, Value, value::RawValue};
-use switchboard_model::{Code, Problem};
+use switchboard_model::{
+    Code, Problem,
+    id::{Id, Kind},
+    time::Clock,
+};
 
-use crate::{api::problem::Failure, app::App, json::without_lone_surrogates};
+use super::{names::id_of, problem::Failure};
+use crate::{clock::within, json::without_lone_surrogates};
 
 /// How long a client has to send its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// The most bytes of a refused body that are read, and how long that may take. More than a file has by default.
-const MAX_DRAINED: usize = 128 * 1024 * 1024;
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A JSON object. Unknown fields are ignored (§7); null is the same as missing.
 #[derive(Debug)]
@@ -44,11 +37,6 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    /// The bytes that came.
-    pub(crate) fn raw(&self) -> &[u8] {
-        &self.raw
-    }
-
     /// A field that may be missing.
     pub(crate) fn field(&self, name: &str) -> Option<&Value> {
         self.fields.get(name).filter(|value| !value.is_null())
@@ -59,6 +47,16 @@ impl Body {
         self.field(name)
             .filter(|value| value.as_str() != Some(""))
             .ok_or_else(|| Problem::missing_field(name))
+    }
+
+    /// These fields must be there, in this order.
+    pub(crate) fn has_all(&self, names: &[&'static str]) -> Result<(), Problem> {
+        names.iter().try_for_each(|name| self.required(name).map(drop))
+    }
+
+    /// An id of this kind that must be there.
+    pub(crate) fn id<K: Kind>(&self, name: &'static str) -> Result<Id<K>, Problem> {
+        id_of(text(self.required(name)?, name)?, name)
     }
 
     /// A text that may be missing; an empty one is missing.
@@ -117,12 +115,28 @@ pub(crate) fn texts<'a>(value: &'a Value, name: &'static str) -> Result<Vec<&'a 
         .collect()
 }
 
-impl FromRequest<Arc<App>> for Body {
+/// A body whose bytes tell two requests apart.
+pub(crate) trait RawBody: Send {
+    /// The bytes that came.
+    fn raw(&self) -> &[u8];
+}
+
+impl RawBody for Body {
+    fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+}
+
+impl<S> FromRequest<S> for Body
+where
+    S: Send + Sync,
+    BodyLimits: FromRef<S>,
+{
     type Rejection = Failure;
 
-    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
         check_form(request.headers())?;
-        let raw = read(request, app).await?;
+        let raw = read(request, &BodyLimits::from_ref(state)).await?;
         let fields = parse(&raw)?;
         Ok(Self { fields, raw })
     }
@@ -235,94 +249,52 @@ fn check_readable(value: &Value, name: &'static str) -> Result<(), Problem> {
 
 /// A body that says nothing, whatever it is: only its bytes, to tell two requests apart.
 #[derive(Debug)]
-pub(crate) struct Unread(pub(crate) Bytes);
+pub(crate) struct Unread(Bytes);
 
-impl FromRequest<Arc<App>> for Unread {
-    type Rejection = Failure;
-
-    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
-        read(request, app).await.map(Self)
+impl RawBody for Unread {
+    fn raw(&self) -> &[u8] {
+        &self.0
     }
 }
 
+impl<S> FromRequest<S> for Unread
+where
+    S: Send + Sync,
+    BodyLimits: FromRef<S>,
+{
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        read(request, &BodyLimits::from_ref(state)).await.map(Self)
+    }
+}
+
+/// What bounds a body that is read as a whole.
+#[derive(Debug, Clone)]
+pub(crate) struct BodyLimits {
+    pub(crate) max_bytes: u64,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
 /// The whole body, if it is not too large and comes in time.
-async fn read(request: Request, app: &App) -> Result<Bytes, Failure> {
-    let most = usize::try_from(app.config.max_body).unwrap_or(usize::MAX);
+async fn read(request: Request, limits: &BodyLimits) -> Result<Bytes, Failure> {
+    let most = usize::try_from(limits.max_bytes).unwrap_or(usize::MAX);
     let too_large = || {
         let message = format!("The body is larger than the {most} bytes allowed.");
         Problem::new(Code::RequestTooLarge, message)
     };
     let body = request.into_body();
     // What announces its length is refused before it is sent.
-    if body.size_hint().lower() > app.config.max_body {
+    if body.size_hint().lower() > limits.max_bytes {
         return Err(too_large().into());
     }
     let reading = Limited::new(body, most).collect();
     let invalid = |message: &'static str| Problem::new(Code::InvalidJson, message);
-    let read = app.within(BODY_TIMEOUT, reading).await;
+    let read = within(&*limits.clock, BODY_TIMEOUT, reading).await;
     match read.ok_or_else(|| invalid("The body did not arrive in time."))? {
         Ok(bytes) => Ok(bytes.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large().into()),
         Err(_) => Err(invalid("The body ended before all of it had arrived.").into()),
-    }
-}
-
-/// A request's body. What is unread of it when it is dropped is drained beside the answer: a client that
-/// finds the connection closed while it writes never gets to read why. Ends by itself, and with the connection.
-pub(crate) struct DrainOnDrop {
-    body: axum::body::Body,
-    /// The client sends nothing before it is asked to, which the first look at the body does.
-    waits_for_leave: bool,
-    /// Nothing more comes, or nothing came when it was last looked for.
-    silent: bool,
-}
-
-impl DrainOnDrop {
-    /// Wraps the body of a request, if there is one.
-    pub(crate) fn watch(request: Request) -> Request {
-        if request.body().is_end_stream() {
-            return request;
-        }
-        let waits_for_leave = request.headers().contains_key(EXPECT);
-        request.map(|body| axum::body::Body::new(Self { body, waits_for_leave, silent: false }))
-    }
-}
-
-impl HttpBody for DrainOnDrop {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        self.waits_for_leave = false;
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        self.silent = !matches!(frame, Poll::Ready(Some(Ok(_))));
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for DrainOnDrop {
-    fn drop(&mut self) {
-        if self.silent || self.waits_for_leave || self.body.is_end_stream() {
-            return;
-        }
-        let mut rest = Limited::new(std::mem::take(&mut self.body), MAX_DRAINED);
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                let reading = async { while let Some(Ok(_)) = rest.frame().await {} };
-                let _ = tokio::time::timeout(DRAIN_TIMEOUT, reading).await;
-            });
-        }
     }
 }
 

@@ -2,15 +2,13 @@
 
 use axum::response::{IntoResponse, Response};
 use switchboard_model::{
-    Code, Problem, Timestamp,
-    id::{Id, Kind, ParseIdError},
+    Code, Problem, Scope, Timestamp,
     sandbox::{self, DAILY_LIMIT},
     simulator::SimulatorError,
-    text::trim,
 };
 use switchboard_store::{Outage, Refusal, StoreError};
 
-use crate::{api::auth::lacks, outage::Storage, telemetry::chain};
+use crate::{outage::Storage, telemetry::chain};
 
 /// A handler's error: what the client is told, and what only the log is told.
 #[derive(Debug, Clone)]
@@ -239,6 +237,12 @@ fn refused(refusal: &Refusal) -> Problem {
     }
 }
 
+/// The key lacks this scope.
+pub(crate) fn lacks(scope: Scope) -> Problem {
+    let message = format!("This key lacks the scope '{}'.", scope.as_str());
+    Problem::new(Code::InsufficientScope, message)
+}
+
 /// No such line for this account; another account's line is the same (§3).
 pub(crate) fn line_not_found() -> Problem {
     Problem::new(
@@ -288,20 +292,6 @@ pub(crate) fn replay_not_found() -> Problem {
         "There is no replay with this id. POST /v1/webhooks/replay makes one.",
     )
     .param("id")
-}
-
-/// An id of this kind. Another kind's is a wrong value; a rest that was never given out names nothing,
-/// and is missed where any other id that names nothing is: not before its turn in the order of checks. What shows
-/// nothing may stand round it.
-pub(crate) fn id_of<K: Kind>(text: &str, param: &'static str) -> Result<Id<K>, Problem> {
-    match trim(text).parse() {
-        Ok(id) => Ok(id),
-        Err(ParseIdError::NeverIssued) => Ok(Id::of_nothing()),
-        Err(ParseIdError::Prefix(prefix)) => {
-            let must = format_args!("must be an id that starts with '{prefix}'");
-            Err(Problem::invalid_value(param, must))
-        }
-    }
 }
 
 impl From<SimulatorError> for Failure {

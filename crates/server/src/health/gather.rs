@@ -1,33 +1,35 @@
 //! What is not counted as it happens but looked at when somebody asks: lines and their items, the store, the disk.
 
+use std::collections::BTreeMap;
+
 use prometheus_client::registry::Unit;
 use switchboard_store::COMMIT_SECONDS;
 
-use super::{
-    Metrics,
-    figures::{Figure, Labels, Value},
-    histogram::buckets,
+use super::{DriverReport, Monitor};
+use crate::{
+    metrics::{Figure, Labels, Metrics, Value, buckets},
+    telemetry,
 };
-use crate::{app::App, health, telemetry};
 
-/// All of it. What the store is asked for is left out while it does not answer, and `store_up` says so.
-pub(super) async fn figures(app: &App, store_answers: bool) -> Vec<Figure> {
-    let lines = app.metrics.lines.look(app).await;
-    let up = u64::from(store_answers && lines.is_ok());
-    let mut figures = vec![Figure::gauge("store_up", "Whether the database answers").level(up)];
-    figures.extend(app.metrics.requests.show());
-    if let Ok(lines) = lines {
-        figures.extend(of_lines(app, &lines));
+impl Monitor {
+    /// All of it. What the store is asked for is left out while it does not answer, and `store_up` says so.
+    pub(crate) async fn figures(&self, store_answers: bool) -> Vec<Figure> {
+        let lines = self.last.lines.look(&*self.store).await;
+        let up = u64::from(store_answers && lines.is_ok());
+        let mut figures = vec![Figure::gauge("store_up", "Whether the database answers").level(up)];
+        figures.extend(self.metrics.requests.show());
+        if let Ok(lines) = lines {
+            figures.extend(of_lines(self.drivers(&lines)));
+        }
+        figures.extend(of_messages(&self.metrics));
+        figures.extend(of_the_store(self));
+        figures.extend(of_the_process(self));
+        figures
     }
-    figures.extend(of_messages(&app.metrics));
-    figures.extend(of_the_store(app));
-    figures.extend(of_the_process(app));
-    figures
 }
 
-fn of_lines(app: &App, figures: &switchboard_store::LineFigures) -> [Figure; 5] {
+fn of_lines(report: BTreeMap<&'static str, DriverReport>) -> [Figure; 5] {
     let by = |driver: &'static str| -> Labels { vec![("driver", driver.into())] };
-    let report = health::drivers(app, figures);
     let mut lines = Figure::gauge("lines", "Active lines");
     let mut online = Figure::gauge("lines_online", "Lines that take items now");
     let mut offline = Figure::gauge(
@@ -66,8 +68,8 @@ fn of_messages(metrics: &Metrics) -> [Figure; 4] {
     ]
 }
 
-fn of_the_store(app: &App) -> Vec<Figure> {
-    let stats = app.store.stats();
+fn of_the_store(monitor: &Monitor) -> Vec<Figure> {
+    let stats = monitor.store.stats();
     let commits = buckets(&COMMIT_SECONDS, &stats.commits.counts, stats.commits.sum);
     let mut figures = vec![
         Figure::gauge("store_write_queue_depth", "Commands that wait to be written")
@@ -88,7 +90,7 @@ fn of_the_store(app: &App) -> Vec<Figure> {
             .unit(Unit::Bytes)
             .level(stats.database_bytes),
     ];
-    if let Some(free) = health::free_bytes(&app.config.data_dir) {
+    if let Some(free) = monitor.limits.free_bytes() {
         figures.push(
             Figure::gauge("disk_free", "Room on the volume of the data directory")
                 .unit(Unit::Bytes)
@@ -98,21 +100,21 @@ fn of_the_store(app: &App) -> Vec<Figure> {
     figures
 }
 
-fn of_the_process(app: &App) -> [Figure; 7] {
+fn of_the_process(monitor: &Monitor) -> [Figure; 7] {
     let version = vec![("version", env!("CARGO_PKG_VERSION").into())];
-    let streams = app.streams.open();
+    let streams = monitor.streams.open();
     [
         Figure::gauge("build_info", "Which version this is").with(version, Value::Level(1.0)),
         Figure::gauge("event_streams", "Live streams that are open").level(streams),
         Figure::gauge("http_connections", "Connections that are open")
-            .level(app.metrics.connections.len() as u64),
+            .level(monitor.metrics.connections.len() as u64),
         Figure::gauge("http_connections_limit", "Connections that may be open")
-            .level(app.metrics.max_connections as u64),
+            .level(monitor.metrics.max_connections as u64),
         Figure::gauge(
             "http_requests_in_flight",
             "Requests whose answer has not been taken to its end: live streams too",
         )
-        .level(app.metrics.under_way.under_way() as u64),
+        .level(monitor.metrics.under_way.under_way() as u64),
         Figure::counter("panics", "Tasks, threads and requests that panicked")
             .count(telemetry::panics()),
         Figure::counter("log_lines_lost", "Log lines that standard error did not take in time")

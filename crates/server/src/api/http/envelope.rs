@@ -11,37 +11,25 @@ use axum::{
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+    HeaderMap, HeaderValue, Method, StatusCode,
     header::{self, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde::Serialize;
 use switchboard_model::{Code, Problem, page::List};
 use tracing::Instrument as _;
 
-use crate::{
-    api::{access::Access, body::DrainOnDrop, host, problem::Failure, repeated},
-    metrics::RequestCounts,
-    openapi::Audience,
-    outage,
+use super::{
+    access::Access,
+    drain::DrainOnDrop,
+    host,
+    problem::Failure,
+    repeated,
+    request_id::{REQUEST_ID, RequestId},
 };
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+use crate::{metrics::RequestCounts, openapi::Audience, outage};
 
 /// Headers that most answers have.
 const HEADERS: usize = 12;
-
-/// The id of a request: `req_` and 32 hex digits.
-#[derive(Debug, Clone)]
-pub(crate) struct RequestId(pub(crate) String);
-
-impl RequestId {
-    fn new() -> Self {
-        let mut text = String::with_capacity(36);
-        text.push_str("req_");
-        text.push_str(uuid::Uuid::now_v7().simple().encode_lower(&mut [0; 32]));
-        Self(text)
-    }
-}
 
 /// One resource at top level, plus `request_id` (§1).
 #[derive(Debug, Serialize)]
@@ -66,7 +54,7 @@ pub(crate) struct Rendered {
 impl Rendered {
     /// One resource at top level, plus `request_id`.
     pub(crate) fn one<T: Serialize>(status: StatusCode, resource: &T, id: &RequestId) -> Self {
-        let body = serde_json::to_vec(&One { resource, request_id: &id.0 })
+        let body = serde_json::to_vec(&One { resource, request_id: id.as_str() })
             .expect("resources are structs with string keys, which always serialise");
         Self { status, body: body.into() }
     }
@@ -87,7 +75,8 @@ impl IntoResponse for Rendered {
 /// Answers with a list.
 pub(crate) fn list<T: Serialize>(data: Vec<T>, next: Option<String>, id: &RequestId) -> Response {
     let has_more = next.is_some();
-    Json(List { data, has_more, next_cursor: next, request_id: id.0.clone() }).into_response()
+    Json(List { data, has_more, next_cursor: next, request_id: id.as_str().to_owned() })
+        .into_response()
 }
 
 /// The answer to a deletion (§1).
@@ -118,8 +107,7 @@ pub(crate) async fn wrap(
 /// The headers that every answer has.
 fn mark(headers: &mut HeaderMap, id: &RequestId) {
     headers.reserve(3);
-    let value = HeaderValue::try_from(&id.0).expect("a request id is ASCII");
-    headers.insert(REQUEST_ID, value);
+    headers.insert(REQUEST_ID, id.header());
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
 }
@@ -139,9 +127,9 @@ pub(crate) async fn wrap_private(
 pub(crate) fn outside(problem: &Problem, date_line: Option<&str>, counts: &RequestCounts) -> Bytes {
     let id = RequestId::new();
     let status = StatusCode::from_u16(problem.code.status()).expect("the catalogue has real ones");
-    tracing::debug!(request_id = id.0, status = status.as_u16(), "no request could be read");
+    tracing::debug!(request_id = id.as_str(), status = status.as_u16(), "no request could be read");
     counts.unread(status);
-    let body = serde_json::to_string(&problem.envelope(id.0.clone()))
+    let body = serde_json::to_string(&problem.envelope(id.as_str().to_owned()))
         .expect("an envelope has string keys, which always serialise");
     let mut headers = HeaderMap::new();
     mark(&mut headers, &id);
@@ -170,7 +158,7 @@ async fn answer(id: &RequestId, mut request: Request, next: Next) -> Response {
     if request.method() == Method::OPTIONS {
         return preflight(request.headers(), request.uri().path());
     }
-    request.extensions_mut().insert(id.clone());
+    request.extensions_mut().insert(*id);
     let uri = request.uri().clone();
     // `AssertUnwindSafe`: the store's commands are transactions; nothing half-done outlives a panic.
     match AssertUnwindSafe(next.run(DrainOnDrop::watch(request))).catch_unwind().await {
@@ -180,7 +168,12 @@ async fn answer(id: &RequestId, mut request: Request, next: Next) -> Response {
         },
         Err(panic) => {
             let panic = panic_text(&*panic);
-            tracing::error!(request_id = id.0, path = uri.path(), panic, "a handler panicked");
+            tracing::error!(
+                request_id = id.as_str(),
+                path = uri.path(),
+                panic,
+                "a handler panicked"
+            );
             render(Failure::internal(), &HeaderMap::new(), id, uri.path())
         }
     }
@@ -213,11 +206,11 @@ fn render(failure: Failure, inner: &HeaderMap, id: &RequestId, path: &str) -> Re
         outage::tell(storage, outage, "a request failed", cause);
     } else if let Some(cause) = &failure.cause {
         // The one place where internal errors are logged.
-        tracing::error!(request_id = id.0, path, error = cause.as_str(), "a request failed");
+        tracing::error!(request_id = id.as_str(), path, error = cause.as_str(), "a request failed");
     }
     let problem = failure.problem;
     let status = StatusCode::from_u16(problem.code.status()).expect("the catalogue has real ones");
-    let mut response = (status, Json(problem.envelope(id.0.clone()))).into_response();
+    let mut response = (status, Json(problem.envelope(id.as_str().to_owned()))).into_response();
     let headers = response.headers_mut();
     for (name, value) in inner {
         if name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE {
