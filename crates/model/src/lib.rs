@@ -27,6 +27,7 @@ pub mod receipt;
 pub mod replay;
 pub mod retry;
 pub mod sandbox;
+pub mod schema;
 pub mod scope;
 pub mod secret;
 pub mod signature;
