@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     account::Account,
     id::{Id, Kind},
+    lenient,
     line::Line,
     schema::Extends,
     scope::Scopes,
@@ -32,6 +33,7 @@ pub struct Key {
     #[schemars(example = &"…x7k2")]
     pub hint: String,
     /// What it may do.
+    #[serde(deserialize_with = "lenient::scopes")]
     pub scopes: Scopes,
     /// The lines that it is restricted to; null for all lines of the account.
     pub line_ids: Option<Vec<Id<Line>>>,

@@ -5,6 +5,7 @@
 //! (`§3`) are those of the HTTP contract that Switchboard speaks.
 
 mod base32;
+mod lenient;
 
 pub mod account;
 pub mod bridge;

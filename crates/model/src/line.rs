@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     handle::Handle,
     id::{Id, Kind},
+    lenient,
     schema::{self, Extends},
 };
 
@@ -29,7 +30,7 @@ pub struct Line {
     #[serde(default)]
     pub advanced_features: bool,
     /// What its bridge can do.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::names")]
     #[schemars(schema_with = "schema::capabilities")]
     pub capabilities: Vec<Capability>,
     /// Whether it is the shared sandbox line.

@@ -7,6 +7,7 @@ use crate::{
     chat::{Chat, Service},
     file::File,
     id::{Id, Kind},
+    lenient,
     line::Line,
     link::{Edit, InboundUpdate},
     outbox::OutboxItem,
@@ -42,6 +43,7 @@ pub struct Message {
     #[schemars(example = [(); 0])]
     pub attachments: Vec<Attachment>,
     /// What it ran over.
+    #[serde(default, deserialize_with = "lenient::name")]
     pub service: Option<Service>,
     /// Whether the line wrote it.
     #[schemars(example = false)]

@@ -11,6 +11,7 @@ use crate::{
     event::EventKind,
     id::{Id, Kind},
     key::Key,
+    lenient,
     line::Line,
     schema::Extends,
     scope::Scopes,
@@ -46,6 +47,7 @@ pub struct Webhook {
     #[schemars(example = &"https://agent.example.com/hook")]
     pub url: String,
     /// Which events it gets.
+    #[serde(deserialize_with = "lenient::names")]
     pub events: Vec<EventKind>,
     /// Whether it gets any.
     pub is_active: bool,
@@ -57,7 +59,7 @@ pub struct Webhook {
     pub disabled_at: Option<Timestamp>,
     /// Why it was disabled: by hand, because it failed for 5 days, or because it answered 410. Absent while it is
     /// active.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient::name", skip_serializing_if = "Option::is_none")]
     pub disabled_reason: Option<DisabledReason>,
     /// The key that made it: webhooks outlive their keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
