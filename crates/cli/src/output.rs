@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use comfy_table::{Table, presets};
 use serde::Serialize;
 use switchboard_client::Answer;
 use switchboard_model::{Timestamp, page::List, secret::Secret};
@@ -47,20 +48,16 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Writes rows as a table with aligned columns.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([head[column].len()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let line = |cells: &mut dyn Iterator<Item = &str>| {
-        let padded = cells.zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    data(&line(&mut head.iter().copied()))?;
-    for row in rows {
-        data(&line(&mut row.iter().map(String::as_str)))?;
+    data(&aligned(head, rows))
+}
+
+fn aligned(head: &[&str], rows: &[Vec<String>]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(head).add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
     }
-    Ok(())
+    table.trim_fmt()
 }
 
 /// How answers are shown: for people the one thing they need next, for scripts all of it.
@@ -128,6 +125,17 @@ pub(crate) fn time(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_lines_end_with_their_text() {
+        let rows = [["key_1", "日本", ""], ["key_22", "a much longer name than that", "x"]];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
+        let lines = "ID      NAME                          STATE\n\
+                     key_1   日本\n\
+                     key_22  a much longer name than that  x";
+        assert_eq!(aligned(&["ID", "NAME", "STATE"], &rows), lines);
+        assert_eq!(aligned(&["ID", "NAME"], &[]), "ID  NAME");
+    }
 
     #[test]
     fn times_are_those_of_the_calendar() {

@@ -9,7 +9,7 @@
 use std::{env, error::Error, sync::Arc, time::Duration};
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::StatusCode};
-use switchboard_client::{Client, CreateWebhook, SendMessage, shape::Unknown, webhook};
+use switchboard_client::{Client, CreateWebhook, SendMessage, webhook};
 use switchboard_model::{EventKind, webhook::WebhookSecret};
 
 /// How long the server remembers an Idempotency-Key.
@@ -53,7 +53,7 @@ async fn receive(State(agent): State<Arc<Agent>>, headers: HeaderMap, body: Byte
     let Ok(delivery) = webhook::verify_now(&agent.secret, &headers, &body) else {
         return StatusCode::UNAUTHORIZED;
     };
-    let Ok(received) = delivery.message(Unknown::Ignored) else { return StatusCode::NO_CONTENT };
+    let Ok(received) = delivery.message() else { return StatusCode::NO_CONTENT };
     let message = received.message;
     // Never talk to ourselves. And an answer that may have been given before the server forgot
     // its key is not given again.

@@ -12,11 +12,7 @@ use switchboard_model::{
     secret::{Secret, SecretKind},
 };
 
-use crate::{
-    Answer, ClientBuilder, Result,
-    shape::{ACCOUNT, BRIDGE, CREATED_BRIDGE, CREATED_KEY, KEY, OPERATOR_LINE, REVOKED_KEY},
-    transport::{Expect, Transport},
-};
+use crate::{Answer, ClientBuilder, Result, transport::Transport};
 
 /// Calls `/admin/v1`. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
@@ -35,38 +31,38 @@ impl AdminClient {
     /// Makes an account.
     pub async fn create_account(&self, name: &str) -> Result<Answer<Account>> {
         let body = json!({ "name": name });
-        self.transport.post("/admin/v1/accounts", &body, 201, &ACCOUNT).await
+        self.transport.post("/admin/v1/accounts", &body, 201).await
     }
 
     /// All accounts.
     pub async fn accounts(&self) -> Result<Answer<List<Account>>> {
-        self.transport.get("/admin/v1/accounts", &[], Expect::Many(&ACCOUNT)).await
+        self.transport.get("/admin/v1/accounts", &[]).await
     }
 
     /// Makes a line.
     pub async fn create_line(&self, line: &CreateLine) -> Result<Answer<OperatorLine>> {
-        self.transport.post("/admin/v1/lines", line, 201, &OPERATOR_LINE).await
+        self.transport.post("/admin/v1/lines", line, 201).await
     }
 
     /// All lines.
     pub async fn lines(&self) -> Result<Answer<List<OperatorLine>>> {
-        self.transport.get("/admin/v1/lines", &[], Expect::Many(&OPERATOR_LINE)).await
+        self.transport.get("/admin/v1/lines", &[]).await
     }
 
     /// Makes a key. Its secret is in this answer and in no other.
     pub async fn create_key(&self, key: &CreateKey) -> Result<Answer<CreatedKey>> {
-        self.transport.post("/admin/v1/keys", key, 201, &CREATED_KEY).await
+        self.transport.post("/admin/v1/keys", key, 201).await
     }
 
     /// All keys, without their secrets.
     pub async fn keys(&self) -> Result<Answer<List<Key>>> {
-        self.transport.get("/admin/v1/keys", &[], Expect::Many(&KEY)).await
+        self.transport.get("/admin/v1/keys", &[]).await
     }
 
     /// From now on this key is refused: `key_…`. The webhooks that it has made go on.
     pub async fn revoke_key(&self, id: impl fmt::Display + Send) -> Result<Answer<RevokedKey>> {
         let body = json!({ "id": id.to_string() });
-        self.transport.post("/admin/v1/keys/revoke", &body, 200, &REVOKED_KEY).await
+        self.transport.post("/admin/v1/keys/revoke", &body, 200).await
     }
 
     /// From now on this key is refused, and the webhooks that it has made are disabled.
@@ -75,23 +71,23 @@ impl AdminClient {
         id: impl fmt::Display + Send,
     ) -> Result<Answer<RevokedKey>> {
         let body = json!({ "id": id.to_string(), "disable_webhooks": true });
-        self.transport.post("/admin/v1/keys/revoke", &body, 200, &REVOKED_KEY).await
+        self.transport.post("/admin/v1/keys/revoke", &body, 200).await
     }
 
     /// Makes a bridge. Its token is in this answer and in no other.
     pub async fn create_bridge(&self, bridge: &CreateBridge) -> Result<Answer<CreatedBridge>> {
-        self.transport.post("/admin/v1/bridges", bridge, 201, &CREATED_BRIDGE).await
+        self.transport.post("/admin/v1/bridges", bridge, 201).await
     }
 
     /// All bridges, without their tokens.
     pub async fn bridges(&self) -> Result<Answer<List<Bridge>>> {
-        self.transport.get("/admin/v1/bridges", &[], Expect::Many(&BRIDGE)).await
+        self.transport.get("/admin/v1/bridges", &[]).await
     }
 
     /// From now on this bridge is refused: `brg_…`.
     pub async fn revoke_bridge(&self, id: impl fmt::Display + Send) -> Result<Answer<Bridge>> {
         let body = json!({ "id": id.to_string() });
-        self.transport.post("/admin/v1/bridges/revoke", &body, 200, &BRIDGE).await
+        self.transport.post("/admin/v1/bridges/revoke", &body, 200).await
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a call gives back.
 
+use std::{fmt, sync::Arc};
+
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use serde_json::Value;
 
 /// The value of an answer and what came beside it.
@@ -85,6 +87,37 @@ impl RawAnswer {
     /// The seconds of `Retry-After`.
     pub fn retry_after(&self) -> Option<u64> {
         number(&self.headers, "retry-after")
+    }
+}
+
+/// What a client has heard, before anything is made of it.
+#[derive(Debug, Clone, Copy)]
+pub enum Seen<'a> {
+    /// An answer, of whatever status.
+    Answer {
+        /// The request's method.
+        method: &'a Method,
+        /// Its path and query.
+        path: &'a str,
+        /// What came.
+        answer: &'a RawAnswer,
+    },
+    /// An event of a live stream.
+    Event {
+        /// Its name.
+        name: &'a str,
+        /// Its data.
+        data: &'a Value,
+    },
+}
+
+/// Who watches.
+#[derive(Clone)]
+pub(crate) struct Observer(pub(crate) Arc<dyn Fn(Seen<'_>) + Send + Sync>);
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
     }
 }
 

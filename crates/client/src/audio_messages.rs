@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Accepted, Answer, Client, Result, shape::ACCEPTED};
+use crate::{Accepted, Answer, Client, Result};
 
 impl Client {
     /// Hands a voice memo in. As with [`Client::send_message`], the answer says that it is
@@ -11,7 +11,7 @@ impl Client {
     /// # Errors
     /// Any [`crate::Error`]; `advanced_features_required` if the line can't do it.
     pub async fn send_audio_message(&self, memo: &SendAudioMessage) -> Result<Answer<Accepted>> {
-        self.transport.post("/v1/audio-messages", memo, 201, &ACCEPTED).await
+        self.transport.post("/v1/audio-messages", memo, 201).await
     }
 }
 

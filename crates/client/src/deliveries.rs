@@ -5,10 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use switchboard_model::{Delivery, EventKind, Timestamp, delivery::DeliveryStatus, id::Id};
 
-use crate::{
-    Answer, Client, Pages, Result,
-    shape::{DELIVERY, RETRIED_DELIVERY},
-};
+use crate::{Answer, Client, Pages, Result};
 
 impl Client {
     /// Deliveries with their attempts, those of the newest event first: all that fit what is said of them. A page
@@ -26,7 +23,7 @@ impl Client {
             ("until", time(of.until)),
         ];
         let filters = filters.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        Pages::new(&self.transport, "/v1/deliveries", &DELIVERY, filters.collect())
+        Pages::new(&self.transport, "/v1/deliveries", filters.collect())
     }
 
     /// Tries a delivery again, now: `dlv_…`. One that is over begins the schedule of attempts anew.
@@ -38,7 +35,7 @@ impl Client {
         id: impl fmt::Display + Send,
     ) -> Result<Answer<RetriedDelivery>> {
         let body = serde_json::json!({ "id": id.to_string() });
-        self.transport.post("/v1/deliveries/retry", &body, 200, &RETRIED_DELIVERY).await
+        self.transport.post("/v1/deliveries/retry", &body, 200).await
     }
 }
 

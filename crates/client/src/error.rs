@@ -1,8 +1,12 @@
 //! What can go wrong with a call. No error shows a key, a URL's query or a body.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 use switchboard_model::Code;
 
-use crate::{retry, shape::Misshape, transport::MAX_ANSWER_BYTES};
+use crate::{retry, transport::MAX_ANSWER_BYTES};
 
 /// The result of a call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -53,14 +57,17 @@ pub enum Error {
 }
 
 /// What a server says when it refuses.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Refusal {
     /// Which row of the contract's catalogue; none for a code that it does not have, as
-    /// another or a newer server may give. A strict client refuses such an answer.
+    /// another or a newer server may give.
+    #[serde(skip)]
     pub code: Option<Code>,
     /// The code as it came.
+    #[serde(rename = "code")]
     pub code_text: String,
     /// The kind of mistake as it came: `invalid_request_error`.
+    #[serde(rename = "type")]
     pub error_type: String,
     /// One sentence for a person.
     pub message: String,
@@ -116,6 +123,27 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// Where an answer breaks the contract. Names fields, never their values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Misshape(Cow<'static, str>);
+
+impl Misshape {
+    pub(crate) fn new(what: impl Into<Cow<'static, str>>) -> Self {
+        Self(what.into())
+    }
+}
+
+/// Takes a value out of what came.
+pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T, Misshape> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let (path, why) = (error.path(), error.inner().to_string());
+        // Other words of serde's repeat the value.
+        let what = if why.starts_with("missing field") { &why } else { "is of another kind" };
+        Misshape::new(format!("{path}: {what}"))
+    })
 }
 
 /// A URL's query holds phone numbers; errors end in logs.

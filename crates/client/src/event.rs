@@ -1,6 +1,5 @@
 //! Events with their data typed (§9): the same whether a webhook or a live stream brings them.
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use switchboard_model::{
     EventKind,
@@ -10,10 +9,7 @@ use switchboard_model::{
     typing::TypingEvent,
 };
 
-use crate::shape::{
-    self, FAILED_EVENT, LINE_STATUS_EVENT, MESSAGE_EVENT, Misshape, REACTION_EVENT, RECEIPT_EVENT,
-    Shape, TYPING_EVENT, Unknown,
-};
+use crate::error::{Misshape, read};
 
 /// What happened, and to what.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,27 +47,22 @@ impl Event {
     /// Takes an event's data as the contract has it.
     ///
     /// # Errors
-    /// [`Misshape`] if the data is not of its shape. Unknown fields and unknown events are
-    /// refused if `unknown` says so.
-    pub fn read(name: &str, data: Value, unknown: Unknown) -> Result<Self, Misshape> {
+    /// [`Misshape`] if the data is not of its shape.
+    pub fn read(name: &str, data: Value) -> Result<Self, Misshape> {
         let Some(kind) = EventKind::from_name(name) else {
-            return match unknown {
-                Unknown::Ignored => Ok(Self::Unknown { name: name.to_owned(), data }),
-                Unknown::Refused => Err(Misshape::new("event", "is none that the contract has")),
-            };
+            return Ok(Self::Unknown { name: name.to_owned(), data });
         };
-        let read = Data { data, unknown };
         Ok(match kind {
-            EventKind::MessageReceived => Self::MessageReceived(read.of(&MESSAGE_EVENT)?),
-            EventKind::MessageSent => Self::MessageSent(read.of(&MESSAGE_EVENT)?),
-            EventKind::ReactionAdded => Self::ReactionAdded(read.of(&REACTION_EVENT)?),
-            EventKind::ReactionRemoved => Self::ReactionRemoved(read.of(&REACTION_EVENT)?),
-            EventKind::TypingStarted => Self::TypingStarted(read.of(&TYPING_EVENT)?),
-            EventKind::TypingStopped => Self::TypingStopped(read.of(&TYPING_EVENT)?),
-            EventKind::ReceiptRead => Self::ReceiptRead(read.of(&RECEIPT_EVENT)?),
-            EventKind::MessageFailed => Self::MessageFailed(read.of(&FAILED_EVENT)?),
-            EventKind::MessageUpdated => Self::MessageUpdated(read.of(&MESSAGE_EVENT)?),
-            EventKind::LineStatus => Self::LineStatus(read.of(&LINE_STATUS_EVENT)?),
+            EventKind::MessageReceived => Self::MessageReceived(read(data)?),
+            EventKind::MessageSent => Self::MessageSent(read(data)?),
+            EventKind::ReactionAdded => Self::ReactionAdded(read(data)?),
+            EventKind::ReactionRemoved => Self::ReactionRemoved(read(data)?),
+            EventKind::TypingStarted => Self::TypingStarted(read(data)?),
+            EventKind::TypingStopped => Self::TypingStopped(read(data)?),
+            EventKind::ReceiptRead => Self::ReceiptRead(read(data)?),
+            EventKind::MessageFailed => Self::MessageFailed(read(data)?),
+            EventKind::MessageUpdated => Self::MessageUpdated(read(data)?),
+            EventKind::LineStatus => Self::LineStatus(read(data)?),
         })
     }
 
@@ -90,16 +81,5 @@ impl Event {
             Self::LineStatus(_) => EventKind::LineStatus,
             Self::Unknown { .. } => return None,
         })
-    }
-}
-
-struct Data {
-    data: Value,
-    unknown: Unknown,
-}
-
-impl Data {
-    fn of<T: DeserializeOwned>(self, shape: &'static Shape) -> Result<T, Misshape> {
-        shape::read(shape, self.data, self.unknown)
     }
 }

@@ -25,9 +25,9 @@ use serde_json::Value;
 use switchboard_model::{EventKind, Timestamp};
 
 use crate::{
-    Client, Error, Event, Result, error,
+    Client, Error, Event, Result, Seen,
+    error::{self, Misshape},
     retry::{self, LONGEST_PAUSE},
-    shape::Misshape,
     sse::{Block, Parser},
     transport::{Again, Transport, read_raw, with_query},
 };
@@ -221,7 +221,7 @@ impl Reader {
                 return Err(transport.refused(&read_raw(response).await?));
             }
             if !kind.starts_with(b"text/event-stream") {
-                let misshape = Misshape::new("event stream", "is of another Content-Type");
+                let misshape = Misshape::new("the event stream is of another Content-Type");
                 return Err(Error::Shape { status: 200, misshape });
             }
             Ok(response)
@@ -261,8 +261,11 @@ impl Reader {
         }
         let id = place.clone().unwrap_or_default();
         let event = match data {
-            Some(data) => Event::read(name, data, self.builder.transport.unknown()),
-            None => Err(Misshape::new("event", "has data that is no JSON")),
+            Some(data) => {
+                self.builder.transport.seen(Seen::Event { name, data: &data });
+                Event::read(name, data)
+            }
+            None => Err(Misshape::new("the data of an event is no JSON")),
         };
         Some(match event {
             Ok(data) => Ok(LiveEvent { id, kind: data.kind(), data }),

@@ -19,9 +19,8 @@ use crate::{
     Answer, Client, Error, Result,
     answer::RawAnswer,
     body::Body,
-    error,
-    shape::{FILE, Misshape},
-    transport::{Again, Expect, read_raw, with_query},
+    error::{self, Misshape},
+    transport::{Again, read_raw, with_query},
 };
 
 const FILENAME: HeaderName = HeaderName::from_static("x-filename");
@@ -49,7 +48,7 @@ impl Client {
         request.body = upload.body;
         request.timeout = Some(self.transport.upload_timeout);
         let sent = self.transport.send(request).await;
-        self.transport.read(sent.raw?, 201, Expect::One(&FILE))
+        self.transport.read(sent.raw?, 201)
     }
 
     /// Where the file `file_…` can be downloaded with no key, for a while. Follows nothing.
@@ -66,7 +65,7 @@ impl Client {
         }
         let url = self.location(&raw).ok_or_else(|| Error::Shape {
             status: raw.status,
-            misshape: Misshape::new("file", "is nowhere: no Location that is a URL"),
+            misshape: Misshape::new("the file is nowhere: no Location that is a URL"),
         })?;
         let request_id = raw.header("x-request-id").unwrap_or_default().to_owned();
         Ok(Answer::new(url, request_id, &raw))

@@ -2,7 +2,7 @@
 
 use switchboard_model::{Line, page::List};
 
-use crate::{Answer, Client, Result, shape::LINE, transport::Expect};
+use crate::{Answer, Client, Result};
 
 impl Client {
     /// The lines that the key may use, the sandbox line among them.
@@ -10,6 +10,6 @@ impl Client {
     /// # Errors
     /// Any [`crate::Error`].
     pub async fn lines(&self) -> Result<Answer<List<Line>>> {
-        self.transport.get("/v1/lines", &[], Expect::Many(&LINE)).await
+        self.transport.get("/v1/lines", &[]).await
     }
 }

@@ -3,17 +3,14 @@
 use serde::{Deserialize, Serialize};
 use switchboard_model::{Message, OutboxItem, id::Id, outbox::OutboxStatus};
 
-use crate::{
-    Answer, Client, Pages, Result,
-    shape::{ACCEPTED, MESSAGE},
-};
+use crate::{Answer, Client, Pages, Result};
 
 impl Client {
     /// The messages between the line `from` (a handle or `ln_…`) and `to` (a handle or
     /// `cht_…`), newest first.
     pub fn messages(&self, from: impl Into<String>, to: impl Into<String>) -> Pages<'_, Message> {
         let filters = vec![("from", from.into()), ("to", to.into())];
-        Pages::new(&self.transport, "/v1/messages", &MESSAGE, filters)
+        Pages::new(&self.transport, "/v1/messages", filters)
     }
 
     /// Hands a message in. The answer says that it is accepted durably, not that it is sent:
@@ -23,7 +20,7 @@ impl Client {
     /// Any [`crate::Error`]. After [`crate::Error::Transport`] it is not known whether the
     /// message was accepted.
     pub async fn send_message(&self, message: &SendMessage) -> Result<Answer<Accepted>> {
-        self.transport.post("/v1/messages", message, 201, &ACCEPTED).await
+        self.transport.post("/v1/messages", message, 201).await
     }
 }
 

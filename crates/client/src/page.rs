@@ -8,9 +8,8 @@ use switchboard_model::page::List;
 
 use crate::{
     answer::Answer,
-    error::{Error, Result},
-    shape::{Misshape, Shape},
-    transport::{Expect, Transport},
+    error::{Error, Misshape, Result},
+    transport::Transport,
 };
 
 /// The most pages in a row that may be empty. A page looks at a bounded number of rows, of which perhaps none fits.
@@ -22,7 +21,6 @@ const MAX_EMPTY_PAGES: u32 = 1000;
 pub struct Pages<'c, T> {
     transport: &'c Transport,
     path: &'static str,
-    row: &'static Shape,
     filters: Vec<(&'static str, String)>,
     limit: Option<u32>,
     cursor: Option<String>,
@@ -33,10 +31,9 @@ impl<'c, T: DeserializeOwned + Send> Pages<'c, T> {
     pub(crate) fn new(
         transport: &'c Transport,
         path: &'static str,
-        row: &'static Shape,
         filters: Vec<(&'static str, String)>,
     ) -> Self {
-        Self { transport, path, row, filters, limit: None, cursor: None, rows: PhantomData }
+        Self { transport, path, filters, limit: None, cursor: None, rows: PhantomData }
     }
 
     /// Rows of a page; the server's default is 50, its most 100.
@@ -61,7 +58,7 @@ impl<'c, T: DeserializeOwned + Send> Pages<'c, T> {
             self.filters.iter().map(|(name, value)| (*name, value.as_str())).collect();
         query.extend(limit.as_deref().map(|rows| ("limit", rows)));
         query.extend(self.cursor.as_deref().map(|cursor| ("cursor", cursor)));
-        self.transport.get(self.path, &query, Expect::Many(self.row)).await
+        self.transport.get(self.path, &query).await
     }
 
     /// Walks over the rows from here on, fetching pages as it goes.
@@ -122,12 +119,13 @@ impl<T: DeserializeOwned + Send> Walk<'_, T> {
                 return Ok(None);
             }
             let page = self.pages.send().await?;
-            let List { data, next_cursor, .. } = page.value;
+            let List { data, has_more, next_cursor, .. } = page.value;
             self.empty = if data.is_empty() { self.empty + 1 } else { 0 };
             let stands = next_cursor == self.pages.cursor || self.empty > MAX_EMPTY_PAGES;
-            if next_cursor.is_some() && stands {
-                // A server that says so would be asked for ever.
-                let misshape = Misshape::new("list", "says that there is more, but does not move");
+            if has_more && stands || has_more != next_cursor.is_some() {
+                // A server that says so would be asked for ever, or rows would be missing.
+                let misshape =
+                    Misshape::new("a list says that there is more, but does not lead on");
                 return Err(Error::Shape { status: page.status, misshape });
             }
             self.ended = next_cursor.is_none();

@@ -5,11 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use switchboard_model::{Reaction, page::List};
 
-use crate::{
-    Accepted, Answer, Client, Result,
-    shape::{ACCEPTED, REACTION},
-    transport::Expect,
-};
+use crate::{Accepted, Answer, Client, Result};
 
 impl Client {
     /// What was said about a message (`msg_…` or a guid); removed reactions with `added: false`.
@@ -22,7 +18,7 @@ impl Client {
     ) -> Result<Answer<List<Reaction>>> {
         let message = message.to_string();
         let query = [("message_id", message.as_str())];
-        self.transport.get("/v1/reactions", &query, Expect::Many(&REACTION)).await
+        self.transport.get("/v1/reactions", &query).await
     }
 
     /// Hands a reaction in, or the removal of one.
@@ -30,7 +26,7 @@ impl Client {
     /// # Errors
     /// Any [`crate::Error`]; `advanced_features_required` if the line can't do it.
     pub async fn send_reaction(&self, reaction: &SendReaction) -> Result<Answer<Accepted>> {
-        self.transport.post("/v1/reactions", reaction, 201, &ACCEPTED).await
+        self.transport.post("/v1/reactions", reaction, 201).await
     }
 }
 

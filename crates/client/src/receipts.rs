@@ -3,11 +3,7 @@
 use serde_json::json;
 use switchboard_model::{ReadReceipt, page::List};
 
-use crate::{
-    Accepted, Answer, Client, Result,
-    shape::{ACCEPTED, RECEIPT},
-    transport::Expect,
-};
+use crate::{Accepted, Answer, Client, Result};
 
 impl Client {
     /// Who has read the chat of the line `from` (a handle or `ln_…`) with `to` (a handle or
@@ -21,7 +17,7 @@ impl Client {
         to: impl AsRef<str> + Send,
     ) -> Result<Answer<List<ReadReceipt>>> {
         let query = [("from", from.as_ref()), ("to", to.as_ref())];
-        self.transport.get("/v1/receipts", &query, Expect::Many(&RECEIPT)).await
+        self.transport.get("/v1/receipts", &query).await
     }
 
     /// Marks the whole chat as read by the line.
@@ -34,6 +30,6 @@ impl Client {
         to: impl AsRef<str> + Send,
     ) -> Result<Answer<Accepted>> {
         let body = json!({ "from": from.as_ref(), "to": to.as_ref() });
-        self.transport.post("/v1/receipts", &body, 201, &ACCEPTED).await
+        self.transport.post("/v1/receipts", &body, 201).await
     }
 }

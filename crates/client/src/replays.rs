@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use switchboard_model::{Replay, Timestamp};
 
-use crate::{Answer, Client, Result, shape::REPLAY, transport::Expect};
+use crate::{Answer, Client, Result};
 
 impl Client {
     /// Sends the events of a stretch of time to a webhook that has missed them. The replay works on by itself.
@@ -13,7 +13,7 @@ impl Client {
     /// # Errors
     /// Any [`crate::Error`].
     pub async fn create_replay(&self, replay: &CreateReplay) -> Result<Answer<Replay>> {
-        self.transport.post("/v1/webhooks/replay", replay, 201, &REPLAY).await
+        self.transport.post("/v1/webhooks/replay", replay, 201).await
     }
 
     /// How far a replay is: `rpl_…`.
@@ -22,7 +22,7 @@ impl Client {
     /// Any [`crate::Error`].
     pub async fn replay(&self, id: impl fmt::Display + Send) -> Result<Answer<Replay>> {
         let id = id.to_string();
-        self.transport.get("/v1/webhooks/replay", &[("id", &id)], Expect::One(&REPLAY)).await
+        self.transport.get("/v1/webhooks/replay", &[("id", &id)]).await
     }
 }
 

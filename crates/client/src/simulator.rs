@@ -10,14 +10,7 @@ use switchboard_model::{
     simulator::{FaultMode, Phone, SimulatedText},
 };
 
-use crate::{
-    Answer, ClientBuilder, Result,
-    shape::{
-        FAULT, LINE_CAPABILITIES, PHONE, SIMULATED_GROUP, SIMULATED_REACTION, SIMULATED_READ,
-        SIMULATED_TEXT, SIMULATED_TYPING,
-    },
-    transport::{Expect, Transport},
-};
+use crate::{Answer, ClientBuilder, Result, transport::Transport};
 
 /// Calls `/simulator/v1`. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
@@ -35,7 +28,7 @@ impl SimulatorClient {
 
     /// A contact texts a line.
     pub async fn text(&self, text: &ContactText) -> Result<Answer<SimulatedText>> {
-        self.transport.post("/simulator/v1/messages", text, 201, &SIMULATED_TEXT).await
+        self.transport.post("/simulator/v1/messages", text, 201).await
     }
 
     /// The contact who wrote this message, by its id or guid, edits it.
@@ -45,13 +38,13 @@ impl SimulatorClient {
         text: &str,
     ) -> Result<Answer<SimulatedText>> {
         let body = json!({ "message_id": message.to_string(), "text": text });
-        self.transport.post("/simulator/v1/messages/edit", &body, 200, &SIMULATED_TEXT).await
+        self.transport.post("/simulator/v1/messages/edit", &body, 200).await
     }
 
     /// The contact who wrote this message, by its id or guid, takes it back.
     pub async fn unsend(&self, message: impl std::fmt::Display) -> Result<Answer<SimulatedText>> {
         let body = json!({ "message_id": message.to_string() });
-        self.transport.post("/simulator/v1/messages/unsend", &body, 200, &SIMULATED_TEXT).await
+        self.transport.post("/simulator/v1/messages/unsend", &body, 200).await
     }
 
     /// A contact reacts to a message, or takes a reaction back. Gives the message; none while
@@ -61,10 +54,8 @@ impl SimulatorClient {
         struct Reacted {
             message_id: Option<Id<Message>>,
         }
-        let answer: Answer<Reacted> = self
-            .transport
-            .post("/simulator/v1/reactions", reaction, 201, &SIMULATED_REACTION)
-            .await?;
+        let answer: Answer<Reacted> =
+            self.transport.post("/simulator/v1/reactions", reaction, 201).await?;
         Ok(answer.map(|reacted| reacted.message_id))
     }
 
@@ -73,14 +64,14 @@ impl SimulatorClient {
         let mut body = json!(contact);
         body["state"] = if on { "on" } else { "off" }.into();
         let answer: Answer<serde_json::Value> =
-            self.transport.post("/simulator/v1/typing", &body, 201, &SIMULATED_TYPING).await?;
+            self.transport.post("/simulator/v1/typing", &body, 201).await?;
         Ok(answer.map(drop))
     }
 
     /// A contact reads all that the line wrote in the chat.
     pub async fn read(&self, contact: &ContactInChat) -> Result<Answer<()>> {
         let answer: Answer<serde_json::Value> =
-            self.transport.post("/simulator/v1/receipts", contact, 201, &SIMULATED_READ).await?;
+            self.transport.post("/simulator/v1/receipts", contact, 201).await?;
         Ok(answer.map(drop))
     }
 
@@ -88,15 +79,14 @@ impl SimulatorClient {
     pub async fn capabilities(&self, line: &str, advanced: bool) -> Result<Answer<()>> {
         let body = json!({ "line": line, "advanced_features": advanced });
         let path = "/simulator/v1/lines/capabilities";
-        let answer: Answer<serde_json::Value> =
-            self.transport.post(path, &body, 200, &LINE_CAPABILITIES).await?;
+        let answer: Answer<serde_json::Value> = self.transport.post(path, &body, 200).await?;
         Ok(answer.map(drop))
     }
 
     /// What this contact's phone shows: its messages, oldest first, and what goes with them.
     pub async fn phone(&self, handle: &str) -> Result<Answer<Phone>> {
         let query = [("handle", handle)];
-        self.transport.get("/simulator/v1/phones", &query, Expect::One(&PHONE)).await
+        self.transport.get("/simulator/v1/phones", &query).await
     }
 
     /// Makes a group of these contacts with a line.
@@ -114,14 +104,13 @@ impl SimulatorClient {
         if let Some(name) = name {
             body["name"] = name.into();
         }
-        let answer: Answer<Group> =
-            self.transport.post("/simulator/v1/groups", &body, 201, &SIMULATED_GROUP).await?;
+        let answer: Answer<Group> = self.transport.post("/simulator/v1/groups", &body, 201).await?;
         Ok(answer.map(|group| group.chat_id))
     }
 
     /// Makes a line go wrong, or right again.
     pub async fn fault(&self, fault: &SetFault) -> Result<Answer<FaultSet>> {
-        self.transport.post("/simulator/v1/faults", fault, 200, &FAULT).await
+        self.transport.post("/simulator/v1/faults", fault, 200).await
     }
 }
 

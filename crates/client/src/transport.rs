@@ -1,6 +1,4 @@
-//! One call: send, read within bounds, check the shape, take the value out.
-//!
-//! Everything typed goes through [`Transport::read`]; nothing passes it unchecked.
+//! One call: send, read within bounds, take the value out.
 
 use std::time::Duration;
 
@@ -11,16 +9,15 @@ use http::{
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Response;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use switchboard_model::Code;
 
 use crate::{
-    answer::{Answer, RawAnswer},
+    answer::{Answer, Observer, RawAnswer, Seen},
     body::Body,
-    error::{self, Error, Refusal, Result},
+    error::{self, Error, Misshape, Refusal, Result},
     retry,
-    shape::{self, Misshape, Shape, Unknown},
 };
 
 /// The longest answer that is read. A page of 100 messages of the longest text, each
@@ -31,15 +28,6 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Everything but RFC 3986's unreserved characters: a `+` must not arrive as a space.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// What an answer has to be.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Expect {
-    /// This resource at top level.
-    One(&'static Shape),
-    /// A list of these.
-    Many(&'static Shape),
-}
 
 /// Whether a request may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +65,7 @@ pub(crate) struct Transport {
     /// Origin and perhaps a path, without a slash at its end.
     pub(crate) base: String,
     pub(crate) bearer: Option<HeaderValue>,
-    pub(crate) strict: bool,
+    pub(crate) observer: Option<Observer>,
     /// How often a call is repeated, if repeating it can do no harm.
     pub(crate) retries: u32,
     pub(crate) timeout: Duration,
@@ -91,10 +79,9 @@ impl Transport {
         &self,
         path: &str,
         query: &[(&str, &str)],
-        expect: Expect,
     ) -> Result<Answer<T>> {
         let request = self.request(Method::GET, with_query(path, query), Again::Safe);
-        self.read(self.send(request).await.raw?, 200, expect)
+        self.read(self.send(request).await.raw?, 200)
     }
 
     pub(crate) async fn post<T: DeserializeOwned>(
@@ -102,18 +89,16 @@ impl Transport {
         path: &str,
         body: &(impl Serialize + Sync),
         status: u16,
-        shape: &'static Shape,
     ) -> Result<Answer<T>> {
-        self.write(Method::POST, path, body, status, shape).await
+        self.write(Method::POST, path, body, status).await
     }
 
     pub(crate) async fn patch<T: DeserializeOwned>(
         &self,
         path: &str,
         body: &(impl Serialize + Sync),
-        shape: &'static Shape,
     ) -> Result<Answer<T>> {
-        self.write(Method::PATCH, path, body, 200, shape).await
+        self.write(Method::PATCH, path, body, 200).await
     }
 
     async fn write<T: DeserializeOwned>(
@@ -122,11 +107,10 @@ impl Transport {
         path: &str,
         body: &(impl Serialize + Sync),
         status: u16,
-        shape: &'static Shape,
     ) -> Result<Answer<T>> {
         let request = self.request(method, path.to_owned(), Again::WithKey);
         let sent = self.send(request.json(body)?).await;
-        self.read(sent.raw?, status, Expect::One(shape))
+        self.read(sent.raw?, status)
     }
 
     /// A POST that says all with its path. The server does the same however often it comes.
@@ -134,10 +118,9 @@ impl Transport {
         &self,
         path: &str,
         status: u16,
-        shape: &'static Shape,
     ) -> Result<Answer<T>> {
         let request = self.request(Method::POST, path.to_owned(), Again::Safe);
-        self.read(self.send(request).await.raw?, status, Expect::One(shape))
+        self.read(self.send(request).await.raw?, status)
     }
 
     /// Deletes what has this id. When it is gone at a repetition, although the first answer
@@ -147,7 +130,6 @@ impl Transport {
         path: &str,
         id: &str,
         gone: Code,
-        shape: &'static Shape,
     ) -> Result<Answer<T>> {
         let request = self.request(Method::DELETE, path.to_owned(), Again::Safe);
         let Sent { raw, unsure } = self.send(request.json(&json!({ "id": id }))?).await;
@@ -157,17 +139,13 @@ impl Transport {
             let request_id = raw.body["request_id"].take();
             raw.body = json!({ "id": id, "deleted": true, "request_id": request_id });
         }
-        self.read(raw, 200, Expect::One(shape))
+        self.read(raw, 200)
     }
 
     /// A DELETE that says all with its path, and is never repeated.
-    pub(crate) async fn delete_once<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        shape: &'static Shape,
-    ) -> Result<Answer<T>> {
+    pub(crate) async fn delete_once<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>> {
         let request = self.request(Method::DELETE, path.to_owned(), Again::Never);
-        self.read(self.send(request).await.raw?, 200, Expect::One(shape))
+        self.read(self.send(request).await.raw?, 200)
     }
 
     pub(crate) fn request(&self, method: Method, path_and_query: String, again: Again) -> Request {
@@ -202,9 +180,19 @@ impl Transport {
         }
     }
 
-    /// Sends once and reads the answer to its end; looks at nothing.
+    /// Sends once and reads the answer to its end.
     pub(crate) async fn exchange(&self, request: &mut Request) -> Result<RawAnswer> {
-        read_raw(self.open(request).await?).await
+        let answer = read_raw(self.open(request).await?).await?;
+        let (method, path) = (&request.method, &*request.path_and_query);
+        self.seen(Seen::Answer { method, path, answer: &answer });
+        Ok(answer)
+    }
+
+    /// Shows what came to whoever watches.
+    pub(crate) fn seen(&self, seen: Seen<'_>) {
+        if let Some(Observer(observer)) = &self.observer {
+            observer(seen);
+        }
     }
 
     /// Sends once; the answer's body is still to be read.
@@ -228,95 +216,45 @@ impl Transport {
 
     /// Why an answer that is not the wanted one was given.
     pub(crate) fn refused(&self, raw: &RawAnswer) -> Error {
-        self.refusal(raw, self.unknown())
-            .unwrap_or_else(|misshape| Error::Shape { status: raw.status, misshape })
-    }
-
-    /// What is done with fields that the contract does not name.
-    pub(crate) fn unknown(&self) -> Unknown {
-        if self.strict { Unknown::Refused } else { Unknown::Ignored }
+        let status = raw.status;
+        if status < 400 {
+            let misshape =
+                Misshape::new("the answer has another status than the contract gives it");
+            return Error::Shape { status, misshape };
+        }
+        match error::read::<Envelope>(raw.body.clone()) {
+            Ok(Envelope { error: mut problem, request_id }) => {
+                problem.code = retry::code(raw);
+                let (problem, retry_after) = (Box::new(problem), raw.retry_after());
+                Error::Api { problem, request_id, status, retry_after }
+            }
+            Err(misshape) => Error::Shape { status, misshape },
+        }
     }
 
     pub(crate) fn read<T: DeserializeOwned>(
         &self,
         mut raw: RawAnswer,
         wanted: u16,
-        expect: Expect,
     ) -> Result<Answer<T>> {
         let status = raw.status;
         if status != wanted {
             return Err(self.refused(&raw));
         }
-        let unknown = self.unknown();
-        let broken = |misshape| Error::Shape { status, misshape };
-        if unknown == Unknown::Ignored {
-            match expect {
-                Expect::One(shape) => shape::leave_out_unknown(shape, &mut raw.body),
-                Expect::Many(shape) => {
-                    let rows = raw.body.get_mut("data").and_then(serde_json::Value::as_array_mut);
-                    rows.into_iter().flatten().for_each(|row| shape::leave_out_unknown(shape, row));
-                }
-            }
-        }
-        match expect {
-            Expect::One(shape) => shape::check_answer(shape, &raw.body, unknown),
-            Expect::Many(shape) => shape::check_list(shape, &raw.body, unknown),
-        }
-        .map_err(broken)?;
-        self.check_headers(&raw).map_err(broken)?;
         let body = raw.body.take();
-        let request_id = body["request_id"].as_str().unwrap_or_default().to_owned();
-        let value = serde_json::from_value(body)
-            .map_err(|error| broken(Misshape::new("answer", error.to_string())))?;
-        Ok(Answer::new(value, request_id, &raw))
-    }
-
-    fn refusal(&self, raw: &RawAnswer, unknown: Unknown) -> Result<Error, Misshape> {
-        if raw.status < 400 {
-            return Err(Misshape::new("answer", "has another status than the contract gives it"));
-        }
-        shape::check_error(&raw.body, unknown)?;
-        self.check_headers(raw)?;
-        let text = |field: &str| raw.body["error"][field].as_str().map(str::to_owned);
-        let problem = Refusal {
-            code: retry::code(raw),
-            code_text: text("code").unwrap_or_default(),
-            error_type: text("type").unwrap_or_default(),
-            message: text("message").unwrap_or_default(),
-            param: text("param"),
+        let broken = |misshape| Error::Shape { status, misshape };
+        let Some(request_id) = body["request_id"].as_str().map(str::to_owned) else {
+            return Err(broken(Misshape::new("the answer has no request_id")));
         };
-        let request_id = raw.body["request_id"].as_str().unwrap_or_default().to_owned();
-        let retry_after = raw.retry_after();
-        if self.strict {
-            let row = problem.code.map(|code| (json!(code.error_type()), code.status()));
-            if row != Some((raw.body["error"]["type"].clone(), raw.status)) {
-                return Err(Misshape::new(
-                    "error",
-                    "type, status and code are not of one row (§3)",
-                ));
-            }
-            if raw.status == 429 && retry_after.is_none_or(|seconds| seconds == 0) {
-                return Err(Misshape::new("error", "a 429 needs a Retry-After of at least 1 (§4)"));
-            }
-        }
-        let (problem, status) = (Box::new(problem), raw.status);
-        Ok(Error::Api { problem, request_id, status, retry_after })
+        Ok(Answer::new(error::read(body).map_err(broken)?, request_id, &raw))
     }
+}
 
-    /// What the headers say must agree with the body.
-    fn check_headers(&self, raw: &RawAnswer) -> Result<(), Misshape> {
-        if !self.strict {
-            return Ok(());
-        }
-        // A first answer that is given again is so byte for byte, with the id that it had (§10).
-        if !raw.is_replayed() && raw.header("x-request-id") != raw.body["request_id"].as_str() {
-            return Err(Misshape::new("answer", "X-Request-Id is not the body's request_id (§1)"));
-        }
-        match raw.header("content-type") {
-            Some(kind) if kind.starts_with("application/json") => Ok(()),
-            _ => Err(Misshape::new("answer", "Content-Type is not application/json")),
-        }
-    }
+/// An error answer (§1).
+#[derive(Deserialize)]
+struct Envelope {
+    error: Refusal,
+    request_id: String,
 }
 
 impl Request {

@@ -3,11 +3,7 @@
 use serde_json::json;
 use switchboard_model::{TypingIndicator, page::List};
 
-use crate::{
-    Accepted, Answer, Client, Result,
-    shape::{ACCEPTED, TYPING},
-    transport::Expect,
-};
+use crate::{Accepted, Answer, Client, Result};
 
 impl Client {
     /// Who types in the chat of the line `from` (a handle or `ln_…`) with `to` (a handle or
@@ -21,7 +17,7 @@ impl Client {
         to: impl AsRef<str> + Send,
     ) -> Result<Answer<List<TypingIndicator>>> {
         let query = [("from", from.as_ref()), ("to", to.as_ref())];
-        self.transport.get("/v1/typing", &query, Expect::Many(&TYPING)).await
+        self.transport.get("/v1/typing", &query).await
     }
 
     /// Shows that the line types in this chat, or that it stopped. It goes off by itself after 60 s.
@@ -36,6 +32,6 @@ impl Client {
     ) -> Result<Answer<Accepted>> {
         let state = if on { "on" } else { "off" };
         let body = json!({ "from": from.as_ref(), "to": to.as_ref(), "state": state });
-        self.transport.post("/v1/typing", &body, 201, &ACCEPTED).await
+        self.transport.post("/v1/typing", &body, 201).await
     }
 }

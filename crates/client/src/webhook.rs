@@ -14,10 +14,7 @@ use switchboard_model::{
     EventKind, Timestamp, delivery, event::MessageEvent, id::Id, signature, webhook::WebhookSecret,
 };
 
-use crate::{
-    Event,
-    shape::{self, Misshape, Unknown},
-};
+use crate::{Event, Misshape, error};
 
 /// The most signatures of one `webhook-signature` header that are looked at: more than two,
 /// the old and the new key's, make no sense.
@@ -102,11 +99,11 @@ pub fn verify_hosted(
     let delivery = read(body)?;
     // To the digit: others sign the header's text, and "+1" or "01" would be another text.
     if delivery.timestamp.millis().to_string() != timestamp {
-        return Err(Misshape::new("delivery", "X-Webhook-Timestamp is not the body's").into());
+        return Err(Misshape::new("X-Webhook-Timestamp is not the body's").into());
     }
     // The header is not signed, so it proves nothing; but it must not lie.
     if delivery.delivery_id.to_string() != id {
-        return Err(Misshape::new("delivery", "X-Webhook-Delivery-Id is not the body's").into());
+        return Err(Misshape::new("X-Webhook-Delivery-Id is not the body's").into());
     }
     Ok(delivery)
 }
@@ -150,21 +147,19 @@ impl Delivery {
     /// What happened, with its data typed: the same as a live stream gives.
     ///
     /// # Errors
-    /// [`Misshape`] if the data is not as the contract has it. Unknown fields and unknown
-    /// events are refused if `unknown` says so.
-    pub fn to_event(&self, unknown: Unknown) -> Result<Event, Misshape> {
-        Event::read(&self.event, self.data.clone(), unknown)
+    /// [`Misshape`] if the data is not as the contract has it.
+    pub fn to_event(&self) -> Result<Event, Misshape> {
+        Event::read(&self.event, self.data.clone())
     }
 
     /// The data of message.received and message.sent.
     ///
     /// # Errors
-    /// [`Misshape`] if this is another event, or its data is not as the contract has it. Unknown
-    /// fields are refused if `unknown` says so.
-    pub fn message(&self, unknown: Unknown) -> Result<MessageEvent, Misshape> {
-        match self.to_event(unknown)? {
+    /// [`Misshape`] if this is another event, or its data is not as the contract has it.
+    pub fn message(&self) -> Result<MessageEvent, Misshape> {
+        match self.to_event()? {
             Event::MessageReceived(message) | Event::MessageSent(message) => Ok(message),
-            _ => Err(Misshape::new("delivery", "is not of a message")),
+            _ => Err(Misshape::new("the delivery is not of a message")),
         }
     }
 }
@@ -175,7 +170,6 @@ fn header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Ver
 }
 
 fn read(body: &[u8]) -> Result<Delivery, Misshape> {
-    let value = serde_json::from_slice(body)
-        .map_err(|error| Misshape::new("delivery", error.to_string()))?;
-    shape::read(&shape::DELIVERY_BODY, value, Unknown::Ignored)
+    let value = serde_json::from_slice(body).map_err(|_| Misshape::new("the body is no JSON"))?;
+    error::read(value)
 }

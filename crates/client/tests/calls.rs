@@ -11,7 +11,7 @@ use switchboard_model::{
     EventKind, ReactionType, Timestamp, delivery::DeliveryStatus, sandbox::SandboxStatus,
 };
 
-use script::{ID, REQUEST, accepted, answer, body, list, play, strict};
+use script::{ID, REQUEST, accepted, answer, body, client_of, list, play};
 
 mod script;
 
@@ -25,7 +25,7 @@ fn starts(asked: &str, head: &str) {
 #[tokio::test]
 async fn writes_go_out_as_the_contract_has_them() {
     let (url, asked) = play(vec![accepted(); 8]).await;
-    let client = strict(&url);
+    let client = client_of(&url);
     let file = format!("file_{ID}");
     client.send_message(&SendMessage::file(LINE, CONTACT, &file)).await.unwrap();
     let captioned = SendMessage::text(LINE, CONTACT, "Look").attach(&file);
@@ -80,7 +80,7 @@ async fn lists_are_asked_for_by_query() {
     });
     let script = [reaction, typing, receipt].map(|row| list(&[row], None)).to_vec();
     let (url, asked) = play(script).await;
-    let client = strict(&url);
+    let client = client_of(&url);
     let reactions = client.reactions("G/1").await.unwrap().value.data;
     assert_eq!(reactions[0].reaction_type, ReactionType::Emoji("🎉".into()));
     assert!(client.typing(LINE, CONTACT).await.unwrap().value.data[0].is_typing);
@@ -107,7 +107,7 @@ async fn the_sandbox_is_shown_made_and_reset() {
         state("pending", Some("WXYZ2345")),
     ];
     let (url, asked) = play(script).await;
-    let client = strict(&url);
+    let client = client_of(&url);
     assert_eq!(client.sandbox().await.unwrap().value.status, SandboxStatus::Missing);
     let code = client.ensure_sandbox().await.unwrap().value.activation_code;
     assert_eq!(code.as_deref(), Some("ABCD2345"));
@@ -136,7 +136,7 @@ async fn the_phones_do_what_contacts_do() {
         said(200, json!({ "line": LINE, "advanced_features": false })),
     ])
     .await;
-    let phones = Client::builder(&url).key("opt").strict().build_simulator().unwrap();
+    let phones = Client::builder(&url).key("opt").build_simulator().unwrap();
     let memo = ContactFile::new("audio/mp4", b"abc").filename("m.m4a").transcription("Hi");
     phones.text(&ContactText::voice_memo(LINE, CONTACT, memo)).await.unwrap();
     assert_eq!(phones.edit(&message, "hi").await.unwrap().value.guid, "G");
@@ -191,7 +191,7 @@ async fn a_key_of_the_callers_goes_with_every_post_and_with_nothing_else() {
         .replace("\r\ncontent-length", "\r\nidempotent-replayed: true\r\ncontent-length")
         .replace(&format!("x-request-id: {REQUEST}"), "x-request-id: req_ffffffffffff");
     let (url, asked) = play(vec![accepted(), replayed, list(&[], None)]).await;
-    let client = strict(&url).with_idempotency_key("answer-1").unwrap();
+    let client = client_of(&url).with_idempotency_key("answer-1").unwrap();
     let message = SendMessage::text(LINE, CONTACT, "Hi");
     assert!(!client.send_message(&message).await.unwrap().replayed);
     assert!(client.send_message(&message).await.unwrap().replayed);
@@ -201,7 +201,7 @@ async fn a_key_of_the_callers_goes_with_every_post_and_with_nothing_else() {
         assert_eq!(asked.contains("idempotency-key: answer-1\r\n"), expected, "{asked}");
     }
     for wrong in ["", "a b", "ü", &"x".repeat(256)] {
-        assert!(matches!(strict(&url).with_idempotency_key(wrong), Err(Error::Setup(_))));
+        assert!(matches!(client_of(&url).with_idempotency_key(wrong), Err(Error::Setup(_))));
     }
 }
 
@@ -250,7 +250,7 @@ async fn deliveries_and_webhooks_are_asked_for_as_documented() {
         one(200, &replay),
     ];
     let (url, asked) = play(script).await;
-    let client = strict(&url);
+    let client = client_of(&url);
     let wanted = Deliveries {
         webhook_id: Some(webhook.clone()),
         status: Some(DeliveryStatus::Failed),
@@ -293,12 +293,12 @@ async fn deliveries_and_webhooks_are_asked_for_as_documented() {
 async fn a_walk_passes_empty_pages_that_lead_on() {
     let (url, asked) =
         play(vec![list(&[], Some("a")), list(&[], Some("b")), list(&[], None)]).await;
-    let client = strict(&url);
+    let client = client_of(&url);
     assert!(client.deliveries(&Deliveries::default()).all(10).await.unwrap().is_empty());
     let asked = asked.await.unwrap();
     starts(&asked[2], "GET /v1/deliveries?cursor=b");
     // One that leads nowhere is told.
     let (url, _) = play(vec![list(&[], Some("a")), list(&[], Some("a"))]).await;
-    let stands = strict(&url).deliveries(&Deliveries::default()).all(10).await;
+    let stands = client_of(&url).deliveries(&Deliveries::default()).all(10).await;
     assert!(matches!(stands, Err(Error::Shape { .. })), "{stands:?}");
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use switchboard_client::{Client, Error, Upload};
 use switchboard_model::Code;
 
-use script::{ID, REQUEST, answer, header, play, refusal, strict};
+use script::{ID, REQUEST, answer, client_of, header, play, refusal};
 
 mod script;
 
@@ -38,7 +38,7 @@ fn bytes(length: usize, body: &str) -> String {
 #[tokio::test]
 async fn bytes_go_up_with_their_type_and_name() {
     let (url, asked) = play(vec![file(), file()]).await;
-    let client = strict(&url);
+    let client = client_of(&url);
     let upload = Upload::bytes("abcdef").mime_type("text/plain").filename("50% größer.txt");
     let made = client.upload(upload).await.unwrap().value;
     assert_eq!((made.id.to_string(), made.size), (format!("file_{ID}"), 6));
@@ -55,7 +55,7 @@ async fn bytes_go_up_with_their_type_and_name() {
 #[tokio::test]
 async fn files_and_streams_go_up_as_they_are_read() {
     let (url, asked) = play(vec![file(), file()]).await;
-    let client = strict(&url);
+    let client = client_of(&url);
     // This very file is as good as any.
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/files.rs");
     client.upload(Upload::path(path)).await.unwrap();
@@ -77,7 +77,7 @@ async fn a_url_is_told_and_not_followed() {
     let elsewhere = redirect("https://files.example.org/a?signature=x");
     let (url, asked) =
         play(vec![elsewhere, redirect("/files/download?id=1"), redirect(""), bytes(1, "a")]).await;
-    let client = strict(&url);
+    let client = client_of(&url);
     let told = client.file_url(format!("file_{ID}")).await.unwrap();
     assert_eq!(told.value, "https://files.example.org/a?signature=x");
     assert_eq!((told.status, told.request_id.as_str()), (302, REQUEST));
@@ -101,7 +101,7 @@ async fn a_download_takes_the_bytes_and_leaves_the_key() {
         missing,
     ])
     .await;
-    let client = strict(&url);
+    let client = client_of(&url);
     let download = client.download("file_1").await.unwrap();
     assert_eq!((download.mime_type(), download.size()), (Some("text/plain"), Some(6)));
     assert_eq!(&download.bytes(6).await.unwrap()[..], b"abcdef");

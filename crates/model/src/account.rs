@@ -1,5 +1,6 @@
 //! Accounts: whom everything belongs to.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -7,12 +8,13 @@ use crate::{
     time::Timestamp,
 };
 
-/// The owner of lines, keys, chats and webhooks. Nothing of one account is visible to another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The owner of lines, keys, chats and webhooks. Nothing of one is visible to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Account {
-    /// `acc_…`
+    /// The account's id.
     pub id: Id<Account>,
     /// What the operator calls it.
+    #[schemars(example = &"Acme")]
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,

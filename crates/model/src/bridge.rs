@@ -1,5 +1,6 @@
 //! Bridges: the processes beside Messages that carry lines.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -8,18 +9,21 @@ use crate::{
     time::Timestamp,
 };
 
-/// A bridge as the operator sees it. It dials the server and proves itself with its own token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A process beside Messages, without its token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Bridge {
-    /// `brg_…`
+    /// The bridge's id.
     pub id: Id<Bridge>,
     /// What the operator calls it; unique.
+    #[schemars(example = &"mac mini")]
     pub name: String,
     /// How it talks to Messages.
+    #[schemars(example = &"imsg")]
     pub driver: DriverKind,
     /// When it last spoke to this server.
     pub last_seen_at: Option<Timestamp>,
     /// Since then it is refused.
+    #[schemars(example = ())]
     pub revoked_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,

@@ -1,5 +1,6 @@
 //! Chats: one line with one other party, or with a group (§6).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -12,22 +13,27 @@ use crate::{
 /// The longest identifier of a chat that is taken from a driver.
 pub const MAX_IDENTIFIER_LEN: usize = 512;
 
-/// A chat as the API shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One line with one other party, or with a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Chat {
-    /// `cht_…`
+    /// The chat's id: `to` wherever a chat is meant.
     pub id: Id<Chat>,
     /// The line it is on.
     pub line_id: Id<Line>,
-    /// The other party's handle; of a group, an opaque id.
+    /// The other party: a phone number in E.164, an Apple ID, or the name of a sender that can't be dialled; of a
+    /// group, an opaque id.
+    #[schemars(example = &"+15550100002")]
     pub identifier: String,
     /// What it runs over.
     pub service: Service,
     /// The name of a group.
+    #[schemars(example = ())]
     pub name: Option<String>,
     /// Whether it is a group.
+    #[schemars(example = false)]
     pub is_group: Option<bool>,
     /// The other parties' handles.
+    #[schemars(example = ["+15550100002"])]
     pub participants: Option<Vec<String>>,
     /// Whether anybody in it has ever messaged the line.
     pub has_received_inbound: bool,
@@ -40,7 +46,8 @@ impl Kind for Chat {
 }
 
 /// What a chat or a message runs over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ChatService")]
 pub enum Service {
     /// Apple's own.
     #[default]

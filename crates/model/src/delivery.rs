@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -18,7 +19,7 @@ use crate::{
 pub const MAX_ANSWER_CHARS: usize = 500;
 
 /// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryStatus {
     /// It is to be attempted, now or later.
@@ -48,45 +49,55 @@ impl DeliveryStatus {
     }
 }
 
-/// A delivery as the API shows it, with everything that was tried (ext).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One event on its way to one webhook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-complete" = true))]
 pub struct Delivery {
-    /// `dlv_…`, stable over all attempts.
+    /// The `delivery_id`, the same over all attempts.
     pub id: Id<Delivery>,
-    /// Where it goes to. The webhook may be deleted by now.
+    /// Where it goes to; may be deleted by now.
     pub webhook_id: Id<Webhook>,
     /// The event that it tells of.
     pub event_id: Id<Event>,
     /// What happened.
     pub event: EventKind,
-    /// Where it stands.
+    /// `due` now or later, `delivered`, or `failed`: given up.
+    #[schemars(example = &"delivered")]
     pub status: DeliveryStatus,
-    /// Every attempt so far, the first one first.
+    /// Every attempt, the first one first.
     pub attempts: Vec<Attempt>,
-    /// When the next attempt is due; null when there will be none.
+    /// When the next attempt is due.
+    #[schemars(example = ())]
     pub next_attempt_at: Option<Timestamp>,
-    /// Why it failed or fails; null when nothing went wrong last.
+    /// Why it failed, or fails.
+    #[schemars(example = ())]
     pub error: Option<String>,
-    /// When it was made: with its event, or by a replay of an event that it had missed.
+    /// When it was made: with its event, or by a replay of one that was missed.
     pub created_at: Timestamp,
-    /// When it was delivered or given up; null before that.
+    /// When it was delivered or given up.
     pub finished_at: Option<Timestamp>,
 }
 
 /// One try to deliver.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-complete" = true))]
 pub struct Attempt {
-    /// From 1, counted over retries by hand and replays too.
+    /// From 1, counted over retries by hand and replays, too.
+    #[schemars(example = 1)]
     pub number: u32,
     /// When it was signed and sent.
     pub started_at: Timestamp,
-    /// Until the answer was read, or until it failed, in milliseconds.
+    /// How long it took.
+    #[schemars(example = 42)]
     pub duration_ms: u64,
-    /// The status of the answer; null if there was none.
+    /// The status of the answer; null without one.
+    #[schemars(example = 200)]
     pub status: Option<u16>,
-    /// The start of the answer's body, at most [`MAX_ANSWER_CHARS`]; null if there was none.
+    /// The start of the answer's body.
+    #[schemars(example = &"ok")]
     pub answer: Option<String>,
-    /// Why it did not succeed; null if it did.
+    /// Why it did not succeed.
+    #[schemars(example = ())]
     pub error: Option<String>,
 }
 

@@ -1,5 +1,6 @@
 //! Events: the spine that webhooks and live streams read (§9).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
     line::Line,
     message::Message,
     outbox::OutboxItem,
+    schema::Extends,
     scope::Scope,
 };
 
@@ -21,7 +23,7 @@ impl Kind for Event {
 }
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum EventKind {
     /// Somebody wrote to a line.
     #[serde(rename = "message.received")]
@@ -106,37 +108,43 @@ impl EventKind {
     }
 }
 
-/// The `data` of message.received, message.sent and message.updated: the message, plus the line's handle.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A message, and the line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MessageEvent {
     /// The message.
     #[serde(flatten)]
+    #[schemars(with = "Extends<Message>")]
     pub message: Message,
-    /// The handle of the line it belongs to.
+    /// The handle of the line.
+    #[schemars(example = &"+15550100001")]
     pub line_handle: Handle,
 }
 
-/// The `data` of message.failed: the item as GET /v1/outbox shows it, and where it was to go.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What failed, and where it was to go.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FailedEvent {
     /// The item.
     #[serde(flatten)]
+    #[schemars(with = "Extends<OutboxItem>")]
     pub item: OutboxItem,
-    /// The chat it was for.
+    /// The chat that it happened in.
     pub chat_id: Id<Chat>,
     /// The handle of the line.
+    #[schemars(example = &"+15550100001")]
     pub line_handle: Handle,
 }
 
-/// The `data` of line.status: the line, and whether its bridge is there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A line, and whether its bridge is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LineStatusEvent {
     /// The line.
     #[serde(flatten)]
+    #[schemars(with = "Extends<Line>")]
     pub line: Line,
     /// Whether items are handed out to its bridge now.
     pub online: bool,
     /// The handle of the line.
+    #[schemars(example = &"+15550100001")]
     pub line_handle: Handle,
 }
 

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 
 use data_encoding::HEXLOWER;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{Id, Kind},
+    schema::FILE_URL,
     time::Timestamp,
 };
 
@@ -16,18 +18,22 @@ pub const MAX_NAME_BYTES: usize = 200;
 /// How long an upload that no message refers to is kept, in milliseconds: 24 h.
 pub const UNREFERENCED_MS: u64 = 24 * 3_600_000;
 
-/// A file as the API shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A file that was uploaded to be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct File {
-    /// `file_…`
+    /// The file's id, for `attachments` and `audio_message`.
     pub id: Id<File>,
-    /// Where to download it, with no key; signed, expires.
+    /// Where to download it, with no key. Signed; expires.
+    #[schemars(example = FILE_URL)]
     pub url: Option<String>,
-    /// Its name.
+    /// Its name, made safe.
+    #[schemars(example = &"menu.pdf")]
     pub filename: Option<String>,
     /// Its type, found from its bytes.
+    #[schemars(example = &"application/pdf")]
     pub mime_type: String,
     /// Its size in bytes.
+    #[schemars(example = 48_213)]
     pub size: u64,
 }
 

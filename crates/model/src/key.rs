@@ -1,11 +1,14 @@
 //! API keys: who calls, and what the caller may do (§2).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     account::Account,
     id::{Id, Kind},
+    lenient,
     line::Line,
+    schema::Extends,
     scope::Scopes,
     time::Timestamp,
 };
@@ -16,40 +19,49 @@ pub const DEFAULT_HOURLY_LIMIT: u32 = 1000;
 /// The hour of the rate limit: a fixed window that a key's first request opens (§4).
 pub const RATE_WINDOW_MS: i64 = 3_600_000;
 
-/// A key without its secret, of which only the hash is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// An API key, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Key {
-    /// `key_…`
+    /// The key's id.
     pub id: Id<Key>,
-    /// Whose it is; none for a key that belongs to no account.
+    /// Whose it is; null for a key of no account.
     pub account_id: Option<Id<Account>>,
     /// What the operator calls it.
+    #[schemars(example = &"agent")]
     pub name: String,
-    /// The last letters of the secret, to tell keys apart: `…x7k2`.
+    /// The last letters of its secret, to tell keys apart.
+    #[schemars(example = &"…x7k2")]
     pub hint: String,
     /// What it may do.
+    #[serde(deserialize_with = "lenient::scopes")]
     pub scopes: Scopes,
-    /// The lines it is restricted to; none means every line of the account.
+    /// The lines that it is restricted to; null for all lines of the account.
     pub line_ids: Option<Vec<Id<Line>>>,
-    /// Requests an hour; none means the server's default.
+    /// Requests an hour; null for the server's default.
+    #[schemars(example = 1000)]
     pub rate_limit: Option<u32>,
     /// From then on it is refused.
+    #[schemars(example = ())]
     pub expires_at: Option<Timestamp>,
     /// Since then it is refused.
+    #[schemars(example = ())]
     pub revoked_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
-/// The answer to the revocation of a key: what it made goes on unless it was disabled too.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A key that was revoked, and what becomes of the webhooks that it has made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RevokedKey {
     /// The key as it is now.
     #[serde(flatten)]
+    #[schemars(with = "Extends<Key>")]
     pub key: Key,
-    /// How many webhooks that this key has made still get events.
+    /// How many of them go on.
+    #[schemars(example = 0)]
     pub active_webhooks: u64,
-    /// How many of them this has disabled.
+    /// How many this has disabled.
+    #[schemars(example = 0)]
     pub disabled_webhooks: u64,
 }
 

@@ -5,6 +5,7 @@
 //! (`§3`) are those of the HTTP contract that Switchboard speaks.
 
 mod base32;
+mod lenient;
 
 pub mod account;
 pub mod bridge;
@@ -27,6 +28,7 @@ pub mod receipt;
 pub mod replay;
 pub mod retry;
 pub mod sandbox;
+pub mod schema;
 pub mod scope;
 pub mod secret;
 pub mod signature;

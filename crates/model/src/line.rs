@@ -1,33 +1,41 @@
 //! Lines: the phone numbers and Apple IDs that the user owns (§6).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     handle::Handle,
     id::{Id, Kind},
+    lenient,
+    schema::{self, Extends},
 };
 
-/// A line as the API shows it. The ext fields may be absent where another server answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A phone number or Apple ID that sends and receives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Line {
-    /// `ln_…`
+    /// The line's id.
     pub id: Id<Line>,
-    /// E.164 or Apple ID.
+    /// A phone number in E.164, or an Apple ID.
+    #[schemars(example = &"+15550100001")]
     pub handle: Handle,
-    /// What the owner calls it.
+    /// What its owner calls it.
+    #[schemars(example = &"Front desk")]
     pub label: Option<String>,
     /// What it sends by.
+    #[schemars(example = &"auto")]
     pub service: LineService,
     /// Whether it takes part.
     pub is_active: bool,
-    /// Whether audio messages, reactions, typing and read receipts all work (ext).
+    /// Whether audio messages, reactions, typing and read receipts all work.
     #[serde(default)]
     pub advanced_features: bool,
-    /// What its driver can do (ext).
-    #[serde(default)]
+    /// What its bridge can do.
+    #[serde(default, deserialize_with = "lenient::names")]
+    #[schemars(schema_with = "schema::capabilities")]
     pub capabilities: Vec<Capability>,
-    /// Whether it is the shared sandbox line (ext).
+    /// Whether it is the shared sandbox line.
     #[serde(default)]
+    #[schemars(example = false)]
     pub is_sandbox: bool,
 }
 
@@ -36,7 +44,7 @@ impl Kind for Line {
 }
 
 /// What a line sends by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LineService {
     /// Only iMessage.
@@ -65,8 +73,9 @@ impl LineService {
 }
 
 /// How a bridge talks to Messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "Driver")]
 pub enum DriverKind {
     /// Virtual phones, for development.
     Simulator,
@@ -124,18 +133,20 @@ impl Capability {
     }
 }
 
-/// A line as the operator sees it: with its owner and the way it is carried.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A line, with its owner and the way it is carried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OperatorLine {
     /// The line itself.
     #[serde(flatten)]
+    #[schemars(with = "Extends<Line>")]
     pub line: Line,
     /// Whose it is.
     pub account_id: Id<crate::Account>,
     /// How it is carried.
+    #[schemars(example = &"imsg")]
     pub driver: DriverKind,
     /// By which bridge, once one is chosen.
     pub bridge_id: Option<Id<crate::Bridge>>,
-    /// Whether a message to a contact who has not written first is refused (§3, `contact_has_not_messaged`).
+    /// Whether a message to a contact who has not written first is refused.
     pub contact_first: bool,
 }

@@ -1,14 +1,17 @@
 //! Messages (§6).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     chat::{Chat, Service},
     file::File,
     id::{Id, Kind},
+    lenient,
     line::Line,
     link::{Edit, InboundUpdate},
     outbox::OutboxItem,
+    schema::FILE_URL,
     time::Timestamp,
 };
 
@@ -18,49 +21,62 @@ pub const MAX_TEXT_CHARS: usize = 20_000;
 /// The longest guid that is taken from a driver.
 pub const MAX_GUID_LEN: usize = 256;
 
-/// A message as the API shows it, inbound or sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A message, inbound or sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
-    /// `msg_…`
+    /// The message's id.
     pub id: Id<Message>,
     /// The line it came to or went out by.
     pub line_id: Id<Line>,
     /// The chat it stands in.
     pub chat_id: Id<Chat>,
-    /// Its identity in Messages itself.
+    /// Its identity in Messages itself. Taken wherever a message id is taken.
+    #[schemars(example = &"8A1F3C52-7D4E-4B1A-9C60-2E5F7A90B3D1")]
     pub guid: String,
-    /// The handle of who wrote it; of our own messages, the line's.
+    /// Who wrote it; of our own messages, the line.
+    #[schemars(example = &"+15550100002")]
     pub sender: String,
-    /// Null when there are only attachments, and once it was unsent.
+    /// Null when there are only attachments, and once it was taken back.
+    #[schemars(example = &"Is the shop open?")]
     pub text: Option<String>,
-    /// Always there, may be empty; empty once it was unsent.
+    /// Its files; may be empty, and is once it was taken back.
+    #[schemars(example = [(); 0])]
     pub attachments: Vec<Attachment>,
     /// What it ran over.
+    #[serde(default, deserialize_with = "lenient::name")]
     pub service: Option<Service>,
     /// Whether the line wrote it.
+    #[schemars(example = false)]
     pub is_from_me: bool,
     /// Whether it is a voice memo.
+    #[schemars(example = false)]
     pub is_audio_message: Option<bool>,
     /// When it was written, by Messages' clock.
     pub sent_at: Timestamp,
     /// When this server came to know it.
     pub synced_at: Timestamp,
     /// The outbox item it was sent from.
+    #[schemars(example = ())]
     pub outbox_id: Option<Id<OutboxItem>>,
-    /// The message it answers.
+    /// The `guid` of the message it answers.
+    #[schemars(example = ())]
     pub reply_to_guid: Option<String>,
-    /// When its text was last changed by who wrote it (ext).
+    /// When who wrote it last changed its text.
     #[serde(default)]
+    #[schemars(example = ())]
     pub edited_at: Option<Timestamp>,
-    /// When it was taken back by who wrote it (ext). Messages shows nothing of it any more, and so does
-    /// the API: who takes words back means them to be gone, and an agent must not go on quoting them.
+    /// When who wrote it took it back. Nothing of it is shown any more.
+    // As in Messages: who takes words back means them to be gone, and an agent must not go on quoting them.
     #[serde(default)]
+    #[schemars(example = ())]
     pub unsent_at: Option<Timestamp>,
-    /// When it was on the other party's phone, where Messages knows (ext).
+    /// When the other party's phone had it, if known.
     #[serde(default)]
+    #[schemars(example = ())]
     pub delivered_at: Option<Timestamp>,
-    /// When the other party read it, where Messages knows (ext).
+    /// When the other party read it, if known.
     #[serde(default)]
+    #[schemars(example = ())]
     pub read_at: Option<Timestamp>,
 }
 
@@ -96,20 +112,26 @@ impl Message {
 }
 
 /// A file on a message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Attachment {
     /// Its name.
+    #[schemars(example = &"menu.pdf")]
     pub filename: Option<String>,
     /// Its type.
+    #[schemars(example = &"application/pdf")]
     pub mime_type: Option<String>,
     /// Its size in bytes.
+    #[schemars(example = 48_213)]
     pub size: Option<u64>,
-    /// Where to download it, with no key.
+    /// Where to download it, with no key. Signed; expires.
+    #[schemars(example = FILE_URL)]
     pub url: Option<String>,
-    /// What is said in a voice memo.
+    /// What is said in a voice memo, when known.
+    #[schemars(example = ())]
     pub transcription: Option<String>,
     /// Which file it is. Stays inside the server, which makes `url` of it when it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
     pub file_id: Option<Id<File>>,
 }
 

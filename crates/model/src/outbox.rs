@@ -1,11 +1,13 @@
 //! The outbox: what was accepted and is on its way (§8).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{Id, Kind},
     line::Line,
     message::Message,
+    schema::{self, AnyObject},
     time::Timestamp,
 };
 
@@ -35,29 +37,36 @@ pub const ATTEMPTS_USED_UP: &str = "The line's bridge was lost before each of 3 
 pub const NO_LONGER_PAIRED: &str =
     "The phone is no longer paired with this account in the sandbox. The item was not sent.";
 
-/// An outbox item as GET /v1/outbox shows it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Where a write is on its way: `pending` → `claimed` → `sent` or `failed`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OutboxItem {
-    /// `obx_…`
+    /// The item's id.
     pub id: Id<OutboxItem>,
     /// Where it is on its way.
+    #[schemars(example = &"sent")]
     pub status: OutboxStatus,
     /// Why it failed.
+    #[schemars(example = ())]
     pub error: Option<String>,
-    /// When it was accepted; 0 where another server does not say (§6: "opt").
+    /// When it was accepted.
+    // 0 where another server does not say: the contract lets it.
     #[serde(default)]
+    #[schemars(skip_serializing_if = "schema::may_be_absent")]
     pub created_at: Timestamp,
     /// When it was sent or failed.
     pub completed_at: Option<Timestamp>,
     /// The line it goes out by.
     pub line_id: Id<Line>,
     /// The original request.
+    #[schemars(with = "AnyObject", example = schema::request())]
     pub payload: serde_json::Value,
     /// How often a bridge has taken it.
+    #[schemars(example = 1)]
     pub attempts: u32,
-    /// How often a bridge may take it.
+    /// How often one may.
+    #[schemars(example = 3)]
     pub max_attempts: u32,
-    /// The message it became (ext).
+    /// The message it became.
     pub message_id: Option<Id<Message>>,
 }
 
@@ -66,7 +75,7 @@ impl Kind for OutboxItem {
 }
 
 /// Where an item is on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OutboxStatus {
     /// Accepted, waits for the line's bridge.

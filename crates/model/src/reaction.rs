@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, fmt, sync::LazyLock};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
     handle::Handle,
     id::{Id, Kind},
     message::Message,
+    schema::Extends,
     text::is_invisible,
     time::Timestamp,
 };
@@ -16,21 +18,24 @@ use crate::{
 /// The longest emoji, in bytes: a family of four with skin tones has 41.
 const MAX_EMOJI_BYTES: usize = 64;
 
-/// A reaction as the API shows it. Each occurrence, an added one and its removal too, has its own id (§9).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What somebody thinks of a message. Each occurrence, a removal too, has its own id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reaction {
-    /// `rxn_…`
+    /// The reaction's id.
     pub id: Id<Reaction>,
     /// The message it is about.
     pub message_id: Id<Message>,
-    /// What it says.
+    /// `love`, `like`, `dislike`, `laugh`, `emphasize`, `question`, or one emoji.
     #[serde(rename = "type")]
+    #[schemars(example = &"love")]
     pub reaction_type: ReactionType,
     /// Whose it is.
+    #[schemars(example = &"+15550100002")]
     pub sender: String,
     /// Whether the line gave it.
+    #[schemars(example = false)]
     pub is_from_me: bool,
-    /// Whether it is there; false once it was taken back.
+    /// False once it was taken back.
     pub added: bool,
     /// When it was given or taken back, by Messages' clock.
     pub sent_at: Timestamp,
@@ -161,15 +166,17 @@ impl<'de> Deserialize<'de> for ReactionType {
     }
 }
 
-/// The `data` of reaction.added and reaction.removed: the reaction, plus where (§9).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A reaction, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReactionEvent {
     /// The reaction.
     #[serde(flatten)]
+    #[schemars(with = "Extends<Reaction>")]
     pub reaction: Reaction,
-    /// The chat of the message.
+    /// The chat that it happened in.
     pub chat_id: Id<Chat>,
     /// The handle of the line.
+    #[schemars(example = &"+15550100001")]
     pub line_handle: Handle,
 }
 

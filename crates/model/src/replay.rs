@@ -1,5 +1,6 @@
 //! Replays: the events of a stretch of time, sent once more to a webhook that has missed them (ext).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -11,28 +12,33 @@ use crate::{
 /// The most replays of one webhook that run at a time.
 pub const MAX_RUNNING: usize = 10;
 
-/// A replay as the API shows it. It works on by itself until it is done, over restarts too.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Events that are sent again, or for the first time to a webhook that has missed them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-complete" = true))]
 pub struct Replay {
-    /// `rpl_…`
+    /// The replay's id.
     pub id: Id<Replay>,
     /// The webhook that gets the events.
     pub webhook_id: Id<Webhook>,
-    /// From the events of this time on,
+    /// From the events of this time on.
     pub since: Timestamp,
-    /// up to, and without, those of this time.
+    /// Up to, and without, those of this time.
     pub until: Timestamp,
-    /// Whether what was delivered already goes out again too.
+    /// Whether what was delivered goes out, too.
+    #[schemars(example = false)]
     pub include_delivered: bool,
     /// Where it stands.
     pub status: ReplayStatus,
     /// How much of its events were looked at, in percent.
+    #[schemars(example = 0)]
     pub progress: u8,
-    /// How many deliveries it has made due so far.
+    /// How many deliveries it has made due.
+    #[schemars(example = 0)]
     pub queued: u64,
     /// When it was asked for.
     pub created_at: Timestamp,
-    /// When all its deliveries were due; null before that.
+    /// When all its deliveries were due.
+    #[schemars(example = ())]
     pub finished_at: Option<Timestamp>,
 }
 
@@ -41,7 +47,7 @@ impl Kind for Replay {
 }
 
 /// Where a replay stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplayStatus {
     /// Events are still looked at; or will be again, once its webhook is enabled.

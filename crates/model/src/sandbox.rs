@@ -3,6 +3,7 @@
 //! Texting an account's code to the line pairs the sender with the account. After that the account
 //! may write to that phone only, and sees that phone's chat and nothing else of the line.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{handle::Handle, text::plain, time::Timestamp};
@@ -13,25 +14,31 @@ pub const DAILY_LIMIT: u32 = 50;
 /// Milliseconds of a day.
 const DAY_MS: i64 = 24 * 3_600_000;
 
-/// The sandbox as an account sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The shared sandbox line, as this account sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-complete" = true))]
 pub struct Sandbox {
     /// How far the account is.
+    #[schemars(example = &"pending")]
     pub status: SandboxStatus,
-    /// What to text to the line; null when there is nothing to text.
+    /// What to text to the line.
+    #[schemars(example = &"K7PWX2QD")]
     pub activation_code: Option<String>,
     /// The shared line.
+    #[schemars(example = &"+15550100000")]
     pub sandbox_line_handle: Handle,
     /// The paired phone.
+    #[schemars(example = ())]
     pub contact_identifier: Option<Handle>,
     /// Since when it is paired.
+    #[schemars(example = ())]
     pub activated_at: Option<Timestamp>,
-    /// What the account has used of its day.
+    /// What is used of the day.
     pub usage: SandboxUsage,
 }
 
 /// How far an account is with the sandbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SandboxStatus {
     /// It never asked for a code.
@@ -42,14 +49,17 @@ pub enum SandboxStatus {
     Active,
 }
 
-/// What an account has used of its day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What an account has used of its sandbox day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SandboxUsage {
     /// Messages of this UTC day.
+    #[schemars(example = 3)]
     pub used: u32,
     /// The most of a day.
+    #[schemars(example = 50)]
     pub limit: u32,
     /// What is left.
+    #[schemars(example = 47)]
     pub remaining: u32,
     /// When the day ends: 00:00 UTC.
     pub resets_at: Timestamp,

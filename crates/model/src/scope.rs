@@ -1,9 +1,12 @@
 //! Scopes: what a key may do (§2).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One permission of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Scope {
     /// GET /v1/messages
     #[serde(rename = "messages:read")]

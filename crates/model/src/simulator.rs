@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    chat::Chat, handle::Handle, id::Id, message::Message, reaction::ReactionType, time::Timestamp,
+    chat::Chat, handle::Handle, id::Id, message::Message, reaction::ReactionType, schema::Extends,
+    time::Timestamp,
 };
 
 /// A contact that always fails.
@@ -77,111 +79,133 @@ pub struct ContactInChat {
 }
 
 /// What became of a contact's text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SimulatedText {
     /// Its identity in Messages.
+    #[schemars(example = &"8A1F3C52-7D4E-4B1A-9C60-2E5F7A90B3D1")]
     pub guid: String,
-    /// The chat it stands in; null while the line's bridge is away.
+    /// Its chat; null while the line's bridge is away.
     pub chat_id: Option<Id<Chat>>,
-    /// The message it became; null while the line's bridge is away.
+    /// The message; null while the bridge is away.
     pub message_id: Option<Id<Message>>,
 }
 
 /// A message on a contact's phone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PhoneMessage {
     /// Its identity in Messages.
+    #[schemars(example = &"8A1F3C52-7D4E-4B1A-9C60-2E5F7A90B3D1")]
     pub guid: String,
-    /// The line in whose chat it stands.
+    /// The line in whose chat it is.
+    #[schemars(example = &"+15550100001")]
     pub line: Handle,
     /// Who wrote it.
+    #[schemars(example = &"+15550100001")]
     pub from: Handle,
     /// What it says.
+    #[schemars(example = &"Until six.")]
     pub text: Option<String>,
-    /// The message it answers.
+    /// The message that it answers.
+    #[schemars(example = ())]
     pub reply_to_guid: Option<String>,
     /// When the phone got it.
     pub received_at: Timestamp,
     /// Its files.
     pub attachments: Vec<PhoneFile>,
     /// Whether its one file is a voice memo.
+    #[schemars(example = false)]
     pub is_audio_message: bool,
-    /// What was said about it, by the line and by contacts; removed ones are gone.
+    /// What was said about it.
     pub reactions: Vec<PhoneReaction>,
     /// When its text was last changed.
     #[serde(default)]
+    #[schemars(example = ())]
     pub edited_at: Option<Timestamp>,
-    /// When it was taken back: then nothing of it is shown.
+    /// When it was taken back.
     #[serde(default)]
+    #[schemars(example = ())]
     pub unsent_at: Option<Timestamp>,
 }
 
 /// A file on a contact's phone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PhoneFile {
     /// Its name.
+    #[schemars(example = &"menu.pdf")]
     pub filename: Option<String>,
     /// Its type.
+    #[schemars(example = &"application/pdf")]
     pub mime_type: String,
     /// Its size in bytes.
+    #[schemars(example = 48_213)]
     pub size: u64,
-    /// The SHA-256 of its bytes, in hex: proof that the phone has all of them.
+    /// The SHA-256 of its bytes, in hex.
+    #[schemars(example = &"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     pub sha256: String,
 }
 
 /// A reaction on a contact's phone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PhoneReaction {
-    /// What it says.
+    /// One of the six kinds, or one emoji.
     #[serde(rename = "type")]
+    #[schemars(example = &"love")]
     pub reaction_type: ReactionType,
     /// Whose it is.
+    #[schemars(example = &"+15550100001")]
     pub from: Handle,
 }
 
 /// A reaction, and to which message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MessageReaction {
-    /// The message.
+    /// Its identity in Messages.
+    #[schemars(example = &"8A1F3C52-7D4E-4B1A-9C60-2E5F7A90B3D1")]
     pub message_guid: String,
     /// What it says, and whose it is.
     #[serde(flatten)]
+    #[schemars(with = "Extends<PhoneReaction>")]
     pub reaction: PhoneReaction,
 }
 
-/// What became of a message, and of which: it was edited, or taken back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A message that is not as it was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PhoneChange {
-    /// The message.
+    /// Its identity in Messages.
+    #[schemars(example = &"8A1F3C52-7D4E-4B1A-9C60-2E5F7A90B3D1")]
     pub message_guid: String,
-    /// What it says now; nothing once it was taken back.
+    /// What it says; null once it was taken back.
+    #[schemars(example = &"Until seven.")]
     pub text: Option<String>,
     /// When its text was last changed.
     pub edited_at: Option<Timestamp>,
     /// When it was taken back.
+    #[schemars(example = ())]
     pub unsent_at: Option<Timestamp>,
 }
 
 /// What a contact's phone shows.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Phone {
     /// What it got, oldest first.
     pub messages: Vec<PhoneMessage>,
-    /// Every reaction it shows, also those to messages that the contact wrote and `messages` does not list.
+    /// Every reaction it shows.
     pub reactions: Vec<MessageReaction>,
-    /// Every message that is not as it was sent, also those that the contact wrote.
+    /// Every message that was edited or taken back.
     #[serde(default)]
     pub changes: Vec<PhoneChange>,
-    /// The lines that are typing to it right now.
+    /// The lines that are typing to it now.
+    #[schemars(example = ["+15550100001"])]
     pub typing: Vec<Handle>,
-    /// When which line last read what the contact wrote.
+    /// When which line last read.
     pub read: Vec<PhoneRead>,
 }
 
 /// A line has read a chat with this contact.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PhoneRead {
     /// The line.
+    #[schemars(example = &"+15550100001")]
     pub line: Handle,
     /// When.
     pub read_at: Timestamp,
@@ -199,7 +223,7 @@ pub struct Fault {
 }
 
 /// The ways in which a line can go wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultMode {
     /// Nothing goes wrong.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -10,7 +11,9 @@ use crate::{
     event::EventKind,
     id::{Id, Kind},
     key::Key,
+    lenient,
     line::Line,
+    schema::Extends,
     scope::Scopes,
     secret,
     time::Timestamp,
@@ -33,34 +36,37 @@ pub const ROTATION_MS: i64 = 24 * 3600 * 1000;
 /// The most webhooks of one account.
 pub const MAX_PER_ACCOUNT: usize = 100;
 
-/// A webhook as the API shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Where events are delivered to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Webhook {
-    /// `wh_…`
+    /// The webhook's id.
     pub id: Id<Webhook>,
     /// The lines whose events it gets.
     pub line_ids: Vec<Id<Line>>,
     /// Where they go.
+    #[schemars(example = &"https://agent.example.com/hook")]
     pub url: String,
     /// Which events it gets.
+    #[serde(deserialize_with = "lenient::names")]
     pub events: Vec<EventKind>,
     /// Whether it gets any.
     pub is_active: bool,
-    /// Since when nothing but failures came of its deliveries, with no long silence between them (ext); absent
-    /// while it works.
+    /// Since when nothing but failures came of its deliveries; absent while it works. After 5 days it is disabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Timestamp>,
-    /// When it was disabled (ext); absent while it is active.
+    /// When it was disabled; absent while it is active.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled_at: Option<Timestamp>,
-    /// Why it was disabled (ext); absent while it is active.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Why it was disabled: by hand, because it failed for 5 days, or because it answered 410. Absent while it is
+    /// active.
+    #[serde(default, deserialize_with = "lenient::name", skip_serializing_if = "Option::is_none")]
     pub disabled_reason: Option<DisabledReason>,
-    /// The key that made it, and what has become of that key (ext).
+    /// The key that made it: webhooks outlive their keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<CreatedBy>,
     /// What deliveries are signed with; only in the answer to its creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
     pub secret: Option<WebhookSecret>,
 }
 
@@ -154,17 +160,20 @@ impl WebhookState {
     }
 }
 
-/// The key that made a webhook. Webhooks outlive their keys: who revokes a key must see what goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The key that made a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "WebhookCreator")]
+#[schemars(extend("x-complete" = true))]
 pub struct CreatedBy {
-    /// Which; null for a webhook that was made before this was kept.
+    /// The key's id; null for a webhook that was made before this was kept.
     pub key_id: Option<Id<Key>>,
-    /// Whether the key could still make it.
+    /// Whether the key could still make it, or was revoked, has expired, or lacks the read scope of an event that
+    /// the webhook names.
     pub state: CreatorState,
 }
 
 /// Whether the key that made a webhook could still make it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CreatorState {
     /// It could.
@@ -216,13 +225,14 @@ impl CreatorState {
     }
 }
 
-/// The answer to a change of a webhook (ext).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A webhook that was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UpdatedWebhook {
     /// The webhook as it is now.
     #[serde(flatten)]
+    #[schemars(with = "Extends<Webhook>")]
     pub webhook: Webhook,
-    /// When this has enabled it: since when it has missed events. A replay from then on sends them.
+    /// When this has enabled it: since when it has missed events. A replay with this as `since` sends them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed_since: Option<Timestamp>,
 }
@@ -237,27 +247,32 @@ pub struct RotatedWebhook {
     pub previous_secret_expires_at: Timestamp,
 }
 
-/// What came of an event that was sent to try a webhook (ext). Nothing of it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What came of a try.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-complete" = true))]
 pub struct WebhookTest {
-    /// The delivery's id, as in its body and headers.
+    /// The `delivery_id` that was sent.
     pub delivery_id: Id<Delivery>,
     /// What was said to have happened.
     pub event: EventKind,
     /// Whether the endpoint took it: it answered 2xx.
     pub ok: bool,
-    /// The status of the answer; null if there was none.
+    /// The status of its answer.
+    #[schemars(example = 200)]
     pub status: Option<u16>,
-    /// Until the answer was read, or until it failed, in milliseconds.
+    /// How long it took.
+    #[schemars(example = 42)]
     pub duration_ms: u64,
-    /// The start of the answer's body; null if there was none.
+    /// The start of its answer.
+    #[schemars(example = &"ok")]
     pub answer: Option<String>,
-    /// Why it did not succeed; null if it did.
+    /// Why it did not succeed.
+    #[schemars(example = ())]
     pub error: Option<String>,
 }
 
 /// Why a webhook gets nothing any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DisabledReason {
     /// Somebody switched it off.

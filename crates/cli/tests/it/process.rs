@@ -12,6 +12,7 @@ use std::{
 
 use serde::Deserialize;
 use switchboard_client::{AdminClient, Client, SimulatorClient};
+use switchboard_testkit::judge;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, ChildStdout, Command},
@@ -205,17 +206,17 @@ pub(crate) struct Ready {
 
 impl Ready {
     pub(crate) fn client(&self) -> Client {
-        Client::builder(&self.api_url).key(&self.api_key).strict().build().unwrap()
+        Client::builder(&self.api_url).key(&self.api_key).observe(judge).build().unwrap()
     }
 
     pub(crate) fn phones(&self) -> SimulatorClient {
         let builder = Client::builder(&self.api_url).key(&self.operator_token);
-        builder.strict().build_simulator().unwrap()
+        builder.observe(judge).build_simulator().unwrap()
     }
 
     pub(crate) fn admin(&self) -> AdminClient {
         let builder = Client::builder(&self.api_url).key(&self.operator_token);
-        builder.strict().build_admin().unwrap()
+        builder.observe(judge).build_admin().unwrap()
     }
 }
 

@@ -82,6 +82,6 @@ pub fn accepted() -> String {
     answer(201, "", &body)
 }
 
-pub fn strict(url: &str) -> Client {
-    Client::builder(url).key("sk_live_x").strict().build().unwrap()
+pub fn client_of(url: &str) -> Client {
+    Client::new(url, "sk_live_x").unwrap()
 }

@@ -8,8 +8,9 @@ use switchboard_model::{
         self, InvalidParameterValue, LineNotFound, MissingRequiredParameter, ResourceExists,
         ResourceNotFound,
     },
-    Key, Line, Scope,
-    line::DriverKind,
+    Key, Line,
+    key::RevokedKey,
+    line::{DriverKind, OperatorLine},
 };
 
 use super::{
@@ -19,10 +20,10 @@ use super::{
         Entry, entry,
     },
     requests::HANDLE,
-    resources::{self, LINE},
+    resources::LINE,
     schema::{
-        always, boolean, extended, id, list, millis, nullable, number, object, one_of, reference,
-        such_as, text,
+        always, boolean, derived, extended, id, list, millis, nullable, number, object, one_of,
+        reference, such_as, text,
     },
 };
 
@@ -96,21 +97,13 @@ pub(super) fn operations() -> Vec<Entry> {
 
 /// The schemas of what is taken and answered, by name.
 pub(super) fn schemas() -> Map<String, Value> {
-    [
-        ("Account", account()),
+    let mut all = derived!(Account, Line, OperatorLine, Key, RevokedKey, Bridge);
+    for (name, schema) in [
         ("CreateAccount", object("An account to make.", vec![name("Acme")])),
-        ("Line", resources::line()),
-        ("LineService", resources::line_service()),
-        ("OperatorLine", operator_line()),
         ("CreateLine", create_line()),
-        ("Driver", one_of(&DriverKind::ALL.map(DriverKind::as_str))),
-        ("Key", key()),
         ("CreatedKey", created_key()),
         ("CreateKey", create_key()),
         ("RevokeKey", revoke_key()),
-        ("RevokedKey", revoked_key()),
-        ("Scope", one_of(&Scope::ALL.map(Scope::as_str))),
-        ("Bridge", bridge()),
         ("CreatedBridge", created_bridge()),
         ("CreateBridge", create_bridge()),
         (
@@ -118,43 +111,15 @@ pub(super) fn schemas() -> Map<String, Value> {
             one_of(&[DriverKind::Imsg, DriverKind::Bluebubbles].map(DriverKind::as_str)),
         ),
         ("BridgeRef", object("A bridge.", vec![always("id", id::<Bridge>(), "The bridge's id.")])),
-    ]
-    .into_iter()
-    .map(|(name, schema)| (name.to_owned(), schema))
-    .collect()
+    ] {
+        all.insert(name.to_owned(), schema);
+    }
+    all
 }
 
 fn name(example: &str) -> super::schema::Field {
     let name = json!({ "type": "string", "pattern": r"\S", "examples": [example] });
     always("name", name, "What you call it; at most 200 characters.")
-}
-
-fn account() -> Value {
-    object(
-        "The owner of lines, keys, chats and webhooks. Nothing of one is visible to another.",
-        vec![
-            always("id", id::<Account>(), "The account's id."),
-            always("name", text("Acme"), "What the operator calls it."),
-            always("created_at", millis(), "When it was made."),
-        ],
-    )
-}
-
-fn operator_line() -> Value {
-    extended(
-        "Line",
-        "A line, with its owner and the way it is carried.",
-        vec![
-            always("account_id", id::<Account>(), "Whose it is."),
-            always("driver", such_as(reference("Driver"), "imsg"), "How it is carried."),
-            nullable("bridge_id", id::<Bridge>(), "By which bridge, once one is chosen."),
-            always(
-                "contact_first",
-                boolean(true),
-                "Whether a message to a contact who has not written first is refused.",
-            ),
-        ],
-    )
 }
 
 fn create_line() -> Value {
@@ -174,32 +139,6 @@ fn create_line() -> Value {
                 boolean(true),
                 "Whether contacts must write first; true if left out.",
             ),
-        ],
-    )
-}
-
-fn key() -> Value {
-    object(
-        "An API key, without its secret.",
-        vec![
-            always("id", id::<Key>(), "The key's id."),
-            nullable("account_id", id::<Account>(), "Whose it is; null for a key of no account."),
-            always("name", text("agent"), "What the operator calls it."),
-            always("hint", text("…x7k2"), "The last letters of its secret, to tell keys apart."),
-            always("scopes", list(&reference("Scope")), "What it may do."),
-            nullable(
-                "line_ids",
-                list(&id::<Line>()),
-                "The lines that it is restricted to; null for all lines of the account.",
-            ),
-            nullable(
-                "rate_limit",
-                number(1000),
-                "Requests an hour; null for the server's default.",
-            ),
-            nullable("expires_at", such_as(millis(), Value::Null), "From then on it is refused."),
-            nullable("revoked_at", such_as(millis(), Value::Null), "Since then it is refused."),
-            always("created_at", millis(), "When it was made."),
         ],
     )
 }
@@ -253,31 +192,6 @@ fn revoke_key() -> Value {
         vec![
             always("id", id::<Key>(), "The key's id."),
             nullable("disable_webhooks", boolean(false), about),
-        ],
-    )
-}
-
-fn revoked_key() -> Value {
-    extended(
-        "Key",
-        "A key that was revoked, and what becomes of the webhooks that it has made.",
-        vec![
-            always("active_webhooks", number(0), "How many of them go on."),
-            always("disabled_webhooks", number(0), "How many this has disabled."),
-        ],
-    )
-}
-
-fn bridge() -> Value {
-    object(
-        "A process beside Messages, without its token.",
-        vec![
-            always("id", id::<Bridge>(), "The bridge's id."),
-            always("name", text("mac mini"), "What the operator calls it; unique."),
-            always("driver", such_as(reference("Driver"), "imsg"), "How it talks to Messages."),
-            nullable("last_seen_at", millis(), "When it last spoke to this server."),
-            nullable("revoked_at", such_as(millis(), Value::Null), "Since then it is refused."),
-            always("created_at", millis(), "When it was made."),
         ],
     )
 }

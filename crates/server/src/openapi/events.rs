@@ -4,45 +4,17 @@ use serde_json::{
     Map, Value, json,
     value::{RawValue, to_raw_value},
 };
-use switchboard_model::{
-    Chat, EventKind, Line, Timestamp, delivery::Delivery, signature::TOLERANCE_MS,
-};
+use switchboard_model::{EventKind, Line, Timestamp, delivery::Delivery, signature::TOLERANCE_MS};
 
 use super::{
     example,
-    resources::{CONTACT, LINE},
-    schema::{
-        EXAMPLE_MS, always, boolean, example_id, extended, id, millis, object, only, reference,
-        text,
-    },
+    resources::CONTACT,
+    schema::{EXAMPLE_MS, always, example_id, id, millis, object, only, reference},
 };
 
-/// The schemas of what events hold, and of each event's delivery, by name.
+/// The schemas of the deliveries of each event, by name.
 pub(super) fn schemas() -> Map<String, Value> {
-    let handle = || always("line_handle", text(LINE), "The handle of the line.");
-    let chat = || always("chat_id", id::<Chat>(), "The chat that it happened in.");
-    let online = always("online", boolean(true), "Whether items are handed out to its bridge now.");
     let mut schemas = Map::new();
-    for (name, base, about, fields) in [
-        ("MessageEvent", "Message", "A message, and the line.", vec![handle()]),
-        ("ReactionEvent", "Reaction", "A reaction, and where.", vec![chat(), handle()]),
-        ("TypingEvent", "TypingIndicator", "Who types, and the line.", vec![handle()]),
-        ("ReceiptEvent", "ReadReceipt", "Who read, and the line.", vec![handle()]),
-        (
-            "FailedEvent",
-            "OutboxItem",
-            "What failed, and where it was to go.",
-            vec![chat(), handle()],
-        ),
-        (
-            "LineStatusEvent",
-            "Line",
-            "A line, and whether its bridge is there.",
-            vec![online, handle()],
-        ),
-    ] {
-        schemas.insert(name.to_owned(), extended(base, about, fields));
-    }
     let bodies = EventKind::ALL.map(body_name);
     let any: Vec<_> = bodies.iter().map(|name| reference(name)).collect();
     let about = "The body of a delivery: that of one of the events.";

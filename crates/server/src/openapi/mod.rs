@@ -1,8 +1,8 @@
 //! The API, described: OpenAPI 3.1, made of the code.
 //!
 //! The promise: what stands here is what the server does. Who may call and with which scope comes
-//! from the table of routes; codes, limits and names come from `model`; the shapes are held against
-//! the client's by a test; and tests fail for a route, a code or a resource that is left out.
+//! from the table of routes; codes, limits, names and resources come from `model`; tests hold every answer
+//! against it, and fail for a route, a code or a resource that is left out.
 
 mod admin;
 mod audience;

@@ -8,7 +8,7 @@ use switchboard_model::{Code, Problem, problem::ErrorType};
 use super::{
     headers,
     resources::REQUEST,
-    schema::{EXAMPLE_REQUEST, always, object, one_of, optional, reference, text},
+    schema::{EXAMPLE_REQUEST, always, derived, object, one_of, optional, reference, text},
 };
 
 /// These codes, each once, in the order of the catalogue.
@@ -19,14 +19,16 @@ pub(super) fn in_order(codes: &[Code], others: &[Code]) -> Vec<Code> {
 
 /// The schemas of errors, by name, in a document that has these codes.
 pub(super) fn schemas(codes: &[Code]) -> Map<String, Value> {
-    let rows = [
+    let mut all = derived!(ErrorType);
+    for (name, schema) in [
         ("Error", error()),
         ("ErrorEnvelope", envelope()),
-        ("ErrorType", error_type()),
         ("ErrorCode", error_code(codes)),
         ("RequestId", request_id()),
-    ];
-    rows.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
+    ] {
+        all.insert(name.to_owned(), schema);
+    }
+    all
 }
 
 /// Puts the answers that several operations have in common in one place, and refers to them.
@@ -111,22 +113,6 @@ fn response(status: u16, codes: &[Code], counted: bool) -> Value {
             },
         },
     })
-}
-
-fn error_type() -> Value {
-    use ErrorType::{
-        ApiError, AuthenticationError, AuthorizationError, InvalidRequestError, NotFoundError,
-        RateLimitError,
-    };
-    let types = json!([
-        AuthenticationError,
-        AuthorizationError,
-        InvalidRequestError,
-        NotFoundError,
-        RateLimitError,
-        ApiError,
-    ]);
-    json!({ "type": "string", "enum": types })
 }
 
 fn request_id() -> Value {

@@ -1,14 +1,13 @@
 //! How schemas are written here: a resource is a table of fields, one line for each.
 
+use schemars::{JsonSchema as _, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
-use switchboard_model::id::Kind;
+pub(super) use switchboard_model::schema::{EXAMPLE_MS, example_id};
+use switchboard_model::{
+    Timestamp,
+    id::{Id, Kind},
+};
 
-/// The rest of an id after its prefix, as [`switchboard_model::id`] writes it.
-const ID_REST: &str = "[0-7][0-9a-hjkmnp-tv-z]{25}";
-/// The rest of the ids in examples.
-const EXAMPLE_REST: &str = "01ke7x3vqjf2mrb8n5c9t4ahzw";
-/// The instant of the examples.
-pub(super) const EXAMPLE_MS: i64 = 1_767_225_600_000;
 /// The request of the examples.
 pub(super) const EXAMPLE_REQUEST: &str = "req_019b76da5d1a7c32b1f0a4c8e25d9b67";
 
@@ -22,11 +21,6 @@ pub(super) struct Field {
 /// Always there, never null.
 pub(super) fn always(name: &'static str, schema: Value, about: &str) -> Field {
     Field { name, schema: described(schema, about), required: true }
-}
-
-/// Always there, perhaps null.
-pub(super) fn always_or_null(name: &'static str, schema: Value, about: &str) -> Field {
-    Field { name, schema: described(or_null(schema), about), required: true }
 }
 
 /// May be null or absent: the contract's "null".
@@ -84,16 +78,12 @@ pub(super) fn number(example: u64) -> Value {
 
 /// Unix milliseconds, UTC.
 pub(super) fn millis() -> Value {
-    json!({ "type": "integer", "format": "int64", "examples": [EXAMPLE_MS] })
+    Timestamp::json_schema(&mut generator()).into()
 }
 
 /// An id of this kind.
 pub(super) fn id<K: Kind>() -> Value {
-    json!({
-        "type": "string",
-        "pattern": format!("^{}{ID_REST}$", K::PREFIX),
-        "examples": [example_id::<K>()],
-    })
+    Id::<K>::json_schema(&mut generator()).into()
 }
 
 /// An id of this kind, of something that those who make requests from this document may know by this format.
@@ -103,19 +93,9 @@ pub(super) fn known<K: Kind>(format: &str) -> Value {
     id
 }
 
-/// The id of this kind in the examples.
-pub(super) fn example_id<K: Kind>() -> String {
-    format!("{}{EXAMPLE_REST}", K::PREFIX)
-}
-
 /// This and nothing else.
 pub(super) fn only(name: &str) -> Value {
     json!({ "type": "string", "const": name })
-}
-
-/// An object of which nothing is known.
-pub(super) fn any_object() -> Value {
-    json!({ "type": "object", "additionalProperties": true })
 }
 
 /// One of these names.
@@ -148,4 +128,106 @@ pub(super) fn or_null(mut schema: Value) -> Value {
 fn described(mut schema: Value, about: &str) -> Value {
     schema["description"] = about.into();
     schema
+}
+
+/// The schemas of these types, and of those that they are made of, by name.
+macro_rules! derived {
+    ($($resource:ty),+ $(,)?) => {{
+        let mut generator = $crate::openapi::schema::generator();
+        $(generator.subschema_for::<$resource>();)+
+        $crate::openapi::schema::finished(&mut generator)
+    }};
+}
+pub(super) use derived;
+
+pub(super) fn generator() -> SchemaGenerator {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    let path = "/components/schemas".into();
+    settings.with(|settings| settings.definitions_path = path).into_generator()
+}
+
+/// What was derived, as it is written in the documents.
+pub(super) fn finished(generator: &mut SchemaGenerator) -> Map<String, Value> {
+    let mut schemas = generator.take_definitions(true);
+    schemas.values_mut().for_each(finish);
+    schemas
+}
+
+fn finish(schema: &mut Value) {
+    let Some(fields) = schema.as_object_mut() else { return };
+    // Names need no docs of their own.
+    if let Some(Value::Array(names)) = fields.remove("oneOf") {
+        let names: Vec<_> = names.into_iter().map(|mut name| name["const"].take()).collect();
+        *schema = json!({ "type": "string", "enum": names });
+        return;
+    }
+    // Of what is read, and these are sent.
+    fields.remove("default");
+    if let Some(Value::String(about)) = fields.get_mut("description") {
+        *about = about.replace('\n', " ");
+    }
+    if fields.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint"))
+    {
+        fields.remove("format");
+        fields.remove("maximum");
+    }
+    if fields.get("type").is_some_and(|kind| kind == "boolean") {
+        fields.entry("examples").or_insert_with(|| json!([true]));
+    }
+    if let Some(items) = fields.get_mut("items") {
+        finish(items);
+    }
+    finish_object(fields);
+}
+
+/// What may be null may be absent too, and what may be absent is never null: unless an object is always complete.
+fn finish_object(object: &mut Map<String, Value>) {
+    let is_complete = object.remove("x-complete").is_some();
+    let Some(Value::Object(mut properties)) = object.remove("properties") else { return };
+    let mut required = match object.remove("required") {
+        Some(Value::Array(names)) => names,
+        _ => Vec::new(),
+    };
+    for (name, property) in &mut properties {
+        finish(property);
+        match required.iter().position(|one| one == name) {
+            Some(at) if !is_complete && may_be_null(property) => drop(required.remove(at)),
+            Some(_) => {}
+            None => never_null(property),
+        }
+    }
+    let mut own = Map::new();
+    own.insert("type".to_owned(), "object".into());
+    own.insert("properties".to_owned(), properties.into());
+    if !required.is_empty() {
+        own.insert("required".to_owned(), required.into());
+    }
+    match object.get_mut("allOf") {
+        Some(Value::Array(parts)) => {
+            parts.push(own.into());
+            object.remove("type");
+        }
+        _ => object.extend(own),
+    }
+}
+
+fn may_be_null(schema: &Value) -> bool {
+    let is_null = |one: &Value| one["type"] == "null";
+    schema["type"].as_array().is_some_and(|kinds| kinds.contains(&"null".into()))
+        || schema["anyOf"].as_array().is_some_and(|choices| choices.iter().any(is_null))
+}
+
+fn never_null(schema: &mut Value) {
+    if let Some([kind, null]) = schema["type"].as_array().map(Vec::as_slice)
+        && null == "null"
+    {
+        schema["type"] = kind.clone();
+    }
+    if let Some([Value::Object(choice), null]) = schema["anyOf"].as_array().map(Vec::as_slice)
+        && null["type"] == "null"
+        && let (choice, Some(fields)) = (choice.clone(), schema.as_object_mut())
+    {
+        fields.remove("anyOf");
+        fields.extend(choice);
+    }
 }

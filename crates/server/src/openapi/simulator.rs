@@ -10,7 +10,7 @@ use switchboard_model::{
     },
     Message, ReactionType,
     message::MAX_TEXT_CHARS,
-    simulator::FaultMode,
+    simulator::{FaultMode, Phone, SimulatedText},
 };
 
 use super::{
@@ -23,8 +23,8 @@ use super::{
     requests::{HANDLE, message_ref},
     resources::{CONTACT, LINE},
     schema::{
-        Field, always, boolean, extended, id, list, millis, nullable, number, object, one_of,
-        reference, such_as, text,
+        Field, always, boolean, derived, id, list, nullable, number, object, one_of, reference,
+        such_as, text,
     },
 };
 
@@ -103,7 +103,8 @@ pub(super) fn parameters() -> Map<String, Value> {
 
 /// The schemas of what is taken and answered, by name.
 pub(super) fn schemas() -> Map<String, Value> {
-    [
+    let mut all = derived!(SimulatedText, Phone);
+    for (name, schema) in [
         ("ContactMessage", contact_message()),
         ("ContactText", contact_text()),
         ("ContactFiles", contact_files()),
@@ -124,22 +125,14 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("SetFault", fault("What is to go wrong on a line.")),
         ("FaultMode", one_of(&FaultMode::ALL.map(FaultMode::as_str))),
         ("Fault", fault("What goes wrong on a line.")),
-        ("SimulatedText", simulated_text()),
         ("SimulatedReaction", simulated_reaction()),
         ("SimulatedTyping", simulated_typing()),
         ("SimulatedRead", simulated_read()),
         ("SimulatedGroup", simulated_group()),
-        ("Phone", phone()),
-        ("PhoneMessage", phone_message()),
-        ("PhoneFile", phone_file()),
-        ("PhoneReaction", phone_reaction()),
-        ("MessageReaction", message_reaction()),
-        ("PhoneChange", phone_change()),
-        ("PhoneRead", phone_read()),
-    ]
-    .into_iter()
-    .map(|(name, schema)| (name.to_owned(), schema))
-    .collect()
+    ] {
+        all.insert(name.to_owned(), schema);
+    }
+    all
 }
 
 fn handle(example: &str) -> Value {
@@ -323,21 +316,6 @@ fn fault(about: &str) -> Value {
     )
 }
 
-fn simulated_text() -> Value {
-    object(
-        "What became of a contact's text.",
-        vec![
-            always(
-                "guid",
-                text("8A1F3C52-7D4E-4B1A-9C60-2E5F7A90B3D1"),
-                "Its identity in Messages.",
-            ),
-            nullable("chat_id", id::<Chat>(), "Its chat; null while the line's bridge is away."),
-            nullable("message_id", id::<Message>(), "The message; null while the bridge is away."),
-        ],
-    )
-}
-
 fn simulated_reaction() -> Value {
     let about = "The message that it is about; null while the line's bridge is away.";
     object("A contact has reacted.", vec![nullable("message_id", id::<Message>(), about)])
@@ -356,92 +334,4 @@ fn simulated_read() -> Value {
 
 fn simulated_group() -> Value {
     object("A group that was made.", vec![always("chat_id", id::<Chat>(), "Its chat.")])
-}
-
-fn phone() -> Value {
-    object(
-        "What a contact's phone shows.",
-        vec![
-            always("messages", list(&reference("PhoneMessage")), "What it got, oldest first."),
-            always("reactions", list(&reference("MessageReaction")), "Every reaction it shows."),
-            always(
-                "changes",
-                list(&reference("PhoneChange")),
-                "Every message that was edited or taken back.",
-            ),
-            always("typing", list(&text(LINE)), "The lines that are typing to it now."),
-            always("read", list(&reference("PhoneRead")), "When which line last read."),
-        ],
-    )
-}
-
-fn guid(name: &'static str) -> Field {
-    always(name, text("8A1F3C52-7D4E-4B1A-9C60-2E5F7A90B3D1"), "Its identity in Messages.")
-}
-
-fn phone_message() -> Value {
-    let none = |schema| such_as(schema, Value::Null);
-    object(
-        "A message on a contact's phone.",
-        vec![
-            guid("guid"),
-            always("line", text(LINE), "The line in whose chat it is."),
-            always("from", text(LINE), "Who wrote it."),
-            nullable("text", text("Until six."), "What it says."),
-            nullable("reply_to_guid", none(text("")), "The message that it answers."),
-            always("received_at", millis(), "When the phone got it."),
-            always("attachments", list(&reference("PhoneFile")), "Its files."),
-            always("is_audio_message", boolean(false), "Whether its one file is a voice memo."),
-            always("reactions", list(&reference("PhoneReaction")), "What was said about it."),
-            nullable("edited_at", none(millis()), "When its text was last changed."),
-            nullable("unsent_at", none(millis()), "When it was taken back."),
-        ],
-    )
-}
-
-fn phone_file() -> Value {
-    let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
-    object(
-        "A file on a contact's phone.",
-        vec![
-            nullable("filename", text("menu.pdf"), "Its name."),
-            always("mime_type", text("application/pdf"), "Its type."),
-            always("size", number(48_213), "Its size in bytes."),
-            always("sha256", text(hash), "The SHA-256 of its bytes, in hex."),
-        ],
-    )
-}
-
-fn phone_reaction() -> Value {
-    object(
-        "A reaction on a contact's phone.",
-        vec![
-            always("type", text("love"), "One of the six kinds, or one emoji."),
-            always("from", text(LINE), "Whose it is."),
-        ],
-    )
-}
-
-fn message_reaction() -> Value {
-    extended("PhoneReaction", "A reaction, and to which message.", vec![guid("message_guid")])
-}
-
-fn phone_change() -> Value {
-    let none = |schema| such_as(schema, Value::Null);
-    object(
-        "A message that is not as it was sent.",
-        vec![
-            guid("message_guid"),
-            nullable("text", text("Until seven."), "What it says; null once it was taken back."),
-            nullable("edited_at", millis(), "When its text was last changed."),
-            nullable("unsent_at", none(millis()), "When it was taken back."),
-        ],
-    )
-}
-
-fn phone_read() -> Value {
-    object(
-        "A line has read a chat with this contact.",
-        vec![always("line", text(LINE), "The line."), always("read_at", millis(), "When.")],
-    )
 }

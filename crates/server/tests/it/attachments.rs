@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 use switchboard_client::{CreateWebhook, SendAudioMessage};
 use switchboard_model::{Code, EventKind, Message, outbox::OutboxStatus};
-use switchboard_testkit::{LINE, Receiver, Tenant, TestServer};
+use switchboard_testkit::{LINE, Receiver, Tenant, TestServer, judge::judge_event};
 
 use crate::{
     call::{Call, assert_refused},
     files::with_charset,
     fixtures::{Sample, phone, set_advanced, texts},
-    live::{Live, check_event},
+    live::Live,
     world::{CONTACT, OPEN, SOON, STRANGER, THEIRS, settled},
 };
 
@@ -110,7 +110,7 @@ async fn what_a_contact_sends_can_be_downloaded_from_list_webhook_and_stream() {
         let delivery = receiver.wait_for(count, SOON).await.unwrap().pop().unwrap();
         delivery.verify(&secret).unwrap();
         let delivered = delivery.json()["data"].clone();
-        check_event("message.received", &delivered);
+        judge_event("message.received", &delivered);
         let (_, name, streamed) = live.next().await;
         assert_eq!(name, "message.received");
         let mut listed = Call::get(format!("/v1/messages?from={LINE}&to={CONTACT}&limit=1"))

@@ -1,4 +1,4 @@
-//! One raw call, and the judgement of a refusal: for what the strict client would never send.
+//! One raw call, and the judgement of a refusal: for what the client would never send.
 
 use std::sync::LazyLock;
 
@@ -7,8 +7,9 @@ use http::Method;
 use serde_json::{Value, json};
 use switchboard_client::RawAnswer;
 use switchboard_model::Code;
+use switchboard_testkit::judge::judge_answer;
 
-use crate::document::assert_documented;
+use crate::document::note;
 
 /// One for all tests, so it must not keep connections: each would belong to the runtime of one test.
 static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
@@ -70,10 +71,11 @@ impl Call {
         self
     }
 
-    /// The whole answer; of a live stream only its head. Fails for one that the document does not have.
+    /// The whole answer; of a live stream only its head. Fails for one that the document does not have, to the field.
     pub(crate) async fn send(&self, url: &str) -> RawAnswer {
         let answer = self.send_undocumented(url).await;
-        assert_documented(&self.method, &self.path, &answer);
+        judge_answer(&self.method, &self.path, &answer);
+        note(&self.method, &self.path, &answer);
         answer
     }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use switchboard_client::RawAnswer;
 use switchboard_model::{Account, Bridge, Chat, Code, Key, Line, id::Id};
 use switchboard_server::{openapi::Audience, routes::document_for};
-use switchboard_testkit::{LINE, TestServer};
+use switchboard_testkit::{LINE, TestServer, judge};
 
 use crate::{
     call::{Call, query},
@@ -23,20 +23,9 @@ use crate::{
     world::{CONTACT, NO_LINE, SANDBOX, SECOND, World},
 };
 
-/// An operation, if it is one of these callers'.
-fn operation_for(audience: Audience, method: &Method, path: &str) -> Option<&'static Value> {
-    document_for(audience)["paths"].get(path)?.get(method.as_str().to_lowercase())
-}
-
-/// What a reference stands for; anything else is itself.
-pub(crate) fn resolved(audience: Audience, value: &'static Value) -> &'static Value {
-    let target = value["$ref"].as_str().map(|target| target.trim_start_matches('#'));
-    target.map_or(value, |target| document_for(audience).pointer(target).unwrap())
-}
-
 /// The codes of a documented error answer.
 fn codes_of(audience: Audience, response: &'static Value) -> impl Iterator<Item = &'static str> {
-    let examples = &resolved(audience, response)["content"]["application/json"]["examples"];
+    let examples = &judge::resolved(audience, response)["content"]["application/json"]["examples"];
     examples.as_object().into_iter().flat_map(|all| all.keys()).map(String::as_str)
 }
 
@@ -46,27 +35,13 @@ pub(crate) fn codes(audience: Audience, operation: &'static Value) -> BTreeSet<&
     responses.flat_map(|response| codes_of(audience, response)).collect()
 }
 
-/// That an answer is one that the document has for its operation: the status, and the code of an error.
-#[track_caller]
-pub(crate) fn assert_documented(method: &Method, path: &str, answer: &RawAnswer) {
-    let path = path.split('?').next().unwrap_or_default();
-    let path = path.strip_prefix("http://").map_or(path, |rest| &rest[rest.find('/').unwrap()..]);
-    let found = Audience::ALL.into_iter().find_map(|audience| {
-        operation_for(audience, method, path).map(|operation| (audience, operation))
-    });
-    let Some((audience, operation)) = found else { return };
-    if answer.body["error"]["code"] == "endpoint_not_found" {
-        // This server, or this address of it, does not have the operation.
-        return;
+/// Keeps in mind which code an operation gave.
+pub(crate) fn note(method: &Method, path: &str, answer: &RawAnswer) {
+    let code = answer.body["error"]["code"].as_str();
+    if let (Some((_, operation)), Some(code)) = (judge::operation(method, path), code) {
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+        given.insert((operation["operationId"].as_str().unwrap(), code.to_owned()));
     }
-    let status = answer.status;
-    let response = &operation["responses"][status.to_string()];
-    let what = format!("{method} {path} answers {status}, which is not documented: {answer:?}");
-    assert!(response.is_object(), "{what}");
-    let Some(code) = answer.body["error"]["code"].as_str() else { return };
-    assert!(codes_of(audience, response).any(|known| known == code), "{code}: {what}");
-    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-    given.insert((operation["operationId"].as_str().unwrap(), code.to_owned()));
 }
 
 /// What was given to the callers of this process: operations and codes.
@@ -87,11 +62,9 @@ const EVERYWHERE: [Code; 8] = [
 /// A request with nothing wrong, but for its body: for each operation that reads one as JSON.
 fn unreadable_bodies(rows: &[Row], world: &World) -> Vec<Call> {
     let readers = rows.iter().filter_map(|row| {
-        let found = Audience::ALL.into_iter().find_map(|audience| {
-            let operation = operation_for(audience, &row.right.method, &path(row))?;
-            operation["requestBody"]["content"]["application/json"].is_object().then_some(audience)
-        });
-        let token = match found? {
+        let (audience, operation) = judge::operation(&row.right.method, &path(row))?;
+        operation["requestBody"]["content"]["application/json"].as_object()?;
+        let token = match audience {
             Audience::Programs => world.owner.key.clone(),
             Audience::Operator | Audience::Simulator => world.server.operator_token().to_owned(),
         };

@@ -4,7 +4,6 @@ use std::{fs, path::PathBuf, sync::Arc};
 
 use http::Method;
 use serde_json::json;
-use switchboard_client::shape::{self, Unknown};
 use switchboard_model::{Code, outbox::OutboxStatus, time::Clock};
 use switchboard_testkit::{LINE, Setup, Tenant, TestClock, TestServer, eventually};
 use tokio::{
@@ -120,7 +119,6 @@ async fn the_bytes_say_what_a_file_is_and_the_header_must_agree() {
             continue;
         };
         assert_eq!(answer.status, 201, "{what}: {answer:?}");
-        shape::check_answer(&shape::FILE, &answer.body, Unknown::Refused).unwrap();
         assert_eq!(answer.body["mime_type"], found, "{what}");
         assert_eq!(answer.body["size"], bytes.len(), "{what}");
         assert_eq!(answer.body["filename"], json!(name), "{what}");

@@ -1,10 +1,8 @@
-//! What contacts do on their phones, and what their phones show: by `/simulator/v1`, each answer
-//! checked against its shape.
+//! What contacts do on their phones, and what their phones show: by `/simulator/v1`.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use switchboard_client::shape::{self, Shape, Unknown};
 use switchboard_model::simulator::Phone;
 use switchboard_testkit::{TestServer, eventually};
 
@@ -53,7 +51,6 @@ impl Sample {
     pub(crate) async fn uploaded(&self, server: &TestServer, key: &str) -> String {
         let answer = self.upload(key).send(&server.url).await;
         assert_eq!(answer.status, 201, "{answer:?}");
-        shape::check_answer(&shape::FILE, &answer.body, Unknown::Refused).unwrap();
         answer.body["id"].as_str().unwrap().to_owned()
     }
 
@@ -68,17 +65,16 @@ impl Sample {
 }
 
 /// Says something to `/simulator/v1`, which takes it.
-async fn say(server: &TestServer, path: &str, body: &Value, shape: &'static Shape) -> Value {
+async fn say(server: &TestServer, path: &str, body: &Value) -> Value {
     let call = Call::post(path, body).key(server.operator_token());
     let answer = call.send(&server.url).await;
     assert!(answer.status < 300, "{path} {body}: {answer:?}");
-    shape::check_answer(shape, &answer.body, Unknown::Refused).unwrap();
     answer.body
 }
 
 /// A contact's message with these fields; answers what became of it.
 pub(crate) async fn texts(server: &TestServer, body: &Value) -> Value {
-    say(server, "/simulator/v1/messages", body, &shape::SIMULATED_TEXT).await
+    say(server, "/simulator/v1/messages", body).await
 }
 
 /// A contact reacts to a message, or takes the reaction back.
@@ -92,26 +88,26 @@ pub(crate) async fn reacts(
     let body = json!({
         "line": line, "from": from, "message_guid": guid, "type": kind, "remove": remove,
     });
-    say(server, "/simulator/v1/reactions", &body, &shape::SIMULATED_REACTION).await
+    say(server, "/simulator/v1/reactions", &body).await
 }
 
 /// A contact begins or stops typing.
 pub(crate) async fn types(server: &TestServer, line: &str, from: &str, state: &str) {
     let body = json!({ "line": line, "from": from, "state": state });
-    say(server, "/simulator/v1/typing", &body, &shape::SIMULATED_TYPING).await;
+    say(server, "/simulator/v1/typing", &body).await;
 }
 
 /// A contact reads all that the line wrote.
 pub(crate) async fn reads(server: &TestServer, line: &str, from: &str) {
     let body = json!({ "line": line, "from": from });
-    say(server, "/simulator/v1/receipts", &body, &shape::SIMULATED_READ).await;
+    say(server, "/simulator/v1/receipts", &body).await;
 }
 
 /// Gives a line the advanced features or takes them away, and waits until the server knows.
 pub(crate) async fn set_advanced(server: &TestServer, line: &str, advanced: bool) {
     let body = json!({ "line": line, "advanced_features": advanced });
     let path = "/simulator/v1/lines/capabilities";
-    say(server, path, &body, &shape::LINE_CAPABILITIES).await;
+    say(server, path, &body).await;
     eventually("the server knows what the line can do", async || {
         let lines = server.admin().lines().await.unwrap().value.data;
         let line = lines.into_iter().find(|one| one.line.handle.as_str() == line)?;
@@ -124,6 +120,5 @@ pub(crate) async fn set_advanced(server: &TestServer, line: &str, advanced: bool
 pub(crate) async fn phone(server: &TestServer, handle: &str) -> Phone {
     let call = Call::get(query("/simulator/v1/phones", &[("handle", handle)]));
     let answer = call.key(server.operator_token()).send(&server.url).await;
-    shape::check_answer(&shape::PHONE, &answer.body, Unknown::Refused).unwrap();
     serde_json::from_value(answer.body).unwrap()
 }

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use switchboard_client::shape::{self, Shape, Unknown};
-use switchboard_model::EventKind;
-use switchboard_testkit::TestServer;
+use switchboard_testkit::{TestServer, judge::judge_event};
 
 use crate::{call::Call, world::SOON};
 
@@ -165,27 +163,7 @@ pub(crate) fn parse(block: &str) -> Heard {
         return Heard::Place(id.expect("a block holds an event or a place"));
     };
     if name != "stream.closed" {
-        check_event(&name, &data);
+        judge_event(&name, &data);
     }
     Heard::Event { id, name, data }
-}
-
-/// Checks the data of an event, of a webhook too, against the contract.
-pub(crate) fn check_event(name: &str, data: &Value) {
-    let kind = EventKind::from_name(name).unwrap_or_else(|| panic!("{name} is no event"));
-    shape::check(shape_of(kind), data, Unknown::Refused)
-        .unwrap_or_else(|wrong| panic!("{name}: {wrong}: {data}"));
-}
-
-fn shape_of(kind: EventKind) -> &'static Shape {
-    match kind {
-        EventKind::MessageReceived | EventKind::MessageSent | EventKind::MessageUpdated => {
-            &shape::MESSAGE_EVENT
-        }
-        EventKind::ReactionAdded | EventKind::ReactionRemoved => &shape::REACTION_EVENT,
-        EventKind::TypingStarted | EventKind::TypingStopped => &shape::TYPING_EVENT,
-        EventKind::ReceiptRead => &shape::RECEIPT_EVENT,
-        EventKind::MessageFailed => &shape::FAILED_EVENT,
-        EventKind::LineStatus => &shape::LINE_STATUS_EVENT,
-    }
 }

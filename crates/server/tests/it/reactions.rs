@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 use switchboard_client::{CreateWebhook, SendReaction};
 use switchboard_model::{Code, EventKind, ReactionType, outbox::OutboxStatus};
-use switchboard_testkit::{LINE, Receiver, Tenant, TestServer};
+use switchboard_testkit::{LINE, Receiver, Tenant, TestServer, judge::judge_event};
 
 use crate::{
     call::{Call, assert_refused},
     fixtures::{phone, reacts},
-    live::{Live, check_event},
+    live::Live,
     world::{CONTACT, SOON, STRANGER, settled},
 };
 
@@ -114,7 +114,7 @@ async fn each_occurrence_is_told_with_an_id_of_its_own() {
         delivery.verify(&secret).unwrap();
         let body = delivery.json();
         let data = &body["data"];
-        check_event(event, data);
+        judge_event(event, data);
         let (_, name, streamed) = live.next().await;
         assert_eq!((body["event"].as_str(), name.as_str()), (Some(event), event));
         assert_eq!(*data, streamed, "webhook and stream tell the same, in the same order");

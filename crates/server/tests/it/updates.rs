@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 use switchboard_client::{ContactText, CreateWebhook, SendMessage};
 use switchboard_model::{Code, EventKind, Message, outbox::OutboxStatus};
-use switchboard_testkit::{LINE, Receiver, Tenant, TestServer};
+use switchboard_testkit::{LINE, Receiver, Tenant, TestServer, judge::judge_event};
 
 use crate::{
     call::{Call, assert_refused},
     fixtures::{Sample, phone, reacts, reads},
-    live::{Live, check_event},
+    live::Live,
     world::{CONTACT, SOON, settled},
 };
 
@@ -86,7 +86,7 @@ async fn a_contact_edits_and_takes_back_and_who_asks_is_told() {
     for delivery in &deliveries {
         delivery.verify(secret.as_ref().unwrap()).unwrap();
         assert_eq!(delivery.event(), "message.updated");
-        check_event("message.updated", &delivery.json()["data"]);
+        judge_event("message.updated", &delivery.json()["data"]);
     }
     // What comes next is a message: nobody who did not name them has got the others before it.
     server.text(LINE, CONTACT, "last").await;

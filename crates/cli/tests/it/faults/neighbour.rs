@@ -6,6 +6,7 @@ use std::{
 };
 
 use switchboard_client::{Client, Error, SendMessage};
+use switchboard_testkit::judge;
 use tokio::{
     task::JoinHandle,
     time::{Instant, MissedTickBehavior, interval},
@@ -34,7 +35,8 @@ pub(super) struct Neighbour {
 
 impl Neighbour {
     pub(super) async fn start(tenants: &Tenants, url: &str) -> Self {
-        let client = Client::builder(url).key(&tenants.neighbour_key).strict().build().unwrap();
+        let client =
+            Client::builder(url).key(&tenants.neighbour_key).observe(judge).build().unwrap();
         let (stop, calls) = (CancellationToken::new(), Arc::<Mutex<Calls>>::default());
         let calling = tokio::spawn({
             let (stop, calls) = (stop.clone(), Arc::clone(&calls));

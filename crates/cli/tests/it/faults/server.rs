@@ -22,7 +22,7 @@ use switchboard_store::{
     Store,
     sqlite::{SqliteOptions, SqliteStore},
 };
-use switchboard_testkit::eventually;
+use switchboard_testkit::{eventually, judge};
 use tokio::{
     io::AsyncReadExt as _,
     process::{Child, ChildStderr, Command},
@@ -185,7 +185,7 @@ impl Faulty {
 
     /// Waits until a message of the neighbour goes all its way.
     pub(super) async fn recovers(&self, tenants: &Tenants) {
-        let client = Client::builder(&self.url).key(&tenants.neighbour_key).strict();
+        let client = Client::builder(&self.url).key(&tenants.neighbour_key).observe(judge);
         let client = client.build().unwrap();
         let text = SendMessage::text(NEIGHBOUR_LINE, NEIGHBOUR_CONTACT, "recovered");
         let accepted =

@@ -1,0 +1,37 @@
+//! Names that only a newer server can mean: in a list they are left out, and alone such a name is none.
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IntoDeserializer, value::Error},
+};
+
+use crate::scope::{Scope, Scopes};
+
+/// Those that are known.
+pub(crate) fn names<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: for<'name> Deserialize<'name>,
+{
+    let names = Vec::<String>::deserialize(deserializer)?;
+    Ok(names.iter().filter_map(|name| known(name)).collect())
+}
+
+/// Those scopes that are known.
+pub(crate) fn scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scopes, D::Error> {
+    names::<_, Scope>(deserializer).map(Scopes::from)
+}
+
+/// The name, if it is there and known.
+pub(crate) fn name<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: for<'name> Deserialize<'name>,
+{
+    let name = Option::<String>::deserialize(deserializer)?;
+    Ok(name.and_then(|name| known(&name)))
+}
+
+fn known<T: for<'name> Deserialize<'name>>(name: &str) -> Option<T> {
+    T::deserialize(IntoDeserializer::<Error>::into_deserializer(name)).ok()
+}
