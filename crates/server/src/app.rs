@@ -63,7 +63,7 @@ pub struct App {
     pub(crate) hub: Hub,
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) links: Links,
-    pub(crate) deliver: Deliver,
+    pub(crate) deliver: Arc<Deliver>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Monitor,
     pub(crate) guard: Guard,
@@ -221,7 +221,7 @@ impl App {
             storage_told: Occasionally::default(),
             stopping: CancellationToken::new(),
             simulator: simulator.map(Simulator),
-            deliver,
+            deliver: Arc::new(deliver),
             metrics,
             health: Monitor::default(),
             guard,
@@ -238,7 +238,7 @@ impl App {
         // First: it is told of whatever happens from now on.
         app.store
             .observe(Arc::new(Watcher { app: Arc::downgrade(&app), runtime: Handle::current() }));
-        app.deliver.start(Arc::clone(&app.store), &supervisor, &stop_delivering);
+        app.deliver.start(&app.store, &supervisor, &stop_delivering);
         jobs::start(&app, &supervisor, &stop_working);
         let (feeds, stopping, stop) =
             (Arc::clone(&app.feeds), app.stopping.clone(), stop_working.clone());

@@ -112,7 +112,7 @@ pub(crate) async fn delete(
     let grant = caller.grant(&app).await?.ok_or_else(webhook_not_found)?;
     spawn_uncancelled(async move {
         app.store.delete_webhook(grant, webhook).await?;
-        app.deliver.forget(webhook);
+        app.deliver.disabled(webhook);
         // A replay of it ends, and makes room for another.
         app.replays.notify_one();
         Ok(())

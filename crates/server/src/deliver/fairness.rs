@@ -129,6 +129,10 @@ pub(super) struct FairQueue {
 }
 
 impl FairQueue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+    }
+
     /// This webhook is the last of its account, and an account that is new here the last of all.
     pub(super) fn enqueue(&mut self, account: Id<Account>, webhook: Id<Webhook>) {
         let webhooks = self.webhooks.entry(account).or_insert_with(|| {
