@@ -14,6 +14,10 @@ use super::{breaker::Breaker, fairness::EndpointClass};
 const START: usize = 4;
 /// An endpoint whose answers take longer on average is slow; an attempt that takes longer may hang.
 pub(super) const SLOW: Duration = Duration::from_secs(1);
+/// Of an endpoint that answers sooner than that, no more is in flight than it takes to keep it busy.
+const FAST: Duration = Duration::from_millis(20);
+/// They wait when an answer takes so many times as long as one alone.
+const WAITS: u32 = 2;
 /// Successes in a row after which a failure is forgiven.
 const FORGIVEN_AFTER: u32 = 2;
 /// The shortest time between two warnings of one endpoint.
@@ -43,6 +47,8 @@ pub(super) struct Endpoint {
     history: History,
     /// How many may be unanswered, before the share of its class.
     limit: usize,
+    /// How long a success takes, on average, that does not wait for others in flight.
+    alone: Duration,
     /// How many are.
     unanswered: usize,
     /// How many of them have been for longer than [`SLOW`].
@@ -52,7 +58,7 @@ pub(super) struct Endpoint {
     is_known_to_fail: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 enum History {
     None,
     Works {
@@ -71,6 +77,7 @@ impl Default for Endpoint {
             breaker: Breaker::default(),
             history: History::None,
             limit: START,
+            alone: Duration::MAX,
             unanswered: 0,
             late: 0,
             warned_at: None,
@@ -131,11 +138,6 @@ impl Endpoint {
         let Outcome { worked, took, .. } = *outcome;
         self.unanswered -= 1;
         self.late -= usize::from(was_late);
-        if worked {
-            self.limit = (self.limit + 1).min(most);
-        } else {
-            self.limit = (self.limit / 2).max(1);
-        }
         self.history = match self.history {
             _ if !worked => History::Fails { since: 0 },
             History::Fails { since } if since + 1 < FORGIVEN_AFTER => {
@@ -143,6 +145,12 @@ impl Endpoint {
             }
             History::Works { mean } => History::Works { mean: (mean * 7 + took) / 8 },
             History::None | History::Fails { .. } => History::Works { mean: took },
+        };
+        let history = self.history;
+        self.limit = match history {
+            _ if !worked => (self.limit / 2).max(1),
+            History::Works { mean } if self.must_wait(mean) => (self.limit - 1).max(START),
+            _ => (self.limit + 1).min(most),
         };
         let was_closed = self.breaker.is_closed();
         self.breaker.note(outcome, is_probe, now);
@@ -152,6 +160,12 @@ impl Endpoint {
             self.history = History::Works { mean: took };
         }
         self.news(worked, now)
+    }
+
+    /// Whether more in flight to a fast endpoint only wait longer, for each other or for this server.
+    fn must_wait(&mut self, mean: Duration) -> bool {
+        self.alone = if self.limit <= START { mean } else { self.alone.min(mean) };
+        self.alone < FAST && mean > WAITS * self.alone
     }
 
     /// One that does now this and now that is told of once a minute at most.
@@ -197,6 +211,22 @@ mod tests {
         assert_eq!((endpoint.limit, endpoint.class()), (2, Unproven));
         answered(&mut endpoint, true, 2);
         assert_eq!((endpoint.limit, endpoint.class()), (3, Proven));
+    }
+
+    /// An endpoint that answers each at once, behind something that takes one after another.
+    #[test]
+    fn what_is_fast_gets_no_more_than_keeps_it_busy() {
+        let mut endpoint = Endpoint::default();
+        for _ in 0..1000 {
+            let waiting = u64::try_from(endpoint.limit).unwrap();
+            answered(&mut endpoint, true, 2 + waiting);
+        }
+        assert!((START..=4 * START).contains(&endpoint.limit), "{}", endpoint.limit);
+        // What takes as long as before is far away, or slow: it gets its share.
+        for _ in 0..1000 {
+            answered(&mut endpoint, true, 30);
+        }
+        assert_eq!(endpoint.limit, MOST);
     }
 
     #[test]

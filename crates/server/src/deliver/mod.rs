@@ -13,8 +13,9 @@
 //!                  └─────────────────────────┘
 //! ```
 //!
-//! What is in flight stays so until what came of it is committed. So a kill makes go out twice at most
-//! as many as may be in flight at once, and of one webhook at most its share of them.
+//! What is in flight stays so until what came of it is committed. So when a machine dies, what goes out twice is at most
+//! as much as may be in flight at once, and of one webhook its share of that; when a process is killed, only what was
+//! not answered yet ([`answered`]).
 //!
 //! First attempts of one webhook and one chat go out one after another, in event order: the next when the one before
 //! has worked, or has failed and that is settled. A retry waits for nobody and nobody waits for it.
@@ -22,9 +23,11 @@
 //! An endpoint gets as much of what may be in flight as it has earned ([`endpoint`], [`fairness`]), and one
 //! that only fails gets nothing but a probe now and then ([`breaker`]).
 
+mod answered;
 mod breaker;
 mod endpoint;
 mod fairness;
+mod log;
 mod queue;
 mod schedule;
 mod send;
@@ -46,6 +49,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{config::Config, files::Files, metrics::Metrics, supervise::Supervisor};
+use answered::Answered;
 use schedule::{Schedule, Slot};
 use test_limiter::TestLimiter;
 
@@ -65,6 +69,8 @@ pub(crate) struct Deliver {
     /// A webhook was disabled or deleted: what is due of it is to be given up in the store.
     disabled: Notify,
     sender: send::Sender,
+    /// What has worked and is not settled.
+    answered: Answered,
     tests: TestLimiter,
     metrics: Arc<Metrics>,
 }
@@ -93,18 +99,20 @@ impl Deliver {
             look: Notify::new(),
             disabled: Notify::new(),
             sender,
+            answered: Answered::open(&config.data_dir),
             tests: TestLimiter::default(),
             metrics,
         })
     }
 
     /// Starts the engine's tasks.
-    pub(crate) fn start(
+    pub(crate) async fn start(
         self: &Arc<Self>,
         store: &Arc<dyn Store>,
         supervisor: &Supervisor,
         stop: &CancellationToken,
     ) {
+        self.answered.settle(&**store).await;
         let (results, settling) = mpsc::channel(RESULTS);
         let parts = || (Arc::clone(self), Arc::clone(store), stop.clone());
         let (deliver, of_store, stopping) = parts();

@@ -5,13 +5,12 @@
 //! left for its class and its account ([`fairness`](super::fairness)), nor than its endpoint has earned
 //! ([`endpoint`](super::endpoint)); what waits in memory is bounded, and each webhook has room for some.
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    time::Duration,
-};
+mod intake;
 
-use switchboard_model::{Account, Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id};
-use switchboard_store::{DueDeliveries, DueQuery, Owned, WaitingWebhook, partition};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use switchboard_model::{Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id};
+use switchboard_store::{Owned, partition};
 
 use super::{
     endpoint::{Endpoint, News, Outcome},
@@ -28,8 +27,6 @@ const HEAD: usize = 512;
 const LEAST: usize = 16;
 /// When this many queues are remembered that are idle, those of which there is nothing to remember are forgotten.
 const REMEMBERED: usize = 4096;
-/// How often all webhooks are looked for that have something in the store: what nobody has told of is found then.
-const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
 /// Which delivery may go out next.
 #[derive(Debug)]
@@ -56,7 +53,7 @@ pub(super) struct Schedule {
 pub(super) struct Slot {
     pub(super) webhook: Id<Webhook>,
     seq: i64,
-    room: Room,
+    pub(super) room: Room,
     /// The chat that waits behind it.
     chat: Option<Id<Chat>>,
     /// Whether it is the one that finds out if the endpoint works again.
@@ -88,71 +85,6 @@ impl Schedule {
             owned: Owned::Partitions(Vec::new()),
             owned_until: Timestamp(i64::MIN),
             remembered: REMEMBERED,
-        }
-    }
-
-    /// These were just committed, in this order.
-    pub(super) fn committed(&mut self, deliveries: Vec<DueDelivery>, now: Timestamp) {
-        for delivery in deliveries {
-            let most = most_waiting(self.waiting);
-            let (webhook, account) = (delivery.webhook_id, delivery.account_id);
-            self.change_or_make(webhook, account, now, |queue| queue.offer(delivery, most));
-        }
-    }
-
-    /// Whether all webhooks are to be looked for now that have something in the store. If so, not again for a while.
-    pub(super) fn begin_sweep(&mut self, now: Timestamp) -> bool {
-        let is_due = self.sweep_at <= now;
-        if is_due {
-            self.sweep_at = now + SWEEP_EVERY;
-        }
-        is_due
-    }
-
-    /// The webhooks that have something in the store may be others than are known here.
-    pub(super) fn want_sweep(&mut self) {
-        self.sweep_at = Timestamp(i64::MIN);
-    }
-
-    /// These have something in the store.
-    pub(super) fn found_in_store(&mut self, webhooks: Vec<WaitingWebhook>, now: Timestamp) {
-        for WaitingWebhook { webhook_id, account_id, has_untried, retry_at } in webhooks {
-            self.change_or_make(webhook_id, account_id, now, |queue| {
-                queue.found_in_store(has_untried, retry_at);
-            });
-        }
-    }
-
-    /// When the store is to be looked at next.
-    pub(super) fn next_look(&self) -> Timestamp {
-        self.looks.first().map_or(self.sweep_at, |(at, _)| self.sweep_at.min(*at))
-    }
-
-    /// What is to be read now, of so many webhooks at most.
-    pub(super) fn queries(&mut self, webhooks: usize, now: Timestamp) -> Vec<DueQuery> {
-        let mut queries = Vec::new();
-        while queries.len() < webhooks
-            && let Some(&(at, webhook)) = self.looks.first()
-            && at <= now
-        {
-            let most = most_waiting(self.waiting);
-            let query = self.change(webhook, now, |queue, _| queue.query(webhook, most, now));
-            queries.extend(query.flatten());
-        }
-        queries
-    }
-
-    /// What was read.
-    pub(super) fn read(&mut self, found: Vec<DueDeliveries>, now: Timestamp) {
-        for found in found {
-            self.change(found.webhook_id, now, |queue, _| queue.read(found));
-        }
-    }
-
-    /// The store did not answer these.
-    pub(super) fn not_read(&mut self, queries: &[DueQuery], now: Timestamp) {
-        for query in queries {
-            self.change(query.webhook_id, now, |queue, _| queue.not_read());
         }
     }
 
@@ -236,48 +168,6 @@ impl Schedule {
         });
     }
 
-    /// Which webhooks are this process's.
-    pub(super) fn owned(&self) -> &Owned {
-        &self.owned
-    }
-
-    /// From now on these are its own, until then. Whether they are others than before.
-    pub(super) fn own(&mut self, owned: Owned, until: Timestamp, now: Timestamp) -> bool {
-        self.owned_until = until;
-        if self.owned == owned {
-            return false;
-        }
-        self.owned = owned;
-        self.reread_all(now);
-        true
-    }
-
-    /// The webhooks and what they have in the store may be others than is known here.
-    pub(super) fn reread_all(&mut self, now: Timestamp) {
-        self.want_sweep();
-        let all: Vec<_> = self.queues.keys().copied().collect();
-        for webhook in all {
-            let is_own = self.owned.has(webhook);
-            self.change(webhook, now, |queue, _| match is_own {
-                true => queue.reread(),
-                false => queue.pause(),
-            });
-        }
-    }
-
-    /// The webhook is not what it was: what waits for it is read anew, and its endpoint is a new one.
-    pub(super) fn renew(&mut self, webhook: Id<Webhook>, now: Timestamp) {
-        self.change_own(webhook, now, Queue::renew);
-    }
-
-    /// Something has come to the store of this webhook.
-    pub(super) fn look_again(&mut self, webhook: Id<Webhook>, now: Timestamp) {
-        self.change_own(webhook, now, |queue| {
-            queue.look_again();
-            queue.retry(now);
-        });
-    }
-
     /// Lets the breaker's next probe go out now, if there is one to wait for.
     pub(super) fn probe(&mut self, webhook: Id<Webhook>, now: Timestamp) {
         self.change(webhook, now, |queue, _| queue.endpoint.breaker.cut_short(now));
@@ -304,33 +194,6 @@ impl Schedule {
             in_flight: u64::try_from(self.pools.used()).unwrap_or(u64::MAX),
             held: those(|endpoint| !endpoint.breaker.is_closed()),
             to_blame: those(Endpoint::is_to_blame),
-        }
-    }
-
-    /// Changes the queue of a webhook that is this process's. If it has none, whose webhook it is comes out in the store.
-    fn change_own(
-        &mut self,
-        webhook: Id<Webhook>,
-        now: Timestamp,
-        change: impl FnOnce(&mut Queue),
-    ) {
-        if self.owned.has(webhook) && self.change(webhook, now, |queue, _| change(queue)).is_none()
-        {
-            self.want_sweep();
-        }
-    }
-
-    /// Changes the queue of a webhook that is this process's, and makes one if there is none.
-    fn change_or_make(
-        &mut self,
-        webhook: Id<Webhook>,
-        account: Id<Account>,
-        now: Timestamp,
-        change: impl FnOnce(&mut Queue),
-    ) {
-        if self.owned.has(webhook) {
-            self.queues.entry(webhook).or_insert_with(|| Queue::new(account));
-            self.change(webhook, now, |queue, _| change(queue));
         }
     }
 

@@ -21,6 +21,8 @@ use crate::{
     supervise::{FailedPart, Vital},
 };
 
+/// How often it is looked unasked whether something may be sent.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Results that one transaction settles.
 const SETTLE_BATCH: usize = 512;
 /// Webhooks of which one look at the store reads.
@@ -51,6 +53,8 @@ pub(super) async fn dispatch(
         }
         tokio::select! {
             () = deliver.work.notified() => {}
+            // A wake-up only makes it fast.
+            () = tokio::time::sleep(LOOK_EVERY) => {}
             () = stop.cancelled() => break,
         }
     }
@@ -76,6 +80,9 @@ async fn attempt(
             sending.await
         }
     };
+    if outcome.worked {
+        deliver.answered.note(slot.room.place, &result);
+    }
     let news = deliver.change(|schedule, now| schedule.answered(&mut slot, &outcome, now));
     tell(news, &result);
     deliver.metrics.attempted(&result, delivery.since);
@@ -202,7 +209,8 @@ impl Asked<'_> {
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
         if !self.queries.is_empty() {
-            self.deliver.change(|schedule, now| schedule.not_read(&self.queries, now));
+            // Wakes nobody: who has asked pauses first.
+            self.deliver.schedule().not_read(&self.queries, self.deliver.clock.steady());
         }
     }
 }

@@ -3,6 +3,7 @@ mod reading;
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use switchboard_model::{Account, EventKind, delivery::Secrets, webhook::WebhookSecret};
+use switchboard_store::{DueDeliveries, DueQuery, WaitingWebhook};
 
 use super::*;
 use crate::deliver::{
