@@ -16,8 +16,6 @@ const START: usize = 4;
 pub(super) const SLOW: Duration = Duration::from_secs(1);
 /// Of an endpoint that answers sooner than that, no more is in flight than it takes to keep it busy.
 const FAST: Duration = Duration::from_millis(20);
-/// They wait when an answer takes so many times as long as one alone.
-const WAITS: u32 = 2;
 /// Successes in a row after which a failure is forgiven.
 const FORGIVEN_AFTER: u32 = 2;
 /// The shortest time between two warnings of one endpoint.
@@ -165,7 +163,7 @@ impl Endpoint {
     /// Whether more in flight to a fast endpoint only wait longer, for each other or for this server.
     fn must_wait(&mut self, mean: Duration) -> bool {
         self.alone = if self.limit <= START { mean } else { self.alone.min(mean) };
-        self.alone < FAST && mean > WAITS * self.alone
+        self.alone < FAST && mean > self.alone * 3 / 2
     }
 
     /// One that does now this and now that is told of once a minute at most.
