@@ -149,7 +149,7 @@ impl Secrets {
 }
 
 /// What came of one attempt.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AttemptResult {
     /// Its place in the store.
     pub seq: i64,

@@ -11,11 +11,28 @@ use crate::{file::File, id::Id, time::Timestamp, webhook::WebhookSecret};
 /// How far a delivery's timestamp may be from the verifier's clock: 5 minutes (§9).
 pub const TOLERANCE_MS: i64 = 300_000;
 
+/// A secret, ready to sign: what depends on nothing else is done once.
+#[derive(Clone)]
+pub(crate) struct SigningKeys {
+    hosted: Hmac<Sha256>,
+    /// None if the secret has no base64 part.
+    standard: Option<Hmac<Sha256>>,
+}
+
+impl SigningKeys {
+    pub(crate) fn new(secret: &WebhookSecret) -> Self {
+        Self {
+            hosted: keyed(secret.reveal().as_bytes()),
+            standard: secret.standard_key().as_deref().map(keyed),
+        }
+    }
+}
+
 /// `X-Webhook-Signature`: lower-case hex of the HMAC-SHA256 of `<timestamp>.<raw body>`,
 /// keyed with the UTF-8 bytes of the whole secret. The timestamp is in milliseconds.
 pub fn hosted(secret: &WebhookSecret, timestamp: Timestamp, body: &[u8]) -> String {
-    let mac =
-        hmac(secret.reveal().as_bytes(), &[timestamp.millis().to_string().as_bytes(), b".", body]);
+    let millis = timestamp.millis().to_string();
+    let mac = sign(secret.signing_keys().hosted.clone(), &[millis.as_bytes(), b".", body]);
     HEXLOWER.encode(&mac)
 }
 
@@ -29,7 +46,8 @@ pub fn standard(
     body: &[u8],
 ) -> Option<String> {
     let seconds = timestamp.seconds().to_string();
-    let mac = hmac(&secret.standard_key()?, &[id.as_bytes(), b".", seconds.as_bytes(), b".", body]);
+    let key = secret.signing_keys().standard.clone()?;
+    let mac = sign(key, &[id.as_bytes(), b".", seconds.as_bytes(), b".", body]);
     Some(format!("v1,{}", BASE64_STANDARD.encode(mac)))
 }
 
@@ -78,8 +96,14 @@ pub fn verify_url(secret: &[u8; 32], file: Id<File>, expires: Timestamp, proof: 
 }
 
 pub(crate) fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length (RFC 2104)");
+    sign(keyed(key), parts)
+}
+
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length (RFC 2104)")
+}
+
+fn sign(mut mac: Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
     for part in parts {
         mac.update(part);
     }

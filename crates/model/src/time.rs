@@ -47,7 +47,7 @@ impl std::ops::Sub<Duration> for Timestamp {
 }
 
 /// One instant by both clocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Now {
     /// By the wall clock: what people and programs are shown.
     pub wall: Timestamp,

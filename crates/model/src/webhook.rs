@@ -1,6 +1,6 @@
 //! Webhooks: where events are delivered to (§6, §9).
 
-use std::fmt;
+use std::{fmt, sync::OnceLock};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use schemars::JsonSchema;
@@ -16,6 +16,7 @@ use crate::{
     schema::Extends,
     scope::Scopes,
     secret,
+    signature::SigningKeys,
     time::Timestamp,
 };
 
@@ -307,9 +308,22 @@ impl Kind for Webhook {
 }
 
 /// `whsec_<base64>`. Does not show itself in `Debug`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct WebhookSecret(String);
+pub struct WebhookSecret {
+    text: String,
+    /// What each signature begins with, made for the first of them.
+    #[serde(skip)]
+    signing_keys: OnceLock<SigningKeys>,
+}
+
+impl PartialEq for WebhookSecret {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for WebhookSecret {}
 
 impl WebhookSecret {
     /// The prefix that Standard Webhooks gives to symmetric secrets.
@@ -317,24 +331,32 @@ impl WebhookSecret {
 
     /// Makes a secret of these random bytes.
     pub fn from_random(random: [u8; 32]) -> Self {
-        Self(format!("{}{}", Self::PREFIX, BASE64_STANDARD.encode(random)))
+        Self::of(format!("{}{}", Self::PREFIX, BASE64_STANDARD.encode(random)))
     }
 
     /// Takes a secret from where it was kept: a database, or the environment of a receiver, with what
     /// came with it there.
     pub fn from_stored(text: String) -> Self {
         let bare = secret::bare(&text);
-        if bare.len() == text.len() { Self(text) } else { Self(bare.to_owned()) }
+        if bare.len() == text.len() { Self::of(text) } else { Self::of(bare.to_owned()) }
+    }
+
+    fn of(text: String) -> Self {
+        Self { text, signing_keys: OnceLock::new() }
+    }
+
+    pub(crate) fn signing_keys(&self) -> &SigningKeys {
+        self.signing_keys.get_or_init(|| SigningKeys::new(self))
     }
 
     /// The whole text: the key of `X-Webhook-Signature`.
     pub fn reveal(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The bytes behind the base64 part: the key of `webhook-signature`. None if there is no such part.
     pub fn standard_key(&self) -> Option<Vec<u8>> {
-        BASE64_STANDARD.decode(self.0.strip_prefix(Self::PREFIX)?).ok()
+        BASE64_STANDARD.decode(self.text.strip_prefix(Self::PREFIX)?).ok()
     }
 }
 

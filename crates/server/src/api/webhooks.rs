@@ -104,7 +104,7 @@ pub(crate) async fn delete(
     let grant = caller.grant().await?.ok_or_else(webhook_not_found)?;
     spawn_uncancelled(async move {
         webhooks.delete_webhook(grant, webhook).await?;
-        deliver.forget(webhook);
+        deliver.disabled(webhook);
         // A replay of it ends, and makes room for another.
         hub.wake_replays();
         Ok(())

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use switchboard_model::{Timestamp, retry::jittered};
 
+use super::endpoint::Outcome;
+
 /// Failures in a row that open it.
 pub(super) const TRIPS_AT: u32 = 10;
 /// The first cool-down, ± a fifth.
@@ -36,27 +38,6 @@ enum State {
     },
     /// The probe is out.
     Probing { failed_probes: u32 },
-}
-
-/// What came of an attempt, as far as the breaker cares.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Verdict {
-    /// Whether it succeeded.
-    pub(super) worked: bool,
-    /// What the endpoint asks to be left alone for.
-    pub(super) retry_after: Option<Duration>,
-    /// Whether it was the probe.
-    pub(super) is_probe: bool,
-}
-
-/// What an attempt has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
-    Nothing,
-    /// Nothing goes out any more, for a while or for a while longer.
-    Opened,
-    /// All goes out again.
-    Closed,
 }
 
 impl Default for Breaker {
@@ -104,41 +85,29 @@ impl Breaker {
         }
     }
 
-    /// An attempt has ended. `random` lies in 0..=1.
-    pub(super) fn note(&mut self, verdict: Verdict, now: Timestamp, random: f64) -> Change {
-        let Verdict { worked, retry_after, is_probe } = verdict;
+    /// An attempt has ended, which was the probe or not.
+    pub(super) fn note(&mut self, outcome: &Outcome, is_probe: bool, now: Timestamp) {
+        let Outcome { worked, retry_after, random, .. } = *outcome;
         let asked = retry_after.unwrap_or_default().min(MAX_COOL_DOWN);
         match &mut self.0 {
-            State::Closed { failures } if worked => {
-                *failures = 0;
-                Change::Nothing
-            }
+            State::Closed { failures } if worked => *failures = 0,
             State::Closed { failures } => {
                 *failures += 1;
                 let trips = *failures >= TRIPS_AT;
                 let pause = if trips { asked.max(cool_down(0, random)) } else { asked };
-                if pause.is_zero() {
-                    return Change::Nothing;
+                if !pause.is_zero() {
+                    self.0 = State::Open { until: now + pause, failed_probes: 0 };
                 }
-                self.0 = State::Open { until: now + pause, failed_probes: 0 };
-                Change::Opened
             }
-            State::Open { until, .. } if !asked.is_zero() && now + asked > *until => {
-                // One that was under way when it opened.
-                *until = now + asked;
-                Change::Opened
-            }
-            State::Probing { .. } if is_probe && worked => {
-                *self = Self::default();
-                Change::Closed
-            }
+            // One that was under way when it opened.
+            State::Open { until, .. } if !asked.is_zero() => *until = (now + asked).max(*until),
+            State::Probing { .. } if is_probe && worked => *self = Self::default(),
             State::Probing { failed_probes } if is_probe => {
                 let failed_probes = failed_probes.saturating_add(1);
                 let until = now + asked.max(cool_down(failed_probes, random));
                 self.0 = State::Open { until, failed_probes };
-                Change::Opened
             }
-            State::Open { .. } | State::Probing { .. } => Change::Nothing,
+            State::Open { .. } | State::Probing { .. } => {}
         }
     }
 }
@@ -156,24 +125,45 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
-    const WORKED: Verdict = Verdict { worked: true, retry_after: None, is_probe: false };
-    const FAILED: Verdict = Verdict { worked: false, ..WORKED };
+    const WORKED: Outcome =
+        Outcome { worked: true, took: Duration::ZERO, retry_after: None, random: 0.5 };
+    const FAILED: Outcome = Outcome { worked: false, ..WORKED };
+
+    /// What an attempt has changed.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Change {
+        Nothing,
+        /// Nothing goes out any more, for a while or for a while longer.
+        Opened,
+        /// All goes out again.
+        Closed,
+    }
+
+    fn note(breaker: &mut Breaker, outcome: Outcome, is_probe: bool, now: Timestamp) -> Change {
+        let before = breaker.clone();
+        breaker.note(&outcome, is_probe, now);
+        match (before.is_closed(), breaker.is_closed()) {
+            (false, true) => Change::Closed,
+            (_, false) if breaker.probe_at() != before.probe_at() => Change::Opened,
+            _ => Change::Nothing,
+        }
+    }
 
     fn after(seconds: u64) -> Timestamp {
         NOW + Duration::from_secs(seconds)
     }
 
-    fn asks(seconds: u64) -> Verdict {
-        Verdict { retry_after: Some(Duration::from_secs(seconds)), ..FAILED }
+    fn asks(seconds: u64) -> Outcome {
+        Outcome { retry_after: Some(Duration::from_secs(seconds)), ..FAILED }
     }
 
     fn tripped() -> Breaker {
         let mut breaker = Breaker::default();
         for _ in 1..TRIPS_AT {
-            assert_eq!(breaker.note(FAILED, NOW, 0.5), Change::Nothing);
+            assert_eq!(note(&mut breaker, FAILED, false, NOW), Change::Nothing);
             assert!(breaker.admits(NOW) && !breaker.begin());
         }
-        assert_eq!(breaker.note(FAILED, NOW, 0.5), Change::Opened);
+        assert_eq!(note(&mut breaker, FAILED, false, NOW), Change::Opened);
         breaker
     }
 
@@ -181,7 +171,7 @@ mod tests {
     fn probed(breaker: &mut Breaker, at: Timestamp, worked: bool) -> Change {
         assert!(breaker.admits(at) && breaker.begin());
         assert!(!breaker.admits(at + MAX_COOL_DOWN), "one probe at a time");
-        breaker.note(Verdict { worked, is_probe: true, ..WORKED }, at, 0.5)
+        note(breaker, Outcome { worked, ..WORKED }, true, at)
     }
 
     #[test]
@@ -208,9 +198,9 @@ mod tests {
         let mut breaker = Breaker::default();
         for _ in 0..100 {
             for _ in 1..TRIPS_AT {
-                assert_eq!(breaker.note(FAILED, NOW, 0.5), Change::Nothing);
+                assert_eq!(note(&mut breaker, FAILED, false, NOW), Change::Nothing);
             }
-            assert_eq!(breaker.note(WORKED, NOW, 0.5), Change::Nothing);
+            assert_eq!(note(&mut breaker, WORKED, false, NOW), Change::Nothing);
         }
         assert!(breaker.is_closed());
     }
@@ -218,12 +208,12 @@ mod tests {
     #[test]
     fn what_was_under_way_decides_nothing() {
         let mut breaker = tripped();
-        assert_eq!(breaker.note(WORKED, NOW, 0.5), Change::Nothing);
-        assert_eq!(breaker.note(FAILED, NOW, 0.5), Change::Nothing);
+        assert_eq!(note(&mut breaker, WORKED, false, NOW), Change::Nothing);
+        assert_eq!(note(&mut breaker, FAILED, false, NOW), Change::Nothing);
         assert_eq!(breaker.probe_at(), Some(after(10)));
         assert!(breaker.admits(after(10)) && breaker.begin());
         for late in [WORKED, FAILED, asks(100)] {
-            assert_eq!(breaker.note(late, after(10), 0.5), Change::Nothing);
+            assert_eq!(note(&mut breaker, late, false, after(10)), Change::Nothing);
         }
         assert!(!breaker.admits(after(1000)));
     }
@@ -232,15 +222,22 @@ mod tests {
     fn who_asks_for_a_pause_gets_it_within_bounds() {
         for (seconds, wanted) in [(1, 1), (30, 30), (300, 300), (86_400, 300)] {
             let mut breaker = Breaker::default();
-            assert_eq!(breaker.note(asks(seconds), NOW, 0.5), Change::Opened);
+            assert_eq!(note(&mut breaker, asks(seconds), false, NOW), Change::Opened);
             assert_eq!(breaker.probe_at(), Some(after(wanted)));
             // Another that was under way asks for more.
-            assert_eq!(breaker.note(asks(200), after(1), 0.5) == Change::Opened, wanted < 201);
+            assert_eq!(
+                note(&mut breaker, asks(200), false, after(1)) == Change::Opened,
+                wanted < 201
+            );
             assert_eq!(breaker.probe_at(), Some(after(wanted.max(201))));
             assert_eq!(probed(&mut breaker, after(300), true), Change::Closed);
         }
         let mut breaker = tripped();
-        assert_eq!(breaker.note(asks(5), NOW, 0.5), Change::Nothing, "it waits longer anyway");
+        assert_eq!(
+            note(&mut breaker, asks(5), false, NOW),
+            Change::Nothing,
+            "it waits longer anyway"
+        );
     }
 
     #[test]
@@ -277,7 +274,8 @@ mod tests {
                 probe_is_out &= !is_probe;
                 let retry_after = retry_after.filter(|_| !worked);
                 let before = breaker.clone();
-                let change = breaker.note(Verdict { worked, retry_after, is_probe }, now, random);
+                let outcome = Outcome { worked, retry_after, random, ..WORKED };
+                let change = note(&mut breaker, outcome, is_probe, now);
                 match change {
                     Change::Nothing => prop_assert_eq!(before.is_closed(), breaker.is_closed()),
                     Change::Closed => prop_assert!(is_probe && worked && breaker.is_closed()),

@@ -1,24 +1,25 @@
-//! How an endpoint behaves, and what it is given for it: a concurrency limit by AIMD, and a class.
+//! How an endpoint behaves, and what it is given for it: a concurrency limit by AIMD, a class, a breaker.
 //!
 //! Each begins with little in flight. Every success adds one, so that what is in flight doubles from one
-//! answer to the next; every failure takes away half. What it has at most depends on its class ([`Pools`]): an
-//! endpoint that takes long for each answer holds as many places as one that hangs.
+//! answer to the next; every failure takes away half. What it has at most depends on its class
+//! ([`Pools`](super::fairness::Pools)): an endpoint that takes long for each answer holds as many places as one that hangs.
 
 use std::time::Duration;
 
 use switchboard_model::Timestamp;
 
-use super::{
-    breaker::{Breaker, Change, Verdict},
-    fairness::{EndpointClass, Pools},
-};
+use super::{breaker::Breaker, fairness::EndpointClass};
 
 /// Attempts in flight at the beginning, if they are not more than the endpoint's share.
 const START: usize = 4;
 /// An endpoint whose answers take longer on average is slow; an attempt that takes longer may hang.
 pub(super) const SLOW: Duration = Duration::from_secs(1);
+/// Of an endpoint that answers sooner than that, no more is in flight than it takes to keep it busy.
+const FAST: Duration = Duration::from_millis(20);
 /// Successes in a row after which a failure is forgiven.
 const FORGIVEN_AFTER: u32 = 2;
+/// The shortest time between two warnings of one endpoint.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// What came of one attempt.
 #[derive(Debug, Clone, Copy)]
@@ -31,17 +32,31 @@ pub(super) struct Outcome {
     pub(super) random: f64,
 }
 
+/// What the operator is told of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    Fails,
+    WorksAgain,
+}
+
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) breaker: Breaker,
     history: History,
-    /// How many may be in flight, before the share of its kind.
+    /// How many may be unanswered, before the share of its class.
     limit: usize,
-    /// How many are in flight and have been for longer than [`SLOW`].
-    overdue: usize,
+    /// How long a success takes, on average, that does not wait for others in flight.
+    alone: Duration,
+    /// How many are.
+    unanswered: usize,
+    /// How many of them have been for longer than [`SLOW`].
+    late: usize,
+    /// When it was told last that it fails, and whether it has not worked since.
+    warned_at: Option<Timestamp>,
+    is_known_to_fail: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 enum History {
     None,
     Works {
@@ -56,15 +71,23 @@ enum History {
 
 impl Default for Endpoint {
     fn default() -> Self {
-        Self { breaker: Breaker::default(), history: History::None, limit: START, overdue: 0 }
+        Self {
+            breaker: Breaker::default(),
+            history: History::None,
+            limit: START,
+            alone: Duration::MAX,
+            unanswered: 0,
+            late: 0,
+            warned_at: None,
+            is_known_to_fail: false,
+        }
     }
 }
 
 impl Endpoint {
-    /// Its class, with so many in flight.
-    pub(super) fn class(&self, in_flight: usize) -> EndpointClass {
+    pub(super) fn class(&self) -> EndpointClass {
         // A few that take long are no sign.
-        let may_hang = 2 * self.overdue > in_flight;
+        let may_hang = 2 * self.late > self.unanswered;
         match self.history {
             History::Works { mean } if mean <= SLOW && !may_hang => EndpointClass::Proven,
             _ => EndpointClass::Unproven,
@@ -76,8 +99,7 @@ impl Endpoint {
         self.breaker.is_closed() && !matches!(self.history, History::Fails { .. })
     }
 
-    /// Whether what waits for this endpoint waits by its own fault: it fails, or takes long for its answers. Not so while
-    /// they can't be written down, for that is no fault of an endpoint.
+    /// Whether what waits for this endpoint waits by its own fault: it fails, or takes long for its answers.
     pub(super) fn is_to_blame(&self) -> bool {
         match self.history {
             History::None => !self.breaker.is_closed(),
@@ -86,33 +108,34 @@ impl Endpoint {
         }
     }
 
-    /// How many it may have in flight.
-    pub(super) fn limit(&self, class: EndpointClass, pools: &Pools) -> usize {
-        self.limit.min(pools.most_of_one(class))
+    /// Whether one more attempt may begin.
+    pub(super) fn admits(&self, now: Timestamp) -> bool {
+        self.unanswered < self.limit && self.breaker.admits(now)
     }
 
-    /// One that is in flight takes long.
-    pub(super) fn overdue(&mut self) {
-        self.overdue += 1;
+    /// An attempt begins. Whether it is the probe that finds out if the endpoint works again.
+    pub(super) fn begin(&mut self) -> bool {
+        self.unanswered += 1;
+        self.breaker.begin()
     }
 
-    /// An attempt has ended.
-    pub(super) fn note(
+    /// One that is unanswered takes long.
+    pub(super) fn is_late(&mut self) {
+        self.late += 1;
+    }
+
+    /// An attempt was answered, or has failed, of those at most so many may be in flight.
+    pub(super) fn answered(
         &mut self,
         outcome: &Outcome,
-        was_overdue: bool,
+        was_late: bool,
         is_probe: bool,
         most: usize,
         now: Timestamp,
-    ) -> Change {
-        let Outcome { worked, took, retry_after, random } = *outcome;
-        // It may have been forgotten since.
-        self.overdue = self.overdue.saturating_sub(usize::from(was_overdue));
-        if worked {
-            self.limit = (self.limit + 1).min(most);
-        } else {
-            self.limit = (self.limit / 2).max(1);
-        }
+    ) -> Option<News> {
+        let Outcome { worked, took, .. } = *outcome;
+        self.unanswered -= 1;
+        self.late -= usize::from(was_late);
         self.history = match self.history {
             _ if !worked => History::Fails { since: 0 },
             History::Fails { since } if since + 1 < FORGIVEN_AFTER => {
@@ -121,13 +144,38 @@ impl Endpoint {
             History::Works { mean } => History::Works { mean: (mean * 7 + took) / 8 },
             History::None | History::Fails { .. } => History::Works { mean: took },
         };
-        let change = self.breaker.note(Verdict { worked, retry_after, is_probe }, now, random);
-        if change == Change::Closed {
+        let history = self.history;
+        self.limit = match history {
+            _ if !worked => (self.limit / 2).max(1),
+            History::Works { mean } if self.must_wait(mean) => (self.limit - 1).max(START),
+            _ => (self.limit + 1).min(most),
+        };
+        let was_closed = self.breaker.is_closed();
+        self.breaker.note(outcome, is_probe, now);
+        if self.breaker.is_closed() && !was_closed {
             // Nobody knows how much it can bear.
             self.limit = START;
             self.history = History::Works { mean: took };
         }
-        change
+        self.news(worked, now)
+    }
+
+    /// Whether more in flight to a fast endpoint only wait longer, for each other or for this server.
+    fn must_wait(&mut self, mean: Duration) -> bool {
+        self.alone = if self.limit <= START { mean } else { self.alone.min(mean) };
+        self.alone < FAST && mean > self.alone * 3 / 2
+    }
+
+    /// One that does now this and now that is told of once a minute at most.
+    fn news(&mut self, worked: bool, now: Timestamp) -> Option<News> {
+        if worked {
+            return std::mem::take(&mut self.is_known_to_fail).then_some(News::WorksAgain);
+        }
+        if self.is_known_to_fail || self.warned_at.is_some_and(|at| now.since(at) < QUIET) {
+            return None;
+        }
+        (self.warned_at, self.is_known_to_fail) = (Some(now), true);
+        Some(News::Fails)
     }
 }
 
@@ -138,80 +186,123 @@ mod tests {
 
     const MOST: usize = 64;
 
-    fn note(endpoint: &mut Endpoint, worked: bool, millis: u64) -> Change {
+    fn answered(endpoint: &mut Endpoint, worked: bool, millis: u64) {
         let took = Duration::from_millis(millis);
         let outcome = Outcome { worked, took, retry_after: None, random: 0.5 };
-        endpoint.note(&outcome, false, false, MOST, Timestamp(0))
+        endpoint.begin();
+        endpoint.answered(&outcome, false, false, MOST, Timestamp(0));
     }
 
     #[test]
     fn success_adds_and_failure_halves() {
         let mut endpoint = Endpoint::default();
-        assert_eq!((endpoint.limit, endpoint.class(0)), (START, Unproven));
+        assert_eq!((endpoint.limit, endpoint.class()), (START, Unproven));
         for _ in 0..100 {
-            note(&mut endpoint, true, 2);
+            answered(&mut endpoint, true, 2);
         }
-        assert_eq!((endpoint.limit, endpoint.class(0)), (MOST, Proven));
+        assert_eq!((endpoint.limit, endpoint.class()), (MOST, Proven));
         for limit in [32, 16, 8, 4, 2, 1, 1] {
-            note(&mut endpoint, false, 2);
-            assert_eq!((endpoint.limit, endpoint.class(0)), (limit, Unproven));
+            answered(&mut endpoint, false, 2);
+            assert_eq!((endpoint.limit, endpoint.class()), (limit, Unproven));
         }
-        note(&mut endpoint, true, 2);
-        assert_eq!((endpoint.limit, endpoint.class(0)), (2, Unproven));
-        note(&mut endpoint, true, 2);
-        assert_eq!((endpoint.limit, endpoint.class(0)), (3, Proven));
+        answered(&mut endpoint, true, 2);
+        assert_eq!((endpoint.limit, endpoint.class()), (2, Unproven));
+        answered(&mut endpoint, true, 2);
+        assert_eq!((endpoint.limit, endpoint.class()), (3, Proven));
+    }
+
+    /// An endpoint that answers each at once, behind something that takes one after another.
+    #[test]
+    fn what_is_fast_gets_no_more_than_keeps_it_busy() {
+        let mut endpoint = Endpoint::default();
+        for _ in 0..1000 {
+            let waiting = u64::try_from(endpoint.limit).unwrap();
+            answered(&mut endpoint, true, 2 + waiting);
+        }
+        assert!((START..=4 * START).contains(&endpoint.limit), "{}", endpoint.limit);
+        // What takes as long as before is far away, or slow: it gets its share.
+        for _ in 0..1000 {
+            answered(&mut endpoint, true, 30);
+        }
+        assert_eq!(endpoint.limit, MOST);
     }
 
     #[test]
     fn answers_that_take_long_make_it_unproven() {
-        let pools = Pools::new(512);
         let mut endpoint = Endpoint::default();
         for _ in 0..100 {
-            note(&mut endpoint, true, 14_000);
+            answered(&mut endpoint, true, 14_000);
         }
-        let class = endpoint.class(0);
-        assert_eq!((class, endpoint.limit(class, &pools)), (Unproven, 32));
+        assert_eq!(endpoint.class(), Unproven);
         for _ in 0..30 {
-            note(&mut endpoint, true, 5);
+            answered(&mut endpoint, true, 5);
         }
-        assert_eq!(endpoint.class(0), Proven);
+        assert_eq!(endpoint.class(), Proven);
         // One that takes long now and then stays fast.
-        note(&mut endpoint, true, 2000);
-        assert_eq!(endpoint.class(0), Proven);
+        answered(&mut endpoint, true, 2000);
+        assert_eq!(endpoint.class(), Proven);
     }
 
     #[test]
     fn most_in_flight_taking_long_is_a_sign() {
         let mut endpoint = Endpoint::default();
-        note(&mut endpoint, true, 5);
-        for (overdue, class) in [(1, Proven), (2, Proven), (3, Unproven)] {
-            endpoint.overdue();
-            assert_eq!((endpoint.overdue, endpoint.class(4)), (overdue, class));
+        answered(&mut endpoint, true, 5);
+        for _ in 0..5 {
+            endpoint.begin();
         }
-        let outcome = Outcome {
-            worked: true,
-            took: Duration::from_millis(1500),
-            retry_after: None,
-            random: 0.5,
-        };
-        endpoint.note(&outcome, true, false, MOST, Timestamp(0));
-        assert_eq!(endpoint.class(4), Proven);
+        for (late, class) in [(1, Proven), (2, Proven), (3, Unproven)] {
+            endpoint.is_late();
+            assert_eq!((endpoint.late, endpoint.class()), (late, class));
+        }
+        let took = Duration::from_millis(1500);
+        let outcome = Outcome { worked: true, took, retry_after: None, random: 0.5 };
+        endpoint.answered(&outcome, true, false, MOST, Timestamp(0));
+        assert_eq!((endpoint.unanswered, endpoint.class()), (4, Proven));
     }
 
     #[test]
     fn behind_a_breaker_it_begins_small_again() {
         let mut endpoint = Endpoint::default();
         for _ in 0..100 {
-            note(&mut endpoint, true, 5);
+            answered(&mut endpoint, true, 5);
         }
-        for _ in 1..TRIPS_AT {
-            assert_eq!(note(&mut endpoint, false, 5), Change::Nothing);
+        for _ in 0..TRIPS_AT {
+            assert!(endpoint.breaker.is_closed());
+            answered(&mut endpoint, false, 5);
         }
-        assert_eq!(note(&mut endpoint, false, 5), Change::Opened);
-        assert!(endpoint.breaker.admits(Timestamp(60_000)) && endpoint.breaker.begin());
+        assert!(!endpoint.breaker.is_closed());
+        assert!(endpoint.admits(Timestamp(60_000)) && endpoint.begin());
         let outcome =
             Outcome { worked: true, took: Duration::ZERO, retry_after: None, random: 0.5 };
-        let change = endpoint.note(&outcome, false, true, MOST, Timestamp(60_000));
-        assert_eq!((change, endpoint.limit, endpoint.class(0)), (Change::Closed, START, Proven));
+        endpoint.answered(&outcome, false, true, MOST, Timestamp(60_000));
+        assert!(endpoint.breaker.is_closed());
+        assert_eq!((endpoint.limit, endpoint.class()), (START, Proven));
+    }
+
+    #[test]
+    fn each_change_is_told_once_and_not_every_minute_twice() {
+        let mut endpoint = Endpoint::default();
+        let told: Vec<_> = [
+            (true, 0),
+            (false, 1),
+            (false, 2),
+            (true, 3),
+            (true, 4),
+            (false, 5),
+            (true, 6),
+            (false, 60_000),
+            (false, 60_001),
+            (true, 60_002),
+        ]
+        .into_iter()
+        .filter_map(|(worked, at)| Some((at, endpoint.news(worked, Timestamp(at))?)))
+        .collect();
+        let wanted = [
+            (1, News::Fails),
+            (3, News::WorksAgain),
+            (60_001, News::Fails),
+            (60_002, News::WorksAgain),
+        ];
+        assert_eq!(told, wanted);
     }
 }

@@ -40,11 +40,15 @@ pub(super) struct Pools {
     used: Used,
     /// Of each account that has any.
     of: HashMap<Id<Account>, Used>,
+    /// Of the places that were taken, those that are free again.
+    free_places: Vec<usize>,
 }
 
 /// Room that is taken for one attempt; to be given back to [`Pools::give_back`].
 #[derive(Debug)]
 pub(super) struct Room {
+    /// No other that is taken has it; it is less than there is room for.
+    pub(super) place: usize,
     account: Id<Account>,
     counted_as: usize,
 }
@@ -52,7 +56,7 @@ pub(super) struct Room {
 impl Pools {
     /// Room for so many.
     pub(super) fn new(most: usize) -> Self {
-        Self { most, used: [0; 3], of: HashMap::new() }
+        Self { most, used: [0; 3], of: HashMap::new(), free_places: Vec::new() }
     }
 
     /// How many are in flight.
@@ -90,9 +94,10 @@ impl Pools {
 
     pub(super) fn take(&mut self, account: Id<Account>, class: EndpointClass) -> Room {
         let counted_as = class as usize;
+        let place = self.free_places.pop().unwrap_or_else(|| self.used());
         self.used[counted_as] += 1;
         self.of.entry(account).or_default()[counted_as] += 1;
-        Room { account, counted_as }
+        Room { place, account, counted_as }
     }
 
     /// What it was taken for takes long.
@@ -109,6 +114,7 @@ impl Pools {
 
     #[expect(clippy::needless_pass_by_value, reason = "it is given back once")]
     pub(super) fn give_back(&mut self, room: Room) {
+        self.free_places.push(room.place);
         self.used[room.counted_as] -= 1;
         if let Some(own) = self.of.get_mut(&room.account) {
             own[room.counted_as] -= 1;
@@ -129,6 +135,10 @@ pub(super) struct FairQueue {
 }
 
 impl FairQueue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+    }
+
     /// This webhook is the last of its account, and an account that is new here the last of all.
     pub(super) fn enqueue(&mut self, account: Id<Account>, webhook: Id<Webhook>) {
         let webhooks = self.webhooks.entry(account).or_insert_with(|| {

@@ -1,23 +1,18 @@
-//! The queue of one webhook: the head of its log, in memory.
+//! The queue of one webhook: the head of its log, in memory, and what of it is in flight.
 //!
 //! Promises: first attempts of one chat go out one after another, in the order of the log; what is here or in flight
 //! is not taken in again; nothing of the log is left out. What does not fit is dropped, because the store has it:
-//! then the queue has not caught up, and reads on from the place where it stands.
+//! then the queue is behind its log, and reads on from the place where it stands ([`log`](super::log)).
 
-mod reading;
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use std::{
-    collections::{HashMap, VecDeque},
-    time::Duration,
-};
-
-use switchboard_model::{Account, Chat, Timestamp, delivery::DueDelivery, id::Id};
-
-use reading::Reading;
+use switchboard_model::{Account, Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id};
+use switchboard_store::{DueDeliveries, DueQuery};
 
 use super::{
     endpoint::Endpoint,
-    fairness::{EndpointClass, Pools, Room},
+    fairness::{EndpointClass, Pools},
+    log::Log,
 };
 
 #[derive(Debug)]
@@ -25,118 +20,85 @@ pub(super) struct Queue {
     /// Whose webhook it is.
     pub(super) account: Id<Account>,
     pub(super) endpoint: Endpoint,
-    /// One more with each endpoint that this webhook has had: what attempts at an older one say does not count.
-    pub(super) endpoint_epoch: u32,
     /// In whose turn the webhook stands, if in any.
     pub(super) in_turn: Option<EndpointClass>,
-    /// Whether it is among those that are to be read.
-    pub(super) is_listed: bool,
-    /// When it is to be looked at again.
-    pub(super) timer: Option<Timestamp>,
+    /// When the store is to be looked at for it.
+    pub(super) look_at: Option<Timestamp>,
     /// May go out now.
     ready: VecDeque<DueDelivery>,
     /// A first attempt is ready or in flight for these chats; what follows waits here.
     parked: HashMap<Id<Chat>, VecDeque<DueDelivery>>,
-    /// By their places: those that wait here, and those in flight.
-    held: HashMap<i64, Option<Flight>>,
-    in_flight: usize,
-    /// From this place on the log is read.
-    next_seq: i64,
-    /// Whether the log holds nothing that is not here.
-    caught_up: bool,
-    /// When the next retry is due that is not here; none if there is none.
-    retry_at: Option<Timestamp>,
-    reading: Option<Reading>,
-    /// The webhook was not active when it was read last: nothing is read before something is told of it.
-    is_paused: bool,
-    /// Nothing of it is this process's to read: what becomes of the last attempts is not waited for.
-    is_forgotten: bool,
-}
-
-#[derive(Debug)]
-struct Flight {
-    since: Timestamp,
-    is_overdue: bool,
-    /// Which endpoint it went to.
-    endpoint_epoch: u32,
-    room: Room,
+    /// The places of those that wait here.
+    waiting: HashSet<i64>,
+    /// The places of those in flight, and whether they went to the endpoint that the webhook has now.
+    in_flight: HashMap<i64, bool>,
+    log: Log,
 }
 
 impl Queue {
-    /// An empty one. It has caught up, or may have deliveries in the store that nobody has looked at.
-    pub(super) fn new(account: Id<Account>, caught_up: bool) -> Self {
+    /// An empty one, of which nobody knows what it has in the store.
+    pub(super) fn new(account: Id<Account>) -> Self {
         Self {
             account,
             endpoint: Endpoint::default(),
-            endpoint_epoch: 0,
             in_turn: None,
-            is_listed: false,
-            timer: None,
+            look_at: None,
             ready: VecDeque::new(),
             parked: HashMap::new(),
-            held: HashMap::new(),
-            in_flight: 0,
-            next_seq: 0,
-            caught_up,
-            retry_at: None,
-            reading: None,
-            is_paused: false,
-            is_forgotten: false,
+            waiting: HashSet::new(),
+            in_flight: HashMap::new(),
+            log: Log::default(),
         }
     }
 
-    pub(super) fn in_flight(&self) -> usize {
-        self.in_flight
-    }
-
-    /// How many wait here or are in flight.
+    /// An empty one, which has nothing in the store.
     #[cfg(test)]
-    pub(super) fn held(&self) -> usize {
-        self.held.len()
+    pub(super) fn caught_up(account: Id<Account>) -> Self {
+        Self { log: Log::empty(), ..Self::new(account) }
     }
 
     /// How many wait here.
     pub(super) fn waiting(&self) -> usize {
-        self.held.len() - self.in_flight
+        self.waiting.len()
     }
 
     /// The places of those in flight.
-    pub(super) fn under_way(&self) -> impl Iterator<Item = i64> {
-        self.held.iter().filter(|(_, flight)| flight.is_some()).map(|(seq, _)| *seq)
+    pub(super) fn in_flight(&self) -> impl ExactSizeIterator<Item = i64> {
+        self.in_flight.keys().copied()
     }
 
-    /// Whether nothing is here or in the store.
+    /// Whether nothing is here, and nothing is to be read.
     pub(super) fn is_idle(&self) -> bool {
-        self.held.is_empty() && self.caught_up && self.retry_at.is_none() && self.reading.is_none()
-    }
-
-    pub(super) fn class(&self) -> EndpointClass {
-        self.endpoint.class(self.in_flight)
+        self.waiting.is_empty() && self.in_flight.is_empty() && self.log.is_done()
     }
 
     /// Whether one more may go out, as far as its endpoint is concerned.
     pub(super) fn may_begin(&self, pools: &Pools, now: Timestamp) -> bool {
         !self.ready.is_empty()
-            && self.in_flight < self.endpoint.limit(self.class(), pools)
-            && self.endpoint.breaker.admits(now)
+            && self.in_flight.len() < pools.most_of_one(self.endpoint.class())
+            && self.endpoint.admits(now)
     }
 
     /// Takes in a delivery that was just committed, if it is the next of the log and there is room.
     pub(super) fn offer(&mut self, delivery: DueDelivery, most: usize) {
         // It may have been read before this was told.
-        if self.held.contains_key(&delivery.seq) {
+        if self.holds(delivery.seq) {
             return;
         }
-        if self.caught_up && self.waiting() < most {
-            self.next_seq = self.next_seq.max(delivery.seq + 1);
+        if self.log.is_caught_up() && self.waiting.len() < most {
+            self.log.told(delivery.seq);
             self.push(delivery);
         } else {
-            self.has_missed(delivery.seq);
+            self.log.missed(delivery.seq);
         }
     }
 
+    fn holds(&self, seq: i64) -> bool {
+        self.waiting.contains(&seq) || self.in_flight.contains_key(&seq)
+    }
+
     fn push(&mut self, delivery: DueDelivery) {
-        self.held.insert(delivery.seq, None);
+        self.waiting.insert(delivery.seq);
         let chat = ordered_chat(&delivery);
         match chat.and_then(|chat| self.parked.get_mut(&chat)) {
             Some(parked) => parked.push_back(delivery),
@@ -149,56 +111,42 @@ impl Queue {
         }
     }
 
-    /// A retry is due at this time.
-    pub(super) fn retry(&mut self, at: Timestamp) {
-        if !self.is_forgotten {
-            self.retry_at = Some(self.retry_at.map_or(at, |before| before.min(at)));
-        }
-    }
-
     /// Lets the next go out. Answers it, and the chat that waits behind it.
-    pub(super) fn take(
-        &mut self,
-        room: Room,
-        now: Timestamp,
-    ) -> Option<(DueDelivery, Option<Id<Chat>>)> {
+    pub(super) fn begin(&mut self) -> Option<(DueDelivery, Option<Id<Chat>>)> {
         let delivery = self.ready.pop_front()?;
-        let endpoint_epoch = self.endpoint_epoch;
-        let flight = Flight { since: now, is_overdue: false, endpoint_epoch, room };
-        self.held.insert(delivery.seq, Some(flight));
-        self.in_flight += 1;
+        self.waiting.remove(&delivery.seq);
+        self.in_flight.insert(delivery.seq, true);
         let chat = ordered_chat(&delivery);
         Some((delivery, chat))
     }
 
-    /// One in flight has ended. Answers the room that it had, and whether it took long.
-    pub(super) fn end(&mut self, seq: i64) -> Option<(Room, bool)> {
-        let flight = self.held.remove(&seq).flatten()?;
-        self.in_flight -= 1;
-        if let Some(reading) = &mut self.reading {
-            reading.ended.insert(seq);
-        }
-        Some((flight.room, flight.is_overdue))
+    /// The endpoint that this one in flight went to, if the webhook still has it.
+    pub(super) fn endpoint_of(&mut self, seq: i64) -> Option<&mut Endpoint> {
+        (self.in_flight.get(&seq) == Some(&true)).then_some(&mut self.endpoint)
     }
 
-    /// The first attempt of this chat is over. Whether the next may go out.
-    pub(super) fn unpark(&mut self, chat: Id<Chat>) -> bool {
-        let next = self.parked.get_mut(&chat).and_then(VecDeque::pop_front);
-        let goes_on = next.is_some();
-        match next {
+    /// The first attempt of this chat is over: the next may go out.
+    pub(super) fn unpark(&mut self, chat: Id<Chat>) {
+        match self.parked.get_mut(&chat).and_then(VecDeque::pop_front) {
             Some(next) => self.ready.push_back(next),
             None => drop(self.parked.remove(&chat)),
         }
-        goes_on
     }
 
-    /// Drops all that waits here, to read it again: the webhook was changed.
-    pub(super) fn empty(&mut self) {
-        self.reading = None;
-        self.caught_up = false;
-        self.is_paused = false;
-        self.is_forgotten = false;
-        self.retry_at = Some(Timestamp(0));
+    /// What came of one in flight is settled.
+    pub(super) fn end(&mut self, seq: i64) {
+        self.in_flight.remove(&seq);
+        self.log.ended(seq);
+    }
+
+    /// A retry is due at this time.
+    pub(super) fn retry(&mut self, at: Timestamp) {
+        self.log.retry(at);
+    }
+
+    /// Drops all that waits here, to read it again.
+    pub(super) fn reread(&mut self) {
+        self.log.reset();
         for delivery in std::mem::take(&mut self.ready) {
             if let Some(chat) = ordered_chat(&delivery) {
                 self.parked.remove(&chat);
@@ -206,53 +154,79 @@ impl Queue {
         }
         // Of the chats that are left one is in flight. It is still waited for.
         self.parked.values_mut().for_each(VecDeque::clear);
-        self.held.retain(|_, flight| flight.is_some());
-        self.next_seq = 0;
+        self.waiting.clear();
     }
 
-    /// The webhook is gone: nothing of it is to be read any more. What is in flight ends by itself.
-    pub(super) fn forget(&mut self) {
-        self.renew();
-        self.caught_up = true;
-        self.retry_at = None;
-        self.is_forgotten = true;
-    }
-
-    /// The webhook has another endpoint, or is another's: what waits is read anew.
+    /// The webhook is not what it was: what waits is read anew, and its endpoint is a new one.
     pub(super) fn renew(&mut self) {
-        self.empty();
+        self.reread();
         self.endpoint = Endpoint::default();
-        self.endpoint_epoch += 1;
+        self.in_flight.values_mut().for_each(|is_at_endpoint| *is_at_endpoint = false);
     }
 
-    /// When it is to be looked at again, if that is not now: for a retry, or for the probe of its breaker.
-    pub(super) fn next_timer(&self, now: Timestamp) -> Option<Timestamp> {
-        let at = match self.endpoint.breaker.probe_at() {
-            Some(probe) if probe > now => (!self.is_idle()).then_some(probe),
-            _ => self.retry_at,
-        };
-        at.filter(|at| *at > now)
+    /// The webhook is another process's. What is in flight ends by itself.
+    pub(super) fn pause(&mut self) {
+        self.renew();
+        self.log.pause();
     }
 
-    /// Notes which attempts take longer than that.
-    pub(super) fn note_overdue(
+    /// Something may have come to the store that nobody has told of.
+    pub(super) fn look_again(&mut self) {
+        self.log.missed(0);
+    }
+
+    /// The webhook is active and has this in the store.
+    pub(super) fn found_in_store(&mut self, has_untried: bool, retry_at: Option<Timestamp>) {
+        let has_none_here = self.waiting.is_empty() && self.in_flight.is_empty();
+        if self.log.is_paused() || (has_untried && has_none_here) {
+            self.look_again();
+        }
+        if let Some(at) = retry_at {
+            self.retry(at);
+        }
+    }
+
+    /// When the store is to be looked at: when half of what may be here is gone and the log or a retry has more; behind
+    /// a breaker, not before its probe may go out, and only if there is nothing here for it. Also when the probe may go
+    /// out that is here. None while nothing but a change of the queue brings that about.
+    pub(super) fn next_look(&self, most: usize, now: Timestamp) -> Option<Timestamp> {
+        let in_store = self.log.next_read(now);
+        if self.endpoint.breaker.is_closed() {
+            return in_store.filter(|_| 2 * self.waiting.len() <= most);
+        }
+        let probe_at = self.endpoint.breaker.probe_at()?;
+        match self.waiting.is_empty() {
+            true => in_store.map(|at| at.max(probe_at)),
+            false => Some(probe_at).filter(|at| *at > now),
+        }
+    }
+
+    /// What is to be read of the store now, if anything is. About `most` wait here after it, and about one where a breaker
+    /// lets nothing but a probe out.
+    pub(super) fn query(
         &mut self,
-        pools: &mut Pools,
+        webhook: Id<Webhook>,
+        most: usize,
         now: Timestamp,
-        slow: Duration,
-    ) -> bool {
-        let mut any = false;
-        for flight in self.held.values_mut().flatten() {
-            if !flight.is_overdue && now.since(flight.since) > slow {
-                flight.is_overdue = true;
-                pools.is_late(&mut flight.room);
-                if flight.endpoint_epoch == self.endpoint_epoch {
-                    self.endpoint.overdue();
-                }
-                any = true;
+    ) -> Option<DueQuery> {
+        self.next_look(most, now).filter(|at| *at <= now)?;
+        let most = if self.endpoint.breaker.is_closed() { most } else { 1 };
+        let held = self.waiting.len() + self.in_flight.len();
+        Some(self.log.query(webhook, most - self.waiting.len(), held, now))
+    }
+
+    /// Takes in what was read.
+    pub(super) fn read(&mut self, found: DueDeliveries) {
+        for delivery in self.log.read(found) {
+            if !self.holds(delivery.seq) {
+                self.push(delivery);
             }
         }
-        any
+    }
+
+    /// The store did not answer.
+    pub(super) fn not_read(&mut self) {
+        self.log.not_read();
     }
 }
 

@@ -5,22 +5,18 @@
 //! left for its class and its account ([`fairness`](super::fairness)), nor than its endpoint has earned
 //! ([`endpoint`](super::endpoint)); what waits in memory is bounded, and each webhook has room for some.
 
-mod changes;
-mod watch;
+mod intake;
 
-use std::collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use switchboard_model::{Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id};
-use switchboard_store::{DueDeliveries, DueQuery, Owned, WaitingWebhook};
+use switchboard_store::{Owned, partition};
 
 use super::{
-    breaker::Change,
-    endpoint::Outcome,
-    fairness::{EndpointClass, FairQueue, Pools},
+    endpoint::{Endpoint, News, Outcome},
+    fairness::{EndpointClass, FairQueue, Pools, Room},
     queue::Queue,
 };
-
-pub(crate) use watch::InMemory;
 
 /// Deliveries that may wait in memory before each webhook is left with [`LEAST`].
 const MEMORY: usize = 8192;
@@ -37,34 +33,43 @@ const REMEMBERED: usize = 4096;
 pub(super) struct Schedule {
     pools: Pools,
     queues: HashMap<Id<Webhook>, Queue>,
+    /// The webhooks that have something to send, by the class of their endpoints.
     turns: [FairQueue; 2],
+    /// When the store is to be looked at for which webhook.
+    looks: BTreeSet<(Timestamp, Id<Webhook>)>,
+    /// When all webhooks are to be looked for that have something in the store.
+    sweep_at: Timestamp,
+    /// How many deliveries wait in all queues.
     waiting: usize,
-    /// The webhooks whose store may be to be read, each once.
-    to_read: VecDeque<Id<Webhook>>,
-    timers: BTreeSet<(Timestamp, Id<Webhook>)>,
-    /// Whether every webhook has a queue that has something in the store. Before that, one without a queue may
-    /// have.
-    is_complete: bool,
     /// The webhooks that are this process's, and until when.
     owned: Owned,
     owned_until: Timestamp,
-    /// One more each time that other webhooks may have something in the store than before.
-    generation: u64,
-    /// How many are remembered before the next are forgotten.
+    /// How many queues are remembered before the next are forgotten.
     remembered: usize,
 }
 
-/// An attempt in flight; to be given back to [`Schedule::done`].
+/// An attempt in flight; to be given back to [`Schedule::settled`].
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) webhook: Id<Webhook>,
     seq: i64,
-    /// Of which of its endpoints.
-    endpoint_epoch: u32,
+    pub(super) room: Room,
     /// The chat that waits behind it.
     chat: Option<Id<Chat>>,
     /// Whether it is the one that finds out if the endpoint works again.
     is_probe: bool,
+    is_late: bool,
+}
+
+/// How deliveries stand in memory.
+#[derive(Debug)]
+pub(crate) struct InMemory {
+    /// Attempts under way.
+    pub(crate) in_flight: u64,
+    /// The webhooks that a breaker holds back.
+    pub(crate) held: HashSet<Id<Webhook>>,
+    /// The webhooks whose endpoint fails or is slow: these, and others.
+    pub(crate) to_blame: HashSet<Id<Webhook>>,
 }
 
 impl Schedule {
@@ -74,110 +79,18 @@ impl Schedule {
             pools: Pools::new(most),
             queues: HashMap::new(),
             turns: Default::default(),
+            looks: BTreeSet::new(),
+            sweep_at: Timestamp(i64::MIN),
             waiting: 0,
-            to_read: VecDeque::new(),
-            timers: BTreeSet::new(),
-            is_complete: false,
             owned: Owned::Partitions(Vec::new()),
             owned_until: Timestamp(i64::MIN),
-            generation: 0,
             remembered: REMEMBERED,
         }
     }
 
-    /// These were just committed, in this order.
-    pub(super) fn committed(&mut self, deliveries: Vec<DueDelivery>, now: Timestamp) {
-        for delivery in deliveries {
-            if !self.owned.has(delivery.webhook_id) {
-                continue;
-            }
-            let (webhook, account) = (delivery.webhook_id, delivery.account_id);
-            let (most, is_complete) = (most_waiting(self.waiting), self.is_complete);
-            self.change(
-                webhook,
-                now,
-                || Some(Queue::new(account, is_complete)),
-                |queue, _| {
-                    queue.offer(delivery, most);
-                },
-            );
-        }
-    }
-
-    /// These have something in the store. `all_of` when no other has, of what was looked for since that generation.
-    pub(super) fn waiting_in_store(
-        &mut self,
-        webhooks: Vec<WaitingWebhook>,
-        all_of: Option<u64>,
-        now: Timestamp,
-    ) {
-        for WaitingWebhook { webhook_id, account_id, has_untried, retry_at } in webhooks {
-            if !self.owned.has(webhook_id) {
-                continue;
-            }
-            self.change(
-                webhook_id,
-                now,
-                || Some(Queue::new(account_id, true)),
-                |queue, _| queue.found_in_store(has_untried, retry_at),
-            );
-        }
-        self.is_complete |= all_of == Some(self.generation);
-    }
-
-    /// What is to be read now, of so many webhooks at most.
-    pub(super) fn queries(&mut self, webhooks: usize, now: Timestamp) -> Vec<DueQuery> {
-        while let Some(&(at, webhook)) = self.timers.first()
-            && at <= now
-        {
-            self.change(webhook, now, || None, |queue, _| queue.timer = None);
-            self.timers.remove(&(at, webhook));
-        }
-        let mut queries = Vec::new();
-        while queries.len() < webhooks
-            && let Some(webhook) = self.to_read.pop_front()
-        {
-            let most = most_waiting(self.waiting);
-            if !self.owned.has(webhook) {
-                self.change(
-                    webhook,
-                    now,
-                    || None,
-                    |queue, _| {
-                        queue.is_listed = false;
-                        queue.forget();
-                    },
-                );
-            } else if let Some(queue) = self.queues.get_mut(&webhook) {
-                queue.is_listed = false;
-                queries.extend(queue.query(webhook, most, now));
-            }
-        }
-        queries
-    }
-
-    /// Whether anything is to be read.
-    pub(super) fn wants_read(&self) -> bool {
-        !self.to_read.is_empty()
-    }
-
-    /// When something is to be looked at that is not now.
-    pub(super) fn next_timer(&self) -> Option<Timestamp> {
-        self.timers.first().map(|(at, _)| *at)
-    }
-
-    /// What was read.
-    pub(super) fn read(&mut self, found: Vec<DueDeliveries>, now: Timestamp) {
-        for found in found {
-            self.change(found.webhook_id, now, || None, |queue, _| queue.read(found));
-        }
-    }
-
-    /// The store did not answer these.
-    pub(super) fn not_read(&mut self, queries: &[DueQuery], now: Timestamp) {
-        for query in queries {
-            self.change(query.webhook_id, now, || None, |queue, _| queue.not_read());
-        }
+    /// Whether any webhook has something that may go out as far as its endpoint is concerned.
+    pub(super) fn has_work(&self) -> bool {
+        self.turns.iter().any(|turns| !turns.is_empty())
     }
 
     /// What may go out now.
@@ -190,22 +103,16 @@ impl Schedule {
             while self.pools.has_room(class) {
                 let may = |account| self.pools.has_room_for(account, class);
                 let Some(webhook) = self.turns[class as usize].pop(may) else { break };
-                let next = self.change(
-                    webhook,
-                    now,
-                    || None,
-                    |queue, pools| {
-                        queue.in_turn = None;
-                        if !queue.may_begin(pools, now) {
-                            return None;
-                        }
-                        let room = pools.take(queue.account, class);
-                        let (delivery, chat) = queue.take(room, now)?;
-                        let is_probe = queue.endpoint.breaker.begin();
-                        let (seq, endpoint_epoch) = (delivery.seq, queue.endpoint_epoch);
-                        Some((Slot { webhook, seq, endpoint_epoch, chat, is_probe }, delivery))
-                    },
-                );
+                let next = self.change(webhook, now, |queue, pools| {
+                    queue.in_turn = None;
+                    if !queue.may_begin(pools, now) {
+                        return None;
+                    }
+                    let (delivery, chat) = queue.begin()?;
+                    let (seq, room) = (delivery.seq, pools.take(queue.account, class));
+                    let is_probe = queue.endpoint.begin();
+                    Some((Slot { webhook, seq, room, chat, is_probe, is_late: false }, delivery))
+                });
                 if let Some(next) = next.flatten() {
                     return Some(next);
                 }
@@ -214,64 +121,96 @@ impl Schedule {
         None
     }
 
-    /// An attempt has worked: the next of its chat need not wait until that is settled. Whether there is one.
-    /// After a failure it does, since that may disable the webhook or open its breaker.
-    pub(super) fn answered(&mut self, slot: &mut Slot, now: Timestamp) -> bool {
-        let Some(chat) = slot.chat.take() else { return false };
-        self.change(slot.webhook, now, || None, |queue, _| queue.unpark(chat)).unwrap_or(false)
+    /// An attempt takes long.
+    pub(super) fn is_late(&mut self, slot: &mut Slot, now: Timestamp) {
+        slot.is_late = true;
+        self.change(slot.webhook, now, |queue, pools| {
+            pools.is_late(&mut slot.room);
+            if let Some(endpoint) = queue.endpoint_of(slot.seq) {
+                endpoint.is_late();
+            }
+        });
     }
 
-    /// An attempt has ended, and its result is settled; the next is due at `retry_at`, if there is to be one.
-    #[expect(clippy::needless_pass_by_value, reason = "a slot is given back once")]
-    pub(super) fn done(
+    /// An attempt has ended. If it has worked the next of its chat need not wait until that is settled; after a failure
+    /// it does, since that may disable the webhook.
+    pub(super) fn answered(
         &mut self,
-        slot: Slot,
+        slot: &mut Slot,
         outcome: &Outcome,
-        retry_at: Option<Timestamp>,
         now: Timestamp,
-    ) {
-        let Slot { webhook, seq, endpoint_epoch, chat, is_probe } = slot;
-        self.change(
-            webhook,
-            now,
-            || None,
-            |queue, pools| {
-                let Some((room, was_overdue)) = queue.end(seq) else { return Change::Nothing };
-                pools.give_back(room);
-                if let Some(chat) = chat {
-                    queue.unpark(chat);
-                }
-                if let Some(at) = retry_at {
-                    queue.retry(at);
-                }
-                if endpoint_epoch != queue.endpoint_epoch {
-                    return Change::Nothing;
-                }
-                let most = pools.most_of_one(EndpointClass::Proven);
-                queue.endpoint.note(outcome, was_overdue, is_probe, most, now)
-            },
-        );
+    ) -> Option<News> {
+        let Slot { seq, is_probe, is_late, .. } = *slot;
+        let news = self.change(slot.webhook, now, |queue, pools| {
+            if outcome.worked
+                && let Some(chat) = slot.chat.take()
+            {
+                queue.unpark(chat);
+            }
+            let most = pools.most_of_one(EndpointClass::Proven);
+            queue.endpoint_of(seq)?.answered(outcome, is_late, is_probe, most, now)
+        });
+        news.flatten()
     }
 
-    /// Changes a queue, which `new` makes if there is none, and keeps what is known of it outside in step: how many
-    /// wait, whose turn it is, whether it is to be read and when it is to be looked at. None if there is none.
+    /// What came of an attempt is settled; the next is due at `retry_at`, if there is to be one.
+    pub(super) fn settled(&mut self, slot: Slot, retry_at: Option<Timestamp>, now: Timestamp) {
+        let Slot { webhook, seq, room, chat, .. } = slot;
+        self.change(webhook, now, |queue, pools| {
+            pools.give_back(room);
+            queue.end(seq);
+            if let Some(chat) = chat {
+                queue.unpark(chat);
+            }
+            if let Some(at) = retry_at {
+                queue.retry(at);
+            }
+        });
+    }
+
+    /// Lets the breaker's next probe go out now, if there is one to wait for.
+    pub(super) fn probe(&mut self, webhook: Id<Webhook>, now: Timestamp) {
+        self.change(webhook, now, |queue, _| queue.endpoint.breaker.cut_short(now));
+    }
+
+    /// The places of the deliveries in flight.
+    pub(super) fn under_way(&self) -> Vec<i64> {
+        self.queues.values().flat_map(Queue::in_flight).collect()
+    }
+
+    /// Whether an attempt for a webhook of this part is in flight.
+    pub(super) fn is_under_way(&self, part: u8) -> bool {
+        let mut of_part = self.queues.iter().filter(|(webhook, _)| partition(**webhook) == part);
+        of_part.any(|(_, queue)| queue.in_flight().len() > 0)
+    }
+
+    /// How all stands.
+    pub(super) fn in_memory(&self) -> InMemory {
+        let those = |is: fn(&Endpoint) -> bool| -> HashSet<_> {
+            let some = self.queues.iter().filter(|(_, queue)| is(&queue.endpoint));
+            some.map(|(webhook, _)| *webhook).collect()
+        };
+        InMemory {
+            in_flight: u64::try_from(self.pools.used()).unwrap_or(u64::MAX),
+            held: those(|endpoint| !endpoint.breaker.is_closed()),
+            to_blame: those(Endpoint::is_to_blame),
+        }
+    }
+
+    /// Changes a queue, and keeps what is known of it outside in step: how many wait, whose turn it is, and when the
+    /// store is to be looked at. None if there is none.
     fn change<T>(
         &mut self,
         webhook: Id<Webhook>,
         now: Timestamp,
-        new: impl FnOnce() -> Option<Queue>,
         change: impl FnOnce(&mut Queue, &mut Pools) -> T,
     ) -> Option<T> {
-        let queue = match self.queues.entry(webhook) {
-            Entry::Occupied(queue) => queue.into_mut(),
-            Entry::Vacant(place) => place.insert(new()?),
-        };
+        let queue = self.queues.get_mut(&webhook)?;
         let waited = queue.waiting();
         let changed = change(queue, &mut self.pools);
         self.waiting = self.waiting + queue.waiting() - waited;
 
-        let most = most_waiting(self.waiting);
-        let class = queue.may_begin(&self.pools, now).then(|| queue.class());
+        let class = queue.may_begin(&self.pools, now).then(|| queue.endpoint.class());
         if queue.in_turn != class {
             if let Some(before) = queue.in_turn {
                 self.turns[before as usize].remove(queue.account, webhook);
@@ -281,19 +220,15 @@ impl Schedule {
             }
             queue.in_turn = class;
         }
-        if !queue.is_listed && queue.wants_read(most, now) {
-            queue.is_listed = true;
-            self.to_read.push_back(webhook);
-        }
-        let timer = queue.next_timer(now);
-        if queue.timer != timer {
-            if let Some(before) = queue.timer {
-                self.timers.remove(&(before, webhook));
+        let look_at = queue.next_look(most_waiting(self.waiting), now);
+        // One that is due already keeps its place before others.
+        let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+        if queue.look_at != look_at && !(is_due(queue.look_at) && is_due(look_at)) {
+            if let Some(before) = queue.look_at {
+                self.looks.remove(&(before, webhook));
             }
-            if let Some(at) = timer {
-                self.timers.insert((at, webhook));
-            }
-            queue.timer = timer;
+            queue.look_at = look_at.map(|at| at.max(now));
+            self.looks.extend(queue.look_at.map(|at| (at, webhook)));
         }
         if self.queues.len() > self.remembered {
             self.forget_some();
@@ -303,12 +238,7 @@ impl Schedule {
 
     /// Drops the queues of webhooks that are idle and whose endpoint is like a new one.
     fn forget_some(&mut self) {
-        self.queues.retain(|_, queue| {
-            !queue.is_idle()
-                || !queue.endpoint.is_plain()
-                || queue.is_listed
-                || queue.timer.is_some()
-        });
+        self.queues.retain(|_, queue| !queue.is_idle() || !queue.endpoint.is_plain());
         self.remembered = (2 * self.queues.len()).max(REMEMBERED);
     }
 }

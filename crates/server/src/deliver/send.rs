@@ -21,6 +21,7 @@ use switchboard_model::{
 
 use super::{
     Guard,
+    endpoint::Outcome,
     sign::{Rotations, signed},
 };
 use crate::{files::Files, telemetry::chain};
@@ -48,17 +49,6 @@ pub(super) struct Sender {
     clock: Arc<dyn Clock>,
     schedule: Arc<RetrySchedule>,
     rotations: Arc<Rotations>,
-}
-
-/// What came of an attempt.
-#[derive(Debug)]
-pub(super) struct Attempted {
-    /// What is written down.
-    pub(super) result: AttemptResult,
-    /// How long it took.
-    pub(super) took: Duration,
-    /// What the endpoint asks to be left alone for.
-    pub(super) retry_after: Option<Duration>,
 }
 
 impl Sender {
@@ -90,8 +80,8 @@ impl Sender {
         })
     }
 
-    /// Attempts a delivery once and says what is to become of it.
-    pub(super) async fn attempt(&self, delivery: &DueDelivery) -> Attempted {
+    /// Attempts a delivery once and says what is to become of it, and how its endpoint behaved.
+    pub(super) async fn attempt(&self, delivery: &DueDelivery) -> (AttemptResult, Outcome) {
         let (started, began) = (self.clock.both(), Instant::now());
         let outcome = self.posted(delivery, started, false).await;
         let took = began.elapsed();
@@ -121,7 +111,8 @@ impl Sender {
             finished_at,
             is_gone: status == Some(GONE),
         };
-        Attempted { result, took, retry_after }
+        let worked = result.error.is_none();
+        (result, Outcome { worked, took, retry_after, random: rand::random() })
     }
 
     /// Sends something to try the endpoint, once. Nobody waits for what comes of it but the caller.

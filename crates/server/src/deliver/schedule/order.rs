@@ -137,7 +137,7 @@ impl World {
             Step::Done { which } => self.done(which),
             Step::Look => self.look(),
             Step::Sweep => self.sweep(),
-            Step::Change { webhook } => drop(self.schedule.reset(self.webhooks[webhook], self.now)),
+            Step::Change { webhook } => self.schedule.renew(self.webhooks[webhook], self.now),
             Step::Again { webhook } => self.again(self.webhooks[webhook]),
             Step::Wait => self.now.0 += 60_000,
         }
@@ -169,9 +169,8 @@ impl World {
         let Some(flight) = open.nth(which % 4) else { return };
         flight.well = Some(well);
         flight.retry_at = (!well).then_some(Timestamp(self.now.0 + 1000));
-        if well {
-            self.schedule.answered(&mut flight.slot, self.now);
-        }
+        let outcome = if well { WORKED } else { FAILED };
+        self.schedule.answered(&mut flight.slot, &outcome, self.now);
     }
 
     fn commit(&mut self, which: usize) {
@@ -194,11 +193,10 @@ impl World {
         let mut ended = self.flights.iter().enumerate().filter(|(_, one)| one.is_committed);
         let Some((place, _)) = ended.nth(which % 4) else { return };
         let flight = self.flights.remove(place);
-        let outcome = if flight.well == Some(true) { WORKED } else { FAILED };
-        self.schedule.done(flight.slot, &outcome, flight.retry_at, self.now);
+        self.schedule.settled(flight.slot, flight.retry_at, self.now);
     }
 
-    /// As `worker::read_queries` does it, with time for others after each step.
+    /// As `worker::look` does it, with time for others after each step.
     fn look(&mut self) {
         self.look = match std::mem::replace(&mut self.look, Look::No) {
             Look::No => match self.schedule.queries(WEBHOOKS, self.now) {
@@ -241,7 +239,7 @@ impl World {
             webhook_id: query.webhook_id,
             is_active: true,
             last: untried.last().map(|one| one.seq),
-            is_all: untried.len() < query.untried,
+            is_all: query.untried == 0 || untried.len() < query.untried,
             untried,
             retries,
             next_retry_at: next,
@@ -260,8 +258,8 @@ impl World {
                 retry_at: rows().filter_map(|row| row.retry_at).min(),
             })
         });
-        let generation = self.schedule.generation();
-        self.schedule.waiting_in_store(waiting.collect(), Some(generation), self.now);
+        let waiting = waiting.collect();
+        self.schedule.found_in_store(waiting, self.now);
     }
 
     /// As a retry by hand does it: what is over begins a new round at the end of the log, what waits for its next
@@ -276,7 +274,8 @@ impl World {
         for row in self.rows.iter_mut().filter(|row| row.delivery.webhook_id == webhook) {
             row.retry_at = row.retry_at.map(|at| at.min(self.now));
         }
-        if !self.schedule.look_again(webhook, self.now) {
+        self.schedule.look_again(webhook, self.now);
+        if self.schedule.begin_sweep(self.now) {
             self.sweep();
         }
     }
@@ -298,7 +297,7 @@ impl World {
         }
         assert!(self.rows.is_empty(), "some never come to their end");
         assert_eq!((self.schedule.waiting, self.schedule.pools.used()), (0, 0));
-        assert!(self.schedule.queues.values().all(|queue| queue.held() == 0));
+        assert!(self.schedule.queues.values().all(|queue| queue.in_flight().len() == 0));
     }
 }
 

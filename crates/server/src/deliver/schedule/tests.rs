@@ -3,6 +3,7 @@ mod reading;
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use switchboard_model::{Account, EventKind, delivery::Secrets, webhook::WebhookSecret};
+use switchboard_store::{DueDeliveries, DueQuery, WaitingWebhook};
 
 use super::*;
 use crate::deliver::{
@@ -34,10 +35,10 @@ pub(super) fn delivery(webhook: Id<Webhook>, chat: Option<Id<Chat>>, attempts: u
     }
 }
 
-/// Of a server that has been started and has nothing in its store.
+/// Of a server that has looked at its store and found nothing.
 fn empty() -> Schedule {
     let mut schedule = new();
-    schedule.waiting_in_store(Vec::new(), Some(schedule.generation()), NOW);
+    assert!(schedule.begin_sweep(NOW));
     schedule
 }
 
@@ -49,6 +50,10 @@ pub(super) fn new() -> Schedule {
 }
 
 fn commit(schedule: &mut Schedule, delivery: DueDelivery) {
+    if schedule.sweep_at > NOW {
+        let queue = || Queue::caught_up(delivery.account_id);
+        schedule.queues.entry(delivery.webhook_id).or_insert_with(queue);
+    }
     schedule.committed(vec![delivery], NOW);
 }
 
@@ -65,8 +70,45 @@ fn many(schedule: &mut Schedule, webhook: Id<Webhook>, count: usize) {
 
 fn done(schedule: &mut Schedule, slots: impl IntoIterator<Item = Slot>, outcome: &Outcome) {
     for slot in slots {
-        schedule.done(slot, outcome, None, NOW);
+        end(schedule, slot, outcome, None, NOW);
     }
+}
+
+/// An attempt ends, and that is settled.
+fn end(
+    schedule: &mut Schedule,
+    mut slot: Slot,
+    outcome: &Outcome,
+    retry_at: Option<Timestamp>,
+    now: Timestamp,
+) {
+    schedule.answered(&mut slot, outcome, now);
+    schedule.settled(slot, retry_at, now);
+}
+
+/// The webhook is no more, which the store says when it is read.
+fn is_gone(schedule: &mut Schedule, webhook: Id<Webhook>) {
+    schedule.renew(webhook, NOW);
+    let query = schedule.queries(10, NOW).remove(0);
+    assert_eq!(query.webhook_id, webhook);
+    schedule.read(vec![DueDeliveries { is_active: false, ..found(&query, vec![], vec![]) }], NOW);
+}
+
+/// They take longer than an endpoint should.
+fn take_long(schedule: &mut Schedule, slots: &mut [Slot]) {
+    for slot in slots {
+        schedule.is_late(slot, NOW + 2 * SLOW);
+    }
+}
+
+/// When the store is to be looked at for any webhook.
+fn next_look(schedule: &Schedule) -> Option<Timestamp> {
+    schedule.looks.first().map(|(at, _)| *at)
+}
+
+/// When the breaker of a webhook lets its probe out.
+fn probe_at(schedule: &Schedule, webhook: Id<Webhook>) -> Timestamp {
+    schedule.queues[&webhook].endpoint.breaker.probe_at().unwrap()
 }
 
 /// In flight for a webhook.
@@ -80,7 +122,7 @@ fn found(query: &DueQuery, untried: Vec<DueDelivery>, retries: Vec<DueDelivery>)
         webhook_id: query.webhook_id,
         is_active: true,
         last: untried.last().map(|one| one.seq),
-        is_all: untried.len() < query.untried,
+        is_all: query.untried == 0 || untried.len() < query.untried,
         untried,
         retries,
         next_retry_at: None,
@@ -98,7 +140,7 @@ fn a_chat_goes_out_one_after_another() {
     let (webhook, chat) = (Id::generate(), Some(Id::generate()));
     let mut schedule = empty();
     let all: Vec<_> = (0..5).map(|_| delivery(webhook, chat, 0)).collect();
-    schedule.committed(all.clone(), NOW);
+    all.iter().for_each(|one| commit(&mut schedule, one.clone()));
     for wanted in &all {
         let (slot, got) = schedule.next(NOW).unwrap();
         assert_eq!(got.id, wanted.id);
@@ -113,17 +155,19 @@ fn the_next_of_a_chat_goes_out_before_a_success_is_settled() {
     let (webhook, chat) = (Id::generate(), Some(Id::generate()));
     let mut schedule = empty();
     let all: Vec<_> = (0..3).map(|_| delivery(webhook, chat, 0)).collect();
-    schedule.committed(all.clone(), NOW);
+    all.iter().for_each(|one| commit(&mut schedule, one.clone()));
     let (mut first, _) = schedule.next(NOW).unwrap();
-    assert!(schedule.next(NOW).is_none() && schedule.answered(&mut first, NOW));
+    assert!(schedule.next(NOW).is_none(), "two of one chat at once");
+    schedule.answered(&mut first, &WORKED, NOW);
     let (mut second, got) = schedule.next(NOW).unwrap();
     assert_eq!(got.id, all[1].id);
-    done(&mut schedule, [first], &WORKED);
+    schedule.settled(first, None, NOW);
     assert!(schedule.next(NOW).is_none(), "two of one chat at once");
-    assert!(schedule.answered(&mut second, NOW) && !schedule.answered(&mut second, NOW));
+    schedule.answered(&mut second, &WORKED, NOW);
     let (third, got) = schedule.next(NOW).unwrap();
     assert_eq!((got.id, schedule.pools.used()), (all[2].id, 2));
-    done(&mut schedule, [second, third], &WORKED);
+    schedule.settled(second, None, NOW);
+    done(&mut schedule, [third], &WORKED);
     assert!(is_idle(&schedule));
 }
 
@@ -132,7 +176,7 @@ fn a_retry_neither_waits_nor_is_waited_for() {
     let (webhook, chat) = (Id::generate(), Some(Id::generate()));
     let mut schedule = empty();
     commit(&mut schedule, delivery(webhook, chat, 0));
-    assert!(schedule.look_again(webhook, NOW));
+    schedule.look_again(webhook, NOW);
     let query = schedule.queries(1, NOW).remove(0);
     let retries = vec![delivery(webhook, chat, 1), delivery(webhook, chat, 2)];
     schedule.read(vec![found(&query, Vec::new(), retries)], NOW);
@@ -149,7 +193,7 @@ fn nothing_goes_out_for_a_webhook_that_is_gone() {
     }
     let (in_flight, _) = schedule.next(NOW).unwrap();
     assert_eq!(in_flight.webhook, gone);
-    schedule.forget(gone, NOW);
+    is_gone(&mut schedule, gone);
     let (slot, _) = schedule.next(NOW).unwrap();
     assert_eq!(slot.webhook, other);
     done(&mut schedule, [in_flight, slot], &WORKED);
@@ -187,9 +231,9 @@ fn any_number_that_hang_leave_half_to_the_others() {
     for _ in 0..1000 {
         many(&mut schedule, Id::generate(), 2);
     }
-    let hang = send(&mut schedule);
+    let mut hang = send(&mut schedule);
     assert_eq!(hang.len(), MOST / 2);
-    schedule.sweep_slow(NOW + 2 * SLOW);
+    take_long(&mut schedule, &mut hang);
     assert!(send(&mut schedule).is_empty());
     for webhook in &healthy {
         many(&mut schedule, *webhook, 400);
@@ -242,11 +286,10 @@ fn one_that_was_fast_and_hangs_is_unproven_before_its_time_is_over() {
     let slots = send(&mut schedule);
     done(&mut schedule, slots, &WORKED);
     many(&mut schedule, webhook, 10);
-    let hang = send(&mut schedule);
-    let class = |schedule: &Schedule| schedule.queues[&webhook].class();
-    schedule.sweep_slow(NOW + SLOW);
+    let mut hang = send(&mut schedule);
+    let class = |schedule: &Schedule| schedule.queues[&webhook].endpoint.class();
     assert_eq!(class(&schedule), EndpointClass::Proven);
-    schedule.sweep_slow(NOW + 2 * SLOW);
+    take_long(&mut schedule, &mut hang);
     assert_eq!(class(&schedule), EndpointClass::Unproven);
     done(&mut schedule, hang, &WORKED);
     assert_eq!(class(&schedule), EndpointClass::Proven);
@@ -263,13 +306,14 @@ fn behind_an_open_breaker_nothing_goes_out_but_the_probe() {
     }
     assert!(schedule.next(NOW).is_none());
     assert_eq!(schedule.in_memory().held, HashSet::from([webhook]));
-    let probe_at = schedule.next_timer().unwrap();
+    let probe_at = probe_at(&schedule, webhook);
     assert!(probe_at > NOW && probe_at.since(NOW) <= MAX_COOL_DOWN);
+    assert_eq!(next_look(&schedule), Some(probe_at));
     assert!(schedule.queries(10, probe_at).is_empty(), "it has enough here");
     let (probe, _) = schedule.next(probe_at).unwrap();
     assert!(probe.is_probe && schedule.next(probe_at).is_none());
-    assert_eq!(schedule.next_timer(), None);
-    schedule.done(probe, &WORKED, None, probe_at);
+    assert_eq!(next_look(&schedule), None);
+    end(&mut schedule, probe, &WORKED, None, probe_at);
     assert_eq!(std::iter::from_fn(|| schedule.next(probe_at)).count(), 4, "a little at first");
     assert!(schedule.in_memory().held.is_empty());
 }
@@ -279,14 +323,14 @@ fn behind_an_open_breaker_one_is_read_for_the_probe() {
     let webhook = Id::generate();
     let mut schedule = empty();
     let failed: Vec<_> = (0..TRIPS_AT).map(|_| delivery(webhook, None, 0)).collect();
-    schedule.committed(failed.clone(), NOW);
+    failed.iter().for_each(|one| commit(&mut schedule, one.clone()));
     let retry_at = NOW + Duration::from_secs(5);
     while let Some((slot, _)) = schedule.next(NOW) {
-        schedule.done(slot, &FAILED, Some(retry_at), NOW);
+        end(&mut schedule, slot, &FAILED, Some(retry_at), NOW);
     }
     assert!(schedule.queries(10, retry_at).is_empty(), "the breaker comes before the retry");
-    let probe_at = schedule.next_timer().unwrap();
-    assert!(probe_at > retry_at);
+    let probe_at = probe_at(&schedule, webhook);
+    assert!(probe_at > retry_at && next_look(&schedule) == Some(probe_at));
     let query = schedule.queries(10, probe_at).remove(0);
     assert_eq!((query.untried, query.retries), (0, 1));
     let retry = DueDelivery { attempts: 1, ..failed[0].clone() };
@@ -295,7 +339,7 @@ fn behind_an_open_breaker_one_is_read_for_the_probe() {
     schedule.read(vec![more], probe_at);
     let (probe, _) = schedule.next(probe_at).unwrap();
     assert!(probe.is_probe && schedule.queries(10, probe_at).is_empty());
-    schedule.done(probe, &WORKED, None, probe_at);
+    end(&mut schedule, probe, &WORKED, None, probe_at);
     assert!(schedule.queries(10, probe_at)[0].retries > 1, "it works: all are read");
 }
 
@@ -306,11 +350,11 @@ fn a_retry_is_due_in_time_although_the_pause_of_the_breaker_is_over() {
     many(&mut schedule, webhook, TRIPS_AT as usize);
     let retry_at = NOW + 2 * MAX_COOL_DOWN;
     while let Some((slot, _)) = schedule.next(NOW) {
-        schedule.done(slot, &FAILED, Some(retry_at), NOW);
+        end(&mut schedule, slot, &FAILED, Some(retry_at), NOW);
     }
-    let probe_at = schedule.next_timer().unwrap();
+    let probe_at = probe_at(&schedule, webhook);
     assert!(probe_at < retry_at && schedule.queries(10, probe_at).is_empty());
-    assert_eq!(schedule.next_timer(), Some(retry_at));
+    assert_eq!(next_look(&schedule), Some(retry_at));
     assert_eq!(schedule.queries(10, retry_at).len(), 1);
 }
 
@@ -324,25 +368,25 @@ fn what_attempts_at_an_older_endpoint_say_does_not_count() {
         done(&mut schedule, slots, &WORKED);
     }
     many(&mut schedule, webhook, 16);
-    let old = send(&mut schedule);
+    let mut old = send(&mut schedule);
     assert!(old.len() > TRIPS_AT as usize);
-    schedule.reset(webhook, NOW);
+    schedule.renew(webhook, NOW);
     // Nor do they make the new one look as if it hung.
-    schedule.sweep_slow(NOW + 2 * SLOW);
+    take_long(&mut schedule, &mut old);
     done(&mut schedule, old, &FAILED);
     assert!(schedule.in_memory().held.is_empty() && schedule.pools.used() == 0);
     let query = schedule.queries(10, NOW).remove(0);
     schedule.read(vec![found(&query, vec![delivery(webhook, None, 0)], Vec::new())], NOW);
     let slots = send(&mut schedule);
     done(&mut schedule, slots, &WORKED);
-    assert_eq!(schedule.queues[&webhook].class(), EndpointClass::Proven);
+    assert_eq!(schedule.queues[&webhook].endpoint.class(), EndpointClass::Proven);
     // Of one that is gone nothing is left, whatever its last attempt says.
     many(&mut schedule, webhook, 1);
     let last = send(&mut schedule);
     assert_eq!(last.len(), 1);
-    schedule.forget(webhook, NOW);
+    is_gone(&mut schedule, webhook);
     for slot in last {
-        schedule.done(slot, &FAILED, Some(NOW), NOW);
+        end(&mut schedule, slot, &FAILED, Some(NOW), NOW);
     }
     assert!(is_idle(&schedule) && schedule.queues[&webhook].endpoint.is_plain());
 }
@@ -379,9 +423,11 @@ fn a_webhook_stands_in_turn_once() {
     let turns = |schedule: &Schedule| schedule.turns.iter().map(FairQueue::len).sum::<usize>();
     many(&mut schedule, webhook, 3);
     assert_eq!(turns(&schedule), 1);
-    assert!(schedule.reset(webhook, NOW));
+    schedule.renew(webhook, NOW);
     assert_eq!(turns(&schedule), 0);
-    schedule.forget(webhook, NOW);
+    let query = schedule.queries(10, NOW).remove(0);
+    let all = (0..3).map(|_| delivery(webhook, None, 0)).collect();
+    schedule.read(vec![found(&query, all, Vec::new())], NOW);
     many(&mut schedule, webhook, 3);
     assert_eq!(turns(&schedule), 1);
 }
@@ -451,8 +497,8 @@ fn an_account_that_hangs_keeps_no_other_waiting() {
         }
     }
     for _ in 0..10 {
-        send(&mut schedule);
-        schedule.sweep_slow(NOW + 2 * SLOW);
+        let mut begun = send(&mut schedule);
+        take_long(&mut schedule, &mut begun);
     }
     for webhook in [new, slow, failing, fast] {
         commit(&mut schedule, delivery_of(well, webhook));

@@ -69,12 +69,12 @@ fn what_has_ended_during_a_read_does_not_come_again() {
     let one = delivery(webhook, None, 0);
     commit(&mut schedule, one.clone());
     let (first, _) = schedule.next(NOW).unwrap();
-    schedule.done(first, &FAILED, Some(NOW), NOW);
+    end(&mut schedule, first, &FAILED, Some(NOW), NOW);
     let retry = DueDelivery { attempts: 1, ..one };
     let query = schedule.queries(10, NOW).remove(0);
     schedule.read(vec![found(&query, Vec::new(), vec![retry.clone()])], NOW);
     let (second, _) = schedule.next(NOW).unwrap();
-    assert!(schedule.look_again(webhook, NOW));
+    schedule.look_again(webhook, NOW);
     let query = schedule.queries(10, NOW).remove(0);
     done(&mut schedule, [second], &WORKED);
     schedule.read(vec![found(&query, Vec::new(), vec![retry])], NOW);
@@ -87,7 +87,7 @@ fn a_webhook_that_was_disabled_is_read_when_something_is_told_of_it() {
     let mut schedule = empty();
     let all: Vec<_> = (0..2).map(|_| delivery(webhook, chat, 0)).collect();
     commit(&mut schedule, all[0].clone());
-    schedule.reset(webhook, NOW);
+    schedule.renew(webhook, NOW);
     let query = schedule.queries(10, NOW).remove(0);
     schedule.read(vec![DueDeliveries { is_active: false, ..found(&query, vec![], vec![]) }], NOW);
     assert!(schedule.queries(10, NOW).is_empty(), "it is not asked over and over");
@@ -104,13 +104,13 @@ fn what_could_not_be_read_is_read_again_after_a_while() {
     let webhook = Id::generate();
     let mut schedule = empty();
     commit(&mut schedule, delivery(webhook, None, 0));
-    schedule.reset(webhook, NOW);
+    schedule.renew(webhook, NOW);
     let query = schedule.queries(10, NOW).remove(0);
     schedule.read(vec![DueDeliveries { is_active: false, ..found(&query, vec![], vec![]) }], NOW);
-    let (account_id, generation) = (Id::from_bits(webhook.to_bits()), schedule.generation());
+    let account_id = Id::from_bits(webhook.to_bits());
     let retry_at = Some(NOW);
     let waits = WaitingWebhook { webhook_id: webhook, account_id, has_untried: false, retry_at };
-    schedule.waiting_in_store(vec![waits], Some(generation), NOW);
+    schedule.found_in_store(vec![waits], NOW);
     assert!(schedule.queries(10, NOW)[0].retries > 0);
 }
 

@@ -1,0 +1,157 @@
+//! What comes in: what is told of commits, what is read of the store, and which webhooks are this process's.
+
+use std::time::Duration;
+
+use switchboard_model::{Account, Timestamp, Webhook, delivery::DueDelivery, id::Id};
+use switchboard_store::{DueDeliveries, DueQuery, Owned, WaitingWebhook};
+
+use super::{Schedule, most_waiting};
+use crate::deliver::queue::Queue;
+
+/// How often all webhooks are looked for that have something in the store: what nobody has told of is found then.
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
+
+impl Schedule {
+    /// These were just committed, in this order.
+    pub(in crate::deliver) fn committed(&mut self, deliveries: Vec<DueDelivery>, now: Timestamp) {
+        for delivery in deliveries {
+            let most = most_waiting(self.waiting);
+            let (webhook, account) = (delivery.webhook_id, delivery.account_id);
+            self.change_or_make(webhook, account, now, |queue| queue.offer(delivery, most));
+        }
+    }
+
+    /// Whether all webhooks are to be looked for now that have something in the store. If so, not again for a while.
+    pub(in crate::deliver) fn begin_sweep(&mut self, now: Timestamp) -> bool {
+        let is_due = self.sweep_at <= now;
+        if is_due {
+            self.sweep_at = now + SWEEP_EVERY;
+        }
+        is_due
+    }
+
+    /// The webhooks that have something in the store may be others than are known here.
+    pub(in crate::deliver) fn want_sweep(&mut self) {
+        self.sweep_at = Timestamp(i64::MIN);
+    }
+
+    /// These have something in the store.
+    pub(in crate::deliver) fn found_in_store(
+        &mut self,
+        webhooks: Vec<WaitingWebhook>,
+        now: Timestamp,
+    ) {
+        for WaitingWebhook { webhook_id, account_id, has_untried, retry_at } in webhooks {
+            self.change_or_make(webhook_id, account_id, now, |queue| {
+                queue.found_in_store(has_untried, retry_at);
+            });
+        }
+    }
+
+    /// When the store is to be looked at next.
+    pub(in crate::deliver) fn next_look(&self) -> Timestamp {
+        self.looks.first().map_or(self.sweep_at, |(at, _)| self.sweep_at.min(*at))
+    }
+
+    /// What is to be read now, of so many webhooks at most.
+    pub(in crate::deliver) fn queries(&mut self, webhooks: usize, now: Timestamp) -> Vec<DueQuery> {
+        let mut queries = Vec::new();
+        while queries.len() < webhooks
+            && let Some(&(at, webhook)) = self.looks.first()
+            && at <= now
+        {
+            let most = most_waiting(self.waiting);
+            let query = self.change(webhook, now, |queue, _| queue.query(webhook, most, now));
+            queries.extend(query.flatten());
+        }
+        queries
+    }
+
+    /// What was read.
+    pub(in crate::deliver) fn read(&mut self, found: Vec<DueDeliveries>, now: Timestamp) {
+        for found in found {
+            self.change(found.webhook_id, now, |queue, _| queue.read(found));
+        }
+    }
+
+    /// The store did not answer these.
+    pub(in crate::deliver) fn not_read(&mut self, queries: &[DueQuery], now: Timestamp) {
+        for query in queries {
+            self.change(query.webhook_id, now, |queue, _| queue.not_read());
+        }
+    }
+
+    /// Which webhooks are this process's.
+    pub(in crate::deliver) fn owned(&self) -> &Owned {
+        &self.owned
+    }
+
+    /// From now on these are its own, until then. Whether they are others than before.
+    pub(in crate::deliver) fn own(
+        &mut self,
+        owned: Owned,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> bool {
+        self.owned_until = until;
+        if self.owned == owned {
+            return false;
+        }
+        self.owned = owned;
+        self.reread_all(now);
+        true
+    }
+
+    /// The webhooks and what they have in the store may be others than is known here.
+    pub(in crate::deliver) fn reread_all(&mut self, now: Timestamp) {
+        self.want_sweep();
+        let all: Vec<_> = self.queues.keys().copied().collect();
+        for webhook in all {
+            let is_own = self.owned.has(webhook);
+            self.change(webhook, now, |queue, _| match is_own {
+                true => queue.reread(),
+                false => queue.pause(),
+            });
+        }
+    }
+
+    /// The webhook is not what it was: what waits for it is read anew, and its endpoint is a new one.
+    pub(in crate::deliver) fn renew(&mut self, webhook: Id<Webhook>, now: Timestamp) {
+        self.change_own(webhook, now, Queue::renew);
+    }
+
+    /// Something has come to the store of this webhook.
+    pub(in crate::deliver) fn look_again(&mut self, webhook: Id<Webhook>, now: Timestamp) {
+        self.change_own(webhook, now, |queue| {
+            queue.look_again();
+            queue.retry(now);
+        });
+    }
+
+    /// Changes the queue of a webhook that is this process's. If it has none, whose webhook it is comes out in the store.
+    fn change_own(
+        &mut self,
+        webhook: Id<Webhook>,
+        now: Timestamp,
+        change: impl FnOnce(&mut Queue),
+    ) {
+        if self.owned.has(webhook) && self.change(webhook, now, |queue, _| change(queue)).is_none()
+        {
+            self.want_sweep();
+        }
+    }
+
+    /// Changes the queue of a webhook that is this process's, and makes one if there is none.
+    fn change_or_make(
+        &mut self,
+        webhook: Id<Webhook>,
+        account: Id<Account>,
+        now: Timestamp,
+        change: impl FnOnce(&mut Queue),
+    ) {
+        if self.owned.has(webhook) {
+            self.queues.entry(webhook).or_insert_with(|| Queue::new(account));
+            self.change(webhook, now, |queue, _| change(queue));
+        }
+    }
+}
