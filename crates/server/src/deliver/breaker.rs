@@ -11,7 +11,16 @@ use std::time::Duration;
 
 use switchboard_model::{Timestamp, retry::jittered};
 
-use super::endpoint::Outcome;
+/// What came of one attempt.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outcome {
+    pub(super) worked: bool,
+    pub(super) took: Duration,
+    /// What the endpoint asks to be left alone for.
+    pub(super) retry_after: Option<Duration>,
+    /// In 0..=1.
+    pub(super) random: f64,
+}
 
 /// Failures in a row that open it.
 pub(super) const TRIPS_AT: u32 = 10;

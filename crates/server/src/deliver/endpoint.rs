@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use switchboard_model::Timestamp;
 
-use super::{breaker::Breaker, fairness::EndpointClass};
+use super::{
+    breaker::{Breaker, Outcome},
+    fairness::EndpointClass,
+};
 
 /// Attempts in flight at the beginning, if they are not more than the endpoint's share.
 const START: usize = 4;
@@ -20,17 +23,6 @@ const FAST: Duration = Duration::from_millis(20);
 const FORGIVEN_AFTER: u32 = 2;
 /// The shortest time between two warnings of one endpoint.
 const QUIET: Duration = Duration::from_secs(60);
-
-/// What came of one attempt.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Outcome {
-    pub(super) worked: bool,
-    pub(super) took: Duration,
-    /// What the endpoint asks to be left alone for.
-    pub(super) retry_after: Option<Duration>,
-    /// In 0..=1.
-    pub(super) random: f64,
-}
 
 /// What the operator is told of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,8 @@ use switchboard_model::{Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id}
 use switchboard_store::{Owned, partition};
 
 use super::{
-    endpoint::{Endpoint, News, Outcome},
+    breaker::Outcome,
+    endpoint::{Endpoint, News},
     fairness::{EndpointClass, FairQueue, Pools, Room},
     queue::Queue,
 };

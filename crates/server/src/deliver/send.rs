@@ -21,7 +21,7 @@ use switchboard_model::{
 
 use super::{
     Guard,
-    endpoint::Outcome,
+    breaker::Outcome,
     sign::{Rotations, signed},
 };
 use crate::{files::Files, telemetry::chain};
