@@ -45,8 +45,9 @@ impl AuthCache {
         hash: SecretHash,
     ) -> Result<Option<(Arc<Key>, Option<KeyUsage>)>, StoreError> {
         let mut usage = None;
+        let known = self.keys.last(&hash).map(|key| key.id);
         let read = async {
-            let found = self.store.find_key(hash).await?;
+            let found = self.store.find_key(hash, known).await?;
             Ok(found.map(|(key, used)| {
                 usage = used;
                 Arc::new(key)

@@ -48,8 +48,14 @@ pub trait Keys: Send + Sync {
     /// a restriction to a line that is neither the account's nor the sandbox line ([`Refusal::LineNotFound`]).
     async fn create_key(&self, key: NewKey, now: Timestamp) -> Result<Key>;
 
-    /// The key with this hash, revoked and expired ones too, with its use of the current hour.
-    async fn find_key(&self, hash: SecretHash) -> Result<Option<(Key, Option<KeyUsage>)>>;
+    /// The key with this hash, revoked and expired ones too, with its use of the current hour. Whoever knows which key
+    /// it was a moment ago says so: it is looked up in that key's own turn, and not in that of all who show what nobody
+    /// knows.
+    async fn find_key(
+        &self,
+        hash: SecretHash,
+        known: Option<Id<Key>>,
+    ) -> Result<Option<(Key, Option<KeyUsage>)>>;
 
     /// Every key, oldest first.
     async fn keys(&self) -> Result<Vec<Key>>;

@@ -75,7 +75,7 @@ async fn what_was_answered_is_there_after_reopening() {
     drop(store);
     let store = open(&path).unwrap();
     assert_eq!(store.accounts().await.unwrap()[0], account);
-    assert!(store.find_key(SecretHash([1; 32])).await.unwrap().is_some());
+    assert!(store.find_key(SecretHash([1; 32]), None).await.unwrap().is_some());
     store.seed(seed(1), NOW).await.unwrap();
     assert_eq!(store.accounts().await.unwrap().len(), 3);
 }

@@ -4,11 +4,19 @@
 
 use std::{fs, path::Path};
 
-use switchboard_model::{EventKind, Timestamp, chat::Recipient, page::Limit};
+use switchboard_model::{
+    EventKind, Handle, Timestamp,
+    chat::{Recipient, Service},
+    link::{Inbound, InboundChat, InboundMessage},
+    page::Limit,
+};
 use switchboard_store::{
-    Chats as _, Events as _, Files as _, Keys as _, Messages as _, Webhooks as _,
+    Bridges as _, Chats as _, Events as _, Files as _, Grant, Inbox as _, Keys as _, Messages as _,
+    Webhooks as _,
     sqlite::{SqliteOptions, SqliteStore},
 };
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
 const DATABASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/databases");
 
@@ -60,5 +68,31 @@ async fn version_13_is_read_as_it_was_written() {
     // Sealed secrets can be read, and what a file is.
     let webhooks = store.webhooks(account, Timestamp(0)).await.unwrap();
     assert_eq!(webhooks.len(), 2);
+    for webhook in &webhooks {
+        let endpoint = store.endpoint(Grant::whole(account), webhook.id).await.unwrap();
+        assert!(endpoint.url.starts_with("http://127.0.0.1"), "{endpoint:?}");
+    }
     assert!(store.stored_bytes(account).await.unwrap() > 0);
+
+    // What comes now is behind all that was there.
+    let bridge = store.bridges().await.unwrap()[0].id;
+    let link = store.open_link(bridge, NOW).await.unwrap().link;
+    let contact: Handle = "+15550100002".parse().unwrap();
+    let text = Inbound::Message(InboundMessage {
+        guid: "new".to_owned(),
+        chat: InboundChat::Contact { handle: contact.clone() },
+        sender: contact.clone(),
+        text: Some("after".to_owned()),
+        sent_at: NOW,
+        service: Service::IMessage,
+        reply_to_guid: None,
+        attachments: Vec::new(),
+        is_audio_message: false,
+    });
+    let received = store.receive(link, line, "after".to_owned(), vec![text], NOW).await.unwrap();
+    assert_eq!(received.committed.events[0].seq, 41);
+    let page =
+        store.messages(account, line, Recipient::Contact(contact), None, limit).await.unwrap();
+    let texts: Vec<_> = page.rows.iter().map(|message| message.text.as_deref()).collect();
+    assert_eq!(texts, ["after", "see", "Answer 2"].map(Some));
 }

@@ -63,7 +63,11 @@ pub fn check_answer(method: &Method, path: &str, answer: &RawAnswer) -> Result<(
     if code == Some(Code::EndpointNotFound.as_str()) {
         return check_error(Audience::Programs, answer);
     }
-    let Some((audience, operation)) = operation(method, path) else { return Ok(()) };
+    let Some((audience, operation)) = operation(method, path) else {
+        // A method that the path does not take, and what only bridges ask for: a refusal is one like any other.
+        let is_refusal = answer.status >= 400 && !answer.body.is_null();
+        return if is_refusal { check_error(Audience::Programs, answer) } else { Ok(()) };
+    };
     let response = &operation["responses"][answer.status.to_string()];
     let response = resolved(audience, response);
     if !response.is_object() {

@@ -59,6 +59,11 @@ impl<K: Eq + Hash + Clone, V: Clone> ReadThrough<K, V> {
         (current.read_at.elapsed() < MAX_AGE).then_some(current.value)
     }
 
+    /// The value that is here, however old: what it was when it was read last.
+    pub(super) fn last(&self, key: &K) -> Option<V> {
+        Some(self.entries.get(key)?.current().value)
+    }
+
     /// The value that is here, or what `read` finds. That there is nothing is not kept.
     pub(super) async fn get(
         &self,
@@ -75,7 +80,7 @@ impl<K: Eq + Hash + Clone, V: Clone> ReadThrough<K, V> {
                 if entry.is_refreshing.swap(true, Ordering::AcqRel) {
                     return Ok(Some(value));
                 }
-                return entry.refresh(value, read).await;
+                return entry.refresh(Current { value, read_at }, read).await;
             }
             self.entries.remove_if(key, |kept| Arc::ptr_eq(kept, &entry));
         }
@@ -107,10 +112,10 @@ impl<V: Clone> Entry<V> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads it anew. If that fails, what is here is not too old yet.
+    /// Reads it anew. If that fails, what is here serves as long as it is not too old.
     async fn refresh(
         &self,
-        value: V,
+        old: Current<V>,
         read: impl Future<Output = Result<Option<V>, StoreError>>,
     ) -> Result<Option<V>, StoreError> {
         let read_at = Instant::now();
@@ -121,7 +126,11 @@ impl<V: Clone> Entry<V> {
                 Current { value, read_at };
             self.is_refreshing.store(false, Ordering::Release);
         }
-        read.or(Ok(Some(value)))
+        read.or_else(
+            |error| {
+                if old.read_at.elapsed() < MAX_AGE { Ok(Some(old.value)) } else { Err(error) }
+            },
+        )
     }
 }
 

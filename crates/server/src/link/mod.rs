@@ -147,6 +147,15 @@ impl Links {
         registration.ended.cancel();
     }
 
+    /// Why a link is told to end: the server stops, or the bridge has a newer one.
+    fn end(&self) -> LinkEnd {
+        if self.closed.is_cancelled() {
+            LinkEnd::Closing("the server ends this link; dial again")
+        } else {
+            LinkEnd::Superseded
+        }
+    }
+
     /// Every link asks again which lines it carries, and whether it may.
     pub(crate) fn refresh(&self) {
         let registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);

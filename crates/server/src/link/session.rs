@@ -91,7 +91,7 @@ pub(super) async fn run(
     let ended = match timeout(HELLO_TIMEOUT, read(&mut stream)).await {
         Ok(Ok(hello)) => match check_hello(bridge, &hello) {
             Ok(resumed) => {
-                carry(server, bridge, resumed, registration, &mut sink, &mut stream).await
+                serve(server, bridge, resumed, registration, &mut sink, &mut stream).await
             }
             Err(reason) => LinkEnd::Refused(reason),
         },
@@ -137,7 +137,7 @@ fn check_hello(bridge: &Bridge, hello: &BridgeFrame) -> Result<bool, String> {
     Ok(*resumed)
 }
 
-async fn carry(
+async fn serve(
     server: &Arc<Bridges>,
     bridge: &Bridge,
     resumed: bool,
@@ -165,7 +165,7 @@ async fn carry(
     // The welcome may have to wait for the store.
     let welcomed = tokio::select! {
         welcomed = session.welcome(sink) => welcomed,
-        () = registration.end.cancelled() => return LinkEnd::Closing("the server ends this link; dial again"),
+        () = registration.end.cancelled() => return server.links.end(),
     };
     if let Err(ended) = welcomed {
         return ended;
@@ -182,7 +182,7 @@ async fn carry(
             ended = session.claim() => ended,
             ended = session.hold_claims() => ended,
             ended = session.follow(registration) => ended,
-            () = registration.end.cancelled() => LinkEnd::Closing("the server ends this link; dial again"),
+            () = registration.end.cancelled() => server.links.end(),
         }
     };
     // A panic ends the link like any other failure: its lines are down, and the bridge dials again.

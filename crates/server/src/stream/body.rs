@@ -16,6 +16,7 @@ use http_body::Frame;
 use serde_json::json;
 use switchboard_model::{Key, Timestamp, secret::SecretHash};
 use switchboard_store::StoreError;
+use tokio::task::JoinHandle;
 
 use super::{
     LiveStreams, Seat,
@@ -62,12 +63,23 @@ pub(crate) struct StreamBody {
     /// What was read for it while it was behind, and how much of it was looked at.
     slice: Option<(Arc<Slice>, usize)>,
     /// There only while the key must be looked up.
-    looking: Option<Later<Result<Option<Arc<Key>>, StoreError>>>,
+    looking: Option<Looking>,
     /// There only if the key expires, and while the stream waits.
     expiry: Option<Later<()>>,
     greeted: bool,
     ended: bool,
     _permit: StreamPlace,
+}
+
+/// A look-up of the key, in a task of its own: others wait for it too, and a stream whose reader takes nothing is not
+/// polled.
+#[derive(Debug)]
+struct Looking(JoinHandle<Result<Option<Arc<Key>>, StoreError>>);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl StreamBody {
@@ -161,12 +173,13 @@ impl StreamBody {
         }
         let looking = self.looking.get_or_insert_with(|| {
             let (auth_cache, hash) = (Arc::clone(&self.live.auth_cache), self.key.hash);
-            Box::pin(async move {
+            Looking(tokio::spawn(async move {
                 let found = patiently(|| auth_cache.key(hash)).await?;
                 Ok(found.map(|(key, _)| key))
-            })
+            }))
         });
-        let Poll::Ready(found) = looking.as_mut().poll(cx) else { return Poll::Pending };
+        let Poll::Ready(found) = Pin::new(&mut looking.0).poll(cx) else { return Poll::Pending };
+        let found = found.unwrap_or(Err(StoreError::Closed));
         self.looking = None;
         Poll::Ready(found.map(|key| ending(key.as_deref(), now)))
     }

@@ -60,8 +60,9 @@ async fn of_two_links_of_a_bridge_the_newest_stays() {
     let mac = Mac::make(&server, &tenant, MAC).await;
     let mut older = mac.dial(&server).await;
     let mut newer = mac.dial(&server).await;
-    let (_, retry) = older.bye().await;
+    let (reason, retry) = older.bye().await;
     assert!(retry && older.next().await.is_none());
+    assert!(reason.contains("newer link"), "{reason}");
     newer.take(&mac.line, &ReconciledState::NeverStarted).await;
     let send = SendMessage::text(MAC, "+15550100002", "x");
     let item = tenant.client.send_message(&send).await.unwrap().value.id;

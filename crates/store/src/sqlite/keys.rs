@@ -26,8 +26,13 @@ impl Keys for SqliteStore {
         self.writer.run(move |tx| create(tx.sql, key, now)).await
     }
 
-    async fn find_key(&self, hash: SecretHash) -> Result<Option<(Key, Option<KeyUsage>)>> {
-        self.readers.lookup(Owner::UnknownKey).ask(move |sql| find(sql, hash)).await
+    async fn find_key(
+        &self,
+        hash: SecretHash,
+        known: Option<Id<Key>>,
+    ) -> Result<Option<(Key, Option<KeyUsage>)>> {
+        let owner = known.map_or(Owner::UnknownKey, Owner::Key);
+        self.readers.lookup(owner).ask(move |sql| find(sql, hash)).await
     }
 
     async fn keys(&self) -> Result<Vec<Key>> {

@@ -49,7 +49,7 @@ pub(crate) async fn a_seed_is_sown_once(store: Arc<dyn Store>) {
     let lines: Vec<_> = lines.iter().map(|line| (line.handle.as_str(), line.is_sandbox)).collect();
     assert_eq!(lines, [("+15550100009", false), ("+15550199999", true)]);
     assert_eq!(store.operator_lines().await.unwrap()[1].account_id, accounts[1].id);
-    let (key, usage) = store.find_key(SecretHash([9; 32])).await.unwrap().unwrap();
+    let (key, usage) = store.find_key(SecretHash([9; 32]), None).await.unwrap().unwrap();
     assert_eq!((key.account_id, key.scopes), (Some(accounts[0].id), Scopes::all()));
     assert_eq!(usage, None);
 }

@@ -27,8 +27,11 @@ pub(crate) async fn a_key_is_found_by_its_hash(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let lines = Some(vec![world.line]);
     let key = store.create_key(new_key(Some(world.account), lines, 3), NOW).await.unwrap();
-    assert_eq!(store.find_key(SecretHash([3; 32])).await.unwrap(), Some((key.clone(), None)));
-    assert_eq!(store.find_key(SecretHash([4; 32])).await.unwrap(), None);
+    assert_eq!(store.find_key(SecretHash([3; 32]), None).await.unwrap(), Some((key.clone(), None)));
+    let found = store.find_key(SecretHash([3; 32]), Some(key.id)).await.unwrap();
+    assert_eq!(found, Some((key.clone(), None)), "the same, whoever asks");
+    assert_eq!(store.find_key(SecretHash([4; 32]), None).await.unwrap(), None);
+    assert_eq!(store.find_key(SecretHash([4; 32]), Some(key.id)).await.unwrap(), None);
     assert_eq!(store.keys().await.unwrap(), [key]);
 }
 
@@ -74,7 +77,7 @@ pub(crate) async fn counts_add_up_within_an_hour(store: Arc<dyn Store>) {
     ] {
         let answered = store.add_usage(vec![usage(window, more)]).await.unwrap();
         assert_eq!(answered, [usage(kept_window, kept)]);
-        let (_, found) = store.find_key(SecretHash([3; 32])).await.unwrap().unwrap();
+        let (_, found) = store.find_key(SecretHash([3; 32]), None).await.unwrap().unwrap();
         assert_eq!(found, Some(usage(kept_window, kept)));
     }
 }

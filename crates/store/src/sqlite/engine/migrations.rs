@@ -10,10 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use compact_ids::Progress;
+use compact_ids::{Progress, Slice};
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::{Result, StoreError};
+use crate::{Outage, Result, StoreError};
 
 /// What leads from each version to the next, up to that before [`compact_ids`]; version 0 is an empty file. Never edit
 /// one that was released: add another.
@@ -52,10 +52,50 @@ pub(in crate::sqlite) fn refuse_newer(sql: &Connection, path: &Path) -> Result<(
     Ok(())
 }
 
+/// Why a database is left at its older version.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a database of an older version is copied, which takes {needed} bytes more; there are {free}"
+)]
+struct NoRoom {
+    needed: u64,
+    free: u64,
+}
+
+/// Refuses to begin what could not be finished: once it has begun, no older program takes the database any more.
+fn check_room(sql: &Connection) -> Result<()> {
+    let is_old = (1..VERSION).contains(&version(sql)?);
+    let Some(folder) = sql.path().map(Path::new).and_then(Path::parent).filter(|_| is_old) else {
+        return Ok(());
+    };
+    let size = "select page_count * page_size from pragma_page_count, pragma_page_size";
+    let needed = sql.query_row(size, [], |row| row.get::<_, i64>(0))?.unsigned_abs();
+    // Where nobody can say, it is tried.
+    let Ok(volume) = rustix::fs::statvfs(folder) else { return Ok(()) };
+    enough(needed, volume.f_bavail.saturating_mul(volume.f_frsize))
+}
+
+fn enough(needed: u64, free: u64) -> Result<()> {
+    if needed <= free {
+        return Ok(());
+    }
+    let source = Box::new(NoRoom { needed, free });
+    Err(StoreError::Unavailable { outage: Outage::DiskFull, source })
+}
+
 /// Brings the database to this version.
 pub(in crate::sqlite) fn apply(sql: &mut Connection) -> Result<()> {
+    check_room(sql)?;
+    // An index of a large table is sorted first: in memory, that would take as much of it.
+    sql.execute_batch("pragma temp_store = file")?;
+    let applied = apply_all(sql);
+    sql.execute_batch("pragma temp_store = memory")?;
+    applied
+}
+
+fn apply_all(sql: &mut Connection) -> Result<()> {
     let mut told = Instant::now();
-    while let Some(Progress { stage, stages, what, percent }) = advance(sql, compact_ids::SLICE)? {
+    while let Some(Progress { stage, stages, what, percent }) = advance(sql, Slice::USUAL)? {
         if told.elapsed() >= TELL_EVERY {
             told = Instant::now();
             let step = stage + 1;
@@ -68,7 +108,7 @@ pub(in crate::sqlite) fn apply(sql: &mut Connection) -> Result<()> {
 }
 
 /// Does at most so much of it; none if all is done.
-fn advance(sql: &mut Connection, slice: Duration) -> Result<Option<Progress>> {
+fn advance(sql: &mut Connection, slice: Slice) -> Result<Option<Progress>> {
     let tx = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found = version(&tx)?;
     for migration in MIGRATIONS.get(found..).unwrap_or_default() {

@@ -37,9 +37,7 @@ pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<
     };
     let needed = needed_for(&accept.content);
     let sender = Sender { account, line: line.id, lines: accept.lines.as_deref(), chat: chat_id };
-    if let NewContent::Message { attachment: Some(_), .. } | NewContent::AudioMessage { .. } =
-        &accept.content
-    {
+    if accept.content.has_file() {
         // The file says that something refers to it.
         tx.savepoint()?;
     }

@@ -50,11 +50,19 @@ const TABLES: [(&str, &str); 21] = [
     ("answers", "idempotency_keys"),
 ];
 
-/// Rows that one statement copies.
-const ROWS: i64 = 2_000;
+/// How much one transaction does.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slice {
+    /// How long it goes on. A statement that has begun is finished: it copies so many rows, or a whole table without `seq`, or
+    /// drops a table, or makes an index.
+    pub(super) time: Duration,
+    /// Rows that one statement copies.
+    pub(super) rows: i64,
+}
 
-/// How long one transaction goes on. One statement is finished: an index of a large table is one.
-pub(super) const SLICE: Duration = Duration::from_millis(500);
+impl Slice {
+    pub(super) const USUAL: Self = Self { time: Duration::from_millis(500), rows: 2_000 };
+}
 
 /// What is being done, for whoever waits.
 #[derive(Debug)]
@@ -77,8 +85,8 @@ pub(super) fn begin(sql: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Goes on for at most so long; none if all is done.
-pub(super) fn go_on(sql: &Connection, slice: Duration) -> Result<Option<Progress>> {
+/// Goes on for a slice; none if all is done.
+pub(super) fn go_on(sql: &Connection, slice: Slice) -> Result<Option<Progress>> {
     let there = "select 1 from sqlite_master where name = 'migration_progress'";
     if !sql.prepare(there)?.exists([])? {
         return Ok(None);
@@ -91,7 +99,7 @@ pub(super) fn go_on(sql: &Connection, slice: Duration) -> Result<Option<Progress
         })?;
     loop {
         let is_done = match TABLES.get(stage) {
-            Some(&(old, new)) => copy(sql, old, new, &mut place)?,
+            Some(&(old, new)) => copy(sql, old, new, slice.rows, &mut place)?,
             None => index(sql, &mut place)?,
         };
         if is_done && stage == TABLES.len() {
@@ -101,7 +109,7 @@ pub(super) fn go_on(sql: &Connection, slice: Duration) -> Result<Option<Progress
         if is_done {
             (stage, place) = (stage + 1, 0);
         }
-        if began.elapsed() >= slice {
+        if began.elapsed() >= slice.time {
             let stage_number = i64::try_from(stage).unwrap_or(i64::MAX);
             let keep = "update migration_progress set stage = ?1, place = ?2";
             sql.execute(keep, params![stage_number, place])?;
@@ -111,10 +119,10 @@ pub(super) fn go_on(sql: &Connection, slice: Duration) -> Result<Option<Progress
 }
 
 /// Copies the next rows of a table. The last are followed by the new table in the place of the old one.
-fn copy(sql: &Connection, old: &str, new: &str, place: &mut i64) -> Result<bool> {
+fn copy(sql: &Connection, old: &str, new: &str, rows: i64, place: &mut i64) -> Result<bool> {
     let is_copied = match old {
-        "messages" => copy_messages(sql, place)?,
-        _ => copy_rows(sql, old, new, place)?,
+        "messages" => copy_messages(sql, rows, place)?,
+        _ => copy_rows(sql, old, new, rows, place)?,
     };
     if is_copied {
         if old == "events" {
@@ -133,8 +141,8 @@ fn copy(sql: &Connection, old: &str, new: &str, place: &mut i64) -> Result<bool>
     Ok(is_copied)
 }
 
-/// By `seq`; a table without one is small, and copied whole.
-fn copy_rows(sql: &Connection, old: &str, new: &str, place: &mut i64) -> Result<bool> {
+/// By `seq`; a table without one is copied whole.
+fn copy_rows(sql: &Connection, old: &str, new: &str, rows: i64, place: &mut i64) -> Result<bool> {
     let (columns, values) = columns(sql, old, new, "")?;
     let copy = format!("insert into {new}_new ({columns}) select {values} from {old}");
     if !columns.starts_with("seq,") {
@@ -147,17 +155,17 @@ fn copy_rows(sql: &Connection, old: &str, new: &str, place: &mut i64) -> Result<
     );
     let last = sql
         .prepare_cached(&last)?
-        .query_row(params![*place, ROWS], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)));
+        .query_row(params![*place, rows], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)));
     let Some((last, count)) = last.optional()? else { return Ok(true) };
     sql.prepare_cached(&format!("{copy} where seq > ?1 and seq <= ?2"))?
         .execute(params![*place, last])?;
     *place = last;
-    Ok(count < ROWS)
+    Ok(count < rows)
 }
 
 /// Chat by chat: where they lie from now on is where each is written, one after the other. The place is that of the
 /// last one in the new table.
-fn copy_messages(sql: &Connection, place: &mut i64) -> Result<bool> {
+fn copy_messages(sql: &Connection, rows: i64, place: &mut i64) -> Result<bool> {
     let (columns, values) = columns(sql, "messages", "messages", "m.")?;
     let copy = |which: &str| {
         format!(
@@ -171,10 +179,10 @@ fn copy_messages(sql: &Connection, place: &mut i64) -> Result<bool> {
     // The rest of the chat that was begun, then those behind it.
     let mut copied = sql
         .prepare_cached(&copy("c.seq = ?1 and m.seq > ?2"))?
-        .execute(params![chat, number, ROWS])?;
+        .execute(params![chat, number, rows])?;
     if copied == 0 {
         let behind = copy("c.seq > ?1 and ?2 = ?2");
-        copied = sql.prepare_cached(&behind)?.execute(params![chat, number, ROWS])?;
+        copied = sql.prepare_cached(&behind)?.execute(params![chat, number, rows])?;
     }
     let last = "select coalesce(max(seq), 0) from messages_new";
     *place = sql.prepare_cached(last)?.query_row([], |row| row.get(0))?;
