@@ -176,8 +176,9 @@ impl App {
             hub: Arc::clone(&hub),
             metrics: Arc::clone(&metrics),
         };
+        let steady_clock: Arc<dyn Clock> = Arc::<ServerClock>::clone(&clock);
         let app = Arc::new(Self {
-            auth_cache: Arc::new(AuthCache::new(Arc::clone(&store))),
+            auth_cache: Arc::new(AuthCache::new(Arc::clone(&store), &steady_clock)),
             limiter: Arc::default(),
             hub,
             feeds,

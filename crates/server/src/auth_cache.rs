@@ -7,7 +7,9 @@ mod read_through;
 
 use std::sync::Arc;
 
-use switchboard_model::{Account, Key, Line, id::Id, key::KeyUsage, secret::SecretHash};
+use switchboard_model::{
+    Account, Key, Line, id::Id, key::KeyUsage, secret::SecretHash, time::Clock,
+};
 use switchboard_store::{Changed, Store, StoreError};
 
 use read_through::ReadThrough;
@@ -25,12 +27,12 @@ pub(crate) struct AuthCache {
 }
 
 impl AuthCache {
-    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Self {
         Self {
             store,
-            keys: ReadThrough::new(MAX_ENTRIES),
-            lines: ReadThrough::new(MAX_ENTRIES),
-            sandbox: ReadThrough::new(1),
+            keys: ReadThrough::new(MAX_ENTRIES, Arc::clone(clock)),
+            lines: ReadThrough::new(MAX_ENTRIES, Arc::clone(clock)),
+            sandbox: ReadThrough::new(1, Arc::clone(clock)),
         }
     }
 

@@ -13,8 +13,8 @@ use std::{
 };
 
 use quick_cache::sync::Cache;
+use switchboard_model::{Timestamp, time::Clock};
 use switchboard_store::StoreError;
-use tokio::time::Instant;
 
 /// The age from which an entry is read anew.
 pub(super) const REFRESH_AFTER: Duration = Duration::from_millis(400);
@@ -24,6 +24,7 @@ pub(super) const MAX_AGE: Duration = Duration::from_millis(750);
 #[derive(Debug)]
 pub(super) struct ReadThrough<K, V> {
     entries: Cache<K, Arc<Entry<V>>>,
+    clock: Arc<dyn Clock>,
 }
 
 /// An entry that was removed is an orphan: whoever reads it anew still writes to it, and nobody sees that.
@@ -37,8 +38,8 @@ struct Entry<V> {
 #[derive(Debug, Clone)]
 struct Current<V> {
     value: V,
-    /// When the read began.
-    read_at: Instant,
+    /// When the read began, by the steady clock.
+    read_at: Timestamp,
 }
 
 /// Why a read gives no entry.
@@ -49,14 +50,18 @@ enum Missing {
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> ReadThrough<K, V> {
-    pub(super) fn new(max_entries: usize) -> Self {
-        Self { entries: Cache::new(max_entries) }
+    pub(super) fn new(max_entries: usize, clock: Arc<dyn Clock>) -> Self {
+        Self { entries: Cache::new(max_entries), clock }
+    }
+
+    fn age(&self, read_at: Timestamp) -> Duration {
+        self.clock.steady().since(read_at)
     }
 
     /// The value that is here and not too old.
     pub(super) fn peek(&self, key: &K) -> Option<V> {
         let current = self.entries.get(key)?.current();
-        (current.read_at.elapsed() < MAX_AGE).then_some(current.value)
+        (self.age(current.read_at) < MAX_AGE).then_some(current.value)
     }
 
     /// The value that is here, however old: what it was when it was read last.
@@ -72,7 +77,7 @@ impl<K: Eq + Hash + Clone, V: Clone> ReadThrough<K, V> {
     ) -> Result<Option<V>, StoreError> {
         if let Some(entry) = self.entries.get(key) {
             let Current { value, read_at } = entry.current();
-            let age = read_at.elapsed();
+            let age = self.age(read_at);
             if age < REFRESH_AFTER {
                 return Ok(Some(value));
             }
@@ -80,12 +85,12 @@ impl<K: Eq + Hash + Clone, V: Clone> ReadThrough<K, V> {
                 if entry.is_refreshing.swap(true, Ordering::AcqRel) {
                     return Ok(Some(value));
                 }
-                return entry.refresh(Current { value, read_at }, read).await;
+                return self.refresh(&entry, Current { value, read_at }, read).await;
             }
             self.entries.remove_if(key, |kept| Arc::ptr_eq(kept, &entry));
         }
         let read = async {
-            let read_at = Instant::now();
+            let read_at = self.clock.steady();
             let value = read.await.map_err(Missing::Store)?.ok_or(Missing::Absent)?;
             Ok(Arc::new(Entry::new(value, read_at)))
         };
@@ -96,6 +101,26 @@ impl<K: Eq + Hash + Clone, V: Clone> ReadThrough<K, V> {
         }
     }
 
+    /// Reads an entry anew. If that fails, what is here serves as long as it is not too old.
+    async fn refresh(
+        &self,
+        entry: &Entry<V>,
+        old: Current<V>,
+        read: impl Future<Output = Result<Option<V>, StoreError>>,
+    ) -> Result<Option<V>, StoreError> {
+        let read_at = self.clock.steady();
+        match read.await {
+            Ok(Some(value)) => {
+                let current = Current { value: value.clone(), read_at };
+                *entry.current.write().unwrap_or_else(PoisonError::into_inner) = current;
+                entry.is_refreshing.store(false, Ordering::Release);
+                Ok(Some(value))
+            }
+            Err(_) if self.age(old.read_at) < MAX_AGE => Ok(Some(old.value)),
+            ended => ended,
+        }
+    }
+
     /// The entry has changed in the store. A read of it that is under way is used once and not kept.
     pub(super) fn remove(&self, key: &K) {
         self.entries.remove(key);
@@ -103,7 +128,7 @@ impl<K: Eq + Hash + Clone, V: Clone> ReadThrough<K, V> {
 }
 
 impl<V: Clone> Entry<V> {
-    fn new(value: V, read_at: Instant) -> Self {
+    fn new(value: V, read_at: Timestamp) -> Self {
         let current = RwLock::new(Current { value, read_at });
         Self { current, is_refreshing: AtomicBool::new(false) }
     }
@@ -111,37 +136,54 @@ impl<V: Clone> Entry<V> {
     fn current(&self) -> Current<V> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
-
-    /// Reads it anew. If that fails, what is here serves as long as it is not too old.
-    async fn refresh(
-        &self,
-        old: Current<V>,
-        read: impl Future<Output = Result<Option<V>, StoreError>>,
-    ) -> Result<Option<V>, StoreError> {
-        let read_at = Instant::now();
-        let read = read.await;
-        if let Ok(Some(value)) = &read {
-            let value = value.clone();
-            *self.current.write().unwrap_or_else(PoisonError::into_inner) =
-                Current { value, read_at };
-            self.is_refreshing.store(false, Ordering::Release);
-        }
-        read.or_else(
-            |error| {
-                if old.read_at.elapsed() < MAX_AGE { Ok(Some(old.value)) } else { Err(error) }
-            },
-        )
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU32;
+    use std::sync::atomic::{AtomicI64, AtomicU32};
 
     use futures_util::future::join_all;
     use tokio::sync::Semaphore;
 
     use super::*;
+
+    /// A clock that is moved by hand.
+    #[derive(Debug, Default)]
+    struct Hand(AtomicI64);
+
+    impl Hand {
+        fn advance(&self, by: Duration) {
+            self.0.fetch_add(by.as_millis() as i64, Ordering::Relaxed);
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl Clock for Hand {
+        fn now(&self) -> Timestamp {
+            self.steady()
+        }
+
+        fn steady(&self) -> Timestamp {
+            Timestamp(self.0.load(Ordering::Relaxed))
+        }
+
+        fn boot(&self) -> Option<String> {
+            None
+        }
+
+        async fn sleep(&self, pause: Duration) {
+            self.advance(pause);
+        }
+
+        async fn sleep_until(&self, until: Timestamp) {
+            self.advance(until.since(self.now()));
+        }
+    }
+
+    fn new() -> (Arc<Hand>, ReadThrough<(), u32>, Source) {
+        let clock = Arc::<Hand>::default();
+        (Arc::clone(&clock), ReadThrough::new(1, clock), Source::new())
+    }
 
     const CALLERS: usize = 64;
 
@@ -185,32 +227,32 @@ mod tests {
         (values, source.reads() - before)
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn of_a_crowd_one_reads() {
-        let (cache, source) = (ReadThrough::new(1), Source::new());
+        let (clock, cache, source) = new();
         assert_eq!(crowd(&cache, &source).await, (vec![1; CALLERS], 1), "nothing is there");
         source.value.store(2, Ordering::Relaxed);
         source.gate.forget_permits(CALLERS);
-        tokio::time::advance(REFRESH_AFTER - Duration::from_millis(1)).await;
+        clock.advance(REFRESH_AFTER - Duration::from_millis(1));
         assert_eq!(crowd(&cache, &source).await, (vec![1; CALLERS], 0), "it is young");
         source.gate.forget_permits(CALLERS);
-        tokio::time::advance(Duration::from_millis(1)).await;
+        clock.advance(Duration::from_millis(1));
         let (values, reads) = crowd(&cache, &source).await;
         let old = values.iter().filter(|value| **value == 1).count();
         assert_eq!((old, reads), (CALLERS - 1, 1), "one reads, the others do not wait");
         source.gate.forget_permits(CALLERS);
         source.value.store(3, Ordering::Relaxed);
-        tokio::time::advance(MAX_AGE).await;
+        clock.advance(MAX_AGE);
         assert_eq!(cache.peek(&()), None);
         assert_eq!(crowd(&cache, &source).await, (vec![3; CALLERS], 1), "it is too old");
         assert_eq!(cache.peek(&()), Some(3));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_changes_while_it_is_read_is_not_kept() {
-        let (cache, source) = (ReadThrough::new(1), Source::new());
+        let (clock, cache, source) = new();
         for age in [Duration::ZERO, REFRESH_AFTER] {
-            tokio::time::advance(age).await;
+            clock.advance(age);
             source.value.store(1, Ordering::Relaxed);
             let change = async {
                 source.value.store(2, Ordering::Relaxed);
@@ -224,16 +266,16 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_reader_that_fails_or_hangs_up_leaves_the_entry_its_age() {
-        let (cache, source) = (ReadThrough::new(1), Source::new());
+        let (clock, cache, source) = new();
         for hangs_up in [false, true] {
             cache.remove(&());
             source.value.store(1, Ordering::Relaxed);
             source.gate.add_permits(1);
             get(&cache, &source).await.unwrap();
             source.value.store(0, Ordering::Relaxed);
-            tokio::time::advance(REFRESH_AFTER).await;
+            clock.advance(REFRESH_AFTER);
             if hangs_up {
                 let hung_up = tokio::time::timeout(Duration::ZERO, get(&cache, &source)).await;
                 assert!(hung_up.is_err());
@@ -244,7 +286,7 @@ mod tests {
             let reads = source.reads();
             assert_eq!(get(&cache, &source).await.unwrap(), 1);
             assert_eq!(source.reads(), reads, "it is not tried again and again");
-            tokio::time::advance(MAX_AGE - REFRESH_AFTER).await;
+            clock.advance(MAX_AGE - REFRESH_AFTER);
             source.gate.add_permits(1);
             assert!(matches!(get(&cache, &source).await, Err(StoreError::Closed)));
         }
