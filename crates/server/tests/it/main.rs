@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 mod admin;
+mod answered;
 mod attachments;
 mod attempts;
 mod breaker;
