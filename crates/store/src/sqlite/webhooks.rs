@@ -1,5 +1,7 @@
 //! Webhooks: where the events of an account go.
 
+mod rotation;
+
 use rusqlite::{Connection, Row, params};
 use std::sync::Arc;
 use switchboard_model::{
@@ -72,7 +74,7 @@ impl Webhooks for SqliteStore {
     ) -> Result<Idempotent<RotatedWebhook>> {
         self.writer
             .run(move |tx| {
-                let rotate = |tx: &mut Tx<'_>| rotate(tx, &grant, id, secret, until, now);
+                let rotate = |tx: &mut Tx<'_>| rotation::rotate(tx, &grant, id, secret, until, now);
                 idempotency::once_with(tx, remember, rotate)
             })
             .await
@@ -90,7 +92,7 @@ impl Webhooks for SqliteStore {
     }
 
     async fn forget_secrets(&self, now: Timestamp, limit: usize) -> Result<usize> {
-        self.writer.run(move |tx| forget_secrets(tx, now, limit)).await
+        self.writer.run(move |tx| rotation::forget_secrets(tx, now, limit)).await
     }
 }
 
@@ -345,42 +347,6 @@ pub(super) fn count_disabled(sql: &Connection) -> Result<u64> {
             row.get::<_, u32>(0)
         })?;
     Ok(count.map_or(0, u64::from))
-}
-
-pub(super) fn rotate(
-    tx: &mut Tx<'_>,
-    grant: &Grant,
-    id: Id<Webhook>,
-    secret: WebhookSecret,
-    until: Timestamp,
-    now: Now,
-) -> Result<RotatedWebhook> {
-    let Found { webhook, chosen } = find(tx.sql, grant.account, id, now.wall)?;
-    grant.must_reach(chosen.as_deref())?;
-    grant.must_read(&webhook.events)?;
-    statement::run(
-        tx.sql,
-        "update webhooks set previous_secret = secret, previous_until = ?3, secret = ?2 where id = ?1",
-        params![bits(id), tx.seal.webhook_secret(id, secret.reveal())?, until.0],
-    )?;
-    tx.cache.forget_webhooks(grant.account);
-    let webhook = Webhook { secret: Some(secret), ..webhook };
-    Ok(RotatedWebhook { webhook, previous_secret_expires_at: now.wall_at(until) })
-}
-
-/// Nothing is signed with them any more: who reads the database later is not to find them.
-pub(super) fn forget_secrets(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<usize> {
-    let gone = statement::run(
-        tx.sql,
-        "update webhooks set previous_secret = null, previous_until = null
-         where seq in (select seq from webhooks indexed by webhooks_rotated
-           where previous_until <= ?1 limit ?2)",
-        params![now.0, statement::limit(limit)],
-    )?;
-    if gone > 0 {
-        tx.cache.forget();
-    }
-    Ok(gone)
 }
 
 pub(super) fn endpoint(
