@@ -47,9 +47,8 @@ impl AuthCache {
         hash: SecretHash,
     ) -> Result<Option<(Arc<Key>, Option<KeyUsage>)>, StoreError> {
         let mut usage = None;
-        let known = self.keys.last(&hash).map(|key| key.id);
-        let read = async {
-            let found = self.store.find_key(hash, known).await?;
+        let read = async |last: Option<Arc<Key>>| {
+            let found = self.store.find_key(hash, last.map(|key| key.id)).await?;
             Ok(found.map(|(key, used)| {
                 usage = used;
                 Arc::new(key)
@@ -61,14 +60,14 @@ impl AuthCache {
 
     /// The lines of an account.
     pub(crate) async fn lines(&self, account: Id<Account>) -> Result<AccountLines, StoreError> {
-        let read = async { Ok(Some(Arc::new(self.store.lines(account).await?))) };
+        let read = async |_| Ok(Some(Arc::new(self.store.lines(account).await?)));
         let listed = self.lines.get(&account, read).await?.unwrap_or_default();
         Ok(AccountLines { listed, sandbox: self.sandbox_line().await? })
     }
 
     /// The sandbox line, if there is one.
     pub(crate) async fn sandbox_line(&self) -> Result<Option<Arc<Line>>, StoreError> {
-        let read = async { Ok(Some(self.store.sandbox_line().await?.map(Arc::new))) };
+        let read = async |_| Ok(Some(self.store.sandbox_line().await?.map(Arc::new)));
         Ok(self.sandbox.get(&(), read).await?.flatten())
     }
 

@@ -64,34 +64,36 @@ impl<K: Eq + Hash + Clone, V: Clone> ReadThrough<K, V> {
         (self.age(current.read_at) < MAX_AGE).then_some(current.value)
     }
 
-    /// The value that is here, however old: what it was when it was read last.
-    pub(super) fn last(&self, key: &K) -> Option<V> {
-        Some(self.entries.get(key)?.current().value)
-    }
-
-    /// The value that is here, or what `read` finds. That there is nothing is not kept.
-    pub(super) async fn get(
+    /// The value that is here, or what `read` finds; it is told what was here, however old. That there is nothing is not
+    /// kept.
+    pub(super) async fn get<F>(
         &self,
         key: &K,
-        read: impl Future<Output = Result<Option<V>, StoreError>>,
-    ) -> Result<Option<V>, StoreError> {
+        read: impl FnOnce(Option<V>) -> F,
+    ) -> Result<Option<V>, StoreError>
+    where
+        F: Future<Output = Result<Option<V>, StoreError>>,
+    {
+        let mut last = None;
         if let Some(entry) = self.entries.get(key) {
-            let Current { value, read_at } = entry.current();
-            let age = self.age(read_at);
+            let current = entry.current();
+            let age = self.age(current.read_at);
             if age < REFRESH_AFTER {
-                return Ok(Some(value));
+                return Ok(Some(current.value));
             }
             if age < MAX_AGE {
                 if entry.is_refreshing.swap(true, Ordering::AcqRel) {
-                    return Ok(Some(value));
+                    return Ok(Some(current.value));
                 }
-                return self.refresh(&entry, Current { value, read_at }, read).await;
+                let read = read(Some(current.value.clone()));
+                return self.refresh(&entry, current, read).await;
             }
             self.entries.remove_if(key, |kept| Arc::ptr_eq(kept, &entry));
+            last = Some(current.value);
         }
         let read = async {
             let read_at = self.clock.steady();
-            let value = read.await.map_err(Missing::Store)?.ok_or(Missing::Absent)?;
+            let value = read(last).await.map_err(Missing::Store)?.ok_or(Missing::Absent)?;
             Ok(Arc::new(Entry::new(value, read_at)))
         };
         match self.entries.get_or_insert_async(key, read).await {
@@ -215,7 +217,7 @@ mod tests {
     }
 
     async fn get(cache: &ReadThrough<(), u32>, source: &Source) -> Result<u32, StoreError> {
-        cache.get(&(), source.read()).await.map(|value| value.expect("it is there"))
+        cache.get(&(), |_| source.read()).await.map(|value| value.expect("it is there"))
     }
 
     /// What so many callers at once get, and how often it was read for them.
