@@ -158,6 +158,33 @@ async fn one_accounts_flood_of_reads_is_refused_alone() {
 }
 
 #[tokio::test]
+async fn a_flood_of_keys_that_nobody_knows_keeps_no_known_one_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    let options =
+        SqliteOptions { read_queue: 64, read_queue_of_one: 48, ..SqliteOptions::default() };
+    let path = directory.path().join("a.db");
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path, options).unwrap());
+    store.seed(seed(1), NOW).await.unwrap();
+    let key = store.find_key(SecretHash([1; 32]), None).await.unwrap().unwrap().0;
+    let mut flood = JoinSet::new();
+    for number in 0..5000_u32 {
+        let store = Arc::clone(&store);
+        flood.spawn(async move {
+            let mut hash = [9; 32];
+            hash[..4].copy_from_slice(&number.to_be_bytes());
+            store.find_key(SecretHash(hash), None).await.map(|_| ())
+        });
+    }
+    for _ in 0..200 {
+        let found = store.find_key(SecretHash([1; 32]), Some(key.id)).await;
+        assert_eq!(found.expect("it has its own turn").unwrap().0, key);
+        tokio::task::yield_now().await;
+    }
+    let answers = flood.join_all().await;
+    assert!(answers.iter().any(|one| matches!(one, Err(StoreError::Overloaded))));
+}
+
+#[tokio::test]
 async fn processes_that_share_a_database_share_its_webhooks() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.db");
