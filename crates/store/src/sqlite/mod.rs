@@ -39,6 +39,7 @@ use self::engine::{
     post_commit::{PostCommit, Publishes},
     reader::Readers,
     seal::Seal,
+    worker_queue,
     writer::{Tx, Writer},
 };
 use tokio::sync::oneshot;
@@ -115,17 +116,15 @@ impl SqliteStore {
         self.writer.run_then(work, self.post_commit.publish()).await
     }
 
-    /// Takes no more work, lets what is queued be finished, and returns when all threads have
-    /// ended: the readers first, so that the writer's last checkpoint finds nobody reading.
+    /// Takes no more work, lets what is queued be finished, and returns when all threads have ended.
     fn end(&self) -> impl FnOnce() + Send + 'static {
         let readers = self.readers.close();
-        let writer = self.writer.close();
+        let end_writer = self.writer.close();
         move || {
-            for thread in readers.into_iter().chain(writer) {
-                if thread.join().is_err() {
-                    tracing::error!("a thread of the store panicked");
-                }
-            }
+            // In this order: the writer's last checkpoint must find nobody reading, and the last connection that is
+            // closed removes the log. Were two closed at once, each might take the other for one that stays.
+            worker_queue::join(readers);
+            end_writer();
         }
     }
 }

@@ -47,9 +47,36 @@ impl<T> WorkerQueue<T> {
         }
     }
 
-    /// Takes no more work. The threads finish what is queued and end; they are the caller's to join.
-    pub(in crate::sqlite) fn close(&self) -> Vec<JoinHandle<()>> {
-        self.queue.write().unwrap_or_else(PoisonError::into_inner).take();
-        std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Takes no more work.
+    pub(in crate::sqlite) fn close(&self) -> Closed<T> {
+        Closed {
+            queue: self.queue.write().unwrap_or_else(PoisonError::into_inner).take(),
+            threads: std::mem::take(
+                &mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner),
+            ),
+        }
+    }
+}
+
+/// A queue that takes no more work. Its threads finish what is queued, and wait to be joined.
+pub(in crate::sqlite) struct Closed<T> {
+    queue: Option<Sender<T>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<T> Closed<T> {
+    /// Lets the threads end, and waits until they have.
+    pub(in crate::sqlite) fn join(self) {
+        drop(self.queue);
+        join(self.threads);
+    }
+}
+
+/// Waits until these threads of the store have ended.
+pub(in crate::sqlite) fn join(threads: Vec<JoinHandle<()>>) {
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::error!("a thread of the store panicked");
+        }
     }
 }

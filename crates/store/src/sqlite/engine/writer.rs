@@ -10,7 +10,7 @@ use std::{
     fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -139,9 +139,10 @@ impl Writer {
         answer.await.unwrap_or_else(|_| Err(self.queue.lost("the writer panicked")))
     }
 
-    /// Takes no more commands; the thread ends when it has finished what is queued.
-    pub(in crate::sqlite) fn close(&self) -> Vec<JoinHandle<()>> {
-        self.queue.close()
+    /// Takes no more commands. What it returns lets the thread end when it has finished what is queued, and waits for it.
+    pub(in crate::sqlite) fn close(&self) -> impl FnOnce() + Send + 'static {
+        let queue = self.queue.close();
+        move || queue.join()
     }
 }
 

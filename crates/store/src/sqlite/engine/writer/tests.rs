@@ -17,22 +17,16 @@ async fn in_one_batch_a_failure_and_a_panic_take_back_only_their_own() {
             outcome()
         })
     };
-    // The first holds the writer until the others are queued: they share a transaction.
-    let (go, gate) = mpsc::channel();
-    let held = writer.run(move |_| {
-        gate.recv().expect("the test opens the gate");
-        Ok(())
-    });
-    let open = async { go.send(()).expect("the writer waits at the gate") };
-    let (held, first, refused, panicked, last, ()) = tokio::join!(
-        held,
-        add(1, || Ok(())),
-        add(2, || Err(Refusal::LineNotFound.into())),
-        add(3, || panic!("as it must be in this test")),
-        add(4, || Ok(())),
-        open,
-    );
-    assert!(held.is_ok() && first.is_ok() && last.is_ok());
+    let commands = async {
+        tokio::join!(
+            add(1, || Ok(())),
+            add(2, || Err(Refusal::LineNotFound.into())),
+            add(3, || panic!("as it must be in this test")),
+            add(4, || Ok(())),
+        )
+    };
+    let (first, refused, panicked, last) = in_one_batch(&writer, commands).await;
+    assert!(first.is_ok() && last.is_ok());
     assert!(matches!(refused, Err(StoreError::Refused(Refusal::LineNotFound))));
     assert!(matches!(panicked, Err(StoreError::Database(_))));
     let numbers = writer
@@ -49,9 +43,7 @@ async fn in_one_batch_a_failure_and_a_panic_take_back_only_their_own() {
     );
     assert!(kept.await.is_ok());
     assert!(add(7, || Ok(())).await.is_ok());
-    for thread in writer.close() {
-        thread.join().unwrap();
-    }
+    writer.close()();
     assert!(matches!(add(5, || Ok(())).await, Err(StoreError::Closed)));
 }
 
@@ -74,13 +66,8 @@ async fn a_full_database_fails_what_finds_no_room_and_works_again_when_there_is(
     };
     add(8192).await.unwrap();
     // One batch: what found room beside one that found none is kept, or told that there is none.
-    let (go, gate) = mpsc::channel();
-    let held = writer.run(move |_| {
-        gate.recv().expect("the test opens the gate");
-        Ok(())
-    });
-    let open = async { go.send(()).expect("the writer waits at the gate") };
-    let (_, first, large, last, ()) = tokio::join!(held, add(4096), add(1 << 20), add(4096), open);
+    let commands = async { tokio::join!(add(4096), add(1 << 20), add(4096)) };
+    let (first, large, last) = in_one_batch(&writer, commands).await;
     assert!(full(&large), "{large:?}");
     let mut kept = 1;
     for outcome in [&first, &last] {
@@ -132,19 +119,32 @@ async fn a_single_write_has_no_savepoint_and_asks_for_one_before_several() {
     assert_eq!(numbers().await.unwrap(), [1]);
 
     // One that breaks its promise takes its whole batch with it: nothing of it is half kept.
-    let (go, gate) = mpsc::channel();
-    let held = writer.run(move |_| {
-        gate.recv().expect("the test opens the gate");
-        Ok(())
-    });
-    let open = async { go.send(()).expect("the writer waits at the gate") };
     let broken = writer.run_single(move |tx| {
         insert(tx, 4)?;
         Err::<(), _>(StoreError::Closed)
     });
     let beside = writer.run_single(move |tx| insert(tx, 5));
-    let (_, broken, beside, ()) = tokio::join!(held, broken, beside, open);
+    let (broken, beside) = in_one_batch(&writer, async { tokio::join!(broken, beside) }).await;
     assert!(broken.is_err());
     assert!(matches!(beside, Err(StoreError::Database(_))), "{beside:?}");
     assert_eq!(numbers().await.unwrap(), [1]);
+}
+
+/// Keeps the writer busy until all of `commands` are queued: they share a transaction, with nobody else in it.
+async fn in_one_batch<T>(writer: &Writer, commands: impl Future<Output = T>) -> T {
+    let (begin, begun) = oneshot::channel();
+    let (go, gate) = mpsc::channel();
+    let held = writer.run(move |_| {
+        begin.send(()).expect("the test waits for the writer");
+        gate.recv().expect("the test opens the gate");
+        Ok(())
+    });
+    let commands = async {
+        begun.await.expect("the writer comes to the gate");
+        let open = async { go.send(()).expect("the writer waits at the gate") };
+        tokio::join!(commands, open).0
+    };
+    let (held, outcomes) = tokio::join!(held, commands);
+    held.unwrap();
+    outcomes
 }
