@@ -5,7 +5,8 @@
 //! the server would send it again.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    any::Any,
+    collections::{BTreeMap, HashMap, HashSet},
     time::Duration,
 };
 
@@ -13,7 +14,7 @@ use switchboard_model::{
     Line, OutboxItem,
     id::Id,
     line::{Capability, DriverKind},
-    link::{CarriedLine, Inbound, Outcome, ReceivedEntry, SendItem},
+    link::{CarriedLine, Inbound, Outcome, ReceivedEntry, Report, SendItem},
 };
 use tokio::sync::watch;
 
@@ -32,6 +33,12 @@ pub trait Driver: Send + Sync {
     /// How long [`Driver::send`] of this item may take. After that the link drops the call and
     /// reports [`Outcome::Unknown`].
     fn send_timeout(&self, item: &SendItem) -> Duration;
+
+    /// Waits until this item may begin: real programs do one thing at a time. The item is not begun
+    /// while it waits, and its time does not run.
+    async fn admit(&self, _item: &SendItem) -> Admission {
+        Admission::free()
+    }
 
     /// The lines to carry, the whole list: at each welcome and at each change. When this
     /// returns, [`Driver::statuses`] has exactly these.
@@ -57,6 +64,15 @@ pub trait Driver: Send + Sync {
         ids: &[Id<OutboxItem>],
     ) -> Result<HashMap<Id<OutboxItem>, KnownOutcome>, DriverError>;
 
+    /// What turned out later of items that were reported as [`Outcome::Unknown`]: all that the server has not
+    /// acknowledged, but those in `told`. Waits until there is at least one. Safe to drop at any time.
+    async fn resolved(&self, _told: &HashSet<Id<OutboxItem>>) -> Vec<Report> {
+        std::future::pending().await
+    }
+
+    /// The server knows what turned out later of these.
+    async fn acknowledged(&self, _ids: &[Id<OutboxItem>]) {}
+
     /// What happened on a line's phone after this place (none: from the start), in order, at most
     /// `limit` entries. Waits until there is at least one. Safe to drop at any time:
     /// the same place asked again gives the same entries.
@@ -78,6 +94,29 @@ pub trait Driver: Send + Sync {
 
     /// The server has committed this batch. One result for each entry, in its order.
     async fn received(&self, line: Id<Line>, batch: &HistoryBatch, results: &[ReceivedEntry]);
+}
+
+/// That an item may begin. Whatever was taken for it is given back when this is dropped.
+pub struct Admission(
+    #[expect(dead_code, reason = "it is held, not read")] Option<Box<dyn Any + Send>>,
+);
+
+impl Admission {
+    /// Nothing was taken.
+    pub fn free() -> Self {
+        Self(None)
+    }
+
+    /// This was taken.
+    pub fn holding(taken: impl Any + Send) -> Self {
+        Self(Some(Box::new(taken)))
+    }
+}
+
+impl std::fmt::Debug for Admission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Admission")
+    }
 }
 
 /// How each carried line is. Ordered, so that lines are told in a stable order.

@@ -8,12 +8,22 @@
 //! that may have been handed over the server learns what came of it, over lost
 //! sockets and killed processes; every inbound entry arrives, in order.
 
+mod connector;
 mod driver;
 pub mod drivers;
 mod files;
+pub mod ledger;
+mod ledgered;
 mod link;
 
-pub use driver::{Driver, DriverError, HistoryBatch, KnownOutcome, LineStatus, LineStatuses};
+pub use connector::{
+    Attempt, Concurrency, Connector, Context, FetchError, FetchedFile, Health, OutgoingFile,
+    Verdict,
+};
+pub use driver::{
+    Admission, Driver, DriverError, HistoryBatch, KnownOutcome, LineStatus, LineStatuses,
+};
 pub use drivers::simulator::{Simulator, SimulatorOptions};
 pub use files::{DEFAULT_MAX_BYTES, FileClient, FileError};
+pub use ledgered::Ledgered;
 pub use link::{Bridge, BridgeConfig, InvalidBridgeConfig, Refused};

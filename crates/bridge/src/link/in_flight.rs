@@ -109,14 +109,21 @@ impl InFlightItems {
         self.chats.get(&chat_id)?.queue.front().map(|item| item.line_id)
     }
 
-    /// Takes the next item of a chat and marks it as running. None ends the queue's task.
-    pub(super) fn begin(&mut self, chat_id: Id<Chat>) -> Option<SendItem> {
+    /// The item that is next in a chat. None ends the queue's task.
+    pub(super) fn next(&mut self, chat_id: Id<Chat>) -> Option<SendItem> {
         let chat = self.chats.get_mut(&chat_id)?;
-        let Some(item) = chat.queue.pop_front() else {
+        let next = chat.queue.front().cloned();
+        if next.is_none() {
             chat.busy = false;
             self.tidy(chat_id);
-            return None;
-        };
+        }
+        next
+    }
+
+    /// Takes this item from its chat's queue and marks it as running, if it is still the next.
+    pub(super) fn begin(&mut self, next: &SendItem) -> Option<SendItem> {
+        let queue = &mut self.chats.get_mut(&next.chat_id)?.queue;
+        let item = queue.pop_front_if(|item| item.id == next.id)?;
         if let Some(held) = self.held.get_mut(&item.id) {
             held.stage = Stage::Running;
         }

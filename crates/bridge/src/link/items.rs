@@ -105,7 +105,10 @@ impl Items {
 
     async fn work_off(&self, chat_id: Id<Chat>) {
         let mut done = None;
-        while let Some(item) = self.next(chat_id, done) {
+        while let Some(next) = self.next(chat_id, done.take()) {
+            // It waits in its queue: a line that goes away meanwhile gives it back.
+            let admission = self.driver.admit(&next).await;
+            let Some(item) = self.begin(&next) else { continue };
             let id = item.id;
             let call = async {
                 let limit = self.driver.send_timeout(&item);
@@ -122,22 +125,34 @@ impl Items {
                     Outcome::Unknown
                 }
             };
+            drop(admission);
             done = Some((id, outcome));
         }
     }
 
-    /// Notes what came of the last item and marks the next one as running, before the driver has it.
+    /// Notes what came of the last item and names the next one, which stays in its queue.
     fn next(&self, chat_id: Id<Chat>, done: Option<(Id<OutboxItem>, Outcome)>) -> Option<SendItem> {
         let mut in_flight = self.in_flight();
         if let Some((id, outcome)) = done {
             in_flight.finish(id, outcome);
             self.finished.notify_one();
         }
+        self.release_if_away(&mut in_flight, chat_id);
+        in_flight.next(chat_id)
+    }
+
+    /// Marks an item as running, before the driver has it; none if it is not the next any more.
+    fn begin(&self, next: &SendItem) -> Option<SendItem> {
+        let mut in_flight = self.in_flight();
+        self.release_if_away(&mut in_flight, next.chat_id);
+        in_flight.begin(next)
+    }
+
+    fn release_if_away(&self, in_flight: &mut InFlightItems, chat_id: Id<Chat>) {
         if in_flight.next_line(chat_id).is_some_and(|line_id| !self.is_online(line_id)) {
             in_flight.release_chat(chat_id);
             self.finished.notify_one();
         }
-        in_flight.begin(chat_id)
     }
 
     /// The line went away: what it has not begun goes back to the server.

@@ -1,0 +1,165 @@
+//! What the writer of a driver has to know of Messages: how to hand over, how to find out, how to observe.
+//!
+//! A connector speaks with one program beside Messages and remembers nothing: [`Ledgered`](crate::Ledgered) makes a
+//! [`Driver`](crate::Driver) of it, with the [`Ledger`] as its memory.
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+
+use switchboard_model::{
+    Handle, Timestamp,
+    line::DriverKind,
+    link::{CarriedLine, LinkedFile, Outcome, SendItem},
+};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::{
+    driver::LineStatus,
+    ledger::{Begun, Ledger, ObservedFile},
+};
+
+/// A way to talk to one program beside Messages.
+#[async_trait::async_trait]
+pub trait Connector: Send + Sync + 'static {
+    /// Which driver it makes.
+    fn kind(&self) -> DriverKind;
+
+    /// How many items may be under way at once. Those of one chat go one after another in any case.
+    fn concurrency(&self) -> Concurrency;
+
+    /// How long [`Connector::send`] of this item may take, from when it is begun. After that it is dropped, and the
+    /// outcome is unknown.
+    fn send_timeout(&self, item: &SendItem) -> Duration;
+
+    /// How the lines are, now and at each change.
+    fn health(&self) -> watch::Receiver<Health>;
+
+    /// Keeps the program at hand and observes, until it is dropped. What it observes it records in the ledger.
+    async fn run(&self, context: Context);
+
+    /// Where the program's history stands, for whoever has to find out later what came of an attempt that begins
+    /// now. None where that is of no use, or can't be had quickly.
+    async fn mark(&self, _item: &SendItem) -> Option<String> {
+        None
+    }
+
+    /// Hands one item to Messages and says what came of it. As [`Driver::send`](crate::Driver::send), but that the
+    /// attempt is in the ledger and the files are on the disk.
+    async fn send(&self, attempt: &Attempt) -> Outcome;
+
+    /// Finds out what came of an attempt that was begun. It never hands anything over. [`Verdict::Open`] when
+    /// nobody can say now; it is asked again.
+    async fn verify(&self, begun: &Begun) -> Verdict;
+
+    /// The bytes of a file that came to a line, on this machine's disk.
+    ///
+    /// # Errors
+    /// [`FetchError`] says whether to ask again.
+    async fn fetch(&self, file: &ObservedFile) -> Result<FetchedFile, FetchError>;
+}
+
+/// How many items may be under way at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Concurrency {
+    /// On all lines of the bridge together.
+    pub bridge: usize,
+    /// On one line.
+    pub line: usize,
+}
+
+/// What a connector has for its work.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The memory.
+    pub ledger: Ledger,
+    /// The lines to observe.
+    pub lines: watch::Receiver<Arc<Vec<CarriedLine>>>,
+    /// From when on a source counts that was never read before: what is older is history.
+    pub start: Timestamp,
+}
+
+/// One item, ready to be handed over.
+#[derive(Debug)]
+pub struct Attempt {
+    /// The item.
+    pub item: SendItem,
+    /// The handle of the line it goes out by.
+    pub line: Handle,
+    /// Names the attempt in Messages, where the program takes such a name.
+    pub token: Uuid,
+    /// When it was begun.
+    pub begun_at: Timestamp,
+    /// Its attachments on this machine's disk. They stay until the attempt has ended.
+    pub files: Vec<OutgoingFile>,
+}
+
+/// A file that goes out.
+#[derive(Debug)]
+pub struct OutgoingFile {
+    /// What the server says of it.
+    pub file: LinkedFile,
+    /// Where it is. Its name is the one that the other party is shown.
+    pub path: PathBuf,
+}
+
+/// What a connector has found out of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It certainly never reached Messages, and nothing can still bring it there.
+    NeverStarted,
+    /// It is finished. Never [`Outcome::Unknown`].
+    Finished(Outcome),
+    /// Nobody can say now.
+    Open,
+}
+
+/// A file that a connector has brought to the disk.
+#[derive(Debug)]
+pub enum FetchedFile {
+    /// It lies where Messages keeps it, and stays there.
+    InPlace(PathBuf),
+    /// It was made for this; it goes away with this.
+    Temporary(tempfile::TempPath),
+}
+
+impl FetchedFile {
+    /// Where it is.
+    pub fn path(&self) -> &std::path::Path {
+        match self {
+            Self::InPlace(path) => path,
+            Self::Temporary(path) => path,
+        }
+    }
+}
+
+/// Why a file can't be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// It may be there later.
+    #[error("the file is not there yet")]
+    NotYet,
+    /// It never will be.
+    #[error("the file is gone")]
+    Gone,
+}
+
+/// How lines are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Of every line that is not named.
+    pub all: LineStatus,
+    /// Of single lines.
+    pub lines: HashMap<Handle, LineStatus>,
+}
+
+impl Health {
+    /// The same of every line.
+    pub fn of_all(all: LineStatus) -> Self {
+        Self { all, lines: HashMap::new() }
+    }
+
+    /// How this line is.
+    pub fn of(&self, line: &Handle) -> &LineStatus {
+        self.lines.get(line).unwrap_or(&self.all)
+    }
+}

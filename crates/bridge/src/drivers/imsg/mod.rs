@@ -1,0 +1,4 @@
+mod child;
+mod rpc;
+pub use child::ImsgProgram;
+pub struct Imsg;

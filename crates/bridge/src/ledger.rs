@@ -1,0 +1,195 @@
+//! What the bridge knows durably: what was handed to Messages, what was observed there, how far each source was read.
+//!
+//! One SQLite file, shared by all drivers that have no memory of their own. The promises: an attempt is on the disk before
+//! it reaches Messages, so absence means that nothing was begun; the same thing observed twice is one
+//! observation, for ever; and how far a source was read moves in the transaction of what was read there.
+//! Everything is flushed at each commit: what Messages has sent can't be taken back by a power cut.
+
+mod attempts;
+mod followed;
+mod groups;
+mod observations;
+mod own;
+mod sources;
+
+use std::{
+    fs::OpenOptions,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use switchboard_model::Timestamp;
+use tokio::sync::watch;
+
+pub(crate) use attempts::Known;
+pub use attempts::{Begun, NewAttempt};
+pub use followed::Followed;
+pub use observations::{Observation, ObservedFile, Recorded, WaitingObservation};
+pub use own::{OwnRow, Ownership};
+pub use sources::Cursor;
+
+/// The version of the schema.
+const VERSION: i64 = 1;
+/// How long finished attempts are kept: longer than a server can ask for them, or a person look for them.
+const KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The open ledger. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledger {
+    sql: Arc<Mutex<Connection>>,
+    epoch: Arc<str>,
+    changed: watch::Sender<()>,
+}
+
+/// Why the ledger can't do its work. No text of it quotes a message or a number.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The folder or the file can't be made or opened.
+    #[error("the ledger {path} can't be opened")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Another process has it.
+    #[error("another bridge has the ledger {0}: give each its own data directory")]
+    InUse(PathBuf),
+    /// A newer version of this program wrote it.
+    #[error("the ledger {0} is of a newer version of this program")]
+    Newer(PathBuf),
+    /// SQLite failed: the disk is full, for example.
+    #[error("the ledger can't be read or written")]
+    Sql(#[from] rusqlite::Error),
+    /// A row makes no sense.
+    #[error("a row of the ledger can't be understood")]
+    Row(#[from] serde_json::Error),
+    /// The work was dropped: the process ends.
+    #[error("the ledger is closed")]
+    Closed,
+}
+
+type Result<T> = std::result::Result<T, LedgerError>;
+
+impl Ledger {
+    /// Opens the ledger in this folder, or makes both. It is this process's alone until it is dropped. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError`], and nothing is changed.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let path = dir.join("ledger.db");
+        let cannot = |source: Box<dyn std::error::Error + Send + Sync>| LedgerError::Open {
+            path: path.clone(),
+            source,
+        };
+        private_dir(dir).map_err(|error| cannot(error.into()))?;
+        // Made before SQLite makes it, for its owner alone: texts and numbers stand in it.
+        private_file().open(&path).map_err(|error| cannot(error.into()))?;
+        let mut sql = Connection::open(&path).map_err(|error| cannot(error.into()))?;
+        sql.busy_timeout(std::time::Duration::from_millis(200))?;
+        // Exclusive: a second process would hand over what this one has handed over.
+        let set_up =
+            "pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full;
+             pragma fullfsync = on; pragma foreign_keys = on; begin exclusive; commit;";
+        sql.execute_batch(set_up).map_err(|error| match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+                LedgerError::InUse(path.clone())
+            }
+            _ => cannot(error.into()),
+        })?;
+        let version: i64 = sql.query_row("pragma user_version", [], |row| row.get(0))?;
+        if version > VERSION {
+            return Err(LedgerError::Newer(path));
+        }
+        if version == 0 {
+            let tx = sql.transaction()?;
+            tx.execute_batch(include_str!("ledger/schema.sql"))?;
+            let epoch = uuid::Uuid::now_v7().simple().to_string();
+            tx.execute("insert into ledger (epoch) values (?1)", [epoch])?;
+            tx.pragma_update(None, "user_version", VERSION)?;
+            tx.commit()?;
+        }
+        let epoch: String = sql.query_row("select epoch from ledger", [], |row| row.get(0))?;
+        let ledger = Self {
+            sql: Arc::new(Mutex::new(sql)),
+            epoch: epoch.into(),
+            changed: watch::Sender::new(()),
+        };
+        let before = now() - KEPT;
+        ledger.blocking(|tx| attempts::prune(tx, before))?;
+        Ok(ledger)
+    }
+
+    /// Wakes when something was recorded that others may wait for.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    fn wake(&self) {
+        self.changed.send_replace(());
+    }
+
+    /// Does work in one transaction, on a thread that may block.
+    async fn transact<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let ledger = self.clone();
+        tokio::task::spawn_blocking(move || ledger.blocking(work))
+            .await
+            .unwrap_or(Err(LedgerError::Closed))
+    }
+
+    fn blocking<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        // A transaction that panicked was rolled back as it was dropped.
+        let mut sql = self.sql.lock().unwrap_or_else(PoisonError::into_inner);
+        let tx = sql.transaction_with_behavior(TransactionBehavior::Deferred)?;
+        let made = work(&tx)?;
+        tx.commit()?;
+        Ok(made)
+    }
+}
+
+/// The wall clock.
+pub(crate) fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Timestamp(since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
+}
+
+/// One row, if there is one.
+fn first<T>(
+    tx: &Transaction<'_>,
+    sql: &str,
+    params: impl rusqlite::Params,
+    read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Option<T>> {
+    Ok(tx.prepare_cached(sql)?.query_row(params, read).optional()?)
+}
+
+fn run(tx: &Transaction<'_>, sql: &str, params: impl rusqlite::Params) -> Result<usize> {
+    Ok(tx.prepare_cached(sql)?.execute(params)?)
+}
+
+fn private_dir(dir: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,317 @@
+//! What was handed over, and what came of it.
+
+use std::{collections::HashMap, time::Duration};
+
+use rusqlite::{Transaction, params};
+use switchboard_model::{
+    Line, OutboxItem, Timestamp,
+    id::Id,
+    link::{Outcome, Report, SendItem},
+};
+use uuid::Uuid;
+
+use super::{Ledger, Result, first, run};
+use crate::driver::KnownOutcome;
+
+/// When an unknown outcome is looked into again, after the look before; then once an hour, for a day.
+const LOOKS: [Duration; 6] = [
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+    Duration::from_secs(60),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(15 * 60),
+    Duration::from_secs(60 * 60),
+];
+/// After so many looks it stays unknown.
+const MAX_LOOKS: usize = 30;
+
+/// An attempt that may begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAttempt {
+    /// Names it in Messages, where the program takes such a name: a UUID, another one each time.
+    pub token: Uuid,
+    /// When it was begun.
+    pub begun_at: Timestamp,
+}
+
+/// An attempt of which it is not known what came of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Begun {
+    /// The item as the server gave it.
+    pub item: SendItem,
+    /// As in [`NewAttempt`].
+    pub token: Uuid,
+    /// When it was begun.
+    pub begun_at: Timestamp,
+    /// As [`Ledger::begin`] was given it.
+    pub mark: Option<String>,
+    /// Its identity in Messages, where that is known already.
+    pub guid: Option<String>,
+}
+
+/// What the ledger says of an item that the server asks for.
+#[derive(Debug)]
+pub(crate) enum Known {
+    Outcome(KnownOutcome),
+    /// It was begun and never ended: only Messages knows.
+    Begun(Box<Begun>),
+}
+
+impl Ledger {
+    /// Writes down that an item is handed over now. `mark` is where the program's history stands, for
+    /// whoever has to find out later what came of it.
+    ///
+    /// # Errors
+    /// An `Err` within is what is known already: this item must not be handed over. [`LedgerError`](super::LedgerError) when nothing
+    /// could be written.
+    pub async fn begin(
+        &self,
+        item: SendItem,
+        mark: Option<String>,
+        now: Timestamp,
+    ) -> Result<std::result::Result<NewAttempt, Outcome>> {
+        self.transact(move |tx| {
+            let known = first(
+                tx,
+                "select outcome, tries from attempts where item = ?1",
+                [item.id.to_string()],
+                |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, i64>(1)?)),
+            )?;
+            let tries = match known {
+                None => 1,
+                Some((None, _)) => return Ok(Err(Outcome::Unknown)),
+                Some((Some(outcome), tries)) => match serde_json::from_str(&outcome)? {
+                    // Nothing had begun.
+                    Outcome::Released => tries + 1,
+                    outcome => return Ok(Err(outcome)),
+                },
+            };
+            let token = Uuid::new_v4();
+            run(
+                tx,
+                "insert into attempts (item, line, request, token, tries, begun_at, mark)
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 on conflict (item) do update set request = excluded.request, token = excluded.token,
+                     tries = excluded.tries, begun_at = excluded.begun_at, mark = excluded.mark,
+                     outcome = null, finished_at = null",
+                params![
+                    item.id.to_string(),
+                    item.line_id.to_string(),
+                    serde_json::to_string(&item)?,
+                    token.to_string(),
+                    tries,
+                    now.0,
+                    mark,
+                ],
+            )?;
+            Ok(Ok(NewAttempt { token, begun_at: now }))
+        })
+        .await
+    }
+
+    /// Writes down what came of it. An unknown outcome is looked into again.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError) when it could not be written: then it counts as begun.
+    pub async fn finish(&self, id: Id<OutboxItem>, outcome: Outcome, now: Timestamp) -> Result<()> {
+        self.transact(move |tx| finish(tx, id, &outcome, now)).await?;
+        self.wake();
+        Ok(())
+    }
+
+    /// Whether anything of this line is under way.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError)
+    pub async fn under_way(&self, line: Id<Line>) -> Result<Vec<Begun>> {
+        self.transact(move |tx| begun(tx, "line = ?1 and outcome is null", [line.to_string()]))
+            .await
+    }
+
+    /// What is known of these items. What is missing never began.
+    pub(crate) async fn known(
+        &self,
+        ids: Vec<Id<OutboxItem>>,
+    ) -> Result<HashMap<Id<OutboxItem>, Known>> {
+        self.transact(move |tx| {
+            let mut known = HashMap::with_capacity(ids.len());
+            for id in ids {
+                let of_it = first(
+                    tx,
+                    "select coalesce(later, outcome) from attempts where item = ?1",
+                    [id.to_string()],
+                    |row| row.get::<_, Option<String>>(0),
+                )?;
+                let of_it = match of_it {
+                    None => Known::Outcome(KnownOutcome::NeverStarted),
+                    Some(Some(outcome)) => match serde_json::from_str(&outcome)? {
+                        Outcome::Released => Known::Outcome(KnownOutcome::NeverStarted),
+                        outcome => Known::Outcome(KnownOutcome::Finished(outcome)),
+                    },
+                    Some(None) => match begun(tx, "item = ?1", [id.to_string()])?.pop() {
+                        Some(begun) => Known::Begun(Box::new(begun)),
+                        None => Known::Outcome(KnownOutcome::Finished(Outcome::Unknown)),
+                    },
+                };
+                known.insert(id, of_it);
+            }
+            Ok(known)
+        })
+        .await
+    }
+
+    /// Unknown outcomes whose time has come to be looked into again.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError)
+    pub async fn to_look_into(&self, now: Timestamp) -> Result<Vec<Begun>> {
+        self.transact(move |tx| begun(tx, "look_at <= ?1 order by look_at limit 64", [now.0])).await
+    }
+
+    /// What a look has found: the truth, or nothing yet.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError)
+    pub async fn looked_into(
+        &self,
+        id: Id<OutboxItem>,
+        found: Option<Outcome>,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.transact(move |tx| {
+            if let Some(outcome) = found {
+                return resolve(tx, id, &outcome);
+            }
+            let item = id.to_string();
+            let looks: Option<i64> =
+                first(tx, "select looks from attempts where item = ?1", [&item], |row| row.get(0))?;
+            let looks = usize::try_from(looks.unwrap_or(0)).unwrap_or(0) + 1;
+            let pause = LOOKS[looks.min(LOOKS.len() - 1)];
+            let look_at = (looks < MAX_LOOKS).then(|| (now + pause).0);
+            run(
+                tx,
+                "update attempts set look_at = ?2, looks = ?3 where item = ?1",
+                params![item, look_at, looks as i64],
+            )?;
+            Ok(())
+        })
+        .await?;
+        self.wake();
+        Ok(())
+    }
+
+    /// What turned out later, and the server has not acknowledged.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError)
+    pub async fn later_truth(&self) -> Result<Vec<Report>> {
+        self.transact(|tx| {
+            let sql = "select item, later from attempts where later is not null";
+            let mut rows = tx.prepare_cached(sql)?;
+            let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let mut reports = Vec::new();
+            for row in rows {
+                let (item, later): (String, String) = row?;
+                let Ok(id) = item.parse() else { continue };
+                reports.push(Report { id, outcome: serde_json::from_str(&later)? });
+            }
+            Ok(reports)
+        })
+        .await
+    }
+
+    /// The server has acknowledged what turned out later.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError)
+    pub async fn acknowledged(&self, ids: Vec<Id<OutboxItem>>) -> Result<()> {
+        self.transact(move |tx| {
+            for id in ids {
+                run(
+                    tx,
+                    "update attempts set outcome = later, later = null where item = ?1 and later is not null",
+                    [id.to_string()],
+                )?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Removes attempts that were finished before this instant.
+pub(super) fn prune(tx: &Transaction<'_>, before: Timestamp) -> Result<()> {
+    run(tx, "delete from attempts where finished_at < ?1 and later is null", [before.0])?;
+    Ok(())
+}
+
+/// Notes what came of an attempt.
+pub(super) fn finish(
+    tx: &Transaction<'_>,
+    id: Id<OutboxItem>,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> Result<()> {
+    let guid = match outcome {
+        Outcome::Sent { guid, .. } => Some(guid.as_str()),
+        _ => None,
+    };
+    let look_at = (*outcome == Outcome::Unknown).then(|| (now + LOOKS[0]).0);
+    run(
+        tx,
+        "update attempts set outcome = ?2, guid = coalesce(?3, guid), finished_at = ?4, look_at = ?5
+         where item = ?1 and outcome is null",
+        params![id.to_string(), serde_json::to_string(outcome)?, guid, now.0, look_at],
+    )?;
+    Ok(())
+}
+
+/// Notes what turned out of an unknown outcome; nothing of any other.
+pub(super) fn resolve(tx: &Transaction<'_>, id: Id<OutboxItem>, outcome: &Outcome) -> Result<()> {
+    let guid = match outcome {
+        Outcome::Sent { guid, .. } => Some(guid.as_str()),
+        _ => None,
+    };
+    run(
+        tx,
+        "update attempts set later = ?2, guid = coalesce(?3, guid), look_at = null
+         where item = ?1 and later is null and outcome = ?4",
+        params![
+            id.to_string(),
+            serde_json::to_string(outcome)?,
+            guid,
+            serde_json::to_string(&Outcome::Unknown)?,
+        ],
+    )?;
+    Ok(())
+}
+
+/// The attempts for which this holds.
+pub(super) fn begun(
+    tx: &Transaction<'_>,
+    which: &str,
+    params: impl rusqlite::Params,
+) -> Result<Vec<Begun>> {
+    let sql = format!("select request, token, begun_at, mark, guid from attempts where {which}");
+    let mut rows = tx.prepare_cached(&sql)?;
+    let rows = rows.query_map(params, |row| {
+        Ok((
+            row.get::<_, String>(0)?,
+            row.get::<_, String>(1)?,
+            row.get(2)?,
+            row.get(3)?,
+            row.get(4)?,
+        ))
+    })?;
+    rows.map(|row| {
+        let (request, token, begun_at, mark, guid) = row?;
+        Ok(Begun {
+            item: serde_json::from_str(&request)?,
+            token: Uuid::try_parse(&token).unwrap_or_default(),
+            begun_at: Timestamp(begun_at),
+            mark,
+            guid,
+        })
+    })
+    .collect()
+}

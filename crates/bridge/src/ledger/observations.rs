@@ -1,0 +1,180 @@
+//! What happened on the lines' phones, in order, until the server has it.
+
+use rusqlite::{Transaction, params};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use switchboard_model::{Line, id::Id, link::Inbound};
+
+use super::{Cursor, Ledger, Result, first, run, sources};
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// What makes it this very thing: observed again under the same key it is nothing new.
+    #[serde(skip)]
+    pub key: String,
+    /// What happened. A message stands here without its attachments.
+    pub what: Inbound,
+    /// Those attachments: what they are on the server is not known yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ObservedFile>,
+}
+
+impl Observation {
+    /// Something without files.
+    pub fn new(key: impl Into<String>, what: Inbound) -> Self {
+        Self { key: key.into(), what, files: Vec::new() }
+    }
+}
+
+/// A file that came to a line and waits for the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedFile {
+    /// Where its bytes are, as its connector knows it: a path, or an identity.
+    pub source: String,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
+    /// Its type.
+    pub mime_type: String,
+    /// What is said in a voice memo, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcription: Option<String>,
+}
+
+/// What was read from a source at once, and how far that brings it.
+#[derive(Debug, Clone, Default)]
+pub struct Recorded {
+    /// In order, of any lines.
+    pub observations: Vec<(Id<Line>, Observation)>,
+    /// How far the source is read with these; none if it has no place of its own.
+    pub cursor: Option<(&'static str, Cursor)>,
+}
+
+/// An observation that waits for the server.
+#[derive(Debug, Clone)]
+pub struct WaitingObservation {
+    /// Its number on its line.
+    pub n: u64,
+    /// What happened.
+    pub observation: Observation,
+}
+
+impl Ledger {
+    /// Writes down what was read from a source, and how far. What was observed before is left out. Answers how
+    /// many were new.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError), and nothing of it is kept.
+    pub async fn record(&self, recorded: Recorded) -> Result<usize> {
+        let new = self
+            .transact(move |tx| {
+                let mut new = 0;
+                for (line, observation) in &recorded.observations {
+                    new += usize::from(observe(tx, *line, observation)?);
+                }
+                if let Some((source, cursor)) = &recorded.cursor {
+                    sources::set(tx, source, cursor)?;
+                }
+                Ok(new)
+            })
+            .await?;
+        if new > 0 {
+            self.wake();
+        }
+        Ok(new)
+    }
+
+    /// Whether this was observed before.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError)
+    pub async fn has_seen(&self, line: Id<Line>, key: String) -> Result<bool> {
+        self.transact(move |tx| {
+            let sql = "select 1 from seen where line = ?1 and key = ?2";
+            Ok(first(tx, sql, params![line.to_string(), digest(&key)], |_| Ok(()))?.is_some())
+        })
+        .await
+    }
+
+    /// At most `limit` observations of a line after a place; of a place in another ledger, from the start.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError)
+    pub async fn waiting(
+        &self,
+        line: Id<Line>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<WaitingObservation>> {
+        let after = self.number(after);
+        self.transact(move |tx| {
+            let sql =
+                "select n, what from observations where line = ?1 and n > ?2 order by n limit ?3";
+            let mut rows = tx.prepare_cached(sql)?;
+            let params = params![line.to_string(), after as i64, limit as i64];
+            let rows = rows
+                .query_map(params, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+            rows.map(|row| {
+                let (n, what) = row?;
+                let observation = serde_json::from_str(&what)?;
+                Ok(WaitingObservation { n: n.unsigned_abs(), observation })
+            })
+            .collect()
+        })
+        .await
+    }
+
+    /// The server has a line's history up to this place.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError): what stays is removed with the next place.
+    pub async fn received(&self, line: Id<Line>, position: &str) -> Result<()> {
+        let n = self.number(Some(position));
+        self.transact(move |tx| {
+            let sql = "delete from observations where line = ?1 and n <= ?2";
+            run(tx, sql, params![line.to_string(), n as i64])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The place after an observation.
+    pub fn position(&self, n: u64) -> String {
+        format!("{}.{n}", self.epoch)
+    }
+
+    fn number(&self, position: Option<&str>) -> u64 {
+        let of_this = |position: &str| {
+            let (epoch, n) = position.rsplit_once('.')?;
+            if epoch == &*self.epoch { n.parse().ok() } else { None }
+        };
+        position.and_then(of_this).unwrap_or(0)
+    }
+}
+
+/// Adds an observation, if it is new.
+pub(super) fn observe(
+    tx: &Transaction<'_>,
+    line: Id<Line>,
+    observation: &Observation,
+) -> Result<bool> {
+    let line = line.to_string();
+    let seen = "insert into seen (line, key) values (?1, ?2) on conflict do nothing";
+    if run(tx, seen, params![line, digest(&observation.key)])? == 0 {
+        return Ok(false);
+    }
+    let next = "insert into histories (line, last) values (?1, 1)
+        on conflict (line) do update set last = last + 1 returning last";
+    let n: i64 = tx.prepare_cached(next)?.query_row([&line], |row| row.get(0))?;
+    let add = "insert into observations (line, n, what) values (?1, ?2, ?3)";
+    run(tx, add, params![line, n, serde_json::to_string(observation)?])?;
+    Ok(true)
+}
+
+/// Keys are kept for ever, so they are kept short.
+fn digest(key: &str) -> [u8; 16] {
+    let mut short = [0; 16];
+    short.copy_from_slice(&Sha256::digest(key)[..16]);
+    short
+}

@@ -1,0 +1,113 @@
+//! Whose a message is that stands in Messages as the line's own: an echo of what was sent from here, or the owner's,
+//! written on another device.
+
+use rusqlite::{Transaction, params};
+use switchboard_model::{
+    Line, OutboxItem, Timestamp,
+    chat::Service,
+    id::Id,
+    link::{Content, Outcome},
+};
+
+use super::{Begun, Ledger, Result, attempts, first};
+
+/// Clocks of two programs on one machine differ by less.
+const SKEW: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// A message of the line's own, as Messages has it.
+#[derive(Debug, Clone)]
+pub struct OwnRow {
+    /// Which line.
+    pub line: Id<Line>,
+    /// Its identity.
+    pub guid: String,
+    /// The chat, as in [`SendItem::identifier`](switchboard_model::link::SendItem).
+    pub identifier: String,
+    /// What it says.
+    pub text: Option<String>,
+    /// Whether files are with it.
+    pub has_files: bool,
+    /// When it was written.
+    pub sent_at: Timestamp,
+    /// What it ran over.
+    pub service: Service,
+}
+
+/// Whose an own message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ownership {
+    /// It was sent from here.
+    Ours(Id<OutboxItem>),
+    /// The owner wrote it on another device.
+    Owners,
+    /// It can't be told before what is under way on the line has ended.
+    NotYet,
+}
+
+impl Ledger {
+    /// Tells whose it is. If an unknown outcome turns out to be this message, that is known from now on.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError)
+    pub async fn whose(&self, row: OwnRow) -> Result<Ownership> {
+        let whose = self.transact(move |tx| whose(tx, &row)).await?;
+        self.wake();
+        Ok(whose)
+    }
+}
+
+fn whose(tx: &Transaction<'_>, row: &OwnRow) -> Result<Ownership> {
+    let known = first(
+        tx,
+        "select item from attempts where guid = ?1 or token = lower(?1) limit 1",
+        [&row.guid],
+        |found| found.get::<_, String>(0),
+    )?;
+    if let Some(id) = known.and_then(|item| item.parse().ok()) {
+        attempts::resolve(tx, id, &sent(row))?;
+        return Ok(Ownership::Ours(id));
+    }
+    let may_be = |begun: &Begun| {
+        let same_chat = begun.item.identifier == row.identifier;
+        same_chat && row.sent_at >= begun.begun_at - SKEW && says_the_same(begun, row)
+    };
+    let line = row.line.to_string();
+    let under_way = attempts::begun(tx, "line = ?1 and outcome is null", [&line])?;
+    if under_way.iter().any(may_be) {
+        return Ok(Ownership::NotYet);
+    }
+    // Of two that say the same it is the older: which of them it is makes no difference to anybody.
+    let unknown = "line = ?1 and outcome = ?2 and later is null and guid is null order by begun_at";
+    let unknown_outcome = serde_json::to_string(&Outcome::Unknown)?;
+    let unknown = attempts::begun(tx, unknown, params![line, unknown_outcome])?;
+    let mut alike = unknown.iter().filter(|begun| may_be(begun));
+    if let Some(begun) = alike.next() {
+        attempts::resolve(tx, begun.item.id, &sent(row))?;
+        return Ok(Ownership::Ours(begun.item.id));
+    }
+    Ok(Ownership::Owners)
+}
+
+fn sent(row: &OwnRow) -> Outcome {
+    Outcome::Sent {
+        guid: row.guid.clone(),
+        sent_at: row.sent_at,
+        service: row.service,
+        delivered_at: None,
+    }
+}
+
+fn says_the_same(begun: &Begun, row: &OwnRow) -> bool {
+    let Content::Message { text, attachments, .. } = &begun.item.content else { return false };
+    match (text, &row.text) {
+        (Some(sent), Some(stands)) => plain(sent) == plain(stands),
+        // A file goes as a message of its own over some ways.
+        (_, None) => !attachments.is_empty() && row.has_files,
+        (None, Some(stands)) => !attachments.is_empty() && plain(stands).is_empty(),
+    }
+}
+
+/// A text without what Messages changes of it: the marks where files stand, and white space around.
+fn plain(text: &str) -> String {
+    text.replace('\u{fffc}', "").trim().to_owned()
+}

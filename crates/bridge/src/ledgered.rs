@@ -1,0 +1,358 @@
+//! A driver made of a connector and the ledger.
+//!
+//! The promise is the driver's: an attempt stands in the ledger before the connector has it, so an item is handed over at
+//! most once, whatever dies; and of what was handed over without an answer the connector finds out what came of it, at
+//! the server's question and, of what stays unknown, again and again for a day.
+
+mod outgoing;
+mod upload;
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use switchboard_model::{
+    Line, OutboxItem, Timestamp,
+    id::Id,
+    line::DriverKind,
+    link::{CarriedLine, Outcome, ReceivedEntry, Report, SendItem},
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::{sleep, timeout},
+};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{error, warn};
+
+use crate::{
+    connector::{Attempt, Connector, Context, Verdict},
+    driver::{Admission, Driver, DriverError, HistoryBatch, KnownOutcome, LineStatuses},
+    files::FileClient,
+    ledger::{Begun, Known, Ledger, LedgerError},
+};
+use outgoing::OutgoingFiles;
+use upload::Uploaded;
+
+/// How long a connector may take to find out what came of one attempt.
+const VERIFY_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often unknown outcomes are looked for that are to be looked into.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The pause after the ledger could not be written.
+const LEDGER_PAUSE: Duration = Duration::from_secs(1);
+/// The pause before a connector that ended is run again.
+const RESTART_PAUSE: Duration = Duration::from_secs(2);
+
+/// A connector with a memory.
+pub struct Ledgered<C> {
+    connector: Arc<C>,
+    ledger: Ledger,
+    lines: watch::Sender<Arc<Vec<CarriedLine>>>,
+    statuses: watch::Sender<LineStatuses>,
+    all: Arc<Semaphore>,
+    per_line: Mutex<HashMap<Id<Line>, Arc<Semaphore>>>,
+    outgoing: OutgoingFiles,
+    uploaded: Uploaded,
+    start: Timestamp,
+    /// The work in the background ends with this.
+    tasks: Mutex<Vec<AbortOnDropHandle<()>>>,
+}
+
+impl<C: Connector> Ledgered<C> {
+    /// A driver that keeps its ledger in this folder. It observes from `start` on what it never observed before.
+    /// Blocks; call it within a runtime.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger can't be opened.
+    pub fn start(connector: C, dir: &Path, start: Timestamp) -> Result<Arc<Self>, LedgerError> {
+        let ledger = Ledger::open(dir)?;
+        let connector = Arc::new(connector);
+        let driver = Arc::new(Self {
+            all: Arc::new(Semaphore::new(connector.concurrency().bridge)),
+            per_line: Mutex::default(),
+            outgoing: OutgoingFiles::open(dir.join("outgoing"))?,
+            uploaded: Uploaded::default(),
+            lines: watch::Sender::default(),
+            statuses: watch::Sender::default(),
+            tasks: Mutex::default(),
+            connector,
+            ledger,
+            start,
+        });
+        let tasks = vec![
+            AbortOnDropHandle::new(tokio::spawn(observe(Arc::downgrade(&driver)))),
+            AbortOnDropHandle::new(tokio::spawn(look_into(Arc::downgrade(&driver)))),
+            AbortOnDropHandle::new(tokio::spawn(follow_health(Arc::downgrade(&driver)))),
+        ];
+        *driver.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
+        Ok(driver)
+    }
+
+    /// The memory.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The connector.
+    pub fn connector(&self) -> &C {
+        &self.connector
+    }
+
+    fn carried(&self, line: Id<Line>) -> Option<CarriedLine> {
+        self.lines.borrow().iter().find(|one| one.id == line).cloned()
+    }
+
+    fn slots_of(&self, line: Id<Line>) -> Arc<Semaphore> {
+        let mut lines = self.per_line.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = || Arc::new(Semaphore::new(self.connector.concurrency().line));
+        Arc::clone(lines.entry(line).or_insert_with(slots))
+    }
+
+    fn tell_statuses(&self) {
+        let lines = Arc::clone(&self.lines.borrow());
+        let health = self.connector.health().borrow().clone();
+        let now: LineStatuses =
+            lines.iter().map(|line| (line.id, health.of(&line.handle).clone())).collect();
+        self.statuses.send_if_modified(|told| {
+            let is_new = *told != now;
+            *told = now;
+            is_new
+        });
+    }
+
+    async fn hand_over(&self, item: SendItem, files: &FileClient) -> Outcome {
+        let Some(line) = self.carried(item.line_id) else { return Outcome::Released };
+        let (id, limit) = (item.id, self.connector.send_timeout(&item));
+        let outgoing = match self.outgoing.fetch(&item, files).await {
+            Ok(outgoing) => outgoing,
+            Err(problem) => return problem.outcome(),
+        };
+        let mark = self.connector.mark(&item).await;
+        let begun = match self.ledger.begin(item.clone(), mark, now()).await {
+            Ok(Ok(begun)) => begun,
+            Ok(Err(known)) => {
+                warn!(item = %id, "the server gave an item that was handed over before");
+                return known;
+            }
+            Err(error) => {
+                error!(item = %id, %error, "nothing is sent that can't be written down first");
+                // It comes round, and does so rarely.
+                sleep(LEDGER_PAUSE).await;
+                return Outcome::Released;
+            }
+        };
+        let attempt = Attempt {
+            item,
+            line: line.handle,
+            token: begun.token,
+            begun_at: begun.begun_at,
+            files: outgoing.files(),
+        };
+        let outcome = timeout(limit, self.connector.send(&attempt)).await.unwrap_or_else(|_| {
+            warn!(item = %id, "Messages did not finish an item in time");
+            Outcome::Unknown
+        });
+        if let Err(error) = self.ledger.finish(id, outcome.clone(), now()).await {
+            // It counts as begun: if the server asks, Messages is asked.
+            error!(item = %id, %error, "what came of an item could not be written down");
+        }
+        outcome
+    }
+
+    /// What came of an attempt, by what Messages has.
+    async fn find_out(&self, begun: &Begun) -> Verdict {
+        timeout(VERIFY_TIMEOUT, self.connector.verify(begun)).await.unwrap_or(Verdict::Open)
+    }
+}
+
+#[async_trait::async_trait]
+impl<C: Connector> Driver for Ledgered<C> {
+    fn kind(&self) -> DriverKind {
+        self.connector.kind()
+    }
+
+    fn statuses(&self) -> watch::Receiver<LineStatuses> {
+        self.statuses.subscribe()
+    }
+
+    fn send_timeout(&self, item: &SendItem) -> Duration {
+        // The connector's part is timed from when it is begun.
+        self.connector.send_timeout(item) + outgoing::FETCH_WITHIN
+    }
+
+    async fn admit(&self, item: &SendItem) -> Admission {
+        let of_line = self.slots_of(item.line_id);
+        // Neither is ever closed.
+        let of_line: Option<OwnedSemaphorePermit> = of_line.acquire_owned().await.ok();
+        let of_all = Arc::clone(&self.all).acquire_owned().await.ok();
+        Admission::holding((of_line, of_all))
+    }
+
+    async fn assign_lines(&self, lines: Vec<CarriedLine>) {
+        self.uploaded.clear();
+        {
+            let mut per_line = self.per_line.lock().unwrap_or_else(PoisonError::into_inner);
+            per_line.retain(|id, _| lines.iter().any(|line| line.id == *id));
+        }
+        self.lines.send_replace(Arc::new(lines));
+        self.tell_statuses();
+    }
+
+    async fn send(&self, item: SendItem, files: &FileClient) -> Outcome {
+        self.hand_over(item, files).await
+    }
+
+    async fn reconcile(
+        &self,
+        ids: &[Id<OutboxItem>],
+    ) -> Result<HashMap<Id<OutboxItem>, KnownOutcome>, DriverError> {
+        let known = self.ledger.known(ids.to_vec()).await.map_err(unreadable)?;
+        let (mut outcomes, mut open) = (HashMap::new(), Vec::new());
+        for (id, of_it) in known {
+            match of_it {
+                Known::Outcome(outcome) => {
+                    outcomes.insert(id, outcome);
+                }
+                Known::Begun(begun) => open.push(begun),
+            }
+        }
+        let verdicts = join_all(open.iter().map(|begun| self.find_out(begun))).await;
+        for (begun, verdict) in open.iter().zip(verdicts) {
+            let id = begun.item.id;
+            let (noted, answer) = match verdict {
+                Verdict::NeverStarted => (Outcome::Released, KnownOutcome::NeverStarted),
+                Verdict::Finished(outcome) => (outcome.clone(), KnownOutcome::Finished(outcome)),
+                Verdict::Open => (Outcome::Unknown, KnownOutcome::Finished(Outcome::Unknown)),
+            };
+            self.ledger.finish(id, noted, now()).await.map_err(unreadable)?;
+            outcomes.insert(id, answer);
+        }
+        Ok(outcomes)
+    }
+
+    async fn resolved(&self, told: &HashSet<Id<OutboxItem>>) -> Vec<Report> {
+        let mut changes = self.ledger.changes();
+        loop {
+            changes.borrow_and_update();
+            match self.ledger.later_truth().await {
+                Ok(mut reports) => {
+                    reports.retain(|report| !told.contains(&report.id));
+                    if !reports.is_empty() {
+                        return reports;
+                    }
+                }
+                Err(error) => warn!(%error, "what turned out later can't be read"),
+            }
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    async fn acknowledged(&self, ids: &[Id<OutboxItem>]) {
+        if let Err(error) = self.ledger.acknowledged(ids.to_vec()).await {
+            // It is told again with the next link, and is known there then.
+            warn!(%error, "what the server has acknowledged could not be written down");
+        }
+    }
+
+    async fn history(
+        &self,
+        line: Id<Line>,
+        after: Option<&str>,
+        limit: usize,
+        files: &FileClient,
+    ) -> Result<HistoryBatch, DriverError> {
+        let mut changes = self.ledger.changes();
+        loop {
+            changes.borrow_and_update();
+            let waiting = self.ledger.waiting(line, after, limit).await.map_err(unreadable)?;
+            if !waiting.is_empty() {
+                return self.batch(line, waiting, files).await;
+            }
+            if changes.changed().await.is_err() {
+                return Err(DriverError { what: "the ledger is closed", source: None });
+            }
+        }
+    }
+
+    async fn received(&self, line: Id<Line>, batch: &HistoryBatch, _results: &[ReceivedEntry]) {
+        self.uploaded.forget(line);
+        if let Err(error) = self.ledger.received(line, &batch.position).await {
+            warn!(%line, %error, "what the server has received stays in the ledger for now");
+        }
+    }
+}
+
+/// Keeps the connector running.
+async fn observe<C: Connector>(driver: std::sync::Weak<Ledgered<C>>) {
+    loop {
+        let Some(strong) = driver.upgrade() else { return };
+        let context = Context {
+            ledger: strong.ledger.clone(),
+            lines: strong.lines.subscribe(),
+            start: strong.start,
+        };
+        let connector = Arc::clone(&strong.connector);
+        drop(strong);
+        let run = std::panic::AssertUnwindSafe(connector.run(context));
+        if futures_util::FutureExt::catch_unwind(run).await.is_err() {
+            error!("what observes Messages panicked; it begins anew");
+        }
+        sleep(RESTART_PAUSE).await;
+    }
+}
+
+/// Looks again and again into what is unknown.
+async fn look_into<C: Connector>(driver: std::sync::Weak<Ledgered<C>>) {
+    loop {
+        sleep(LOOK_EVERY).await;
+        let Some(driver) = driver.upgrade() else { return };
+        let open = match driver.ledger.to_look_into(now()).await {
+            Ok(open) => open,
+            Err(error) => {
+                warn!(%error, "what is unknown can't be looked into");
+                continue;
+            }
+        };
+        for begun in open {
+            let found = match driver.find_out(&begun).await {
+                Verdict::Finished(outcome) => Some(outcome),
+                // The server has been told that nobody knows, and sends it no more: it failed.
+                Verdict::NeverStarted => {
+                    Some(Outcome::Failed { error: "It never reached Messages.".to_owned() })
+                }
+                Verdict::Open => None,
+            };
+            if let Err(error) = driver.ledger.looked_into(begun.item.id, found, now()).await {
+                warn!(%error, "what turned out later could not be written down");
+            }
+        }
+    }
+}
+
+/// Tells the link of each change.
+async fn follow_health<C: Connector>(driver: std::sync::Weak<Ledgered<C>>) {
+    let Some(mut health) = driver.upgrade().map(|driver| driver.connector.health()) else { return };
+    while health.changed().await.is_ok() {
+        let Some(driver) = driver.upgrade() else { return };
+        driver.tell_statuses();
+    }
+}
+
+fn unreadable(error: LedgerError) -> DriverError {
+    DriverError { what: "the ledger can't be read or written", source: Some(Box::new(error)) }
+}
+
+fn now() -> Timestamp {
+    crate::ledger::now()
+}
+
+impl<C> std::fmt::Debug for Ledgered<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledgered").field("dir", &self.outgoing.dir()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,126 @@
+//! Observations as the link wants them: their files uploaded.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use switchboard_model::{
+    Line,
+    id::Id,
+    link::{Inbound, LinkedFile},
+};
+use tracing::{error, warn};
+
+use super::Ledgered;
+use crate::{
+    connector::{Connector, FetchError},
+    driver::{DriverError, HistoryBatch},
+    files::FileClient,
+    ledger::{ObservedFile, WaitingObservation},
+};
+
+/// The bytes of attachments after which a batch goes on its way without further entries.
+const UPLOAD_PER_BATCH: u64 = 32 * 1024 * 1024;
+
+/// What was uploaded for entries that the server has not acknowledged: asked again, they are not uploaded again.
+#[derive(Default)]
+pub(super) struct Uploaded(Mutex<HashMap<Id<Line>, BTreeMap<u64, Vec<LinkedFile>>>>);
+
+impl Uploaded {
+    pub(super) fn clear(&self) {
+        self.all().clear();
+    }
+
+    pub(super) fn forget(&self, line: Id<Line>) {
+        self.all().remove(&line);
+    }
+
+    fn of(&self, line: Id<Line>, n: u64) -> Option<Vec<LinkedFile>> {
+        self.all().get(&line)?.get(&n).cloned()
+    }
+
+    fn add(&self, line: Id<Line>, n: u64, files: Vec<LinkedFile>) {
+        self.all().entry(line).or_default().insert(n, files);
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Id<Line>, BTreeMap<u64, Vec<LinkedFile>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C: Connector> Ledgered<C> {
+    pub(super) async fn batch(
+        &self,
+        line: Id<Line>,
+        waiting: Vec<WaitingObservation>,
+        files: &FileClient,
+    ) -> Result<HistoryBatch, DriverError> {
+        let (mut entries, mut last, mut bytes) = (Vec::with_capacity(waiting.len()), 0, 0);
+        for WaitingObservation { n, observation } in waiting {
+            let mut what = observation.what;
+            if !observation.files.is_empty() {
+                let linked = self.upload(line, n, &observation.files, files).await?;
+                bytes += linked.iter().map(|file| file.size).sum::<u64>();
+                attach(&mut what, linked);
+            }
+            entries.push(what);
+            last = n;
+            if bytes > UPLOAD_PER_BATCH {
+                break;
+            }
+        }
+        Ok(HistoryBatch { position: self.ledger.position(last), entries })
+    }
+
+    async fn upload(
+        &self,
+        line: Id<Line>,
+        n: u64,
+        observed: &[ObservedFile],
+        files: &FileClient,
+    ) -> Result<Vec<LinkedFile>, DriverError> {
+        if let Some(known) = self.uploaded.of(line, n) {
+            return Ok(known);
+        }
+        let mut uploaded = Vec::with_capacity(observed.len());
+        for file in observed {
+            let fetched = match self.connector.fetch(file).await {
+                Ok(fetched) => fetched,
+                Err(FetchError::NotYet) => {
+                    let what = "a file that came to the line can't be had now";
+                    return Err(DriverError { what, source: None });
+                }
+                Err(FetchError::Gone) => {
+                    warn!(%line, "a message arrives without one of its files: it is gone");
+                    continue;
+                }
+            };
+            let name = file.filename.as_deref();
+            match files.upload(line, fetched.path(), name, &file.mime_type).await {
+                Ok(linked) => uploaded
+                    .push(LinkedFile { transcription: file.transcription.clone(), ..linked }),
+                Err(problem) if problem.may_pass() => {
+                    let what = "a file that came to the line can't be uploaded now";
+                    return Err(DriverError { what, source: Some(Box::new(problem)) });
+                }
+                // The line would stand still for ever.
+                Err(problem) => {
+                    error!(%line, %problem, "a message arrives without one of its files");
+                }
+            }
+        }
+        self.uploaded.add(line, n, uploaded.clone());
+        Ok(uploaded)
+    }
+}
+
+fn attach(what: &mut Inbound, files: Vec<LinkedFile>) {
+    match what {
+        Inbound::Message(message) => {
+            message.is_audio_message &= !files.is_empty();
+            message.attachments = files;
+        }
+        _ => {}
+    }
+}
