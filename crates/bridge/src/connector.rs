@@ -45,11 +45,11 @@ pub trait Connector: Send + Sync + 'static {
 
     /// Hands one item to Messages and says what came of it. As [`Driver::send`](crate::Driver::send), but that the
     /// attempt is in the ledger and the files are on the disk.
-    async fn send(&self, attempt: &Attempt) -> Outcome;
+    async fn send(&self, attempt: &Attempt, ledger: &Ledger) -> Outcome;
 
     /// Finds out what came of an attempt that was begun. It never hands anything over. [`Verdict::Open`] when
     /// nobody can say now; it is asked again.
-    async fn verify(&self, begun: &Begun) -> Verdict;
+    async fn verify(&self, begun: &Begun, ledger: &Ledger) -> Verdict;
 
     /// The bytes of a file that came to a line, on this machine's disk.
     ///

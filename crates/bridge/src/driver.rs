@@ -13,7 +13,7 @@ use std::{
 use switchboard_model::{
     Line, OutboxItem,
     id::Id,
-    line::{Capability, DriverKind},
+    line::{Capability, DriverKind, OfflineReason},
     link::{CarriedLine, Inbound, Outcome, ReceivedEntry, Report, SendItem},
 };
 use tokio::sync::watch;
@@ -25,6 +25,11 @@ use crate::files::FileClient;
 pub trait Driver: Send + Sync {
     /// Which driver it is.
     fn kind(&self) -> DriverKind;
+
+    /// The handles that Messages is signed in with, as far as they are known, for people.
+    async fn accounts(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// The lines of the last [`Driver::assign_lines`], no others, as they are now. The link tells
     /// the server of each change and hands over nothing for a line that is not online.
@@ -129,6 +134,8 @@ pub struct LineStatus {
     pub online: bool,
     /// What can be done on it now.
     pub capabilities: Vec<Capability>,
+    /// Why it is not online; beside one that is, a warning.
+    pub reason: Option<OfflineReason>,
 }
 
 /// What a driver durably knows of an item. "Still in flight" is no answer: a driver

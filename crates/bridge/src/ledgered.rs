@@ -151,7 +151,8 @@ impl<C: Connector> Ledgered<C> {
             begun_at: begun.begun_at,
             files: outgoing.files(),
         };
-        let outcome = timeout(limit, self.connector.send(&attempt)).await.unwrap_or_else(|_| {
+        let outcome = timeout(limit, self.connector.send(&attempt, &self.ledger)).await;
+        let outcome = outcome.unwrap_or_else(|_elapsed| {
             warn!(item = %id, "Messages did not finish an item in time");
             Outcome::Unknown
         });
@@ -164,7 +165,9 @@ impl<C: Connector> Ledgered<C> {
 
     /// What came of an attempt, by what Messages has.
     async fn find_out(&self, begun: &Begun) -> Verdict {
-        timeout(VERIFY_TIMEOUT, self.connector.verify(begun)).await.unwrap_or(Verdict::Open)
+        timeout(VERIFY_TIMEOUT, self.connector.verify(begun, &self.ledger))
+            .await
+            .unwrap_or(Verdict::Open)
     }
 }
 

@@ -56,6 +56,30 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// Whether this own message is what came of an attempt, by what it says; no other attempt has it then.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError)
+    pub async fn is_outcome_of(&self, begun: &Begun, row: OwnRow) -> Result<bool> {
+        let begun = begun.clone();
+        self.transact(move |tx| {
+            let known = "select item from attempts where guid = ?1 or token = lower(?1) limit 1";
+            let of_another = first(tx, known, [&row.guid], |found| found.get::<_, String>(0))?;
+            Ok(match of_another {
+                Some(item) => item == begun.item.id.to_string(),
+                None => may_be(&begun, &row),
+            })
+        })
+        .await
+    }
+}
+
+fn may_be(begun: &Begun, row: &OwnRow) -> bool {
+    let same_chat = begun.item.identifier == row.identifier;
+    same_chat && row.sent_at >= begun.begun_at - SKEW && says_the_same(begun, row)
+}
+
 fn whose(tx: &Transaction<'_>, row: &OwnRow) -> Result<Ownership> {
     let known = first(
         tx,
@@ -67,20 +91,16 @@ fn whose(tx: &Transaction<'_>, row: &OwnRow) -> Result<Ownership> {
         attempts::resolve(tx, id, &sent(row))?;
         return Ok(Ownership::Ours(id));
     }
-    let may_be = |begun: &Begun| {
-        let same_chat = begun.item.identifier == row.identifier;
-        same_chat && row.sent_at >= begun.begun_at - SKEW && says_the_same(begun, row)
-    };
     let line = row.line.to_string();
     let under_way = attempts::begun(tx, "line = ?1 and outcome is null", [&line])?;
-    if under_way.iter().any(may_be) {
+    if under_way.iter().any(|begun| may_be(begun, row)) {
         return Ok(Ownership::NotYet);
     }
     // Of two that say the same it is the older: which of them it is makes no difference to anybody.
     let unknown = "line = ?1 and outcome = ?2 and later is null and guid is null order by begun_at";
     let unknown_outcome = serde_json::to_string(&Outcome::Unknown)?;
     let unknown = attempts::begun(tx, unknown, params![line, unknown_outcome])?;
-    let mut alike = unknown.iter().filter(|begun| may_be(begun));
+    let mut alike = unknown.iter().filter(|begun| may_be(begun, row));
     if let Some(begun) = alike.next() {
         attempts::resolve(tx, begun.item.id, &sent(row))?;
         return Ok(Ownership::Ours(begun.item.id));

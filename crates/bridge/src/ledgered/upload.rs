@@ -121,6 +121,11 @@ fn attach(what: &mut Inbound, files: Vec<LinkedFile>) {
             message.is_audio_message &= !files.is_empty();
             message.attachments = files;
         }
+        Inbound::Own(message) => {
+            message.is_audio_message &= !files.is_empty();
+            message.attachments = files;
+        }
+        Inbound::Update(update) => update.attachments = Some(files),
         _ => {}
     }
 }

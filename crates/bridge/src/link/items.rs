@@ -193,13 +193,22 @@ impl Items {
         }
     }
 
+    /// Returns when this item is in flight no more.
+    pub(super) async fn is_settled(&self, id: Id<OutboxItem>) {
+        self.are_settled(&[id]).await;
+    }
+
     /// Returns when the server knows every message of this line that is sent by now.
     pub(super) async fn sent_are_settled(&self, line_id: Id<Line>) {
         let sent = self.in_flight().sent_of(line_id);
+        self.are_settled(&sent).await;
+    }
+
+    async fn are_settled(&self, ids: &[Id<OutboxItem>]) {
         loop {
             // Before the look: what is settled in between wakes it, too.
             let settled = self.settled.notified();
-            if !self.in_flight().holds_any(&sent) {
+            if !self.in_flight().holds_any(ids) {
                 return;
             }
             settled.await;

@@ -6,6 +6,7 @@
 mod in_flight;
 mod inbound;
 mod items;
+mod resolved;
 mod session;
 
 use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};

@@ -14,8 +14,8 @@ use switchboard_model::{
     OutboxItem,
     id::Id,
     link::{
-        BridgeFrame, CarriedLine, MAX_BATCH, MAX_FRAME_BYTES, Outcome, PROTOCOL, READ_BYTES,
-        Reconciled, ReconciledState, ServerFrame,
+        BridgeFrame, CarriedLine, MAX_BATCH, MAX_FRAME_BYTES, OLDEST_PROTOCOL, Outcome, PROTOCOL,
+        READ_BYTES, Reconciled, ReconciledState, ServerFrame,
     },
 };
 use tokio::{
@@ -35,7 +35,7 @@ use tokio_tungstenite::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{BridgeConfig, LinkError, inbound::Pumps, items::Items};
+use super::{BridgeConfig, LinkError, inbound::Pumps, items::Items, resolved::Resolved};
 use crate::driver::{Driver, KnownOutcome, LineStatuses};
 
 /// How long the server may take to accept the socket, and then to say welcome.
@@ -86,8 +86,10 @@ pub(super) async fn run(
     let mut pumps =
         Pumps::new(Arc::clone(driver), Arc::clone(items), config.files.clone(), out.clone());
     pumps.assign_lines(lines);
+    let resolved = Resolved::default();
     let ended = tokio::select! {
-        ended = read(&mut reader, driver.as_ref(), items, &mut pumps) => ended,
+        ended = read(&mut reader, driver.as_ref(), items, &mut pumps, &resolved) => ended,
+        ended = resolved.tell(driver.as_ref(), items, &out) => ended,
         ended = write(&mut writer, outgoing, items) => ended,
         ended = tell_statuses(driver.as_ref(), items, &out) => ended,
         () = wind_down(items, stop) => Ok(()),
@@ -126,13 +128,15 @@ async fn greet(
 ) -> Result<(Vec<CarriedLine>, Vec<Id<OutboxItem>>), LinkError> {
     let hello = BridgeFrame::Hello {
         protocol: PROTOCOL,
+        oldest_protocol: Some(OLDEST_PROTOCOL),
         driver: driver.kind(),
+        accounts: driver.accounts().await,
         software: format!("switchboard-bridge/{}", env!("CARGO_PKG_VERSION")),
         resumed: items.was_welcomed(),
     };
     writer.send(Message::text(encode(&hello))).await.map_err(LinkError::socket)?;
     match timeout(HANDSHAKE_TIMEOUT, next_frame(reader)).await {
-        Ok(Ok(ServerFrame::Welcome { lines, reconcile })) => Ok((lines, reconcile)),
+        Ok(Ok(ServerFrame::Welcome { lines, reconcile, .. })) => Ok((lines, reconcile)),
         Ok(Ok(ServerFrame::Bye { reason, retry, superseded })) => {
             Err(LinkError::bye(reason, retry, superseded))
         }
@@ -181,6 +185,7 @@ async fn read(
     driver: &dyn Driver,
     items: &Arc<Items>,
     pumps: &mut Pumps,
+    resolved: &Resolved,
 ) -> Result<(), LinkError> {
     loop {
         let frame = tokio::select! {
@@ -193,7 +198,10 @@ async fn read(
                     return Err(LinkError::Protocol("more items than its window allows"));
                 }
             }
-            ServerFrame::Settled { ids } => items.settle(&ids),
+            ServerFrame::Settled { ids } => {
+                items.settle(&ids);
+                resolved.acknowledged(driver, &ids).await;
+            }
             ServerFrame::Received { line_id, position, results } => {
                 pumps.received(line_id, position, results)?;
             }
@@ -207,6 +215,8 @@ async fn read(
             ServerFrame::Welcome { .. } => {
                 return Err(LinkError::Protocol("a second welcome"));
             }
+            // Of a newer server, and nothing that this version would need.
+            ServerFrame::Unreadable => {}
         }
     }
 }
@@ -272,6 +282,7 @@ async fn tell_statuses(
                 line_id: *line_id,
                 online: status.online,
                 capabilities: status.capabilities.clone(),
+                reason: status.reason,
             });
             out.send(frame).await.map_err(|_| LinkError::Closed)?;
         }

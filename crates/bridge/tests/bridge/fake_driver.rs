@@ -117,7 +117,7 @@ impl Driver for FakeDriver {
             statuses.retain(|id, _| lines.iter().any(|line| line.id == *id));
             for line in lines {
                 let capabilities = vec![Capability::Replies];
-                let status = LineStatus { online: true, capabilities };
+                let status = LineStatus { online: true, capabilities, reason: None };
                 statuses.entry(line.id).or_insert(status);
             }
         });

@@ -66,7 +66,7 @@ pub(super) struct Child {
     now: Mutex<Option<Running>>,
     life: watch::Sender<Life>,
     ids: AtomicU64,
-    /// Something was pushed: a message, an overflow, the end of a subscription.
+    /// The watch says something: a message, an overflow, its end.
     pub(super) pushed: Notify,
     events: mpsc::Sender<Pushed>,
     /// A new child is wanted.
@@ -248,7 +248,9 @@ impl Child {
             };
             match said {
                 Line { method: Some(method), params, .. } => {
-                    self.pushed.notify_one();
+                    if !method.starts_with("bridge.") {
+                        self.pushed.notify_one();
+                    }
                     // Whoever falls behind reads from its own place anyhow.
                     let params = params.unwrap_or(Value::Null);
                     let _ = self.events.try_send(Pushed { method, params });

@@ -1,4 +1,137 @@
+//! The driver of Macs: `imsg rpc` as a supervised child (openclaw/imsg, docs/rpc.md), version 0.14 or newer.
+//!
+//! imsg reads Messages' database and sends; with its helper in Messages it also reacts, types and marks as read. Its watch is a
+//! wake-up only: what happened is read by row number, from the place in the ledger. Nothing queues inside the child:
+//! closing its input would still carry out what stands there.
+
+mod chats;
 mod child;
+mod follow;
+mod observe;
+mod reread;
+mod rows;
 mod rpc;
+mod send;
+mod status;
+mod tail;
+mod typing;
+mod verify;
+
+use std::{sync::Arc, time::Duration};
+
+use switchboard_model::{
+    line::DriverKind,
+    link::{Content, Outcome, SendItem},
+};
+use tokio::sync::{Mutex, Notify, mpsc, watch};
+
+use self::{
+    chats::KnownChats,
+    child::{Child, Pushed},
+    reread::Recent,
+    status::Readiness,
+};
 pub use child::ImsgProgram;
-pub struct Imsg;
+
+use crate::{
+    connector::{
+        Attempt, Concurrency, Connector, Context, FetchError, FetchedFile, Health, Verdict,
+    },
+    ledger::{Begun, Ledger, ObservedFile},
+};
+
+/// The name of its place in the ledger.
+const SOURCE: &str = "imsg";
+/// How long a read may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a text may take: the child gives a send 150 s, and then looks for its row.
+const TEXT_TIMEOUT: Duration = Duration::from_secs(200);
+/// How long a message with files may take.
+const FILE_TIMEOUT: Duration = Duration::from_secs(20 * 60);
+
+/// The connector. See the module.
+pub struct Imsg {
+    child: Arc<Child>,
+    pushed: Mutex<mpsc::Receiver<Pushed>>,
+    readiness: watch::Sender<Readiness>,
+    health: watch::Sender<Health>,
+    chats: KnownChats,
+    /// Chats in which something happened of late: what is edited there is seen only by reading it again.
+    recent: Recent,
+    /// The watch is to be begun anew.
+    watch_anew: Notify,
+    /// The row up to which everything was read, for whoever has to find out later what came of an attempt.
+    read_to: watch::Sender<i64>,
+}
+
+impl Imsg {
+    /// Nothing runs yet.
+    pub fn new(program: ImsgProgram) -> Self {
+        let (child, pushed) = Child::new(program);
+        Self {
+            child,
+            pushed: Mutex::new(pushed),
+            readiness: watch::Sender::default(),
+            health: watch::Sender::new(Health::of_all(status::starting())),
+            chats: KnownChats::default(),
+            recent: Recent::default(),
+            watch_anew: Notify::new(),
+            read_to: watch::Sender::default(),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Connector for Imsg {
+    fn kind(&self) -> DriverKind {
+        DriverKind::Imsg
+    }
+
+    fn concurrency(&self) -> Concurrency {
+        // The child has one lane for all that sends, and one that is stuck poisons it.
+        Concurrency { bridge: 1, line: 1 }
+    }
+
+    fn send_timeout(&self, item: &SendItem) -> Duration {
+        match &item.content {
+            Content::Message { attachments, .. } if !attachments.is_empty() => FILE_TIMEOUT,
+            _ => TEXT_TIMEOUT,
+        }
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+
+    async fn run(&self, context: Context) {
+        tokio::select! {
+            () = self.child.keep() => {}
+            () = self.keep_status() => {}
+            () = self.keep_watching() => {}
+            () = self.observe(&context) => {}
+            () = self.follow(&context) => {}
+            () = self.reread(&context) => {}
+            () = self.hear(&context) => {}
+        }
+    }
+
+    async fn mark(&self, _item: &SendItem) -> Option<String> {
+        Some(self.read_to.borrow().to_string())
+    }
+
+    async fn send(&self, attempt: &Attempt, ledger: &Ledger) -> Outcome {
+        self.hand_over(attempt, ledger).await
+    }
+
+    async fn verify(&self, begun: &Begun, ledger: &Ledger) -> Verdict {
+        self.find_out(begun, ledger).await
+    }
+
+    async fn fetch(&self, file: &ObservedFile) -> Result<FetchedFile, FetchError> {
+        // Whoever observed it has waited for it already.
+        match tokio::fs::metadata(&file.source).await {
+            Ok(found) if found.is_file() => Ok(FetchedFile::InPlace((&file.source).into())),
+            _ => Err(FetchError::Gone),
+        }
+    }
+}

@@ -27,7 +27,8 @@ use crate::driver::{LineStatus, LineStatuses};
 const SLOW_DEFAULT: Duration = Duration::from_secs(1);
 
 /// What a line can do without the advanced features.
-const PLAIN: [Capability; 1] = [Capability::Replies];
+const PLAIN: [Capability; 4] =
+    [Capability::Attachments, Capability::NewChats, Capability::Groups, Capability::Replies];
 
 const GOOD: Fault = Fault { mode: FaultMode::None, after: None, count: None };
 
@@ -222,7 +223,14 @@ impl Lines {
             .iter()
             .map(|(id, phone)| {
                 let can: &[_] = if phone.advanced { &Capability::ALL } else { &PLAIN };
-                (*id, LineStatus { online: phone.is_online(), capabilities: can.to_vec() })
+                (
+                    *id,
+                    LineStatus {
+                        online: phone.is_online(),
+                        capabilities: can.to_vec(),
+                        reason: None,
+                    },
+                )
             })
             .collect();
         self.statuses.send_if_modified(|statuses| {

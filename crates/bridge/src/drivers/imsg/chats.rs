@@ -1,0 +1,168 @@
+//! The chats of Messages, as far as they were met: what they run over, and by which guid they are addressed.
+//!
+//! Guids are never built: a chat is addressed by one that Messages itself has named. What can't be found is no chat.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::json;
+use switchboard_model::{Handle, Line, id::Id};
+
+use super::{
+    Imsg, READ_TIMEOUT,
+    rpc::{Chat, Chats, RpcError},
+};
+use crate::ledger::Ledger;
+
+/// The most chats that are listed at once.
+const LISTED: i64 = 5_000;
+/// The most chats that are remembered.
+const REMEMBERED: usize = 20_000;
+
+/// What is remembered of chats, by their row.
+#[derive(Default)]
+pub(super) struct KnownChats(Mutex<HashMap<i64, Chat>>);
+
+impl KnownChats {
+    fn all(&self) -> MutexGuard<'_, HashMap<i64, Chat>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, chats: Vec<Chat>) {
+        let mut all = self.all();
+        if all.len() + chats.len() > REMEMBERED {
+            all.clear();
+        }
+        all.extend(chats.into_iter().map(|chat| (chat.id, chat)));
+    }
+
+    /// What is remembered stands in a database that was replaced.
+    pub(super) fn forget(&self) {
+        self.all().clear();
+    }
+}
+
+/// Where a message goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    /// A chat that Messages has.
+    Chat(String),
+    /// Somebody with whom there is no chat.
+    NewContact(String),
+}
+
+impl Imsg {
+    /// A chat by its row, asked for if it was never met.
+    pub(super) async fn chat(&self, id: i64) -> Result<Option<Chat>, RpcError> {
+        if let Some(known) = self.chats.all().get(&id) {
+            return Ok(Some(known.clone()));
+        }
+        self.list_chats().await?;
+        Ok(self.chats.all().get(&id).cloned())
+    }
+
+    /// A chat by its guid.
+    pub(super) async fn chat_by_guid(&self, guid: &str) -> Option<Chat> {
+        let find = || self.chats.all().values().find(|chat| chat.guid == guid).cloned();
+        if let Some(known) = find() {
+            return Some(known);
+        }
+        self.list_chats().await.ok()?;
+        find()
+    }
+
+    async fn list_chats(&self) -> Result<(), RpcError> {
+        let params = json!({"limit": LISTED});
+        let listed: Chats = self.child.ask("chats.list", params, READ_TIMEOUT).await?;
+        self.chats.take(listed.chats);
+        Ok(())
+    }
+
+    /// Where an item for this contact goes.
+    pub(super) async fn contact_target(&self, contact: &str) -> Result<Target, RpcError> {
+        let wanted = Handle::received(contact);
+        let find = || {
+            self.chats
+                .all()
+                .values()
+                .filter(|chat| is_with(chat, &wanted))
+                .cloned()
+                .max_by_key(rank)
+        };
+        let mut found = find();
+        if found.is_none() {
+            self.list_chats().await?;
+            found = find();
+        }
+        Ok(match found {
+            Some(chat) if !chat.guid.is_empty() => Target::Chat(chat.guid),
+            _ => Target::NewContact(contact.to_owned()),
+        })
+    }
+
+    /// Where an item for this group goes. None if Messages has no such group: then nothing is sent, for what is
+    /// left of its name may be somebody else's chat.
+    pub(super) async fn group_target(
+        &self,
+        ledger: &Ledger,
+        line: Id<Line>,
+        identifier: &str,
+    ) -> Result<Option<Target>, RpcError> {
+        let mut names = ledger.group_aliases(line, identifier.to_owned()).await.unwrap_or_default();
+        names.push(identifier.to_owned());
+        let find = || {
+            let all = self.chats.all();
+            let named = |chat: &&Chat| {
+                is_group(&chat.guid, &chat.identifier, chat.is_group, chat.participants.len())
+                    && names.iter().any(|name| *name == chat.guid || *name == chat.identifier)
+            };
+            all.values().find(named).map(|chat| Target::Chat(chat.guid.clone()))
+        };
+        if let Some(found) = find() {
+            return Ok(Some(found));
+        }
+        self.list_chats().await?;
+        Ok(find())
+    }
+}
+
+/// Whether it is the chat with this one contact.
+fn is_with(chat: &Chat, contact: &Handle) -> bool {
+    !is_group(&chat.guid, &chat.identifier, chat.is_group, chat.participants.len())
+        && Handle::received(&chat.identifier) == *contact
+}
+
+/// Of two chats with one contact, iMessage before SMS, and then the newer.
+fn rank(chat: &Chat) -> (bool, i64) {
+    (chat.service != "SMS", chat.id)
+}
+
+/// Whether a chat is a group. Newer systems list some as chats with one contact.
+pub(super) fn is_group(guid: &str, identifier: &str, said: bool, participants: usize) -> bool {
+    let is_chat_number = |name: &str| {
+        name.strip_prefix("chat")
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let last = guid.rsplit(';').next().unwrap_or_default();
+    said || participants > 1
+        || guid.contains(";+;")
+        || identifier.contains(";+;")
+        || is_chat_number(identifier)
+        || is_chat_number(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_known_however_it_is_listed() {
+        assert!(is_group("any;+;chat83", "chat83", true, 3));
+        assert!(is_group("any;-;chat830000000000000001", "chat830000000000000001", false, 1));
+        assert!(is_group("any;-;x", "x", false, 2));
+        assert!(!is_group("any;-;+15550100001", "+15550100001", false, 1));
+        assert!(!is_group("any;-;chatty@example.com", "chatty@example.com", false, 1));
+    }
+}

@@ -1,0 +1,226 @@
+//! What a row of Messages is to the server. No I/O.
+
+use switchboard_model::{
+    Handle, Timestamp,
+    link::{CarriedLine, Inbound, InboundChat, InboundMessage, InboundReaction, OwnMessage},
+    reaction::ReactionType,
+};
+
+use super::{
+    chats,
+    rpc::{Attachment, Chat, Row, service},
+};
+use crate::ledger::{Observation, ObservedFile, OwnRow};
+
+/// Stands in a text where a file is.
+const FILE_MARK: char = '\u{fffc}';
+/// What a voice memo is to Apple.
+const VOICE_MEMO: &str = "com.apple.coreaudio-format";
+
+/// What a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// Somebody wrote.
+    Message,
+    /// Somebody reacted, or took a reaction back.
+    Reaction,
+    /// Nothing stands in it: a change of a group, a message that was taken back, or one whose body is still to come.
+    Empty,
+    /// Something that the server has no use for.
+    Other,
+}
+
+impl Row {
+    pub(super) fn meaning(&self) -> Meaning {
+        if self.is_reaction {
+            // An own one is the echo of what was sent from here, or the owner's.
+            return if self.is_from_me { Meaning::Other } else { Meaning::Reaction };
+        }
+        if self.poll.is_some() {
+            return Meaning::Other;
+        }
+        if self.plain_text().is_none() && self.files().next().is_none() {
+            return Meaning::Empty;
+        }
+        Meaning::Message
+    }
+
+    /// The text without the marks of files.
+    pub(super) fn plain_text(&self) -> Option<String> {
+        let text: String = self.text.chars().filter(|c| *c != FILE_MARK).collect();
+        let text = text.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// Its files, without what is part of a link's preview.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Attachment> {
+        let is_preview = |file: &&Attachment| {
+            let name = file.transfer_name.as_deref().or(file.original_path.as_deref());
+            name.is_some_and(|name| name.ends_with(".pluginPayloadAttachment"))
+        };
+        let previews = self.balloon_bundle_id.is_some();
+        self.attachments.iter().filter(move |file| !previews && !is_preview(file))
+    }
+
+    /// Whether a file of it is not on this machine yet.
+    pub(super) fn lacks_files(&self) -> bool {
+        self.files().any(|file| file.missing || file.original_path.is_none())
+    }
+
+    pub(super) fn is_in_group(&self) -> bool {
+        let (guid, identifier) = (&self.chat_guid, &self.chat_identifier);
+        chats::is_group(guid, identifier, self.is_group, self.participants.len())
+    }
+
+    /// The names of the group that it stands in.
+    pub(super) fn group_names(&self) -> Vec<String> {
+        [&self.chat_guid, &self.chat_identifier]
+            .into_iter()
+            .filter(|name| !name.is_empty())
+            .cloned()
+            .collect()
+    }
+
+    /// The chat as the server knows it, `group` if it is one.
+    pub(super) fn chat(&self, group: Option<String>) -> InboundChat {
+        match group {
+            Some(identifier) => InboundChat::Group {
+                identifier,
+                name: (!self.chat_name.is_empty()).then(|| self.chat_name.clone()),
+                participants: self.participants.iter().map(|one| Handle::received(one)).collect(),
+            },
+            None => InboundChat::Contact { handle: Handle::received(&self.chat_identifier) },
+        }
+    }
+
+    /// Whether its one file is a voice memo.
+    fn is_voice_memo(&self) -> bool {
+        let mut files = self.files();
+        let (Some(file), None) = (files.next(), files.next()) else { return false };
+        let is_caf = file.transfer_name.as_deref().is_some_and(|name| {
+            name.rsplit_once('.').is_some_and(|(_, end)| end.eq_ignore_ascii_case("caf"))
+        });
+        file.uti.as_deref() == Some(VOICE_MEMO) && is_caf
+    }
+
+    /// Its files that are there, for the ledger.
+    pub(super) fn observed_files(&self) -> Vec<ObservedFile> {
+        // The text of a voice memo is what is said in it.
+        let said = self.is_voice_memo().then(|| self.plain_text()).flatten();
+        let observed = |file: &Attachment| {
+            let source = file.original_path.clone().filter(|_| !file.missing)?;
+            let mime_type = file.mime_type.clone().filter(|one| !one.is_empty());
+            Some(ObservedFile {
+                source,
+                filename: file.transfer_name.clone(),
+                mime_type: mime_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
+                transcription: said.clone(),
+            })
+        };
+        self.files().filter_map(observed).collect()
+    }
+
+    /// A message that came in.
+    pub(super) fn as_message(&self, chat: InboundChat, of: Option<&Chat>) -> Observation {
+        let is_audio_message = self.is_voice_memo();
+        let what = Inbound::Message(InboundMessage {
+            guid: self.guid.clone(),
+            chat,
+            sender: Handle::received(&self.sender),
+            text: if is_audio_message { None } else { self.plain_text() },
+            sent_at: self.created_at,
+            service: service(of.map(|chat| &*chat.service)),
+            reply_to_guid: self.thread_originator_guid.clone(),
+            attachments: Vec::new(),
+            is_audio_message,
+        });
+        self.observation(what)
+    }
+
+    /// A message that the owner wrote on another device.
+    pub(super) fn as_own(&self, chat: InboundChat, of: Option<&Chat>) -> Observation {
+        let is_audio_message = self.is_voice_memo();
+        let what = Inbound::Own(OwnMessage {
+            guid: self.guid.clone(),
+            chat,
+            text: if is_audio_message { None } else { self.plain_text() },
+            sent_at: self.created_at,
+            service: service(of.map(|chat| &*chat.service)),
+            reply_to_guid: self.thread_originator_guid.clone(),
+            attachments: Vec::new(),
+            is_audio_message,
+        });
+        self.observation(what)
+    }
+
+    /// A reaction; none of a kind that the server does not know, or to nothing.
+    pub(super) fn as_reaction(&self, chat: InboundChat) -> Option<Observation> {
+        let about = self.reacted_to_guid.as_deref().filter(|guid| !guid.is_empty())?;
+        let reaction_type = match self.reaction_type.as_deref() {
+            Some("emphasis") => ReactionType::Emphasize,
+            Some("custom") | None => ReactionType::received(self.reaction_emoji.as_deref()?)?,
+            Some(named) => ReactionType::received(named)?,
+        };
+        let what = Inbound::Reaction(InboundReaction {
+            guid: self.guid.clone(),
+            chat,
+            message_guid: bare_guid(about).to_owned(),
+            sender: Handle::received(&self.sender),
+            reaction_type,
+            added: self.is_reaction_add.unwrap_or(true),
+            sent_at: self.created_at,
+        });
+        Some(self.observation(what))
+    }
+
+    /// For whoever tells an echo from what the owner wrote.
+    pub(super) fn as_own_row(
+        &self,
+        line: &CarriedLine,
+        identifier: String,
+        of: Option<&Chat>,
+    ) -> OwnRow {
+        OwnRow {
+            line: line.id,
+            guid: self.guid.clone(),
+            identifier,
+            text: self.plain_text(),
+            has_files: self.files().next().is_some(),
+            sent_at: self.created_at,
+            service: service(of.map(|chat| &*chat.service)),
+        }
+    }
+
+    fn observation(&self, what: Inbound) -> Observation {
+        Observation { key: format!("row:{}", self.guid), what, files: self.observed_files() }
+    }
+}
+
+/// The line that a row belongs to: the only one, or the one whose address it names.
+pub(super) fn line_of<'a>(
+    lines: &'a [CarriedLine],
+    row: &Row,
+    chat: Option<&Chat>,
+) -> Option<&'a CarriedLine> {
+    if let [only] = lines {
+        return Some(only);
+    }
+    let named = row
+        .destination_caller_id
+        .as_deref()
+        .or(chat.and_then(|chat| chat.last_addressed_handle.as_deref()))
+        // `E:me@example.com` or `P:+15550100001`.
+        .or(chat.and_then(|chat| chat.account_login.as_deref()).and_then(|login| login.get(2..)))?;
+    let handle = Handle::received(named);
+    lines.iter().find(|line| line.handle == handle)
+}
+
+/// A guid without the part of the message that it is about.
+fn bare_guid(about: &str) -> &str {
+    about.rsplit_once('/').map_or(about, |(_, guid)| guid).trim_start_matches("bp:")
+}
+
+/// When a row counts as history: it was written before the line was first carried, and came in only now.
+pub(super) fn is_history(row: &Row, since: Timestamp) -> bool {
+    row.created_at < since
+}

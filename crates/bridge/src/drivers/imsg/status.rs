@@ -1,0 +1,201 @@
+//! Whether the child can do its work, and what.
+
+use std::time::Duration;
+
+use serde_json::json;
+use switchboard_model::line::{Capability, OfflineReason};
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use super::{
+    Imsg,
+    child::Life,
+    rpc::{RpcError, Status},
+};
+use crate::{connector::Health, driver::LineStatus};
+
+/// How often the child is asked how it is.
+const ASK_EVERY: Duration = Duration::from_secs(20);
+/// How long it may take to say so: it probes its helper.
+const ASK_WITHIN: Duration = Duration::from_secs(15);
+/// How long a child may say nothing before it is begun anew.
+const SILENT_FOR: u32 = 3;
+/// The oldest version that speaks this protocol.
+const OLDEST: (u32, u32) = (0, 14);
+
+/// What the child can do now.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Readiness {
+    pub(super) status: Status,
+    /// The lane that sends is stuck until a new child runs.
+    pub(super) poisoned: bool,
+}
+
+impl Readiness {
+    /// Whether this can be asked with a chance to work. Some methods are named whether they can work or not.
+    pub(super) fn can(&self, method: &str) -> bool {
+        let needs_helper = matches!(method, "typing" | "read");
+        self.status.has(method) && (!needs_helper || self.status.bridge.ready)
+    }
+
+    fn has_emoji(&self) -> bool {
+        let features = &self.status.capabilities.features;
+        features.get("tapback.emoji").and_then(serde_json::Value::as_i64) >= Some(2)
+    }
+
+    fn capabilities(&self) -> Vec<Capability> {
+        let helper = self.status.bridge.ready;
+        let able = [
+            (Capability::Attachments, true),
+            // Without its helper a new contact is tried by AppleScript, which newer systems refuse for many.
+            (Capability::NewChats, true),
+            (Capability::Groups, true),
+            (Capability::AudioMessages, helper && self.can("send.attachment")),
+            (Capability::Replies, helper && self.can("send.rich")),
+            (Capability::Reactions, helper && self.can("tapback")),
+            (Capability::EmojiReactions, helper && self.can("tapback") && self.has_emoji()),
+            (Capability::Typing, self.can("typing")),
+            (Capability::TypingOff, self.can("typing")),
+            (Capability::ReadReceipts, self.can("read")),
+            (Capability::DeliveryState, self.can("message.send_status")),
+        ];
+        able.into_iter().filter_map(|(one, can)| can.then_some(one)).collect()
+    }
+}
+
+/// Before anything is known.
+pub(super) fn starting() -> LineStatus {
+    offline(OfflineReason::Starting)
+}
+
+fn offline(reason: OfflineReason) -> LineStatus {
+    LineStatus { online: false, capabilities: Vec::new(), reason: Some(reason) }
+}
+
+impl Imsg {
+    /// Asks the child how it is, at each of its starts and once in a while.
+    pub(super) async fn keep_status(&self) {
+        let mut life = self.child.life();
+        let mut silent = 0;
+        loop {
+            let now = *life.borrow_and_update();
+            let status = match now {
+                Life::Missing => offline(OfflineReason::ProgramMissing),
+                Life::Down => offline(OfflineReason::Starting),
+                Life::Up(_) => match self.ask_status().await {
+                    Ok(status) => {
+                        silent = 0;
+                        self.take(status)
+                    }
+                    Err(RpcError::Said { code: -32601, .. }) => {
+                        offline(OfflineReason::ProgramOutdated)
+                    }
+                    Err(error) => {
+                        silent += 1;
+                        warn!(%error, "imsg does not say how it is");
+                        if silent >= SILENT_FOR {
+                            silent = 0;
+                            self.child.begin_anew();
+                        }
+                        offline(OfflineReason::Unreachable)
+                    }
+                },
+            };
+            self.tell(status);
+            // At once when a child comes or goes.
+            let _ = timeout(ASK_EVERY, life.changed()).await;
+        }
+    }
+
+    async fn ask_status(&self) -> Result<Status, RpcError> {
+        self.child.ask("status", json!({}), ASK_WITHIN).await
+    }
+
+    /// Asks now, because something that was refused says that it has changed.
+    pub(super) async fn ask_again(&self) {
+        if let Ok(status) = self.ask_status().await {
+            let status = self.take(status);
+            self.tell(status);
+        }
+    }
+
+    fn take(&self, status: Status) -> LineStatus {
+        let readiness = Readiness { status, poisoned: self.readiness.borrow().poisoned };
+        let line = if version(&readiness.status.version) < OLDEST {
+            offline(OfflineReason::ProgramOutdated)
+        } else if !readiness.status.database.ready {
+            // Nearly always it may not read it: nobody can tell the two apart from here.
+            offline(OfflineReason::Permission)
+        } else if readiness.poisoned {
+            offline(OfflineReason::Poisoned)
+        } else {
+            LineStatus { online: true, capabilities: readiness.capabilities(), reason: None }
+        };
+        self.readiness.send_replace(readiness);
+        line
+    }
+
+    fn tell(&self, mut status: LineStatus) {
+        self.health.send_if_modified(|health| {
+            if status.online && health.all.online && health.all.reason.is_some() {
+                // A warning stays until whoever gave it takes it back.
+                status.reason = health.all.reason;
+            }
+            let is_new = health.all != status;
+            if is_new {
+                info!(online = status.online, reason = ?status.reason, "imsg");
+            }
+            *health = Health::of_all(status);
+            is_new
+        });
+    }
+
+    /// Warns beside a line that is online, or takes the warning back.
+    pub(super) fn warn_of(&self, reason: Option<OfflineReason>) {
+        self.health.send_if_modified(|health| {
+            let changes = health.all.online && health.all.reason != reason;
+            if changes {
+                health.all.reason = reason;
+            }
+            changes
+        });
+    }
+
+    /// The lane is stuck: nothing more is sent until a new child runs, which begins once what is read has ended.
+    pub(super) async fn poisoned(&self) {
+        warn!("imsg's lane is stuck behind a send of which nobody knows; it is begun anew");
+        self.readiness.send_modify(|readiness| readiness.poisoned = true);
+        self.tell(offline(OfflineReason::Poisoned));
+        let mut life = self.child.life();
+        self.child.begin_anew();
+        // Until the new one runs; whoever is dropped while waiting has begun it all the same.
+        while !matches!(*life.borrow_and_update(), Life::Down | Life::Missing) {
+            if timeout(ASK_EVERY, life.changed()).await.is_err() {
+                break;
+            }
+        }
+        self.readiness.send_modify(|readiness| readiness.poisoned = false);
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// The two numbers of a version that count.
+fn version(text: &str) -> (u32, u32) {
+    let mut numbers = text.trim_start_matches('v').split(['.', '-']).map(|part| part.parse());
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor),
+        _ => (0, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_number() {
+        assert!(version("0.15.10") >= OLDEST && version("0.14.0") >= OLDEST);
+        assert!(version("0.13.4") < OLDEST && version("0.9.1") < OLDEST && version("") < OLDEST);
+        assert!(version("1.0.0-beta.1") >= OLDEST);
+    }
+}
