@@ -133,6 +133,7 @@ async fn greet(
         accounts: driver.accounts().await,
         software: format!("switchboard-bridge/{}", env!("CARGO_PKG_VERSION")),
         resumed: items.was_welcomed(),
+        accounts: Vec::new(),
     };
     writer.send(Message::text(encode(&hello))).await.map_err(LinkError::socket)?;
     match timeout(HANDSHAKE_TIMEOUT, next_frame(reader)).await {
@@ -215,8 +216,9 @@ async fn read(
             ServerFrame::Welcome { .. } => {
                 return Err(LinkError::Protocol("a second welcome"));
             }
-            // Of a newer server, and nothing that this version would need.
-            ServerFrame::Unreadable => {}
+            ServerFrame::Unreadable => {
+                warn!("the server says what is not known here; that is passed over")
+            }
         }
     }
 }
