@@ -133,7 +133,6 @@ async fn greet(
         accounts: driver.accounts().await,
         software: format!("switchboard-bridge/{}", env!("CARGO_PKG_VERSION")),
         resumed: items.was_welcomed(),
-        accounts: Vec::new(),
     };
     writer.send(Message::text(encode(&hello))).await.map_err(LinkError::socket)?;
     match timeout(HANDSHAKE_TIMEOUT, next_frame(reader)).await {

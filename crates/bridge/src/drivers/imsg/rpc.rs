@@ -151,7 +151,6 @@ pub(super) struct Chat {
     #[serde(default)]
     pub(super) service: String,
     #[serde(default)]
-    #[serde(default)]
     pub(super) is_group: bool,
     #[serde(default)]
     pub(super) participants: Vec<String>,

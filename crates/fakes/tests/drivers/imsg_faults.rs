@@ -1,0 +1,1 @@
+//! A Mac on which something goes wrong.

@@ -1,0 +1,1 @@
+//! A bridge, a child, a server and a network that die.
