@@ -7,7 +7,7 @@ use switchboard_model::{
     File, Replay, Timestamp, file::UNREFERENCED_MS, id::Id, idempotency::REMEMBERED_MS,
     outbox::EXPIRY_MS, time::Clock,
 };
-use switchboard_store::{Cutoff, Pruned, Store, StoreError};
+use switchboard_store::{Cutoff, EventPosition, Pruned, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -131,10 +131,10 @@ async fn prune(jobs: Arc<Jobs>, stop: CancellationToken) {
 }
 
 async fn prune_events(jobs: &Jobs, before: Cutoff) {
-    let mut place = 0;
+    let mut after = EventPosition::START;
     loop {
-        match jobs.store.prune_events(before, place, BATCH).await {
-            Ok(Pruned { next: Some(next), .. }) => place = next,
+        match jobs.store.prune_events(before, after, BATCH).await {
+            Ok(Pruned { next: Some(next), .. }) => after = next,
             Ok(Pruned { next: None, .. }) => break,
             Err(error) => {
                 outage::report(&error, "old events could not be forgotten");

@@ -2,8 +2,8 @@
 //!
 //! A [`Feed`] reads an account's new events once, whatever the number of its streams, and
 //! keeps the newest in memory. A stream that is caught up takes them from there. One that has fallen
-//! behind asks its feed to read the store from its place; feeds have their turns at that, and
-//! streams at the same place share what is read. A stream is told to wait, but never ended, because the
+//! behind asks its feed to read the store from its position; feeds have their turns at that, and
+//! streams at the same position share what is read. A stream is told to wait, but never ended, because the
 //! store is busy. Nothing here is the truth: what is dropped is read again from the store.
 
 mod body;
@@ -24,7 +24,7 @@ use std::{
 };
 
 use switchboard_model::{Account, id::Id, time::Clock};
-use switchboard_store::{Store, StoreError};
+use switchboard_store::{EventPosition, Store, StoreError};
 use tokio::{sync::Semaphore, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -179,21 +179,21 @@ impl Feeds {
 }
 
 impl Seat {
-    /// Whether this place is known to be one of the order already.
-    pub(crate) fn knows(&self, place: i64) -> bool {
-        self.feed.knows(place)
+    /// Whether this position is known to be one of the order already.
+    pub(crate) fn knows(&self, position: EventPosition) -> bool {
+        self.feed.knows(position)
     }
 
-    /// The place of the newest event.
+    /// The position of the newest event.
     ///
     /// # Errors
     /// When the store fails; not when it is busy.
-    pub(crate) async fn newest(&self) -> Result<i64, StoreError> {
+    pub(crate) async fn newest(&self) -> Result<EventPosition, StoreError> {
         self.feed.newest().await
     }
 
-    fn next(&self, place: i64, filter: &Filter, waker: &Waker) -> Next {
-        self.feed.next(self.slot, place, filter, waker)
+    fn next(&self, position: EventPosition, filter: &Filter, waker: &Waker) -> Next {
+        self.feed.next(self.slot, position, filter, waker)
     }
 }
 

@@ -98,8 +98,8 @@ pub(super) fn create(
     if of_account.unwrap_or(0) >= new.most_of_account {
         return Err(Refusal::TooManyReplaysOfAccount { max: new.most_of_account }.into());
     }
-    let first = events::place(sql, Some(new.since))?;
-    let last = events::place(sql, Some(new.until))?.max(first);
+    let first = events::seq_before(sql, new.since)?;
+    let last = events::seq_before(sql, new.until)?.max(first);
     statement::run(
         sql,
         "insert into replays (id, account_id, webhook_id, since, until, include_delivered, status,
