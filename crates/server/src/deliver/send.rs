@@ -20,11 +20,10 @@ use switchboard_model::{
 };
 
 use super::{
-    Guard,
     breaker::Outcome,
     sign::{Rotations, signed},
 };
-use crate::{files::Files, telemetry::chain};
+use crate::{files::Files, ssrf::Guard, telemetry::chain};
 
 /// How long an endpoint has to take a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -59,11 +58,9 @@ impl Sender {
         schedule: RetrySchedule,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
+        let http = guard
+            .http()
             .user_agent(concat!("Switchboard/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .dns_resolver(guard.clone())
             .connect_timeout(CONNECT_TIMEOUT.min(timeout))
             .timeout(timeout)
             .pool_idle_timeout(IDLE_TIMEOUT)
