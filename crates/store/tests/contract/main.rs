@@ -102,7 +102,7 @@ mod sqlite {
         lines: a_handle_is_one_lines_only, a_line_needs_an_account_and_a_usable_bridge,
                a_bridge_carries_lines_of_its_driver,
                lines_are_their_accounts_only, capabilities_are_told_by_the_lines_own_bridge;
-        changes: what_changes_is_told_by_its_entry;
+        changes: what_changes_is_told_by_its_entry, a_seed_tells_of_the_lines_that_it_makes;
         bridges: a_name_is_one_bridges_only, a_bridge_is_found_by_its_token_and_seen,
                  the_simulators_bridge_is_one_and_adopts_its_lines, a_revoked_bridge_says_so;
         outbox: what_is_accepted_is_shown, refusals_come_in_order, contact_first_waits_for_the_contact,
