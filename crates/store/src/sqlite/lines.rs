@@ -206,7 +206,7 @@ pub(super) fn set_capabilities(
         |row| Ok(changed(row.get::<_, Bits<_>>(0)?.id(), row.get(1)?)),
     )?;
     if changed.is_some() {
-        tx.cache.forget();
+        tx.cache.forget_line(line);
     }
     Ok(changed)
 }

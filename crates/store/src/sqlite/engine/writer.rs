@@ -290,7 +290,7 @@ fn serve(
             },
         }
         if committed.is_err() {
-            cache.forget();
+            cache.forget_all();
             roll_back(sql);
         }
         let committed = committed.map(|_| ());

@@ -37,16 +37,6 @@ pub(super) fn set_state(sql: &Connection, id: Id<Webhook>, state: WebhookState) 
     Ok(())
 }
 
-/// From the columns `is_active`, `failing_since`, `disabled_at`, `disabled_reason`.
-fn state(row: &Row<'_>) -> rusqlite::Result<WebhookState> {
-    Ok(WebhookState {
-        is_active: row.get(0)?,
-        failing_since: row.get::<_, Option<i64>>(1)?.map(Timestamp),
-        disabled_at: row.get::<_, Option<i64>>(2)?.map(Timestamp),
-        disabled_reason: row.get::<_, Option<Name<_>>>(3)?.map(|reason| reason.0),
-    })
-}
-
 pub(super) fn illegal(step: IllegalStep) -> StoreError {
     StoreError::Database(Box::new(step))
 }
@@ -140,7 +130,7 @@ pub(in crate::sqlite) fn note(
                 failing_since = iif(?4 or failing_since is null or last_failed_at < ?5, ?2, failing_since),
                 failing_from = iif(?4 or failing_from is null or last_failed_at < ?5, ?7, failing_from)
          where id = ?1 and url = ?6 and (?2 is not null or failing_since is not null)
-         returning is_active, failing_since, disabled_at, disabled_reason, failing_from",
+         returning is_active, failing_since, disabled_at, disabled_reason, failing_from, account_id",
         params![
             bits(id),
             since,
@@ -150,7 +140,7 @@ pub(in crate::sqlite) fn note(
             url,
             from
         ],
-        state_and_age,
+        Noted::of,
     )?;
     let reason = if summary.is_gone {
         DisabledReason::Gone
@@ -159,18 +149,18 @@ pub(in crate::sqlite) fn note(
     } else {
         return Ok(None);
     };
-    let now = match noted {
+    let noted = match noted {
         Some(noted) => Some(noted),
         // It was gone and then worked.
         None => statement::first(
             tx.sql,
-            "select is_active, failing_since, disabled_at, disabled_reason, failing_from
+            "select is_active, failing_since, disabled_at, disabled_reason, failing_from, account_id
              from webhooks where id = ?1 and url = ?2",
             params![bits(id), url],
-            state_and_age,
+            Noted::of,
         )?,
     };
-    let Some((now, failing_from)) = now else { return Ok(None) };
+    let Some(Noted { state: now, failing_from, account }) = noted else { return Ok(None) };
     // For how long it fails is counted by the steady clock, and shown by the other.
     let judged_at = match (now.failing_since, failing_from) {
         (Some(since), Some(from)) => since + summary.now.steady.since(from),
@@ -178,11 +168,29 @@ pub(in crate::sqlite) fn note(
     };
     let Ok(disabled) = now.after(WebhookStep::GiveUp(reason), judged_at) else { return Ok(None) };
     set_state(tx.sql, id, WebhookState { disabled_at: Some(summary.now.wall), ..disabled })?;
-    tx.cache.forget();
+    tx.cache.forget_webhooks(account);
     Ok(Some(reason))
 }
 
-/// The state, and since when it fails by the steady clock.
-fn state_and_age(row: &Row<'_>) -> rusqlite::Result<(WebhookState, Option<Timestamp>)> {
-    Ok((state(row)?, row.get::<_, Option<i64>>(4)?.map(Timestamp)))
+/// A webhook that something was noted of.
+struct Noted {
+    state: WebhookState,
+    /// Since when it fails by the steady clock.
+    failing_from: Option<Timestamp>,
+    account: Id<Account>,
+}
+
+impl Noted {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            state: WebhookState {
+                is_active: row.get(0)?,
+                failing_since: row.get::<_, Option<i64>>(1)?.map(Timestamp),
+                disabled_at: row.get::<_, Option<i64>>(2)?.map(Timestamp),
+                disabled_reason: row.get::<_, Option<Name<_>>>(3)?.map(|reason| reason.0),
+            },
+            failing_from: row.get::<_, Option<i64>>(4)?.map(Timestamp),
+            account: row.get::<_, Bits<_>>(5)?.id(),
+        })
+    }
 }
