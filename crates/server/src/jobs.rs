@@ -11,7 +11,7 @@ use switchboard_store::{Cutoff, EventPosition, Pruned, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::ServerClock, deliver::Deliver, files::Files, hub::Hub, limiter::Limiter,
+    clock::ServerClock, deliver::Deliver, files::FileBytes, hub::Hub, limiter::Limiter,
     metrics::Metrics, outage, publish::Publisher, supervise::Supervisor,
 };
 
@@ -38,7 +38,7 @@ const BATCH: usize = 500;
 pub(crate) struct Jobs {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<ServerClock>,
-    pub(crate) files: Arc<Files>,
+    pub(crate) files: Arc<FileBytes>,
     pub(crate) deliver: Arc<Deliver>,
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) hub: Arc<Hub>,

@@ -45,7 +45,9 @@ use switchboard_store::{Owned, Store};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::Config, files::Files, metrics::Metrics, ssrf::Guard, supervise::Supervisor};
+use crate::{
+    config::Config, files::FileBytes, metrics::Metrics, ssrf::Guard, supervise::Supervisor,
+};
 use answered::Answered;
 use schedule::{Schedule, Slot};
 use test_limiter::TestLimiter;
@@ -77,7 +79,7 @@ impl Deliver {
     pub(crate) fn new(
         config: &Config,
         guard: &Guard,
-        files: Arc<Files>,
+        files: Arc<FileBytes>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, reqwest::Error> {

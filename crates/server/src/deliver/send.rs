@@ -20,10 +20,10 @@ use switchboard_model::{
 };
 
 use super::{
-    breaker::Outcome,
+    breaker::AttemptOutcome,
     sign::{Rotations, signed},
 };
-use crate::{files::Files, ssrf::Guard, telemetry::chain};
+use crate::{files::FileBytes, ssrf::Guard, telemetry::chain};
 
 /// How long an endpoint has to take a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,7 +44,7 @@ pub(super) struct Sender {
     /// How long an endpoint has for its whole answer.
     timeout: Duration,
     guard: Guard,
-    files: Arc<Files>,
+    files: Arc<FileBytes>,
     clock: Arc<dyn Clock>,
     schedule: Arc<RetrySchedule>,
     rotations: Arc<Rotations>,
@@ -53,7 +53,7 @@ pub(super) struct Sender {
 impl Sender {
     pub(super) fn new(
         guard: Guard,
-        files: Arc<Files>,
+        files: Arc<FileBytes>,
         timeout: Duration,
         schedule: RetrySchedule,
         clock: Arc<dyn Clock>,
@@ -78,7 +78,7 @@ impl Sender {
     }
 
     /// Attempts a delivery once and says what is to become of it, and how its endpoint behaved.
-    pub(super) async fn attempt(&self, delivery: &DueDelivery) -> (AttemptResult, Outcome) {
+    pub(super) async fn attempt(&self, delivery: &DueDelivery) -> (AttemptResult, AttemptOutcome) {
         let (started, began) = (self.clock.both(), Instant::now());
         let outcome = self.posted(delivery, started, false).await;
         let took = began.elapsed();
@@ -109,7 +109,7 @@ impl Sender {
             is_gone: status == Some(GONE),
         };
         let worked = result.error.is_none();
-        (result, Outcome { worked, took, retry_after, random: rand::random() })
+        (result, AttemptOutcome { worked, took, retry_after, random: rand::random() })
     }
 
     /// Sends something to try the endpoint, once. Nobody waits for what comes of it but the caller.
@@ -138,7 +138,7 @@ impl Sender {
         delivery: &DueDelivery,
         now: Now,
         is_test: bool,
-    ) -> Result<Answer, NoAnswer> {
+    ) -> Result<EndpointAnswer, NoAnswer> {
         // Unwind safe: nothing outlives an attempt but what is settled of it.
         AssertUnwindSafe(self.post(delivery, now, is_test)).catch_unwind().await.unwrap_or_else(
             |_| {
@@ -153,7 +153,7 @@ impl Sender {
         delivery: &DueDelivery,
         now: Now,
         is_test: bool,
-    ) -> Result<Answer, NoAnswer> {
+    ) -> Result<EndpointAnswer, NoAnswer> {
         // The policy may have become stricter since the URL was given.
         let url = self
             .guard
@@ -181,7 +181,7 @@ impl Sender {
                 break;
             }
         }
-        Ok(Answer { status, start: shown(&start), retry_after })
+        Ok(EndpointAnswer { status, start: shown(&start), retry_after })
     }
 }
 
@@ -239,7 +239,7 @@ fn is_certificate(error: &reqwest::Error) -> bool {
 }
 
 /// What the endpoint said, and why that is no success, if it is none: 2xx is, and nothing else.
-fn judged(outcome: Result<Answer, NoAnswer>) -> (Option<Answer>, Option<String>) {
+fn judged(outcome: Result<EndpointAnswer, NoAnswer>) -> (Option<EndpointAnswer>, Option<String>) {
     match outcome {
         Ok(answer) if (200..300).contains(&answer.status) => (Some(answer), None),
         Ok(answer) => {
@@ -251,7 +251,7 @@ fn judged(outcome: Result<Answer, NoAnswer>) -> (Option<Answer>, Option<String>)
 }
 
 /// What an endpoint said.
-struct Answer {
+struct EndpointAnswer {
     status: u16,
     /// The start of the body.
     start: Option<String>,

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     example, headers, is_idempotent,
-    operations::{Answer, Entry},
+    operations::{AnswerKind, Entry},
     resources, schema,
 };
 
@@ -26,7 +26,7 @@ pub(super) fn answers(
     };
     let reference = |name: &str| schema::reference(name);
     match entry.answer {
-        Answer::One(201, name) => {
+        AnswerKind::One(201, name) => {
             let mut answers = answer(201, "Done.", reference(&resources::response_name(name)));
             for (_, answer) in &mut answers {
                 let links = links(name);
@@ -36,19 +36,19 @@ pub(super) fn answers(
             }
             answers
         }
-        Answer::One(status, name) => {
+        AnswerKind::One(status, name) => {
             answer(status, "Here it is.", reference(&resources::response_name(name)))
         }
-        Answer::List(row) => answer(200, "All of them.", reference(&resources::list_name(row))),
-        Answer::Page(row) => answer(200, "One page.", reference(&resources::list_name(row))),
-        Answer::Redirect => {
+        AnswerKind::List(row) => answer(200, "All of them.", reference(&resources::list_name(row))),
+        AnswerKind::Page(row) => answer(200, "One page.", reference(&resources::list_name(row))),
+        AnswerKind::Redirect => {
             headers.insert("Location".to_owned(), headers::reference("Location"));
             let response = json!({ "description": "The file is there.", "headers": headers });
             vec![("302".to_owned(), response)]
         }
-        Answer::Stream => vec![("200".to_owned(), stream(&mut headers))],
-        Answer::Bytes => bytes(),
-        Answer::Document => {
+        AnswerKind::Stream => vec![("200".to_owned(), stream(&mut headers))],
+        AnswerKind::Bytes => bytes(),
+        AnswerKind::Document => {
             let schema = json!({
                 "type": "object",
                 "required": ["openapi", "info", "paths"],

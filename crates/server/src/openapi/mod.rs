@@ -31,7 +31,7 @@ use switchboard_model::{
 
 use crate::operation::{Access, Operation};
 use answers::file_bytes;
-use operations::{Body, Entry};
+use operations::{Entry, RequestBody};
 
 pub use audience::Audience;
 pub(crate) use page::Page;
@@ -237,9 +237,9 @@ fn operation(
         operation["x-required-scope"] = scope.as_str().into();
     }
     match entry.body {
-        Body::None => {}
-        Body::Json(name) => operation["requestBody"] = json_body(name, schemas),
-        Body::File => operation["requestBody"] = file_body(),
+        RequestBody::None => {}
+        RequestBody::Json(name) => operation["requestBody"] = json_body(name, schemas),
+        RequestBody::File => operation["requestBody"] = file_body(),
     }
     operation
 }
@@ -270,7 +270,7 @@ fn codes_of_kind(entry: &Entry, access: Access) -> Vec<Code> {
     if is_idempotent(entry) {
         codes.extend([Code::IdempotencyInProgress, Code::IdempotencyMismatch]);
     }
-    if matches!(entry.body, Body::Json(_)) {
+    if matches!(entry.body, RequestBody::Json(_)) {
         codes.extend([Code::InvalidJson, Code::RequestTooLarge, Code::UnsupportedMediaType]);
     }
     codes

@@ -32,7 +32,7 @@ pub(crate) use body::{KeyInUse, StreamBody};
 use feed::{Feed, Next};
 pub(crate) use filter::Filter;
 
-use crate::{auth_cache::AuthCache, files::Files, quota::Streams};
+use crate::{auth_cache::AuthCache, files::FileBytes, quota::Streams};
 
 /// A comment this often keeps a connection open through proxies (§9).
 const HEARTBEAT_SECONDS: u32 = 15;
@@ -57,7 +57,7 @@ pub(crate) struct Feeds {
 /// What live streams need of the server.
 pub(crate) struct LiveStreams {
     pub(crate) feeds: Arc<Feeds>,
-    pub(crate) files: Arc<Files>,
+    pub(crate) files: Arc<FileBytes>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) auth_cache: Arc<AuthCache>,
     /// Room for them.
@@ -70,7 +70,7 @@ pub(crate) struct LiveStreams {
 #[derive(Debug)]
 struct Shared {
     store: Arc<dyn Store>,
-    files: Arc<Files>,
+    files: Arc<FileBytes>,
     clock: Arc<dyn Clock>,
     /// Turns at reading new events, and at reading old ones. First come, first served, and a feed asks for
     /// one at a time: so accounts take turns, however many streams they have.
@@ -89,7 +89,7 @@ pub(crate) struct Seat {
 }
 
 impl Feeds {
-    pub(crate) fn new(store: Arc<dyn Store>, files: Arc<Files>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, files: Arc<FileBytes>, clock: Arc<dyn Clock>) -> Self {
         let shared = Shared {
             store,
             files,

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use switchboard_model::{EventKind, Line, Timestamp, id::Id};
 use switchboard_store::{CommittedEvent, EventPosition};
 
-use crate::files::Files;
+use crate::files::FileBytes;
 
 /// How long the URLs of an event's files are given out before fresh ones are made.
 const URLS_LAST: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ enum Form {
 }
 
 impl Shown {
-    pub(super) fn new(event: CommittedEvent, files: &Files) -> Self {
+    pub(super) fn new(event: CommittedEvent, files: &FileBytes) -> Self {
         let CommittedEvent { position, kind, line_id, data, .. } = event;
         let form = if files.has_urls(&data) {
             Form::WithFiles { data, last: Mutex::default() }
@@ -61,7 +61,7 @@ impl Shown {
     }
 
     /// What is sent.
-    pub(super) fn bytes(&self, files: &Files, now: Timestamp) -> Bytes {
+    pub(super) fn bytes(&self, files: &FileBytes, now: Timestamp) -> Bytes {
         match &self.form {
             Form::Fixed(bytes) => bytes.clone(),
             Form::WithFiles { data, last } => {

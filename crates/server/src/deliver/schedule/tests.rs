@@ -15,9 +15,9 @@ use crate::deliver::{
 
 pub(super) const MOST: usize = 512;
 const NOW: Timestamp = Timestamp(1);
-pub(super) const WORKED: Outcome =
-    Outcome { worked: true, took: Duration::from_millis(2), retry_after: None, random: 0.5 };
-pub(super) const FAILED: Outcome = Outcome { worked: false, ..WORKED };
+pub(super) const WORKED: AttemptOutcome =
+    AttemptOutcome { worked: true, took: Duration::from_millis(2), retry_after: None, random: 0.5 };
+pub(super) const FAILED: AttemptOutcome = AttemptOutcome { worked: false, ..WORKED };
 
 /// Each webhook is of an account of its own.
 pub(super) fn delivery(webhook: Id<Webhook>, chat: Option<Id<Chat>>, attempts: u32) -> DueDelivery {
@@ -70,7 +70,7 @@ fn many(schedule: &mut Schedule, webhook: Id<Webhook>, count: usize) {
     }
 }
 
-fn done(schedule: &mut Schedule, slots: impl IntoIterator<Item = Slot>, outcome: &Outcome) {
+fn done(schedule: &mut Schedule, slots: impl IntoIterator<Item = Slot>, outcome: &AttemptOutcome) {
     for slot in slots {
         end(schedule, slot, outcome, None, NOW);
     }
@@ -80,7 +80,7 @@ fn done(schedule: &mut Schedule, slots: impl IntoIterator<Item = Slot>, outcome:
 fn end(
     schedule: &mut Schedule,
     mut slot: Slot,
-    outcome: &Outcome,
+    outcome: &AttemptOutcome,
     retry_at: Option<Timestamp>,
     now: Timestamp,
 ) {

@@ -62,7 +62,7 @@ fn any_number_that_hang_leave_half_to_the_others() {
 fn what_takes_long_gets_little_of_what_is_fast() {
     let (slow, fast) = (Id::generate(), Id::generate());
     let mut schedule = empty();
-    let took = Outcome { took: 14 * SLOW, ..WORKED };
+    let took = AttemptOutcome { took: 14 * SLOW, ..WORKED };
     for _ in 0..10 {
         many(&mut schedule, slow, 64);
         let slots = send(&mut schedule);
@@ -121,7 +121,7 @@ fn an_account_that_hangs_keeps_no_other_waiting() {
     let (hangs, well) = (Id::generate(), Id::generate());
     let [new, slow, failing, fast] = [(); 4].map(|()| Id::generate());
     let mut schedule = empty();
-    let slowly = Outcome { took: 14 * SLOW, ..WORKED };
+    let slowly = AttemptOutcome { took: 14 * SLOW, ..WORKED };
     for (webhook, outcome) in [(slow, slowly), (failing, FAILED), (fast, WORKED)] {
         commit(&mut schedule, delivery_of(well, webhook));
         let slots = send(&mut schedule);
