@@ -38,7 +38,7 @@ const START: usize = 4 * MAX_ANSWER_CHARS;
 /// Bytes of an answer that are read, so that its connection can be used again; past them it is cut.
 const MAX_ANSWER: usize = 64 * 1024;
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Sender {
     http: reqwest::Client,
     /// How long an endpoint has for its whole answer.
@@ -46,8 +46,8 @@ pub(super) struct Sender {
     guard: Guard,
     files: Arc<FileBytes>,
     clock: Arc<dyn Clock>,
-    schedule: Arc<RetrySchedule>,
-    rotations: Arc<Rotations>,
+    schedule: RetrySchedule,
+    rotations: Rotations,
 }
 
 impl Sender {
@@ -66,15 +66,7 @@ impl Sender {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .tcp_nodelay(true)
             .build()?;
-        Ok(Self {
-            http,
-            timeout,
-            guard,
-            files,
-            clock,
-            schedule: Arc::new(schedule),
-            rotations: Arc::default(),
-        })
+        Ok(Self { http, timeout, guard, files, clock, schedule, rotations: Rotations::default() })
     }
 
     /// Attempts a delivery once and says what is to become of it, and how its endpoint behaved.
