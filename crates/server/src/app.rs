@@ -26,8 +26,8 @@ use crate::{
     auth_cache::AuthCache,
     clock::ServerClock,
     config::Config,
-    deliver::{Deliver, Guard, Resolver},
-    files::{Files, FilesError},
+    deliver::Deliver,
+    files::{FileBytes, FilesError},
     hub::Hub,
     jobs,
     limiter::Limiter,
@@ -37,6 +37,7 @@ use crate::{
     publish::Publisher,
     quota::heads::Heads,
     routes::{self, Served},
+    ssrf::{Guard, Resolver},
     stream::Feeds,
     supervise::Supervisor,
     telemetry,
@@ -61,7 +62,7 @@ pub struct App {
     deliver: Arc<Deliver>,
     metrics: Arc<Metrics>,
     publisher: Arc<Publisher>,
-    files: Arc<Files>,
+    files: Arc<FileBytes>,
     guard: Guard,
     /// The server is stopping: live streams end and say so.
     stopping: CancellationToken,
@@ -150,7 +151,7 @@ impl App {
             Some(url) => url.to_string(),
             None => format!("http://{}", reachable(addr)),
         };
-        let files = Arc::new(Files::open(&config, &base, secret).await?);
+        let files = Arc::new(FileBytes::open(&config, &base, secret).await?);
         let guard = Guard::new(&config, resolver);
         let max_connections =
             listen::within_file_limit(config.max_connections, config.webhook_concurrency);

@@ -7,11 +7,11 @@ use switchboard_model::{
     File, Replay, Timestamp, file::UNREFERENCED_MS, id::Id, idempotency::REMEMBERED_MS,
     outbox::EXPIRY_MS, time::Clock,
 };
-use switchboard_store::{Cutoff, Pruned, Store, StoreError};
+use switchboard_store::{Cutoff, EventPosition, Pruned, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::ServerClock, deliver::Deliver, files::Files, hub::Hub, limiter::Limiter,
+    clock::ServerClock, deliver::Deliver, files::FileBytes, hub::Hub, limiter::Limiter,
     metrics::Metrics, outage, publish::Publisher, supervise::Supervisor,
 };
 
@@ -38,7 +38,7 @@ const BATCH: usize = 500;
 pub(crate) struct Jobs {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<ServerClock>,
-    pub(crate) files: Arc<Files>,
+    pub(crate) files: Arc<FileBytes>,
     pub(crate) deliver: Arc<Deliver>,
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) hub: Arc<Hub>,
@@ -131,10 +131,10 @@ async fn prune(jobs: Arc<Jobs>, stop: CancellationToken) {
 }
 
 async fn prune_events(jobs: &Jobs, before: Cutoff) {
-    let mut place = 0;
+    let mut after = EventPosition::START;
     loop {
-        match jobs.store.prune_events(before, place, BATCH).await {
-            Ok(Pruned { next: Some(next), .. }) => place = next,
+        match jobs.store.prune_events(before, after, BATCH).await {
+            Ok(Pruned { next: Some(next), .. }) => after = next,
             Ok(Pruned { next: None, .. }) => break,
             Err(error) => {
                 outage::report(&error, "old events could not be forgotten");

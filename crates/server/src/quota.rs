@@ -1,11 +1,10 @@
 //! Quotas: how much one account, key or address may have of what all share. Each has a name in the configuration.
 
+pub(crate) mod each;
 pub(crate) mod heads;
 pub(crate) mod uploads;
 
 use std::{
-    collections::HashMap,
-    hash::Hash,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -14,6 +13,7 @@ use switchboard_model::{Account, Code, Key, Problem, id::Id};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Quotas;
+use each::{Each, Share};
 
 /// What a client is asked to wait for a place among the live streams, in seconds.
 const RETRY_STREAMS_AFTER: u64 = 30;
@@ -27,24 +27,17 @@ pub(crate) struct Streams {
     most: u64,
     per_account: u32,
     per_key: u32,
-    open: Arc<Mutex<Open>>,
+    of_account: Each<Id<Account>>,
+    of_key: Each<Id<Key>>,
     told: Occasionally,
-}
-
-/// How many are open. Who has none is not in it.
-#[derive(Debug, Default)]
-struct Open {
-    accounts: HashMap<Id<Account>, u32>,
-    keys: HashMap<Id<Key>, u32>,
 }
 
 /// A place among the live streams; free when dropped.
 #[derive(Debug)]
 pub(crate) struct StreamPlace {
     _of_all: OwnedSemaphorePermit,
-    open: Arc<Mutex<Open>>,
-    account: Id<Account>,
-    key: Id<Key>,
+    _of_account: Share<Id<Account>>,
+    _of_key: Share<Id<Key>>,
 }
 
 impl Streams {
@@ -54,7 +47,8 @@ impl Streams {
             most: u64::from(quotas.max_streams),
             per_account: quotas.max_streams_per_account(),
             per_key: quotas.max_streams_per_key(),
-            open: Arc::default(),
+            of_account: Each::default(),
+            of_key: Each::default(),
             told: Occasionally::default(),
         }
     }
@@ -66,19 +60,18 @@ impl Streams {
 
     /// Takes a place, if there is one.
     pub(crate) fn enter(&self, account: Id<Account>, key: Id<Key>) -> Result<StreamPlace, Problem> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let of = |limit: u32, whose: &str, setting: &str| {
             let message = format!(
                 "This {whose} has {limit} live streams open, the most it may have ({setting}). Close one first."
             );
             Problem::new(Code::RateLimitExceeded, message).retry_after(RETRY_STREAMS_AFTER)
         };
-        if open.keys.get(&key).copied().unwrap_or(0) >= self.per_key {
+        let Some(of_key) = self.of_key.take(key, self.per_key) else {
             return Err(of(self.per_key, "key", "--max-streams-per-key"));
-        }
-        if open.accounts.get(&account).copied().unwrap_or(0) >= self.per_account {
+        };
+        let Some(of_account) = self.of_account.take(account, self.per_account) else {
             return Err(of(self.per_account, "account", "--max-streams-per-account"));
-        }
+        };
         let Ok(of_all) = Arc::clone(&self.all).try_acquire_owned() else {
             if self.told.is_time() {
                 tracing::warn!("there are as many live streams as --max-streams allows");
@@ -87,27 +80,7 @@ impl Streams {
             let problem = Problem::new(Code::ServiceUnavailable, message);
             return Err(problem.retry_after(RETRY_STREAMS_AFTER));
         };
-        *open.keys.entry(key).or_default() += 1;
-        *open.accounts.entry(account).or_default() += 1;
-        let open = Arc::clone(&self.open);
-        Ok(StreamPlace { _of_all: of_all, open, account, key })
-    }
-}
-
-impl Drop for StreamPlace {
-    fn drop(&mut self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        leave(&mut open.accounts, &self.account);
-        leave(&mut open.keys, &self.key);
-    }
-}
-
-fn leave<K: Eq + Hash>(open: &mut HashMap<K, u32>, who: &K) {
-    if let Some(count) = open.get_mut(who) {
-        *count -= 1;
-        if *count == 0 {
-            open.remove(who);
-        }
+        Ok(StreamPlace { _of_all: of_all, _of_account: of_account, _of_key: of_key })
     }
 }
 

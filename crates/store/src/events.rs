@@ -1,6 +1,6 @@
 //! Events: what webhooks and live streams tell, in the order of the commits.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use serde_json::value::RawValue;
 use switchboard_model::{
@@ -25,11 +25,37 @@ pub struct Committed {
     pub changed: Option<Changed>,
 }
 
+/// Where an event stands in the order of all events. What it is made of is the store's business: others keep it,
+/// compare it, and give it to clients as a text that they give back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventPosition(pub(crate) i64);
+
+impl EventPosition {
+    /// Before all events.
+    pub const START: Self = Self(0);
+
+    /// The position that [`fmt::Display`] wrote; none if it can't have.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().filter(|number| *number >= 0).map(Self)
+    }
+
+    /// About how many events lie between an earlier position and this one, whosever they are.
+    pub fn distance_from(self, earlier: Self) -> u64 {
+        u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
+    }
+}
+
+impl fmt::Display for EventPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// One event that was committed.
 #[derive(Debug, Clone)]
 pub struct CommittedEvent {
-    /// Its place in the order of all events.
-    pub seq: i64,
+    /// Where it stands.
+    pub position: EventPosition,
     /// Its id.
     pub id: Id<Event>,
     /// Whose it is.
@@ -46,14 +72,14 @@ pub struct CommittedEvent {
     pub created_at: Timestamp,
 }
 
-/// Events after a place.
-#[derive(Debug, Clone, Default)]
+/// Events after a position.
+#[derive(Debug, Clone)]
 pub struct EventsAfter {
     /// Those that were asked for, in order.
     pub events: Vec<CommittedEvent>,
     /// Up to where all was looked at: from there on the next look begins.
-    pub place: i64,
-    /// Whether there may be more behind that place already.
+    pub position: EventPosition,
+    /// Whether there may be more behind that position already.
     pub has_more: bool,
 }
 
@@ -62,8 +88,8 @@ pub struct EventsAfter {
 pub struct Pruned {
     /// How many were forgotten.
     pub gone: usize,
-    /// The place to go on from; none once no old event is left behind it.
-    pub next: Option<i64>,
+    /// The position to go on from; none once no old event is left behind it.
+    pub next: Option<EventPosition>,
 }
 
 /// A moment of the past, by both clocks. What is from before it may be deleted: where the two disagree, only what is
@@ -85,13 +111,13 @@ impl From<Timestamp> for Cutoff {
 /// Events: what webhooks and live streams tell, in the order of the commits.
 #[async_trait::async_trait]
 pub trait Events: Send + Sync {
-    /// The events of this account after a place, in order, at most `limit`: of these lines only, if
+    /// The events of this account after a position, in order, at most `limit`: of these lines only, if
     /// any are named, and of these kinds. Only so many are looked at in one call, whatever fits of them:
-    /// [`EventsAfter::place`] is where the next call goes on.
+    /// [`EventsAfter::position`] is where the next call goes on.
     async fn events_after(
         &self,
         account: Id<Account>,
-        after: i64,
+        after: EventPosition,
         lines: Option<Vec<Id<Line>>>,
         kinds: Vec<EventKind>,
         limit: usize,
@@ -102,15 +128,24 @@ pub trait Events: Send + Sync {
     async fn new_events(
         &self,
         account: Id<Account>,
-        after: i64,
+        after: EventPosition,
         limit: usize,
     ) -> Result<EventsAfter>;
 
-    /// The place before the first event at or after `since`; the latest place if there is none, or no `since`.
-    /// The places are those of all accounts: this account only asks.
-    async fn event_place(&self, account: Id<Account>, since: Option<Timestamp>) -> Result<i64>;
+    /// The position before the first event at or after `since`; the latest if there is none, or no `since`.
+    /// Positions are those of all accounts: this account only asks.
+    async fn event_position(
+        &self,
+        account: Id<Account>,
+        since: Option<Timestamp>,
+    ) -> Result<EventPosition>;
 
-    /// Looks at the events behind the place `after`, at most `limit` and not past the first that is not from before
+    /// Looks at the events behind the position `after`, at most `limit` and not past the first that is not from before
     /// `before`, and forgets them with their deliveries. Those whose deliveries are still tried stay.
-    async fn prune_events(&self, before: Cutoff, after: i64, limit: usize) -> Result<Pruned>;
+    async fn prune_events(
+        &self,
+        before: Cutoff,
+        after: EventPosition,
+        limit: usize,
+    ) -> Result<Pruned>;
 }

@@ -48,7 +48,7 @@ pub use deliveries::{
     Owned, Ownership, WaitingWebhook, WebhookBacklog, partition,
 };
 pub use error::{Outage, Refusal, StoreError};
-pub use events::{Committed, CommittedEvent, Cutoff, Events, EventsAfter, Pruned};
+pub use events::{Committed, CommittedEvent, Cutoff, EventPosition, Events, EventsAfter, Pruned};
 pub use files::Files;
 pub use health::{
     COMMIT_SECONDS, CommitTimes, DriverFigures, Health, LineFigures, MAX_PENDING_COUNTED,

@@ -11,12 +11,17 @@ use switchboard_model::{
     page::Limit,
 };
 use switchboard_store::{
-    Bridges as _, Chats as _, Events as _, Files as _, Grant, Inbox as _, Keys as _, Messages as _,
-    Webhooks as _,
+    Bridges as _, Chats as _, EventPosition, Events as _, Files as _, Grant, Inbox as _, Keys as _,
+    Messages as _, Webhooks as _,
     sqlite::{SqliteOptions, SqliteStore},
 };
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+/// As a client has it that was told it by that release.
+fn position(text: &str) -> EventPosition {
+    EventPosition::parse(text).unwrap()
+}
 
 const DATABASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/databases");
 
@@ -62,9 +67,9 @@ async fn version_13_is_read_as_it_was_written() {
     assert_eq!(texts[4..], [None, Some("Edited"), Some("Hello 1"), Some("Hello 0")]);
     // A place in the stream does not come twice, though the newest events are gone.
     let all = EventKind::ALL.to_vec();
-    let events = store.events_after(account, 0, None, all, 100).await.unwrap();
+    let events = store.events_after(account, EventPosition::START, None, all, 100).await.unwrap();
     assert!(events.events.len() > 15, "{}", events.events.len());
-    assert_eq!(store.event_place(account, None).await.unwrap(), 40);
+    assert_eq!(store.event_position(account, None).await.unwrap(), position("40"));
     // Sealed secrets can be read, and what a file is.
     let webhooks = store.webhooks(account, Timestamp(0)).await.unwrap();
     assert_eq!(webhooks.len(), 2);
@@ -90,7 +95,7 @@ async fn version_13_is_read_as_it_was_written() {
         is_audio_message: false,
     });
     let received = store.receive(link, line, "after".to_owned(), vec![text], NOW).await.unwrap();
-    assert_eq!(received.committed.events[0].seq, 41);
+    assert_eq!(received.committed.events[0].position, position("41"));
     let page =
         store.messages(account, line, Recipient::Contact(contact), None, limit).await.unwrap();
     let texts: Vec<_> = page.rows.iter().map(|message| message.text.as_deref()).collect();

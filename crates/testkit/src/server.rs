@@ -1,37 +1,25 @@
 //! A real server on port 0, with its database in a directory of its own and the simulator
 //! linked to it over loopback.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+mod setup;
+
+use std::{path::Path, sync::Arc, time::Duration};
 
 use http::Method;
 use serde_json::json;
-use switchboard_bridge::{Bridge, BridgeConfig, Simulator, SimulatorOptions};
+use switchboard_bridge::{Bridge, BridgeConfig, Simulator};
 use switchboard_client::{
     AdminClient, Client, ContactText, CreateKey, CreateLine, KeyScopes, SimulatorClient,
 };
-use switchboard_model::{
-    Account, Line, Scope,
-    id::Id,
-    line::DriverKind,
-    secret::SecretHash,
-    simulator::{SimulatedPhones, SimulatedText},
-    time::Clock,
-};
-use switchboard_server::{App, Config, Resolver, Running, SystemClock, SystemResolver, app::Parts};
-use switchboard_store::{
-    Store,
-    sqlite::{SqliteOptions, SqliteStore},
-};
-use tempfile::TempDir;
-use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
+use switchboard_model::{Account, Line, Scope, id::Id, line::DriverKind, simulator::SimulatedText};
+use switchboard_server::Running;
+use switchboard_store::Store;
+use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{judge::judge, logs};
+
+pub use setup::Setup;
 
 /// The first line of the first tenant.
 pub const LINE: &str = "+15550100001";
@@ -41,193 +29,6 @@ const OPERATOR: &str = "opt_test_00000000000000000000";
 
 /// How long anything may take before a test gives up waiting.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// How a test server is to be.
-pub struct Setup {
-    config: Config,
-    clock: Arc<dyn Clock>,
-    resolver: Arc<dyn Resolver>,
-    simulator: SimulatorOptions,
-    phones: Option<Arc<dyn SimulatedPhones>>,
-    linked: bool,
-    /// The name of the simulator's journal.
-    journal: &'static str,
-    /// The bounds of its store.
-    store: SqliteOptions,
-    /// Where it listened before it was restarted.
-    addr: Option<SocketAddr>,
-    dir: Arc<TempDir>,
-}
-
-impl std::fmt::Debug for Setup {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Setup").field("config", &self.config).finish_non_exhaustive()
-    }
-}
-
-impl Setup {
-    /// A server with the simulator, open to webhooks on this machine, with a rate limit out of the way.
-    pub fn new() -> Self {
-        let mut config = Config::from_env(&[]).expect("the environment of tests holds no settings");
-        config.allow_local_webhooks();
-        config.simulator = true;
-        config.rate_limit = 1_000_000;
-        // What a test leaves under way is not to be waited for.
-        config.stop_timeout = 1;
-        Self {
-            config,
-            clock: Arc::new(SystemClock),
-            resolver: Arc::new(SystemResolver),
-            simulator: SimulatorOptions::default(),
-            phones: None,
-            linked: true,
-            journal: "simulator.jsonl",
-            store: SqliteOptions::default(),
-            addr: None,
-            dir: Arc::new(tempfile::tempdir().expect("the machine has room for a directory")),
-        }
-    }
-
-    /// Changes the configuration.
-    #[must_use]
-    pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
-        change(&mut self.config);
-        self
-    }
-
-    /// Lets the server and the simulator live by this clock.
-    #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Lets the names in the URLs of webhooks become what this says.
-    #[must_use]
-    pub fn resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
-        self.resolver = resolver;
-        self
-    }
-
-    /// How long the simulator waits for others.
-    #[must_use]
-    pub fn simulator(mut self, options: SimulatorOptions) -> Self {
-        self.simulator = options;
-        self
-    }
-
-    /// Puts these in the place of the virtual phones behind `/simulator/v1`.
-    #[must_use]
-    pub fn phones(mut self, phones: Arc<dyn SimulatedPhones>) -> Self {
-        self.phones = Some(phones);
-        self
-    }
-
-    /// Gives its store these bounds.
-    #[must_use]
-    pub fn store(mut self, options: SqliteOptions) -> Self {
-        self.store = options;
-        self
-    }
-
-    /// Leaves webhooks on this machine out of reach, as a server in production does.
-    #[must_use]
-    pub fn strict_webhooks(self) -> Self {
-        self.config(|config| {
-            config.webhook_allow_http = false;
-            config.webhook_allow_networks.clear();
-        })
-    }
-
-    /// Leaves the simulator's bridge away: items stay pending.
-    #[must_use]
-    pub fn unlinked(mut self) -> Self {
-        self.linked = false;
-        self
-    }
-
-    /// Lets other servers have its database too ([`Setup::beside`]).
-    #[must_use]
-    pub fn shared(mut self) -> Self {
-        self.store.is_shared = true;
-        self
-    }
-
-    /// Another server on the database of this one, which is [`Setup::shared`]; without a simulator.
-    pub fn beside(server: &TestServer) -> Self {
-        let dir = Arc::clone(&server.setup.dir);
-        let clock = Arc::clone(&server.setup.clock);
-        Self { dir, clock, ..Self::new().shared().config(|config| config.simulator = false) }
-    }
-
-    /// The same with a simulator of its own, which has other phones.
-    pub fn beside_with_simulator(server: &TestServer) -> Self {
-        let mut setup = Self::beside(server).config(|config| config.simulator = true);
-        setup.journal = "another-simulator.jsonl";
-        setup
-    }
-
-    /// The database of a server that does not run. To be closed before it is started.
-    pub fn open_store(&self) -> Arc<dyn Store> {
-        open_store(self.dir.path(), self.store)
-    }
-
-    /// Starts the server.
-    pub async fn start(mut self) -> TestServer {
-        logs::watch();
-        self.config.data_dir = self.dir.path().to_path_buf();
-        let store = open_store(self.dir.path(), self.store);
-        let listener = listen(self.addr).await;
-        self.addr = listener.local_addr().ok();
-        let journal = self.dir.path().join(self.journal);
-        let simulator = Simulator::open(&journal, Arc::clone(&self.clock), self.simulator)
-            .expect("the journal is this test's own");
-        let parts = Parts {
-            config: self.config.clone(),
-            store: Arc::clone(&store),
-            clock: Arc::clone(&self.clock),
-            resolver: Arc::clone(&self.resolver),
-            operator: SecretHash::of(OPERATOR),
-            simulator: self.config.simulator.then(|| match &self.phones {
-                Some(phones) => Arc::clone(phones),
-                None => Arc::clone(&simulator) as Arc<dyn SimulatedPhones>,
-            }),
-        };
-        let running = App::start(parts, listener).await.expect("a fresh server starts");
-        let url = format!("http://{}", running.addr());
-        let bridge = match running.simulator_token() {
-            Some(token) if self.linked => Some(BridgeTask::start(&running, token, simulator)),
-            _ => None,
-        };
-        TestServer { url, running, store, bridge, setup: self }
-    }
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// Listens where it listened before, so that those who were connected find it again.
-async fn listen(addr: Option<SocketAddr>) -> TcpListener {
-    let addr = addr.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 0).into());
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        // For a moment another process may have the port, for a connection of its own.
-        match TcpListener::bind(addr).await {
-            Ok(listener) => return listener,
-            Err(error) if Instant::now() > deadline => panic!("{addr} is not free: {error}"),
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-        }
-    }
-}
-
-fn open_store(dir: &Path, options: SqliteOptions) -> Arc<dyn Store> {
-    let path = dir.join("switchboard.db");
-    let store = SqliteStore::open(&path, options);
-    Arc::new(store.expect("the database is this test's own"))
-}
 
 /// The simulator's bridge, dialled in.
 #[derive(Debug)]

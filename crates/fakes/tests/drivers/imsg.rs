@@ -73,7 +73,8 @@ async fn reactions_replies_files_and_memos_go_both_ways() {
     })
     .await;
 
-    let upload = Upload::bytes(&b"\x89PNG\r\n\x1a\n"[..]).mime_type("image/png").filename("A picture.png");
+    let upload =
+        Upload::bytes(&b"\x89PNG\r\n\x1a\n"[..]).mime_type("image/png").filename("A picture.png");
     let file = rig.client.upload(upload).await.unwrap().value;
     let mut message = SendMessage::text(LINE, ANN, "look");
     message.attachments = vec![file.id.to_string()];

@@ -1,6 +1,6 @@
 //! GET /v1/events: the live stream (§9).
 //!
-//! A stream goes on from a place that the client names, in the order of the store ([`crate::stream`]). So there
+//! A stream goes on from a position that the client names, in the order of the store ([`crate::stream`]). So there
 //! is no gap and no repeat, across reconnects and restarts. A key that was revoked
 //! or has expired reads nothing more, not even what was ready for it.
 
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use switchboard_model::{EventKind, Problem};
-use switchboard_store::Events;
+use switchboard_store::{EventPosition, Events};
 
 use super::http::{
     caller::Caller,
@@ -48,26 +48,26 @@ pub(crate) async fn stream(
         Some(named)
     };
     let permit = live.places.enter(account, caller.key_id())?;
-    // Before the place is looked up: what is committed in between comes to the stream.
+    // Before the position is looked up: what is committed in between comes to the stream.
     let seat = live.feeds.join(account);
-    let place = match last {
-        Some(place) if seat.knows(place) => place,
+    let position = match last {
+        Some(position) if seat.knows(position) => position,
         _ => {
             let newest = seat.newest().await?;
             match (last, since) {
-                (Some(place), _) if place > newest => {
+                (Some(position), _) if position > newest => {
                     let must = "is no place of this stream: it is beyond the newest event. Leave it out, or \
                                 say 'since'";
                     return Err(Problem::invalid_value("Last-Event-ID", must).into());
                 }
-                (Some(place), _) => place,
-                (None, Some(_)) => events.event_place(account, since).await?,
+                (Some(position), _) => position,
+                (None, Some(_)) => events.event_position(account, since).await?,
                 (None, None) => newest,
             }
         }
     };
     let filter = Filter::new(&kinds, lines);
-    let body = StreamBody::new(live, seat, caller.key_in_use(), filter, place, permit);
+    let body = StreamBody::new(live, seat, caller.key_in_use(), filter, position, permit);
     let mut response = Response::new(axum::body::Body::new(body));
     let headers = response.headers_mut();
     // Without a charset, some clients read any text as Latin-1.
@@ -105,17 +105,11 @@ fn kinds(caller: &Caller, query: &Query) -> Result<Vec<EventKind>, Problem> {
     Ok(named)
 }
 
-fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+fn last_event_id(headers: &HeaderMap) -> Result<Option<EventPosition>, Problem> {
     let Some(value) = headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
-    value
-        .to_str()
-        .ok()
-        .and_then(|text| text.parse::<i64>().ok())
-        .filter(|place| *place >= 0)
-        .map(Some)
-        .ok_or_else(|| {
-            Problem::invalid_value("Last-Event-ID", "must be the id of an event of this stream")
-        })
+    value.to_str().ok().and_then(EventPosition::parse).map(Some).ok_or_else(|| {
+        Problem::invalid_value("Last-Event-ID", "must be the id of an event of this stream")
+    })
 }

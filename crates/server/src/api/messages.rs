@@ -29,14 +29,14 @@ use super::{
     },
     outbox::Outgoing,
 };
-use crate::files::Files;
+use crate::files::FileBytes;
 
 /// What shows messages.
 pub(crate) struct History {
     pub(crate) messages: Arc<dyn Messages>,
     pub(crate) chats: Arc<dyn Chats>,
     pub(crate) cursors: Arc<CursorKey>,
-    pub(crate) files: Arc<Files>,
+    pub(crate) files: Arc<FileBytes>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 

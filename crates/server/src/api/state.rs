@@ -19,13 +19,14 @@ use super::{
 };
 use crate::{
     auth_cache::AuthCache,
-    deliver::{Deliver, Guard},
+    deliver::Deliver,
     health::Monitor,
     hub::Hub,
     link::{Bridges, Links},
     metrics::Metrics,
     openapi::Documents,
     publish::Publisher,
+    ssrf::Guard,
     stream::LiveStreams,
 };
 

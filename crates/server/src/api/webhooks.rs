@@ -24,10 +24,7 @@ use super::http::{
     request_id::RequestId,
 };
 use crate::{
-    deliver::{Deliver, Guard},
-    hub::Hub,
-    openapi::Documents,
-    uncancelled::spawn_uncancelled,
+    deliver::Deliver, hub::Hub, openapi::Documents, ssrf::Guard, uncancelled::spawn_uncancelled,
 };
 
 /// The webhooks of a line; of every line the key may use when `from` is empty.

@@ -13,7 +13,7 @@ use switchboard_model::{Timestamp, retry::jittered};
 
 /// What came of one attempt.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Outcome {
+pub(super) struct AttemptOutcome {
     pub(super) worked: bool,
     pub(super) took: Duration,
     /// What the endpoint asks to be left alone for.
@@ -95,8 +95,8 @@ impl Breaker {
     }
 
     /// An attempt has ended, which was the probe or not.
-    pub(super) fn note(&mut self, outcome: &Outcome, is_probe: bool, now: Timestamp) {
-        let Outcome { worked, retry_after, random, .. } = *outcome;
+    pub(super) fn note(&mut self, outcome: &AttemptOutcome, is_probe: bool, now: Timestamp) {
+        let AttemptOutcome { worked, retry_after, random, .. } = *outcome;
         let asked = retry_after.unwrap_or_default().min(MAX_COOL_DOWN);
         match &mut self.0 {
             State::Closed { failures } if worked => *failures = 0,
@@ -134,9 +134,9 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
-    const WORKED: Outcome =
-        Outcome { worked: true, took: Duration::ZERO, retry_after: None, random: 0.5 };
-    const FAILED: Outcome = Outcome { worked: false, ..WORKED };
+    const WORKED: AttemptOutcome =
+        AttemptOutcome { worked: true, took: Duration::ZERO, retry_after: None, random: 0.5 };
+    const FAILED: AttemptOutcome = AttemptOutcome { worked: false, ..WORKED };
 
     /// What an attempt has changed.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +148,12 @@ mod tests {
         Closed,
     }
 
-    fn note(breaker: &mut Breaker, outcome: Outcome, is_probe: bool, now: Timestamp) -> Change {
+    fn note(
+        breaker: &mut Breaker,
+        outcome: AttemptOutcome,
+        is_probe: bool,
+        now: Timestamp,
+    ) -> Change {
         let before = breaker.clone();
         breaker.note(&outcome, is_probe, now);
         match (before.is_closed(), breaker.is_closed()) {
@@ -162,8 +167,8 @@ mod tests {
         NOW + Duration::from_secs(seconds)
     }
 
-    fn asks(seconds: u64) -> Outcome {
-        Outcome { retry_after: Some(Duration::from_secs(seconds)), ..FAILED }
+    fn asks(seconds: u64) -> AttemptOutcome {
+        AttemptOutcome { retry_after: Some(Duration::from_secs(seconds)), ..FAILED }
     }
 
     fn tripped() -> Breaker {
@@ -180,7 +185,7 @@ mod tests {
     fn probed(breaker: &mut Breaker, at: Timestamp, worked: bool) -> Change {
         assert!(breaker.admits(at) && breaker.begin());
         assert!(!breaker.admits(at + MAX_COOL_DOWN), "one probe at a time");
-        note(breaker, Outcome { worked, ..WORKED }, true, at)
+        note(breaker, AttemptOutcome { worked, ..WORKED }, true, at)
     }
 
     #[test]
@@ -283,7 +288,7 @@ mod tests {
                 probe_is_out &= !is_probe;
                 let retry_after = retry_after.filter(|_| !worked);
                 let before = breaker.clone();
-                let outcome = Outcome { worked, retry_after, random, ..WORKED };
+                let outcome = AttemptOutcome { worked, retry_after, random, ..WORKED };
                 let change = note(&mut breaker, outcome, is_probe, now);
                 match change {
                     Change::Nothing => prop_assert_eq!(before.is_closed(), breaker.is_closed()),

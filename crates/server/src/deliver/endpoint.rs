@@ -9,7 +9,7 @@ use std::time::Duration;
 use switchboard_model::Timestamp;
 
 use super::{
-    breaker::{Breaker, Outcome},
+    breaker::{AttemptOutcome, Breaker},
     fairness::EndpointClass,
 };
 
@@ -121,13 +121,13 @@ impl Endpoint {
     /// An attempt was answered, or has failed, of those at most so many may be in flight.
     pub(super) fn answered(
         &mut self,
-        outcome: &Outcome,
+        outcome: &AttemptOutcome,
         was_late: bool,
         is_probe: bool,
         most: usize,
         now: Timestamp,
     ) -> Option<News> {
-        let Outcome { worked, took, .. } = *outcome;
+        let AttemptOutcome { worked, took, .. } = *outcome;
         self.unanswered -= 1;
         self.late -= usize::from(was_late);
         self.history = match self.history {
@@ -182,7 +182,7 @@ mod tests {
 
     fn answered(endpoint: &mut Endpoint, worked: bool, millis: u64) {
         let took = Duration::from_millis(millis);
-        let outcome = Outcome { worked, took, retry_after: None, random: 0.5 };
+        let outcome = AttemptOutcome { worked, took, retry_after: None, random: 0.5 };
         endpoint.begin();
         endpoint.answered(&outcome, false, false, MOST, Timestamp(0));
     }
@@ -249,7 +249,7 @@ mod tests {
             assert_eq!((endpoint.late, endpoint.class()), (late, class));
         }
         let took = Duration::from_millis(1500);
-        let outcome = Outcome { worked: true, took, retry_after: None, random: 0.5 };
+        let outcome = AttemptOutcome { worked: true, took, retry_after: None, random: 0.5 };
         endpoint.answered(&outcome, true, false, MOST, Timestamp(0));
         assert_eq!((endpoint.unanswered, endpoint.class()), (4, Proven));
     }
@@ -267,7 +267,7 @@ mod tests {
         assert!(!endpoint.breaker.is_closed());
         assert!(endpoint.admits(Timestamp(60_000)) && endpoint.begin());
         let outcome =
-            Outcome { worked: true, took: Duration::ZERO, retry_after: None, random: 0.5 };
+            AttemptOutcome { worked: true, took: Duration::ZERO, retry_after: None, random: 0.5 };
         endpoint.answered(&outcome, false, true, MOST, Timestamp(60_000));
         assert!(endpoint.breaker.is_closed());
         assert_eq!((endpoint.limit, endpoint.class()), (START, Proven));

@@ -32,15 +32,12 @@ mod queue;
 mod schedule;
 mod send;
 mod sign;
-mod ssrf;
 mod test_limiter;
 mod worker;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use schedule::InMemory;
-pub(crate) use ssrf::Guard;
-pub use ssrf::{Resolver, SystemResolver};
 use switchboard_model::{
     Account, Timestamp, Webhook, delivery::DueDelivery, id::Id, time::Clock, webhook::WebhookTest,
 };
@@ -48,7 +45,9 @@ use switchboard_store::{Owned, Store};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::Config, files::Files, metrics::Metrics, supervise::Supervisor};
+use crate::{
+    config::Config, files::FileBytes, metrics::Metrics, ssrf::Guard, supervise::Supervisor,
+};
 use answered::Answered;
 use schedule::{Schedule, Slot};
 use test_limiter::TestLimiter;
@@ -80,7 +79,7 @@ impl Deliver {
     pub(crate) fn new(
         config: &Config,
         guard: &Guard,
-        files: Arc<Files>,
+        files: Arc<FileBytes>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, reqwest::Error> {

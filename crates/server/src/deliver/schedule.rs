@@ -13,7 +13,7 @@ use switchboard_model::{Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id}
 use switchboard_store::{Owned, partition};
 
 use super::{
-    breaker::Outcome,
+    breaker::AttemptOutcome,
     endpoint::{Endpoint, News},
     fairness::{EndpointClass, FairQueue, Pools, Room},
     queue::Queue,
@@ -138,7 +138,7 @@ impl Schedule {
     pub(super) fn answered(
         &mut self,
         slot: &mut Slot,
-        outcome: &Outcome,
+        outcome: &AttemptOutcome,
         now: Timestamp,
     ) -> Option<News> {
         let Slot { seq, is_probe, is_late, .. } = *slot;

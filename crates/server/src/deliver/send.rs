@@ -20,11 +20,10 @@ use switchboard_model::{
 };
 
 use super::{
-    Guard,
-    breaker::Outcome,
+    breaker::AttemptOutcome,
     sign::{Rotations, signed},
 };
-use crate::{files::Files, telemetry::chain};
+use crate::{files::FileBytes, ssrf::Guard, telemetry::chain};
 
 /// How long an endpoint has to take a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,49 +38,39 @@ const START: usize = 4 * MAX_ANSWER_CHARS;
 /// Bytes of an answer that are read, so that its connection can be used again; past them it is cut.
 const MAX_ANSWER: usize = 64 * 1024;
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Sender {
     http: reqwest::Client,
     /// How long an endpoint has for its whole answer.
     timeout: Duration,
     guard: Guard,
-    files: Arc<Files>,
+    files: Arc<FileBytes>,
     clock: Arc<dyn Clock>,
-    schedule: Arc<RetrySchedule>,
-    rotations: Arc<Rotations>,
+    schedule: RetrySchedule,
+    rotations: Rotations,
 }
 
 impl Sender {
     pub(super) fn new(
         guard: Guard,
-        files: Arc<Files>,
+        files: Arc<FileBytes>,
         timeout: Duration,
         schedule: RetrySchedule,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
+        let http = guard
+            .http()
             .user_agent(concat!("Switchboard/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .dns_resolver(guard.clone())
             .connect_timeout(CONNECT_TIMEOUT.min(timeout))
             .timeout(timeout)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .tcp_nodelay(true)
             .build()?;
-        Ok(Self {
-            http,
-            timeout,
-            guard,
-            files,
-            clock,
-            schedule: Arc::new(schedule),
-            rotations: Arc::default(),
-        })
+        Ok(Self { http, timeout, guard, files, clock, schedule, rotations: Rotations::default() })
     }
 
     /// Attempts a delivery once and says what is to become of it, and how its endpoint behaved.
-    pub(super) async fn attempt(&self, delivery: &DueDelivery) -> (AttemptResult, Outcome) {
+    pub(super) async fn attempt(&self, delivery: &DueDelivery) -> (AttemptResult, AttemptOutcome) {
         let (started, began) = (self.clock.both(), Instant::now());
         let outcome = self.posted(delivery, started, false).await;
         let took = began.elapsed();
@@ -112,7 +101,7 @@ impl Sender {
             is_gone: status == Some(GONE),
         };
         let worked = result.error.is_none();
-        (result, Outcome { worked, took, retry_after, random: rand::random() })
+        (result, AttemptOutcome { worked, took, retry_after, random: rand::random() })
     }
 
     /// Sends something to try the endpoint, once. Nobody waits for what comes of it but the caller.
@@ -141,7 +130,7 @@ impl Sender {
         delivery: &DueDelivery,
         now: Now,
         is_test: bool,
-    ) -> Result<Answer, NoAnswer> {
+    ) -> Result<EndpointAnswer, NoAnswer> {
         // Unwind safe: nothing outlives an attempt but what is settled of it.
         AssertUnwindSafe(self.post(delivery, now, is_test)).catch_unwind().await.unwrap_or_else(
             |_| {
@@ -156,7 +145,7 @@ impl Sender {
         delivery: &DueDelivery,
         now: Now,
         is_test: bool,
-    ) -> Result<Answer, NoAnswer> {
+    ) -> Result<EndpointAnswer, NoAnswer> {
         // The policy may have become stricter since the URL was given.
         let url = self
             .guard
@@ -184,7 +173,7 @@ impl Sender {
                 break;
             }
         }
-        Ok(Answer { status, start: shown(&start), retry_after })
+        Ok(EndpointAnswer { status, start: shown(&start), retry_after })
     }
 }
 
@@ -242,7 +231,7 @@ fn is_certificate(error: &reqwest::Error) -> bool {
 }
 
 /// What the endpoint said, and why that is no success, if it is none: 2xx is, and nothing else.
-fn judged(outcome: Result<Answer, NoAnswer>) -> (Option<Answer>, Option<String>) {
+fn judged(outcome: Result<EndpointAnswer, NoAnswer>) -> (Option<EndpointAnswer>, Option<String>) {
     match outcome {
         Ok(answer) if (200..300).contains(&answer.status) => (Some(answer), None),
         Ok(answer) => {
@@ -254,7 +243,7 @@ fn judged(outcome: Result<Answer, NoAnswer>) -> (Option<Answer>, Option<String>)
 }
 
 /// What an endpoint said.
-struct Answer {
+struct EndpointAnswer {
     status: u16,
     /// The start of the body.
     start: Option<String>,

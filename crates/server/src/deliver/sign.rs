@@ -6,12 +6,10 @@
 //! tried yet, for a breaker may let nothing else out. So an endpoint that has switched is found out with the few attempts
 //! that are in flight, and what it refused comes again. All of this is memory that may be lost: it costs such attempts.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::sync::{Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
+use quick_cache::unsync::Cache;
 use serde_json::value::RawValue;
 use switchboard_model::{
     Timestamp, Webhook,
@@ -53,12 +51,18 @@ impl Which {
 #[derive(Debug, Default)]
 pub(super) struct Rotations(Mutex<Known>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
     /// What is good for each webhook, by its last answer.
-    good: HashMap<Id<Webhook>, Which>,
+    good: Cache<Id<Webhook>, Which>,
     /// What each delivery was refused with last.
-    refused: HashMap<Id<Delivery>, Which>,
+    refused: Cache<Id<Delivery>, Which>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { good: Cache::new(MOST), refused: Cache::new(MOST) }
+    }
 }
 
 impl Rotations {
@@ -76,10 +80,10 @@ impl Rotations {
         let Known { good, refused } = &mut *known;
         if accepted {
             refused.remove(&delivery.id);
-            remember(good, delivery.webhook_id, which);
+            good.insert(delivery.webhook_id, which);
         } else {
-            remember(refused, delivery.id, which);
-            remember(good, delivery.webhook_id, which.other());
+            refused.insert(delivery.id, which);
+            good.insert(delivery.webhook_id, which.other());
         }
     }
 
@@ -87,13 +91,6 @@ impl Rotations {
     pub(super) fn forget(&self, webhook: Id<Webhook>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).good.remove(&webhook);
     }
-}
-
-fn remember<K: std::hash::Hash + Eq>(known: &mut HashMap<K, Which>, key: K, which: Which) {
-    if known.len() >= MOST && !known.contains_key(&key) {
-        known.clear();
-    }
-    known.insert(key, which);
 }
 
 /// The body, and the headers that prove it: both schemes, signed afresh for this attempt (§9). While two

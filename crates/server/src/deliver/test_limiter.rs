@@ -1,52 +1,41 @@
 //! Room for tests by hand: each holds a connection for as long as its endpoint takes, so one account may not have
 //! all of it.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
-
 use switchboard_model::{Account, id::Id};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::quota::each::{Each, Share};
 
 /// Tests at once, of all accounts.
 const MOST: usize = 64;
 /// Tests at once of one account.
-const MOST_EACH: usize = 4;
+const MOST_EACH: u32 = 4;
 
-/// How many are under way.
-#[derive(Debug, Default)]
-pub(super) struct TestLimiter(Mutex<HashMap<Id<Account>, usize>>);
+#[derive(Debug)]
+pub(super) struct TestLimiter {
+    all: Semaphore,
+    of: Each<Id<Account>>,
+}
 
 /// One that is under way; over when dropped.
 #[derive(Debug)]
 pub(super) struct Test<'a> {
-    limiter: &'a TestLimiter,
-    account: Id<Account>,
+    _of_all: SemaphorePermit<'a>,
+    _of_account: Share<Id<Account>>,
+}
+
+impl Default for TestLimiter {
+    fn default() -> Self {
+        Self { all: Semaphore::new(MOST), of: Each::default() }
+    }
 }
 
 impl TestLimiter {
     /// One more, if there is room for it.
     pub(super) fn begin(&self, account: Id<Account>) -> Option<Test<'_>> {
-        let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = under_way.values().sum();
-        let own = under_way.get(&account).copied().unwrap_or_default();
-        if all >= MOST || own >= MOST_EACH {
-            return None;
-        }
-        under_way.insert(account, own + 1);
-        Some(Test { limiter: self, account })
-    }
-}
-
-impl Drop for Test<'_> {
-    fn drop(&mut self) {
-        let mut under_way = self.limiter.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match under_way.get_mut(&self.account) {
-            Some(own) if *own > 1 => *own -= 1,
-            _ => {
-                under_way.remove(&self.account);
-            }
-        }
+        let of_account = self.of.take(account, MOST_EACH)?;
+        let of_all = self.all.try_acquire().ok()?;
+        Some(Test { _of_all: of_all, _of_account: of_account })
     }
 }
 
@@ -59,12 +48,12 @@ mod tests {
         let limiter = TestLimiter::default();
         let account = Id::generate();
         let mut own: Vec<_> = std::iter::from_fn(|| limiter.begin(account)).collect();
-        assert_eq!(own.len(), MOST_EACH);
+        assert_eq!(own.len(), MOST_EACH as usize);
         let others: Vec<_> = std::iter::from_fn(|| limiter.begin(Id::generate())).collect();
-        assert_eq!(others.len(), MOST - MOST_EACH);
+        assert_eq!(others.len(), MOST - MOST_EACH as usize);
         own.pop();
         assert!(limiter.begin(account).is_some());
         drop((own, others));
-        assert!(limiter.0.lock().unwrap().is_empty());
+        assert_eq!(limiter.all.available_permits(), MOST);
     }
 }

@@ -5,7 +5,7 @@
 //! that removing one can't take away the other in the moment it is written.
 //!
 //! The bytes are there before the file is written down, and go after it is forgotten. What a crash leaves in
-//! between is found by [`Files::left_over`] and swept away.
+//! between is found by [`FileBytes::left_over`] and swept away.
 
 mod bucket;
 pub(crate) mod form;
@@ -46,7 +46,7 @@ const FOLDER: &str = "files";
 
 /// Where bytes are kept, and how their URLs are made.
 #[derive(Debug)]
-pub(crate) struct Files {
+pub(crate) struct FileBytes {
     objects: Arc<dyn ObjectStore>,
     /// Bytes of one part of an upload: S3 takes no smaller ones than 5 MiB, a folder does.
     part: usize,
@@ -68,7 +68,7 @@ pub struct FilesError {
     source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-impl Files {
+impl FileBytes {
     /// Opens the place for files. `base` is the URL at which clients reach this server.
     pub(crate) async fn open(
         config: &Config,

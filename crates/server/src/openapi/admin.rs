@@ -15,9 +15,10 @@ use switchboard_model::{
 
 use super::{
     operations::{
-        Answer::{List, One},
-        Body::{Json, None},
-        Entry, entry,
+        AnswerKind::{List, One},
+        Entry,
+        RequestBody::{Json, None},
+        entry,
     },
     requests::HANDLE,
     resources::LINE,

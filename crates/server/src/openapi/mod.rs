@@ -5,6 +5,7 @@
 //! against it, and fail for a route, a code or a resource that is left out.
 
 mod admin;
+mod answers;
 mod audience;
 mod events;
 mod example;
@@ -29,7 +30,8 @@ use switchboard_model::{
 };
 
 use crate::operation::{Access, Operation};
-use operations::{Answer, Body, Entry};
+use answers::file_bytes;
+use operations::{Entry, RequestBody};
 
 pub use audience::Audience;
 pub(crate) use page::Page;
@@ -206,7 +208,7 @@ fn operation(
     let counted = matches!(access, Access::Key(_) | Access::AnyKey);
     let mut responses = problems::responses(&codes_of(entry, access), counted);
     problems::share(&mut responses, shared);
-    for (status, response) in answers(entry, counted, schemas) {
+    for (status, response) in answers::answers(entry, counted, schemas) {
         responses.insert(status, response);
     }
     let needs = match access {
@@ -235,9 +237,9 @@ fn operation(
         operation["x-required-scope"] = scope.as_str().into();
     }
     match entry.body {
-        Body::None => {}
-        Body::Json(name) => operation["requestBody"] = json_body(name, schemas),
-        Body::File => operation["requestBody"] = file_body(),
+        RequestBody::None => {}
+        RequestBody::Json(name) => operation["requestBody"] = json_body(name, schemas),
+        RequestBody::File => operation["requestBody"] = file_body(),
     }
     operation
 }
@@ -268,7 +270,7 @@ fn codes_of_kind(entry: &Entry, access: Access) -> Vec<Code> {
     if is_idempotent(entry) {
         codes.extend([Code::IdempotencyInProgress, Code::IdempotencyMismatch]);
     }
-    if matches!(entry.body, Body::Json(_)) {
+    if matches!(entry.body, RequestBody::Json(_)) {
         codes.extend([Code::InvalidJson, Code::RequestTooLarge, Code::UnsupportedMediaType]);
     }
     codes
@@ -294,113 +296,4 @@ fn file_body() -> Value {
         "required": true,
         "content": { "application/octet-stream": { "schema": file_bytes(1) } },
     })
-}
-
-/// The bytes of a file. The form is that of OpenAPI 3.0: in 3.1 it says nothing, but generators know no other.
-fn file_bytes(least: usize) -> Value {
-    let mut schema = json!({ "type": "string", "format": "binary" });
-    if least > 0 {
-        schema["minLength"] = least.into();
-    }
-    schema
-}
-
-/// The answers when all is well.
-fn answers(entry: &Entry, counted: bool, schemas: &Map<String, Value>) -> Vec<(String, Value)> {
-    let mut headers = headers::of_answers(counted);
-    if is_idempotent(entry) {
-        headers.insert("Idempotent-Replayed".to_owned(), headers::reference("Idempotent-Replayed"));
-    }
-    let answer = |status: u16, about: &str, schema: Value| {
-        let example = example::of(&schema, schemas);
-        let content = json!({ "application/json": { "schema": schema, "example": example } });
-        let response = json!({ "description": about, "headers": headers, "content": content });
-        vec![(status.to_string(), response)]
-    };
-    let reference = |name: &str| schema::reference(name);
-    match entry.answer {
-        Answer::One(201, name) => {
-            let mut answers = answer(201, "Done.", reference(&resources::response_name(name)));
-            for (_, answer) in &mut answers {
-                let links = links(name);
-                if links.as_object().is_some_and(|links| !links.is_empty()) {
-                    answer["links"] = links;
-                }
-            }
-            answers
-        }
-        Answer::One(status, name) => {
-            answer(status, "Here it is.", reference(&resources::response_name(name)))
-        }
-        Answer::List(row) => answer(200, "All of them.", reference(&resources::list_name(row))),
-        Answer::Page(row) => answer(200, "One page.", reference(&resources::list_name(row))),
-        Answer::Redirect => {
-            headers.insert("Location".to_owned(), headers::reference("Location"));
-            let response = json!({ "description": "The file is there.", "headers": headers });
-            vec![("302".to_owned(), response)]
-        }
-        Answer::Stream => vec![("200".to_owned(), stream(&mut headers))],
-        Answer::Bytes => bytes(),
-        Answer::Document => {
-            let schema = json!({
-                "type": "object",
-                "required": ["openapi", "info", "paths"],
-                "additionalProperties": true,
-            });
-            let content = json!({ "application/json": { "schema": schema } });
-            let response =
-                json!({ "description": "This document.", "headers": headers, "content": content });
-            vec![("200".to_owned(), response)]
-        }
-    }
-}
-
-/// What can be done next with what was made.
-fn links(name: &str) -> Value {
-    let id = "$response.body#/id";
-    match name {
-        "Accepted" => {
-            json!({ "item": { "operationId": "getOutboxItem", "parameters": { "id": id } } })
-        }
-        "File" => json!({ "file": { "operationId": "getFile", "parameters": { "id": id } } }),
-        "CreatedWebhook" => {
-            json!({ "delete": { "operationId": "deleteWebhook", "requestBody": { "id": id } } })
-        }
-        "Replay" => json!({ "replay": { "operationId": "getReplay", "parameters": { "id": id } } }),
-        _ => json!({}),
-    }
-}
-
-fn stream(headers: &mut Map<String, Value>) -> Value {
-    headers.insert("Cache-Control".to_owned(), headers::reference("Cache-Control"));
-    let example =
-        "id: 42\nevent: message.received\ndata: {\"id\":\"msg_…\",\"text\":\"Hi\",…}\n\n:\n\n";
-    let content =
-        json!({ "text/event-stream": { "schema": { "type": "string" }, "example": example } });
-    json!({ "description": "Events, until one side ends it.", "headers": headers, "content": content })
-}
-
-/// A file, a part of it, or nothing new (RFC 9110 §13, §14).
-fn bytes() -> Vec<(String, Value)> {
-    const FILE: [&str; 4] = ["ETag", "Accept-Ranges", "Content-Disposition", "Cache-Control"];
-    let response = |about: &str, part: bool, with_bytes: bool| {
-        let mut headers = headers::of_answers(false);
-        let part = ["Content-Range"].into_iter().filter(|_| part);
-        headers.extend(
-            FILE.into_iter().chain(part).map(|name| (name.to_owned(), headers::reference(name))),
-        );
-        let mut response = json!({ "description": about, "headers": headers });
-        if with_bytes {
-            let bytes = json!({ "schema": file_bytes(0) });
-            // The file has its own type. The first is for generators, which know no range of types.
-            response["content"] = json!({ "application/octet-stream": bytes, "*/*": bytes });
-        }
-        response
-    };
-    vec![
-        ("200".to_owned(), response("The file.", false, true)),
-        ("206".to_owned(), response("The part that was asked for.", true, true)),
-        ("304".to_owned(), response("The bytes are those that you have.", false, false)),
-        ("416".to_owned(), response("The file has no such part.", true, false)),
-    ]
 }

@@ -27,15 +27,15 @@ pub(super) struct Entry {
     pub(super) about: &'static str,
     /// Names of [`super::parameters`], in the order of the checks.
     pub(super) parameters: &'static [&'static str],
-    pub(super) body: Body,
-    pub(super) answer: Answer,
+    pub(super) body: RequestBody,
+    pub(super) answer: AnswerKind,
     /// The codes that it gives beside those of its kind.
     pub(super) codes: &'static [Code],
 }
 
 /// What it takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Body {
+pub(super) enum RequestBody {
     None,
     /// JSON of this schema.
     Json(&'static str),
@@ -45,7 +45,7 @@ pub(super) enum Body {
 
 /// What it answers with when all is well.
 #[derive(Clone, Copy)]
-pub(super) enum Answer {
+pub(super) enum AnswerKind {
     /// A resource at top level, plus `request_id`.
     One(u16, &'static str),
     /// All rows of this resource.
@@ -62,7 +62,7 @@ pub(super) enum Answer {
     Document,
 }
 
-impl Answer {
+impl AnswerKind {
     /// The name and the schema of its body, if that is JSON of its own.
     pub(super) fn schema(self) -> Option<(String, Value)> {
         match self {
@@ -155,8 +155,8 @@ pub(super) fn entry(
     summary: &'static str,
     about: &'static str,
     parameters: &'static [&'static str],
-    body: Body,
-    answer: Answer,
+    body: RequestBody,
+    answer: AnswerKind,
     codes: &'static [Code],
 ) -> Entry {
     Entry { method, path, id, tag, summary, about, parameters, body, answer, codes }
@@ -165,8 +165,8 @@ pub(super) fn entry(
 /// Every operation that programs may use.
 #[rustfmt::skip]
 pub(super) fn all() -> Vec<Entry> {
-    use Answer::{Bytes, Document, List, One, Page, Redirect, Stream};
-    use Body::{File, Json, None};
+    use AnswerKind::{Bytes, Document, List, One, Page, Redirect, Stream};
+    use RequestBody::{File, Json, None};
     let (get, post, delete) = (|| Method::GET, || Method::POST, || Method::DELETE);
     let patch = || Method::PATCH;
     vec![

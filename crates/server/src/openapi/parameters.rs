@@ -13,7 +13,7 @@ use super::{
     schema::{EXAMPLE_MS, id, known, reference},
 };
 
-pub(super) enum Place {
+pub(super) enum Location {
     Query,
     /// A query parameter that may be repeated.
     Repeated,
@@ -22,7 +22,7 @@ pub(super) enum Place {
 
 /// Every parameter, by the name under which operations refer to it.
 pub(super) fn all() -> Map<String, Value> {
-    use Place::{Header, Query, Repeated};
+    use Location::{Header, Query, Repeated};
     let limit = json!({
         "type": "integer",
         "minimum": 1,
@@ -210,27 +210,27 @@ pub(super) fn all() -> Map<String, Value> {
         ),
     ];
     rows.into_iter()
-        .map(|(name, wire, place, required, schema, about)| {
-            (name.to_owned(), parameter(wire, &place, required, schema, about))
+        .map(|(name, wire, location, required, schema, about)| {
+            (name.to_owned(), parameter(wire, &location, required, schema, about))
         })
         .collect()
 }
 
 pub(super) fn parameter(
     name: &str,
-    place: &Place,
+    location: &Location,
     required: bool,
     schema: Value,
     about: &str,
 ) -> Value {
     let mut parameter = json!({ "name": name, "description": about, "required": required });
-    parameter["in"] = match place {
-        Place::Query | Place::Repeated => "query".into(),
-        Place::Header => "header".into(),
+    parameter["in"] = match location {
+        Location::Query | Location::Repeated => "query".into(),
+        Location::Header => "header".into(),
     };
-    parameter["schema"] = match place {
-        Place::Repeated => json!({ "type": "array", "items": schema }),
-        Place::Query | Place::Header => schema,
+    parameter["schema"] = match location {
+        Location::Repeated => json!({ "type": "array", "items": schema }),
+        Location::Query | Location::Header => schema,
     };
     parameter
 }

@@ -15,11 +15,12 @@ use switchboard_model::{
 
 use super::{
     operations::{
-        Answer::One,
-        Body::{Json, None},
-        Entry, entry,
+        AnswerKind::One,
+        Entry,
+        RequestBody::{Json, None},
+        entry,
     },
-    parameters::{Place, parameter},
+    parameters::{Location, parameter},
     requests::{HANDLE, message_ref},
     resources::{CONTACT, LINE},
     schema::{
@@ -97,7 +98,7 @@ pub(super) fn operations() -> Vec<Entry> {
 }
 
 pub(super) fn parameters() -> Map<String, Value> {
-    let handle = parameter("handle", &Place::Query, true, contact(), "The contact.");
+    let handle = parameter("handle", &Location::Query, true, contact(), "The contact.");
     [("Handle".to_owned(), handle)].into_iter().collect()
 }
 

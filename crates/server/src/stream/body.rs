@@ -1,7 +1,7 @@
 //! One live stream: the body of its answer.
 //!
 //! It is polled when the connection has room for more, so an event that is given out was in the way of the
-//! next one until then. Most of the time it waits, with nothing in hand but its place.
+//! next one until then. Most of the time it waits, with nothing in hand but its position.
 
 use std::{
     convert::Infallible,
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use serde_json::json;
 use switchboard_model::{Key, Timestamp, secret::SecretHash};
-use switchboard_store::StoreError;
+use switchboard_store::{EventPosition, StoreError};
 use tokio::task::JoinHandle;
 
 use super::{
@@ -31,8 +31,8 @@ use crate::{outage, quota::StreamPlace};
 /// A reader that takes no event for so long while some wait is cut; it can resume. One that does not
 /// come back at all loses its connection (`listen/patient.rs`).
 const SLOW: Duration = Duration::from_secs(30);
-/// After so many events that are not for it a stream is told the new place.
-const TELL_AFTER: i64 = 1000;
+/// After about so many events that are not for it a stream is told the new position.
+const TELL_AFTER: u64 = 1000;
 /// The last event of a stream that the server ends.
 const CLOSED: &str = "stream.closed";
 
@@ -46,16 +46,16 @@ pub(crate) struct KeyInUse {
     pub(crate) expires_at: Option<Timestamp>,
 }
 
-/// A live stream from a place on.
+/// A live stream from a position on.
 pub(crate) struct StreamBody {
     live: Arc<LiveStreams>,
     seat: Seat,
     filter: Filter,
     key: KeyInUse,
     /// Up to where everything was given out that is for this stream.
-    place: i64,
-    /// The last place that the client was told.
-    told: i64,
+    position: EventPosition,
+    /// The last position that the client was told.
+    told: EventPosition,
     /// When the last event was given out.
     given_at: Timestamp,
     /// Whether the last event was taken too slowly; known once the connection asks for the next.
@@ -83,21 +83,21 @@ impl Drop for Looking {
 }
 
 impl StreamBody {
-    /// Whoever has `key` reads what comes after `place`.
+    /// Whoever has `key` reads what comes after `position`.
     pub(crate) fn new(
         live: Arc<LiveStreams>,
         seat: Seat,
         key: KeyInUse,
         filter: Filter,
-        place: i64,
+        position: EventPosition,
         permit: StreamPlace,
     ) -> Self {
         Self {
             seat,
             filter,
             key,
-            place,
-            told: place,
+            position,
+            told: position,
             given_at: live.clock.steady(),
             was_slow: None,
             slice: None,
@@ -117,7 +117,7 @@ impl StreamBody {
         if !std::mem::replace(&mut self.greeted, true) {
             // Who loses the connection before the first event resumes from here, and not from wherever
             // the stream is by then.
-            return Poll::Ready(Some(self.tell_place()));
+            return Poll::Ready(Some(self.tell_position()));
         }
         let now = self.live.clock.steady();
         let was_slow = self.was_slow.unwrap_or_else(|| now.since(self.given_at) > SLOW);
@@ -135,10 +135,10 @@ impl StreamBody {
             let event = match self.next_in_slice() {
                 Some(event) => event,
                 // What is not for this stream is not read again, and not after a resumption either.
-                None if self.place - self.told >= TELL_AFTER => {
-                    return Poll::Ready(Some(self.tell_place()));
+                None if self.position.distance_from(self.told) >= TELL_AFTER => {
+                    return Poll::Ready(Some(self.tell_position()));
                 }
-                None => match self.seat.next(self.place, &self.filter, cx.waker()) {
+                None => match self.seat.next(self.position, &self.filter, cx.waker()) {
                     Next::Event(event) => event,
                     Next::Slice(slice) => {
                         self.slice = Some((slice, 0));
@@ -146,11 +146,11 @@ impl StreamBody {
                     }
                     Next::Failed => return Poll::Ready(Some(self.close("server_failed"))),
                     Next::Behind { beat } => return self.wait(beat, cx),
-                    Next::CaughtUp { place, beat } => {
-                        self.place = place;
+                    Next::CaughtUp { position, beat } => {
+                        self.position = position;
                         self.was_slow = Some(false);
-                        if self.place - self.told >= TELL_AFTER {
-                            return Poll::Ready(Some(self.tell_place()));
+                        if self.position.distance_from(self.told) >= TELL_AFTER {
+                            return Poll::Ready(Some(self.tell_position()));
                         }
                         return self.wait(beat, cx);
                     }
@@ -193,7 +193,7 @@ impl StreamBody {
                 return Some(Arc::clone(event));
             }
         }
-        self.place = self.place.max(slice.place);
+        self.position = self.position.max(slice.position);
         self.slice = None;
         None
     }
@@ -224,20 +224,20 @@ impl StreamBody {
     fn give(&mut self, event: &Shown) -> Bytes {
         let now = self.live.clock.steady();
         (self.given_at, self.was_slow) = (now, None);
-        (self.place, self.told) = (event.seq, event.seq);
+        (self.position, self.told) = (event.position, event.position);
         event.bytes(&self.live.files, now)
     }
 
-    /// An id without data is no event, but a place to resume from.
-    fn tell_place(&mut self) -> Bytes {
-        self.told = self.place;
-        frame(Some(self.place), None, None)
+    /// An id without data is no event, but a position to resume from.
+    fn tell_position(&mut self) -> Bytes {
+        self.told = self.position;
+        frame(Some(self.position), None, None)
     }
 
-    /// Says why the stream ends, and from where it can be resumed. No `id:`, so that the place stays.
+    /// Says why the stream ends, and from where it can be resumed. No `id:`, so that the position stays.
     fn close(&mut self, reason: &str) -> Bytes {
         self.ended = true;
-        let data = json!({ "reason": reason, "last_event_id": self.place.to_string() });
+        let data = json!({ "reason": reason, "last_event_id": self.position.to_string() });
         frame(None, Some(CLOSED), Some(&data.to_string()))
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use switchboard_model::{Account, EventKind, id::Id};
-use switchboard_store::{EventsAfter, StoreError};
+use switchboard_store::{CommittedEvent, EventPosition, EventsAfter, StoreError};
 
 use super::{
     Shared,
@@ -34,10 +34,10 @@ pub(super) struct Feed {
     account: Id<Account>,
     shared: Arc<Shared>,
     state: Mutex<State>,
-    /// How often the newest place was asked for.
+    /// How often the newest position was asked for.
     asked: AtomicU64,
     /// The last answer, and up to which asking it counts.
-    newest: tokio::sync::Mutex<(u64, i64)>,
+    newest: tokio::sync::Mutex<(u64, EventPosition)>,
 }
 
 #[derive(Debug, Default)]
@@ -47,9 +47,9 @@ struct State {
     /// Somebody reads new events; and there are more by now.
     is_reading: bool,
     again: bool,
-    /// The places from which old events are wanted, in the order of asking, and by whom.
-    places: VecDeque<i64>,
-    wanted: HashMap<i64, Vec<u32>>,
+    /// The positions from which old events are wanted, in the order of asking, and by whom.
+    positions: VecDeque<EventPosition>,
+    wanted: HashMap<EventPosition, Vec<u32>>,
     is_reading_old: bool,
     slices: VecDeque<Arc<Slice>>,
     has_failed: bool,
@@ -64,9 +64,9 @@ pub(super) enum Next {
     Behind {
         beat: bool,
     },
-    /// There is nothing for it up to this place.
+    /// There is nothing for it up to this position.
     CaughtUp {
-        place: i64,
+        position: EventPosition,
         beat: bool,
     },
     /// The store has failed.
@@ -80,7 +80,7 @@ impl Feed {
             shared,
             state: Mutex::default(),
             asked: AtomicU64::new(0),
-            newest: tokio::sync::Mutex::default(),
+            newest: tokio::sync::Mutex::new((0, EventPosition::START)),
         }
     }
 
@@ -97,54 +97,55 @@ impl Feed {
         self.lock().slots.leave(slot)
     }
 
-    /// Whether this place is known to be one of the order already.
-    pub(super) fn knows(&self, place: i64) -> bool {
-        self.lock().recent.head().is_some_and(|head| place <= head)
+    /// Whether this position is known to be one of the order already.
+    pub(super) fn knows(&self, position: EventPosition) -> bool {
+        self.lock().recent.head().is_some_and(|head| position <= head)
     }
 
-    /// The place of the newest event: at least of those that were committed before this was called. Of many
+    /// The position of the newest event: at least of those that were committed before this was called. Of many
     /// who ask at the same time one reads it for all.
-    pub(super) async fn newest(self: &Arc<Self>) -> Result<i64, StoreError> {
+    pub(super) async fn newest(self: &Arc<Self>) -> Result<EventPosition, StoreError> {
         let mine = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
         let mut newest = self.newest.lock().await;
         if newest.0 < mine {
             let counts = self.asked.load(Ordering::SeqCst);
-            let place = patiently(|| self.shared.store.event_place(self.account, None)).await?;
-            *newest = (counts, place);
-            self.lock().recent.begin(place);
-            // Whatever was told before there was a place to read from.
+            let position =
+                patiently(|| self.shared.store.event_position(self.account, None)).await?;
+            *newest = (counts, position);
+            self.lock().recent.begin(position);
+            // Whatever was told before there was a position to read from.
             self.look();
         }
         Ok(newest.1)
     }
 
-    /// What there is behind this place.
+    /// What there is behind this position.
     pub(super) fn next(
         self: &Arc<Self>,
         slot: u32,
-        place: i64,
+        position: EventPosition,
         filter: &Filter,
         waker: &Waker,
     ) -> Next {
         let mut state = self.lock();
         let state = &mut *state;
         let own = state.slots.get(slot);
-        if let Some(slice) = own.slice.take_if(|slice| slice.after == place) {
+        if let Some(slice) = own.slice.take_if(|slice| slice.after == position) {
             return Next::Slice(slice);
         }
-        if state.recent.reaches(place) {
+        if state.recent.reaches(position) {
             own.wants = None;
-            if let Some(event) = state.recent.after(place, |event| filter.wants(event)) {
+            if let Some(event) = state.recent.after(position, |event| filter.wants(event)) {
                 return Next::Event(Arc::clone(event));
             }
             if state.has_failed {
                 return Next::Failed;
             }
             own.wait(waker);
-            let place = state.recent.head().map_or(place, |head| head.max(place));
-            return Next::CaughtUp { place, beat: std::mem::take(&mut own.beat) };
+            let position = state.recent.head().map_or(position, |head| head.max(position));
+            return Next::CaughtUp { position, beat: std::mem::take(&mut own.beat) };
         }
-        if let Some(slice) = state.slices.iter().find(|slice| slice.after == place) {
+        if let Some(slice) = state.slices.iter().find(|slice| slice.after == position) {
             own.wants = None;
             return Next::Slice(Arc::clone(slice));
         }
@@ -153,10 +154,10 @@ impl Feed {
         }
         own.wait(waker);
         let beat = std::mem::take(&mut own.beat);
-        if own.wants != Some(place) {
-            own.wants = Some(place);
-            let by = state.wanted.entry(place).or_insert_with(|| {
-                state.places.push_back(place);
+        if own.wants != Some(position) {
+            own.wants = Some(position);
+            let by = state.wanted.entry(position).or_insert_with(|| {
+                state.positions.push_back(position);
                 Vec::new()
             });
             by.push(slot);
@@ -207,9 +208,9 @@ impl Feed {
             let read = patiently(|| store.new_events(self.account, head, BATCH)).await;
             drop(turn);
             match read {
-                Ok(EventsAfter { events, place, has_more }) => {
+                Ok(EventsAfter { events, position, has_more }) => {
                     let is_new = !events.is_empty();
-                    self.keep(self.shared.show(events), place, has_more);
+                    self.keep(self.shared.show(events), position, has_more);
                     if is_new {
                         self.wake_in_turns(Slots::waiting).await;
                     }
@@ -224,19 +225,19 @@ impl Feed {
     }
 
     /// From where to read on; none if there is nothing to read.
-    fn begin_look(&self) -> Option<i64> {
+    fn begin_look(&self) -> Option<EventPosition> {
         let mut state = self.lock();
         let head = state.recent.head().filter(|_| std::mem::take(&mut state.again));
         state.is_reading = head.is_some();
         head
     }
 
-    fn keep(&self, events: Vec<Arc<Shown>>, place: i64, has_more: bool) {
+    fn keep(&self, events: Vec<Arc<Shown>>, position: EventPosition, has_more: bool) {
         let mut state = self.lock();
         state.again |= has_more;
         let all = self.shared.kept_bytes.load(Ordering::Relaxed);
         let others = all.saturating_sub(state.recent.bytes());
-        let more = state.recent.push(events, place, self.shared.clock.steady(), others);
+        let more = state.recent.push(events, position, self.shared.clock.steady(), others);
         self.shared.count_bytes(more);
     }
 
@@ -245,17 +246,17 @@ impl Feed {
         let work = FailUnlessDone { feed: &self, is_done: false };
         loop {
             let Ok(turn) = self.shared.reading_old.acquire().await else { break };
-            let Some(place) = self.next_wanted() else { break };
+            let Some(position) = self.next_wanted() else { break };
             let store = &self.shared.store;
             let read = patiently(|| {
-                store.events_after(self.account, place, None, EventKind::ALL.to_vec(), BATCH)
+                store.events_after(self.account, position, None, EventKind::ALL.to_vec(), BATCH)
             });
             let read = read.await;
             drop(turn);
             match read {
-                Ok(EventsAfter { events, place: end, .. }) => {
+                Ok(EventsAfter { events, position: end, .. }) => {
                     let events = self.shared.show(events);
-                    let slice = Arc::new(Slice { after: place, place: end, events });
+                    let slice = Arc::new(Slice { after: position, position: end, events });
                     let waiting = self.hand_out(slice);
                     waiting.into_iter().for_each(Waker::wake);
                     tokio::task::yield_now().await;
@@ -269,15 +270,15 @@ impl Feed {
         work.done();
     }
 
-    /// The next place that a stream still wants to read from.
-    fn next_wanted(&self) -> Option<i64> {
+    /// The next position that a stream still wants to read from.
+    fn next_wanted(&self) -> Option<EventPosition> {
         let mut state = self.lock();
-        while let Some(&place) = state.places.front() {
-            if state.slots.any_wants(place, &state.wanted[&place]) {
-                return Some(place);
+        while let Some(&position) = state.positions.front() {
+            if state.slots.any_wants(position, &state.wanted[&position]) {
+                return Some(position);
             }
-            state.places.pop_front();
-            state.wanted.remove(&place);
+            state.positions.pop_front();
+            state.wanted.remove(&position);
         }
         state.is_reading_old = false;
         None
@@ -285,7 +286,7 @@ impl Feed {
 
     fn hand_out(&self, slice: Arc<Slice>) -> Vec<Waker> {
         let mut state = self.lock();
-        state.places.pop_front_if(|place| *place == slice.after);
+        state.positions.pop_front_if(|position| *position == slice.after);
         let by = state.wanted.remove(&slice.after).unwrap_or_default();
         let waiting = state.slots.give(&slice, &by);
         if state.slices.len() == MAX_SLICES {
@@ -344,7 +345,7 @@ impl Drop for Feed {
 }
 
 impl Shared {
-    fn show(&self, events: Vec<switchboard_store::CommittedEvent>) -> Vec<Arc<Shown>> {
+    fn show(&self, events: Vec<CommittedEvent>) -> Vec<Arc<Shown>> {
         events.into_iter().map(|event| Arc::new(Shown::new(event, &self.files))).collect()
     }
 

@@ -2,8 +2,8 @@
 //!
 //! A [`Feed`] reads an account's new events once, whatever the number of its streams, and
 //! keeps the newest in memory. A stream that is caught up takes them from there. One that has fallen
-//! behind asks its feed to read the store from its place; feeds have their turns at that, and
-//! streams at the same place share what is read. A stream is told to wait, but never ended, because the
+//! behind asks its feed to read the store from its position; feeds have their turns at that, and
+//! streams at the same position share what is read. A stream is told to wait, but never ended, because the
 //! store is busy. Nothing here is the truth: what is dropped is read again from the store.
 
 mod body;
@@ -24,7 +24,7 @@ use std::{
 };
 
 use switchboard_model::{Account, id::Id, time::Clock};
-use switchboard_store::{Store, StoreError};
+use switchboard_store::{EventPosition, Store, StoreError};
 use tokio::{sync::Semaphore, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +32,7 @@ pub(crate) use body::{KeyInUse, StreamBody};
 use feed::{Feed, Next};
 pub(crate) use filter::Filter;
 
-use crate::{auth_cache::AuthCache, files::Files, quota::Streams};
+use crate::{auth_cache::AuthCache, files::FileBytes, quota::Streams};
 
 /// A comment this often keeps a connection open through proxies (§9).
 const HEARTBEAT_SECONDS: u32 = 15;
@@ -57,7 +57,7 @@ pub(crate) struct Feeds {
 /// What live streams need of the server.
 pub(crate) struct LiveStreams {
     pub(crate) feeds: Arc<Feeds>,
-    pub(crate) files: Arc<Files>,
+    pub(crate) files: Arc<FileBytes>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) auth_cache: Arc<AuthCache>,
     /// Room for them.
@@ -70,7 +70,7 @@ pub(crate) struct LiveStreams {
 #[derive(Debug)]
 struct Shared {
     store: Arc<dyn Store>,
-    files: Arc<Files>,
+    files: Arc<FileBytes>,
     clock: Arc<dyn Clock>,
     /// Turns at reading new events, and at reading old ones. First come, first served, and a feed asks for
     /// one at a time: so accounts take turns, however many streams they have.
@@ -89,7 +89,7 @@ pub(crate) struct Seat {
 }
 
 impl Feeds {
-    pub(crate) fn new(store: Arc<dyn Store>, files: Arc<Files>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, files: Arc<FileBytes>, clock: Arc<dyn Clock>) -> Self {
         let shared = Shared {
             store,
             files,
@@ -179,21 +179,21 @@ impl Feeds {
 }
 
 impl Seat {
-    /// Whether this place is known to be one of the order already.
-    pub(crate) fn knows(&self, place: i64) -> bool {
-        self.feed.knows(place)
+    /// Whether this position is known to be one of the order already.
+    pub(crate) fn knows(&self, position: EventPosition) -> bool {
+        self.feed.knows(position)
     }
 
-    /// The place of the newest event.
+    /// The position of the newest event.
     ///
     /// # Errors
     /// When the store fails; not when it is busy.
-    pub(crate) async fn newest(&self) -> Result<i64, StoreError> {
+    pub(crate) async fn newest(&self) -> Result<EventPosition, StoreError> {
         self.feed.newest().await
     }
 
-    fn next(&self, place: i64, filter: &Filter, waker: &Waker) -> Next {
-        self.feed.next(self.slot, place, filter, waker)
+    fn next(&self, position: EventPosition, filter: &Filter, waker: &Waker) -> Next {
+        self.feed.next(self.slot, position, filter, waker)
     }
 }
 

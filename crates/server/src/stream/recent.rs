@@ -1,8 +1,9 @@
-//! The newest events of an account, in memory: all of them from one place to another.
+//! The newest events of an account, in memory: all of them from one position to another.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use switchboard_model::Timestamp;
+use switchboard_store::EventPosition;
 
 use super::shown::Shown;
 
@@ -20,54 +21,55 @@ const KEPT: Duration = Duration::from_secs(30);
 pub(super) struct Recent {
     events: VecDeque<(Timestamp, Arc<Shown>)>,
     bytes: usize,
-    /// Every event after `floor` and up to `head` is there. None until it is known where to begin.
-    places: Option<Places>,
+    /// None until it is known where to begin.
+    span: Option<Span>,
 }
 
+/// Every event after `floor` and up to `head`.
 #[derive(Debug, Clone, Copy)]
-struct Places {
-    floor: i64,
-    head: i64,
+struct Span {
+    floor: EventPosition,
+    head: EventPosition,
 }
 
 impl Recent {
     /// Begins here, unless it has begun already.
-    pub(super) fn begin(&mut self, place: i64) {
-        self.places.get_or_insert(Places { floor: place, head: place });
+    pub(super) fn begin(&mut self, position: EventPosition) {
+        self.span.get_or_insert(Span { floor: position, head: position });
     }
 
     /// Up to where all was read.
-    pub(super) fn head(&self) -> Option<i64> {
-        self.places.map(|places| places.head)
+    pub(super) fn head(&self) -> Option<EventPosition> {
+        self.span.map(|span| span.head)
     }
 
-    /// Whether all that came after this place is here.
-    pub(super) fn reaches(&self, place: i64) -> bool {
-        self.places.is_some_and(|places| place >= places.floor)
+    /// Whether all that came after this position is here.
+    pub(super) fn reaches(&self, position: EventPosition) -> bool {
+        self.span.is_some_and(|span| position >= span.floor)
     }
 
-    /// The first event after this place that is wanted.
+    /// The first event after this position that is wanted.
     pub(super) fn after(
         &self,
-        place: i64,
+        position: EventPosition,
         is_wanted: impl Fn(&Shown) -> bool,
     ) -> Option<&Arc<Shown>> {
-        let first = self.events.partition_point(|(_, event)| event.seq <= place);
+        let first = self.events.partition_point(|(_, event)| event.position <= position);
         self.events.range(first..).map(|(_, event)| event).find(|event| is_wanted(event))
     }
 
-    /// Takes what was read up to this place; `others` is what the other accounts keep. Answers how many bytes
+    /// Takes what was read up to this position; `others` is what the other accounts keep. Answers how many bytes
     /// more are kept, or less.
     pub(super) fn push(
         &mut self,
         events: Vec<Arc<Shown>>,
-        head: i64,
+        head: EventPosition,
         now: Timestamp,
         others: usize,
     ) -> isize {
         let before = self.bytes;
-        let Some(places) = &mut self.places else { return 0 };
-        places.head = places.head.max(head);
+        let Some(span) = &mut self.span else { return 0 };
+        span.head = span.head.max(head);
         let new = events.len();
         for event in events {
             self.bytes += event.len();
@@ -97,9 +99,9 @@ impl Recent {
     }
 
     fn pop(&mut self) {
-        if let (Some((_, event)), Some(places)) = (self.events.pop_front(), &mut self.places) {
+        if let (Some((_, event)), Some(span)) = (self.events.pop_front(), &mut self.span) {
             self.bytes -= event.len();
-            places.floor = event.seq;
+            span.floor = event.position;
         }
     }
 }
@@ -108,14 +110,18 @@ impl Recent {
 mod tests {
     use serde_json::value::RawValue;
     use switchboard_model::{EventKind, id::Id};
-    use switchboard_store::CommittedEvent;
+    use switchboard_store::{CommittedEvent, EventPosition};
 
     use super::*;
+
+    fn at(seq: i64) -> EventPosition {
+        EventPosition::parse(&seq.to_string()).unwrap()
+    }
 
     fn event(seq: i64, len: usize) -> Arc<Shown> {
         let data = format!("\"{}\"", "x".repeat(len));
         let event = CommittedEvent {
-            seq,
+            position: at(seq),
             id: Id::generate(),
             account_id: Id::generate(),
             line_id: Id::generate(),
@@ -127,43 +133,48 @@ mod tests {
         Arc::new(Shown::fixed(event))
     }
 
-    fn after(recent: &Recent, place: i64) -> Option<i64> {
-        recent.after(place, |_| true).map(|event| event.seq)
+    fn after(recent: &Recent, seq: i64) -> Option<EventPosition> {
+        recent.after(at(seq), |_| true).map(|event| event.position)
     }
 
     #[test]
     fn it_reaches_as_far_back_as_it_has_all() {
         let mut recent = Recent::default();
-        assert!(!recent.reaches(5));
-        recent.begin(5);
-        recent.push(vec![event(7, 1), event(9, 1)], 12, Timestamp(0), 0);
-        assert!(recent.reaches(5) && !recent.reaches(4));
+        assert!(!recent.reaches(at(5)));
+        recent.begin(at(5));
+        recent.push(vec![event(7, 1), event(9, 1)], at(12), Timestamp(0), 0);
+        assert!(recent.reaches(at(5)) && !recent.reaches(at(4)));
         assert_eq!(
-            [5, 7, 8, 9].map(|place| after(&recent, place)),
-            [Some(7), Some(9), Some(9), None]
+            [5, 7, 8, 9].map(|seq| after(&recent, seq)),
+            [Some(at(7)), Some(at(9)), Some(at(9)), None]
         );
-        assert_eq!(recent.head(), Some(12));
-        assert_eq!(recent.after(5, |event| event.seq > 7).map(|event| event.seq), Some(9));
+        assert_eq!(recent.head(), Some(at(12)));
+        assert_eq!(
+            recent.after(at(5), |event| event.position > at(7)).map(|event| event.position),
+            Some(at(9))
+        );
         // What is let go of is reached no more.
         recent.forget_old(Timestamp(31_000));
-        assert!(recent.reaches(9) && !recent.reaches(8));
-        assert_eq!((recent.bytes(), recent.head()), (0, Some(12)));
+        assert!(recent.reaches(at(9)) && !recent.reaches(at(8)));
+        assert_eq!((recent.bytes(), recent.head()), (0, Some(at(12))));
     }
 
     #[test]
     fn it_is_bounded() {
         let mut recent = Recent::default();
-        recent.begin(0);
+        recent.begin(at(0));
         for seq in 1..3000 {
-            recent.push(vec![event(seq, 10)], seq, Timestamp(0), 0);
+            recent.push(vec![event(seq, 10)], at(seq), Timestamp(0), 0);
         }
-        assert!(recent.reaches(2999 - 1024) && !recent.reaches(2998 - 1024));
+        assert!(recent.reaches(at(2999 - 1024)) && !recent.reaches(at(2998 - 1024)));
         for seq in 3000..3100 {
-            recent.push(vec![event(seq, 100_000)], seq, Timestamp(0), 0);
+            recent.push(vec![event(seq, 100_000)], at(seq), Timestamp(0), 0);
         }
-        assert!(recent.bytes() <= MAX_BYTES && recent.reaches(3090) && !recent.reaches(3080));
+        assert!(
+            recent.bytes() <= MAX_BYTES && recent.reaches(at(3090)) && !recent.reaches(at(3080))
+        );
         // Where others keep much, only the last is left.
-        let less = recent.push(vec![event(3100, 10)], 3100, Timestamp(0), MAX_BYTES_OF_ALL);
-        assert!(less < -900_000 && recent.reaches(3099) && !recent.reaches(3098));
+        let less = recent.push(vec![event(3100, 10)], at(3100), Timestamp(0), MAX_BYTES_OF_ALL);
+        assert!(less < -900_000 && recent.reaches(at(3099)) && !recent.reaches(at(3098)));
     }
 }

@@ -9,9 +9,9 @@ use std::{
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use switchboard_model::{EventKind, Line, Timestamp, id::Id};
-use switchboard_store::CommittedEvent;
+use switchboard_store::{CommittedEvent, EventPosition};
 
-use crate::files::Files;
+use crate::files::FileBytes;
 
 /// How long the URLs of an event's files are given out before fresh ones are made.
 const URLS_LAST: Duration = Duration::from_secs(1);
@@ -19,7 +19,7 @@ const URLS_LAST: Duration = Duration::from_secs(1);
 /// An event in the form of a stream.
 #[derive(Debug)]
 pub(super) struct Shown {
-    pub(super) seq: i64,
+    pub(super) position: EventPosition,
     pub(super) kind: EventKind,
     pub(super) line: Id<Line>,
     form: Form,
@@ -34,21 +34,21 @@ enum Form {
 }
 
 impl Shown {
-    pub(super) fn new(event: CommittedEvent, files: &Files) -> Self {
-        let CommittedEvent { seq, kind, line_id, data, .. } = event;
+    pub(super) fn new(event: CommittedEvent, files: &FileBytes) -> Self {
+        let CommittedEvent { position, kind, line_id, data, .. } = event;
         let form = if files.has_urls(&data) {
             Form::WithFiles { data, last: Mutex::default() }
         } else {
-            Form::Fixed(frame(Some(seq), Some(kind.as_str()), Some(data.get())))
+            Form::Fixed(frame(Some(position), Some(kind.as_str()), Some(data.get())))
         };
-        Self { seq, kind, line: line_id, form }
+        Self { position, kind, line: line_id, form }
     }
 
     #[cfg(test)]
     pub(super) fn fixed(event: CommittedEvent) -> Self {
-        let CommittedEvent { seq, kind, line_id: line, data, .. } = event;
-        let bytes = frame(Some(seq), Some(kind.as_str()), Some(data.get()));
-        Self { seq, kind, line, form: Form::Fixed(bytes) }
+        let CommittedEvent { position, kind, line_id: line, data, .. } = event;
+        let bytes = frame(Some(position), Some(kind.as_str()), Some(data.get()));
+        Self { position, kind, line, form: Form::Fixed(bytes) }
     }
 
     /// Bytes that it keeps, about.
@@ -61,7 +61,7 @@ impl Shown {
     }
 
     /// What is sent.
-    pub(super) fn bytes(&self, files: &Files, now: Timestamp) -> Bytes {
+    pub(super) fn bytes(&self, files: &FileBytes, now: Timestamp) -> Bytes {
         match &self.form {
             Form::Fixed(bytes) => bytes.clone(),
             Form::WithFiles { data, last } => {
@@ -73,7 +73,7 @@ impl Shown {
                     return bytes.clone();
                 }
                 let data = files.show_event(data, now);
-                let bytes = frame(Some(self.seq), Some(self.kind.as_str()), Some(data.get()));
+                let bytes = frame(Some(self.position), Some(self.kind.as_str()), Some(data.get()));
                 *last = Some((now, bytes.clone()));
                 bytes
             }
@@ -81,8 +81,8 @@ impl Shown {
     }
 }
 
-/// A block of a stream: an id without data is no event, but a place to resume from.
-pub(super) fn frame(id: Option<i64>, event: Option<&str>, data: Option<&str>) -> Bytes {
+/// A block of a stream: an id without data is no event, but a position to resume from.
+pub(super) fn frame(id: Option<EventPosition>, event: Option<&str>, data: Option<&str>) -> Bytes {
     let mut text = String::with_capacity(64 + data.map_or(0, str::len));
     let mut field = |name: &str, value: &dyn std::fmt::Display| {
         writeln!(text, "{name}: {value}").expect("a string takes all that is written");
@@ -109,9 +109,10 @@ mod tests {
 
     #[test]
     fn blocks_are_as_the_standard_has_them() {
-        let event = frame(Some(7), Some("message.sent"), Some("{\"a\":1}"));
+        let seventh = EventPosition::parse("7");
+        let event = frame(seventh, Some("message.sent"), Some("{\"a\":1}"));
         assert_eq!(event, "id: 7\nevent: message.sent\ndata: {\"a\":1}\n\n");
-        assert_eq!(frame(Some(7), None, None), "id: 7\n\n");
+        assert_eq!(frame(seventh, None, None), "id: 7\n\n");
         assert_eq!(frame(None, Some("x"), Some("1\n2")), "event: x\ndata: 1\ndata: 2\n\n");
     }
 }

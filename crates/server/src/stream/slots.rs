@@ -2,14 +2,16 @@
 
 use std::{ops::Range, sync::Arc, task::Waker};
 
+use switchboard_store::EventPosition;
+
 use super::shown::Shown;
 
-/// What was read from a place on.
+/// What was read from a position on.
 #[derive(Debug)]
 pub(super) struct Slice {
-    pub(super) after: i64,
+    pub(super) after: EventPosition,
     /// Up to where it has all.
-    pub(super) place: i64,
+    pub(super) position: EventPosition,
     pub(super) events: Vec<Arc<Shown>>,
 }
 
@@ -22,7 +24,7 @@ pub(super) struct Slot {
     /// Whether a heartbeat is due.
     pub(super) beat: bool,
     /// Where it waits to read from, if it has fallen behind.
-    pub(super) wants: Option<i64>,
+    pub(super) wants: Option<EventPosition>,
     /// What was read for it.
     pub(super) slice: Option<Arc<Slice>>,
     waker: Option<Waker>,
@@ -90,12 +92,12 @@ impl Slots {
         .collect()
     }
 
-    /// Whether any of these still wants to read from this place.
-    pub(super) fn any_wants(&self, place: i64, numbers: &[u32]) -> bool {
-        numbers.iter().any(|number| self.all[*number as usize].wants == Some(place))
+    /// Whether any of these still wants to read from this position.
+    pub(super) fn any_wants(&self, position: EventPosition, numbers: &[u32]) -> bool {
+        numbers.iter().any(|number| self.all[*number as usize].wants == Some(position))
     }
 
-    /// Gives what was read from this place to those of these who want it, and answers who waits.
+    /// Gives what was read from this position to those of these who want it, and answers who waits.
     pub(super) fn give(&mut self, slice: &Arc<Slice>, numbers: &[u32]) -> Vec<Waker> {
         let mut waiting = Vec::new();
         for number in numbers {

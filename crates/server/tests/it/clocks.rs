@@ -12,6 +12,7 @@ use switchboard_model::{
     outbox::{EXPIRED, MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus},
     time::Clock,
 };
+use switchboard_store::EventPosition;
 use switchboard_testkit::{
     LINE, Receiver, Setup, TestClock, TestServer, eventually,
     receiver::{Behaviour, Reply},
@@ -50,7 +51,8 @@ impl Set {
 
 async fn has_events(server: &TestServer, account: Id<Account>) -> usize {
     let kinds = vec![EventKind::MessageReceived];
-    server.store.events_after(account, 0, None, kinds, 1000).await.unwrap().events.len()
+    let after = server.store.events_after(account, EventPosition::START, None, kinds, 1000);
+    after.await.unwrap().events.len()
 }
 
 /// Each thing that is due, leased or kept, over a clock that is set so.

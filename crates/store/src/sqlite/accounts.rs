@@ -16,7 +16,7 @@ use super::{
     },
     keys, lines,
 };
-use crate::{Accounts, NewKey, NewLine, Refusal, Result, Seed};
+use crate::{Accounts, Changed, NewKey, NewLine, Refusal, Result, Seed};
 
 #[async_trait::async_trait]
 impl Accounts for SqliteStore {
@@ -29,7 +29,9 @@ impl Accounts for SqliteStore {
     }
 
     async fn seed(&self, seed: Seed, now: Timestamp) -> Result<()> {
-        self.writer.run(move |tx| self::seed(tx.sql, seed, now)).await
+        let changed = self.post_commit.changed(|changed: &Vec<Changed>| changed.clone());
+        self.writer.run_then(move |tx| self::seed(tx.sql, seed, now), changed).await?;
+        Ok(())
     }
 }
 
@@ -62,7 +64,9 @@ pub(super) fn must_exist(sql: &Connection, id: Id<Account>) -> Result<()> {
 /// The account that has the sandbox line when a seed has made it; nobody has a key of it.
 const SANDBOX: &str = "Sandbox";
 
-pub(super) fn seed(sql: &Connection, seed: Seed, now: Timestamp) -> Result<()> {
+/// Answers what is to be read anew. The key is not: nobody remembers one that is new.
+pub(super) fn seed(sql: &Connection, seed: Seed, now: Timestamp) -> Result<Vec<Changed>> {
+    let mut changed = Vec::new();
     let line = |account_id, handle, label, is_sandbox| NewLine {
         account_id,
         handle,
@@ -80,6 +84,7 @@ pub(super) fn seed(sql: &Connection, seed: Seed, now: Timestamp) -> Result<()> {
             None => {
                 let account_id = create(sql, seed.account, now)?.id;
                 lines::create(sql, line(account_id, seed.line, seed.label, false))?;
+                changed.push(lines::changed(account_id, false));
                 account_id
             }
         };
@@ -98,6 +103,7 @@ pub(super) fn seed(sql: &Connection, seed: Seed, now: Timestamp) -> Result<()> {
     if lines::sandbox_line(sql)?.is_none() {
         let account = create(sql, SANDBOX.into(), now)?;
         lines::create(sql, line(account.id, seed.sandbox_line, SANDBOX.into(), true))?;
+        changed.push(lines::changed(account.id, true));
     }
-    Ok(())
+    Ok(changed)
 }

@@ -140,12 +140,13 @@ pub(super) fn ensure_simulator(
             ],
             bridge,
         )?;
-    statement::run(
+    let adopted = statement::all(
         tx.sql,
-        "update lines set bridge_id = ?1 where driver = ?2 and bridge_id is not ?1",
+        "update lines set bridge_id = ?1 where driver = ?2 and bridge_id is not ?1 returning id",
         params![bits(bridge.id), Name(DriverKind::Simulator)],
+        |row| Ok(row.get::<_, Bits<_>>(0)?.id()),
     )?;
-    tx.cache.forget();
+    adopted.into_iter().for_each(|line| tx.cache.forget_line(line));
     Ok(bridge)
 }
 

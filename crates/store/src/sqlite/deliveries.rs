@@ -169,8 +169,14 @@ pub(super) fn make(
     let subscribers = tx.cache.subscribers(tx.sql, tx.seal, event.account_id)?;
     for webhook in subscribers.iter().filter(|one| one.wants(event.kind, event.line_id)) {
         let id = Id::generate();
-        let seq =
-            insert(tx.sql, id, webhook.webhook_id, event.account_id, event.seq, event.created_at)?;
+        let seq = insert(
+            tx.sql,
+            id,
+            webhook.webhook_id,
+            event.account_id,
+            event.position.0,
+            event.created_at,
+        )?;
         made.push(DueDelivery {
             seq,
             id,

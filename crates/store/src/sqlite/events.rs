@@ -24,42 +24,57 @@ use super::{
     },
     lines,
 };
-use crate::{Committed, CommittedEvent, Cutoff, Events, EventsAfter, Pruned, Result};
+use crate::{
+    Committed, CommittedEvent, Cutoff, EventPosition, Events, EventsAfter, Pruned, Result,
+};
 
 #[async_trait::async_trait]
 impl Events for SqliteStore {
     async fn events_after(
         &self,
         account: Id<Account>,
-        after: i64,
+        after: EventPosition,
         lines: Option<Vec<Id<Line>>>,
         kinds: Vec<EventKind>,
         limit: usize,
     ) -> Result<EventsAfter> {
         self.readers
             .scan(account)
-            .ask(move |sql| self::after(sql, account, after, lines.as_deref(), &kinds, limit))
+            .ask(move |sql| self::after(sql, account, after.0, lines.as_deref(), &kinds, limit))
             .await
     }
 
     async fn new_events(
         &self,
         account: Id<Account>,
-        after: i64,
+        after: EventPosition,
         limit: usize,
     ) -> Result<EventsAfter> {
         self.readers
             .list(account)
-            .ask(move |sql| self::after(sql, account, after, None, &EventKind::ALL, limit))
+            .ask(move |sql| self::after(sql, account, after.0, None, &EventKind::ALL, limit))
             .await
     }
 
-    async fn event_place(&self, account: Id<Account>, since: Option<Timestamp>) -> Result<i64> {
-        self.readers.lookup(account).ask(move |sql| place(sql, since)).await
+    async fn event_position(
+        &self,
+        account: Id<Account>,
+        since: Option<Timestamp>,
+    ) -> Result<EventPosition> {
+        self.readers
+            .lookup(account)
+            .ask(move |sql| since.map_or_else(|| newest(sql), |since| seq_before(sql, since)))
+            .await
+            .map(EventPosition)
     }
 
-    async fn prune_events(&self, before: Cutoff, after: i64, limit: usize) -> Result<Pruned> {
-        self.writer.run(move |tx| prune(tx.sql, before, after, limit)).await
+    async fn prune_events(
+        &self,
+        before: Cutoff,
+        after: EventPosition,
+        limit: usize,
+    ) -> Result<Pruned> {
+        self.writer.run(move |tx| prune(tx.sql, before, after.0, limit)).await
     }
 }
 
@@ -116,7 +131,7 @@ pub(super) fn publish(
         ],
     )?;
     let event = CommittedEvent {
-        seq: tx.sql.last_insert_rowid(),
+        position: EventPosition(tx.sql.last_insert_rowid()),
         id,
         account_id: new.account_id,
         line_id: new.line.id,
@@ -163,7 +178,7 @@ const MAX_BYTES: usize = 64 * 1024;
 pub(super) fn after(
     sql: &Connection,
     account: Id<Account>,
-    mut place: i64,
+    mut seq: i64,
     lines: Option<&[Id<Line>]>,
     kinds: &[EventKind],
     limit: usize,
@@ -175,14 +190,14 @@ pub(super) fn after(
          from events indexed by events_by_account
          where account_id = ?1 and seq > ?2 order by seq limit ?3",
     )?;
-    let mut found = found.query(params![bits(account), place, statement::limit(LOOKED_AT)])?;
+    let mut found = found.query(params![bits(account), seq, statement::limit(LOOKED_AT)])?;
     let (mut events, mut looked_at, mut bytes) = (Vec::new(), 0, 0);
     while let Some(row) = found.next()? {
         if events.len() == limit || bytes >= MAX_BYTES {
-            return Ok(EventsAfter { events, place, has_more: true });
+            return Ok(EventsAfter { events, position: EventPosition(seq), has_more: true });
         }
         looked_at += 1;
-        place = row.get(0)?;
+        seq = row.get(0)?;
         let (kind, line_id) = (row.get::<_, Name<_>>(1)?.0, row.get::<_, Bits<_>>(2)?.id());
         if !kinds.contains(&kind) || !lines.is_none_or(|lines| lines.contains(&line_id)) {
             continue;
@@ -190,7 +205,7 @@ pub(super) fn after(
         let data: Arc<RawValue> = Arc::from(row.get::<_, Json<Box<RawValue>>>(6)?.0);
         bytes += data.get().len();
         events.push(CommittedEvent {
-            seq: place,
+            position: EventPosition(seq),
             id: row.get::<_, Bits<_>>(3)?.id(),
             account_id: account,
             line_id,
@@ -202,12 +217,12 @@ pub(super) fn after(
     }
     let has_more = looked_at == LOOKED_AT;
     if !has_more {
-        place = place.max(newest);
+        seq = seq.max(newest);
     }
-    Ok(EventsAfter { events, place, has_more })
+    Ok(EventsAfter { events, position: EventPosition(seq), has_more })
 }
 
-/// The place of the newest event. Not the newest row: that may be pruned, and its place must not come
+/// The number of the newest event. Not that of the newest row: that may be pruned, and its number must not come
 /// twice.
 pub(super) fn newest(sql: &Connection) -> Result<i64> {
     let newest = statement::first(
@@ -219,12 +234,11 @@ pub(super) fn newest(sql: &Connection) -> Result<i64> {
     Ok(newest.unwrap_or(0))
 }
 
-/// Halves what is left until the first event that is young enough is found: times have no index,
-/// because they rise with the places. Where the clock was set back they don't, and the place found
-/// is one of those where events begin to be young enough.
-pub(super) fn place(sql: &Connection, since: Option<Timestamp>) -> Result<i64> {
+/// The number before the first event at or after `since`; the newest if there is none. Halves what is left: times have no
+/// index, because they rise with the numbers. Where the clock was set back they don't, and the number found is one
+/// of those where events begin to be young enough.
+pub(super) fn seq_before(sql: &Connection, since: Timestamp) -> Result<i64> {
     let newest = newest(sql)?;
-    let Some(since) = since else { return Ok(newest) };
     // Events up to `old` are too old; those behind `young` are young enough, or there are none.
     let (mut old, mut young, mut first_young) = (0, newest, None);
     while old < young {
@@ -246,11 +260,11 @@ pub(super) fn place(sql: &Connection, since: Option<Timestamp>) -> Result<i64> {
     Ok(first_young.map_or(newest, |seq| seq - 1))
 }
 
-/// The place of this event. Halves what is left: ids have no index, because they rise with the places. An event
+/// The number of this event. Halves what is left: ids have no index, because they rise with the numbers. An event
 /// from a time after the clock was set back, over a restart, may not be found.
-pub(super) fn place_of(sql: &Connection, id: Id<Event>) -> Result<Option<i64>> {
+pub(super) fn seq_of(sql: &Connection, id: Id<Event>) -> Result<Option<i64>> {
     // Events up to `before` have smaller ids; those behind `last` have larger ones.
-    let (mut before, mut last) = (0, place(sql, None)?);
+    let (mut before, mut last) = (0, newest(sql)?);
     while before < last {
         let middle = before + (last - before) / 2;
         let next = statement::first(
@@ -268,7 +282,7 @@ pub(super) fn place_of(sql: &Connection, id: Id<Event>) -> Result<Option<i64>> {
     Ok(None)
 }
 
-/// Goes on from a place to the first that is young enough, so that nothing is read in vain. What is looked at
+/// Goes on from a number to the first that is young enough, so that nothing is read in vain. What is looked at
 /// counts, not what goes: any number of old events may be kept by deliveries that are still tried.
 pub(super) fn prune(sql: &Connection, before: Cutoff, after: i64, limit: usize) -> Result<Pruned> {
     let older = Older::events(sql, before)?;
@@ -282,7 +296,7 @@ pub(super) fn prune(sql: &Connection, before: Cutoff, after: i64, limit: usize) 
     )?;
     let mut pruned = Pruned { gone: 0, next: None };
     if looked_at.len() == limit {
-        pruned.next = looked_at.last().map(|&(seq, ..)| seq);
+        pruned.next = looked_at.last().map(|&(seq, ..)| EventPosition(seq));
     }
     for (seq, created_at, is_still_tried) in looked_at {
         if !older.has(seq, Timestamp(created_at)) {

@@ -12,7 +12,7 @@ use super::{
     SqliteStore,
     engine::{
         columns::bits,
-        seal::{Place, Seal, unreadable},
+        seal::{Seal, SealedRow, unreadable},
         statement,
         writer::Tx,
     },
@@ -82,7 +82,7 @@ fn answered<T>(
     let done = work(tx)?;
     let RememberedAnswer { status, body, created_at } = answer(&done);
     let is_secret = scope.is_secret();
-    let body = if is_secret { tx.seal.seal(Place::Answer(scope), &body)? } else { body };
+    let body = if is_secret { tx.seal.seal(SealedRow::Answer(scope), &body)? } else { body };
     // Replaced where one is there whose time is over.
     statement::run(
         tx.sql,
@@ -122,7 +122,7 @@ pub(super) fn find(
         |row| {
             let mut body: Vec<u8> = row.get(2)?;
             if row.get(4)? {
-                body = seal.open(Place::Answer(scope), &body).ok_or_else(unreadable)?;
+                body = seal.open(SealedRow::Answer(scope), &body).ok_or_else(unreadable)?;
             }
             let (status, created_at) = (row.get(1)?, Timestamp(row.get(3)?));
             let answer = RememberedAnswer { status, body, created_at };

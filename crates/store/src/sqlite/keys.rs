@@ -45,7 +45,7 @@ impl Keys for SqliteStore {
         disable_webhooks: bool,
         now: Timestamp,
     ) -> Result<Revoked> {
-        let changed = self.post_commit.changed(|(_, hash): &(_, _)| Some(Changed::Key(*hash)));
+        let changed = self.post_commit.changed(|(_, hash): &(_, _)| [Changed::Key(*hash)]);
         let revoked =
             self.writer.run_then(move |tx| revoke(tx, id, disable_webhooks, now), changed).await;
         revoked.map(|(revoked, _)| revoked)

@@ -25,7 +25,7 @@ impl Lines for SqliteStore {
     async fn create_line(&self, line: NewLine) -> Result<OperatorLine> {
         let changed = self
             .post_commit
-            .changed(|made: &OperatorLine| Some(changed(made.account_id, made.line.is_sandbox)));
+            .changed(|made: &OperatorLine| [changed(made.account_id, made.line.is_sandbox)]);
         self.writer.run_then(move |tx| create(tx.sql, line), changed).await
     }
 
@@ -220,7 +220,7 @@ pub(super) fn set_capabilities(
         |row| Ok(changed(row.get::<_, Bits<_>>(0)?.id(), row.get(1)?)),
     )?;
     if changed.is_some() {
-        tx.cache.forget();
+        tx.cache.forget_line(line);
     }
     Ok(changed)
 }
@@ -259,7 +259,7 @@ fn all_away(sql: &Connection, now: Timestamp) -> Result<()> {
 }
 
 /// What is to be read anew after a change of a line.
-fn changed(account: Id<Account>, is_sandbox: bool) -> Changed {
+pub(super) fn changed(account: Id<Account>, is_sandbox: bool) -> Changed {
     if is_sandbox { Changed::SandboxLine } else { Changed::Lines(account) }
 }
 

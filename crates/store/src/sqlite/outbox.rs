@@ -1,13 +1,13 @@
-//! The outbox: claimed, and settled or expired. How it is filled stands in `accept`.
+//! The outbox: an item, and what it may become. How it is accepted, claimed, settled and expired stands beside.
 //!
 //! Every change of status goes through [`OutboxStatus::after`]; a report that comes too late finds
 //! its item settled and changes nothing. Order is that of `seq`: of acceptance.
 
 mod accept;
+mod claim;
+mod expire;
 mod resolve;
 mod settle;
-
-use std::time::Duration;
 
 use rusqlite::{Connection, Row, params};
 use switchboard_model::{
@@ -15,18 +15,14 @@ use switchboard_model::{
     event::FailedEvent,
     id::Id,
     link::{Content, Report, SendItem},
-    outbox::{
-        ATTEMPTS_USED_UP, EXPIRED, EXPIRY_MS, MAX_ATTEMPTS, MAY_HAVE_BEEN_HANDED_OVER,
-        NO_LONGER_PAIRED, OutboxStatus, OutboxStep,
-    },
+    outbox::{ATTEMPTS_USED_UP, MAX_ATTEMPTS, NO_LONGER_PAIRED, OutboxStatus, OutboxStep},
     time::Now,
 };
 
 use super::{
     SqliteStore, bridges,
-    clocks::Older,
     engine::{
-        columns::{Bits, Json, Name, bits, hex_list},
+        columns::{Bits, Json, Name, bits},
         statement,
         writer::Tx,
         writer_cache::CachedLine,
@@ -35,9 +31,11 @@ use super::{
     files, idempotency, sandbox,
 };
 use crate::{
-    Accept, Accepted, Committed, Cutoff, IdempotencyRecord, Idempotent, Link, Outbox, Result,
-    SettleReport, StoreError,
+    Accept, Accepted, Committed, IdempotencyRecord, Idempotent, Link, Outbox, Result, SettleReport,
+    StoreError,
 };
+
+pub(super) use claim::{claims_of, extend_claims};
 
 #[async_trait::async_trait]
 impl Outbox for SqliteStore {
@@ -73,7 +71,9 @@ impl Outbox for SqliteStore {
         limit: usize,
         lease_until: Timestamp,
     ) -> Result<Vec<SendItem>> {
-        self.writer.run(move |tx| claim(tx, link, line, &full_chats, limit, lease_until)).await
+        self.writer
+            .run(move |tx| claim::claim(tx, link, line, &full_chats, limit, lease_until))
+            .await
     }
 
     async fn extend_claims(&self, link: Link, lease_until: Timestamp) -> Result<()> {
@@ -86,7 +86,7 @@ impl Outbox for SqliteStore {
     }
 
     async fn renew_all_claims(&self, lease_until: Timestamp) -> Result<()> {
-        self.writer.run(move |tx| renew_all_claims(tx.sql, lease_until)).await
+        self.writer.run(move |tx| claim::renew_all_claims(tx.sql, lease_until)).await
     }
 
     async fn settle(
@@ -103,7 +103,7 @@ impl Outbox for SqliteStore {
     }
 
     async fn expire(&self, now: Now, limit: usize) -> Result<Committed> {
-        self.publish(move |tx| expire(tx, now, limit)).await
+        self.publish(move |tx| expire::expire(tx, now, limit)).await
     }
 }
 
@@ -119,93 +119,6 @@ pub(super) fn find(
         params![bits(id), bits(account)],
         item,
     )
-}
-
-pub(super) fn claim(
-    tx: &mut Tx<'_>,
-    link: Link,
-    line: Id<Line>,
-    full_chats: &[Id<Chat>],
-    limit: usize,
-    lease_until: Timestamp,
-) -> Result<Vec<SendItem>> {
-    bridges::must_be_newest(tx.sql, link)?;
-    let carried = tx.cache.line(tx.sql, line)?;
-    if !carried.is_some_and(|line| line.bridge_id == Some(link.bridge) && line.is_active) {
-        return Ok(Vec::new());
-    }
-    let waiting = statement::all(
-        tx.sql,
-        "select o.id, o.seq, o.line_id, o.chat_id, c.identifier, c.is_group, o.content
-         from outbox o indexed by outbox_pending cross join chats c on c.id = o.chat_id
-         where o.line_id = ?1 and o.status = 'pending'
-           and o.chat_id not in (select unhex(value) from json_each(?2))
-         order by o.seq limit ?3",
-        params![bits(line), hex_list(full_chats), statement::limit(limit)],
-        send_item,
-    )?;
-    let claimed = step(OutboxStatus::Pending, OutboxStep::Claim)?;
-    let mut items = Vec::with_capacity(waiting.len());
-    for item in waiting {
-        let changed = statement::run(
-            tx.sql,
-            "update outbox set status = ?2, bridge_id = ?3, lease_until = ?4
-             where seq = ?1 and status = 'pending'",
-            params![item.order, Name(claimed), bits(link.bridge), lease_until.0],
-        )?;
-        if changed > 0 {
-            items.push(item);
-        }
-    }
-    Ok(items)
-}
-
-pub(super) fn claims_of(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<SendItem>> {
-    statement::all(
-        sql,
-        "select o.id, o.seq, o.line_id, o.chat_id, c.identifier, c.is_group, o.content
-         from outbox o cross join chats c on c.id = o.chat_id
-         where o.bridge_id = ?1 and o.status = 'claimed' order by o.seq",
-        params![bits(bridge)],
-        send_item,
-    )
-}
-
-pub(super) fn extend_claims(sql: &Connection, link: Link, lease_until: Timestamp) -> Result<()> {
-    statement::run(
-        sql,
-        "update outbox set lease_until = ?2
-         where bridge_id = ?1 and status = 'claimed' and lease_until < ?2",
-        params![bits(link.bridge), lease_until.0],
-    )?;
-    Ok(())
-}
-
-pub(super) fn renew_all_claims(sql: &Connection, lease_until: Timestamp) -> Result<()> {
-    statement::run(
-        sql,
-        "update outbox set lease_until = ?1 where status = 'claimed'",
-        params![lease_until.0],
-    )?;
-    Ok(())
-}
-
-/// Fails what is over: claims past their lease, then what has waited too long.
-pub(super) fn expire(tx: &mut Tx<'_>, now: Now, limit: usize) -> Result<Committed> {
-    let Now { wall: now, steady } = now;
-    let mut committed = Committed::default();
-    for item in past_lease(tx.sql, steady, limit)? {
-        let attempts = item.attempts + 1;
-        fail(tx, &item, attempts, MAY_HAVE_BEEN_HANDED_OVER, now, &mut committed)?;
-    }
-    let left = limit.saturating_sub(committed.events.len());
-    let expiry = Duration::from_millis(EXPIRY_MS);
-    // Those that have waited exactly so long too.
-    let accepted_before = Cutoff { wall: Timestamp(now.0 + 1) - expiry, steady: steady - expiry };
-    for item in waited_too_long(tx.sql, accepted_before, left)? {
-        fail(tx, &item, item.attempts, EXPIRED, now, &mut committed)?;
-    }
-    Ok(committed)
 }
 
 /// An item that is not settled; or one that is given up, and of which the truth turns out.
@@ -273,45 +186,6 @@ pub(super) fn pending_in(
         params![bits(line), bits(chat)],
         open_item,
     )
-}
-
-fn past_lease(sql: &Connection, now: Timestamp, limit: usize) -> Result<Vec<OpenItem>> {
-    // Bridge by bridge, because that is how the index of claims is ordered; bridges are few.
-    statement::all(
-        sql,
-        "select o.seq, o.id, o.account_id, o.line_id, o.chat_id, o.status, o.attempts, o.content
-         from bridges b cross join outbox o indexed by outbox_claimed
-         where o.bridge_id = b.id and o.status = 'claimed' and o.lease_until <= ?1 limit ?2",
-        params![now.0, statement::limit(limit)],
-        open_item,
-    )
-}
-
-/// Looks at each line's items from the oldest to the first that may still wait, so that a long
-/// backlog is not read through each time.
-fn waited_too_long(
-    sql: &Connection,
-    accepted_before: Cutoff,
-    limit: usize,
-) -> Result<Vec<OpenItem>> {
-    let older = Older::items(sql, accepted_before)?;
-    let lines = statement::all(sql, "select id from lines", [], |row| row.get::<_, Bits<Line>>(0))?;
-    let mut oldest = sql.prepare_cached(
-        "select seq, id, account_id, line_id, chat_id, status, attempts, content, created_at
-         from outbox indexed by outbox_pending
-         where line_id = ?1 and status = 'pending' order by seq",
-    )?;
-    let mut items = Vec::new();
-    for line in lines {
-        let mut rows = oldest.query(params![line])?;
-        while items.len() < limit
-            && let Some(row) = rows.next()?
-            && older.has(row.get(0)?, Timestamp(row.get(8)?))
-        {
-            items.push(open_item(row)?);
-        }
-    }
-    Ok(items)
 }
 
 /// Messages has the item; it became this message, if it was one.
@@ -422,18 +296,6 @@ fn open_item(row: &Row<'_>) -> rusqlite::Result<OpenItem> {
         attempts: row.get(6)?,
         content: row.get::<_, Json<_>>(7)?.0,
         error: None,
-    })
-}
-
-fn send_item(row: &Row<'_>) -> rusqlite::Result<SendItem> {
-    Ok(SendItem {
-        id: row.get::<_, Bits<_>>(0)?.id(),
-        order: row.get(1)?,
-        line_id: row.get::<_, Bits<_>>(2)?.id(),
-        chat_id: row.get::<_, Bits<_>>(3)?.id(),
-        identifier: row.get(4)?,
-        is_group: row.get(5)?,
-        content: row.get::<_, Json<_>>(6)?.0,
     })
 }
 

@@ -98,8 +98,8 @@ pub(super) fn create(
     if of_account.unwrap_or(0) >= new.most_of_account {
         return Err(Refusal::TooManyReplaysOfAccount { max: new.most_of_account }.into());
     }
-    let first = events::place(sql, Some(new.since))?;
-    let last = events::place(sql, Some(new.until))?.max(first);
+    let first = events::seq_before(sql, new.since)?;
+    let last = events::seq_before(sql, new.until)?.max(first);
     statement::run(
         sql,
         "insert into replays (id, account_id, webhook_id, since, until, include_delivered, status,
@@ -132,7 +132,7 @@ pub(super) fn create(
 }
 
 /// What a replay is, and where it is.
-struct Place {
+struct StoredReplay {
     account: Id<Account>,
     replay: Replay,
     first: i64,
@@ -140,7 +140,7 @@ struct Place {
     last: i64,
 }
 
-fn find(sql: &Connection, id: Id<Replay>) -> Result<Option<Place>> {
+fn find(sql: &Connection, id: Id<Replay>) -> Result<Option<StoredReplay>> {
     let read = |row: &Row<'_>| {
         let (first, place, last) = (row.get(6)?, row.get(7)?, row.get(8)?);
         let status = row.get::<_, Name<ReplayStatus>>(5)?.0;
@@ -156,7 +156,7 @@ fn find(sql: &Connection, id: Id<Replay>) -> Result<Option<Place>> {
             created_at: Timestamp(row.get(10)?),
             finished_at: row.get::<_, Option<i64>>(11)?.map(Timestamp),
         };
-        Ok(Place { account: row.get::<_, Bits<_>>(0)?.id(), replay, first, place, last })
+        Ok(StoredReplay { account: row.get::<_, Bits<_>>(0)?.id(), replay, first, place, last })
     };
     statement::first(
         sql,
@@ -183,7 +183,7 @@ pub(super) fn of_account(
     id: Id<Replay>,
 ) -> Result<Option<Replay>> {
     let found = find(sql, id)?.filter(|found| found.account == grant.account);
-    let Some(Place { replay, .. }) = found else { return Ok(None) };
+    let Some(StoredReplay { replay, .. }) = found else { return Ok(None) };
     if grant.lines.is_some() {
         match wants(sql, grant.account, replay.webhook_id)? {
             Some(wants) => grant.must_reach(wants.line_ids.as_deref())?,
@@ -236,7 +236,7 @@ pub(super) fn advance(
     limit: usize,
     now: Now,
 ) -> Result<Option<Replay>> {
-    let Some(Place { account, mut replay, first, mut place, last }) = find(sql, id)? else {
+    let Some(StoredReplay { account, mut replay, first, mut place, last }) = find(sql, id)? else {
         return Ok(None);
     };
     if replay.status == ReplayStatus::Done {

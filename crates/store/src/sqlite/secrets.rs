@@ -13,7 +13,7 @@ use super::{
     SqliteStore,
     engine::{
         columns::Bits,
-        seal::{self, Place, Seal},
+        seal::{self, Seal, SealedRow},
         secret_key::{self, SecretKeyProblem},
         statement,
         writer::Tx,
@@ -53,7 +53,7 @@ pub(super) fn unlock(sql: &Connection, key_file: &Path) -> Result<Seal> {
     let check = check(sql)?;
     let seal = Seal::new(&secret_key::read_or_make(key_file, check.is_none()).map_err(refused)?);
     match check {
-        Some(check) if seal.open(Place::Server(CHECK), &check).is_none() => {
+        Some(check) if seal.open(SealedRow::Server(CHECK), &check).is_none() => {
             Err(refused(SecretKeyProblem::Wrong))
         }
         _ => Ok(seal),
@@ -72,7 +72,7 @@ fn check(sql: &Connection) -> Result<Option<Vec<u8>>> {
 /// Binds a database of this version to its key, and seals what an older version kept in clear.
 pub(super) fn seal_clear(sql: &mut Connection, seal: &Seal) -> Result<()> {
     if kept(sql, CHECK)?.is_none() {
-        keep(sql, CHECK, &seal.seal(Place::Server(CHECK), CHECKED)?)?;
+        keep(sql, CHECK, &seal.seal(SealedRow::Server(CHECK), CHECKED)?)?;
     }
     if kept(sql, ALL_SEALED)?.is_none() {
         sql.execute_batch("pragma secure_delete = on")?;
@@ -104,11 +104,11 @@ pub(super) fn of_server(tx: &Tx<'_>, name: &str, fresh: [u8; 32]) -> Result<[u8;
     match kept(tx.sql, name)? {
         Some(sealed) => tx
             .seal
-            .open(Place::Server(name), &sealed)
+            .open(SealedRow::Server(name), &sealed)
             .and_then(|secret| secret.try_into().ok())
             .ok_or_else(|| StoreError::Unreadable { what: format!("the secret '{name}'") }),
         None => {
-            keep(tx.sql, name, &tx.seal.seal(Place::Server(name), &fresh)?)?;
+            keep(tx.sql, name, &tx.seal.seal(SealedRow::Server(name), &fresh)?)?;
             Ok(fresh)
         }
     }
@@ -238,7 +238,7 @@ fn seal_answers(sql: &Connection, seal: &Seal, after: i64) -> Result<Batch> {
         statement::run(
             sql,
             "update idempotency_keys set body = ?2, is_sealed = 1 where seq = ?1",
-            params![seq, seal.seal(Place::Answer(scope), body)?],
+            params![seq, seal.seal(SealedRow::Answer(scope), body)?],
         )?;
     }
     Ok((rows.len(), next_after(&rows.iter().map(|row| row.0).collect::<Vec<_>>())))
@@ -253,7 +253,7 @@ fn seal_servers(sql: &Connection, seal: &Seal, _: i64) -> Result<Batch> {
         |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)),
     )?;
     for (name, secret) in &rows {
-        keep(sql, name, &seal.seal(Place::Server(name), secret)?)?;
+        keep(sql, name, &seal.seal(SealedRow::Server(name), secret)?)?;
     }
     Ok((rows.len(), None))
 }

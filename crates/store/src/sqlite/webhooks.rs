@@ -1,22 +1,22 @@
 //! Webhooks: where the events of an account go.
 
 mod rotation;
+mod state;
 
 use rusqlite::{Connection, Row, params};
 use std::sync::Arc;
 use switchboard_model::{
-    Account, EventKind, Key, Line, Scopes, Timestamp, Webhook,
+    Account, EventKind, Line, Scopes, Timestamp, Webhook,
     id::Id,
     time::Now,
     webhook::{
-        CreatedBy, CreatorState, DisabledReason, IllegalStep, MAX_PER_ACCOUNT, RotatedWebhook,
-        SILENCE_MS, UpdatedWebhook, WebhookSecret, WebhookState, WebhookStep,
+        CreatedBy, CreatorState, MAX_PER_ACCOUNT, RotatedWebhook, UpdatedWebhook, WebhookSecret,
+        WebhookStep,
     },
 };
 
 use super::{
     SqliteStore,
-    deliveries::OutcomeSummary,
     engine::{
         columns::{Bits, Json, Name, bits},
         seal::{Seal, Sealed},
@@ -26,9 +26,12 @@ use super::{
     idempotency, lines,
 };
 use crate::{
-    Endpoint, Grant, IdempotencyRecordWith, Idempotent, NewWebhook, Refusal, Result, StoreError,
+    Endpoint, Grant, IdempotencyRecordWith, Idempotent, NewWebhook, Refusal, Result,
     WebhookChanges, Webhooks,
 };
+use state::{illegal, missed_since, set_state};
+
+pub(super) use state::{count_disabled, disable_made_by, made_by, note};
 
 #[async_trait::async_trait]
 impl Webhooks for SqliteStore {
@@ -247,108 +250,6 @@ pub(super) fn update(
     Ok(UpdatedWebhook { webhook, missed_since })
 }
 
-fn set_state(sql: &Connection, id: Id<Webhook>, state: WebhookState) -> Result<()> {
-    statement::run(
-        sql,
-        "update webhooks set is_active = ?2, failing_since = ?3, disabled_at = ?4, disabled_reason = ?5,
-                failing_from = iif(?3 is null, null, failing_from)
-         where id = ?1",
-        params![
-            bits(id),
-            state.is_active,
-            state.failing_since.map(Timestamp::millis),
-            state.disabled_at.map(Timestamp::millis),
-            state.disabled_reason.map(Name),
-        ],
-    )?;
-    Ok(())
-}
-
-/// From the columns `is_active`, `failing_since`, `disabled_at`, `disabled_reason`.
-fn state(row: &Row<'_>) -> rusqlite::Result<WebhookState> {
-    Ok(WebhookState {
-        is_active: row.get(0)?,
-        failing_since: row.get::<_, Option<i64>>(1)?.map(Timestamp),
-        disabled_at: row.get::<_, Option<i64>>(2)?.map(Timestamp),
-        disabled_reason: row.get::<_, Option<Name<_>>>(3)?.map(|reason| reason.0),
-    })
-}
-
-fn illegal(step: IllegalStep) -> StoreError {
-    StoreError::Database(Box::new(step))
-}
-
-/// The active webhooks that a key of this account has made.
-pub(super) fn made_by(
-    sql: &Connection,
-    account: Id<Account>,
-    key: Id<Key>,
-) -> Result<Vec<Id<Webhook>>> {
-    statement::all(
-        sql,
-        "select id from webhooks where account_id = ?1 and created_by = ?2 and is_active = 1 order by seq",
-        params![bits(account), bits(key)],
-        |row| Ok(row.get::<_, Bits<_>>(0)?.id()),
-    )
-}
-
-/// Disables them, as by hand.
-pub(super) fn disable_made_by(
-    tx: &mut Tx<'_>,
-    account: Id<Account>,
-    key: Id<Key>,
-    now: Timestamp,
-) -> Result<Vec<Id<Webhook>>> {
-    let made = made_by(tx.sql, account, key)?;
-    for id in &made {
-        let Found { webhook, .. } = find(tx.sql, account, *id, now)?;
-        let state = webhook.state().after(WebhookStep::Disable, now).map_err(illegal)?;
-        set_state(tx.sql, *id, state)?;
-    }
-    if !made.is_empty() {
-        tx.cache.forget_webhooks(account);
-    }
-    Ok(made)
-}
-
-/// Deliveries of a webhook that are looked at to find the oldest event that it missed: by one index, so that the
-/// writer is held for some milliseconds at most.
-const LOOKED_AT: usize = 100_000;
-
-/// Since when a webhook in this state has missed events; none if it is active.
-fn missed_since(
-    sql: &Connection,
-    id: Id<Webhook>,
-    state: WebhookState,
-) -> Result<Option<Timestamp>> {
-    let WebhookState { failing_since, disabled_at: Some(disabled_at), .. } = state else {
-        return Ok(None);
-    };
-    let began = failing_since.map_or(disabled_at, |since| since.min(disabled_at));
-    // An event is older than the failure of its first attempt, and than a webhook that was disabled
-    // before all its attempts were made.
-    let oldest = statement::first(
-        sql,
-        "select e.created_at from (
-           select event_seq, finished_at from deliveries indexed by deliveries_failed
-           where status = 'failed' and webhook_id = ?1 order by event_seq limit ?3) d
-         cross join events e on e.seq = d.event_seq
-         where d.finished_at >= ?2 limit 1",
-        params![bits(id), began.0, statement::limit(LOOKED_AT)],
-        |row| Ok(Timestamp(row.get(0)?)),
-    )?;
-    Ok(Some(oldest.map_or(began, |oldest| oldest.min(began))))
-}
-
-/// How many are not active.
-pub(super) fn count_disabled(sql: &Connection) -> Result<u64> {
-    let count =
-        statement::first(sql, "select count(*) from webhooks where is_active = 0", [], |row| {
-            row.get::<_, u32>(0)
-        })?;
-    Ok(count.map_or(0, u64::from))
-}
-
 pub(super) fn endpoint(
     sql: &Connection,
     seal: &Seal,
@@ -373,69 +274,4 @@ pub(super) fn endpoint(
     grant.must_reach(endpoint.line_ids.as_deref())?;
     grant.must_read(&endpoint.events)?;
     Ok(endpoint)
-}
-
-/// Notes what attempts have said of a webhook; disables it if that is enough. Attempts at a URL that it does not
-/// have any more say nothing of it.
-pub(super) fn note(
-    tx: &mut Tx<'_>,
-    id: Id<Webhook>,
-    url: &str,
-    summary: &OutcomeSummary,
-) -> Result<Option<DisabledReason>> {
-    let since = summary.failing_since.map(|since| since.wall.0);
-    let from = summary.failing_since.map(|since| since.steady.0);
-    // Two failures with a long silence between them are not days of failures.
-    let is_anew = from.map(|from| from - SILENCE_MS);
-    let noted = statement::first(
-        tx.sql,
-        "update webhooks set last_failed_at = ?3,
-                failing_since = iif(?4 or failing_since is null or last_failed_at < ?5, ?2, failing_since),
-                failing_from = iif(?4 or failing_from is null or last_failed_at < ?5, ?7, failing_from)
-         where id = ?1 and url = ?6 and (?2 is not null or failing_since is not null)
-         returning is_active, failing_since, disabled_at, disabled_reason, failing_from",
-        params![
-            bits(id),
-            since,
-            since.map(|_| summary.now.steady.0),
-            summary.worked,
-            is_anew,
-            url,
-            from
-        ],
-        state_and_age,
-    )?;
-    let reason = if summary.is_gone {
-        DisabledReason::Gone
-    } else if since.is_some() {
-        DisabledReason::Failing
-    } else {
-        return Ok(None);
-    };
-    let now = match noted {
-        Some(noted) => Some(noted),
-        // It was gone and then worked.
-        None => statement::first(
-            tx.sql,
-            "select is_active, failing_since, disabled_at, disabled_reason, failing_from
-             from webhooks where id = ?1 and url = ?2",
-            params![bits(id), url],
-            state_and_age,
-        )?,
-    };
-    let Some((now, failing_from)) = now else { return Ok(None) };
-    // For how long it fails is counted by the steady clock, and shown by the other.
-    let judged_at = match (now.failing_since, failing_from) {
-        (Some(since), Some(from)) => since + summary.now.steady.since(from),
-        _ => summary.now.wall,
-    };
-    let Ok(disabled) = now.after(WebhookStep::GiveUp(reason), judged_at) else { return Ok(None) };
-    set_state(tx.sql, id, WebhookState { disabled_at: Some(summary.now.wall), ..disabled })?;
-    tx.cache.forget();
-    Ok(Some(reason))
-}
-
-/// The state, and since when it fails by the steady clock.
-fn state_and_age(row: &Row<'_>) -> rusqlite::Result<(WebhookState, Option<Timestamp>)> {
-    Ok((state(row)?, row.get::<_, Option<i64>>(4)?.map(Timestamp)))
 }

@@ -5,7 +5,7 @@ use switchboard_store::{NewLine, Seed, Store};
 
 use crate::world::{NOW, World, handle, new_line};
 
-fn seed(line: &str, hash: u8) -> Seed {
+pub(crate) fn seed(line: &str, hash: u8) -> Seed {
     Seed {
         account: "dev".into(),
         line: handle(line),

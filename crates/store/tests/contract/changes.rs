@@ -3,7 +3,10 @@ use std::sync::{Arc, Mutex};
 use switchboard_model::{Scopes, delivery::DueDelivery, line::Capability, secret::SecretHash};
 use switchboard_store::{Changed, NewKey, NewLine, Observer, Store};
 
-use crate::world::{NOW, World, new_line};
+use crate::{
+    accounts::seed,
+    world::{NOW, World, new_line},
+};
 
 /// Notes what it is told has changed.
 #[derive(Default)]
@@ -65,4 +68,14 @@ pub(crate) async fn what_changes_is_told_by_its_entry(store: Arc<dyn Store>) {
             assert_eq!(told.take(), expected, "only what is new");
         }
     }
+}
+
+pub(crate) async fn a_seed_tells_of_the_lines_that_it_makes(store: Arc<dyn Store>) {
+    let told = Arc::new(Told::default());
+    store.observe(Arc::clone(&told) as Arc<dyn Observer>);
+    store.seed(seed("+15550100009", 9), NOW).await.unwrap();
+    let account = store.accounts().await.unwrap()[0].id;
+    assert_eq!(told.take(), [Changed::Lines(account), Changed::SandboxLine]);
+    store.seed(seed("+15550100009", 9), NOW).await.unwrap();
+    assert_eq!(told.take(), [], "only what is new");
 }

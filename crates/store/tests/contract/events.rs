@@ -7,18 +7,18 @@ use switchboard_model::{
     id::Id,
     link::Inbound,
 };
-use switchboard_store::{CommittedEvent, Link, Store};
+use switchboard_store::{CommittedEvent, EventPosition, Link, Store};
 
 use crate::world::{ANN, NOW, World, attempted, data, kinds, later, new_line, sent, text_from};
 
 /// Forgets what is old, at most `limit` events looked at a time; answers how many went.
 async fn prune(store: &Arc<dyn Store>, before: Timestamp, limit: usize) -> usize {
-    let (mut place, mut gone) = (0, 0);
+    let (mut after, mut gone) = (EventPosition::START, 0);
     loop {
-        let pruned = store.prune_events(before.into(), place, limit).await.unwrap();
+        let pruned = store.prune_events(before.into(), after, limit).await.unwrap();
         gone += pruned.gone;
         match pruned.next {
-            Some(next) => place = next,
+            Some(next) => after = next,
             None => return gone,
         }
     }
@@ -27,7 +27,7 @@ async fn prune(store: &Arc<dyn Store>, before: Timestamp, limit: usize) -> usize
 pub(crate) async fn what_is_old_is_forgotten_unless_it_is_still_tried(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     world.webhook(&[EventKind::MessageReceived]).await;
-    let mut deliveries = Vec::new();
+    let (mut deliveries, mut last) = (Vec::new(), EventPosition::START);
     for (number, guid) in ["1", "2", "3", "4"].into_iter().enumerate() {
         let at = later(i64::try_from(number).unwrap());
         let received = store
@@ -35,6 +35,7 @@ pub(crate) async fn what_is_old_is_forgotten_unless_it_is_still_tried(store: Arc
             .await
             .unwrap();
         deliveries.extend(received.committed.deliveries);
+        last = received.committed.events[0].position;
     }
     let done = |delivery: &DueDelivery| attempted(delivery, None, None);
     // The first is still tried.
@@ -45,20 +46,20 @@ pub(crate) async fn what_is_old_is_forgotten_unless_it_is_still_tried(store: Arc
     assert_eq!(tried.iter().map(|one| one.id).collect::<Vec<_>>(), [deliveries[0].id]);
     store.settle_deliveries(vec![done(&deliveries[0])]).await.unwrap();
     assert_eq!(prune(&store, later(100), 10).await, 2);
-    // A place in the stream never comes twice, even when nothing is left.
-    let next = world.receive(vec![text_from(ANN, "5")]).await.committed.events[0].seq;
-    assert_eq!(next, 5);
+    // A position never comes twice, even when nothing is left.
+    let next = world.receive(vec![text_from(ANN, "5")]).await.committed.events[0].position;
+    assert!(next > last);
 }
 
 async fn after(
     world: &World,
     account: Id<Account>,
-    place: i64,
+    after: EventPosition,
     lines: Option<Vec<Id<Line>>>,
     kinds: &[EventKind],
     limit: usize,
 ) -> Vec<CommittedEvent> {
-    world.store.events_after(account, place, lines, kinds.to_vec(), limit).await.unwrap().events
+    world.store.events_after(account, after, lines, kinds.to_vec(), limit).await.unwrap().events
 }
 
 fn guids(events: &[CommittedEvent]) -> Vec<String> {
@@ -69,20 +70,23 @@ pub(crate) async fn they_are_read_as_they_were_committed(store: Arc<dyn Store>) 
     let world = World::new(Arc::clone(&store)).await;
     let entries = ["1", "2", "3"].map(|guid| text_from(ANN, guid)).into();
     let committed = world.receive(entries).await.committed.events;
-    let read = after(&world, world.account, 0, None, &EventKind::ALL, 10).await;
+    let read = after(&world, world.account, EventPosition::START, None, &EventKind::ALL, 10).await;
     assert_eq!(read.len(), 3);
     for (read, committed) in read.iter().zip(&committed) {
-        assert_eq!((read.seq, read.id, read.kind), (committed.seq, committed.id, committed.kind));
+        let expected = (committed.position, committed.id, committed.kind);
+        assert_eq!((read.position, read.id, read.kind), expected);
         assert_eq!((read.account_id, read.line_id), (world.account, world.line));
         assert_eq!((read.chat_id, read.created_at), (committed.chat_id, NOW));
         assert_eq!(read.data.get(), committed.data.get());
     }
     // Pages meet.
-    let first = after(&world, world.account, 0, None, &EventKind::ALL, 2).await;
+    let first = after(&world, world.account, EventPosition::START, None, &EventKind::ALL, 2).await;
     assert_eq!(guids(&first), ["1", "2"]);
-    let rest = after(&world, world.account, first[1].seq, None, &EventKind::ALL, 2).await;
+    let rest = after(&world, world.account, first[1].position, None, &EventKind::ALL, 2).await;
     assert_eq!(guids(&rest), ["3"]);
-    assert!(after(&world, world.account, rest[0].seq, None, &EventKind::ALL, 2).await.is_empty());
+    assert!(
+        after(&world, world.account, rest[0].position, None, &EventKind::ALL, 2).await.is_empty()
+    );
 }
 
 pub(crate) async fn they_are_filtered_by_account_line_and_kind(store: Arc<dyn Store>) {
@@ -96,7 +100,7 @@ pub(crate) async fn they_are_filtered_by_account_line_and_kind(store: Arc<dyn St
     let theirs = vec![text_from(ANN, "4")];
     store.receive(world.link, world.other_line, "1".into(), theirs, NOW).await.unwrap();
     let read = async |account, lines, kinds: &[EventKind]| {
-        guids(&after(&world, account, 0, lines, kinds, 10).await)
+        guids(&after(&world, account, EventPosition::START, lines, kinds, 10).await)
     };
     let all = EventKind::ALL;
     assert_eq!(read(world.account, None, &all).await, ["1", "2", "3"]);
@@ -115,37 +119,42 @@ pub(crate) async fn they_are_filtered_by_account_line_and_kind(store: Arc<dyn St
 
 pub(crate) async fn what_is_not_asked_for_is_looked_at_once(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    world.receive(["1", "2", "3"].map(|guid| text_from(ANN, guid)).into()).await;
-    let read = async |place, kind, limit| {
+    let entries = ["1", "2", "3"].map(|guid| text_from(ANN, guid)).into();
+    let made = world.receive(entries).await.committed.events;
+    let [_, second, third] = [0, 1, 2].map(|number: usize| made[number].position);
+    let read = async |after, kind, limit| {
         let after =
-            store.events_after(world.account, place, None, vec![kind], limit).await.unwrap();
-        (after.events.len(), after.place)
+            store.events_after(world.account, after, None, vec![kind], limit).await.unwrap();
+        (after.events.len(), after.position)
     };
-    assert_eq!(read(0, EventKind::MessageSent, 10).await, (0, 3));
-    assert_eq!(read(0, EventKind::MessageReceived, 10).await, (3, 3));
+    let start = EventPosition::START;
+    assert_eq!(read(start, EventKind::MessageSent, 10).await, (0, third));
+    assert_eq!(read(start, EventKind::MessageReceived, 10).await, (3, third));
     // More may be left behind a full page.
-    assert_eq!(read(0, EventKind::MessageReceived, 2).await, (2, 2));
-    assert_eq!(read(3, EventKind::MessageReceived, 2).await, (0, 3));
+    assert_eq!(read(start, EventKind::MessageReceived, 2).await, (2, second));
+    assert_eq!(read(third, EventKind::MessageReceived, 2).await, (0, third));
 }
 
 pub(crate) async fn one_read_looks_at_so_many_and_no_more(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
+    let mut newest = EventPosition::START;
     for batch in 0..3 {
         let entries = (0..400).map(|one| text_from(ANN, &format!("{batch} {one}"))).collect();
-        world.receive(entries).await;
+        newest = world.receive(entries).await.committed.events[399].position;
     }
-    let (mut place, mut reads, mut found) = (0, 0, 0);
+    let (mut position, mut reads, mut found) = (EventPosition::START, 0, 0);
     loop {
         let kinds = vec![EventKind::MessageSent];
-        let after = store.events_after(world.account, place, None, kinds, 10).await.unwrap();
+        let after = store.events_after(world.account, position, None, kinds, 10).await.unwrap();
         (reads, found) = (reads + 1, found + after.events.len());
-        assert!(after.place - place <= 500, "what fits of them does not matter");
-        place = after.place;
+        let looked_at = after.position.distance_from(position);
+        assert!(looked_at <= 500, "what fits of them does not matter");
+        position = after.position;
         if !after.has_more {
             break;
         }
     }
-    assert_eq!((place, reads, found), (1200, 3, 0));
+    assert_eq!((position, reads, found), (newest, 3, 0));
     // Long ones are fewer.
     let filler = "x".repeat(100_000);
     let long = |number: i32| {
@@ -155,44 +164,46 @@ pub(crate) async fn one_read_looks_at_so_many_and_no_more(store: Arc<dyn Store>)
         }
         text
     };
-    world.receive((0..10).map(long).collect()).await;
-    let after = store.new_events(world.account, place, 100).await.unwrap();
-    assert_eq!((after.events.len(), after.has_more, after.place), (1, true, place + 1));
-    let after = store.new_events(world.account, place + 9, 100).await.unwrap();
-    assert_eq!((after.events.len(), after.has_more, after.place), (1, false, place + 10));
+    let made = world.receive((0..10).map(long).collect()).await.committed.events;
+    let [first, ninth, tenth] = [0, 8, 9].map(|number: usize| made[number].position);
+    let after = store.new_events(world.account, position, 100).await.unwrap();
+    assert_eq!((after.events.len(), after.has_more, after.position), (1, true, first));
+    let after = store.new_events(world.account, ninth, 100).await.unwrap();
+    assert_eq!((after.events.len(), after.has_more, after.position), (1, false, tenth));
     // Another account's events are no reason to read in steps.
-    let theirs = store.events_after(world.other_account, 0, None, EventKind::ALL.to_vec(), 10);
-    let theirs = theirs.await.unwrap();
-    assert_eq!((theirs.has_more, theirs.place), (false, place + 10));
+    let (start, all) = (EventPosition::START, EventKind::ALL.to_vec());
+    let theirs = store.events_after(world.other_account, start, None, all, 10).await.unwrap();
+    assert_eq!((theirs.has_more, theirs.position), (false, tenth));
 }
 
-pub(crate) async fn a_place_is_found_by_its_time(store: Arc<dyn Store>) {
+pub(crate) async fn a_position_is_found_by_its_time(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    let place =
-        async |since: Option<Timestamp>| store.event_place(world.account, since).await.unwrap();
-    assert_eq!((place(None).await, place(Some(NOW)).await), (0, 0));
+    let position =
+        async |since: Option<Timestamp>| store.event_position(world.account, since).await.unwrap();
+    let start = EventPosition::START;
+    assert_eq!((position(None).await, position(Some(NOW)).await), (start, start));
     // Two at each of the times 0, 10, 20, 30.
     for number in 0..8i64 {
         let at = later(number / 2 * 10);
         world.receive_at(text_from(ANN, &number.to_string()), at).await;
     }
-    let newest = place(None).await;
+    let newest = position(None).await;
     let read = async |since| {
-        let from = place(Some(later(since))).await;
+        let from = position(Some(later(since))).await;
         guids(&after(&world, world.account, from, None, &EventKind::ALL, 1).await)
     };
     for (since, first) in [(-5, "0"), (0, "0"), (1, "2"), (10, "2"), (19, "4"), (30, "6")] {
         assert_eq!(read(since).await, [first], "since {since}");
     }
-    assert_eq!(place(Some(later(31))).await, newest);
-    // Pruned or not, a place does not come twice.
+    assert_eq!(position(Some(later(31))).await, newest);
+    // Pruned or not, a position does not come twice.
     assert_eq!(prune(&store, later(20), 10).await, 4);
     assert_eq!((read(-5).await, read(20).await), (vec!["4".into()], vec!["4".into()]));
     assert_eq!(prune(&store, later(100), 10).await, 4);
-    assert_eq!((place(None).await, place(Some(NOW)).await), (newest, newest));
-    let next = world.receive(vec![text_from(ANN, "next")]).await.committed.events[0].seq;
-    assert!(next > newest);
-    assert_eq!(place(Some(NOW)).await, next - 1);
+    assert_eq!((position(None).await, position(Some(NOW)).await), (newest, newest));
+    let next = world.receive(vec![text_from(ANN, "next")]).await.committed.events[0].position;
+    let before = position(Some(NOW)).await;
+    assert!(newest <= before && before < next);
 }
 
 pub(crate) async fn a_line_goes_up_and_down(store: Arc<dyn Store>) {
@@ -223,17 +234,18 @@ pub(crate) async fn what_is_still_tried_is_passed_over_a_little_at_a_time(store:
     // Five are over, the others are tried for ever.
     let over = made.deliveries[20..25].iter().map(|one| attempted(one, None, None)).collect();
     store.settle_deliveries(over).await.unwrap();
-    let place = |number: usize| Some(made.events[number - 1].seq);
-    let prune = async |after: i64| {
+    let position = |number: usize| made.events[number - 1].position;
+    let prune = async |after| {
         let pruned = store.prune_events(later(1).into(), after, 8).await.unwrap();
         (pruned.gone, pruned.next)
     };
-    assert_eq!(prune(0).await, (0, place(8)));
-    assert_eq!(prune(made.events[7].seq).await, (0, place(16)));
-    assert_eq!(prune(made.events[15].seq).await, (4, place(24)));
-    assert_eq!(prune(made.events[23].seq).await, (1, None));
+    let start = EventPosition::START;
+    assert_eq!(prune(start).await, (0, Some(position(8))));
+    assert_eq!(prune(position(8)).await, (0, Some(position(16))));
+    assert_eq!(prune(position(16)).await, (4, Some(position(24))));
+    assert_eq!(prune(position(24)).await, (1, None));
     // What is too young is not passed over.
     world.receive_at(text_from(ANN, "young"), later(1)).await;
-    let all = store.prune_events(later(1).into(), 0, 26).await.unwrap();
+    let all = store.prune_events(later(1).into(), start, 26).await.unwrap();
     assert_eq!((all.gone, all.next), (0, None));
 }

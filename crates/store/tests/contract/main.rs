@@ -102,7 +102,7 @@ mod sqlite {
         lines: a_handle_is_one_lines_only, a_line_needs_an_account_and_a_usable_bridge,
                a_bridge_carries_lines_of_its_driver,
                lines_are_their_accounts_only, capabilities_are_told_by_the_lines_own_bridge;
-        changes: what_changes_is_told_by_its_entry;
+        changes: what_changes_is_told_by_its_entry, a_seed_tells_of_the_lines_that_it_makes;
         bridges: a_name_is_one_bridges_only, a_bridge_is_found_by_its_token_and_seen,
                  the_simulators_bridge_is_one_and_adopts_its_lines, a_revoked_bridge_says_so;
         outbox: what_is_accepted_is_shown, refusals_come_in_order, contact_first_waits_for_the_contact,
@@ -152,7 +152,7 @@ mod sqlite {
             what_is_still_tried_is_passed_over_a_little_at_a_time,
             what_is_not_asked_for_is_looked_at_once, one_read_looks_at_so_many_and_no_more,
                 they_are_read_as_they_were_committed, they_are_filtered_by_account_line_and_kind,
-                a_place_is_found_by_its_time, a_line_goes_up_and_down;
+                a_position_is_found_by_its_time, a_line_goes_up_and_down;
         files: a_file_is_its_accounts_only, a_file_goes_out_and_is_an_attachment,
                a_voice_memo_is_audio_on_a_line_that_can, a_bridge_gets_the_files_that_it_has_claimed,
                a_file_comes_in_with_its_message, a_bridge_gives_away_only_what_it_uploaded,

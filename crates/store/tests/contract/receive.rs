@@ -21,7 +21,7 @@ pub(crate) async fn what_comes_in_is_a_message_an_event_and_a_chat(store: Arc<dy
     assert_eq!(received.results.len(), 2);
     assert_eq!(received.committed.events.len(), 2);
     assert!(received.committed.deliveries.iter().all(|one| one.webhook_id == webhook));
-    assert!(received.committed.events[0].seq < received.committed.events[1].seq);
+    assert!(received.committed.events[0].position < received.committed.events[1].position);
     let told: MessageEvent = serde_json::from_str(received.committed.events[0].data.get()).unwrap();
     assert_eq!(Some(told.message.id), received.results[0].message_id);
     assert_eq!((told.message.sender.as_str(), told.message.is_from_me), (ANN, false));

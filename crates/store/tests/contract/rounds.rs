@@ -5,7 +5,9 @@ use switchboard_model::{
     delivery::{Delivery, DeliveryStatus, DueDelivery},
     id::Id,
 };
-use switchboard_store::{DeliveryFilter, DueQuery, Grant, Owned, Refusal, Store, WebhookChanges};
+use switchboard_store::{
+    DeliveryFilter, DueQuery, EventPosition, Grant, Owned, Refusal, Store, WebhookChanges,
+};
 
 use crate::world::{ANN, LEASE, NOW, World, attempted, later, limit, refusal, text_from};
 
@@ -144,7 +146,7 @@ pub(crate) async fn of_a_disabled_webhook_all_is_given_up(store: Arc<dyn Store>)
     // Now nothing holds their events any more but the other webhook's deliveries.
     store.delete_webhook(Grant::whole(world.account), on).await.unwrap();
     assert_eq!(give_up(&[], later(3), 10).await, 4);
-    assert_eq!(store.prune_events(LEASE.into(), 0, 10).await.unwrap().gone, 4);
+    assert_eq!(store.prune_events(LEASE.into(), EventPosition::START, 10).await.unwrap().gone, 4);
 }
 
 pub(crate) async fn of_a_deleted_webhook_all_goes_a_little_at_a_time(store: Arc<dyn Store>) {
@@ -177,5 +179,8 @@ pub(crate) async fn of_a_deleted_webhook_all_goes_a_little_at_a_time(store: Arc<
     let all = DeliveryFilter::default();
     let left = store.deliveries(world.account, all, None, limit(1), NOW.into()).await.unwrap();
     assert!(left.rows.is_empty());
-    assert_eq!(store.prune_events(LEASE.into(), 0, 2000).await.unwrap().gone, 1100);
+    assert_eq!(
+        store.prune_events(LEASE.into(), EventPosition::START, 2000).await.unwrap().gone,
+        1100
+    );
 }

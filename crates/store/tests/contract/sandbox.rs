@@ -10,7 +10,7 @@ use switchboard_model::{
     sandbox::{DAILY_LIMIT, SandboxStatus, end_of_day},
 };
 use switchboard_store::{
-    Accept, Accepted, NewContent, NewLine, NewWebhook, Refusal, Result, Store,
+    Accept, Accepted, EventPosition, NewContent, NewLine, NewWebhook, Refusal, Result, Store,
 };
 
 use crate::world::{
@@ -341,7 +341,8 @@ pub(crate) async fn events_are_the_paired_accounts(store: Arc<dyn Store>) {
     assert_eq!(went(in_group).await, (shared.owner, vec![owners]));
     let lines = Some(vec![shared.world.line]);
     let kinds = EventKind::ALL.to_vec();
-    let after = store.events_after(account, 0, lines, kinds, 100).await.unwrap().events;
+    let after =
+        store.events_after(account, EventPosition::START, lines, kinds, 100).await.unwrap().events;
     assert!(after.iter().all(|event| event.account_id == account));
     let told: MessageEvent = data(&after[1]);
     assert_eq!((after.len(), told.message.guid.as_str()), (3, "g1"));

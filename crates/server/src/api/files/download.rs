@@ -14,11 +14,14 @@ use switchboard_model::file::StoredFile;
 use super::{not_found, storage_error};
 use crate::{
     api::http::problem::Failure,
-    files::{Files, kind},
+    files::{FileBytes, kind},
 };
 
 /// The type of a file as a download tells it. Of a text without a charset many programs think that it is in Latin-1.
-pub(super) async fn type_with_charset(files: &Files, file: &StoredFile) -> Result<String, Failure> {
+pub(super) async fn type_with_charset(
+    files: &FileBytes,
+    file: &StoredFile,
+) -> Result<String, Failure> {
     if !file.mime_type.starts_with("text/") {
         return Ok(file.mime_type.clone());
     }
@@ -41,7 +44,7 @@ fn unread(error: &object_store::Error) -> Failure {
 
 /// Answers with a file, or the part of it that is asked for (RFC 9110 §13, §14).
 pub(super) async fn send(
-    files: &Files,
+    files: &FileBytes,
     file: &StoredFile,
     mime_type: String,
     asked: &HeaderMap,

@@ -12,7 +12,7 @@ use axum::{
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 use switchboard_model::{Code, File, Problem, file::StoredFile, id::Id, time::Clock};
-use switchboard_store::{Files as FilesStore, Idempotent, Refusal};
+use switchboard_store::{Files, Idempotent, Refusal};
 
 use self::{
     download::{send, type_with_charset},
@@ -28,7 +28,7 @@ use super::http::{
     request_id::RequestId,
 };
 use crate::{
-    files::{Files, form, kind},
+    files::{FileBytes, form, kind},
     outage::{self, Storage},
     quota::{Occasionally, uploads::Uploads},
     uncancelled::uncancelled,
@@ -36,8 +36,8 @@ use crate::{
 
 /// What carries files in and out.
 pub(crate) struct Transfers {
-    pub(crate) store: Arc<dyn FilesStore>,
-    pub(crate) files: Arc<Files>,
+    pub(crate) store: Arc<dyn Files>,
+    pub(crate) files: Arc<FileBytes>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) idempotency: Arc<Idempotency>,
     /// Room for uploads.

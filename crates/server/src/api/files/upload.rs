@@ -12,7 +12,7 @@ use super::{Transfers, storage_error};
 use crate::{
     api::http::{idempotency::Entered, problem::Failure},
     clock::within,
-    files::{Files, Upload, kind, name},
+    files::{FileBytes, Upload, kind, name},
     outage,
     quota::uploads::Room,
 };
@@ -138,7 +138,7 @@ impl Arrived {
     /// Keeps the file: its bytes first, then what `write` writes down of it.
     pub(super) async fn keep(
         self,
-        files: &Files,
+        files: &FileBytes,
         write: impl Future<Output = Result<Idempotent<StoredFile>, Failure>>,
     ) -> Result<Idempotent<StoredFile>, Failure> {
         let Self { mut upload, file } = self;
@@ -156,7 +156,7 @@ impl Arrived {
     }
 }
 
-async fn drop_bytes(files: &Files, file: Id<File>) {
+async fn drop_bytes(files: &FileBytes, file: Id<File>) {
     // What can't be removed now is swept away later.
     if let Err(error) = files.remove(file).await {
         outage::report_files(&error, &format!("bytes of no file could not be removed: {file}"));

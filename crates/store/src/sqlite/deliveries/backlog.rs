@@ -72,7 +72,7 @@ impl Counting {
         let (rows, next) = due::waiting(sql, after)?;
         let now = self.now.steady;
         let is_due =
-            |row: &due::Waiting| row.has_untried || row.retry_at.is_some_and(|at| at <= now);
+            |row: &due::WaitingRow| row.has_untried || row.retry_at.is_some_and(|at| at <= now);
         let due = rows.into_iter().filter(|row| row.is_active && is_due(row));
         self.found = due.map(|row| row.webhook).collect();
         self.found.reverse();

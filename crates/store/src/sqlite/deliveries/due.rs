@@ -200,7 +200,7 @@ pub(super) fn bring_forward(sql: &Connection, latest: Timestamp) -> Result<()> {
 }
 
 /// What waits of one webhook.
-pub(super) struct Waiting {
+pub(super) struct WaitingRow {
     pub(super) webhook: Id<Webhook>,
     /// Whose it is; none if the webhook was deleted.
     pub(super) account: Option<Id<Account>>,
@@ -219,7 +219,7 @@ const WEBHOOKS: usize = 256;
 pub(super) fn waiting(
     sql: &Connection,
     webhook: Id<Webhook>,
-) -> Result<(Vec<Waiting>, Option<Id<Webhook>>)> {
+) -> Result<(Vec<WaitingRow>, Option<Id<Webhook>>)> {
     // Steps from webhook to webhook, and looks at two places of each: a backlog is not read.
     let rows = statement::all(
         sql,
@@ -242,7 +242,7 @@ pub(super) fn waiting(
          where waiting.webhook_id is not null",
         params![UNTRIED.0, bits(webhook), statement::limit(WEBHOOKS)],
         |row| {
-            Ok(Waiting {
+            Ok(WaitingRow {
                 webhook: row.get::<_, Bits<_>>(0)?.id(),
                 account: row.get::<_, Option<Bits<_>>>(1)?.map(Bits::id),
                 is_active: row.get(2)?,

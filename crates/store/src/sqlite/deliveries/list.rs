@@ -178,14 +178,14 @@ impl SeqRange {
             range.narrow(event - 1, event);
         }
         if let Some(id) = filter.event_id {
-            let Some(event) = events::place_of(sql, id)? else { return Ok(None) };
+            let Some(event) = events::seq_of(sql, id)? else { return Ok(None) };
             range.narrow(event - 1, event);
         }
         if let Some(since) = filter.since {
-            range.narrow(events::place(sql, Some(since))?, i64::MAX);
+            range.narrow(events::seq_before(sql, since)?, i64::MAX);
         }
         if let Some(until) = filter.until {
-            range.narrow(0, events::place(sql, Some(until))?);
+            range.narrow(0, events::seq_before(sql, until)?);
         }
         Ok(Some(range))
     }

@@ -124,7 +124,7 @@ pub(in crate::sqlite) fn give_up(
     let (mut given_up, mut after) = (0, Some(Id::of_nothing()));
     while let Some(place) = after {
         let (rows, next) = due::waiting(sql, place)?;
-        let own = |row: &due::Waiting| !row.is_active && owned.has(row.webhook);
+        let own = |row: &due::WaitingRow| !row.is_active && owned.has(row.webhook);
         for waiting in rows.into_iter().filter(own) {
             let rest = limit - given_up;
             given_up += if waiting.account.is_none() {

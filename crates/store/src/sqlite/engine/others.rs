@@ -21,7 +21,7 @@ impl Others {
         if version.is_none() || version != self.version {
             self.has_written |= self.version.is_some();
             self.version = version;
-            cache.forget();
+            cache.forget_all();
         }
     }
 

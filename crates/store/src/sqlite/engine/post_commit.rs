@@ -41,14 +41,15 @@ impl PostCommit {
     }
 
     /// What is to be done with what a transaction has changed.
-    pub(in crate::sqlite) fn changed<T, W>(&self, what: W) -> impl FnOnce(&mut T) + use<T, W>
+    pub(in crate::sqlite) fn changed<T, W, I>(&self, what: W) -> impl FnOnce(&mut T) + use<T, W, I>
     where
-        W: FnOnce(&T) -> Option<Changed>,
+        W: FnOnce(&T) -> I,
+        I: IntoIterator<Item = Changed>,
     {
         let observer = self.0.get().cloned();
         move |made| {
-            if let (Some(observer), Some(changed)) = (observer, what(made)) {
-                observer.changed(changed);
+            if let Some(observer) = observer {
+                what(made).into_iter().for_each(|changed| observer.changed(changed));
             }
         }
     }

@@ -74,12 +74,12 @@ pub(in crate::sqlite) struct Bounds {
 
 pub(in crate::sqlite) struct ReadQueue<T> {
     bounds: Bounds,
-    waiting: Mutex<Waiting<T>>,
+    waiting: Mutex<Questions<T>>,
     /// Somebody waits, or a scan has ended, or all is over.
     changed: Condvar,
 }
 
-struct Waiting<T> {
+struct Questions<T> {
     costs: [Turns<T>; COSTS],
     count: usize,
     of: HashMap<Owner, usize>,
@@ -139,7 +139,7 @@ impl<T> Turns<T> {
 
 impl<T> ReadQueue<T> {
     pub(in crate::sqlite) fn new(bounds: Bounds) -> Self {
-        let waiting = Waiting {
+        let waiting = Questions {
             costs: std::array::from_fn(|_| Turns::default()),
             count: 0,
             of: HashMap::new(),
@@ -213,12 +213,12 @@ impl<T> ReadQueue<T> {
         self.changed.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
+    fn lock(&self) -> MutexGuard<'_, Questions<T>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T> Waiting<T> {
+impl<T> Questions<T> {
     fn next(&mut self, scans: usize) -> Option<(Cost, T)> {
         const CHEAP_FIRST: [Cost; COSTS] = [Cost::Lookup, Cost::List, Cost::Scan];
         let may = |waiting: &Self, cost: Cost| {

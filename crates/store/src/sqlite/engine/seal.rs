@@ -25,7 +25,7 @@ const PREFIX: &str = "sealed:";
 
 /// The row that a sealed text belongs to.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::sqlite) enum Place<'a> {
+pub(in crate::sqlite) enum SealedRow<'a> {
     /// Both secrets of a webhook: a rotation moves the sealed text from one column to the other.
     Webhook(Id<Webhook>),
     /// The remembered answer to a request.
@@ -34,7 +34,7 @@ pub(in crate::sqlite) enum Place<'a> {
     Server(&'a str),
 }
 
-impl Place<'_> {
+impl SealedRow<'_> {
     fn name(self) -> String {
         match self {
             Self::Webhook(id) => format!("webhook {id}"),
@@ -55,12 +55,12 @@ impl Seal {
         Self(RandomizedNonceKey::new(&AES_256_GCM, key).expect("the key has the cipher's length"))
     }
 
-    /// Seals bytes for this place.
-    pub(in crate::sqlite) fn seal(&self, place: Place<'_>, plain: &[u8]) -> Result<Vec<u8>> {
+    /// Seals bytes for this row.
+    pub(in crate::sqlite) fn seal(&self, row: SealedRow<'_>, plain: &[u8]) -> Result<Vec<u8>> {
         let mut text = plain.to_vec();
         let nonce = self
             .0
-            .seal_in_place_append_tag(Aad::from(place.name()), &mut text)
+            .seal_in_place_append_tag(Aad::from(row.name()), &mut text)
             .map_err(|error| StoreError::Database(Box::new(error)))?;
         let mut sealed = Vec::with_capacity(1 + NONCE_LEN + text.len());
         sealed.push(VERSION);
@@ -69,12 +69,12 @@ impl Seal {
         Ok(sealed)
     }
 
-    /// The plain text, if this was sealed for this place with this key.
-    pub(in crate::sqlite) fn open(&self, place: Place<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
+    /// The plain text, if this was sealed for this row with this key.
+    pub(in crate::sqlite) fn open(&self, row: SealedRow<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, text) = sealed.strip_prefix(&[VERSION])?.split_first_chunk::<NONCE_LEN>()?;
         let mut text = text.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let plain = self.0.open_in_place(nonce, Aad::from(place.name()), &mut text).ok()?;
+        let plain = self.0.open_in_place(nonce, Aad::from(row.name()), &mut text).ok()?;
         Some(plain.to_vec())
     }
 
@@ -84,7 +84,7 @@ impl Seal {
         id: Id<Webhook>,
         secret: &str,
     ) -> Result<String> {
-        let sealed = self.seal(Place::Webhook(id), secret.as_bytes())?;
+        let sealed = self.seal(SealedRow::Webhook(id), secret.as_bytes())?;
         Ok(format!("{PREFIX}{}", BASE64_STANDARD.encode(sealed)))
     }
 
@@ -97,7 +97,7 @@ impl Seal {
         let open = |text: &str| {
             text.strip_prefix(PREFIX)
                 .and_then(|text| BASE64_STANDARD.decode(text).ok())
-                .and_then(|sealed| self.open(Place::Webhook(id), &sealed))
+                .and_then(|sealed| self.open(SealedRow::Webhook(id), &sealed))
                 .and_then(|plain| String::from_utf8(plain).ok())
                 .map(WebhookSecret::from_stored)
                 .ok_or_else(unreadable)
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_same_key_opens_what_was_sealed_for_the_same_place() {
+    fn only_the_same_key_opens_what_was_sealed_for_the_same_row() {
         let (seal, other) = (Seal::new(&[1; 32]), Seal::new(&[2; 32]));
         let (one, two) = (Id::<Webhook>::generate(), Id::<Webhook>::generate());
         let sealed = seal.webhook_secret(one, "whsec_x").unwrap();
@@ -176,14 +176,14 @@ mod tests {
         let scope =
             |key| IdempotencyScope::new(Id::<Key>::of_nothing(), "POST /x".into(), key, b"");
         let (a, b) = (scope("a".into()), scope("b".into()));
-        let mut sealed = seal.seal(Place::Answer(&a), b"{}").unwrap();
-        assert_eq!(seal.open(Place::Answer(&a), &sealed).as_deref(), Some(&b"{}"[..]));
-        assert_eq!(seal.open(Place::Answer(&b), &sealed), None);
-        assert_eq!(seal.open(Place::Server("a"), &sealed), None);
+        let mut sealed = seal.seal(SealedRow::Answer(&a), b"{}").unwrap();
+        assert_eq!(seal.open(SealedRow::Answer(&a), &sealed).as_deref(), Some(&b"{}"[..]));
+        assert_eq!(seal.open(SealedRow::Answer(&b), &sealed), None);
+        assert_eq!(seal.open(SealedRow::Server("a"), &sealed), None);
         *sealed.last_mut().unwrap() ^= 1;
-        assert_eq!(seal.open(Place::Answer(&a), &sealed), None, "changed");
+        assert_eq!(seal.open(SealedRow::Answer(&a), &sealed), None, "changed");
         for end in 0..sealed.len() {
-            assert_eq!(seal.open(Place::Answer(&a), &sealed[..end]), None, "cut off");
+            assert_eq!(seal.open(SealedRow::Answer(&a), &sealed[..end]), None, "cut off");
         }
     }
 }

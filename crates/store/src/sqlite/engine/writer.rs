@@ -155,10 +155,10 @@ trait Job: Send {
     fn run(&mut self, tx: &mut Tx<'_>) -> std::result::Result<(), Option<Outage>>;
 
     /// Tells the caller.
-    fn answer(self: Box<Self>, committed: &Committed);
+    fn answer(self: Box<Self>, committed: &BatchResult);
 }
 
-type Committed = std::result::Result<(), Arc<BatchError>>;
+type BatchResult = std::result::Result<(), Arc<BatchError>>;
 
 struct Command<W, F, T> {
     work: Option<W>,
@@ -192,7 +192,7 @@ where
         kept
     }
 
-    fn answer(self: Box<Self>, committed: &Committed) {
+    fn answer(self: Box<Self>, committed: &BatchResult) {
         let mut outcome = match (self.outcome, committed) {
             // A refusal stands, whatever became of the others.
             (Some(Err(error)), _) => Err(error),
@@ -290,7 +290,7 @@ fn serve(
             },
         }
         if committed.is_err() {
-            cache.forget();
+            cache.forget_all();
             roll_back(sql);
         }
         let committed = committed.map(|_| ());

@@ -2,13 +2,13 @@
 //! whether anybody types at all.
 //!
 //! Only the writer thread has it, and drops it when it finds, within a transaction, that anybody else has written: so
-//! it is never stale. A command that
-//! changes a line or a webhook says so, and the writer forgets everything when such a
-//! command, or a whole batch, is rolled back. Whether anybody types is forgotten with every command
-//! that is rolled back, because that costs next to nothing to ask again.
+//! it is never stale. A command that changes a line or a webhook says which, and the writer forgets that then, and
+//! once more when the command is rolled back; everything when a whole batch is. Whether anybody types is forgotten
+//! with every command that is rolled back, because that costs next to nothing to ask again.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
+use quick_cache::unsync::Cache;
 use rusqlite::{Connection, params};
 use switchboard_model::{
     Account, Bridge, EventKind, Handle, Line, Webhook,
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::Result;
 
-/// The most lines and the most accounts that are known at a time; beyond that, all is read afresh.
+/// The most lines, the most accounts and the most webhooks that are known at a time: beyond that, one goes for each that comes.
 const MAX_KNOWN: usize = 4096;
 
 /// A line, as the writing commands need it.
@@ -73,42 +73,76 @@ impl Subscriber {
 }
 
 /// The memory of the writer thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::sqlite) struct WriterCache {
-    lines: HashMap<Id<Line>, Arc<CachedLine>>,
-    subscribers: HashMap<Id<Account>, Arc<[Subscriber]>>,
+    lines: Cache<Id<Line>, Arc<CachedLine>>,
+    subscribers: Cache<Id<Account>, Arc<[Subscriber]>>,
     /// Decrypted secrets of webhooks, each with what it was decrypted from: one that has changed since is found out.
-    secrets: HashMap<Id<Webhook>, (Sealed, Arc<Secrets>)>,
+    secrets: Cache<Id<Webhook>, (Sealed, Arc<Secrets>)>,
     /// Whether any indicator stands on, anywhere; none if that has to be asked.
     anybody_types: Option<bool>,
-    changed: bool,
+    /// What the command has changed.
+    changed: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Entry {
+    Line(Id<Line>),
+    Webhooks(Id<Account>),
+}
+
+impl Default for WriterCache {
+    fn default() -> Self {
+        Self {
+            lines: Cache::new(MAX_KNOWN),
+            subscribers: Cache::new(MAX_KNOWN),
+            secrets: Cache::new(MAX_KNOWN),
+            anybody_types: None,
+            changed: Vec::new(),
+        }
+    }
 }
 
 impl WriterCache {
     /// A command begins.
     pub(in crate::sqlite) fn begin(&mut self) {
-        self.changed = false;
+        self.changed.clear();
     }
 
-    /// The command has changed a line or a webhook.
-    pub(in crate::sqlite) fn forget(&mut self) {
-        self.lines.clear();
-        self.subscribers.clear();
-        self.anybody_types = None;
-        self.changed = true;
+    /// The command has changed this line.
+    pub(in crate::sqlite) fn forget_line(&mut self, id: Id<Line>) {
+        self.changed(Entry::Line(id));
     }
 
     /// The command has changed the webhooks of this account.
     pub(in crate::sqlite) fn forget_webhooks(&mut self, account: Id<Account>) {
-        self.subscribers.remove(&account);
-        self.changed = true;
+        self.changed(Entry::Webhooks(account));
+    }
+
+    fn changed(&mut self, entry: Entry) {
+        self.forget(entry);
+        self.changed.push(entry);
+    }
+
+    fn forget(&mut self, entry: Entry) {
+        match entry {
+            Entry::Line(id) => drop(self.lines.remove(&id)),
+            Entry::Webhooks(account) => drop(self.subscribers.remove(&account)),
+        }
+    }
+
+    /// Anything may have changed.
+    pub(in crate::sqlite) fn forget_all(&mut self) {
+        self.lines.clear();
+        self.subscribers.clear();
+        self.anybody_types = None;
     }
 
     /// The command was rolled back: what was read after its change never was.
     pub(in crate::sqlite) fn rolled_back(&mut self) {
         self.anybody_types = None;
-        if self.changed {
-            self.forget();
+        for entry in std::mem::take(&mut self.changed) {
+            self.forget(entry);
         }
     }
 
@@ -164,7 +198,6 @@ impl WriterCache {
             },
         )?;
         if let Some(line) = &line {
-            make_room(&mut self.lines);
             self.lines.insert(id, Arc::clone(line));
         }
         Ok(line)
@@ -198,14 +231,13 @@ impl WriterCache {
             },
         )?
         .into();
-        make_room(&mut self.subscribers);
         self.subscribers.insert(account, Arc::clone(&subscribers));
         Ok(subscribers)
     }
 }
 
 fn open(
-    opened: &mut HashMap<Id<Webhook>, (Sealed, Arc<Secrets>)>,
+    opened: &mut Cache<Id<Webhook>, (Sealed, Arc<Secrets>)>,
     seal: &Seal,
     id: Id<Webhook>,
     sealed: Sealed,
@@ -216,13 +248,56 @@ fn open(
         return Ok(Arc::clone(secrets));
     }
     let secrets = Arc::new(seal.secrets(id, &sealed)?);
-    make_room(opened);
     opened.insert(id, (sealed, Arc::clone(&secrets)));
     Ok(secrets)
 }
 
-fn make_room<K, V>(known: &mut HashMap<K, V>) {
-    if known.len() >= MAX_KNOWN {
-        known.clear();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(sql: &Connection) -> Id<Line> {
+        let id = Id::generate();
+        statement::run(
+            sql,
+            "insert into lines values (?1, ?2, '+15550100001', ?3, 1, 0, null, 0, '[]')",
+            params![bits(id), bits(Id::<Account>::generate()), Name(LineService::default())],
+        )
+        .unwrap();
+        id
+    }
+
+    #[test]
+    fn a_change_and_its_rollback_forget_one_entry_and_so_does_one_too_many() {
+        let sql = Connection::open_in_memory().unwrap();
+        sql.execute_batch(
+            "create table lines (id primary key, account_id, handle, service, is_active, contact_first, bridge_id,
+               is_sandbox, capabilities)",
+        )
+        .unwrap();
+        let (changed, other) = (add(&sql), add(&sql));
+        let mut cache = WriterCache::default();
+        let line = |cache: &mut WriterCache, id| cache.line(&sql, id).unwrap().unwrap();
+        let set_active = |is_active: bool| {
+            let update = "update lines set is_active = ?2 where id = ?1";
+            statement::run(&sql, update, params![bits(changed), is_active]).unwrap();
+        };
+        let kept = line(&mut cache, other);
+        assert!(line(&mut cache, changed).is_active);
+
+        cache.begin();
+        set_active(false);
+        cache.forget_line(changed);
+        assert!(!line(&mut cache, changed).is_active);
+        set_active(true);
+        cache.rolled_back();
+        assert!(line(&mut cache, changed).is_active);
+        assert!(Arc::ptr_eq(&kept, &line(&mut cache, other)));
+
+        for _ in 0..2 * MAX_KNOWN {
+            let id = add(&sql);
+            line(&mut cache, id);
+        }
+        assert_eq!(cache.lines.len(), MAX_KNOWN);
     }
 }

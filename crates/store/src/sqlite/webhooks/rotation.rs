@@ -11,7 +11,11 @@ use switchboard_model::{
 use super::{Found, find};
 use crate::{
     Grant, Result,
-    sqlite::engine::{columns::bits, statement, writer::Tx},
+    sqlite::engine::{
+        columns::{Bits, bits},
+        statement,
+        writer::Tx,
+    },
 };
 
 pub(super) fn rotate(
@@ -37,15 +41,17 @@ pub(super) fn rotate(
 
 /// Nothing is signed with them any more: who reads the database later is not to find them.
 pub(super) fn forget_secrets(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<usize> {
-    let gone = statement::run(
+    let accounts = statement::all(
         tx.sql,
         "update webhooks set previous_secret = null, previous_until = null
          where seq in (select seq from webhooks indexed by webhooks_rotated
-           where previous_until <= ?1 limit ?2)",
+           where previous_until <= ?1 limit ?2)
+         returning account_id",
         params![now.0, statement::limit(limit)],
+        |row| Ok(row.get::<_, Bits<_>>(0)?.id()),
     )?;
-    if gone > 0 {
-        tx.cache.forget();
+    for account in &accounts {
+        tx.cache.forget_webhooks(*account);
     }
-    Ok(gone)
+    Ok(accounts.len())
 }

@@ -1,7 +1,7 @@
 //! The SSRF guard: what a URL of a stranger may make this server connect to.
 //!
 //! Two gates, because there are two ways in. A URL is judged when it is given and
-//! before each attempt: scheme, user info, port, and an address written as such. A name
+//! before each request: scheme, user info, port, and an address written as such. A name
 //! is judged by the addresses it resolves to, in the resolver that the connector itself
 //! uses: what is checked is what is dialled, so a name that changes its mind in between gains nothing.
 //! Redirects are not followed and proxies are not asked.
@@ -108,8 +108,17 @@ impl Guard {
         if allowed { Ok(url) } else { Err(RefusedUrl::Forbidden) }
     }
 
+    /// A client that dials only what is allowed. Whoever has it must still judge each URL: one that holds an
+    /// address asks no resolver.
+    pub(crate) fn http(&self) -> reqwest::ClientBuilder {
+        reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .dns_resolver(self.clone())
+    }
+
     /// Whether this address may be dialled.
-    pub(crate) fn allows(&self, ip: IpAddr) -> bool {
+    fn allows(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         self.0.allowed.iter().any(|net| net.contains(&ip)) || is_public(ip)
     }

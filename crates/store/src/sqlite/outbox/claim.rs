@@ -1,0 +1,107 @@
+//! Items are claimed by the link of a bridge, for the time of a lease.
+
+use rusqlite::{Connection, Row, params};
+use switchboard_model::{
+    Bridge, Chat, Line, Timestamp,
+    id::Id,
+    link::SendItem,
+    outbox::{OutboxStatus, OutboxStep},
+};
+
+use super::step;
+use crate::{
+    Link, Result,
+    sqlite::{
+        bridges,
+        engine::{
+            columns::{Bits, Json, Name, bits, hex_list},
+            statement,
+            writer::Tx,
+        },
+    },
+};
+
+pub(super) fn claim(
+    tx: &mut Tx<'_>,
+    link: Link,
+    line: Id<Line>,
+    full_chats: &[Id<Chat>],
+    limit: usize,
+    lease_until: Timestamp,
+) -> Result<Vec<SendItem>> {
+    bridges::must_be_newest(tx.sql, link)?;
+    let carried = tx.cache.line(tx.sql, line)?;
+    if !carried.is_some_and(|line| line.bridge_id == Some(link.bridge) && line.is_active) {
+        return Ok(Vec::new());
+    }
+    let waiting = statement::all(
+        tx.sql,
+        "select o.id, o.seq, o.line_id, o.chat_id, c.identifier, c.is_group, o.content
+         from outbox o indexed by outbox_pending cross join chats c on c.id = o.chat_id
+         where o.line_id = ?1 and o.status = 'pending'
+           and o.chat_id not in (select unhex(value) from json_each(?2))
+         order by o.seq limit ?3",
+        params![bits(line), hex_list(full_chats), statement::limit(limit)],
+        send_item,
+    )?;
+    let claimed = step(OutboxStatus::Pending, OutboxStep::Claim)?;
+    let mut items = Vec::with_capacity(waiting.len());
+    for item in waiting {
+        let changed = statement::run(
+            tx.sql,
+            "update outbox set status = ?2, bridge_id = ?3, lease_until = ?4
+             where seq = ?1 and status = 'pending'",
+            params![item.order, Name(claimed), bits(link.bridge), lease_until.0],
+        )?;
+        if changed > 0 {
+            items.push(item);
+        }
+    }
+    Ok(items)
+}
+
+pub(in crate::sqlite) fn claims_of(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<SendItem>> {
+    statement::all(
+        sql,
+        "select o.id, o.seq, o.line_id, o.chat_id, c.identifier, c.is_group, o.content
+         from outbox o cross join chats c on c.id = o.chat_id
+         where o.bridge_id = ?1 and o.status = 'claimed' order by o.seq",
+        params![bits(bridge)],
+        send_item,
+    )
+}
+
+pub(in crate::sqlite) fn extend_claims(
+    sql: &Connection,
+    link: Link,
+    lease_until: Timestamp,
+) -> Result<()> {
+    statement::run(
+        sql,
+        "update outbox set lease_until = ?2
+         where bridge_id = ?1 and status = 'claimed' and lease_until < ?2",
+        params![bits(link.bridge), lease_until.0],
+    )?;
+    Ok(())
+}
+
+pub(super) fn renew_all_claims(sql: &Connection, lease_until: Timestamp) -> Result<()> {
+    statement::run(
+        sql,
+        "update outbox set lease_until = ?1 where status = 'claimed'",
+        params![lease_until.0],
+    )?;
+    Ok(())
+}
+
+fn send_item(row: &Row<'_>) -> rusqlite::Result<SendItem> {
+    Ok(SendItem {
+        id: row.get::<_, Bits<_>>(0)?.id(),
+        order: row.get(1)?,
+        line_id: row.get::<_, Bits<_>>(2)?.id(),
+        chat_id: row.get::<_, Bits<_>>(3)?.id(),
+        identifier: row.get(4)?,
+        is_group: row.get(5)?,
+        content: row.get::<_, Json<_>>(6)?.0,
+    })
+}
