@@ -61,8 +61,10 @@ pub(crate) fn message(state: &State, row: &Row, shape: Shape, own: &str) -> Valu
     }
     if let Some(tapback) = &row.tapback {
         set("is_reaction", Some(true.into()));
-        set("reaction_type", Some(tapback.kind.clone().into()));
-        set("reaction_emoji", Some(tapback.emoji.clone().into()));
+        // An emoji that imsg could not find: neither of both is there.
+        let known = |text: &str| (!text.is_empty()).then(|| text.into());
+        set("reaction_type", known(&tapback.kind));
+        set("reaction_emoji", known(&tapback.emoji));
         set("is_reaction_add", Some(tapback.add.into()));
         set("reacted_to_guid", Some(tapback.target.clone().into()));
     }

@@ -8,19 +8,15 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-use super::{command, rpc::Session, state::Shared, wire};
+use super::{
+    command,
+    rpc::{Said, Session},
+    state::Shared,
+    wire,
+};
 
 /// The longest line that is read. imsg has no limit; a test that needs more is broken.
 const LINE: u64 = 64 << 20;
-
-/// What the Mac says to a child.
-#[derive(Debug)]
-pub(crate) enum Said {
-    /// On stdout.
-    Out(String),
-    /// On stderr.
-    Err(String),
-}
 
 /// Takes children for as long as the runtime runs.
 pub(crate) async fn listen(shared: Arc<Shared>, listener: TcpListener) {

@@ -95,11 +95,10 @@ async fn a_row_without_a_chat_is_held_and_then_dropped() {
     mac.join(&guid);
     assert_eq!(imsg.notification("message").await["message"]["text"], "late");
 
+    imsg.ok("watch.unsubscribe", json!({ "subscription": 1 })).await;
     imsg.ok("watch.subscribe", json!({ "debounce_ms": 0 })).await;
     let guid = mac.contact(BOB).draft("lost").unjoined().arrive();
-    tokio::time::timeout(Duration::from_millis(800), imsg.notification("message"))
-        .await
-        .unwrap_err();
+    mac.until("it is dropped", |mac| mac.dropped() == 1).await;
     mac.join(&guid);
     mac.contact(BOB).writes("end");
     assert_eq!(imsg.notification("message").await["message"]["text"], "end");
@@ -145,9 +144,7 @@ async fn subscriptions_can_overflow_fail_repeat_reverse_and_fall_silent() {
     assert_eq!(imsg.notification("message").await["message"]["text"], "two");
     mac.silence_watch(true);
     mac.contact(ANN).writes("four");
-    tokio::time::timeout(Duration::from_millis(300), imsg.notification("message"))
-        .await
-        .unwrap_err();
+    mac.until("the watch has looked", Mac::watch_has_looked).await;
     mac.silence_watch(false);
     mac.contact(ANN).writes("five");
     assert_eq!(imsg.notification("message").await["message"]["text"], "five");
@@ -166,9 +163,7 @@ async fn a_watch_stays_with_the_database_that_it_began_with() {
     imsg.ok("watch.subscribe", json!({})).await;
     mac.replace_database(10);
     mac.contact(ANN).writes("unheard");
-    tokio::time::timeout(Duration::from_millis(400), imsg.notification("message"))
-        .await
-        .unwrap_err();
+    mac.until("the watch has looked", Mac::watch_has_looked).await;
     imsg.ok("watch.subscribe", json!({})).await;
     mac.contact(ANN).writes("heard");
     assert_eq!(imsg.notification("message").await["message"]["text"], "heard");

@@ -14,7 +14,16 @@ use tokio::{
 };
 
 use super::{failure::Failure, text::render};
-use crate::imsg::{server::Said, settings::Settings, state::Shared};
+use crate::imsg::{settings::Settings, state::Shared};
+
+/// What the child says.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// On stdout.
+    Out(String),
+    /// On stderr.
+    Err(String),
+}
 
 /// A request that was admitted.
 #[derive(Debug)]

@@ -25,13 +25,13 @@ use tokio::{
     task::JoinSet,
 };
 
+pub(crate) use self::{child::Said, snapshot::cli_status, text::render};
 use self::{
     child::{Child, Job},
     failure::Failure,
     method::Lane,
 };
-pub(crate) use self::{snapshot::cli_status, text::render};
-use super::{fault::Fault, server::Said, state::Shared};
+use super::{fault::Fault, state::Shared};
 
 /// How many requests run or wait at most.
 const OUTSTANDING: usize = 128;

@@ -12,8 +12,15 @@ use super::{
     target::{Found, Target},
 };
 use crate::imsg::{
-    chat::Chat, database::Service, fault::Fault, gate::Automation, messages::Outgoing, row::File,
-    settings::MacOs, state::State, time,
+    chat::Chat,
+    database::Service,
+    fault::Fault,
+    gate::Automation,
+    messages::Outgoing,
+    row::{File, kind},
+    settings::MacOs,
+    state::State,
+    time,
 };
 
 /// What is to be sent.
@@ -244,7 +251,7 @@ pub(crate) fn stage(call: &Call<'_>, file: &Path, operation: &str) -> Result<Fil
     let copied = std::fs::create_dir_all(&folder).and_then(|()| std::fs::copy(file, &path));
     let total_bytes = copied.map_err(|_| refuse("staging failed: can't copy"))?;
     let name = name.to_string_lossy().into_owned();
-    let (uti, mime) = crate::imsg::draft::kind(&name);
+    let (uti, mime) = kind(&name);
     Ok(File { name, uti: uti.to_owned(), mime: mime.to_owned(), path, total_bytes, coming: None })
 }
 
