@@ -61,6 +61,12 @@ impl<'a> Draft<'a> {
         self
     }
 
+    /// To (or by) this own number of a Mac that has several; the chat uses it from now on.
+    pub fn addressed_to(mut self, own: &str) -> Self {
+        self.row.own = Some(own.to_owned());
+        self
+    }
+
     /// Written at this time: an old one is what iCloud fills in later, a new row with an old date.
     pub fn written_at(mut self, at: Timestamp) -> Self {
         self.row.created_at = at;
@@ -133,6 +139,9 @@ impl<'a> Draft<'a> {
         shared.change(|state| {
             let chat =
                 chat.unwrap_or_else(|| state.direct_chat(from.as_deref().unwrap_or(&own), service));
+            if let (Some(own), Some(chat)) = (&row.own, state.db.chats.get_mut(&chat)) {
+                chat.own = Some(own.clone());
+            }
             row.is_from_me = from.is_none();
             row.sender = from.unwrap_or_default();
             service.clone_into(&mut row.service);

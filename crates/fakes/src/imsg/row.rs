@@ -62,6 +62,8 @@ pub struct Row {
     pub created_at: Timestamp,
     /// `iMessage` or `SMS`.
     pub service: String,
+    /// The own number that it came to or went out by (`destination_caller_id`); none is the line's.
+    pub own: Option<String>,
     /// Its files.
     pub files: Vec<File>,
     /// The message that it is a threaded reply to.

@@ -41,7 +41,8 @@ async fn child(shared: &Arc<Shared>, socket: TcpStream) -> io::Result<()> {
             .await?;
         return Ok(());
     };
-    let version = version.unwrap_or_else(|| shared.look(|state| state.version.clone()));
+    let installed = shared.look(|state| state.version.clone());
+    let version = version.unwrap_or_else(|| installed.clone());
     if args.first().is_none_or(|arg| arg != "rpc") {
         let (lines, code) = command::run(shared, &args, &version).await;
         for line in lines {
@@ -68,7 +69,8 @@ async fn child(shared: &Arc<Shared>, socket: TcpStream) -> io::Result<()> {
     let _running = Running { shared, number };
     let (said, to_say) = mpsc::channel(64);
     let (died, mut dies) = oneshot::channel();
-    let session = Session::start(Arc::clone(shared), number, version, database, said, died);
+    let session =
+        Session::start(Arc::clone(shared), number, [installed, version], database, said, died);
     let speak = tokio::spawn(speak(to_say, write));
     if shared.look(|state| state.noise) {
         session.noise("ABGroup: no such property (harmless)").await;

@@ -325,3 +325,25 @@ async fn addresses_are_checked_by_the_helper() {
         -32602
     );
 }
+
+#[tokio::test]
+async fn a_mac_with_two_numbers_says_which_one_was_meant() {
+    let mac = Mac::start();
+    let other = "+15550888888";
+    mac.contact(ANN).writes("one");
+    mac.contact(BOB).draft("two").addressed_to(other).arrive();
+    let bob = mac.chat_with(BOB);
+    let mut imsg = Imsg::start(&mac);
+    imsg.ok("send", json!({ "chat_id": bob, "text": "three" })).await;
+    let page = imsg.ok("messages.after", json!({ "since_rowid": 0 })).await;
+    let own = page["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| message["destination_caller_id"].as_str().unwrap());
+    assert_eq!(own.collect::<Vec<_>>(), ["+15550999999", other, other]);
+    assert_eq!(
+        imsg.ok("chats.get", json!({ "chat_id": bob })).await["last_addressed_handle"],
+        other
+    );
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use switchboard_fakes::imsg::{Fault, Mac};
+use switchboard_fakes::imsg::{Fault, Mac, Stage};
 
 use crate::program::Imsg;
 
@@ -134,4 +134,59 @@ async fn a_refusal_is_a_text_and_does_nothing() {
     }
     assert_eq!(mac.mutations(), []);
     assert_eq!(mac.faults_left(), 0);
+}
+
+#[tokio::test]
+async fn what_is_held_past_the_limit_is_still_in_flight_and_of_applescript_uncertain() {
+    let mac = Mac::start();
+    let (ann, bob) = (mac.chat_with(ANN), mac.chat_with("+15550100002"));
+    mac.hold(Stage::Dispatched);
+    let mut children =
+        [(ann, "bridge", "still_in_flight"), (bob, "applescript", "may_have_completed")]
+            .map(|case| (Imsg::start(&mac), case));
+    for (imsg, (chat, transport, _)) in &mut children {
+        imsg.request("send", json!({ "chat_id": chat, "text": "late", "transport": transport }))
+            .await;
+    }
+    for (imsg, (_, _, disposition)) in &mut children {
+        assert_eq!(imsg.answer(&json!(1)).await["error"]["data"]["disposition"], *disposition);
+    }
+    assert_eq!(mac.mutations(), []);
+    mac.release();
+    mac.until("both have arrived", |mac| mac.mutations().len() == 2).await;
+}
+
+#[tokio::test]
+async fn applescript_takes_an_older_row_with_the_same_text_for_its_own() {
+    let mac = Mac::start();
+    let chat = mac.chat_with(ANN);
+    let older = mac.owner().writes(chat, "ok");
+    mac.fault("send", Fault::Vanishes);
+    let mut imsg = Imsg::start(&mac);
+    let params = json!({ "chat_id": chat, "text": "ok", "transport": "applescript" });
+    // Messages said yes and sent nothing; the owner's own row is less than two seconds old.
+    assert_eq!(imsg.ok("send", params).await["guid"], older);
+    assert_eq!(mac.contact(ANN).times_received("ok"), 0);
+}
+
+#[tokio::test]
+async fn a_yes_is_no_proof() {
+    let mac = Mac::start();
+    let chat = mac.chat_with(ANN);
+    let mut imsg = Imsg::start(&mac);
+    let attempt = "5f0c1d2e-0000-5000-8000-000000000001";
+    mac.fault("send.tracked", Fault::Vanishes);
+    let sent = imsg
+        .ok("send.tracked", json!({ "chat_id": chat, "text": "one", "attempt_id": attempt }))
+        .await;
+    let status = imsg.ok("message.send_status", json!({ "guid": sent["guid"] })).await;
+    assert!(status["status_fields"].is_null(), "{status}");
+    mac.fault("send", Fault::Vanishes);
+    let params = json!({ "chat_id": chat, "text": "two", "transport": "applescript" });
+    let error = imsg.error("send", params).await;
+    assert_eq!(
+        (&error["code"], &error["data"]["disposition"]),
+        (&json!(-32001), &json!("may_have_completed"))
+    );
+    assert_eq!(mac.received_by(ANN), []);
 }

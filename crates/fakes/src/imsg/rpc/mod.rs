@@ -52,12 +52,12 @@ impl Session {
     pub(crate) fn start(
         shared: Arc<Shared>,
         number: u64,
-        version: String,
+        versions: [String; 2],
         database: String,
         said: mpsc::Sender<Said>,
         died: oneshot::Sender<()>,
     ) -> Self {
-        let child = Child::new(shared, number, version, database, said, died);
+        let child = Child::new(shared, number, versions, database, said, died);
         let mut workers = JoinSet::new();
         let (mutations, lane) = mpsc::unbounded_channel();
         workers.spawn(work(Arc::clone(&child), Arc::new(Mutex::new(lane))));

@@ -16,7 +16,7 @@ use crate::imsg::{
     database::Service,
     fault::Fault,
     gate::Automation,
-    messages::Outgoing,
+    messages::{Outgoing, new_guid},
     row::{File, kind},
     settings::MacOs,
     state::State,
@@ -214,6 +214,7 @@ pub(crate) async fn publish(
         _ => {}
     }
     let (id, ghost) = (chat.id, fault == Some(&Fault::GhostRow));
+    let vanishes = fault == Some(&Fault::Vanishes);
     let handle = chat.identifier.clone();
     let pace = [call.pace().sent, call.pace().delivered];
     let mut mutation = call.mutation(&chat.guid, None, &message.text);
@@ -222,6 +223,9 @@ pub(crate) async fn publish(
             if ghost || !state.db.chats.contains_key(&id) {
                 state.ghost_row(&handle);
                 return None;
+            }
+            if vanishes {
+                return Some(message.guid.unwrap_or_else(new_guid));
             }
             let guid = state.send(id, &message, pace);
             mutation.guid = Some(guid.clone());
@@ -285,13 +289,13 @@ async fn by_apple_script(
     });
     let file =
         (!file.is_empty()).then(|| Outgoing { files: file, sender: own, ..Outgoing::default() });
-    let (mut guid, both) = (None, text.is_some() && file.is_some());
+    let mut guid = None;
     for (at, message) in text.into_iter().chain(file).enumerate() {
         // What goes wrong, goes wrong with the first of the two.
         let fault = fault.filter(|_| at == 0);
         let sent = publish(call, How::apple_script(call.pace()), fault, &chat, message).await;
         let sent = sent.map_err(apple_script)?;
-        guid = guid.or(Some(sent)).filter(|_| fault != Some(&Fault::NoGuid) || both);
+        guid = guid.or(Some(sent));
     }
     if !call.database_ready() {
         return Ok(json!({ "ok": true }));
@@ -309,9 +313,11 @@ async fn by_apple_script(
         by_text.or_else(|| state.db.row(guid.as_ref()?)).map(|row| (row.rowid, row.guid.clone()))
     };
     let mut result = json!({ "ok": true, "transport": "applescript" });
-    if fault != Some(&Fault::NoGuid)
-        && let Some((id, guid)) = call.shared().look(look)
-    {
+    let row = call.shared().look(look);
+    if row.is_none() {
+        return Err(not_seen(call, Transport::AppleScript).await);
+    }
+    if let Some((id, guid)) = row.filter(|_| fault != Some(&Fault::NoGuid)) {
         result["id"] = id.into();
         result["guid"] = guid.clone().into();
         result["message_id"] = guid.into();
@@ -319,6 +325,12 @@ async fn by_apple_script(
         result["service"] = chat.service.into();
     }
     Ok(result)
+}
+
+/// What is said when a row was looked for in vain.
+pub(crate) async fn not_seen(call: &Call<'_>, transport: Transport) -> Failure {
+    tokio::time::sleep(call.pace().verification).await;
+    Failure::uncertain(transport, "send", "no matching row was seen")
 }
 
 /// The same failure, of the other transport.
@@ -358,6 +370,7 @@ fn new_chat(call: &Call<'_>, send: &Send, handle: &str, tahoe: bool) -> Option<C
                 name: String::new(),
                 participants: vec![handle.to_owned()],
                 group: false,
+                own: None,
             });
         }
         let imessage = state.phones.get(handle).is_none_or(|phone| phone.imessage);
