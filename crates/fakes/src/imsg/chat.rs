@@ -17,6 +17,8 @@ pub struct Chat {
     pub participants: Vec<String>,
     /// Whether it is a group, whatever its guid says.
     pub group: bool,
+    /// The own number that it uses (`last_addressed_handle`); none is the line's.
+    pub own: Option<String>,
 }
 
 impl Chat {

@@ -15,8 +15,8 @@ pub(crate) async fn run(shared: &Shared, args: &[String], version: &str) -> (Vec
         ["--version" | "-V"] => (vec![version.to_owned()], 0),
         ["status", "--json"] => {
             let mut settings = shared.settings.clone();
-            version.clone_into(&mut settings.version);
-            (vec![render(&shared.look(|state| cli_status(state, &settings)))], 0)
+            settings.version = shared.look(|state| state.version.clone());
+            (vec![render(&shared.look(|state| cli_status(state, &settings, version)))], 0)
         }
         ["launch", ref options @ ..] => launch(shared, options).await,
         _ => (vec!["Error: the fake has no such command".to_owned()], 1),

@@ -51,6 +51,11 @@ impl<'a> Contact<'a> {
         tap(self.shared, Some(&self.handle), guid, reaction, true)
     }
 
+    /// Puts an emoji on a message that imsg can't find: the row names neither type nor emoji.
+    pub fn reacts_unreadably(&self, guid: &str) -> String {
+        tap(self.shared, Some(&self.handle), guid, "", true)
+    }
+
     /// Takes a reaction away again.
     pub fn unreacts(&self, guid: &str, reaction: &str) -> String {
         tap(self.shared, Some(&self.handle), guid, reaction, false)
@@ -192,6 +197,7 @@ fn tap(shared: &Shared, sender: Option<&str>, guid: &str, reaction: &str, add: b
         "laugh" => ("laugh", "😂"),
         "emphasis" => ("emphasis", "‼️"),
         "question" => ("question", "❓"),
+        "" => ("", ""),
         emoji => ("custom", emoji),
     };
     shared.change(|state| {

@@ -106,7 +106,7 @@ impl Database {
         match service {
             Service::IMessage => of("iMessage"),
             Service::Sms => of("SMS"),
-            Service::Auto => of("iMessage").or_else(|| of("SMS")),
+            Service::Auto => of("iMessage").or_else(|| of("SMS")).or_else(|| of("RCS")),
         }
     }
 }

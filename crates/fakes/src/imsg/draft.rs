@@ -6,7 +6,7 @@ use switchboard_model::Timestamp;
 
 use super::{
     messages::{blank, new_guid},
-    row::{File, Row, Sending},
+    row::{File, Row, Sending, kind},
     state::Shared,
     time,
 };
@@ -58,6 +58,12 @@ impl<'a> Draft<'a> {
     /// With this guid.
     pub fn guid(mut self, guid: &str) -> Self {
         guid.clone_into(&mut self.row.guid);
+        self
+    }
+
+    /// To (or by) this own number of a Mac that has several; the chat uses it from now on.
+    pub fn addressed_to(mut self, own: &str) -> Self {
+        self.row.own = Some(own.to_owned());
         self
     }
 
@@ -133,6 +139,9 @@ impl<'a> Draft<'a> {
         shared.change(|state| {
             let chat =
                 chat.unwrap_or_else(|| state.direct_chat(from.as_deref().unwrap_or(&own), service));
+            if let (Some(own), Some(chat)) = (&row.own, state.db.chats.get_mut(&chat)) {
+                chat.own = Some(own.clone());
+            }
             row.is_from_me = from.is_none();
             row.sender = from.unwrap_or_default();
             service.clone_into(&mut row.service);
@@ -161,27 +170,5 @@ impl<'a> Draft<'a> {
             state.db.told += u64::from(told);
             guid
         })
-    }
-}
-
-/// The type identifier and media type that Messages gives a file.
-pub(crate) fn kind(name: &str) -> (&'static str, &'static str) {
-    let extension = name.rsplit('.').next().unwrap_or_default().to_lowercase();
-    match &*extension {
-        "jpg" | "jpeg" => ("public.jpeg", "image/jpeg"),
-        "png" => ("public.png", "image/png"),
-        "heic" => ("public.heic", "image/heic"),
-        "gif" => ("com.compuserve.gif", "image/gif"),
-        "mov" => ("com.apple.quicktime-movie", "video/quicktime"),
-        "mp4" => ("public.mpeg-4", "video/mp4"),
-        "caf" => ("com.apple.coreaudio-format", "audio/x-caf"),
-        "m4a" => ("com.apple.m4a-audio", "audio/x-m4a"),
-        "mp3" => ("public.mp3", "audio/mpeg"),
-        "wav" => ("com.microsoft.waveform-audio", "audio/vnd.wave"),
-        "pdf" => ("com.adobe.pdf", "application/pdf"),
-        "txt" => ("public.plain-text", "text/plain"),
-        "vcf" => ("public.vcard", "text/vcard"),
-        "pluginpayloadattachment" => ("dyn.age81a5dzq7y066dbtf0g82pqf3y1c7pq", ""),
-        _ => ("public.data", ""),
     }
 }

@@ -30,6 +30,9 @@ pub enum Fault {
     /// Messages writes an empty outgoing row that belongs to no chat, and sends nothing (send.md, "Tahoe ghost-row
     /// protection"); -32001.
     GhostRow,
+    /// Messages says yes and sends nothing: an answer of the helper names a guid that no row ever has; what is looked
+    /// for after the send (AppleScript, multipart, captioned files) is -32001, unless a recent row has the same text.
+    Vanishes,
     /// Sent, and the answer names no guid: Messages had only queued it.
     NoGuid,
     /// Sent under another guid than the tracked send asked for: -32001.

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     thread,
     time::Duration,
 };
@@ -109,9 +109,9 @@ impl Mac {
         self.shared.change(|state| state.direct_chat(handle, "iMessage"))
     }
 
-    /// The direct chat with somebody over SMS, made if there is none.
-    pub fn sms_chat_with(&self, handle: &str) -> i64 {
-        self.shared.change(|state| state.direct_chat(handle, "SMS"))
+    /// The direct chat with somebody over `SMS` or `RCS`, made if there is none.
+    pub fn chat_over(&self, handle: &str, service: &str) -> i64 {
+        self.shared.change(|state| state.direct_chat(handle, service))
     }
 
     /// A new group.
@@ -173,6 +173,17 @@ impl Mac {
     /// How many requests of a method were begun.
     pub fn calls(&self, method: &str) -> u64 {
         self.shared.look(|state| state.calls.get(method).copied().unwrap_or(0))
+    }
+
+    /// Whether a watch has looked at all that was written: what it has not told by now, it never tells.
+    pub fn watch_has_looked(&self) -> bool {
+        let watched = self.shared.watched.load(Ordering::Relaxed);
+        self.shared.look(|state| state.db.told == watched)
+    }
+
+    /// How many rows watches have dropped because they still belonged to no chat.
+    pub fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
     }
 
     /// Waits until something is so on the Mac.

@@ -55,6 +55,7 @@ impl State {
             name: String::new(),
             participants: vec![handle.to_owned()],
             group: false,
+            own: None,
         })
     }
 
@@ -72,6 +73,7 @@ impl State {
                 name: name.to_owned(),
                 participants: participants.to_vec(),
                 group: true,
+                own: None,
             }
         })
     }
@@ -108,6 +110,7 @@ impl State {
             chat: Some(chat),
             is_from_me: true,
             sender: message.sender.clone(),
+            own: of.own.clone(),
             text: format!("{mark}{}", message.text),
             service: service.clone(),
             files: message.files.clone(),
@@ -235,6 +238,7 @@ pub(crate) fn blank(now: Timestamp) -> Row {
         text: String::new(),
         created_at: now,
         service: "iMessage".to_owned(),
+        own: None,
         files: Vec::new(),
         thread: None,
         previous: None,

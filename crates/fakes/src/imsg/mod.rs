@@ -5,6 +5,20 @@
 //! carries its stdin and stdout to the Mac, so killing it is a real kill that the database survives. Lanes, poison,
 //! limits and subscriptions are the child's, and end with it.
 //!
+//! ```no_run
+//! use switchboard_fakes::imsg::{Fault, Mac, Stage};
+//!
+//! let mac = Mac::start();
+//! let ann = mac.contact("+15550100001");
+//! ann.writes("are you open?");
+//! // … start the driver under test with `mac.program()` as its imsg …
+//! mac.fault("send.tracked", Fault::StillInFlight { done_after: None });
+//! mac.hold(Stage::Dispatched);
+//! // … kill the child, let Messages go on …
+//! mac.release();
+//! assert!(ann.times_received("we are") <= 1);
+//! ```
+//!
 //! Sections named in this module's comments are those of imsg's `docs/rpc.md`, `docs/send.md` and `docs/json.md`.
 
 mod chat;

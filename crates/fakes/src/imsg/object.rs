@@ -43,6 +43,7 @@ pub(crate) fn message(state: &State, row: &Row, shape: Shape, own: &str) -> Valu
     let mut set = |name: &str, value: Option<Value>| {
         value.and_then(|value| fields.insert(name.to_owned(), value));
     };
+    let own = row.own.as_deref().unwrap_or(own);
     set("destination_caller_id", Some(own.into()));
     set("reply_to_guid", row.previous.clone().map(Value::from));
     set("balloon_bundle_id", row.balloon.clone().map(Value::from));
@@ -61,8 +62,10 @@ pub(crate) fn message(state: &State, row: &Row, shape: Shape, own: &str) -> Valu
     }
     if let Some(tapback) = &row.tapback {
         set("is_reaction", Some(true.into()));
-        set("reaction_type", Some(tapback.kind.clone().into()));
-        set("reaction_emoji", Some(tapback.emoji.clone().into()));
+        // An emoji that imsg could not find: neither of both is there.
+        let known = |text: &str| (!text.is_empty()).then(|| text.into());
+        set("reaction_type", known(&tapback.kind));
+        set("reaction_emoji", known(&tapback.emoji));
         set("is_reaction_add", Some(tapback.add.into()));
         set("reacted_to_guid", Some(tapback.target.clone().into()));
     }
@@ -132,7 +135,7 @@ pub(crate) fn chat(state: &State, chat: &Chat, own: &str, listed: bool) -> Value
         "participants": chat.participants,
         "account_id": "5A0C6E0C-7E0B-4F41-9C1B-2F4BFAKE0001",
         "account_login": format!("P:{own}"),
-        "last_addressed_handle": own,
+        "last_addressed_handle": chat.own.as_deref().unwrap_or(own),
     });
     let fields = object.as_object_mut().expect("written as an object");
     if listed {

@@ -11,7 +11,8 @@ pub struct Pace {
     pub apple_event: Duration,
     /// How long a send is looked for in `chat.db` before its outcome is unknown (send.md: 8 s).
     pub verification: Duration,
-    /// The limit of `osascript` and of a send by the helper (send.md: 150 s).
+    /// The limit of `osascript` and of a send by the helper (send.md: 150 s). What hangs for sure ends after it; what is
+    /// held is given 3 s at least.
     pub send_limit: Duration,
     /// The limit of other actions of the helper (10 s).
     pub action_limit: Duration,

@@ -62,6 +62,8 @@ pub struct Row {
     pub created_at: Timestamp,
     /// `iMessage` or `SMS`.
     pub service: String,
+    /// The own number that it came to or went out by (`destination_caller_id`); none is the line's.
+    pub own: Option<String>,
     /// Its files.
     pub files: Vec<File>,
     /// The message that it is a threaded reply to.
@@ -75,4 +77,26 @@ pub struct Row {
     pub(crate) is_read: bool,
     pub(crate) read_at: Option<Timestamp>,
     pub(crate) sending: Sending,
+}
+
+/// The type identifier and media type that Messages gives a file.
+pub(crate) fn kind(name: &str) -> (&'static str, &'static str) {
+    let extension = name.rsplit('.').next().unwrap_or_default().to_lowercase();
+    match &*extension {
+        "jpg" | "jpeg" => ("public.jpeg", "image/jpeg"),
+        "png" => ("public.png", "image/png"),
+        "heic" => ("public.heic", "image/heic"),
+        "gif" => ("com.compuserve.gif", "image/gif"),
+        "mov" => ("com.apple.quicktime-movie", "video/quicktime"),
+        "mp4" => ("public.mpeg-4", "video/mp4"),
+        "caf" => ("com.apple.coreaudio-format", "audio/x-caf"),
+        "m4a" => ("com.apple.m4a-audio", "audio/x-m4a"),
+        "mp3" => ("public.mp3", "audio/mpeg"),
+        "wav" => ("com.microsoft.waveform-audio", "audio/vnd.wave"),
+        "pdf" => ("com.adobe.pdf", "application/pdf"),
+        "txt" => ("public.plain-text", "text/plain"),
+        "vcf" => ("public.vcard", "text/vcard"),
+        "pluginpayloadattachment" => ("dyn.age81a5dzq7y066dbtf0g82pqf3y1c7pq", ""),
+        _ => ("public.data", ""),
+    }
 }

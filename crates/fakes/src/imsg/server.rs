@@ -8,19 +8,15 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-use super::{command, rpc::Session, state::Shared, wire};
+use super::{
+    command,
+    rpc::{Said, Session},
+    state::Shared,
+    wire,
+};
 
 /// The longest line that is read. imsg has no limit; a test that needs more is broken.
 const LINE: u64 = 64 << 20;
-
-/// What the Mac says to a child.
-#[derive(Debug)]
-pub(crate) enum Said {
-    /// On stdout.
-    Out(String),
-    /// On stderr.
-    Err(String),
-}
 
 /// Takes children for as long as the runtime runs.
 pub(crate) async fn listen(shared: Arc<Shared>, listener: TcpListener) {
@@ -45,7 +41,8 @@ async fn child(shared: &Arc<Shared>, socket: TcpStream) -> io::Result<()> {
             .await?;
         return Ok(());
     };
-    let version = version.unwrap_or_else(|| shared.look(|state| state.version.clone()));
+    let installed = shared.look(|state| state.version.clone());
+    let version = version.unwrap_or_else(|| installed.clone());
     if args.first().is_none_or(|arg| arg != "rpc") {
         let (lines, code) = command::run(shared, &args, &version).await;
         for line in lines {
@@ -72,7 +69,8 @@ async fn child(shared: &Arc<Shared>, socket: TcpStream) -> io::Result<()> {
     let _running = Running { shared, number };
     let (said, to_say) = mpsc::channel(64);
     let (died, mut dies) = oneshot::channel();
-    let session = Session::start(Arc::clone(shared), number, version, database, said, died);
+    let session =
+        Session::start(Arc::clone(shared), number, [installed, version], database, said, died);
     let speak = tokio::spawn(speak(to_say, write));
     if shared.look(|state| state.noise) {
         session.noise("ABGroup: no such property (harmless)").await;

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
 
 use serde_json::Value;
@@ -95,6 +95,10 @@ pub(crate) struct Shared {
     pub disturb: broadcast::Sender<Disturbance>,
     pub settings: Settings,
     pub dir: PathBuf,
+    /// How many writes a watch has looked at.
+    pub watched: AtomicU64,
+    /// How many rows watches have dropped because they belonged to no chat.
+    pub dropped: AtomicU64,
 }
 
 impl Shared {
@@ -132,6 +136,8 @@ impl Shared {
             disturb: broadcast::Sender::new(16),
             settings,
             dir,
+            watched: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
         })
     }
 

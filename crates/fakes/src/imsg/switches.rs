@@ -131,6 +131,14 @@ impl Mac {
         self.shared.change(|state| state.watch.reversed = on);
     }
 
+    /// An event of the helper, such as `aliases-removed`.
+    pub fn bridge_event(&self, event: &str, data: &serde_json::Value) {
+        let ts = super::time::iso(super::time::now());
+        // Nobody subscribes: the event is lost.
+        let _ =
+            self.shared.events.send(serde_json::json!({ "event": event, "ts": ts, "data": data }));
+    }
+
     /// All subscriptions of all children end with an overflow.
     pub fn overflow_subscriptions(&self) {
         self.disturb(Disturbance::Overflow);

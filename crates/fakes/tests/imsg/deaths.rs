@@ -107,3 +107,42 @@ async fn an_update_in_progress_lets_no_child_start() {
     mac.set_broken(false);
     Imsg::start(&mac).ok("status", json!({})).await;
 }
+
+#[tokio::test]
+async fn deaths_at_any_moment_send_nothing_twice() {
+    let mac = Mac::start();
+    let chat = mac.chat_with(ANN);
+    let (mut sent, mut lost) = (0, 0);
+    for round in 0..30_u128 {
+        let mut imsg = Imsg::start(&mac);
+        let mut guids = Vec::new();
+        for n in 0..10 {
+            let guid = uuid::Uuid::from_u128(round * 10 + n + 1).to_string();
+            imsg.request(
+                "send.tracked",
+                json!({ "chat_id": chat, "text": guid, "attempt_id": guid }),
+            )
+            .await;
+            guids.push(guid);
+        }
+        let until = usize::try_from(round % 10).unwrap();
+        mac.until("some are sent", |mac| mac.contact(ANN).times_received(&guids[until]) == 1).await;
+        imsg.kill().await;
+        mac.until("the Mac knows", |mac| mac.running() == 0).await;
+        // What was dispatched, the helper has claimed: one more try is refused, whenever it is done.
+        let mut next = Imsg::start(&mac);
+        for guid in &guids {
+            let again = json!({ "chat_id": chat, "text": guid, "attempt_id": guid });
+            let id = next.request("send.tracked", again).await;
+            let answer = next.answer(&id).await;
+            let refused = answer["error"]["data"]["disposition"] == "not_started";
+            assert!(refused || answer["result"]["guid"] == **guid, "{answer}");
+            *(if refused { &mut sent } else { &mut lost }) += 1;
+        }
+    }
+    mac.until("all are sent", |mac| mac.received_by(ANN).len() == 300).await;
+    for row in mac.rows() {
+        assert_eq!(mac.contact(ANN).times_received(&row.text), 1);
+    }
+    assert!(sent > 30 && lost > 30, "{sent} {lost}");
+}

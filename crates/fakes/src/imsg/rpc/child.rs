@@ -14,7 +14,16 @@ use tokio::{
 };
 
 use super::{failure::Failure, text::render};
-use crate::imsg::{server::Said, settings::Settings, state::Shared};
+use crate::imsg::{settings::Settings, state::Shared};
+
+/// What the child says.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// On stdout.
+    Out(String),
+    /// On stderr.
+    Err(String),
+}
 
 /// A request that was admitted.
 #[derive(Debug)]
@@ -41,9 +50,9 @@ pub(crate) struct Subscriptions {
 pub(crate) struct Child {
     pub shared: Arc<Shared>,
     pub number: u64,
-    /// What it says its version is.
+    /// What it says its version is: `IMSG_VERSION` can have it lie.
     pub version: String,
-    /// Its settings, with the version of the program that it is.
+    /// The Mac's settings, with the version that was installed when it began.
     pub settings: Settings,
     pub database: String,
     said: mpsc::Sender<Said>,
@@ -57,13 +66,13 @@ impl Child {
     pub(crate) fn new(
         shared: Arc<Shared>,
         number: u64,
-        version: String,
+        [installed, version]: [String; 2],
         database: String,
         said: mpsc::Sender<Said>,
         died: oneshot::Sender<()>,
     ) -> Arc<Self> {
         let mut settings = shared.settings.clone();
-        settings.version.clone_from(&version);
+        settings.version = installed;
         Arc::new(Self {
             shared,
             number,

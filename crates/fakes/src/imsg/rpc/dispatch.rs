@@ -15,6 +15,9 @@ use crate::imsg::{
     state::{Mutation, Shared, State},
 };
 
+/// What no action takes on the busiest machine: whatever lasts longer hangs, whatever the limit is scaled to.
+const SLOWEST: Duration = Duration::from_secs(3);
+
 /// A request that is being carried out.
 pub(crate) struct Call<'a> {
     pub child: &'a Arc<Child>,
@@ -165,7 +168,7 @@ impl Call<'_> {
             tokio::time::sleep(how.limit).await;
             return Err(self.in_flight(&how));
         }
-        let done = match tokio::time::timeout(how.limit, operation).await {
+        let done = match tokio::time::timeout(how.limit.max(SLOWEST), operation).await {
             Ok(Ok(done)) => done,
             Ok(Err(_)) => return Err(how.uncertain("the response was malformed")),
             Err(_) if how.transport == Transport::Helper => return Err(self.in_flight(&how)),

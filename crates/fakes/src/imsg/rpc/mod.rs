@@ -25,13 +25,13 @@ use tokio::{
     task::JoinSet,
 };
 
+pub(crate) use self::{child::Said, snapshot::cli_status, text::render};
 use self::{
     child::{Child, Job},
     failure::Failure,
     method::Lane,
 };
-pub(crate) use self::{snapshot::cli_status, text::render};
-use super::{fault::Fault, server::Said, state::Shared};
+use super::{fault::Fault, state::Shared};
 
 /// How many requests run or wait at most.
 const OUTSTANDING: usize = 128;
@@ -52,12 +52,12 @@ impl Session {
     pub(crate) fn start(
         shared: Arc<Shared>,
         number: u64,
-        version: String,
+        versions: [String; 2],
         database: String,
         said: mpsc::Sender<Said>,
         died: oneshot::Sender<()>,
     ) -> Self {
-        let child = Child::new(shared, number, version, database, said, died);
+        let child = Child::new(shared, number, versions, database, said, died);
         let mut workers = JoinSet::new();
         let (mutations, lane) = mpsc::unbounded_channel();
         workers.spawn(work(Arc::clone(&child), Arc::new(Mutex::new(lane))));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     dispatch::{Call, How},
     failure::{Failure, Transport},
-    send::{REPLY, in_chat, own_sender, publish, stage},
+    send::{REPLY, in_chat, not_seen, own_sender, publish, stage},
     target,
 };
 use crate::imsg::{chat::Chat, fault::Fault, messages::Outgoing};
@@ -173,7 +173,9 @@ async fn deliver(
         result["message_id"] = guid.clone().into();
     }
     if verified {
-        result["id"] = call.shared().look(|state| state.db.row(&guid).map(|row| row.rowid)).into();
+        let row = call.shared().look(|state| state.db.row(&guid).map(|row| row.rowid));
+        let Some(row) = row else { return Err(not_seen(call, Transport::Helper).await) };
+        result["id"] = row.into();
     }
     Ok(result)
 }

@@ -12,8 +12,15 @@ use super::{
     target::{Found, Target},
 };
 use crate::imsg::{
-    chat::Chat, database::Service, fault::Fault, gate::Automation, messages::Outgoing, row::File,
-    settings::MacOs, state::State, time,
+    chat::Chat,
+    database::Service,
+    fault::Fault,
+    gate::Automation,
+    messages::{Outgoing, new_guid},
+    row::{File, kind},
+    settings::MacOs,
+    state::State,
+    time,
 };
 
 /// What is to be sent.
@@ -207,6 +214,7 @@ pub(crate) async fn publish(
         _ => {}
     }
     let (id, ghost) = (chat.id, fault == Some(&Fault::GhostRow));
+    let vanishes = fault == Some(&Fault::Vanishes);
     let handle = chat.identifier.clone();
     let pace = [call.pace().sent, call.pace().delivered];
     let mut mutation = call.mutation(&chat.guid, None, &message.text);
@@ -215,6 +223,9 @@ pub(crate) async fn publish(
             if ghost || !state.db.chats.contains_key(&id) {
                 state.ghost_row(&handle);
                 return None;
+            }
+            if vanishes {
+                return Some(message.guid.unwrap_or_else(new_guid));
             }
             let guid = state.send(id, &message, pace);
             mutation.guid = Some(guid.clone());
@@ -244,7 +255,7 @@ pub(crate) fn stage(call: &Call<'_>, file: &Path, operation: &str) -> Result<Fil
     let copied = std::fs::create_dir_all(&folder).and_then(|()| std::fs::copy(file, &path));
     let total_bytes = copied.map_err(|_| refuse("staging failed: can't copy"))?;
     let name = name.to_string_lossy().into_owned();
-    let (uti, mime) = crate::imsg::draft::kind(&name);
+    let (uti, mime) = kind(&name);
     Ok(File { name, uti: uti.to_owned(), mime: mime.to_owned(), path, total_bytes, coming: None })
 }
 
@@ -278,13 +289,13 @@ async fn by_apple_script(
     });
     let file =
         (!file.is_empty()).then(|| Outgoing { files: file, sender: own, ..Outgoing::default() });
-    let (mut guid, both) = (None, text.is_some() && file.is_some());
+    let mut guid = None;
     for (at, message) in text.into_iter().chain(file).enumerate() {
         // What goes wrong, goes wrong with the first of the two.
         let fault = fault.filter(|_| at == 0);
         let sent = publish(call, How::apple_script(call.pace()), fault, &chat, message).await;
         let sent = sent.map_err(apple_script)?;
-        guid = guid.or(Some(sent)).filter(|_| fault != Some(&Fault::NoGuid) || both);
+        guid = guid.or(Some(sent));
     }
     if !call.database_ready() {
         return Ok(json!({ "ok": true }));
@@ -302,9 +313,11 @@ async fn by_apple_script(
         by_text.or_else(|| state.db.row(guid.as_ref()?)).map(|row| (row.rowid, row.guid.clone()))
     };
     let mut result = json!({ "ok": true, "transport": "applescript" });
-    if fault != Some(&Fault::NoGuid)
-        && let Some((id, guid)) = call.shared().look(look)
-    {
+    let row = call.shared().look(look);
+    if row.is_none() {
+        return Err(not_seen(call, Transport::AppleScript).await);
+    }
+    if let Some((id, guid)) = row.filter(|_| fault != Some(&Fault::NoGuid)) {
         result["id"] = id.into();
         result["guid"] = guid.clone().into();
         result["message_id"] = guid.into();
@@ -312,6 +325,12 @@ async fn by_apple_script(
         result["service"] = chat.service.into();
     }
     Ok(result)
+}
+
+/// What is said when a row was looked for in vain.
+pub(crate) async fn not_seen(call: &Call<'_>, transport: Transport) -> Failure {
+    tokio::time::sleep(call.pace().verification).await;
+    Failure::uncertain(transport, "send", "no matching row was seen")
 }
 
 /// The same failure, of the other transport.
@@ -351,6 +370,7 @@ fn new_chat(call: &Call<'_>, send: &Send, handle: &str, tahoe: bool) -> Option<C
                 name: String::new(),
                 participants: vec![handle.to_owned()],
                 group: false,
+                own: None,
             });
         }
         let imessage = state.phones.get(handle).is_none_or(|phone| phone.imessage);

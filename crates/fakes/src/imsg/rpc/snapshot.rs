@@ -102,10 +102,10 @@ fn capabilities(state: &State, settings: &Settings) -> Option<Value> {
 }
 
 /// The line of `imsg status --json`.
-pub(crate) fn cli_status(state: &State, settings: &Settings) -> Value {
+pub(crate) fn cli_status(state: &State, settings: &Settings, version: &str) -> Value {
     let ready = state.helper.ready();
     let mut status = json!({
-        "version": settings.version,
+        "version": version,
         "basic_features": true,
         "advanced_features": ready,
         "typing_indicators": ready,

@@ -1,6 +1,10 @@
 //! `watch.subscribe`: new rows, a while after the file system told of a change (rpc.md; watch.md).
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -180,6 +184,7 @@ impl Watch {
         let child = Arc::clone(&self.child);
         child.shared.look(|state| {
             self.told = state.db.told;
+            child.shared.watched.store(self.told, Ordering::Relaxed);
             if state.db.generation != self.generation || state.db_error.is_some() {
                 return Vec::new();
             }
@@ -188,7 +193,9 @@ impl Watch {
                 match state.db.rows.get(&rowid) {
                     Some(row) if row.chat.is_some() => found.push(row),
                     Some(_) if tries < RETRIES => self.unjoined.push_back((rowid, tries + 1)),
-                    _ => {}
+                    _ => {
+                        child.shared.dropped.fetch_add(1, Ordering::Relaxed);
+                    }
                 }
             }
             for (rowid, row) in state.db.rows.range(self.cursor + 1..) {
