@@ -5,7 +5,7 @@ use std::fs;
 use switchboard_model::Timestamp;
 
 use super::{
-    messages::{blank, new_guid},
+    messages::{Outgoing, blank, new_guid},
     row::{File, Row, Sending, kind},
     state::Shared,
     time,
@@ -145,6 +145,15 @@ impl<'a> Draft<'a> {
             row.is_from_me = from.is_none();
             row.sender = from.unwrap_or_default();
             service.clone_into(&mut row.service);
+            if row.is_from_me {
+                let message = Outgoing {
+                    text: row.text.clone(),
+                    files: row.files.clone(),
+                    reply_to: row.thread.clone(),
+                    ..Outgoing::default()
+                };
+                state.show(chat, &row.guid, &message, service);
+            }
             row.text = format!("{}{}", "\u{fffc}".repeat(row.files.len()), row.text);
             row.chat = joined.then_some(chat);
             if row.is_from_me {

@@ -110,7 +110,7 @@ impl State {
             chat: Some(chat),
             is_from_me: true,
             sender: message.sender.clone(),
-            own: of.own.clone(),
+            own: of.own,
             text: format!("{mark}{}", message.text),
             service: service.clone(),
             files: message.files.clone(),
@@ -127,12 +127,18 @@ impl State {
         });
         self.db.told += 1;
         if error.is_none() {
-            let received = received(&of, &guid, message, service);
-            for handle in &of.participants {
-                self.phones.entry(handle.clone()).or_default().receive(received.clone());
-            }
+            self.show(chat, &guid, message, &service);
         }
         guid
+    }
+
+    /// The phones of all participants get a message.
+    pub(crate) fn show(&mut self, chat: i64, guid: &str, message: &Outgoing, service: &str) {
+        let Some(chat) = self.db.chats.get(&chat) else { return };
+        let received = received(chat, guid, message, service);
+        for handle in &chat.participants {
+            self.phones.entry(handle.clone()).or_default().receive(received.clone());
+        }
     }
 
     /// Writes a tapback's row: the owner's if there is no sender.
@@ -251,7 +257,7 @@ pub(crate) fn blank(now: Timestamp) -> Row {
     }
 }
 
-fn received(chat: &Chat, guid: &str, message: &Outgoing, service: String) -> Received {
+fn received(chat: &Chat, guid: &str, message: &Outgoing, service: &str) -> Received {
     let file = |file: &File| ReceivedFile {
         name: file.name.clone(),
         bytes: std::fs::read(&file.path).unwrap_or_default(),
@@ -264,7 +270,7 @@ fn received(chat: &Chat, guid: &str, message: &Outgoing, service: String) -> Rec
         group: chat.group,
         chat: chat.identifier.clone(),
         reply_to: message.reply_to.clone(),
-        service,
+        service: service.to_owned(),
         subject: message.subject.clone(),
         effect: message.effect.clone(),
         ..Received::default()

@@ -76,6 +76,8 @@ pub(crate) struct State {
     pub noise: bool,
     /// Whether children refuse to start: an update in progress.
     pub broken: bool,
+    /// The Mac sleeps: nothing begins.
+    pub asleep: bool,
     /// Groups get guids with `;-;` (macOS 26).
     pub groups_as_direct: bool,
     pub children: u64,
@@ -122,6 +124,7 @@ impl Shared {
             version: settings.version.clone(),
             noise: true,
             broken: false,
+            asleep: false,
             groups_as_direct: false,
             children: 0,
             running: BTreeSet::new(),

@@ -79,6 +79,16 @@ impl Mac {
         self.shared.change(|state| state.broken = broken);
     }
 
+    /// The Mac sleeps: children live and begin nothing, until [`Mac::wake`]. What Messages had begun goes on.
+    pub fn sleep(&self) {
+        self.shared.change(|state| state.asleep = true);
+    }
+
+    /// The Mac wakes, and does what has gathered.
+    pub fn wake(&self) {
+        self.shared.change(|state| state.asleep = false);
+    }
+
     /// Whether each child writes a harmless line to stderr.
     pub fn set_noise(&self, noise: bool) {
         self.shared.change(|state| state.noise = noise);

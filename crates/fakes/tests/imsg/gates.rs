@@ -165,3 +165,25 @@ async fn versions_have_what_their_release_notes_say() {
         assert_eq!(status.get("capabilities").is_some(), capabilities, "{version}");
     }
 }
+
+#[tokio::test]
+async fn a_mac_that_sleeps_answers_when_it_wakes() {
+    let mac = Mac::start();
+    let chat = mac.chat_with(ANN);
+    let mut imsg = Imsg::start(&mac);
+    imsg.ok("watch.subscribe", json!({})).await;
+    mac.sleep();
+    let send = imsg.request("send", json!({ "chat_id": chat, "text": "hi" })).await;
+    let read = imsg.request("chats.list", json!({})).await;
+    mac.contact(ANN).writes("hello");
+    let more = Imsg::start(&mac).request("status", json!({})).await;
+    assert_eq!(
+        (mac.calls("send"), mac.calls("chats.list"), mac.calls("status")),
+        (0, 0, 0),
+        "{more}"
+    );
+    mac.wake();
+    imsg.answer(&send).await;
+    imsg.answer(&read).await;
+    assert_eq!(imsg.notification("message").await["message"]["text"], "hello");
+}

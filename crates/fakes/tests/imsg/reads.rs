@@ -347,3 +347,19 @@ async fn a_mac_with_two_numbers_says_which_one_was_meant() {
         other
     );
 }
+
+#[tokio::test]
+async fn what_the_owner_writes_elsewhere_is_an_own_row_and_on_the_phone() {
+    let mac = Mac::start();
+    let chat = mac.chat_with(ANN);
+    let guid = mac.owner().writes(chat, "from my phone");
+    assert_eq!(mac.contact(ANN).times_received("from my phone"), 1);
+    let mut imsg = Imsg::start(&mac);
+    let page = imsg.ok("messages.after", json!({ "since_rowid": 0 })).await;
+    let row = &page["messages"][0];
+    assert_eq!(
+        (&row["guid"], &row["is_from_me"], &row["sender"]),
+        (&json!(guid), &json!(true), &json!(""))
+    );
+    assert_eq!(mac.mutations(), []);
+}

@@ -157,9 +157,10 @@ async fn own_messages_are_edited_and_taken_back_in_place() {
             .await,
         json!({ "ok": true })
     );
-    assert_eq!((&*mac.received_by(ANN)[0].text, mac.received_by(ANN)[0].edited), ("hello", true));
+    let shown = &mac.received_by(ANN)[1];
+    assert_eq!((&*shown.text, shown.edited), ("hello", true));
     imsg.ok("message.unsend", json!({ "chat_id": chat, "message_id": guid })).await;
-    assert!(mac.received_by(ANN)[0].unsent);
+    assert!(mac.received_by(ANN)[1].unsent);
     assert_eq!(mac.row(guid.as_str().unwrap()).unwrap().text, "");
     for guid in [theirs, stale] {
         let params = json!({ "chat_id": chat, "message_id": guid, "text": "x" });

@@ -153,6 +153,7 @@ async fn work(child: Arc<Child>, lane: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>)
 
 async fn run(child: &Arc<Child>, job: &Job) {
     let shared = &child.shared;
+    shared.until(|state| !state.asleep).await;
     shared.change(|state| *state.calls.entry(job.method.clone()).or_default() += 1);
     let found = method::find(&job.method, &child.settings);
     if found.is_some_and(|method| method.lane == Lane::Mutation)

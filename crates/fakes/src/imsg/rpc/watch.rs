@@ -152,6 +152,7 @@ impl Watch {
     async fn poll(&mut self, buffer: mpsc::Sender<Value>) -> End {
         let fallback = self.child.shared.settings.pace.fallback_poll;
         loop {
+            self.child.shared.until(|state| !state.asleep).await;
             for (rowid, message) in self.read() {
                 if buffer.try_send(message).is_err() {
                     return End::Overflow { resume_after: rowid - 1 };
