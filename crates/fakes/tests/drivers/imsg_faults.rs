@@ -1,1 +1,352 @@
-//! A Mac on which something goes wrong.
+//! A Mac on which something goes wrong: each fault of imsg's pages, and what people complain of in the field.
+
+use std::time::Duration;
+
+use switchboard_fakes::imsg::{Fault, Helper, Mac, MacOs, Settings};
+use switchboard_model::outbox::{MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus};
+use switchboard_testkit::eventually;
+use tokio::time::sleep;
+
+use crate::rig::{ANN, BOB, Rig};
+use switchboard_bridge::drivers::Imsg;
+
+/// A Mac to which Ann has written.
+async fn with_ann(settings: Settings) -> (Rig<Imsg>, Mac) {
+    let (rig, mac) = Rig::imsg(settings).await;
+    mac.contact(ANN).writes("hello");
+    rig.message(ANN, "hello").await;
+    (rig, mac)
+}
+
+async fn end(mut rig: Rig<Imsg>) {
+    rig.stop().await;
+    rig.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_certainly_was_not_sent_is_sent_again_and_once() {
+    let (rig, mac) = with_ann(Settings::default()).await;
+    mac.fault("send.tracked", Fault::NotStarted);
+    let item = rig.sent(ANN, "one").await;
+    assert_eq!((item.status, item.error), (OutboxStatus::Sent, None));
+    mac.fault("send.tracked", Fault::DiesBefore);
+    // The child that dies took the request: nobody knows, and it is not sent again.
+    let item = rig.sent(ANN, "two").await;
+    assert_eq!(item.status, OutboxStatus::Failed);
+    assert_eq!(mac.contact(ANN).times_received("one"), 1);
+    assert_eq!(mac.contact(ANN).times_received("two"), 0);
+    rig.online().await;
+    assert_eq!(rig.sent(ANN, "three").await.status, OutboxStatus::Sent);
+    end(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_have_been_sent_is_never_sent_again_and_the_truth_turns_up() {
+    let faults = [
+        Fault::MayHaveCompleted { done: true },
+        Fault::DiesAfter,
+        Fault::NoGuid,
+        Fault::OtherGuid,
+        Fault::StillInFlight { done_after: Some(Duration::from_millis(300)) },
+    ];
+    for (number, fault) in faults.into_iter().enumerate() {
+        let (rig, mac) = with_ann(Settings::default()).await;
+        let text = format!("number {number}");
+        mac.fault("send.tracked", fault.clone());
+        let id = rig.send(ANN, &text).await;
+        rig.ended(id).await;
+        // Whatever was said first, in the end it is the message that the phone shows.
+        eventually(&format!("the truth after {fault:?}"), async || {
+            let item = rig.client.outbox(id).await.unwrap().value;
+            (item.status == OutboxStatus::Sent).then_some(())
+        })
+        .await;
+        assert_eq!(mac.contact(ANN).times_received(&text), 1, "{fault:?}");
+        let of_it =
+            rig.messages(ANN).await.into_iter().filter(|one| one.text.as_deref() == Some(&*text));
+        let of_it: Vec<_> = of_it.collect();
+        assert_eq!(of_it.len(), 1, "{fault:?}: {of_it:?}");
+        assert_eq!(of_it[0].outbox_id, Some(id), "{fault:?}");
+        assert_eq!(of_it[0].guid, mac.received_by(ANN)[0].guid, "{fault:?}");
+        end(rig).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_never_went_out_stays_unknown_and_is_not_sent_again() {
+    let faults =
+        [Fault::MayHaveCompleted { done: false }, Fault::StillInFlight { done_after: None }];
+    for fault in faults {
+        let (rig, mac) = with_ann(Settings::default()).await;
+        mac.fault("send.tracked", fault.clone());
+        let item = rig.sent(ANN, "lost").await;
+        assert_eq!(item.status, OutboxStatus::Failed);
+        assert_eq!(item.error.as_deref(), Some(MAY_HAVE_BEEN_HANDED_OVER), "{fault:?}");
+        rig.online().await;
+        // The lane works again, with a new child if it was stuck.
+        assert_eq!(rig.sent(ANN, "after it").await.status, OutboxStatus::Sent);
+        sleep(Duration::from_secs(7)).await;
+        assert_eq!(mac.contact(ANN).times_received("lost"), 0);
+        assert_eq!(mac.contact(ANN).times_received("after it"), 1);
+        end(rig).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sent_is_no_proof_and_a_later_failure_is_told() {
+    let (rig, mac) = with_ann(Settings::default()).await;
+    mac.fault("send.tracked", Fault::FailsLater(22));
+    rig.sent(ANN, "not delivered").await;
+    eventually("the failure is told", async || {
+        let told = rig.receiver.received();
+        let is_it = |one: serde_json::Value| {
+            one["event"] == "message.updated" && one["data"]["text"] == "not delivered"
+        };
+        told.iter().map(|one| one.json()).any(is_it).then_some(())
+    })
+    .await;
+    end(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_that_goes_silent_costs_seconds_and_raises_the_alarm() {
+    let (rig, mac) = with_ann(Settings::default()).await;
+    mac.silence_watch(true);
+    mac.contact(ANN).writes("do you hear me?");
+    rig.message(ANN, "do you hear me?").await;
+    // What it does not tell of goes on coming, and the line says that something is wrong.
+    for number in 0..8 {
+        sleep(Duration::from_secs(5)).await;
+        mac.contact(ANN).writes(&format!("again {number}"));
+    }
+    rig.message(ANN, "again 7").await;
+    rig.line_says(true, Some("silent_watch")).await;
+    mac.silence_watch(false);
+    mac.contact(ANN).writes("and now?");
+    rig.message(ANN, "and now?").await;
+    rig.line_says(true, None).await;
+    end(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_twice_backwards_or_with_an_overflow_a_message_is_one_and_in_order() {
+    let (rig, mac) = with_ann(Settings::default()).await;
+    mac.duplicate_notifications(true);
+    mac.reverse_notifications(true);
+    for number in 0..20 {
+        mac.contact(ANN).writes(&format!("text {number}"));
+        if number == 10 {
+            mac.overflow_subscriptions();
+        }
+        if number == 15 {
+            mac.fail_watches("the source failed");
+        }
+    }
+    rig.message(ANN, "text 19").await;
+    let texts: Vec<_> = rig.messages(ANN).await.into_iter().filter_map(|one| one.text).collect();
+    let wanted: Vec<_> = ["hello".to_owned()]
+        .into_iter()
+        .chain((0..20).map(|number| format!("text {number}")))
+        .collect();
+    assert_eq!(texts, wanted);
+    eventually("each is told", async || {
+        (rig.told("message.received", "guid").len() >= 21).then_some(())
+    })
+    .await;
+    let told = rig.told("message.received", "guid");
+    assert_eq!(told.iter().collect::<std::collections::HashSet<_>>().len(), told.len());
+    end(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_text_twice_is_two_messages() {
+    let (rig, mac) = with_ann(Settings::default()).await;
+    for _ in 0..2 {
+        mac.contact(ANN).writes("ok");
+    }
+    eventually("both are there", async || {
+        let same =
+            rig.messages(ANN).await.iter().filter(|one| one.text.as_deref() == Some("ok")).count();
+        (same == 2).then_some(())
+    })
+    .await;
+    for _ in 0..2 {
+        assert_eq!(rig.sent(ANN, "ok!").await.status, OutboxStatus::Sent);
+    }
+    assert_eq!(mac.contact(ANN).times_received("ok!"), 2);
+    end(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_settle_before_they_are_told() {
+    let (rig, mac) = with_ann(Settings::default()).await;
+    let group = mac.group("Team", &[ANN, BOB]);
+    // It stands in no chat yet: told now, it would be a message of two.
+    let guid = mac.contact(ANN).draft("to all of you").in_chat(group).unjoined().arrive();
+    sleep(Duration::from_secs(2)).await;
+    assert!(rig.messages(ANN).await.iter().all(|one| one.guid != guid));
+    mac.join(&guid);
+    eventually("the group's message is there", async || {
+        let chats = rig.client.chats(crate::rig::LINE).send().await.unwrap().value.data;
+        let group = chats.into_iter().find(|chat| chat.is_group == Some(true))?;
+        rig.messages(&group.id.to_string()).await.into_iter().find(|one| one.guid == guid)
+    })
+    .await;
+    // An empty body fills, a file comes.
+    let guid = mac.contact(ANN).draft("").arrive();
+    sleep(Duration::from_millis(700)).await;
+    mac.fill_body(&guid, "late body");
+    assert_eq!(rig.message(ANN, "late body").await.guid, guid);
+    let guid = mac.contact(ANN).draft("with a file").missing_file("late.png", b"png").arrive();
+    sleep(Duration::from_millis(700)).await;
+    mac.download(&guid);
+    let came = rig.message(ANN, "with a file").await;
+    assert_eq!(came.attachments.len(), 1);
+    end(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_comes_after_its_message_is_told_as_an_update() {
+    let (rig, mac) = with_ann(Settings::default()).await;
+    let guid = mac.contact(ANN).draft("a slow one").missing_file("slow.png", b"png").arrive();
+    // Half a minute is waited for it; then the text goes on its way.
+    eventually_slowly("the text is there", async || {
+        rig.messages(ANN).await.into_iter().find(|one| one.guid == guid)
+    })
+    .await;
+    mac.download(&guid);
+    eventually_slowly("the file is there", async || {
+        let messages = rig.messages(ANN).await;
+        messages.into_iter().find(|one| one.guid == guid && one.attachments.len() == 1)
+    })
+    .await;
+    end(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_database_in_the_old_ones_place_repeats_nothing_and_misses_nothing() {
+    let (rig, mac) = with_ann(Settings::default()).await;
+    for number in 0..5 {
+        mac.contact(ANN).writes(&format!("before {number}"));
+    }
+    rig.message(ANN, "before 4").await;
+    mac.replace_database(0);
+    mac.contact(ANN).writes("in the new one");
+    eventually_slowly("what is new is there", async || {
+        rig.messages(ANN)
+            .await
+            .into_iter()
+            .find(|one| one.text.as_deref() == Some("in the new one"))
+    })
+    .await;
+    assert_eq!(rig.messages(ANN).await.len(), 7);
+    end(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_message_that_the_cloud_brings_is_no_news() {
+    let (rig, mac) = with_ann(Settings::default()).await;
+    let old = switchboard_model::Timestamp(crate::rig::now().0 - 40 * 24 * 60 * 60 * 1000);
+    mac.contact(ANN).draft("from last month").written_at(old).arrive();
+    mac.contact(ANN).writes("from today");
+    rig.message(ANN, "from today").await;
+    let texts = rig.told("message.received", "text");
+    assert!(!texts.contains(&"from last month".to_owned()), "{texts:?}");
+    end(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_update_of_the_system_that_renames_all_chats_makes_no_new_ones() {
+    let (rig, mac) = with_ann(Settings::default()).await;
+    let group = mac.group("Team", &[ANN, BOB]);
+    mac.contact(ANN).writes_in(group, "hello all");
+    let chats = async || rig.client.chats(crate::rig::LINE).send().await.unwrap().value.data;
+    let of_group = eventually("the group is there", async || {
+        chats().await.into_iter().find(|chat| chat.is_group == Some(true))
+    })
+    .await;
+    mac.set_macos(MacOs::Tahoe26);
+    mac.rename_chats();
+    mac.contact(BOB).writes_in(group, "after the update");
+    mac.contact(ANN).writes("me too");
+    rig.message(&of_group.id.to_string(), "after the update").await;
+    rig.message(ANN, "me too").await;
+    assert_eq!(chats().await.len(), 2);
+    assert_eq!(rig.sent(&of_group.id.to_string(), "to the group").await.status, OutboxStatus::Sent);
+    assert_eq!(mac.contact(BOB).times_received("to the group"), 1);
+    assert!(mac.received_by(BOB).iter().all(|one| one.group));
+    end(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_permission_that_is_lost_is_said_and_nothing_is_lost_with_it() {
+    let (rig, mac) = with_ann(Settings::default()).await;
+    mac.lose_full_disk_access();
+    rig.line_says(false, Some("permission")).await;
+    mac.contact(ANN).writes("while you could not see");
+    let id = rig.send(ANN, "while I could not send").await;
+    mac.regain_full_disk_access();
+    rig.line_says(true, None).await;
+    rig.message(ANN, "while you could not see").await;
+    assert_eq!(rig.ended(id).await.status, OutboxStatus::Sent);
+    assert_eq!(mac.contact(ANN).times_received("while I could not send"), 1);
+    end(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outdated_or_broken_program_is_said_by_name() {
+    let (rig, mac) = with_ann(Settings::default()).await;
+    mac.install("0.13.4");
+    mac.fault("send.tracked", Fault::DiesBefore);
+    rig.sent(ANN, "this child dies").await;
+    rig.line_says(false, Some("program_outdated")).await;
+    end(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edits_and_what_is_taken_back_are_seen_by_reading_again() {
+    let (rig, mac) = with_ann(Settings::default()).await;
+    let edited = mac.contact(ANN).writes("at nein");
+    let unsent = mac.contact(ANN).writes("never mind");
+    rig.message(ANN, "never mind").await;
+    mac.contact(ANN).edits(&edited, "at nine");
+    mac.contact(ANN).unsends(&unsent);
+    eventually_slowly("both are seen", async || {
+        let messages = rig.messages(ANN).await;
+        let is_edited = messages.iter().any(|one| one.guid == edited && one.edited_at.is_some());
+        let is_unsent = messages.iter().any(|one| one.guid == unsent && one.unsent_at.is_some());
+        (is_edited && is_unsent).then_some(())
+    })
+    .await;
+    assert_eq!(rig.message(ANN, "at nine").await.guid, edited);
+    end(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_who_types_is_seen() {
+    let (rig, mac) = with_ann(Settings::default()).await;
+    mac.contact(ANN).starts_typing();
+    eventually("it is told", async || {
+        (!rig.told("typing.started", "handle").is_empty()).then_some(())
+    })
+    .await;
+    mac.contact(ANN).stops_typing();
+    eventually("its end is told", async || {
+        (!rig.told("typing.stopped", "handle").is_empty()).then_some(())
+    })
+    .await;
+    mac.set_helper(Helper::Absent);
+    end(rig).await;
+}
+
+/// As `eventually`, for what takes half a minute by design.
+async fn eventually_slowly<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let until = tokio::time::Instant::now() + Duration::from_secs(150);
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(tokio::time::Instant::now() < until, "it does not come: {what}");
+        sleep(Duration::from_millis(100)).await;
+    }
+}

@@ -96,10 +96,28 @@ impl Imsg {
             self.list_chats().await?;
             found = find();
         }
-        Ok(match found {
-            Some(chat) if !chat.guid.is_empty() => Target::Chat(chat.guid),
-            _ => Target::NewContact(contact.to_owned()),
+        let Some(chat) = found else { return Ok(Target::NewContact(contact.to_owned())) };
+        let chat = self.as_it_is(chat).await?;
+        Ok(match chat.guid.is_empty() {
+            false => Target::Chat(chat.guid),
+            true => Target::NewContact(contact.to_owned()),
         })
+    }
+
+    /// A chat as Messages has it now: an update of the system gives all of them other guids.
+    async fn as_it_is(&self, chat: Chat) -> Result<Chat, RpcError> {
+        if !self.readiness.borrow().can("chats.get") {
+            return Ok(chat);
+        }
+        let params = json!({"chat_id": chat.id});
+        let now: Chat = self.child.ask("chats.get", params, READ_TIMEOUT).await?;
+        // The same row in another database is another chat.
+        if Handle::received(&now.identifier) != Handle::received(&chat.identifier) {
+            self.chats.forget();
+            return Err(RpcError::Unreadable);
+        }
+        self.chats.take(vec![now.clone()]);
+        Ok(now)
     }
 
     /// Where an item for this group goes. None if Messages has no such group: then nothing is sent, for what is
@@ -118,13 +136,15 @@ impl Imsg {
                 is_group(&chat.guid, &chat.identifier, chat.is_group, chat.participants.len())
                     && names.iter().any(|name| *name == chat.guid || *name == chat.identifier)
             };
-            all.values().find(named).map(|chat| Target::Chat(chat.guid.clone()))
+            all.values().find(named).cloned()
         };
-        if let Some(found) = find() {
-            return Ok(Some(found));
+        let mut found = find();
+        if found.is_none() {
+            self.list_chats().await?;
+            found = find();
         }
-        self.list_chats().await?;
-        Ok(find())
+        let Some(chat) = found else { return Ok(None) };
+        Ok(Some(Target::Chat(self.as_it_is(chat).await?.guid)))
     }
 }
 

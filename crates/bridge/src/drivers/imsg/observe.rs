@@ -41,7 +41,7 @@ const PAGE: i64 = 200;
 /// How long the watch may say nothing of rows that were found.
 const SILENT_AFTER: Duration = Duration::from_secs(30);
 /// How often it is made sure that the database is still the same.
-const SAME_EVERY: Duration = Duration::from_secs(120);
+const SAME_EVERY: Duration = Duration::from_secs(30);
 /// How often the watch is begun anew: it keeps to the file that it began with.
 const WATCH_ANEW_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How much of the past is read again in a database that was put in another's place.
