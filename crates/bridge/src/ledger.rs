@@ -193,3 +193,6 @@ impl std::fmt::Debug for Ledger {
         f.debug_struct("Ledger").field("epoch", &self.epoch).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+use std::time::Duration;
+
+use switchboard_model::{
+    Handle, Line, OutboxItem,
+    chat::Service,
+    id::Id,
+    link::{Content, Inbound, InboundChat, InboundRead, Outcome, SendItem},
+};
+
+use super::*;
+use crate::driver::KnownOutcome;
+
+const LATER: Timestamp = Timestamp(1_000_000);
+
+fn item(text: &str) -> SendItem {
+    SendItem {
+        id: Id::<OutboxItem>::generate(),
+        order: 1,
+        line_id: Id::generate(),
+        chat_id: Id::generate(),
+        identifier: "+15550100001".to_owned(),
+        is_group: false,
+        content: Content::Message {
+            text: Some(text.to_owned()),
+            attachments: Vec::new(),
+            is_audio_message: false,
+            reply_to_guid: None,
+        },
+    }
+}
+
+fn sent(guid: &str) -> Outcome {
+    Outcome::Sent {
+        guid: guid.to_owned(),
+        sent_at: LATER,
+        service: Service::IMessage,
+        delivered_at: None,
+    }
+}
+
+fn own(item: &SendItem, guid: &str, text: &str) -> OwnRow {
+    OwnRow {
+        line: item.line_id,
+        guid: guid.to_owned(),
+        identifier: item.identifier.clone(),
+        text: Some(text.to_owned()),
+        has_files: false,
+        sent_at: LATER + Duration::from_secs(1),
+        service: Service::IMessage,
+    }
+}
+
+fn observation(key: &str) -> Observation {
+    let handle = Handle::received("+15550100001");
+    let chat = InboundChat::Contact { handle: handle.clone() };
+    Observation::new(key, Inbound::Read(InboundRead { chat, handle, at: LATER }))
+}
+
+async fn known(ledger: &Ledger, id: Id<OutboxItem>) -> Known {
+    ledger.known(vec![id]).await.unwrap().remove(&id).unwrap()
+}
+
+#[tokio::test]
+async fn an_item_is_begun_once_and_survives_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let item = item("one");
+    assert!(matches!(known(&ledger, item.id).await, Known::Outcome(KnownOutcome::NeverStarted)));
+    let first = ledger.begin(item.clone(), Some("7".to_owned()), LATER).await.unwrap().unwrap();
+    let again = ledger.begin(item.clone(), None, LATER).await.unwrap();
+    assert_eq!(again, Err(Outcome::Unknown), "it is under way");
+    drop(ledger);
+
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let Known::Begun(begun) = known(&ledger, item.id).await else { panic!("it was begun") };
+    assert_eq!((begun.token, begun.mark.as_deref()), (first.token, Some("7")));
+    ledger.finish(item.id, sent("g-1"), LATER).await.unwrap();
+    // What came of it first stands.
+    ledger.finish(item.id, Outcome::Unknown, LATER).await.unwrap();
+    assert_eq!(ledger.begin(item.clone(), None, LATER).await.unwrap(), Err(sent("g-1")));
+    let of_it = known(&ledger, item.id).await;
+    assert!(
+        matches!(of_it, Known::Outcome(KnownOutcome::Finished(outcome)) if outcome == sent("g-1"))
+    );
+}
+
+#[tokio::test]
+async fn what_never_reached_messages_is_begun_again_under_another_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let item = item("one");
+    let first = ledger.begin(item.clone(), None, LATER).await.unwrap().unwrap();
+    ledger.finish(item.id, Outcome::Released, LATER).await.unwrap();
+    assert!(matches!(known(&ledger, item.id).await, Known::Outcome(KnownOutcome::NeverStarted)));
+    let second = ledger.begin(item, None, LATER).await.unwrap().unwrap();
+    assert_ne!(first.token, second.token);
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_is_looked_into_until_the_truth_is_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let item = item("one");
+    ledger.begin(item.clone(), None, LATER).await.unwrap().unwrap();
+    ledger.finish(item.id, Outcome::Unknown, LATER).await.unwrap();
+    let in_a_minute = LATER + Duration::from_secs(60);
+    assert!(ledger.to_look_into(LATER).await.unwrap().is_empty());
+    assert_eq!(ledger.to_look_into(in_a_minute).await.unwrap().len(), 1);
+    ledger.looked_into(item.id, None, in_a_minute).await.unwrap();
+    assert!(ledger.to_look_into(in_a_minute).await.unwrap().is_empty(), "it waits its turn");
+    ledger.looked_into(item.id, Some(sent("g-1")), in_a_minute).await.unwrap();
+    // Told again and again, over processes, until the server has it.
+    drop(ledger);
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let later = ledger.later_truth().await.unwrap();
+    assert_eq!((later.len(), &later[0].outcome), (1, &sent("g-1")));
+    ledger.acknowledged(vec![item.id]).await.unwrap();
+    assert!(ledger.later_truth().await.unwrap().is_empty());
+    assert_eq!(ledger.begin(item, None, LATER).await.unwrap(), Err(sent("g-1")));
+}
+
+#[tokio::test]
+async fn an_own_message_is_ours_by_guid_by_token_and_by_what_it_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let item = item("on my way");
+    let begun = ledger.begin(item.clone(), None, LATER).await.unwrap().unwrap();
+    let whose = async |guid: &str, text: &str| ledger.whose(own(&item, guid, text)).await.unwrap();
+    // A tracked send has its name as guid, in whatever case.
+    let token = begun.token.to_string().to_uppercase();
+    assert_eq!(whose(&token, "on my way").await, Ownership::Ours(item.id));
+    assert_eq!(whose("g-1", " on my way\u{fffc}").await, Ownership::NotYet);
+    assert_eq!(whose("g-2", "something else").await, Ownership::Owners);
+    ledger.finish(item.id, Outcome::Unknown, LATER).await.unwrap();
+    assert_eq!(whose("g-1", "on my way").await, Ownership::Ours(item.id));
+    // It has its message now: an equal text is the owner's.
+    assert_eq!(whose("g-3", "on my way").await, Ownership::Owners);
+    assert_eq!(whose("g-1", "on my way").await, Ownership::Ours(item.id));
+    let later = ledger.later_truth().await.unwrap();
+    assert!(matches!(&later[0].outcome, Outcome::Sent { guid, .. } if guid == "g-1"));
+}
+
+#[tokio::test]
+async fn an_own_message_of_before_the_attempt_is_not_what_came_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let item = item("ok");
+    ledger.begin(item.clone(), None, LATER).await.unwrap().unwrap();
+    ledger.finish(item.id, Outcome::Unknown, LATER).await.unwrap();
+    let before = OwnRow { sent_at: LATER - Duration::from_secs(60), ..own(&item, "g-0", "ok") };
+    assert_eq!(ledger.whose(before).await.unwrap(), Ownership::Owners);
+}
+
+#[tokio::test]
+async fn an_observation_is_one_for_ever_and_its_place_moves_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = Id::<Line>::generate();
+    let cursor = |place: &str| {
+        Some(("source", Cursor { identity: "a".to_owned(), place: place.to_owned() }))
+    };
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let observations = vec![(line, observation("one")), (line, observation("two"))];
+    let recorded = Recorded { observations, cursor: cursor("2") };
+    assert_eq!(ledger.record(recorded.clone()).await.unwrap(), 2);
+    assert_eq!(ledger.record(recorded.clone()).await.unwrap(), 0);
+    let waiting = ledger.waiting(line, None, 10).await.unwrap();
+    let first = ledger.position(waiting[0].n);
+    assert_eq!(ledger.waiting(line, Some(&first), 10).await.unwrap().len(), 1);
+    // The server knows the place of a ledger that is gone: everything is told again, and known there.
+    assert_eq!(ledger.waiting(line, Some("other.9"), 10).await.unwrap().len(), 2);
+    ledger.received(line, &first).await.unwrap();
+    drop(ledger);
+
+    let ledger = Ledger::open(dir.path()).unwrap();
+    assert_eq!(ledger.record(recorded).await.unwrap(), 0, "what was told is known for ever");
+    let waiting = ledger.waiting(line, Some(&first), 10).await.unwrap();
+    assert_eq!((waiting.len(), waiting[0].n), (1, 2));
+    assert_eq!(ledger.cursor("source").await.unwrap().unwrap().place, "2");
+    assert!(ledger.has_seen(line, "one".to_owned()).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_group_stays_one_under_all_its_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let line = Id::<Line>::generate();
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let group = ledger.group(line, names(&["iMessage;+;chat1", "chat1"])).await.unwrap();
+    assert_eq!(group.as_deref(), Some("iMessage;+;chat1"));
+    let renamed = ledger.group(line, names(&["any;+;chat1", "chat1"])).await.unwrap();
+    assert_eq!(renamed, group);
+    let by_new_name = ledger.group(line, names(&["any;+;chat1"])).await.unwrap();
+    assert_eq!(by_new_name, group);
+    assert_eq!(ledger.group(line, Vec::new()).await.unwrap(), None);
+    let other = ledger.group(Id::generate(), names(&["chat1"])).await.unwrap();
+    assert_eq!(other.as_deref(), Some("chat1"), "another line's group is another");
+}
+
+#[test]
+fn one_process_has_a_ledger_and_a_newer_one_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).unwrap();
+    assert!(matches!(Ledger::open(dir.path()), Err(LedgerError::InUse(_))));
+    drop(ledger);
+    Ledger::open(dir.path()).unwrap();
+    let path = dir.path().join("ledger.db");
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(Ledger::open(dir.path()), Err(LedgerError::Newer(_))));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "texts and numbers stand in it");
+    }
+}
