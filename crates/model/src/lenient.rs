@@ -17,6 +17,16 @@ where
     Ok(names.iter().filter_map(|name| known(name)).collect())
 }
 
+/// Those that are texts.
+pub(crate) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let values = Vec::<serde_json::Value>::deserialize(deserializer)?;
+    let text = |value| match value {
+        serde_json::Value::String(text) => Some(text),
+        _ => None,
+    };
+    Ok(values.into_iter().filter_map(text).collect())
+}
+
 /// Those scopes that are known.
 pub(crate) fn scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scopes, D::Error> {
     names::<_, Scope>(deserializer).map(Scopes::from)

@@ -1,5 +1,7 @@
 //! Lines: the phone numbers and Apple IDs that the user owns (§6).
 
+mod status;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +11,7 @@ use crate::{
     lenient,
     schema::{self, Extends},
 };
+pub use status::{LineStatus, OfflineReason};
 
 /// A phone number or Apple ID that sends and receives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +40,9 @@ pub struct Line {
     #[serde(default)]
     #[schemars(example = false)]
     pub is_sandbox: bool,
+    /// Whether it takes items now.
+    #[serde(default)]
+    pub status: LineStatus,
 }
 
 impl Kind for Line {
@@ -83,11 +89,17 @@ pub enum DriverKind {
     Imsg,
     /// A BlueBubbles server on a Mac.
     Bluebubbles,
+    /// An SMS gateway app on an Android phone.
+    #[serde(rename = "android-sms")]
+    AndroidSms,
 }
 
 impl DriverKind {
     /// Every driver.
-    pub const ALL: [Self; 3] = [Self::Simulator, Self::Imsg, Self::Bluebubbles];
+    pub const ALL: [Self; 4] = [Self::Simulator, Self::Imsg, Self::Bluebubbles, Self::AndroidSms];
+
+    /// Those whose bridges the operator makes: the simulator has one of its own.
+    pub const OF_PHONES: [Self; 3] = [Self::Imsg, Self::Bluebubbles, Self::AndroidSms];
 
     /// The name in JSON and SQL.
     pub fn as_str(self) -> &'static str {
@@ -95,6 +107,7 @@ impl DriverKind {
             Self::Simulator => "simulator",
             Self::Imsg => "imsg",
             Self::Bluebubbles => "bluebubbles",
+            Self::AndroidSms => "android-sms",
         }
     }
 
@@ -104,26 +117,74 @@ impl DriverKind {
     }
 }
 
-/// One thing that a line's driver can do. Texts and files in existing chats go without saying.
+/// One thing that a line's driver can do. Texts in existing chats with one contact go without saying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Capability {
+    /// Files, out.
+    Attachments,
+    /// First messages to contacts.
+    NewChats,
+    /// Messages to groups.
+    Groups,
     /// Voice memos.
     AudioMessages,
     /// Replies that point at a message.
     Replies,
     /// Reactions, out.
     Reactions,
+    /// Reactions with any emoji, out.
+    EmojiReactions,
     /// Typing indicators, out.
     Typing,
+    /// Typing indicators that end, out.
+    TypingOff,
     /// Read receipts, out.
     ReadReceipts,
+    /// Edits of own messages, out.
+    Edit,
+    /// Own messages taken back, out.
+    Unsend,
+    /// It is told when own messages are delivered and read.
+    DeliveryState,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 5] =
-        [Self::AudioMessages, Self::Replies, Self::Reactions, Self::Typing, Self::ReadReceipts];
+    pub const ALL: [Self; 13] = [
+        Self::Attachments,
+        Self::NewChats,
+        Self::Groups,
+        Self::AudioMessages,
+        Self::Replies,
+        Self::Reactions,
+        Self::EmojiReactions,
+        Self::Typing,
+        Self::TypingOff,
+        Self::ReadReceipts,
+        Self::Edit,
+        Self::Unsend,
+        Self::DeliveryState,
+    ];
+
+    /// What a line can't do without it: "this line cannot …".
+    pub fn deed(self) -> &'static str {
+        match self {
+            Self::Attachments => "send files",
+            Self::NewChats => "write to a contact with whom it has no chat yet",
+            Self::Groups => "write to groups",
+            Self::AudioMessages => "send audio messages",
+            Self::Replies => "point at the message that it answers",
+            Self::Reactions => "react to messages",
+            Self::EmojiReactions => "react with an emoji",
+            Self::Typing => "show that it is typing",
+            Self::TypingOff => "show that it has stopped typing",
+            Self::ReadReceipts => "send read receipts",
+            Self::Edit => "edit its messages",
+            Self::Unsend => "take its messages back",
+            Self::DeliveryState => "tell whether its messages were delivered",
+        }
+    }
 
     /// Whether these make a line one with advanced features.
     pub fn are_advanced(capabilities: &[Self]) -> bool {

@@ -10,27 +10,38 @@
 //! again in the next welcome's `reconcile`, and what the bridge had reported without an acknowledgement it reports again.
 
 mod inbound;
+mod item;
+mod outcome;
 
 pub use inbound::{
     Edit, Inbound, InboundChat, InboundMessage, InboundReaction, InboundRead, InboundTyping,
-    InboundUpdate,
+    InboundUpdate, OwnMessage, SendFailure,
 };
+pub use item::{Content, LinkedFile, SendItem};
+pub use outcome::{Outcome, Reconciled, ReconciledState, Report};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    chat::{Chat, Service},
-    file::File,
+    chat::Chat,
     handle::Handle,
     id::Id,
-    line::{Capability, DriverKind, Line},
+    lenient,
+    line::{Capability, DriverKind, Line, LineService, OfflineReason},
     message::Message,
     outbox::OutboxItem,
-    reaction::ReactionType,
-    time::Timestamp,
 };
 
-/// The version of this protocol. A server refuses a bridge of another one, and says so.
-pub const PROTOCOL: u32 = 3;
+/// The newest version of this protocol that is spoken here.
+pub const PROTOCOL: u32 = 4;
+
+/// The oldest one.
+pub const OLDEST_PROTOCOL: u32 = 4;
+
+/// The newest version that both sides speak, of a side that speaks all from `oldest` to `newest`; none if there is none.
+pub fn common_protocol(oldest: Option<u32>, newest: u32) -> Option<u32> {
+    let common = newest.min(PROTOCOL);
+    (common >= oldest.unwrap_or(newest).max(OLDEST_PROTOCOL)).then_some(common)
+}
 
 /// The largest frame that either side takes, in bytes.
 pub const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024;
@@ -40,6 +51,9 @@ pub const READ_BYTES: usize = 8 * 1024;
 
 /// The most entries of one inbound batch, items of one `send`, reports of one `report`.
 pub const MAX_BATCH: usize = 256;
+
+/// The most handles in a `hello`.
+pub const MAX_ACCOUNTS: usize = 64;
 
 /// The longest place in a line's history, in bytes. A longer one is not kept: what comes after the one before it is
 /// told again with the next link, and is known then.
@@ -57,8 +71,11 @@ pub const WINDOW_PER_CHAT: usize = 64;
 pub enum BridgeFrame {
     /// The first frame.
     Hello {
-        /// [`PROTOCOL`].
+        /// The newest version that the bridge speaks: [`PROTOCOL`].
         protocol: u32,
+        /// The oldest that it speaks; none if that is the same.
+        #[serde(default)]
+        oldest_protocol: Option<u32>,
         /// How it talks to Messages.
         driver: DriverKind,
         /// The bridge's software and version, for people.
@@ -67,6 +84,9 @@ pub enum BridgeFrame {
         /// what it never began was no attempt.
         #[serde(default)]
         resumed: bool,
+        /// The handles that the machine's Messages is signed in with, for people; at most [`MAX_ACCOUNTS`].
+        #[serde(default, deserialize_with = "lenient::texts")]
+        accounts: Vec<String>,
     },
     /// The answer to `reconcile`: one state for each id that was asked.
     Reconciled {
@@ -81,9 +101,18 @@ pub enum BridgeFrame {
         online: bool,
         /// What its driver can do.
         capabilities: Vec<Capability>,
+        /// Why it is not online. Beside `online: true` it is a warning.
+        #[serde(default)]
+        reason: Option<OfflineReason>,
     },
     /// What came of items. Repeated after a reconnect until `settled` names them.
     Report {
+        /// At most [`MAX_BATCH`].
+        reports: Vec<Report>,
+    },
+    /// Later truth about items whose outcome was [`Outcome::Unknown`]: sent or failed, nothing else. Repeated like
+    /// reports until `settled` names them. It changes nothing of an item whose outcome is known.
+    Resolved {
         /// At most [`MAX_BATCH`].
         reports: Vec<Report>,
     },
@@ -96,6 +125,9 @@ pub enum BridgeFrame {
         /// At most [`MAX_BATCH`], in order.
         entries: Vec<Inbound>,
     },
+    /// A frame that only a newer bridge says: it is passed over.
+    #[serde(other)]
+    Unreadable,
 }
 
 /// From the server to the bridge.
@@ -104,6 +136,12 @@ pub enum BridgeFrame {
 pub enum ServerFrame {
     /// The answer to `hello`.
     Welcome {
+        /// The version that both sides speak from now on.
+        #[serde(default)]
+        protocol: u32,
+        /// The epoch of the link: one more than that of the bridge's link before it.
+        #[serde(default)]
+        epoch: i64,
         /// The lines to carry.
         lines: Vec<CarriedLine>,
         /// Items that were handed out to this bridge and whose outcome is not known here.
@@ -144,6 +182,9 @@ pub enum ServerFrame {
         #[serde(default)]
         superseded: bool,
     },
+    /// A frame that only a newer server says: it is passed over.
+    #[serde(other)]
+    Unreadable,
 }
 
 /// A line that a bridge carries.
@@ -153,171 +194,11 @@ pub struct CarriedLine {
     pub id: Id<Line>,
     /// Its handle.
     pub handle: Handle,
+    /// What it sends by.
+    #[serde(default)]
+    pub service: LineService,
     /// The place of the last entry that is committed here; none if nothing is.
     pub position: Option<String>,
-}
-
-/// One item for the driver.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SendItem {
-    /// The item.
-    pub id: Id<OutboxItem>,
-    /// Its place in the order of acceptance: of two of one chat, the smaller goes out first.
-    pub order: i64,
-    /// The line it goes out by.
-    pub line_id: Id<Line>,
-    /// The chat it goes to.
-    pub chat_id: Id<Chat>,
-    /// That chat as the driver knows it: the other party's handle; of a group, the driver's own id.
-    pub identifier: String,
-    /// Whether it is a group.
-    pub is_group: bool,
-    /// What is sent.
-    pub content: Content,
-}
-
-impl SendItem {
-    /// More bytes than this item takes in a frame, whatever is in its text: a control
-    /// character takes six.
-    pub fn most_bytes(&self) -> usize {
-        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        let texts = match &self.content {
-            Content::Message { text, attachments, reply_to_guid, .. } => {
-                let file = |file: &LinkedFile| {
-                    length(&file.filename)
-                        + length(&file.transcription)
-                        + file.mime_type.len()
-                        + 128
-                };
-                let files: usize = attachments.iter().map(file).sum();
-                length(text) + length(reply_to_guid) + files
-            }
-            Content::Reaction { message_guid, reaction_type, .. } => {
-                message_guid.len() + reaction_type.as_str().len()
-            }
-            Content::Typing { .. } | Content::Read => 0,
-        };
-        6 * (texts + self.identifier.len()) + 1024
-    }
-}
-
-/// What is sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Content {
-    /// A message.
-    Message {
-        /// The text; none when there are only attachments.
-        text: Option<String>,
-        /// The files; the bridge fetches them by GET `/bridge/v1/files?id=`, with its token.
-        #[serde(default)]
-        attachments: Vec<LinkedFile>,
-        /// Whether the one attachment is a voice memo.
-        #[serde(default)]
-        is_audio_message: bool,
-        /// The message it answers.
-        reply_to_guid: Option<String>,
-    },
-    /// A reaction to a message of the chat.
-    Reaction {
-        /// The message.
-        message_guid: String,
-        /// What it says.
-        reaction_type: ReactionType,
-        /// Whether it is taken back.
-        remove: bool,
-    },
-    /// The line begins or stops typing.
-    Typing {
-        /// Whether it types.
-        on: bool,
-    },
-    /// The whole chat is marked as read.
-    Read,
-}
-
-/// A file that goes with a message over the link. Its bytes go over HTTP beside the link.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LinkedFile {
-    /// Which file.
-    pub file_id: Id<File>,
-    /// Its name.
-    pub filename: Option<String>,
-    /// Its type.
-    pub mime_type: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// What is said in a voice memo, where the driver knows.
-    #[serde(default)]
-    pub transcription: Option<String>,
-}
-
-/// What came of one item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
-    /// The item.
-    pub id: Id<OutboxItem>,
-    /// What came of it.
-    #[serde(flatten)]
-    pub outcome: Outcome,
-}
-
-/// What the driver knows of an item when it has finished with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Outcome {
-    /// Messages has it.
-    Sent {
-        /// Its identity there.
-        guid: String,
-        /// When it was sent.
-        sent_at: Timestamp,
-        /// What it ran over.
-        service: Service,
-        /// When it was on the other party's phone, if that is known already. Later it is an
-        /// [`Inbound::Update`].
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        delivered_at: Option<Timestamp>,
-    },
-    /// Messages has taken what is no message: a reaction, a typing indicator, a receipt.
-    Done {
-        /// When.
-        at: Timestamp,
-    },
-    /// Messages refused it: certainly not sent.
-    Failed {
-        /// Why, for the owner of the line.
-        error: String,
-    },
-    /// Nobody knows whether it was sent. It is never sent again by itself.
-    Unknown,
-    /// It was not begun, and never will be by this claim: the line went away first.
-    Released,
-}
-
-/// The answer for one reconciled item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reconciled {
-    /// The item.
-    pub id: Id<OutboxItem>,
-    /// What the bridge knows of it.
-    pub state: ReconciledState,
-}
-
-/// What a bridge knows of an item that it was asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
-pub enum ReconciledState {
-    /// The driver has it now; a report will follow.
-    Running,
-    /// It never reached the driver: certainly not sent.
-    NeverStarted,
-    /// It is finished.
-    Finished {
-        /// What came of it.
-        #[serde(flatten)]
-        outcome: Outcome,
-    },
 }
 
 /// What became of one inbound entry.
@@ -327,4 +208,27 @@ pub struct ReceivedEntry {
     pub chat_id: Option<Id<Chat>>,
     /// The message it became, or is about.
     pub message_id: Option<Id<Message>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_common_version_is_spoken() {
+        assert_eq!(common_protocol(None, PROTOCOL), Some(PROTOCOL));
+        assert_eq!(common_protocol(Some(1), PROTOCOL + 5), Some(PROTOCOL));
+        assert_eq!(common_protocol(Some(PROTOCOL + 1), PROTOCOL + 5), None);
+        assert_eq!(common_protocol(None, PROTOCOL + 1), None);
+        assert_eq!(common_protocol(Some(1), OLDEST_PROTOCOL - 1), None);
+    }
+
+    #[test]
+    fn what_only_a_newer_side_says_is_passed_over() {
+        let told = r#"{"type":"hologram","line_id":7}"#;
+        assert!(matches!(serde_json::from_str(told), Ok(BridgeFrame::Unreadable)));
+        assert!(matches!(serde_json::from_str(told), Ok(ServerFrame::Unreadable)));
+        let reason: OfflineReason = serde_json::from_str(r#""hungry""#).unwrap();
+        assert_eq!(reason, OfflineReason::Other);
+    }
 }

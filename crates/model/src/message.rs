@@ -9,7 +9,7 @@ use crate::{
     id::{Id, Kind},
     lenient,
     line::Line,
-    link::{Edit, InboundUpdate},
+    link::{Edit, InboundUpdate, LinkedFile, SendFailure},
     outbox::OutboxItem,
     schema::FILE_URL,
     time::Timestamp,
@@ -78,6 +78,14 @@ pub struct Message {
     #[serde(default)]
     #[schemars(example = ())]
     pub read_at: Option<Timestamp>,
+    /// When it was known that a message which the line had sent did not arrive after all.
+    #[serde(default)]
+    #[schemars(example = ())]
+    pub failed_at: Option<Timestamp>,
+    /// Why it did not arrive.
+    #[serde(default)]
+    #[schemars(example = ())]
+    pub error: Option<String>,
 }
 
 impl Kind for Message {
@@ -86,8 +94,9 @@ impl Kind for Message {
 
 impl Message {
     /// Takes what is new of it; whether anything is. The only place that decides it: a newer edit
-    /// counts, an older one and one of what was taken back do not; what was taken back,
-    /// delivered or read once stays so, since the time that was told first.
+    /// counts, an older one and one of what was taken back do not; what was taken back, delivered, read
+    /// or failed once stays so, since the time that was told first. Only what the line sent can fail. Files are
+    /// the store's to take, if they are [`Message::are_new`].
     pub fn take(&mut self, update: InboundUpdate) -> bool {
         let mut is_new = false;
         if let Some(Edit { text, edited_at }) = update.edit
@@ -107,7 +116,29 @@ impl Message {
                 (*known, is_new) = (told, true);
             }
         }
+        if let Some(SendFailure { error, at }) = update.failed
+            && self.is_from_me
+            && self.failed_at.is_none()
+        {
+            (self.error, self.failed_at, is_new) = (Some(error), Some(at), true);
+        }
+        if update.service.is_some() && update.service != self.service {
+            (self.service, is_new) = (update.service, true);
+        }
         is_new
+    }
+
+    /// Whether these are other files than it has. None is of a message that was taken back. The same bytes may have been
+    /// uploaded again, as another file: what says the same and is here already is not new.
+    pub fn are_new(&self, told: &[LinkedFile]) -> bool {
+        let is_same = |(known, told): (&Attachment, &LinkedFile)| {
+            known.file_id.is_some()
+                && (known.file_id == Some(told.file_id) || known.says_the_same(told))
+                && (told.transcription.is_none() || known.transcription == told.transcription)
+        };
+        let is_known =
+            told.len() == self.attachments.len() && self.attachments.iter().zip(told).all(is_same);
+        self.unsent_at.is_none() && !is_known
     }
 }
 
@@ -133,6 +164,14 @@ pub struct Attachment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
     pub file_id: Option<Id<File>>,
+}
+
+impl Attachment {
+    fn says_the_same(&self, told: &LinkedFile) -> bool {
+        self.filename == told.filename
+            && self.mime_type.as_ref() == Some(&told.mime_type)
+            && self.size == Some(told.size)
+    }
 }
 
 /// A message as a caller names it: by our id or by the guid (§6).

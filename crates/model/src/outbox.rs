@@ -17,7 +17,8 @@ pub const MAX_ATTEMPTS: u32 = 3;
 /// How long an item may wait to be handed over before it fails as expired, in milliseconds: 24 h (§8).
 pub const EXPIRY_MS: u64 = 24 * 3_600_000;
 
-/// The error of an item of which nobody can say whether Messages has it. Never sent again by itself (§8).
+/// The error of an item of which nobody can say whether Messages has it. Never sent again by itself (§8). By these words
+/// it is known that the truth may still turn up: older items have them.
 pub const MAY_HAVE_BEEN_HANDED_OVER: &str = "The item may have been handed over to Messages, \
      but no result came back. It was not sent again; check the conversation before you send it again.";
 
@@ -106,7 +107,7 @@ impl OutboxStatus {
             .find(|one| one.as_str() == name)
     }
 
-    /// Where `step` leads from here. The only place that decides it.
+    /// Where `step` leads from here. The only place that decides it, but for what turns out later ([`OutboxStatus::resolve`]).
     ///
     /// # Errors
     /// [`IllegalStep`] for a step that must not happen, above all any step out of a final status.
@@ -119,6 +120,20 @@ impl OutboxStatus {
             // for any reason.
             (Self::Pending | Self::Claimed, OutboxStep::Fail) => Ok(Self::Failed),
             (from, step) => Err(IllegalStep { from, step }),
+        }
+    }
+
+    /// Where later truth leads an item that has failed with this error: the only way out of a final status. Open only to
+    /// one that failed because nobody knew whether it was sent, and so it is gone once. None leads back to
+    /// `pending`: nothing is sent again.
+    ///
+    /// # Errors
+    /// [`IllegalStep`] for an item whose fate is known.
+    pub fn resolve(self, error: Option<&str>, was_sent: bool) -> Result<Self, IllegalStep> {
+        match (self, error) {
+            (Self::Failed, Some(MAY_HAVE_BEEN_HANDED_OVER)) if was_sent => Ok(Self::Sent),
+            (Self::Failed, Some(MAY_HAVE_BEEN_HANDED_OVER)) => Ok(Self::Failed),
+            (from, _) => Err(IllegalStep { from, step: OutboxStep::Resolve }),
         }
     }
 }
@@ -134,6 +149,8 @@ pub enum OutboxStep {
     Send,
     /// It is given up.
     Fail,
+    /// It turns out what came of it: see [`OutboxStatus::resolve`].
+    Resolve,
 }
 
 /// A step that must not happen.
@@ -153,9 +170,38 @@ mod tests {
     #[test]
     fn nothing_leaves_a_final_status() {
         for from in [OutboxStatus::Sent, OutboxStatus::Failed] {
-            for step in [OutboxStep::Claim, OutboxStep::Release, OutboxStep::Send, OutboxStep::Fail]
-            {
+            for step in [
+                OutboxStep::Claim,
+                OutboxStep::Release,
+                OutboxStep::Send,
+                OutboxStep::Fail,
+                OutboxStep::Resolve,
+            ] {
                 assert_eq!(from.after(step), Err(IllegalStep { from, step }));
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_nobody_knew_can_turn_out() {
+        use OutboxStatus::{Claimed, Failed, Pending, Sent};
+        let unknown = Some(MAY_HAVE_BEEN_HANDED_OVER);
+        assert_eq!(Failed.resolve(unknown, true), Ok(Sent));
+        assert_eq!(Failed.resolve(unknown, false), Ok(Failed));
+        for (from, error) in [
+            (Failed, Some(IDENTITY_OF_ANOTHER)),
+            (Failed, Some(EXPIRED)),
+            (Failed, Some(ATTEMPTS_USED_UP)),
+            (Failed, Some("no such number")),
+            (Failed, None),
+            (Sent, None),
+            (Sent, unknown),
+            (Claimed, unknown),
+            (Pending, unknown),
+        ] {
+            for was_sent in [true, false] {
+                let step = OutboxStep::Resolve;
+                assert_eq!(from.resolve(error, was_sent), Err(IllegalStep { from, step }));
             }
         }
     }

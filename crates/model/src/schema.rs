@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     handle::Handle,
     id::{Id, Kind},
-    line::Capability,
+    line::{Capability, OfflineReason},
     reaction::ReactionType,
     scope::{Scope, Scopes},
     time::Timestamp,
@@ -76,6 +76,14 @@ pub(crate) fn capabilities(_: &mut SchemaGenerator) -> Schema {
         "type": "array",
         "items": { "type": "string", "examples": all },
         "examples": [all],
+    })
+}
+
+/// Why a line is not there. Not a list of names that are all, either.
+pub(crate) fn offline_reason(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": ["string", "null"],
+        "examples": std::iter::once(None).chain(OfflineReason::ALL.map(Some)).collect::<Vec<_>>(),
     })
 }
 

@@ -133,6 +133,7 @@ impl App {
         // Claims were made before a stop of which nobody knows how long it took: the
         // bridges get one lease to come back and say what became of them.
         store.renew_all_claims(steady + config.claim_lease()).await?;
+        store.all_lines_away(now).await?;
         store.bring_retries_forward(steady + config.webhook_retry_schedule.longest()).await?;
         let cursor_secret = store.cursor_secret(rand::random()).await?;
         let simulator_token = if simulator.is_some() {

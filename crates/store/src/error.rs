@@ -1,6 +1,6 @@
 //! How a store can say no.
 
-use switchboard_model::Scope;
+use switchboard_model::{Scope, line::Capability};
 
 use crate::sqlite::SecretKeyProblem;
 
@@ -173,8 +173,11 @@ pub enum Refusal {
     #[error("the file is not audio")]
     NotAudio,
     /// The line can't do this.
-    #[error("the line can't do this")]
-    AdvancedFeaturesRequired,
+    #[error("the line can't do this: {missing:?}")]
+    AdvancedFeaturesRequired {
+        /// What it lacks.
+        missing: Capability,
+    },
     /// The account's activation code has not been texted to the sandbox line yet.
     #[error("the sandbox is not activated")]
     SandboxNotActivated,

@@ -7,7 +7,7 @@ use switchboard_model::{
     Account, Chat, EventKind, Line, Timestamp, delivery::DueDelivery, event::Event, id::Id,
 };
 
-use crate::Result;
+use crate::{Changed, Result};
 
 #[cfg(doc)]
 use crate::{Clocks, Store};
@@ -21,6 +21,8 @@ pub struct Committed {
     pub deliveries: Vec<DueDelivery>,
     /// Lines that have items to claim again.
     pub released: Vec<Id<Line>>,
+    /// What is to be read anew.
+    pub changed: Option<Changed>,
 }
 
 /// Where an event stands in the order of all events. What it is made of is the store's business: others keep it,

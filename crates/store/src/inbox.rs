@@ -28,7 +28,7 @@ pub struct Received {
 pub trait Inbox: Send + Sync {
     /// Takes a batch of a line's history and the place it ends at: chats, messages,
     /// events and deliveries together. A guid that is known is the message that it was, and makes
-    /// no event. What is about a chat or a message that is not known is nothing; an update that tells nothing new
+    /// no event. What the line's owner wrote elsewhere is a message of the line, and no word of the contact. What is about a chat or a message that is not known is nothing; an update that tells nothing new
     /// makes no event ([`Message::take`] says what is new). What comes to the sandbox
     /// line is the account's that the phone is paired with, or else its owner's; a code that a phone texts pairs it, and
     /// is the first message of the new pair; the older pair's chat is shown no longer, and what waits to be sent

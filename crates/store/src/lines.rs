@@ -3,7 +3,7 @@
 use switchboard_model::{
     Account, Bridge, Handle, Line, Timestamp,
     id::Id,
-    line::{Capability, DriverKind, LineService, OperatorLine},
+    line::{Capability, DriverKind, LineService, OfflineReason, OperatorLine},
     link::CarriedLine,
 };
 
@@ -60,13 +60,18 @@ pub trait Lines: Send + Sync {
     /// The active lines that a bridge carries, with the place of the last inbound entry of each.
     async fn carried_lines(&self, bridge: Id<Bridge>) -> Result<Vec<CarriedLine>>;
 
-    /// Makes known that a line went up or down: line.status, to the line's owner. Nothing for a line that is
-    /// not this bridge's.
+    /// Keeps whether a line is up or down and why, and makes it known: line.status, to the line's owner. Nothing
+    /// for a line that is not this bridge's.
     async fn line_status(
         &self,
         link: Link,
         line: Id<Line>,
         online: bool,
+        reason: Option<OfflineReason>,
         now: Timestamp,
     ) -> Result<Committed>;
+
+    /// Keeps that no line is up: the server that handed items out to them is gone, and no link has begun. Says so to nobody,
+    /// because that server is the one that starts.
+    async fn all_lines_away(&self, now: Timestamp) -> Result<()>;
 }

@@ -5,7 +5,7 @@ use switchboard_model::{
     Account, Chat, File, Line, OutboxItem, ReactionType, Timestamp,
     chat::Recipient,
     id::Id,
-    link::{Outcome, SendItem},
+    link::{Outcome, Report, SendItem},
     message::MessageRef,
     time::Now,
 };
@@ -150,6 +150,11 @@ pub trait Outbox: Send + Sync {
         reports: Vec<SettleReport>,
         now: Timestamp,
     ) -> Result<Committed>;
+
+    /// Writes down what turns out later of items that failed because nobody knew what had come of them: sent, as
+    /// [`Outbox::settle`] does it, or failed for the true reason. Once; never is anything sent again. What failed for
+    /// another reason, or is not of a line of this bridge, is left as it is.
+    async fn resolve(&self, link: Link, reports: Vec<Report>, now: Timestamp) -> Result<Committed>;
 
     /// Fails the items whose time is over: claims past their lease, which may have been handed
     /// over; and pending ones past their 24 hours, which were not. At most `limit` at a time.

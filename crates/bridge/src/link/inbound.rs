@@ -217,6 +217,7 @@ fn is_about_a_message(entry: &Inbound) -> bool {
     match entry {
         Inbound::Reaction(_) | Inbound::Update(_) => true,
         Inbound::Message(_)
+        | Inbound::Own(_)
         | Inbound::Typing(_)
         | Inbound::Read(_)
         | Inbound::Group { .. }

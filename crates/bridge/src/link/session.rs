@@ -14,8 +14,8 @@ use switchboard_model::{
     OutboxItem,
     id::Id,
     link::{
-        BridgeFrame, CarriedLine, MAX_BATCH, MAX_FRAME_BYTES, Outcome, PROTOCOL, READ_BYTES,
-        Reconciled, ReconciledState, ServerFrame,
+        BridgeFrame, CarriedLine, MAX_BATCH, MAX_FRAME_BYTES, OLDEST_PROTOCOL, Outcome, PROTOCOL,
+        READ_BYTES, Reconciled, ReconciledState, ServerFrame,
     },
 };
 use tokio::{
@@ -126,13 +126,15 @@ async fn greet(
 ) -> Result<(Vec<CarriedLine>, Vec<Id<OutboxItem>>), LinkError> {
     let hello = BridgeFrame::Hello {
         protocol: PROTOCOL,
+        oldest_protocol: Some(OLDEST_PROTOCOL),
         driver: driver.kind(),
         software: format!("switchboard-bridge/{}", env!("CARGO_PKG_VERSION")),
         resumed: items.was_welcomed(),
+        accounts: Vec::new(),
     };
     writer.send(Message::text(encode(&hello))).await.map_err(LinkError::socket)?;
     match timeout(HANDSHAKE_TIMEOUT, next_frame(reader)).await {
-        Ok(Ok(ServerFrame::Welcome { lines, reconcile })) => Ok((lines, reconcile)),
+        Ok(Ok(ServerFrame::Welcome { lines, reconcile, .. })) => Ok((lines, reconcile)),
         Ok(Ok(ServerFrame::Bye { reason, retry, superseded })) => {
             Err(LinkError::bye(reason, retry, superseded))
         }
@@ -207,6 +209,9 @@ async fn read(
             ServerFrame::Welcome { .. } => {
                 return Err(LinkError::Protocol("a second welcome"));
             }
+            ServerFrame::Unreadable => {
+                warn!("the server says what is not known here; that is passed over")
+            }
         }
     }
 }
@@ -272,6 +277,7 @@ async fn tell_statuses(
                 line_id: *line_id,
                 online: status.online,
                 capabilities: status.capabilities.clone(),
+                reason: None,
             });
             out.send(frame).await.map_err(|_| LinkError::Closed)?;
         }

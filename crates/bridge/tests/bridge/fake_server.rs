@@ -100,8 +100,7 @@ impl FakeServer {
         let mut peer = self.accept().await;
         let hello = peer.next().await;
         assert!(matches!(hello, BridgeFrame::Hello { protocol: PROTOCOL, .. }), "{hello:?}");
-        peer.send(ServerFrame::Welcome { lines: lines.to_vec(), reconcile: reconcile.to_vec() })
-            .await;
+        peer.send(welcome(lines, reconcile)).await;
         match peer.next().await {
             BridgeFrame::Reconciled { items } => (peer, items),
             other => panic!("not the answer to the reconcile: {other:?}"),
@@ -237,4 +236,10 @@ impl Peer {
         self.send(ServerFrame::Received { line_id, position: at, results: answers }).await;
         (position, entries, results)
     }
+}
+
+/// A server's welcome.
+pub(crate) fn welcome(lines: &[CarriedLine], reconcile: &[Id<OutboxItem>]) -> ServerFrame {
+    let (lines, reconcile) = (lines.to_vec(), reconcile.to_vec());
+    ServerFrame::Welcome { protocol: PROTOCOL, epoch: 1, lines, reconcile }
 }

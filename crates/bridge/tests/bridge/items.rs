@@ -13,7 +13,11 @@ use switchboard_model::{
     time::Timestamp,
 };
 
-use crate::{fake_driver::FakeDriver, fake_server::FakeServer, item, line};
+use crate::{
+    fake_driver::FakeDriver,
+    fake_server::{FakeServer, welcome},
+    item, line,
+};
 
 fn sent(guid: &str) -> Outcome {
     Outcome::Sent {
@@ -252,7 +256,7 @@ async fn a_driver_that_panics_wherever_it_is_called_loses_neither_the_chat_nor_t
     drop(peer);
     let mut peer = server.accept().await;
     assert!(matches!(peer.next().await, BridgeFrame::Hello { .. }));
-    peer.send(ServerFrame::Welcome { lines: lines.to_vec(), reconcile: vec![] }).await;
+    peer.send(welcome(&lines, &[])).await;
     peer.closed().await;
     driver.panics.store(false, Ordering::Relaxed);
     let (mut peer, reconciled) = server.welcome(&lines, &[runs.id]).await;

@@ -24,6 +24,7 @@ use switchboard_bridge::{BridgeConfig, FileClient};
 use switchboard_model::{
     Chat, Line, OutboxItem, Timestamp,
     id::Id,
+    line::LineService,
     link::{CarriedLine, Content, SendItem},
     time::Clock,
 };
@@ -50,6 +51,7 @@ fn line() -> CarriedLine {
     CarriedLine {
         id: Id::generate(),
         handle: "+15550100001".parse().expect("a handle"),
+        service: LineService::Auto,
         position: None,
     }
 }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     fake_driver::FakeDriver,
-    fake_server::{FakeServer, TOKEN},
+    fake_server::{FakeServer, TOKEN, welcome},
     item, line, soon,
 };
 
@@ -55,7 +55,7 @@ async fn a_frame_that_can_not_be_read_ends_the_socket_not_the_bridge() {
     let (driver, _started) = FakeDriver::new();
     let server = FakeServer::start(driver).await;
     let (mut peer, _) = server.welcome(&[], &[]).await;
-    peer.send(ServerFrame::Welcome { lines: vec![], reconcile: vec![] }).await;
+    peer.send(welcome(&[], &[])).await;
     peer.closed().await;
     server.welcome(&[], &[]).await;
 }

@@ -101,7 +101,7 @@ enum Lines {
         /// Its phone number (+15550100001) or Apple ID
         #[arg(long)]
         handle: String,
-        /// How it is carried: simulator, imsg or bluebubbles
+        /// How it is carried: simulator, imsg, bluebubbles or android-sms
         #[arg(long, value_parser = driver)]
         driver: DriverKind,
         /// The bridge that carries it: brg_…; not for the simulator
@@ -166,7 +166,7 @@ enum Bridges {
         /// What to call it
         #[arg(long)]
         name: String,
-        /// How it talks to Messages: imsg or bluebubbles
+        /// How it talks to Messages: imsg, bluebubbles or android-sms
         #[arg(long, value_parser = driver)]
         driver: DriverKind,
     },

@@ -11,6 +11,8 @@ use crate::{chat::Service, handle::Handle, reaction::ReactionType, time::Timesta
 pub enum Inbound {
     /// Somebody wrote to the line.
     Message(InboundMessage),
+    /// The line's owner wrote, on another device.
+    Own(OwnMessage),
     /// Somebody reacted to a message, or took a reaction back.
     Reaction(InboundReaction),
     /// Somebody began or stopped typing.
@@ -19,7 +21,7 @@ pub enum Inbound {
     Read(InboundRead),
     /// A message is not what it was any more: the line's own or another's.
     Update(InboundUpdate),
-    /// A group with the line exists.
+    /// A group with the line exists, or has another name or other parties now.
     Group {
         /// The group.
         chat: InboundChat,
@@ -48,6 +50,29 @@ pub struct InboundMessage {
     /// The message it answers.
     pub reply_to_guid: Option<String>,
     /// Its files; the bridge has uploaded them by POST `/bridge/v1/files?line_id=`, with its token.
+    #[serde(default)]
+    pub attachments: Vec<LinkedFile>,
+    /// Whether the one attachment is a voice memo.
+    #[serde(default)]
+    pub is_audio_message: bool,
+}
+
+/// A message that the line's owner wrote on another device, or that the line wrote and nobody here knows of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnMessage {
+    /// Its identity in Messages: the same guid twice is one message, whoever tells of it.
+    pub guid: String,
+    /// The chat it stands in.
+    pub chat: InboundChat,
+    /// What it says.
+    pub text: Option<String>,
+    /// When it was written.
+    pub sent_at: Timestamp,
+    /// What it ran over.
+    pub service: Service,
+    /// The message it answers.
+    pub reply_to_guid: Option<String>,
+    /// Its files, uploaded as those of a message that came in.
     #[serde(default)]
     pub attachments: Vec<LinkedFile>,
     /// Whether the one attachment is a voice memo.
@@ -117,6 +142,15 @@ pub struct InboundUpdate {
     /// The other party has read it. The first time that is told stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_at: Option<Timestamp>,
+    /// It was sent, and did not arrive after all. The first time that is told stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<SendFailure>,
+    /// It runs over this, and not over what was said first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
+    /// Its files, all of them: some came later than the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attachments: Option<Vec<LinkedFile>>,
 }
 
 impl InboundUpdate {
@@ -129,6 +163,9 @@ impl InboundUpdate {
             unsent_at: None,
             delivered_at: None,
             read_at: None,
+            failed: None,
+            service: None,
+            attachments: None,
         }
     }
 }
@@ -140,6 +177,15 @@ pub struct Edit {
     pub text: Option<String>,
     /// When it was changed.
     pub edited_at: Timestamp,
+}
+
+/// A message that had been sent did not arrive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendFailure {
+    /// Why, for the owner of the line.
+    pub error: String,
+    /// When that was known.
+    pub at: Timestamp,
 }
 
 /// A chat as the driver knows it.

@@ -7,6 +7,7 @@ use switchboard_store::COMMIT_SECONDS;
 
 use super::{DriverReport, Monitor};
 use crate::{
+    link::Skipped,
     metrics::{Figure, Labels, Metrics, Value, buckets},
     telemetry,
 };
@@ -22,6 +23,7 @@ impl Monitor {
             figures.extend(of_lines(self.drivers(&lines)));
         }
         figures.extend(of_messages(&self.metrics));
+        figures.push(of_links(&self.links.skipped));
         figures.extend(of_the_store(self));
         figures.extend(of_the_process(self));
         figures
@@ -66,6 +68,16 @@ fn of_messages(metrics: &Metrics) -> [Figure; 4] {
         )
         .count(unknown),
     ]
+}
+
+fn of_links(skipped: &Skipped) -> Figure {
+    let what = "What bridges said that this release can't read, and that was passed over";
+    skipped
+        .show()
+        .into_iter()
+        .fold(Figure::counter("link_skipped", what), |figure, (what, count)| {
+            figure.with(vec![("what", what.into())], Value::Count(count))
+        })
 }
 
 fn of_the_store(monitor: &Monitor) -> Vec<Figure> {

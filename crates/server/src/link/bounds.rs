@@ -2,7 +2,7 @@
 //! neither be kept nor end the link, because the bridge would say it again with the next one, for ever.
 
 use switchboard_model::link::{
-    Edit, Inbound, InboundChat, InboundMessage, InboundUpdate, LinkedFile, Outcome,
+    Edit, Inbound, InboundChat, InboundMessage, InboundUpdate, LinkedFile, Outcome, OwnMessage,
 };
 
 /// The longest text of a message, in bytes. What phones send is far shorter.
@@ -27,15 +27,16 @@ pub(super) const MAX_SOFTWARE: usize = 200;
 /// Cuts what is too long in an entry; answers how many fields that were.
 pub(super) fn bound(entry: &mut Inbound) -> usize {
     match entry {
-        Inbound::Message(InboundMessage { chat, text, attachments, .. }) => {
-            let files: usize = attachments.iter_mut().map(bound_file).sum();
-            let more = attachments.len() > MAX_ATTACHMENTS;
-            attachments.truncate(MAX_ATTACHMENTS);
-            bound_chat(chat) + cut_optional(text, MAX_TEXT) + files + usize::from(more)
+        Inbound::Message(InboundMessage { chat, text, attachments, .. })
+        | Inbound::Own(OwnMessage { chat, text, attachments, .. }) => {
+            bound_chat(chat) + cut_optional(text, MAX_TEXT) + bound_files(attachments)
         }
-        Inbound::Update(InboundUpdate { chat, edit, .. }) => {
+        Inbound::Update(InboundUpdate { chat, edit, failed, attachments, .. }) => {
             let text = edit.as_mut().map_or(0, |Edit { text, .. }| cut_optional(text, MAX_TEXT));
-            bound_chat(chat) + text
+            if let Some(failed) = failed {
+                bound_error(&mut failed.error);
+            }
+            bound_chat(chat) + text + attachments.as_mut().map_or(0, bound_files)
         }
         Inbound::Reaction(reaction) => bound_chat(&mut reaction.chat),
         Inbound::Typing(typing) => bound_chat(&mut typing.chat),
@@ -48,9 +49,13 @@ pub(super) fn bound(entry: &mut Inbound) -> usize {
 /// Cuts the error of an item, and leaves out what a terminal or a page would do something with.
 pub(super) fn bound_outcome(outcome: &mut Outcome) {
     if let Outcome::Failed { error } = outcome {
-        cut(error, MAX_ERROR);
-        error.retain(|one| !one.is_control() || one == '\n');
+        bound_error(error);
     }
+}
+
+fn bound_error(error: &mut String) {
+    cut(error, MAX_ERROR);
+    error.retain(|one| !one.is_control() || one == '\n');
 }
 
 fn bound_chat(chat: &mut InboundChat) -> usize {
@@ -58,6 +63,12 @@ fn bound_chat(chat: &mut InboundChat) -> usize {
     let more = participants.len() > MAX_PARTICIPANTS;
     participants.truncate(MAX_PARTICIPANTS);
     cut_optional(name, MAX_GROUP_NAME) + usize::from(more)
+}
+
+fn bound_files(files: &mut Vec<LinkedFile>) -> usize {
+    let more = files.len() > MAX_ATTACHMENTS;
+    files.truncate(MAX_ATTACHMENTS);
+    files.iter_mut().map(bound_file).sum::<usize>() + usize::from(more)
 }
 
 fn bound_file(file: &mut LinkedFile) -> usize {

@@ -8,6 +8,7 @@ mod bounds;
 mod online;
 mod send_window;
 mod session;
+mod skipped;
 mod wire;
 
 use std::{
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{hub::Hub, outage, publish::Publisher};
 pub(crate) use online::OnlineLines;
+pub(crate) use skipped::Skipped;
 use wire::LinkEnd;
 
 /// How long an older link of the same bridge has to end.
@@ -81,6 +83,8 @@ pub(crate) struct Links {
     closed: CancellationToken,
     /// The lines that take items now.
     pub(crate) online: OnlineLines,
+    /// What bridges said that could not be read.
+    pub(crate) skipped: Skipped,
 }
 
 /// One bridge's place among the links.

@@ -5,7 +5,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use switchboard_model::{Line, id::Id, line::DriverKind};
+use switchboard_model::{
+    Line,
+    id::Id,
+    line::{DriverKind, OfflineReason},
+};
 
 /// The lines of all links that are online. A line is carried by one link at a time.
 #[derive(Debug, Default, Clone)]
@@ -32,37 +36,43 @@ impl OnlineLines {
 pub(super) struct OnlineHere {
     all: OnlineLines,
     driver: DriverKind,
-    here: Mutex<HashSet<Id<Line>>>,
+    /// Each line of which the bridge has spoken: whether it is online, and the reason beside.
+    here: Mutex<HashMap<Id<Line>, Told>>,
 }
+
+/// Whether a line is online, and why not.
+type Told = (bool, Option<OfflineReason>);
 
 impl OnlineHere {
     pub(super) fn new(all: &OnlineLines, driver: DriverKind) -> Self {
         Self { all: all.clone(), driver, here: Mutex::default() }
     }
 
-    /// Whether that is a change.
-    pub(super) fn set(&self, line: Id<Line>, online: bool) -> bool {
+    /// Whether that is a change. A line of which nothing was said yet is offline for no reason.
+    pub(super) fn set(&self, line: Id<Line>, online: bool, reason: Option<OfflineReason>) -> bool {
         let mut here = lock(&self.here);
         if online {
             lock(&self.all.0).insert(line, self.driver);
-            here.insert(line)
         } else {
             lock(&self.all.0).remove(&line);
-            here.remove(&line)
         }
+        let told = (online, reason);
+        here.insert(line, told).unwrap_or_default() != told
     }
 
     pub(super) fn has(&self, line: Id<Line>) -> bool {
-        lock(&self.here).contains(&line)
+        lock(&self.here).get(&line).is_some_and(|(online, _)| *online)
     }
 
     pub(super) fn list(&self) -> Vec<Id<Line>> {
-        lock(&self.here).iter().copied().collect()
+        lock(&self.here).iter().filter(|(_, (online, _))| *online).map(|(line, _)| *line).collect()
     }
 
     /// All of them go offline.
     pub(super) fn take(&self) -> HashSet<Id<Line>> {
-        let gone = std::mem::take(&mut *lock(&self.here));
+        let here = std::mem::take(&mut *lock(&self.here));
+        let gone: HashSet<_> =
+            here.into_iter().filter(|(_, (online, _))| *online).map(|(line, _)| line).collect();
         lock(&self.all.0).retain(|line, _| !gone.contains(line));
         gone
     }

@@ -11,6 +11,7 @@
 mod available;
 mod claims;
 mod commits;
+mod hello;
 mod lines;
 
 use std::{
@@ -27,11 +28,12 @@ use futures_util::{
     FutureExt as _, SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
+use hello::Greeting;
 use switchboard_model::{
     Bridge, Line, OutboxItem,
     id::Id,
     line::Capability,
-    link::{BridgeFrame, MAX_BATCH, PROTOCOL, ServerFrame},
+    link::{BridgeFrame, MAX_BATCH, ServerFrame},
 };
 use switchboard_store::{Link, OpenedLink, StoreError};
 use tokio::{
@@ -41,10 +43,10 @@ use tokio::{
 
 use super::{
     Bridges, Registration,
-    bounds::MAX_SOFTWARE,
     online::OnlineHere,
     send_window::SendWindow,
-    wire::{LinkEnd, read, settle_reconciled, settle_report, write},
+    skipped::Skip,
+    wire::{LinkEnd, read, resolved, settle_reconciled, settle_report, write},
 };
 use crate::hub::{Hub, Woken};
 
@@ -62,8 +64,8 @@ struct Session<'a> {
     bridge: &'a Bridge,
     /// What the store knows it by, once it is welcome.
     link: Link,
-    /// Whether only the connection was lost since the last link, and not the bridge.
-    resumed: bool,
+    /// What the bridge has said of itself.
+    greeting: Greeting,
     window: Mutex<SendWindow>,
     /// The items whose outcome is asked for.
     asked: Vec<Id<OutboxItem>>,
@@ -88,10 +90,10 @@ pub(super) async fn run(
     socket: WebSocket,
 ) -> Result<(), LinkEnd> {
     let (mut sink, mut stream) = socket.split();
-    let ended = match timeout(HELLO_TIMEOUT, read(&mut stream)).await {
-        Ok(Ok(hello)) => match check_hello(bridge, &hello) {
-            Ok(resumed) => {
-                serve(server, bridge, resumed, registration, &mut sink, &mut stream).await
+    let ended = match timeout(HELLO_TIMEOUT, read(&mut stream, &server.links.skipped)).await {
+        Ok(Ok(hello)) => match hello::check(bridge, hello) {
+            Ok(greeting) => {
+                serve(server, bridge, greeting, registration, &mut sink, &mut stream).await
             }
             Err(reason) => LinkEnd::Refused(reason),
         },
@@ -117,30 +119,10 @@ pub(super) async fn run(
     }
 }
 
-/// Judges `hello`; answers whether only the connection was lost since the last link.
-fn check_hello(bridge: &Bridge, hello: &BridgeFrame) -> Result<bool, String> {
-    let BridgeFrame::Hello { protocol, driver, software, resumed } = hello else {
-        return Err("the first frame must be 'hello'".to_owned());
-    };
-    if *protocol != PROTOCOL {
-        return Err(format!(
-            "this server speaks version {PROTOCOL} of the link, the bridge version {protocol}; \
-             use the same release of switchboard on both"
-        ));
-    }
-    if *driver != bridge.driver {
-        let (here, there) = (bridge.driver.as_str(), driver.as_str());
-        return Err(format!("this token is for a bridge with driver '{here}', not '{there}'"));
-    }
-    let software: String = software.chars().take(MAX_SOFTWARE).collect();
-    tracing::debug!(bridge = %bridge.id, software, "hello");
-    Ok(*resumed)
-}
-
 async fn serve(
     server: &Arc<Bridges>,
     bridge: &Bridge,
-    resumed: bool,
+    greeting: Greeting,
     registration: &Registration,
     sink: &mut SplitSink<WebSocket, Frame>,
     stream: &mut SplitStream<WebSocket>,
@@ -152,7 +134,7 @@ async fn serve(
         server,
         bridge,
         link: Link { bridge: bridge.id, epoch: 0 },
-        resumed,
+        greeting,
         asked: Vec::new(),
         window: Mutex::default(),
         carried: Mutex::default(),
@@ -227,7 +209,9 @@ impl Session<'_> {
         *lock(&self.carried) = lines.iter().map(|line| line.id).collect();
         self.reconciled.send_replace(reconcile.is_empty());
         self.asked.clone_from(&reconcile);
-        write(sink, &ServerFrame::Welcome { lines, reconcile }).await
+        self.greeting.compare(self.bridge, &lines);
+        let (protocol, epoch) = (self.greeting.protocol, link.epoch);
+        write(sink, &ServerFrame::Welcome { protocol, epoch, lines, reconcile }).await
     }
 
     async fn write(
@@ -250,12 +234,14 @@ impl Session<'_> {
         to_receive: mpsc::Sender<Batch>,
     ) -> LinkEnd {
         loop {
-            let frame = match read(stream).await {
+            let frame = match read(stream, &self.server.links.skipped).await {
                 Ok(frame) => frame,
                 Err(ended) => return ended,
             };
             let queued = match frame {
-                BridgeFrame::Report { reports } if reports.len() > MAX_BATCH => {
+                BridgeFrame::Report { reports } | BridgeFrame::Resolved { reports }
+                    if reports.len() > MAX_BATCH =>
+                {
                     return LinkEnd::Broken(format!("more than {MAX_BATCH} reports in a frame"));
                 }
                 BridgeFrame::Inbound { entries, .. } if entries.len() > MAX_BATCH => {
@@ -265,20 +251,29 @@ impl Session<'_> {
                     return LinkEnd::Broken("'hello' came twice".to_owned());
                 }
                 BridgeFrame::Reconciled { items } => {
-                    let reports = settle_reconciled(&self.asked, items, self.resumed);
-                    to_settle.send(Settling { reports, ends_reconcile: true }).await.is_ok()
+                    let reports = settle_reconciled(&self.asked, items, self.greeting.resumed);
+                    to_settle.send(Settling::reconciled(reports)).await.is_ok()
                 }
                 BridgeFrame::Report { reports } => {
                     let reports = reports.into_iter().map(settle_report).collect();
-                    to_settle.send(Settling { reports, ends_reconcile: false }).await.is_ok()
+                    to_settle.send(Settling::reported(reports)).await.is_ok()
+                }
+                BridgeFrame::Resolved { reports } => {
+                    let ids = reports.iter().map(|report| report.id).collect();
+                    to_settle.send(Settling::resolved(ids, resolved(reports))).await.is_ok()
                 }
                 BridgeFrame::Inbound { line_id, position, entries } => {
                     to_receive.send(Batch { line_id, position, entries }).await.is_ok()
                 }
-                BridgeFrame::Line { line_id, online, capabilities } => {
-                    if let Err(error) = self.line(line_id, online, capabilities).await {
+                BridgeFrame::Line { line_id, online, capabilities, reason } => {
+                    if let Err(error) = self.line(line_id, (online, reason), capabilities).await {
                         return error.into();
                     }
+                    true
+                }
+                BridgeFrame::Unreadable => {
+                    tracing::warn!(bridge = %self.bridge.id, "a bridge says what is not known here; that is passed over");
+                    self.server.links.skipped.note(Skip::Frame, 1);
                     true
                 }
             };

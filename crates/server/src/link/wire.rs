@@ -20,7 +20,10 @@ use switchboard_model::{
 use switchboard_store::{SettleReport, StoreError};
 use tokio::time::timeout;
 
-use super::bounds::bound_outcome;
+use super::{
+    bounds::bound_outcome,
+    skipped::{Skip, Skipped},
+};
 use crate::{json::without_lone_surrogates, telemetry::chain};
 
 /// A link on which nothing came for so long is dead. Bridges ping every 15 s.
@@ -118,13 +121,29 @@ pub(super) fn send_frames(items: Vec<SendItem>) -> Vec<ServerFrame> {
     frames
 }
 
+/// Later truth about items: sent or failed. What says neither is no truth, and changes nothing.
+pub(super) fn resolved(reports: Vec<Report>) -> Vec<Report> {
+    let is_truth = |report: &Report| {
+        let Report { outcome, .. } = report;
+        matches!(outcome, Outcome::Sent { .. } | Outcome::Failed { .. })
+    };
+    let bounded = |mut report: Report| {
+        bound_outcome(&mut report.outcome);
+        report
+    };
+    reports.into_iter().filter(is_truth).map(bounded).collect()
+}
+
 /// The next frame of the bridge.
-pub(super) async fn read(stream: &mut SplitStream<WebSocket>) -> Result<BridgeFrame, LinkEnd> {
+pub(super) async fn read(
+    stream: &mut SplitStream<WebSocket>,
+    skipped: &Skipped,
+) -> Result<BridgeFrame, LinkEnd> {
     loop {
         let next = timeout(SILENCE, stream.next()).await;
         match next.map_err(|_| LinkEnd::Lost("nothing came for too long"))? {
             Some(Ok(Frame::Text(text))) => {
-                return parse(text.as_str());
+                return parse(text.as_str(), skipped);
             }
             Some(Ok(Frame::Binary(_))) => {
                 return Err(LinkEnd::Broken("frames must be text".to_owned()));
@@ -138,10 +157,10 @@ pub(super) async fn read(stream: &mut SplitStream<WebSocket>) -> Result<BridgeFr
 
 /// A frame of the bridge. What of its entries and reports can't be read is passed over: a bridge would tell it
 /// again after each new link, and the line would stand still for ever.
-fn parse(text: &str) -> Result<BridgeFrame, LinkEnd> {
+fn parse(text: &str, skipped: &Skipped) -> Result<BridgeFrame, LinkEnd> {
     serde_json::from_str(text).or_else(|error| {
         let whole = without_lone_surrogates(text);
-        part_by_part(&whole).ok_or_else(|| {
+        part_by_part(&whole, skipped).ok_or_else(|| {
             // Not the error's own words: they may quote a text or a phone number.
             let (kind, column) = (error.classify(), error.column());
             LinkEnd::Broken(format!("a frame can't be read: {kind:?} at byte {column}"))
@@ -150,7 +169,7 @@ fn parse(text: &str) -> Result<BridgeFrame, LinkEnd> {
 }
 
 /// A frame of which some part can't be read, without that part.
-fn part_by_part(text: &str) -> Option<BridgeFrame> {
+fn part_by_part(text: &str, skipped: &Skipped) -> Option<BridgeFrame> {
     /// What all frames whose parts are read one by one have.
     #[derive(Deserialize)]
     struct Parts<'a> {
@@ -167,10 +186,19 @@ fn part_by_part(text: &str) -> Option<BridgeFrame> {
         capabilities: Vec<&'a RawValue>,
         #[serde(borrow, default)]
         items: Vec<&'a RawValue>,
+        #[serde(borrow, default)]
+        reason: Option<&'a RawValue>,
     }
 
     fn readable<T: DeserializeOwned>(parts: &[&RawValue]) -> Vec<T> {
         parts.iter().filter_map(|part| serde_json::from_str(part.get()).ok()).collect()
+    }
+
+    /// As many of these as can be read; the others are counted.
+    fn counted<T: DeserializeOwned>(parts: &[&RawValue], what: Skip, skipped: &Skipped) -> Vec<T> {
+        let readable = readable(parts);
+        skipped.note(what, parts.len() - readable.len());
+        readable
     }
 
     /// A report of an item whose outcome can't be read.
@@ -192,21 +220,37 @@ fn part_by_part(text: &str) -> Option<BridgeFrame> {
                 entries: entries.collect(),
             })
         }
-        "report" => {
+        kind @ ("report" | "resolved") => {
             let report = |raw: &&RawValue| {
                 let unknown = |named: Named| Report { id: named.id, outcome: Outcome::Unknown };
-                let whole = serde_json::from_str(raw.get());
-                whole.or_else(|_| serde_json::from_str(raw.get()).map(unknown)).ok()
+                serde_json::from_str(raw.get()).ok().or_else(|| {
+                    skipped.note(Skip::Report, 1);
+                    serde_json::from_str(raw.get()).map(unknown).ok()
+                })
             };
-            Some(BridgeFrame::Report { reports: parts.reports.iter().filter_map(report).collect() })
+            let reports = parts.reports.iter().filter_map(report).collect();
+            Some(match kind {
+                "report" => BridgeFrame::Report { reports },
+                _ => BridgeFrame::Resolved { reports },
+            })
         }
         // Of what is left out nobody knows anything, and so it is settled.
-        "reconciled" => Some(BridgeFrame::Reconciled { items: readable(&parts.items) }),
-        "line" => Some(BridgeFrame::Line {
-            line_id: parts.line_id?,
-            online: parts.online?,
-            capabilities: readable(&parts.capabilities),
-        }),
+        "reconciled" => {
+            let items = counted(&parts.items, Skip::Report, skipped);
+            Some(BridgeFrame::Reconciled { items })
+        }
+        "line" => {
+            let reason = parts.reason.and_then(|raw| {
+                let reason = serde_json::from_str(raw.get());
+                reason.inspect_err(|_| skipped.note(Skip::Capability, 1)).ok().flatten()
+            });
+            Some(BridgeFrame::Line {
+                line_id: parts.line_id?,
+                online: parts.online?,
+                capabilities: counted(&parts.capabilities, Skip::Capability, skipped),
+                reason,
+            })
+        }
         _ => None,
     }
 }

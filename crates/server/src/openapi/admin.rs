@@ -107,10 +107,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("RevokeKey", revoke_key()),
         ("CreatedBridge", created_bridge()),
         ("CreateBridge", create_bridge()),
-        (
-            "BridgeDriver",
-            one_of(&[DriverKind::Imsg, DriverKind::Bluebubbles].map(DriverKind::as_str)),
-        ),
+        ("BridgeDriver", one_of(&DriverKind::OF_PHONES.map(DriverKind::as_str))),
         ("BridgeRef", object("A bridge.", vec![always("id", id::<Bridge>(), "The bridge's id.")])),
     ] {
         all.insert(name.to_owned(), schema);

@@ -191,7 +191,7 @@ pub(super) fn all() -> Vec<Entry> {
              with `GET /v1/outbox`, or by the events `message.sent` and `message.failed`. Most lines \
              may write only to people who wrote to them first.",
             &["IdempotencyKey"], Json("SendMessage"), One(201, "Accepted"),
-            &[MessageNotFound, FileNotFound],
+            &[MessageNotFound, FileNotFound, AdvancedFeaturesRequired],
         ),
         entry(
             post(), "/v1/audio-messages", "sendAudioMessage", "Messages", "Send a voice memo",

@@ -10,7 +10,7 @@ use switchboard_model::{
         BridgeFrame, CarriedLine, PROTOCOL, Reconciled, ReconciledState, SendItem, ServerFrame,
     },
 };
-use switchboard_testkit::{Tenant, TestServer};
+use switchboard_testkit::{Tenant, TestServer, eventually};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
@@ -39,6 +39,21 @@ impl Mac {
         Self { id: bridge.bridge.id, token: bridge.token.reveal().to_owned(), line }
     }
 
+    /// Says what the line can do, is known to have said it, and hangs up.
+    pub(crate) async fn can(&self, server: &TestServer, capabilities: &[Capability]) {
+        let mut link = self.dial(server).await;
+        link.say(&BridgeFrame::Reconciled { items: Vec::new() }).await;
+        let (line_id, capabilities) = (self.line.id, capabilities.to_vec());
+        let told = capabilities.clone();
+        link.say(&BridgeFrame::Line { line_id, online: true, capabilities, reason: None }).await;
+        eventually("the server knows what the line can do", async || {
+            let lines = server.admin().lines().await.unwrap().value.data;
+            let line = lines.into_iter().find(|one| one.line.id == line_id)?;
+            (line.line.capabilities == told && line.line.status.online).then_some(())
+        })
+        .await;
+    }
+
     /// Dials in and takes its lines; says nothing of what is reconciled.
     pub(crate) async fn dial(&self, server: &TestServer) -> Link {
         self.dial_again(server, false).await
@@ -49,13 +64,15 @@ impl Mac {
         let mut link = Link::open(server, &self.token).await.expect("the server takes the bridge");
         link.say(&BridgeFrame::Hello {
             protocol: PROTOCOL,
+            oldest_protocol: None,
             driver: DriverKind::Imsg,
             software: "a test".to_owned(),
             resumed,
+            accounts: Vec::new(),
         })
         .await;
         let welcome = link.next().await.expect("the server greets");
-        let ServerFrame::Welcome { lines, reconcile } = welcome else { panic!("{welcome:?}") };
+        let ServerFrame::Welcome { lines, reconcile, .. } = welcome else { panic!("{welcome:?}") };
         link.lines = lines;
         link.reconcile = reconcile;
         link
@@ -106,7 +123,8 @@ impl Link {
         let items = self.reconcile.iter().map(reconciled).collect();
         self.say(&BridgeFrame::Reconciled { items }).await;
         let capabilities = Capability::ALL.to_vec();
-        self.say(&BridgeFrame::Line { line_id: line.id, online: true, capabilities }).await;
+        self.say(&BridgeFrame::Line { line_id: line.id, online: true, capabilities, reason: None })
+            .await;
     }
 
     /// Waits for items.

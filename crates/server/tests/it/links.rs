@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::json;
 use switchboard_client::{CreateWebhook, SendMessage};
 use switchboard_model::{
     EventKind, Timestamp,
@@ -22,7 +21,14 @@ use crate::bridge::{Link, Mac};
 const MAC: &str = "+15550100008";
 
 fn hello(protocol: u32, driver: DriverKind) -> BridgeFrame {
-    BridgeFrame::Hello { protocol, driver, software: "a test".to_owned(), resumed: false }
+    BridgeFrame::Hello {
+        protocol,
+        oldest_protocol: None,
+        driver,
+        software: "a test".to_owned(),
+        resumed: false,
+        accounts: Vec::new(),
+    }
 }
 
 #[tokio::test]
@@ -48,7 +54,7 @@ async fn a_bridge_that_is_not_what_its_token_says_is_sent_away() {
 
     // And what is no frame later on.
     let mut link = mac.dial(&server).await;
-    link.say_text(&json!({ "type": "nonsense" }).to_string()).await;
+    link.say_text("nonsense").await;
     link.bye().await;
     server.stop().await;
 }

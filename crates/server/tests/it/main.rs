@@ -40,6 +40,7 @@ mod live;
 mod messages;
 mod metrics;
 mod monitoring;
+mod newer;
 mod nodes;
 mod openapi;
 mod operations;

@@ -5,11 +5,13 @@ use serde_json::{Value, json};
 use switchboard_model::{
     Code, OutboxItem, Scope,
     id::Id,
+    line::Capability,
     secret::{Secret, SecretKind},
 };
 use switchboard_testkit::LINE;
 
 use crate::{
+    bridge::Mac,
     call::{Call, query},
     fixtures::{Sample, set_advanced},
     world::{
@@ -140,12 +142,19 @@ pub(crate) async fn advanced(world: &World) -> Vec<Case> {
         "from": OPEN, "to": CONTACT, "audio_message": world.first.memo, "message_id": guid,
         "type": "love",
     });
-    ["/v1/audio-messages", "/v1/reactions", "/v1/typing", "/v1/receipts"]
+    let mut cases = ["/v1/audio-messages", "/v1/reactions", "/v1/typing", "/v1/receipts"]
         .map(|path| {
             let call = Call::post(path, &body).key(&world.owner.key);
             (call, Code::AdvancedFeaturesRequired, None)
         })
-        .to_vec()
+        .to_vec();
+    // A line that can only answer.
+    let mac = Mac::make(&world.server, &world.owner, "+15550100018").await;
+    mac.can(&world.server, &[Capability::Replies]).await;
+    let body = json!({ "from": mac.line.handle, "to": CONTACT, "text": "x" });
+    let call = Call::post("/v1/messages", &body).key(&world.owner.key);
+    cases.push((call, Code::AdvancedFeaturesRequired, None));
+    cases
 }
 
 /// The sandbox's rules, for each write.

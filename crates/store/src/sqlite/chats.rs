@@ -56,6 +56,15 @@ impl Chats for SqliteStore {
     }
 }
 
+/// A chat that is written to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WrittenTo {
+    pub(super) id: Id<Chat>,
+    pub(super) is_group: bool,
+    /// Whether no message is known in it yet: of a chat with a contact, Messages may have none.
+    pub(super) is_empty: bool,
+}
+
 /// The chat that a write goes to, on a line of the writer's own. If the line lets a stranger be
 /// written to and the write `may_begin` one, the chat with a contact is made.
 pub(super) fn to_write_to(
@@ -63,24 +72,24 @@ pub(super) fn to_write_to(
     line: &CachedLine,
     to: &Recipient,
     may_begin: bool,
-) -> Result<Id<Chat>> {
+) -> Result<WrittenTo> {
     let found = match to {
         Recipient::Chat(id) => {
             let found = statement::first(
                 tx.sql,
-                "select id, has_received_inbound from chats
+                "select id, is_group, last_seq = 0, has_received_inbound from chats
                  where id = ?1 and line_id = ?2 and account_id = ?3",
                 params![bits(*id), bits(line.id), bits(line.account_id)],
-                id_and_inbound,
+                written_to,
             )?;
             Some(found.ok_or(Refusal::ChatNotFound)?)
         }
         Recipient::Contact(handle) => statement::first(
             tx.sql,
-            "select id, has_received_inbound from chats
+            "select id, is_group, last_seq = 0, has_received_inbound from chats
              where line_id = ?1 and identifier = ?2 and is_group = 0 and account_id = ?3",
             params![bits(line.id), handle.as_str(), bits(line.account_id)],
-            id_and_inbound,
+            written_to,
         )?,
     };
     // Who can't be dialled can only be answered, whatever the line lets one do.
@@ -89,10 +98,11 @@ pub(super) fn to_write_to(
         (Some((_, false)) | None, _) if line.contact_first || only_answered => {
             Err(Refusal::ContactHasNotMessaged.into())
         }
-        (Some((id, _)), _) => Ok(id),
+        (Some((chat, _)), _) => Ok(chat),
         (None, Recipient::Contact(handle)) if may_begin => {
             tx.savepoint()?;
-            begin(tx.sql, line, line.account_id, handle)
+            let id = begin(tx.sql, line, line.account_id, handle)?;
+            Ok(WrittenTo { id, is_group: false, is_empty: true })
         }
         (None, _) => Err(Refusal::ChatNotFound.into()),
     }
@@ -283,6 +293,8 @@ pub(super) fn find(
     }
 }
 
-fn id_and_inbound(row: &Row<'_>) -> rusqlite::Result<(Id<Chat>, bool)> {
-    Ok((row.get::<_, Bits<_>>(0)?.id(), row.get(1)?))
+/// The chat, and whether anybody in it has ever written to the line.
+fn written_to(row: &Row<'_>) -> rusqlite::Result<(WrittenTo, bool)> {
+    let id = row.get::<_, Bits<_>>(0)?.id();
+    Ok((WrittenTo { id, is_group: row.get(1)?, is_empty: row.get(2)? }, row.get(3)?))
 }

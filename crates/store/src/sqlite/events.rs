@@ -152,12 +152,12 @@ pub(super) fn line_status(
     id: Id<Line>,
     online: bool,
     now: Timestamp,
-) -> Result<Committed> {
-    let mut committed = Committed::default();
+    committed: &mut Committed,
+) -> Result<()> {
     let (Some(shown), Some(line)) =
         (lines::of_bridge(tx.sql, bridge, id)?, tx.cache.line(tx.sql, id)?)
     else {
-        return Ok(committed);
+        return Ok(());
     };
     let data = LineStatusEvent { line: shown, online, line_handle: line.handle.clone() };
     let event = NewEvent {
@@ -167,8 +167,7 @@ pub(super) fn line_status(
         kind: EventKind::LineStatus,
         data: to_raw_value(&data).expect("a line has only string keys"),
     };
-    publish(tx, event, now, &mut committed)?;
-    Ok(committed)
+    publish(tx, event, now, committed)
 }
 
 /// The most events that one read looks at, and the most bytes of those that it takes: another reader waits

@@ -11,7 +11,8 @@ use switchboard_model::{
     event::MessageEvent,
     id::Id,
     link::{
-        Inbound, InboundChat, InboundMessage, InboundReaction, MAX_POSITION_BYTES, ReceivedEntry,
+        Inbound, InboundChat, InboundMessage, InboundReaction, MAX_POSITION_BYTES, OwnMessage,
+        ReceivedEntry,
     },
     sandbox::code_in,
 };
@@ -62,7 +63,11 @@ pub(super) fn receive(
     let committed = &mut received.committed;
     for entry in entries {
         let result = match entry {
-            Inbound::Message(inbound) => message(tx, &line, inbound, now, committed)?,
+            Inbound::Message(inbound) => message(tx, &line, inbound, false, now, committed)?,
+            Inbound::Own(own) => {
+                let inbound = by_the_line(&line, own);
+                message(tx, &line, inbound, true, now, committed)?
+            }
             Inbound::Reaction(inbound) => reaction(tx, &line, inbound, now, committed)?,
             Inbound::Typing(inbound) => in_chat(tx, &line, inbound.chat, |tx, place| {
                 let (handle, on) = (inbound.handle.as_str(), inbound.is_typing);
@@ -105,10 +110,28 @@ fn owner(tx: &Tx<'_>, line: &CachedLine, chat: &InboundChat) -> Result<Id<Accoun
     }
 }
 
+/// What the line's owner wrote on another device, as a message of the line.
+fn by_the_line(line: &CachedLine, own: OwnMessage) -> InboundMessage {
+    InboundMessage {
+        guid: own.guid,
+        chat: own.chat,
+        sender: line.handle.clone(),
+        text: own.text,
+        sent_at: own.sent_at,
+        service: own.service,
+        reply_to_guid: own.reply_to_guid,
+        attachments: own.attachments,
+        is_audio_message: own.is_audio_message,
+    }
+}
+
+/// An own message is told of as sent, never as received: an agent that answers what is received would answer itself. It
+/// is no word of the contact: who must write first still must.
 fn message(
     tx: &mut Tx<'_>,
     line: &CachedLine,
     inbound: InboundMessage,
+    is_from_me: bool,
     now: Timestamp,
     committed: &mut Committed,
 ) -> Result<ReceivedEntry> {
@@ -122,7 +145,7 @@ fn message(
     if let Some((id, chat_id)) = messages::known(tx.sql, line.id, &guid)? {
         return Ok(ReceivedEntry { chat_id: Some(chat_id), message_id: Some(id) });
     }
-    if line.is_sandbox {
+    if line.is_sandbox && !is_from_me {
         pair(tx, &inbound.chat, inbound.text.as_deref(), now, committed)?;
     }
     let account_id = owner(tx, line, &inbound.chat)?;
@@ -141,7 +164,7 @@ fn message(
         text: inbound.text,
         attachments,
         service: Some(inbound.service),
-        is_from_me: false,
+        is_from_me,
         is_audio_message: Some(inbound.is_audio_message),
         sent_at: inbound.sent_at,
         synced_at: now,
@@ -151,15 +174,18 @@ fn message(
         unsent_at: None,
         delivered_at: None,
         read_at: None,
+        failed_at: None,
+        error: None,
     };
     if let Some(seq) = messages::insert(tx.sql, &message)? {
-        chats::has_message(tx.sql, chat_id, seq, inbound.sent_at, inbound.service, true)?;
+        chats::has_message(tx.sql, chat_id, seq, inbound.sent_at, inbound.service, !is_from_me)?;
     }
     let message_id = Some(message.id);
     let place = EventContext { line, account_id, chat_id };
     typing::wrote(tx, &place, &message.sender, now, committed)?;
     let data = MessageEvent { message, line_handle: line.handle.clone() };
-    events::publish(tx, place.event(EventKind::MessageReceived, &data), now, committed)?;
+    let kind = if is_from_me { EventKind::MessageSent } else { EventKind::MessageReceived };
+    events::publish(tx, place.event(kind, &data), now, committed)?;
     Ok(ReceivedEntry { chat_id: Some(chat_id), message_id })
 }
 

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, params};
 use switchboard_model::{
     Account, Bridge, Handle, Line, Timestamp,
     id::Id,
-    line::{Capability, DriverKind, OperatorLine},
+    line::{Capability, DriverKind, LineStatus, OfflineReason, OperatorLine},
     link::CarriedLine,
 };
 
@@ -57,13 +57,24 @@ impl Lines for SqliteStore {
         link: Link,
         line: Id<Line>,
         online: bool,
+        reason: Option<OfflineReason>,
         now: Timestamp,
     ) -> Result<Committed> {
         self.publish(move |tx| {
             bridges::must_be_newest(tx.sql, link)?;
-            events::line_status(tx, link.bridge, line, online, now)
+            let status = LineStatus { online, reason, since: Some(now) };
+            let mut committed = Committed::default();
+            if let Some(changed) = set_status(tx.sql, link.bridge, line, status)? {
+                committed.changed = Some(changed);
+                events::line_status(tx, link.bridge, line, online, now, &mut committed)?;
+            }
+            Ok(committed)
         })
         .await
+    }
+
+    async fn all_lines_away(&self, now: Timestamp) -> Result<()> {
+        self.writer.run(move |tx| all_away(tx.sql, now)).await
     }
 }
 
@@ -88,6 +99,7 @@ pub(super) fn create(sql: &Connection, new: NewLine) -> Result<OperatorLine> {
             // What it can do is the bridge's to say.
             capabilities: Vec::new(),
             is_sandbox: new.is_sandbox,
+            status: LineStatus::default(),
         },
         account_id: new.account_id,
         driver: new.driver,
@@ -119,17 +131,17 @@ pub(super) fn create(sql: &Connection, new: NewLine) -> Result<OperatorLine> {
 pub(super) fn all(sql: &Connection) -> Result<Vec<OperatorLine>> {
     statement::all(
         sql,
-        "select id, handle, label, service, is_active, capabilities, is_sandbox,
-                account_id, driver, bridge_id, contact_first
+        "select id, handle, label, service, is_active, capabilities, is_sandbox, online, offline_reason,
+                status_since, account_id, driver, bridge_id, contact_first
          from lines order by seq",
         [],
         |row| {
             Ok(OperatorLine {
                 line: line(row)?,
-                account_id: row.get::<_, Bits<_>>(7)?.id(),
-                driver: row.get::<_, Name<_>>(8)?.0,
-                bridge_id: row.get::<_, Option<Bits<_>>>(9)?.map(Bits::id),
-                contact_first: row.get(10)?,
+                account_id: row.get::<_, Bits<_>>(10)?.id(),
+                driver: row.get::<_, Name<_>>(11)?.0,
+                bridge_id: row.get::<_, Option<Bits<_>>>(12)?.map(Bits::id),
+                contact_first: row.get(13)?,
             })
         },
     )
@@ -148,7 +160,8 @@ pub(super) fn owner(sql: &Connection, handle: &Handle) -> Result<Option<Id<Accou
 pub(super) fn of_account(sql: &Connection, account: Id<Account>) -> Result<Vec<Line>> {
     statement::all(
         sql,
-        "select id, handle, label, service, is_active, capabilities, is_sandbox
+        "select id, handle, label, service, is_active, capabilities, is_sandbox, online, offline_reason,
+                status_since
          from lines where account_id = ?1 or is_sandbox = 1 order by seq",
         params![bits(account)],
         line,
@@ -158,7 +171,8 @@ pub(super) fn of_account(sql: &Connection, account: Id<Account>) -> Result<Vec<L
 pub(super) fn sandbox_line(sql: &Connection) -> Result<Option<Line>> {
     statement::first(
         sql,
-        "select id, handle, label, service, is_active, capabilities, is_sandbox
+        "select id, handle, label, service, is_active, capabilities, is_sandbox, online, offline_reason,
+                status_since
          from lines where is_sandbox = 1",
         [],
         line,
@@ -199,8 +213,8 @@ pub(super) fn set_capabilities(
     bridges::must_be_newest(tx.sql, link)?;
     let changed = statement::first(
         tx.sql,
-        "update lines set capabilities = ?3
-         where id = ?1 and bridge_id = ?2 and capabilities is not ?3
+        "update lines set capabilities = ?3, capabilities_told = 1
+         where id = ?1 and bridge_id = ?2 and (capabilities is not ?3 or capabilities_told = 0)
          returning account_id, is_sandbox",
         params![bits(line), bits(link.bridge), Json(capabilities)],
         |row| Ok(changed(row.get::<_, Bits<_>>(0)?.id(), row.get(1)?)),
@@ -209,6 +223,39 @@ pub(super) fn set_capabilities(
         tx.cache.forget_line(line);
     }
     Ok(changed)
+}
+
+/// Whose line it is, if it is this bridge's. What is the same as before keeps its time.
+fn set_status(
+    sql: &Connection,
+    bridge: Id<Bridge>,
+    line: Id<Line>,
+    status: LineStatus,
+) -> Result<Option<Changed>> {
+    statement::first(
+        sql,
+        "update lines set online = ?3, offline_reason = ?4,
+                status_since = iif(online is ?3 and offline_reason is ?4, coalesce(status_since, ?5), ?5)
+         where id = ?1 and bridge_id = ?2
+         returning account_id, is_sandbox",
+        params![
+            bits(line),
+            bits(bridge),
+            status.online,
+            status.reason.map(Name),
+            status.since.map(|at| at.0)
+        ],
+        |row| Ok(changed(row.get::<_, Bits<_>>(0)?.id(), row.get(1)?)),
+    )
+}
+
+fn all_away(sql: &Connection, now: Timestamp) -> Result<()> {
+    statement::run(
+        sql,
+        "update lines set online = 0, offline_reason = ?1, status_since = ?2 where online = 1",
+        params![Name(OfflineReason::Unreachable), now.0],
+    )?;
+    Ok(())
 }
 
 /// What is to be read anew after a change of a line.
@@ -224,7 +271,8 @@ pub(super) fn of_bridge(
 ) -> Result<Option<Line>> {
     statement::first(
         sql,
-        "select id, handle, label, service, is_active, capabilities, is_sandbox
+        "select id, handle, label, service, is_active, capabilities, is_sandbox, online, offline_reason,
+                status_since
          from lines where id = ?1 and bridge_id = ?2",
         params![bits(id), bits(bridge)],
         line,
@@ -234,7 +282,7 @@ pub(super) fn of_bridge(
 pub(super) fn carried_by(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<CarriedLine>> {
     statement::all(
         sql,
-        "select id, handle, position from lines
+        "select id, handle, service, position from lines
          left join line_positions p on p.line_id = lines.id and p.bridge_id = ?1
          where lines.bridge_id = ?1 and is_active = 1 order by seq",
         params![bits(bridge)],
@@ -242,7 +290,8 @@ pub(super) fn carried_by(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<Car
             Ok(CarriedLine {
                 id: row.get::<_, Bits<_>>(0)?.id(),
                 handle: row.get::<_, StoredHandle>(1)?.0,
-                position: row.get(2)?,
+                service: row.get::<_, Name<_>>(2)?.0,
+                position: row.get(3)?,
             })
         },
     )
@@ -275,5 +324,10 @@ fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
         advanced_features: Capability::are_advanced(&capabilities),
         capabilities,
         is_sandbox: row.get(6)?,
+        status: LineStatus {
+            online: row.get(7)?,
+            reason: row.get::<_, Option<Name<_>>>(8)?.map(|reason| reason.0),
+            since: row.get::<_, Option<i64>>(9)?.map(Timestamp),
+        },
     })
 }

@@ -138,7 +138,7 @@ pub(super) fn link(
            and (outbox_id is null or outbox_id = ?3)
          returning id, line_id, chat_id, guid, sender, text, attachments, service, is_from_me,
                    is_audio_message, sent_at, synced_at, outbox_id, reply_to_guid,
-                   edited_at, unsent_at, delivered_at, read_at",
+                   edited_at, unsent_at, delivered_at, read_at, failed_at, error",
         params![
             bits(told.line_id),
             told.guid,
@@ -166,7 +166,7 @@ pub(super) fn update(
         tx.sql,
         "select m.id, m.line_id, m.chat_id, m.guid, m.sender, m.text, m.attachments, m.service,
                 m.is_from_me, m.is_audio_message, m.sent_at, m.synced_at, m.outbox_id,
-                m.reply_to_guid, m.edited_at, m.unsent_at, m.delivered_at, m.read_at
+                m.reply_to_guid, m.edited_at, m.unsent_at, m.delivered_at, m.read_at, m.failed_at, m.error
          from messages m cross join chats c on c.id = m.chat_id
          where m.line_id = ?1 and m.guid = ?2 and c.account_id = ?3",
         params![bits(line.id), guid, bits(account)],
@@ -174,18 +174,24 @@ pub(super) fn update(
     )?;
     let Some(mut message) = found else { return Ok(None) };
     let place = (message.id, message.chat_id);
-    let files: Vec<_> = message.attachments.iter().filter_map(|file| file.file_id).collect();
-    if !message.take(update) {
+    let before = message.attachments.clone();
+    let told = update.attachments.clone();
+    let mut is_new = message.take(update);
+    if let Some(told) = told.filter(|told| message.are_new(told)) {
+        message.attachments = files::replace(tx.sql, line.id, account, &before, told)?;
+        is_new = true;
+    }
+    if !is_new {
         return Ok(Some(place));
     }
-    if message.attachments.is_empty() {
-        // It was taken back, and its files with it.
-        files.into_iter().try_for_each(|file| files::leave(tx.sql, file))?;
-    }
+    // It was taken back, and its files with it; or others came in their place.
+    let left = before.iter().filter_map(|file| file.file_id);
+    let stays = |id: &Id<_>| message.attachments.iter().any(|file| file.file_id == Some(*id));
+    left.filter(|id| !stays(id)).try_for_each(|file| files::leave(tx.sql, file))?;
     statement::run(
         tx.sql,
         "update messages set text = ?2, attachments = ?3, edited_at = ?4, unsent_at = ?5,
-                delivered_at = ?6, read_at = ?7
+                delivered_at = ?6, read_at = ?7, failed_at = ?8, error = ?9, service = ?10
          where id = ?1",
         params![
             bits(message.id),
@@ -195,6 +201,9 @@ pub(super) fn update(
             message.unsent_at.map(|at| at.0),
             message.delivered_at.map(|at| at.0),
             message.read_at.map(|at| at.0),
+            message.failed_at.map(|at| at.0),
+            message.error,
+            message.service.map(Name),
         ],
     )?;
     let here = EventContext { line, account_id: account, chat_id: message.chat_id };
@@ -279,13 +288,13 @@ pub(super) fn page(
         sql,
         "select id, line_id, chat_id, guid, sender, text, attachments, service, is_from_me,
                 is_audio_message, sent_at, synced_at, outbox_id, reply_to_guid,
-                edited_at, unsent_at, delivered_at, read_at, seq
+                edited_at, unsent_at, delivered_at, read_at, failed_at, error, seq
          from messages
          where seq >= (select seq from chats where id = ?1) << ?2
            and seq < ((select seq from chats where id = ?1) << ?2 | ?3)
          order by seq desc limit ?4",
         params![bits(chat), NUMBER_BITS, before, statement::limit(wanted + 1)],
-        |row| Ok((row.get::<_, i64>(18)?, message(row)?)),
+        |row| Ok((row.get::<_, i64>(20)?, message(row)?)),
     )?;
     let has_more = rows.len() > wanted;
     rows.truncate(wanted);
@@ -316,5 +325,7 @@ fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         unsent_at: row.get::<_, Option<_>>(15)?.map(Timestamp),
         delivered_at: row.get::<_, Option<_>>(16)?.map(Timestamp),
         read_at: row.get::<_, Option<_>>(17)?.map(Timestamp),
+        failed_at: row.get::<_, Option<_>>(18)?.map(Timestamp),
+        error: row.get(19)?,
     })
 }

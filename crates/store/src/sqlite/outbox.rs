@@ -1,11 +1,12 @@
 //! The outbox: an item, and what it may become. How it is accepted, claimed, settled and expired stands beside.
 //!
-//! Every change of status goes through [`OutboxStatus::after`]; a report that comes too late finds
+//! Every change of status goes through [`OutboxStatus::after`], or `resolve` beside it; a report that comes too late finds
 //! its item settled and changes nothing. Order is that of `seq`: of acceptance.
 
 mod accept;
 mod claim;
 mod expire;
+mod resolve;
 mod settle;
 
 use rusqlite::{Connection, Row, params};
@@ -13,7 +14,7 @@ use switchboard_model::{
     Account, Bridge, Chat, EventKind, Line, Message, OutboxItem, Timestamp,
     event::FailedEvent,
     id::Id,
-    link::{Content, SendItem},
+    link::{Content, Report, SendItem},
     outbox::{ATTEMPTS_USED_UP, MAX_ATTEMPTS, NO_LONGER_PAIRED, OutboxStatus, OutboxStep},
     time::Now,
 };
@@ -97,6 +98,10 @@ impl Outbox for SqliteStore {
         self.publish(move |tx| settle::settle(tx, link, reports, now)).await
     }
 
+    async fn resolve(&self, link: Link, reports: Vec<Report>, now: Timestamp) -> Result<Committed> {
+        self.publish(move |tx| resolve::resolve(tx, link, reports, now)).await
+    }
+
     async fn expire(&self, now: Now, limit: usize) -> Result<Committed> {
         self.publish(move |tx| expire::expire(tx, now, limit)).await
     }
@@ -116,7 +121,7 @@ pub(super) fn find(
     )
 }
 
-/// An item that is not settled.
+/// An item that is not settled; or one that is given up, and of which the truth turns out.
 pub(super) struct OpenItem {
     pub(super) seq: i64,
     pub(super) id: Id<OutboxItem>,
@@ -126,6 +131,30 @@ pub(super) struct OpenItem {
     pub(super) status: OutboxStatus,
     pub(super) attempts: u32,
     pub(super) content: Content,
+    /// Why it was given up, if it was.
+    pub(super) error: Option<String>,
+}
+
+impl OpenItem {
+    /// Whether it was given up before: its files are not held for it any more.
+    fn was_given_up(&self) -> bool {
+        self.status == OutboxStatus::Failed
+    }
+
+    /// How often it was taken, when what came of it is told.
+    fn taken(&self) -> u32 {
+        self.attempts + u32::from(!self.was_given_up())
+    }
+
+    /// Where a step leads. One that must not happen is a mistake in this crate, and stops the command.
+    fn after(&self, next: OutboxStep) -> Result<OutboxStatus> {
+        if !self.was_given_up() {
+            return step(self.status, next);
+        }
+        let was_sent = next == OutboxStep::Send;
+        let led = self.status.resolve(self.error.as_deref(), was_sent);
+        led.map_err(|error| StoreError::Database(Box::new(error)))
+    }
 }
 
 /// The item, if this bridge has claimed it.
@@ -166,16 +195,16 @@ pub(super) fn mark_sent(
     message: Option<Id<Message>>,
     now: Timestamp,
 ) -> Result<()> {
-    let sent = step(item.status, OutboxStep::Send)?;
+    let sent = item.after(OutboxStep::Send)?;
     statement::run(
         sql,
-        "update outbox set status = ?2, attempts = ?3, completed_at = ?4, message_id = ?5,
+        "update outbox set status = ?2, attempts = ?3, completed_at = ?4, message_id = ?5, error = null,
                 bridge_id = null, lease_until = null, file_id = null
          where seq = ?1 and status = ?6",
         params![
             item.seq,
             Name(sent),
-            item.attempts + 1,
+            item.taken(),
             now.0,
             message.map(bits),
             Name(item.status)
@@ -224,7 +253,7 @@ pub(super) fn fail(
     now: Timestamp,
     committed: &mut Committed,
 ) -> Result<()> {
-    let failed = step(item.status, OutboxStep::Fail)?;
+    let failed = item.after(OutboxStep::Fail)?;
     statement::run(
         tx.sql,
         "update outbox set status = ?2, attempts = ?3, completed_at = ?4, error = ?5,
@@ -232,7 +261,9 @@ pub(super) fn fail(
          where seq = ?1 and status = ?6",
         params![item.seq, Name(failed), attempts, now.0, error, Name(item.status)],
     )?;
-    files::leave_all_of(tx.sql, &item.content)?;
+    if !item.was_given_up() {
+        files::leave_all_of(tx.sql, &item.content)?;
+    }
     let shown = find(tx.sql, item.account_id, item.id)?.ok_or_else(|| lost("outbox item"))?;
     let line = line_of(tx, item)?;
     let place = EventContext { line: &line, account_id: item.account_id, chat_id: item.chat_id };
@@ -264,6 +295,7 @@ fn open_item(row: &Row<'_>) -> rusqlite::Result<OpenItem> {
         status: row.get::<_, Name<_>>(5)?.0,
         attempts: row.get(6)?,
         content: row.get::<_, Json<_>>(7)?.0,
+        error: None,
     })
 }
 

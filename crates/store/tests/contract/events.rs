@@ -211,7 +211,7 @@ pub(crate) async fn a_line_goes_up_and_down(store: Arc<dyn Store>) {
     let webhook = world.webhook(&[EventKind::LineStatus]).await;
     world.advance().await;
     for online in [true, false] {
-        let told = store.line_status(world.link, world.line, online, later(3)).await.unwrap();
+        let told = store.line_status(world.link, world.line, online, None, later(3)).await.unwrap();
         assert_eq!(kinds(&told), [EventKind::LineStatus]);
         assert_eq!(told.deliveries.iter().map(|one| one.webhook_id).collect::<Vec<_>>(), [webhook]);
         assert_eq!((told.events[0].account_id, told.events[0].chat_id), (world.account, None));
@@ -220,7 +220,8 @@ pub(crate) async fn a_line_goes_up_and_down(store: Arc<dyn Store>) {
         assert_eq!(status.line, store.lines(world.account).await.unwrap()[0]);
     }
     for (bridge, line) in [(Id::generate(), world.line), (world.bridge, Id::generate())] {
-        let told = store.line_status(Link { bridge, epoch: 0 }, line, true, NOW).await.unwrap();
+        let told =
+            store.line_status(Link { bridge, epoch: 0 }, line, true, None, NOW).await.unwrap();
         assert!(told.events.is_empty());
     }
 }

@@ -5,6 +5,7 @@ use switchboard_model::{
     event::MessageEvent,
     file::{ContentHash, StoredFile},
     id::Id,
+    line::Capability,
     link::{Content, Inbound, InboundMessage, InboundUpdate, LinkedFile, Outcome},
     message::MessageRef,
 };
@@ -112,7 +113,10 @@ pub(crate) async fn a_voice_memo_is_audio_on_a_line_that_can(store: Arc<dyn Stor
     assert_eq!(refusal(unknown), Refusal::FileNotFound);
     assert_eq!(refusal(world.try_write(ANN, memo(image)).await), Refusal::NotAudio);
     let plain = world.try_write(ANN, memo(audio)).await;
-    assert_eq!(refusal(plain), Refusal::AdvancedFeaturesRequired);
+    assert_eq!(
+        refusal(plain),
+        Refusal::AdvancedFeaturesRequired { missing: Capability::AudioMessages }
+    );
     world.advance().await;
     let id = world.try_write(ANN, memo(audio)).await.unwrap().id;
     assert_eq!(world.claim(1).await, [id]);

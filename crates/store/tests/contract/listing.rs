@@ -66,7 +66,7 @@ pub(crate) async fn a_filter_holds_back_the_rest(store: Arc<dyn Store>) {
         .receive(world.link, world.line, "2".into(), vec![text_from(ANN, "2")], later(50))
         .await;
     made.extend(second.unwrap().committed.deliveries);
-    let status = store.line_status(world.link, world.line, true, later(60)).await.unwrap();
+    let status = store.line_status(world.link, world.line, true, None, later(60)).await.unwrap();
     made.extend(status.deliveries);
     let first_line = world.line;
     world.line = store.create_line(new_line(world.account, "+15550100003")).await.unwrap().line.id;

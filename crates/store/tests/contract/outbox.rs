@@ -222,7 +222,7 @@ pub(crate) async fn an_older_link_writes_nothing_any_more(store: Arc<dyn Store>)
     is_fenced(store.settle(older, vec![done.clone()], NOW).await.unwrap_err());
     let text = vec![text_from(ANN, "late")];
     is_fenced(store.receive(older, world.line, "9".into(), text, NOW).await.unwrap_err());
-    is_fenced(store.line_status(older, world.line, false, NOW).await.unwrap_err());
+    is_fenced(store.line_status(older, world.line, false, None, NOW).await.unwrap_err());
     is_fenced(store.set_capabilities(older, world.line, vec![]).await.unwrap_err());
     assert_eq!(world.item(waits).await.status, OutboxStatus::Claimed);
 

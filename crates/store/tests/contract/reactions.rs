@@ -3,6 +3,7 @@ use std::sync::Arc;
 use switchboard_model::{
     EventKind, Message, ReactionType,
     id::Id,
+    line::Capability,
     link::{Inbound, InboundReaction},
     message::MessageRef,
     outbox::OutboxStatus,
@@ -183,7 +184,10 @@ pub(crate) async fn refusals_come_in_order(store: Arc<dyn Store>) {
     assert_eq!(refusal(world.try_write(ANN, elsewhere).await), Refusal::MessageNotFound);
     let here = || love(MessageRef::Guid("g1".into()), false);
     let plain = world.try_write(ANN, here()).await;
-    assert_eq!(refusal(plain), Refusal::AdvancedFeaturesRequired);
+    assert_eq!(
+        refusal(plain),
+        Refusal::AdvancedFeaturesRequired { missing: Capability::Reactions }
+    );
     // The writer learns at once what the line can do.
     world.advance().await;
     world.try_write(ANN, here()).await.unwrap();

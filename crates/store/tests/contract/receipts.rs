@@ -4,6 +4,7 @@ use switchboard_model::{
     EventKind, Timestamp,
     chat::Recipient,
     id::Id,
+    line::Capability,
     link::{Inbound, InboundRead},
     receipt::ReceiptEvent,
 };
@@ -78,7 +79,10 @@ pub(crate) async fn the_line_reads_where_it_can(store: Arc<dyn Store>) {
     assert_eq!(refusal(world.try_write(ANN, written()).await), Refusal::ChatNotFound);
     world.receive_one(text_from(ANN, "g1")).await;
     let plain = world.try_write(ANN, written()).await;
-    assert_eq!(refusal(plain), Refusal::AdvancedFeaturesRequired);
+    assert_eq!(
+        refusal(plain),
+        Refusal::AdvancedFeaturesRequired { missing: Capability::ReadReceipts }
+    );
     world.advance().await;
     assert_eq!(kinds(&world.do_now(ANN, written(), later(1)).await), [READ]);
     assert_eq!(shown(&world, contact(ANN)).await, [(LINE.to_owned(), later(1))]);

@@ -148,7 +148,7 @@ pub(crate) async fn a_replay_sends_what_the_webhook_wants_now(store: Arc<dyn Sto
         ..world.new_webhook(&[EventKind::LineStatus])
     };
     receive(&world, ANN, "1", later(10)).await;
-    store.line_status(world.link, world.line, true, later(20)).await.unwrap();
+    store.line_status(world.link, world.line, true, None, later(20)).await.unwrap();
     let webhook = take(store.create_webhook(elsewhere, None, NOW).await).unwrap().id;
     let id = begun(&world, new(webhook)).await;
     assert_eq!(run(&world, id, 100).await, 1);

@@ -4,6 +4,7 @@ use switchboard_model::{
     EventKind, Timestamp,
     chat::Recipient,
     id::Id,
+    line::Capability,
     link::{Inbound, InboundTyping},
     typing::{EXPIRES_AFTER_MS, TypingEvent},
 };
@@ -129,7 +130,10 @@ pub(crate) async fn the_line_types_where_it_can(store: Arc<dyn Store>) {
     let on = || NewContent::Typing { on: true };
     assert_eq!(refusal(world.try_write(ANN, on()).await), Refusal::ChatNotFound);
     world.receive_one(text_from(ANN, "g1")).await;
-    assert_eq!(refusal(world.try_write(ANN, on()).await), Refusal::AdvancedFeaturesRequired);
+    assert_eq!(
+        refusal(world.try_write(ANN, on()).await),
+        Refusal::AdvancedFeaturesRequired { missing: Capability::Typing }
+    );
     world.advance().await;
     assert_eq!(kinds(&world.do_now(ANN, on(), later(1)).await), [STARTED]);
     assert!(kinds(&world.do_now(ANN, on(), later(2)).await).is_empty());

@@ -27,7 +27,8 @@ use crate::driver::{LineStatus, LineStatuses};
 const SLOW_DEFAULT: Duration = Duration::from_secs(1);
 
 /// What a line can do without the advanced features.
-const PLAIN: [Capability; 1] = [Capability::Replies];
+const PLAIN: [Capability; 4] =
+    [Capability::Attachments, Capability::NewChats, Capability::Groups, Capability::Replies];
 
 const GOOD: Fault = Fault { mode: FaultMode::None, after: None, count: None };
 

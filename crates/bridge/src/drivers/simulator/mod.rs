@@ -199,6 +199,7 @@ fn new_guid() -> String {
 fn entry_key<'a>(line: &Handle, n: u64, entry: &'a Inbound) -> Cow<'a, str> {
     match entry {
         Inbound::Message(message) => (&message.guid).into(),
+        Inbound::Own(own) => (&own.guid).into(),
         Inbound::Reaction(reaction) => (&reaction.guid).into(),
         // It may be told again at another place.
         Inbound::Group { chat: InboundChat::Group { identifier, .. } } => identifier.into(),
@@ -214,6 +215,7 @@ fn entry_key<'a>(line: &Handle, n: u64, entry: &'a Inbound) -> Cow<'a, str> {
 fn chat_of(entry: &Inbound) -> Option<&InboundChat> {
     match entry {
         Inbound::Message(message) => Some(&message.chat),
+        Inbound::Own(own) => Some(&own.chat),
         Inbound::Reaction(reaction) => Some(&reaction.chat),
         Inbound::Typing(typing) => Some(&typing.chat),
         Inbound::Read(read) => Some(&read.chat),

@@ -56,7 +56,7 @@ pub(crate) async fn create(
     let driver = DriverKind::from_name(body::text(driver, "driver")?)
         .filter(|driver| *driver != DriverKind::Simulator)
         .ok_or_else(|| {
-            let must = "must be 'imsg' or 'bluebubbles'; the simulator has a bridge of its own";
+            let must = "must be 'imsg', 'bluebubbles' or 'android-sms'; the simulator has a bridge of its own";
             Problem::invalid_value("driver", must)
         })?;
     let token = Secret::from_random(SecretKind::Bridge, rand::random());

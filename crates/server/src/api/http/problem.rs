@@ -150,11 +150,13 @@ fn refused(refusal: &Refusal) -> Problem {
             Code::InvalidParameterValue,
             "The file is no voice memo: it must be m4a, aac, mp3, wav, caf or aiff.".into(),
         ),
-        Refusal::AdvancedFeaturesRequired => (
+        Refusal::AdvancedFeaturesRequired { missing } => (
             Code::AdvancedFeaturesRequired,
-            "This line cannot do this; it needs a bridge with the advanced features. GET /v1/lines \
-             shows what each line can do."
-                .into(),
+            format!(
+                "This line cannot {}; it needs a bridge with the advanced features. GET /v1/lines \
+                 shows what each line can do.",
+                missing.deed()
+            ),
         ),
         Refusal::SandboxNotActivated => (
             Code::SandboxNotActivated,

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use switchboard_model::{
-    Line,
+    Line, OutboxItem,
     id::Id,
-    link::{Inbound, MAX_BATCH, MAX_POSITION_BYTES, ReceivedEntry, ServerFrame},
+    link::{Inbound, MAX_BATCH, MAX_POSITION_BYTES, ReceivedEntry, Report, ServerFrame},
 };
 use switchboard_store::{Refusal, SettleReport, StoreError};
 use tokio::sync::mpsc;
 
 use super::{Session, once_available};
 use crate::{
-    link::{bounds::bound, wire::LinkEnd},
+    link::{bounds::bound, skipped::Skip, wire::LinkEnd},
     uncancelled::spawn_uncancelled,
 };
 
@@ -20,10 +20,40 @@ use crate::{
 const SETTLE_BATCH: usize = 1024;
 
 /// Reports on their way to the store.
+#[derive(Default)]
 pub(super) struct Settling {
-    pub(super) reports: Vec<SettleReport>,
+    reports: Vec<SettleReport>,
+    /// Later truth about items.
+    resolved: Vec<Report>,
+    /// All the items that are to be acknowledged.
+    ids: Vec<Id<OutboxItem>>,
     /// Whether they answer `reconcile`: once they are committed, items may be handed out.
-    pub(super) ends_reconcile: bool,
+    ends_reconcile: bool,
+}
+
+impl Settling {
+    /// What came of items.
+    pub(super) fn reported(reports: Vec<SettleReport>) -> Self {
+        let ids = reports.iter().map(|report| report.id).collect();
+        Self { reports, ids, ..Self::default() }
+    }
+
+    /// The answer to `reconcile`.
+    pub(super) fn reconciled(reports: Vec<SettleReport>) -> Self {
+        Self { ends_reconcile: true, ..Self::reported(reports) }
+    }
+
+    /// Later truth about these items.
+    pub(super) fn resolved(ids: Vec<Id<OutboxItem>>, resolved: Vec<Report>) -> Self {
+        Self { resolved, ids, ..Self::default() }
+    }
+
+    fn extend(&mut self, more: Self) {
+        self.reports.extend(more.reports);
+        self.resolved.extend(more.resolved);
+        self.ids.extend(more.ids);
+        self.ends_reconcile |= more.ends_reconcile;
+    }
 }
 
 /// An inbound batch on its way to the store.
@@ -36,19 +66,21 @@ pub(super) struct Batch {
 impl Session<'_> {
     /// Commits reports, and acknowledges them after that.
     pub(super) async fn settle(&self, mut queue: mpsc::Receiver<Settling>) -> LinkEnd {
-        while let Some(Settling { reports: mut batch, mut ends_reconcile }) = queue.recv().await {
-            while batch.len() < SETTLE_BATCH {
+        while let Some(mut batch) = queue.recv().await {
+            while batch.ids.len() < SETTLE_BATCH {
                 let Ok(more) = queue.try_recv() else { break };
-                batch.extend(more.reports);
-                ends_reconcile |= more.ends_reconcile;
+                batch.extend(more);
             }
-            let ids: Vec<_> = batch.iter().map(|report| report.id).collect();
-            if !batch.is_empty()
-                && let Err(error) =
-                    once_available("reports of a bridge could not be settled", || {
-                        self.settled(batch.clone())
-                    })
-                    .await
+            let Settling { reports, resolved, ids, ends_reconcile } = batch;
+            let what = "reports of a bridge could not be settled";
+            if !reports.is_empty()
+                && let Err(error) = once_available(what, || self.settled(reports.clone())).await
+            {
+                return error.into();
+            }
+            // After the reports: it may be about one of them.
+            if !resolved.is_empty()
+                && let Err(error) = once_available(what, || self.resolved(resolved.clone())).await
             {
                 return error.into();
             }
@@ -75,6 +107,8 @@ impl Session<'_> {
         while let Some(batch) = batches.recv().await {
             let Batch { line_id, position, mut entries } = batch;
             let cut: usize = entries.iter_mut().map(bound).sum();
+            let unreadable = entries.iter().filter(|entry| matches!(entry, Inbound::Unreadable));
+            self.server.links.skipped.note(Skip::Entry, unreadable.count());
             if cut > 0 {
                 tracing::warn!(line = %line_id, cut, "what a bridge tells is too long and was cut");
             }
@@ -107,6 +141,18 @@ impl Session<'_> {
         spawn_uncancelled(async move {
             let now = server.clock.now();
             let committed = server.store.settle(link, reports, now).await?;
+            server.publisher.publish(committed);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Commits later truth about items and makes it known.
+    async fn resolved(&self, reports: Vec<Report>) -> Result<(), StoreError> {
+        let (server, link) = (Arc::clone(self.server), self.link);
+        spawn_uncancelled(async move {
+            let now = server.clock.now();
+            let committed = server.store.resolve(link, reports, now).await?;
             server.publisher.publish(committed);
             Ok(())
         })

@@ -2,18 +2,22 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use switchboard_model::{Line, id::Id, line::Capability};
+use switchboard_model::{
+    Line,
+    id::Id,
+    line::{Capability, OfflineReason},
+};
 use switchboard_store::StoreError;
 
 use super::{Session, lock, once_available};
 use crate::{outage, uncancelled::spawn_uncancelled};
 
 impl Session<'_> {
-    /// A line went up or down, or can do something else now.
+    /// A line went up or down, for this reason, or can do something else now.
     pub(super) async fn line(
         &self,
         line: Id<Line>,
-        online: bool,
+        (online, reason): (bool, Option<OfflineReason>),
         mut capabilities: Vec<Capability>,
     ) -> Result<(), StoreError> {
         if !lock(&self.carried).contains(&line) {
@@ -34,10 +38,10 @@ impl Session<'_> {
             })
             .await?;
         }
-        if self.online.set(line, online) {
-            tracing::info!(%line, online, "line status");
-            once_available("line.status could not be made known", || self.announce(line, online))
-                .await?;
+        if self.online.set(line, online, reason) {
+            tracing::info!(%line, online, reason = reason.map(OfflineReason::as_str), "line status");
+            let announce = || self.announce(line, online, reason);
+            once_available("line.status could not be made known", announce).await?;
         }
         if online {
             self.woken.wake([line]);
@@ -46,11 +50,16 @@ impl Session<'_> {
     }
 
     /// Makes known that a line went up or down.
-    async fn announce(&self, line: Id<Line>, online: bool) -> Result<(), StoreError> {
+    async fn announce(
+        &self,
+        line: Id<Line>,
+        online: bool,
+        reason: Option<OfflineReason>,
+    ) -> Result<(), StoreError> {
         let (server, link) = (Arc::clone(self.server), self.link);
         spawn_uncancelled(async move {
             let now = server.clock.now();
-            let committed = server.store.line_status(link, line, online, now).await?;
+            let committed = server.store.line_status(link, line, online, reason, now).await?;
             server.publisher.publish(committed);
             Ok(())
         })
@@ -63,7 +72,7 @@ impl Session<'_> {
             return;
         }
         for line in self.online.take() {
-            if let Err(error) = self.announce(line, false).await
+            if let Err(error) = self.announce(line, false, Some(OfflineReason::Unreachable)).await
                 && !matches!(error, StoreError::Fenced)
             {
                 let what = format!("line.status of {line} could not be made known");

@@ -9,7 +9,7 @@ use super::resolved;
 
 /// §6, as written there: "null" fields end in `?`, "opt" in `-`.
 const ROWS: [(&str, &str); 13] = [
-    ("Line", "id handle label? service is_active advanced_features capabilities is_sandbox"),
+    ("Line", "id handle label? service is_active advanced_features capabilities is_sandbox status"),
     (
         "Chat",
         "id line_id identifier service name? is_group? participants? has_received_inbound \
@@ -19,7 +19,7 @@ const ROWS: [(&str, &str); 13] = [
         "Message",
         "id line_id chat_id guid sender text? attachments service? is_from_me \
          is_audio_message? sent_at synced_at outbox_id? reply_to_guid? edited_at? unsent_at? \
-         delivered_at? read_at?",
+         delivered_at? read_at? failed_at? error?",
     ),
     ("Attachment", "filename? mime_type? size? url? transcription?"),
     ("Accepted", "id status"),

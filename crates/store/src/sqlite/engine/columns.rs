@@ -10,7 +10,7 @@ use switchboard_model::{
     chat::Service,
     delivery::DeliveryStatus,
     id::{Id, Kind},
-    line::{DriverKind, LineService},
+    line::{DriverKind, LineService, OfflineReason},
     outbox::OutboxStatus,
     replay::ReplayStatus,
     webhook::DisabledReason,
@@ -116,6 +116,15 @@ impl Named for LineService {
     }
     fn named(name: &str) -> Option<Self> {
         Self::from_name(name)
+    }
+}
+
+impl Named for OfflineReason {
+    fn name(self) -> &'static str {
+        self.as_str()
+    }
+    fn named(name: &str) -> Option<Self> {
+        Some(Self::from_name(name).unwrap_or(Self::Other))
     }
 }
 

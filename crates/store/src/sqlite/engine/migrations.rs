@@ -33,8 +33,14 @@ const MIGRATIONS: [&str; 13] = [
     include_str!("migrations/0013_links.sql"),
 ];
 
+/// The version whose tables [`compact_ids`] fills.
+const COMPACT_IDS: usize = MIGRATIONS.len() + 1;
+
+/// What leads from there to each later version.
+const LATER: [&str; 1] = [include_str!("migrations/0015_real_lines.sql")];
+
 /// The version of this program.
-const VERSION: usize = MIGRATIONS.len() + 1;
+const VERSION: usize = COMPACT_IDS + LATER.len();
 
 /// How often whoever waits is told.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -64,7 +70,7 @@ struct NoRoom {
 
 /// Refuses to begin what could not be finished: once it has begun, no older program takes the database any more.
 fn check_room(sql: &Connection) -> Result<()> {
-    let is_old = (1..VERSION).contains(&version(sql)?);
+    let is_old = (1..COMPACT_IDS).contains(&version(sql)?);
     let Some(folder) = sql.path().map(Path::new).and_then(Path::parent).filter(|_| is_old) else {
         return Ok(());
     };
@@ -104,19 +110,33 @@ fn apply_all(sql: &mut Connection) -> Result<()> {
             );
         }
     }
+    apply_later(sql)
+}
+
+/// What comes after the copy.
+fn apply_later(sql: &mut Connection) -> Result<()> {
+    let tx = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&tx)?;
+    for migration in LATER.get(found.saturating_sub(COMPACT_IDS)..).unwrap_or_default() {
+        tx.execute_batch(migration)?;
+    }
+    if found < VERSION {
+        tx.pragma_update(None, "user_version", VERSION as u32)?;
+    }
+    tx.commit()?;
     Ok(())
 }
 
-/// Does at most so much of it; none if all is done.
+/// Does at most so much of the way to [`COMPACT_IDS`]; none if all of it is done.
 fn advance(sql: &mut Connection, slice: Slice) -> Result<Option<Progress>> {
     let tx = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found = version(&tx)?;
     for migration in MIGRATIONS.get(found..).unwrap_or_default() {
         tx.execute_batch(migration)?;
     }
-    if found < VERSION {
+    if found < COMPACT_IDS {
         compact_ids::begin(&tx)?;
-        tx.pragma_update(None, "user_version", VERSION as u32)?;
+        tx.pragma_update(None, "user_version", COMPACT_IDS as u32)?;
     }
     let progress = compact_ids::go_on(&tx, slice)?;
     tx.commit()?;

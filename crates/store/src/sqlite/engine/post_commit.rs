@@ -29,7 +29,11 @@ impl PostCommit {
         let observer = self.0.get().cloned();
         move |made| {
             let Some(observer) = observer else { return };
-            let deliveries: Vec<DueDelivery> = std::mem::take(&mut made.committed().deliveries);
+            let committed = made.committed();
+            if let Some(changed) = committed.changed {
+                observer.changed(changed);
+            }
+            let deliveries: Vec<DueDelivery> = std::mem::take(&mut committed.deliveries);
             if !deliveries.is_empty() {
                 observer.deliveries(deliveries);
             }

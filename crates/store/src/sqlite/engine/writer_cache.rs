@@ -38,8 +38,20 @@ pub(in crate::sqlite) struct CachedLine {
     pub(in crate::sqlite) is_active: bool,
     pub(in crate::sqlite) contact_first: bool,
     pub(in crate::sqlite) is_sandbox: bool,
-    pub(in crate::sqlite) capabilities: Vec<Capability>,
+    capabilities: Vec<Capability>,
+    /// Whether its bridge has ever said what it can do.
+    capabilities_told: bool,
     pub(in crate::sqlite) bridge_id: Option<Id<Bridge>>,
+}
+
+impl CachedLine {
+    /// Whether it can do this. Of a line whose bridge has never said anything, it is taken that it can do what goes
+    /// with plain texts.
+    pub(in crate::sqlite) fn can(&self, what: Capability) -> bool {
+        let is_plain =
+            matches!(what, Capability::Attachments | Capability::NewChats | Capability::Groups);
+        self.capabilities.contains(&what) || (is_plain && !self.capabilities_told)
+    }
 }
 
 /// An active webhook.
@@ -167,7 +179,7 @@ impl WriterCache {
         let line = statement::first(
             sql,
             "select account_id, handle, service, is_active, contact_first, bridge_id,
-                    is_sandbox, capabilities
+                    is_sandbox, capabilities, capabilities_told
              from lines where id = ?1",
             params![bits(id)],
             |row| {
@@ -181,6 +193,7 @@ impl WriterCache {
                     bridge_id: row.get::<_, Option<Bits<_>>>(5)?.map(Bits::id),
                     is_sandbox: row.get(6)?,
                     capabilities: row.get::<_, Json<_>>(7)?.0,
+                    capabilities_told: row.get(8)?,
                 }))
             },
         )?;

@@ -3,14 +3,14 @@
 
 use rusqlite::{Connection, params};
 use switchboard_model::{
-    Account, Chat, Line, Timestamp, file::is_audio_message_type, id::Id, line::Capability,
-    link::Content, message::MessageRef, outbox::OutboxStatus,
+    Account, Chat, Line, ReactionType, Timestamp, file::is_audio_message_type, id::Id,
+    line::Capability, link::Content, message::MessageRef, outbox::OutboxStatus,
 };
 
 use crate::{
     Accept, Accepted, NewContent, Refusal, Result,
     sqlite::{
-        chats,
+        chats::{self, WrittenTo},
         engine::{
             columns::{Json, Name, bits},
             statement,
@@ -27,23 +27,26 @@ pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<
         .line(tx.sql, accept.line_id)?
         .filter(|line| line.is_active && (line.is_sandbox || line.account_id == account))
         .ok_or(Refusal::LineNotFound)?;
-    let chat_id = if line.is_sandbox {
+    let chat = if line.is_sandbox {
         tx.savepoint()?;
-        sandbox::to_write_to(tx.sql, &line, account, &accept.to, &accept.content, now)?
+        let to = sandbox::to_write_to(tx.sql, &line, account, &accept.to, &accept.content, now)?;
+        // It is a phone's, which has texted first.
+        WrittenTo { id: to, is_group: false, is_empty: false }
     } else {
         let is_message =
             matches!(accept.content, NewContent::Message { .. } | NewContent::AudioMessage { .. });
         chats::to_write_to(tx, &line, &accept.to, is_message)?
     };
-    let needed = needed_for(&accept.content);
+    let chat_id = chat.id;
+    let needed = needed_for(&accept.content, chat);
     let sender = Sender { account, line: line.id, lines: accept.lines.as_deref(), chat: chat_id };
     if accept.content.has_file() {
         // The file says that something refers to it.
         tx.savepoint()?;
     }
     let content = with_guids(tx.sql, &sender, accept.content)?;
-    if needed.is_some_and(|needed| !line.capabilities.contains(&needed)) {
-        return Err(Refusal::AdvancedFeaturesRequired.into());
+    if let Some(missing) = needed.into_iter().flatten().find(|needed| !line.can(*needed)) {
+        return Err(Refusal::AdvancedFeaturesRequired { missing }.into());
     }
     let file_id = match &content {
         Content::Message { attachments, .. } => attachments.first().map(|file| file.file_id),
@@ -68,16 +71,29 @@ pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<
     Ok(Accepted { id: accept.id, chat_id })
 }
 
-/// What the line must be able to do. A reply needs nothing: where it can't point at its
-/// message, it is still said.
-fn needed_for(content: &NewContent) -> Option<Capability> {
-    match content {
-        NewContent::Message { .. } => None,
-        NewContent::AudioMessage { .. } => Some(Capability::AudioMessages),
-        NewContent::Reaction { .. } => Some(Capability::Reactions),
-        NewContent::Typing { .. } => Some(Capability::Typing),
-        NewContent::Read => Some(Capability::ReadReceipts),
-    }
+/// What the line must be able to do: for the chat, for what is sent, and for how. A reply needs nothing: where it
+/// can't point at its message, it is still said.
+fn needed_for(content: &NewContent, chat: WrittenTo) -> [Option<Capability>; 3] {
+    let place = match chat {
+        WrittenTo { is_group: true, .. } => Some(Capability::Groups),
+        WrittenTo { is_empty: true, .. } => Some(Capability::NewChats),
+        _ => None,
+    };
+    let (what, how) = match content {
+        NewContent::Message { attachment, .. } => {
+            (attachment.map(|_| Capability::Attachments), None)
+        }
+        NewContent::AudioMessage { .. } => (Some(Capability::AudioMessages), None),
+        NewContent::Reaction { reaction_type, .. } => {
+            let is_emoji = matches!(reaction_type, ReactionType::Emoji(_));
+            (Some(Capability::Reactions), is_emoji.then_some(Capability::EmojiReactions))
+        }
+        NewContent::Typing { on } => {
+            (Some(Capability::Typing), (!on).then_some(Capability::TypingOff))
+        }
+        NewContent::Read => (Some(Capability::ReadReceipts), None),
+    };
+    [place, what, how]
 }
 
 /// Who sends where.

@@ -1,11 +1,11 @@
 //! What came of items: outbox, message, chat, event and deliveries, together or not at all.
 
 use switchboard_model::{
-    Attachment, EventKind, Message, Timestamp,
+    EventKind, Message, Timestamp,
     chat::Service,
     event::MessageEvent,
     id::Id,
-    link::{Content, LinkedFile, Outcome},
+    link::{Content, Outcome},
     outbox::{IDENTITY_OF_ANOTHER, MAY_HAVE_BEEN_HANDED_OVER},
 };
 
@@ -37,7 +37,7 @@ pub(super) fn settle(
             tracing::debug!(item = %report.id, %bridge, "a report came for an item that is not claimed");
             continue;
         };
-        let taken = item.attempts + 1;
+        let taken = item.taken();
         match report.outcome {
             Outcome::Sent { guid, sent_at, service, delivered_at } => {
                 let sent_as = SentAs { guid, sent_at, service, delivered_at };
@@ -61,14 +61,14 @@ pub(super) fn settle(
 }
 
 /// What the driver says of a message that it has sent.
-struct SentAs {
-    guid: String,
-    sent_at: Timestamp,
-    service: Service,
-    delivered_at: Option<Timestamp>,
+pub(super) struct SentAs {
+    pub(super) guid: String,
+    pub(super) sent_at: Timestamp,
+    pub(super) service: Service,
+    pub(super) delivered_at: Option<Timestamp>,
 }
 
-fn sent(
+pub(super) fn sent(
     tx: &mut Tx<'_>,
     item: &OpenItem,
     SentAs { guid, sent_at, service, delivered_at }: SentAs,
@@ -85,14 +85,21 @@ fn sent(
         return done(tx, item, sent_at, now, committed);
     }
     let line = super::line_of(tx, item)?;
+    let guid = bounded_guid(guid);
+    let attachments = if item.was_given_up() && messages::known(tx.sql, line.id, &guid)?.is_none() {
+        let again = attachments.iter().map(|file| files::take_again(tx.sql, file));
+        again.collect::<Result<_>>()?
+    } else {
+        attachments.iter().map(files::attachment).collect()
+    };
     let message = Message {
         id: Id::generate(),
         line_id: item.line_id,
         chat_id: item.chat_id,
-        guid: bounded_guid(guid),
+        guid,
         sender: line.handle.to_string(),
         text: text.clone(),
-        attachments: attachments.iter().map(attachment).collect(),
+        attachments,
         service: Some(service),
         is_from_me: true,
         is_audio_message: Some(*is_audio_message),
@@ -104,6 +111,8 @@ fn sent(
         unsent_at: None,
         delivered_at,
         read_at: None,
+        failed_at: None,
+        error: None,
     };
     let message = match messages::insert(tx.sql, &message)? {
         Some(seq) => {
@@ -115,13 +124,13 @@ fn sent(
         None => match messages::link(tx.sql, &message, item.id)? {
             Some(linked) => {
                 // It has its own files.
-                files::leave_all_of(tx.sql, &item.content)?;
+                leave_files(tx, item)?;
                 linked
             }
             None => {
                 tracing::warn!(item = %item.id, "a bridge reports an item as a message that is another");
-                let taken = item.attempts + 1;
-                return super::fail(tx, item, taken, IDENTITY_OF_ANOTHER, now, committed);
+                let error = IDENTITY_OF_ANOTHER;
+                return super::fail(tx, item, item.taken(), error, now, committed);
             }
         },
     };
@@ -149,7 +158,7 @@ fn done(
         // nothing that could be shown. The line's history may yet tell of it.
         Content::Message { .. } => {
             tracing::warn!(item = %item.id, "a driver sent a message and did not say which it became");
-            files::leave_all_of(tx.sql, &item.content)?;
+            leave_files(tx, item)?;
             typing::wrote(tx, &place, handle, now, committed)
         }
         Content::Reaction { message_guid, reaction_type, remove } => {
@@ -174,13 +183,7 @@ fn done(
     }
 }
 
-fn attachment(file: &LinkedFile) -> Attachment {
-    Attachment {
-        filename: file.filename.clone(),
-        mime_type: Some(file.mime_type.clone()),
-        size: Some(file.size),
-        url: None,
-        transcription: file.transcription.clone(),
-        file_id: Some(file.file_id),
-    }
+/// The item holds its files no longer.
+fn leave_files(tx: &Tx<'_>, item: &OpenItem) -> Result<()> {
+    if item.was_given_up() { Ok(()) } else { files::leave_all_of(tx.sql, &item.content) }
 }

@@ -1,0 +1,63 @@
+//! What turns out later of items that failed because nobody knew what had come of them.
+
+use rusqlite::{Connection, params};
+use switchboard_model::{
+    OutboxItem, Timestamp,
+    id::Id,
+    link::{Outcome, Report},
+};
+
+use super::{
+    OpenItem, open_item,
+    settle::{SentAs, sent},
+};
+use crate::{
+    Committed, Link, Result,
+    sqlite::{
+        bridges,
+        engine::{columns::bits, statement, writer::Tx},
+    },
+};
+
+pub(super) fn resolve(
+    tx: &mut Tx<'_>,
+    link: Link,
+    reports: Vec<Report>,
+    now: Timestamp,
+) -> Result<Committed> {
+    bridges::must_be_newest(tx.sql, link)?;
+    let mut committed = Committed::default();
+    for Report { id, outcome } in reports {
+        let Some(item) = given_up(tx.sql, id)? else { continue };
+        let line = super::line_of(tx, &item)?;
+        let was_sent = matches!(outcome, Outcome::Sent { .. });
+        let is_open = item.status.resolve(item.error.as_deref(), was_sent).is_ok();
+        if line.bridge_id != Some(link.bridge) || !is_open {
+            tracing::debug!(item = %id, bridge = %link.bridge, "later truth came for an item whose fate is known");
+            continue;
+        }
+        match outcome {
+            Outcome::Sent { guid, sent_at, service, delivered_at } => {
+                let sent_as = SentAs { guid, sent_at, service, delivered_at };
+                sent(tx, &item, sent_as, now, &mut committed)?;
+            }
+            // Still nobody knows.
+            Outcome::Failed { error } if item.error.as_ref() == Some(&error) => {}
+            Outcome::Failed { error } => {
+                super::fail(tx, &item, item.taken(), &error, now, &mut committed)?;
+            }
+            Outcome::Done { .. } | Outcome::Unknown | Outcome::Released => {}
+        }
+    }
+    Ok(committed)
+}
+
+fn given_up(sql: &Connection, id: Id<OutboxItem>) -> Result<Option<OpenItem>> {
+    statement::first(
+        sql,
+        "select seq, id, account_id, line_id, chat_id, status, attempts, content, error
+         from outbox where id = ?1 and status = 'failed'",
+        params![bits(id)],
+        |row| Ok(OpenItem { error: row.get(8)?, ..open_item(row)? }),
+    )
+}
