@@ -7,9 +7,7 @@ use switchboard_model::{
     OutboxItem,
     chat::Service,
     id::Id,
-    link::{
-        BridgeFrame, Outcome, Reconciled, ReconciledState, Report, ServerFrame, WINDOW_PER_LINE,
-    },
+    link::{BridgeFrame, Outcome, Reconciled, ReconciledState, Report, WINDOW_PER_LINE},
     time::Timestamp,
 };
 
