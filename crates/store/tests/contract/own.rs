@@ -54,7 +54,7 @@ pub(crate) async fn it_is_a_message_of_the_line_and_told_as_sent(store: Arc<dyn 
         (message.service, message.reply_to_guid.as_deref()),
         (Some(Service::Sms), Some("g0"))
     );
-    assert_eq!(messages(&world, ANN).await, [message.clone()]);
+    assert_eq!(messages(&world, ANN).await, std::slice::from_ref(&message));
     let chat = world.chat(message.chat_id).await;
     assert_eq!((chat.has_received_inbound, chat.last_message_at), (false, Some(later(-1000))));
     assert_eq!(chat.service, Service::Sms);
