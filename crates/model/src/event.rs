@@ -28,7 +28,7 @@ pub enum EventKind {
     /// Somebody wrote to a line.
     #[serde(rename = "message.received")]
     MessageReceived,
-    /// An outbox item became a message.
+    /// The line sent a message: an outbox item became one, or its owner wrote it on another device.
     #[serde(rename = "message.sent")]
     MessageSent,
     /// A reaction was added.
@@ -49,10 +49,10 @@ pub enum EventKind {
     /// An outbox item failed (ext).
     #[serde(rename = "message.failed")]
     MessageFailed,
-    /// A message was edited, unsent, delivered or read (ext).
+    /// A message was edited, unsent, delivered or read, or something else became of it (ext).
     #[serde(rename = "message.updated")]
     MessageUpdated,
-    /// A line went up or down (ext).
+    /// A line went up or down, or is down for another reason (ext).
     #[serde(rename = "line.status")]
     LineStatus,
 }

@@ -1,4 +1,5 @@
-//! The link between a bridge and the server: the frames of `/bridge/v1/link`.
+//! The link between a bridge and the server: the frames of `/bridge/v1/link`. `docs/bridge-protocol.md` has them for
+//! whoever writes a bridge.
 //!
 //! The bridge dials a WebSocket with its token as bearer and says [`BridgeFrame::Hello`]. The server
 //! answers [`ServerFrame::Welcome`] with the lines to carry, the place in each

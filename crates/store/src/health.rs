@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use switchboard_model::{Line, Timestamp, id::Id, line::DriverKind};
+use switchboard_model::{
+    Line, Timestamp,
+    id::Id,
+    line::{DriverKind, OfflineReason},
+};
 
 use crate::Result;
 
@@ -30,11 +34,26 @@ pub struct DriverFigures {
     pub pending: u64,
 }
 
+/// Lines of one driver that are not as they should be, for one reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReasonFigures {
+    /// Their driver.
+    pub driver: DriverKind,
+    /// Whether they take items all the same.
+    pub online: bool,
+    /// Why; none if nobody has said.
+    pub reason: Option<OfflineReason>,
+    /// Active lines.
+    pub lines: u64,
+}
+
 /// What there is for bridges to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LineFigures {
     /// One for each driver that has lines.
     pub drivers: Vec<DriverFigures>,
+    /// One for each driver and reason for which lines are offline, or online with a warning.
+    pub reasons: Vec<ReasonFigures>,
     /// The lines with something pending; so many of them at most.
     pub waiting: Vec<WaitingLine>,
 }

@@ -52,7 +52,7 @@ pub use events::{Committed, CommittedEvent, Cutoff, EventPosition, Events, Event
 pub use files::Files;
 pub use health::{
     COMMIT_SECONDS, CommitTimes, DriverFigures, Health, LineFigures, MAX_PENDING_COUNTED,
-    StoreStats, WaitingLine,
+    ReasonFigures, StoreStats, WaitingLine,
 };
 pub use idempotency::{Idempotency, IdempotencyRecord, IdempotencyRecordWith, Idempotent};
 pub use inbox::{Inbox, Received};

@@ -72,6 +72,6 @@ pub trait Lines: Send + Sync {
     ) -> Result<Committed>;
 
     /// Keeps that no line is up: the server that handed items out to them is gone, and no link has begun. Says so to nobody,
-    /// because that server is the one that starts.
+    /// because that server is the one that starts: of one process.
     async fn all_lines_away(&self, now: Timestamp) -> Result<()>;
 }

@@ -8,7 +8,7 @@ use switchboard_client::{AdminClient, CreateBridge, CreateKey, CreateLine, KeySc
 use switchboard_model::{
     Scope, Scopes, Timestamp,
     key::RevokedKey,
-    line::{DriverKind, LineService},
+    line::{DriverKind, LineService, LineStatus},
     secret,
 };
 
@@ -259,19 +259,26 @@ async fn lines(client: &AdminClient, command: Lines, out: &Out) -> anyhow::Resul
         }
         Lines::List => {
             let list = client.lines().await?;
-            let head = ["ID", "HANDLE", "DRIVER", "ACTIVE", "ACCOUNT", "LABEL"];
+            let head = ["ID", "HANDLE", "DRIVER", "ACTIVE", "STATUS", "ACCOUNT", "LABEL"];
             out.list(&list, &head, |one| {
                 vec![
                     one.line.id.to_string(),
                     one.line.handle.to_string(),
                     one.driver.as_str().to_owned(),
                     one.line.is_active.to_string(),
+                    status(one.line.status),
                     one.account_id.to_string(),
                     one.line.label.clone().unwrap_or_default(),
                 ]
             })
         }
     }
+}
+
+/// Whether a line takes items, and why not.
+fn status(LineStatus { online, reason, .. }: LineStatus) -> String {
+    let is = if online { "online" } else { "offline" };
+    reason.map_or_else(|| is.to_owned(), |reason| format!("{is} ({})", reason.as_str()))
 }
 
 async fn keys(client: &AdminClient, command: Keys, out: &Out) -> anyhow::Result<()> {

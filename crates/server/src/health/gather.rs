@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use prometheus_client::registry::Unit;
-use switchboard_store::COMMIT_SECONDS;
+use switchboard_model::line::OfflineReason;
+use switchboard_store::{COMMIT_SECONDS, LineFigures, ReasonFigures};
 
 use super::{DriverReport, Monitor};
 use crate::{
@@ -21,6 +22,7 @@ impl Monitor {
         figures.extend(self.metrics.requests.show());
         if let Ok(lines) = lines {
             figures.extend(of_lines(self.drivers(&lines)));
+            figures.extend(of_reasons(&lines));
         }
         figures.extend(of_messages(&self.metrics));
         figures.push(of_links(&self.links.skipped));
@@ -56,8 +58,37 @@ fn of_lines(report: BTreeMap<&'static str, DriverReport>) -> [Figure; 5] {
     [lines, online, offline, pending, oldest]
 }
 
-fn of_messages(metrics: &Metrics) -> [Figure; 4] {
-    let [received, sent, failed, unknown] = metrics.messages.show();
+/// Why lines are not as they should be, by what their bridges say: every reason, so that each is shown from the
+/// beginning.
+fn of_reasons(lines: &LineFigures) -> [Figure; 2] {
+    let mut offline = Figure::gauge("lines_offline", "Lines that take no items now, by reason");
+    let mut warned = Figure::gauge(
+        "lines_warned",
+        "Lines that take items and are not as they should be, by reason",
+    );
+    let reasons = || std::iter::once(None).chain(OfflineReason::ALL.map(Some));
+    for driver in lines.drivers.iter().map(|figures| figures.driver) {
+        for reason in reasons() {
+            let name = reason.map_or("unknown", OfflineReason::as_str);
+            let labels = || vec![("driver", driver.as_str().into()), ("reason", name.into())];
+            let level = |online| {
+                let is_this = |one: &&ReasonFigures| {
+                    (one.driver, one.online, one.reason) == (driver, online, reason)
+                };
+                let found = lines.reasons.iter().find(is_this);
+                Value::Level(found.map_or(0.0, |figures| figures.lines as f64))
+            };
+            offline = offline.with(labels(), level(false));
+            if reason.is_some() {
+                warned = warned.with(labels(), level(true));
+            }
+        }
+    }
+    [offline, warned]
+}
+
+fn of_messages(metrics: &Metrics) -> [Figure; 5] {
+    let [received, sent, failed, unknown, resolved] = metrics.messages.show();
     [
         Figure::counter("messages_received", "Messages that came in").count(received),
         Figure::counter("messages_sent", "Messages that were handed over").count(sent),
@@ -67,6 +98,11 @@ fn of_messages(metrics: &Metrics) -> [Figure; 4] {
             "Messages of which nobody can say whether they were sent",
         )
         .count(unknown),
+        Figure::counter(
+            "messages_resolved",
+            "Messages of which nobody could say whether they were sent, and then it turned out",
+        )
+        .count(resolved),
     ]
 }
 

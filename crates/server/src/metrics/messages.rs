@@ -12,6 +12,7 @@ pub(crate) struct Messages {
     sent: AtomicU64,
     failed: AtomicU64,
     unknown: AtomicU64,
+    resolved: AtomicU64,
 }
 
 impl Messages {
@@ -27,8 +28,18 @@ impl Messages {
         count.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn show(&self) -> [u64; 4] {
-        [&self.received, &self.sent, &self.failed, &self.unknown].map(|count| count.load(Relaxed))
+    /// It turned out what had come of messages of which nobody could say.
+    pub(crate) fn note_resolved(&self, events: &[CommittedEvent]) {
+        let is_fate = |event: &&CommittedEvent| {
+            matches!(event.kind, EventKind::MessageSent | EventKind::MessageFailed)
+        };
+        let count = events.iter().filter(is_fate).count();
+        self.resolved.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    pub(crate) fn show(&self) -> [u64; 5] {
+        [&self.received, &self.sent, &self.failed, &self.unknown, &self.resolved]
+            .map(|count| count.load(Relaxed))
     }
 }
 

@@ -107,7 +107,9 @@ fn when(kind: EventKind) -> &'static str {
         EventKind::TypingStopped => "Somebody stopped typing",
         EventKind::ReceiptRead => "Somebody read a chat",
         EventKind::MessageFailed => "A write failed",
-        EventKind::MessageUpdated => "A message was edited, unsent, delivered or read",
+        EventKind::MessageUpdated => {
+            "A message was edited, unsent, delivered or read, or something else became of it"
+        }
         EventKind::LineStatus => "A line went up or down",
     }
 }
@@ -116,10 +118,20 @@ fn when(kind: EventKind) -> &'static str {
 fn more(kind: EventKind) -> &'static str {
     match kind {
         EventKind::MessageUpdated => {
-            "The data is the message as it is now: `edited_at`, `unsent_at`, `delivered_at` and \
-             `read_at` say what became of it. What is known when a message is sent, as that it was \
-             delivered at once, is in `message.sent` already. "
+            "The data is the message as it is now: `edited_at`, `unsent_at`, `delivered_at`, \
+             `read_at` and `failed_at` say what became of it; `service` and `attachments` may change. What is \
+             known when a message is sent, as that it was delivered at once, is in `message.sent` already. "
         }
+        EventKind::MessageSent => {
+            "One from the outbox has its `outbox_id`; one that the line's owner wrote on another device has \
+             none. The bridge may tell of one from the outbox before it reports it: then it is told first \
+             without its `outbox_id`, and once more with it. "
+        }
+        EventKind::MessageFailed => {
+            "When nobody knew whether it was sent and it turns out that it was not, it is told once more, \
+             with the true `error`; if it turns out that it was, `message.sent` is told. "
+        }
+        EventKind::LineStatus => "Or the reason why it is down has changed: `status` has it. ",
         EventKind::ReactionRemoved => {
             "A new reaction takes the place of the same sender's older one: that is removed first. "
         }

@@ -235,7 +235,8 @@ pub(super) fn all() -> Vec<Entry> {
         entry(
             get(), "/v1/outbox", "getOutboxItem", "Outbox", "See what became of a write",
             "An item that was not handed over within 24 hours fails. One that may have been handed \
-             over fails with an error that says so, and is never sent again by itself.",
+             over fails with an error that says so, and is never sent again by itself; if the truth turns out \
+             later, it becomes `sent`, or has the true `error`.",
             &["OutboxItemId"], None, One(200, "OutboxItem"), &[OutboxItemNotFound],
         ),
         entry(

@@ -46,6 +46,7 @@ mod openapi;
 mod operations;
 mod operators;
 mod outbox;
+mod own;
 mod panics;
 mod presence;
 mod quotas;

@@ -18,8 +18,8 @@ use super::{
     },
 };
 use crate::{
-    COMMIT_SECONDS, CommitTimes, DriverFigures, Health, LineFigures, MAX_PENDING_COUNTED, Result,
-    StoreError, StoreStats, WaitingLine,
+    COMMIT_SECONDS, CommitTimes, DriverFigures, Health, LineFigures, MAX_PENDING_COUNTED,
+    ReasonFigures, Result, StoreError, StoreStats, WaitingLine,
 };
 
 #[async_trait::async_trait]
@@ -121,6 +121,21 @@ pub(super) fn lines(sql: &Connection) -> Result<LineFigures> {
             Ok(DriverFigures { driver, lines, pending: 0 })
         },
     )?;
+    let reasons = statement::all(
+        sql,
+        "select driver, online, offline_reason, count(*) from lines
+         where is_active = 1 and (online = 0 or offline_reason is not null)
+         group by driver, online, offline_reason",
+        [],
+        |row| {
+            Ok(ReasonFigures {
+                driver: row.get::<_, Name<_>>(0)?.0,
+                online: row.get(1)?,
+                reason: row.get::<_, Option<Name<_>>>(2)?.map(|reason| reason.0),
+                lines: row.get::<_, u32>(3)?.into(),
+            })
+        },
+    )?;
     let pending = statement::all(
         sql,
         "select l.driver, sum(p.count) from (
@@ -163,5 +178,5 @@ pub(super) fn lines(sql: &Connection) -> Result<LineFigures> {
             })
         },
     )?;
-    Ok(LineFigures { drivers, waiting })
+    Ok(LineFigures { drivers, reasons, waiting })
 }

@@ -179,7 +179,8 @@ pub(super) fn update(
     let mut is_new = message.take(update);
     if let Some(told) = told.filter(|told| message.are_new(told)) {
         message.attachments = files::replace(tx.sql, line.id, account, &before, told)?;
-        is_new = true;
+        // One that was not uploaded for this line stays without its bytes, however often it is told.
+        is_new |= message.attachments != before;
     }
     if !is_new {
         return Ok(Some(place));

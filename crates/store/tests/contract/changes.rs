@@ -68,6 +68,13 @@ pub(crate) async fn what_changes_is_told_by_its_entry(store: Arc<dyn Store>) {
             assert_eq!(told.take(), expected, "only what is new");
         }
     }
+
+    for (line, changed) in
+        [(world.line, Changed::Lines(world.account)), (sandbox, Changed::SandboxLine)]
+    {
+        store.line_status(world.link, line, true, None, NOW).await.unwrap();
+        assert_eq!(told.take(), [changed], "how a line is, is shown with it");
+    }
 }
 
 pub(crate) async fn a_seed_tells_of_the_lines_that_it_makes(store: Arc<dyn Store>) {

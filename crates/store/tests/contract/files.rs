@@ -15,7 +15,7 @@ use crate::world::{
     ANN, BOB, LEASE, NOW, World, chat_with, data, later, refusal, sent, take, text_from,
 };
 
-fn new_file(mime_type: &str, created_at: Timestamp) -> StoredFile {
+pub(crate) fn new_file(mime_type: &str, created_at: Timestamp) -> StoredFile {
     StoredFile {
         id: Id::generate(),
         filename: Some("a.m4a".into()),
@@ -26,16 +26,16 @@ fn new_file(mime_type: &str, created_at: Timestamp) -> StoredFile {
     }
 }
 
-async fn uploaded(world: &World, account: Id<Account>, mime_type: &str) -> Id<File> {
+pub(crate) async fn uploaded(world: &World, account: Id<Account>, mime_type: &str) -> Id<File> {
     let file = new_file(mime_type, NOW);
     take(world.store.create_file(account, None, file, u64::MAX, None).await).unwrap().id
 }
 
-fn with(file: Id<File>) -> NewContent {
+pub(crate) fn with(file: Id<File>) -> NewContent {
     NewContent::Message { text: None, attachment: Some(file), reply_to: None }
 }
 
-fn linked(file: &StoredFile, transcription: Option<&str>) -> LinkedFile {
+pub(crate) fn linked(file: &StoredFile, transcription: Option<&str>) -> LinkedFile {
     LinkedFile {
         file_id: file.id,
         filename: file.filename.clone(),

@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
 use switchboard_model::{
+    event::LineStatusEvent,
     id::Id,
-    line::{Capability, DriverKind},
+    line::{Capability, DriverKind, LineStatus, OfflineReason},
     secret::SecretHash,
 };
 use switchboard_store::{Link, NewLine, Refusal, Store};
 
-use crate::world::{NOW, World, new_line, refusal};
+use crate::world::{NOW, World, data, later, new_line, refusal};
 
 pub(crate) async fn a_handle_is_one_lines_only(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
@@ -76,4 +77,41 @@ pub(crate) async fn capabilities_are_told_by_the_lines_own_bridge(store: Arc<dyn
     store.set_capabilities(world.link, world.line, all.clone()).await.unwrap();
     let line = store.lines(world.account).await.unwrap().remove(0);
     assert_eq!((line.capabilities, line.advanced_features), (all, true));
+}
+
+pub(crate) async fn how_a_line_is_is_kept_with_its_reason(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let status = async || store.lines(world.account).await.unwrap().remove(0).status;
+    let say = async |online, reason, at| {
+        let said = store.line_status(world.link, world.line, online, reason, later(at)).await;
+        said.unwrap().events.remove(0)
+    };
+    assert_eq!(status().await, LineStatus::default());
+    let signed_out = Some(OfflineReason::SignedOut);
+    for (online, reason, at, since) in [
+        (false, signed_out, 10, 10),
+        // The same again is no change.
+        (false, signed_out, 20, 10),
+        (true, None, 30, 30),
+        (true, Some(OfflineReason::SilentWatch), 40, 40),
+        (true, None, 50, 50),
+    ] {
+        let told: LineStatusEvent = data(&say(online, reason, at).await);
+        let expected = LineStatus { online, reason, since: Some(later(since)) };
+        assert_eq!((told.online, told.line.status), (online, expected));
+        assert_eq!(status().await, expected);
+    }
+    // The server that carried them is gone: nothing is told, and one that was away stays so for its own reason.
+    say(false, signed_out, 60).await;
+    store.line_status(world.link, world.other_line, true, None, later(60)).await.unwrap();
+    store.all_lines_away(later(70)).await.unwrap();
+    let since = Some(later(60));
+    assert_eq!(status().await, LineStatus { online: false, reason: signed_out, since });
+    let other = store.lines(world.other_account).await.unwrap().remove(0).status;
+    let (reason, since) = (Some(OfflineReason::Unreachable), Some(later(70)));
+    assert_eq!(other, LineStatus { online: false, reason, since });
+    // Not by another's word.
+    let stranger = Link { bridge: Id::generate(), epoch: 0 };
+    let said = store.line_status(stranger, world.line, true, None, later(80)).await.unwrap();
+    assert!(said.events.is_empty() && !status().await.online);
 }

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod bridges;
+mod capabilities;
 mod changes;
 mod chats;
 mod deliveries;
@@ -14,15 +15,18 @@ mod events;
 mod files;
 mod idempotency;
 mod keys;
+mod late;
 mod lines;
 mod listing;
 mod messages;
 mod outbox;
+mod own;
 mod pairings;
 mod reactions;
 mod receipts;
 mod receive;
 mod replays;
+mod resolve;
 mod rounds;
 mod sandbox;
 mod settle;
@@ -101,7 +105,10 @@ mod sqlite {
               counts_add_up_within_an_hour;
         lines: a_handle_is_one_lines_only, a_line_needs_an_account_and_a_usable_bridge,
                a_bridge_carries_lines_of_its_driver,
-               lines_are_their_accounts_only, capabilities_are_told_by_the_lines_own_bridge;
+               lines_are_their_accounts_only, capabilities_are_told_by_the_lines_own_bridge,
+               how_a_line_is_is_kept_with_its_reason;
+        capabilities: each_write_needs_what_it_needs,
+                      a_line_of_which_nothing_was_told_can_do_the_plain;
         changes: what_changes_is_told_by_its_entry, a_seed_tells_of_the_lines_that_it_makes;
         bridges: a_name_is_one_bridges_only, a_bridge_is_found_by_its_token_and_seen,
                  the_simulators_bridge_is_one_and_adopts_its_lines, a_revoked_bridge_says_so;
@@ -115,6 +122,12 @@ mod sqlite {
                 a_failure_is_told_to_who_asks, unknown_is_never_sent_again,
                 what_is_released_goes_first, the_third_loss_fails, a_known_guid_is_linked,
                 no_message_becomes_another;
+        resolve: it_was_sent_after_all, it_failed_and_now_it_is_known_why, what_is_known_is_not_touched,
+                 it_is_joined_to_what_was_told_before, its_files_are_held_again,
+                 what_is_no_message_has_happened;
+        own: it_is_a_message_of_the_line_and_told_as_sent, it_is_no_word_of_the_contact,
+             what_an_item_made_is_not_a_second_message;
+        late: what_was_sent_may_fail_after_all, it_may_have_gone_another_way, files_may_come_later;
         receive: what_comes_in_is_a_message_an_event_and_a_chat, the_same_guid_is_one_message,
                  the_place_is_kept, groups_follow_their_driver, only_the_lines_bridge_tells,
                  what_is_too_long_is_neither_lost_nor_merged, a_group_is_never_a_contact,

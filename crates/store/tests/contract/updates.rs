@@ -16,7 +16,7 @@ use crate::world::{
     text_in,
 };
 
-fn of(guid: &str) -> InboundUpdate {
+pub(crate) fn of(guid: &str) -> InboundUpdate {
     InboundUpdate::of(chat_with(ANN), guid)
 }
 
@@ -30,7 +30,7 @@ fn unsent(guid: &str, at: i64) -> InboundUpdate {
 }
 
 /// Tells it: what is told on, if anything.
-async fn told(world: &World, update: InboundUpdate) -> Option<Message> {
+pub(crate) async fn told(world: &World, update: InboundUpdate) -> Option<Message> {
     let received = world.receive(vec![Inbound::Update(update)]).await;
     let [event] = &received.committed.events[..] else {
         assert!(received.committed.events.is_empty());

@@ -153,6 +153,7 @@ impl Session<'_> {
         spawn_uncancelled(async move {
             let now = server.clock.now();
             let committed = server.store.resolve(link, reports, now).await?;
+            server.publisher.metrics.messages.note_resolved(&committed.events);
             server.publisher.publish(committed);
             Ok(())
         })

@@ -260,7 +260,7 @@ mod tests {
         let id = Id::generate();
         statement::run(
             sql,
-            "insert into lines values (?1, ?2, '+15550100001', ?3, 1, 0, null, 0, '[]')",
+            "insert into lines values (?1, ?2, '+15550100001', ?3, 1, 0, null, 0, '[]', 1)",
             params![bits(id), bits(Id::<Account>::generate()), Name(LineService::default())],
         )
         .unwrap();
@@ -272,7 +272,7 @@ mod tests {
         let sql = Connection::open_in_memory().unwrap();
         sql.execute_batch(
             "create table lines (id primary key, account_id, handle, service, is_active, contact_first, bridge_id,
-               is_sandbox, capabilities)",
+               is_sandbox, capabilities, capabilities_told)",
         )
         .unwrap();
         let (changed, other) = (add(&sql), add(&sql));
