@@ -6,7 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const APPLE_EPOCH_S: i64 = 978_307_200;
 
 /// Unix time in nanoseconds. Stand-ins live in real time, as their originals do.
-#[expect(clippy::disallowed_methods, reason = "a stand-in has a clock of its own, like the machine that it stands for")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a stand-in has a clock of its own, like the machine that it stands for"
+)]
 fn unix_ns() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
@@ -74,7 +77,8 @@ pub(crate) fn parse_iso(text: &str) -> Option<i64> {
         _ => {
             let sign = if rest.starts_with('-') { -1 } else { 1 };
             let digits = rest.get(1..)?.replace(':', "");
-            sign * (digits.get(..2)?.parse::<i64>().ok()? * 60 + digits.get(2..4)?.parse::<i64>().ok()?)
+            sign * (digits.get(..2)?.parse::<i64>().ok()? * 60
+                + digits.get(2..4)?.parse::<i64>().ok()?)
         }
     };
     // Hinnant's `days_from_civil`.
@@ -92,7 +96,9 @@ mod tests {
 
     #[test]
     fn an_iso_time_is_read_as_it_was_written() {
-        for (ms, offset) in [(1_772_352_902_000, 60), (1_772_352_902_123, -210), (0, 0), (951_782_400_000, 0)] {
+        for (ms, offset) in
+            [(1_772_352_902_000, 60), (1_772_352_902_123, -210), (0, 0), (951_782_400_000, 0)]
+        {
             assert_eq!(parse_iso(&iso(ms, offset)), Some(ms), "{}", iso(ms, offset));
         }
         assert_eq!(iso(1_772_352_902_000, 60), "2026-03-01T09:15:02.000+01:00");

@@ -12,11 +12,15 @@ use std::{
 
 use axum::{Router, body::Body, response::Response};
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -133,16 +137,30 @@ pub(crate) struct Listener {
     at: SocketAddr,
     router: Router,
     troubles: Arc<Troubles>,
-    life: Mutex<CancellationToken>,
+    run: Mutex<Run>,
+}
+
+/// From a start to a stop.
+struct Run {
+    life: CancellationToken,
+    accepts: Option<JoinHandle<()>>,
+}
+
+impl Run {
+    fn start(socket: TcpListener, router: &Router, troubles: &Arc<Troubles>) -> Self {
+        let life = CancellationToken::new();
+        let accepts =
+            tokio::spawn(accept(socket, router.clone(), Arc::clone(troubles), life.clone()));
+        Self { life, accepts: Some(accepts) }
+    }
 }
 
 impl Listener {
     pub(crate) async fn start(router: Router, troubles: Arc<Troubles>) -> io::Result<Self> {
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let at = socket.local_addr()?;
-        let life = CancellationToken::new();
-        tokio::spawn(accept(socket, router.clone(), Arc::clone(&troubles), life.clone()));
-        Ok(Self { at, router, troubles, life: Mutex::new(life) })
+        let run = Run::start(socket, &router, &troubles);
+        Ok(Self { at, router, troubles, run: Mutex::new(run) })
     }
 
     pub(crate) fn url(&self) -> String {
@@ -150,32 +168,42 @@ impl Listener {
     }
 
     /// Closes the port and every connection, and ends what is being done.
-    pub(crate) fn stop(&self) {
-        lock(&self.life).cancel();
+    pub(crate) async fn stop(&self) {
+        let accepts = {
+            let mut run = lock(&self.run);
+            run.life.cancel();
+            run.accepts.take()
+        };
+        if let Some(accepts) = accepts {
+            let _ = accepts.await;
+        }
     }
 
     /// Ends when the server is stopped.
     pub(crate) fn life(&self) -> CancellationToken {
-        lock(&self.life).clone()
+        lock(&self.run).life.clone()
     }
 
     pub(crate) async fn start_again(&self) -> io::Result<()> {
-        self.stop();
+        self.stop().await;
         let socket = TcpListener::bind(self.at).await?;
-        let life = CancellationToken::new();
-        *lock(&self.life) = life.clone();
-        tokio::spawn(accept(socket, self.router.clone(), Arc::clone(&self.troubles), life));
+        *lock(&self.run) = Run::start(socket, &self.router, &self.troubles);
         Ok(())
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.stop();
+        lock(&self.run).life.cancel();
     }
 }
 
-async fn accept(socket: TcpListener, router: Router, troubles: Arc<Troubles>, life: CancellationToken) {
+async fn accept(
+    socket: TcpListener,
+    router: Router,
+    troubles: Arc<Troubles>,
+    life: CancellationToken,
+) {
     loop {
         let stream = tokio::select! {
             () = life.cancelled() => return,
@@ -188,14 +216,20 @@ async fn accept(socket: TcpListener, router: Router, troubles: Arc<Troubles>, li
     }
 }
 
-async fn converse(stream: TcpStream, router: Router, troubles: Arc<Troubles>, life: CancellationToken) {
+async fn converse(
+    stream: TcpStream,
+    router: Router,
+    troubles: Arc<Troubles>,
+    life: CancellationToken,
+) {
     let _ = stream.set_nodelay(true);
     let inner = life.clone();
     let service = service_fn(move |request| {
         answer(request, router.clone(), Arc::clone(&troubles), inner.clone())
     });
-    let connection =
-        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         () = life.cancelled() => {}
         _ = connection => {}
@@ -260,7 +294,12 @@ async fn broken_off(response: Response) -> Response {
     let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     let half = bytes.slice(..bytes.len() / 2);
-    let parts = futures_util::stream::iter([Ok(half), Err(Cut)]);
+    // What was written before has to leave before the connection breaks.
+    let broken = async {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        Err(Cut)
+    };
+    let parts = stream::once(async { Ok(half) }).chain(stream::once(broken));
     Response::from_parts(head, Body::from_stream(parts))
 }
 
@@ -280,15 +319,17 @@ pub(crate) async fn form(
     headers: &HeaderMap,
     body: Bytes,
 ) -> Option<(serde_json::Map<String, serde_json::Value>, std::collections::HashMap<String, File>)> {
-    let boundary = multer::parse_boundary(headers.get(header::CONTENT_TYPE)?.to_str().ok()?).ok()?;
-    let stream = futures_util::stream::iter([Ok::<_, io::Error>(body)]);
-    let mut form = multer::Multipart::new(stream, boundary);
+    let boundary =
+        multer::parse_boundary(headers.get(header::CONTENT_TYPE)?.to_str().ok()?).ok()?;
+    let bytes = stream::iter([Ok::<_, io::Error>(body)]);
+    let mut form = multer::Multipart::new(bytes, boundary);
     let (mut fields, mut files) = (serde_json::Map::new(), std::collections::HashMap::new());
     while let Some(field) = form.next_field().await.ok()? {
         let name = field.name()?.to_owned();
         if let Some(file) = field.file_name().map(str::to_owned) {
-            let mime_type =
-                field.content_type().map_or("application/octet-stream".to_owned(), ToString::to_string);
+            let mime_type = field
+                .content_type()
+                .map_or_else(|| "application/octet-stream".to_owned(), ToString::to_string);
             let bytes = field.bytes().await.ok()?;
             files.insert(name, File { name: file, mime_type, bytes });
         } else {

@@ -108,12 +108,12 @@ pub(super) async fn force(
     if inner.look(|state| state.db.attachment(&guid).is_none()) {
         return Err(Refusal::bad_request("Bad Request"));
     }
-    helper(&inner, "download-purged-attachment", &guid, false).await.map_err(|failed| {
-        match failed {
+    helper(&inner, "download-purged-attachment", &guid, false).await.map_err(
+        |failed| match failed {
             Failed::Thrown(text) => Refusal::server(text),
             Failed::Promise(_) => Refusal::server("promise"),
-        }
-    })?;
+        },
+    )?;
     inner.change(|state| {
         if let Some(mut attachment) = state.db.attachment(&guid).cloned() {
             attachment.on_disk = true;

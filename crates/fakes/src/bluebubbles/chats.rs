@@ -18,7 +18,7 @@ use super::{
     state::{Inner, State, new_guid},
     webhooks::{self, Event},
 };
-use crate::stamp::{apple_ns, apple_now};
+use crate::stamp::{apple_now, apple_ns};
 
 /// The newest message of a chat.
 fn newest<'a>(state: &'a State, chat: &Chat) -> Option<&'a Message> {
@@ -31,9 +31,8 @@ fn newest<'a>(state: &'a State, chat: &Chat) -> Option<&'a Message> {
 }
 
 fn last_message(state: &State, chat: &Chat) -> Value {
-    newest(state, chat).map_or(Value::Null, |row| {
-        render::message(&state.db, &state.mac, row, Form::default())
-    })
+    newest(state, chat)
+        .map_or(Value::Null, |row| render::message(&state.db, &state.mac, row, Form::default()))
 }
 
 pub(super) async fn query(Extract(inner): Extract<Arc<Inner>>, input: Input) -> Answer {
@@ -235,7 +234,9 @@ pub(super) async fn create(Extract(inner): Extract<Arc<Inner>>, input: Input) ->
         let guid = send::send(&inner, out).await.map_err(thrown)?;
         let wait = inner.timing().change_wait;
         if !inner.until(wait, |state| state.db.chat(&chat).is_some()).await {
-            return Err(Refusal::server("Cannot read properties of undefined (reading 'messages')"));
+            return Err(Refusal::server(
+                "Cannot read properties of undefined (reading 'messages')",
+            ));
         }
         (chat, guid)
     };
@@ -364,12 +365,12 @@ pub(super) async fn availability(
     let Some(address) = of.address.filter(|address| !address.is_empty()) else {
         return Err(Refusal::bad_request("The address field is required."));
     };
-    helper(&inner, "check-imessage-availability", &address, true).await.map_err(
-        |failed| match failed {
+    helper(&inner, "check-imessage-availability", &address, true).await.map_err(|failed| {
+        match failed {
             Failed::Thrown(text) => Refusal::server(text),
             Failed::Promise(_) => Refusal::server("promise"),
-        },
-    )?;
+        }
+    })?;
     let available = inner.look(|state| !state.unavailable.contains(&address));
     success("Success", &json!({ "available": available }))
 }

@@ -15,7 +15,7 @@ use super::{
     webhooks::{self, Event},
 };
 use crate::{
-    stamp::{apple_ns, apple_now},
+    stamp::{apple_now, apple_ns},
     wire::File,
 };
 use tokio::time::Instant;
@@ -52,7 +52,12 @@ impl Incoming {
 
     /// One file more.
     #[must_use]
-    pub fn with_file(mut self, name: &str, mime_type: &str, bytes: impl Into<bytes::Bytes>) -> Self {
+    pub fn with_file(
+        mut self,
+        name: &str,
+        mime_type: &str,
+        bytes: impl Into<bytes::Bytes>,
+    ) -> Self {
         self.files.push(File {
             name: name.to_owned(),
             mime_type: mime_type.to_owned(),
@@ -159,10 +164,7 @@ impl Server {
     pub fn receive(&self, from: &str, message: Incoming) -> Written {
         self.inner.change(|state| {
             let service = message.service.clone().unwrap_or_else(|| "iMessage".to_owned());
-            let chat = message
-                .chat
-                .clone()
-                .unwrap_or_else(|| direct_chat(state, from, &service));
+            let chat = message.chat.clone().unwrap_or_else(|| direct_chat(state, from, &service));
             let chat_row = state.db.chat(&chat).expect("a chat that is there").rowid;
             let handle = state.db.handle(from, &service);
             let transfer = if message.late_files { 0 } else { 5 };
@@ -311,7 +313,8 @@ impl Server {
     /// The owner reads a chat on another device.
     pub fn owner_reads(&self, chat: &str) {
         self.inner.change(|state| chats::mark_read(state, chat));
-        let event = Event::new("chat-read-status-changed", json!({ "chatGuid": chat, "read": true }));
+        let event =
+            Event::new("chat-read-status-changed", json!({ "chatGuid": chat, "read": true }));
         webhooks::tell(&self.inner, vec![event]);
     }
 

@@ -169,7 +169,11 @@ impl Database {
         rowid
     }
 
-    pub(super) fn change_chat(&mut self, guid: &str, change: impl FnOnce(&mut Chat)) -> Option<i64> {
+    pub(super) fn change_chat(
+        &mut self,
+        guid: &str,
+        change: impl FnOnce(&mut Chat),
+    ) -> Option<i64> {
         let mut chat = self.chat(guid)?.clone();
         change(&mut chat);
         Some(self.put_chat(chat))
@@ -177,8 +181,12 @@ impl Database {
 
     pub(super) fn remove_chat(&mut self, guid: &str) {
         let Some(chat) = self.chat(guid).cloned() else { return };
-        let gone: Vec<String> =
-            self.messages.values().filter(|m| m.chat == chat.rowid).map(|m| m.guid.clone()).collect();
+        let gone: Vec<String> = self
+            .messages
+            .values()
+            .filter(|m| m.chat == chat.rowid)
+            .map(|m| m.guid.clone())
+            .collect();
         for message in gone {
             self.remove(&message);
         }

@@ -71,9 +71,11 @@ impl Server {
             dates.sort_unstable_by_key(|date| std::cmp::Reverse(*date));
             let oldest = match keep {
                 Keep::All => i64::MIN,
-                Keep::Newest(count) => {
-                    count.checked_sub(1).and_then(|last| dates.get(last.min(dates.len().max(1) - 1))).copied().unwrap_or(i64::MAX)
-                }
+                Keep::Newest(count) => count
+                    .checked_sub(1)
+                    .and_then(|last| dates.get(last.min(dates.len().max(1) - 1)))
+                    .copied()
+                    .unwrap_or(i64::MAX),
                 Keep::Nothing => i64::MAX,
             };
             state.db = state.db.renumbered(|row| row.date >= oldest);

@@ -22,7 +22,12 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn new(status: StatusCode, message: &str, kind: &'static str, error: impl Into<String>) -> Self {
+    fn new(
+        status: StatusCode,
+        message: &str,
+        kind: &'static str,
+        error: impl Into<String>,
+    ) -> Self {
         Self { status, message: message.to_owned(), kind, error: error.into(), data: None }
     }
 

@@ -25,7 +25,12 @@ pub(super) enum Change {
 }
 
 /// Messages writes a change of a group down: the chat changes, and a row says so. `by` is nobody for the owner.
-pub(super) fn write(state: &mut State, chat: &str, by: Option<&str>, change: &Change) -> Option<String> {
+pub(super) fn write(
+    state: &mut State,
+    chat: &str,
+    by: Option<&str>,
+    change: &Change,
+) -> Option<String> {
     let found = state.db.chat(chat)?.clone();
     let service = found.service.clone();
     let handle = by.map_or(0, |by| state.db.handle(by, &service));
@@ -79,7 +84,12 @@ fn group(state: &State, guid: &str) -> Result<Chat, Refusal> {
     chat.cloned().ok_or_else(|| Refusal::not_found("Chat does not exist!"))
 }
 
-async fn act(inner: &Arc<Inner>, action: &'static str, guid: &str, change: Change) -> Result<(), Refusal> {
+async fn act(
+    inner: &Arc<Inner>,
+    action: &'static str,
+    guid: &str,
+    change: Change,
+) -> Result<(), Refusal> {
     helper(inner, action, guid, true).await.map_err(|failed| match failed {
         Failed::Thrown(text) => Refusal::server(text),
         Failed::Promise(_) => Refusal::server("promise"),
@@ -98,7 +108,10 @@ pub(super) async fn rename(
     let chat = inner.look(|state| group(state, &guid))?;
     let message = if let Some(name) = name {
         if chat.participants.len() <= 1 {
-            return Err(Refusal::imessage("Cannot rename a non-group chat!", "Chat is not a group"));
+            return Err(Refusal::imessage(
+                "Cannot rename a non-group chat!",
+                "Chat is not a group",
+            ));
         }
         act(&inner, "set-display-name", &guid, Change::Renamed(name)).await?;
         "Successfully updated the following fields: displayName"
@@ -188,7 +201,9 @@ pub(super) async fn delete_chat(
             "Failed to delete chat! Chat not found. (GUID: {guid})"
         )));
     }
-    helper(&inner, "delete-chat", &guid, true).await.map_err(|_| Refusal::server("Transaction timeout"))?;
+    helper(&inner, "delete-chat", &guid, true)
+        .await
+        .map_err(|_| Refusal::server("Transaction timeout"))?;
     inner.change(|state| state.db.remove_chat(&guid));
     done("Successfully deleted chat!")
 }

@@ -23,11 +23,7 @@ impl<S: Sync> FromRequest<S> for Input {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
         let (head, body) = request.into_parts();
-        let bytes: Bytes = body
-            .collect()
-            .await
-            .map_err(|_| Refusal::server("aborted"))?
-            .to_bytes();
+        let bytes: Bytes = body.collect().await.map_err(|_| Refusal::server("aborted"))?.to_bytes();
         let is_form = head
             .headers
             .get(header::CONTENT_TYPE)

@@ -14,7 +14,7 @@ use super::{
     input::{Input, with_words},
     render::{self, Form},
     send::private_api,
-    sql::Select,
+    sql::{Condition, Select},
     state::{Inner, State},
 };
 use crate::stamp::apple_ns;
@@ -98,7 +98,7 @@ pub(super) async fn query(
 }
 
 /// The conditions of a query; their arguments must be there, but may be null.
-fn conditions(input: &Input) -> Result<Vec<(String, BTreeMap<String, Value>)>, Refusal> {
+fn conditions(input: &Input) -> Result<Vec<Condition>, Refusal> {
     let list = match input.get("where") {
         None => return Ok(Vec::new()),
         Some(Value::Array(list)) => list,
@@ -128,15 +128,14 @@ fn conditions(input: &Input) -> Result<Vec<(String, BTreeMap<String, Value>)>, R
 
 /// With the private API, a condition on `message.text` becomes a search by the helper: the words are looked
 /// for in what Spotlight knows, whatever the condition was.
-fn spotlight(
-    state: &State,
-    conditions: &mut Vec<(String, BTreeMap<String, Value>)>,
-) -> Result<(), Refusal> {
+fn spotlight(state: &State, conditions: &mut [Condition]) -> Result<(), Refusal> {
     if state.mac.major() < 13 || !state.mac.private_api {
         return Ok(());
     }
-    let mut on_text =
-        conditions.iter().enumerate().filter(|(_, (statement, _))| statement.contains("message.text"));
+    let mut on_text = conditions
+        .iter()
+        .enumerate()
+        .filter(|(_, (statement, _))| statement.contains("message.text"));
     let (Some((at, (statement, arguments))), None) = (on_text.next(), on_text.next()) else {
         return Ok(());
     };
@@ -226,12 +225,7 @@ pub(super) async fn count_updated(
     inner.look(|state| counted(state, &of, false, vec![(changed.to_owned(), since)]))
 }
 
-fn counted(
-    state: &State,
-    of: &Count,
-    from_me: bool,
-    mut conditions: Vec<(String, BTreeMap<String, Value>)>,
-) -> Answer {
+fn counted(state: &State, of: &Count, from_me: bool, mut conditions: Vec<Condition>) -> Answer {
     for (statement, value) in
         [("message.ROWID >= :__min", of.min_row_id), ("message.ROWID <= :__max", of.max_row_id)]
     {

@@ -51,8 +51,7 @@ impl Server {
     /// A server with this password on a port of its own, on a Mac whose Messages is empty.
     pub async fn start(password: &str) -> io::Result<Self> {
         let inner = Arc::new(Inner::new(password));
-        let listener =
-            Listener::start(routes::router(&inner), Arc::clone(&inner.troubles)).await?;
+        let listener = Listener::start(routes::router(&inner), Arc::clone(&inner.troubles)).await?;
         let server = Self { inner, listener };
         server.watch().await;
         Ok(server)
@@ -76,8 +75,8 @@ impl Server {
     }
 
     /// The server is quit: connections break, sends that it waits for are forgotten. Messages goes on.
-    pub fn stop(&self) {
-        self.listener.stop();
+    pub async fn stop(&self) {
+        self.listener.stop().await;
         self.inner.look(|state| {
             state.awaiting.clear();
             state.sending.clear();
@@ -86,7 +85,7 @@ impl Server {
 
     /// The server starts on the same port. What Messages got meanwhile is taken for told; webhooks are kept.
     pub async fn start_again(&self) -> io::Result<()> {
-        self.stop();
+        self.stop().await;
         self.listener.start_again().await?;
         self.watch().await;
         Ok(())

@@ -48,7 +48,7 @@ impl Form {
 }
 
 pub(super) fn message(db: &Database, mac: &Mac, row: &Message, form: Form) -> Value {
-    let handle = (row.handle != 0).then(|| handle(db, row.handle)).unwrap_or_default();
+    let handle = handle(db, row.handle);
     let attachments: Vec<Value> = row
         .attachments
         .iter()

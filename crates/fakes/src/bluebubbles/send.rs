@@ -56,12 +56,14 @@ pub(super) async fn helper(
     chat: &str,
     answered: bool,
 ) -> Result<(), Failed> {
-    inner
-        .look(|state| private_api(state))
-        .map_err(|error| Failed::Thrown(error.to_owned()))?;
+    inner.look(|state| private_api(state)).map_err(|error| Failed::Thrown(error.to_owned()))?;
     let turn = Arc::clone(&inner.helper).lock_owned().await;
     let (timing, silent) = inner.look(|state| {
-        state.helper_actions.push(HelperAction { action, chat: chat.to_owned(), at: Instant::now() });
+        state.helper_actions.push(HelperAction {
+            action,
+            chat: chat.to_owned(),
+            at: Instant::now(),
+        });
         (state.timing.clone(), state.mac.only_facetime_helper || !state.mac.helper_connected)
     });
     inner.spawn(async move {
@@ -79,8 +81,7 @@ fn promise(inner: &Inner, out: &Outgoing) -> oneshot::Receiver<(String, bool)> {
     let (found, finds) = oneshot::channel();
     inner.look(|state| {
         let file = out.files.first().filter(|_| out.kind == "attachment");
-        let limit =
-            if file.is_some() { state.timing.file_match } else { state.timing.text_match };
+        let limit = if file.is_some() { state.timing.file_match } else { state.timing.text_match };
         let window = i64::try_from(state.timing.match_window.as_nanos()).unwrap_or(0);
         state.awaiting.push(Awaiting {
             identifier: identifier(&out.chat).to_owned(),
@@ -112,9 +113,7 @@ pub(super) async fn send(inner: &Arc<Inner>, mut out: Outgoing) -> Handed {
     inner.look(|state| state.phones.stop_typing(&people));
     let fault = if out.method == "private-api" {
         // A send that never reaches the helper uses up no fault.
-        inner
-            .look(|state| private_api(state))
-            .map_err(|error| Failed::Thrown(error.to_owned()))?;
+        inner.look(|state| private_api(state)).map_err(|error| Failed::Thrown(error.to_owned()))?;
         inner.look(|state| state.send_faults.pop_front())
     } else {
         inner.look(|state| state.send_faults.pop_front())
@@ -137,7 +136,9 @@ fn fate(inner: &Inner, fault: Option<&SendFault>) -> Fate {
             // After the answer has gone, so that nobody can find it before.
             Some(SendFault::NoRow { sent: true }) => Fate { row: Some(longest * 2), ..sent },
             Some(SendFault::NoRow { sent: false }) => NOTHING,
-            Some(SendFault::RowLate(pause)) => Fate { row: Some(state.timing.row + *pause), ..sent },
+            Some(SendFault::RowLate(pause)) => {
+                Fate { row: Some(state.timing.row + *pause), ..sent }
+            }
             Some(SendFault::RowFails(error)) => Fate { sent: false, error: *error, ..sent },
             Some(SendFault::FailsLater { after, error }) => {
                 Fate { later: Some((*after, *error)), ..sent }
@@ -222,12 +223,7 @@ async fn by_helper(
 }
 
 /// The guid that the answer names: another one if that is ordered.
-fn wrong_guid(
-    inner: &Inner,
-    out: &Outgoing,
-    fault: Option<SendFault>,
-    right: String,
-) -> String {
+fn wrong_guid(inner: &Inner, out: &Outgoing, fault: Option<SendFault>, right: String) -> String {
     let Some(SendFault::WrongGuid(which)) = fault else { return right };
     which
         .or_else(|| {

@@ -311,8 +311,7 @@ pub(super) async fn unsend(
     input: Input,
 ) -> Answer {
     input.number("partIndex", 0, i64::MAX)?;
-    let data =
-        changed(&inner, &guid, "unsend-message", "Unsend Message Error", unsend_row).await?;
+    let data = changed(&inner, &guid, "unsend-message", "Unsend Message Error", unsend_row).await?;
     success("Message unsent!", &data)
 }
 
@@ -353,7 +352,9 @@ async fn changed(
     inner
         .until(wait, |state| state.db.message(guid).is_some_and(|row| row.date_edited > before))
         .await;
-    Ok(inner.look(|state| state.db.message(guid).map(|row| sent_form(state, row))).unwrap_or_default())
+    Ok(inner
+        .look(|state| state.db.message(guid).map(|row| sent_form(state, row)))
+        .unwrap_or_default())
 }
 
 /// Messages edits a message, here and on the contacts' phones. Only the sender can: anything else changes nothing.

@@ -72,6 +72,9 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("chat.chatIdentifier", "chat.chat_identifier"),
 ];
 
+/// A condition in SQL and its arguments.
+pub(super) type Condition = (String, BTreeMap<String, Value>);
+
 /// What a caller asks for.
 #[derive(Debug, Default)]
 pub(super) struct Select<'a> {
@@ -84,7 +87,7 @@ pub(super) struct Select<'a> {
     /// Only own ones, for `message/count/me`.
     pub(super) from_me: bool,
     /// Conditions with their arguments, in order.
-    pub(super) conditions: Vec<(String, BTreeMap<String, Value>)>,
+    pub(super) conditions: Vec<Condition>,
     pub(super) ascending: bool,
     pub(super) offset: i64,
     /// Negative: no limit.
@@ -105,7 +108,10 @@ impl Sql {
     }
 
     fn run(&self, sql: &str, values: &[&dyn ToSql]) {
-        self.0.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).expect(HOLDS);
+        self.0
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(values))
+            .expect(HOLDS);
     }
 
     pub(super) fn put_message(&self, message: &Message) {
@@ -245,7 +251,8 @@ impl Sql {
 
     /// The row ids of a page and how many there are in all; SQLite's words if it is no SQL.
     pub(super) fn select(&self, select: &Select<'_>) -> Result<(Vec<i64>, i64), String> {
-        let mut from = "from message left join handle on handle.ROWID = message.handle_id".to_owned();
+        let mut from =
+            "from message left join handle on handle.ROWID = message.handle_id".to_owned();
         if select.with_chats || select.chat.is_some() {
             from += " join chat_message_join on chat_message_join.message_id = message.ROWID
                       join chat on chat.ROWID = chat_message_join.chat_id";
@@ -264,12 +271,16 @@ impl Sql {
             conditions.push("chat.guid = :__chat".to_owned());
             values.insert(":__chat".to_owned(), chat.to_owned().into());
         }
-        for (condition, value) in
-            [("message.date >= :__after", select.after_ns), ("message.date <= :__before", select.before_ns)]
-        {
+        for (condition, value) in [
+            ("message.date >= :__after", select.after_ns),
+            ("message.date <= :__before", select.before_ns),
+        ] {
             if let Some(value) = value {
                 conditions.push(condition.to_owned());
-                values.insert(condition.rsplit(' ').next().unwrap_or_default().to_owned(), value.into());
+                values.insert(
+                    condition.rsplit(' ').next().unwrap_or_default().to_owned(),
+                    value.into(),
+                );
             }
         }
         if select.from_me {

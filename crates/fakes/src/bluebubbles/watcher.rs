@@ -102,7 +102,8 @@ fn look(state: &mut State) -> Vec<Event> {
     let mut events = Vec::new();
     let newest = state.db.sql.newest(NEWEST);
     for rowid in newest.into_iter().rev() {
-        let Some(row) = state.db.messages.get(&rowid).filter(|row| row.date >= after).cloned() else {
+        let Some(row) = state.db.messages.get(&rowid).filter(|row| row.date >= after).cloned()
+        else {
             continue;
         };
         let stamp = Stamp::of(&row, state);
@@ -167,7 +168,7 @@ fn matched(state: &mut State, row: &Message) -> Option<Event> {
         awaiting.identifier == identifier
             && row.date >= awaiting.not_before
             && if awaiting.is_file {
-                names.iter().any(|name| *name == awaiting.key)
+                names.contains(&awaiting.key)
             } else {
                 names.is_empty() && key == awaiting.key
             }

@@ -129,7 +129,10 @@ pub(super) struct Which {
     id: Option<i64>,
 }
 
-pub(super) async fn list(Extract(inner): Extract<Arc<Inner>>, Query(which): Query<Which>) -> Answer {
+pub(super) async fn list(
+    Extract(inner): Extract<Arc<Inner>>,
+    Query(which): Query<Which>,
+) -> Answer {
     let hooks: Vec<Value> = inner.look(|state| {
         let wanted = |hook: &&Webhook| {
             which.url.as_ref().is_none_or(|url| *url == hook.url)

@@ -140,7 +140,7 @@ async fn the_server_gives_up_on_an_answer() {
 #[tokio::test]
 async fn a_stopped_server_refuses_and_comes_back_on_its_port() {
     let f = Fixture::new().await;
-    f.server.stop();
+    f.server.stop().await;
     assert!(f.http.get(f.url("ping")).send().await.unwrap_err().is_connect());
     f.server.start_again().await.unwrap();
     assert_eq!(f.get("ping").await.0, 200);

@@ -11,7 +11,10 @@ async fn chats_are_listed_with_their_people() {
     let (_, answer) = f.post("chat/query", json!({ "with": ["lastmessage"], "limit": 10 })).await;
     assert_eq!(answer["metadata"], json!({ "count": 2, "total": 2, "offset": 0, "limit": 10 }));
     assert_eq!(answer["data"][0]["lastMessage"]["text"], "hi");
-    assert_eq!((&answer["data"][0]["style"], &answer["data"][1]["style"]), (&json!(45), &json!(43)));
+    assert_eq!(
+        (&answer["data"][0]["style"], &answer["data"][1]["style"]),
+        (&json!(45), &json!(43))
+    );
     assert_eq!(answer["data"][1]["guid"], group.as_str());
     assert_eq!(answer["data"][1]["participants"].as_array().unwrap().len(), 2);
     assert_eq!(answer["data"][1]["displayName"], "Friends");
@@ -42,9 +45,14 @@ async fn a_masked_twin_is_filtered_and_takes_no_message() {
 #[tokio::test]
 async fn a_new_chat_comes_with_its_first_message() {
     let f = Fixture::new().await;
-    let body = json!({ "addresses": [ALICE], "message": "hi", "method": "private-api", "tempGuid": "t" });
+    let body =
+        json!({ "addresses": [ALICE], "message": "hi", "method": "private-api", "tempGuid": "t" });
     let (status, answer) = f.post("chat/new", body.clone()).await;
-    assert_eq!((status, &answer["message"]), (200, &json!("Successfully created chat!")), "{answer}");
+    assert_eq!(
+        (status, &answer["message"]),
+        (200, &json!("Successfully created chat!")),
+        "{answer}"
+    );
     assert_eq!(answer["data"]["participants"][0]["address"], ALICE);
     assert_eq!(answer["data"]["messages"][0]["text"], "hi");
     assert_eq!(answer["data"]["messages"][0]["tempGuid"], "t");
@@ -97,7 +105,11 @@ async fn reading_is_answered_unseen_and_told() {
     // A chat that is not there is a success too.
     assert_eq!(f.post("chat/none/read", Value::Null).await.0, 200);
     let events = hooks.until(&f.server, 2, "chat-read-status-changed").await;
-    assert!(events.iter().any(|event| event["data"] == json!({ "chatGuid": written.chat, "read": true })));
+    assert!(
+        events
+            .iter()
+            .any(|event| event["data"] == json!({ "chatGuid": written.chat, "read": true }))
+    );
 }
 
 #[tokio::test]
@@ -113,7 +125,8 @@ async fn groups_change_through_the_helper() {
     let (_, answer) = f.call(Method::DELETE, &format!("{path}/participant"), &person).await;
     assert_eq!(answer["data"]["participants"].as_array().unwrap().len(), 2);
     let rows = f.query(json!({ "sort": "ASC" })).await;
-    let kinds: Vec<_> = rows.iter().map(|row| (&row["itemType"], &row["groupActionType"])).collect();
+    let kinds: Vec<_> =
+        rows.iter().map(|row| (&row["itemType"], &row["groupActionType"])).collect();
     assert_eq!(kinds, [(&json!(2), &json!(0)), (&json!(1), &json!(0)), (&json!(1), &json!(1))]);
     let direct = f.server.direct_chat(ALICE);
     let (status, _) =

@@ -59,12 +59,13 @@ async fn webhooks_are_lost_doubled_and_reversed() {
     let hooks = hooked(&f).await;
     f.server.faults(|faults| faults.lose_webhooks = 1);
     f.server.contact_writes(ALICE, "lost");
-    f.server.until(LIMIT, |server| {
-        let mut left = 0;
-        server.faults(|faults| left = faults.lose_webhooks);
-        left == 0
-    })
-    .await;
+    f.server
+        .until(LIMIT, |server| {
+            let mut left = 0;
+            server.faults(|faults| left = faults.lose_webhooks);
+            left == 0
+        })
+        .await;
     f.server.faults(|faults| faults.webhooks_twice = true);
     f.server.contact_writes(ALICE, "twice");
     let told = hooks.until(&f.server, 2, "new-message").await;
@@ -111,7 +112,10 @@ async fn the_owner_writes_elsewhere_and_it_is_no_send_of_the_servers() {
     let chat = f.server.direct_chat(ALICE);
     let written = f.server.owner_writes(&chat, "from my phone");
     let told = hooks.until(&f.server, 1, "new-message").await.remove(0);
-    assert_eq!((&told["data"]["guid"], &told["data"]["isFromMe"]), (&json!(written.guid), &json!(true)));
+    assert_eq!(
+        (&told["data"]["guid"], &told["data"]["isFromMe"]),
+        (&json!(written.guid), &json!(true))
+    );
     let shown = &f.server.received_by(ALICE)[0];
     assert!(!shown.by_server);
     assert!(f.server.carried_out().is_empty());

@@ -7,7 +7,10 @@ use super::*;
 fn form(fields: &[(&str, &str)], file: Option<(&str, &[u8])>) -> (String, Vec<u8>) {
     let mut body = Vec::new();
     for (name, value) in fields {
-        body.extend(format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").bytes());
+        body.extend(
+            format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+                .bytes(),
+        );
     }
     if let Some((name, bytes)) = file {
         body.extend(
@@ -40,7 +43,12 @@ async fn a_file_is_sent_by_either_way() {
     let f = Fixture::new().await;
     let chat = f.server.direct_chat(ALICE);
     let file = Some(("x.png", b"bytes".as_slice()));
-    let fields = [("chatGuid", chat.as_str()), ("name", "cat.png"), ("method", "private-api"), ("tempGuid", "t")];
+    let fields = [
+        ("chatGuid", chat.as_str()),
+        ("name", "cat.png"),
+        ("method", "private-api"),
+        ("tempGuid", "t"),
+    ];
     let (status, answer) = upload(&f, "message/attachment", &fields, file).await;
     assert_eq!((status, &answer["message"]), (200, &json!("Attachment sent!")), "{answer}");
     assert!(answer["data"].get("tempGuid").is_none());
@@ -62,9 +70,11 @@ async fn a_file_is_sent_by_either_way() {
 async fn only_a_ready_caf_by_the_helper_is_a_voice_memo() {
     let f = Fixture::new().await;
     let chat = f.server.direct_chat(ALICE);
-    for (name, method) in
-        [("Audio Message.caf", "private-api"), ("memo.mp3", "private-api"), ("Audio.caf", "apple-script")]
-    {
+    for (name, method) in [
+        ("Audio Message.caf", "private-api"),
+        ("memo.mp3", "private-api"),
+        ("Audio.caf", "apple-script"),
+    ] {
         let fields = [
             ("chatGuid", chat.as_str()),
             ("name", name),
@@ -93,7 +103,10 @@ async fn text_and_file_go_in_one_bubble_by_two_steps() {
     let body = json!({ "chatGuid": chat, "tempGuid": "t", "parts": [part, { "partIndex": 1, "text": "look" }] });
     let (status, answer) = f.post("message/multipart", body).await;
     assert_eq!((status, &answer["data"]["tempGuid"]), (200, &json!("t")), "{answer}");
-    assert_eq!((&answer["data"]["text"], &answer["data"]["partCount"]), (&json!("look"), &json!(2)));
+    assert_eq!(
+        (&answer["data"]["text"], &answer["data"]["partCount"]),
+        (&json!("look"), &json!(2))
+    );
     let shown = &f.server.received_by(ALICE)[0];
     assert_eq!((shown.text.as_deref(), shown.files.len()), (Some("look"), 1));
     for parts in [
@@ -114,8 +127,12 @@ async fn a_download_converts_unless_the_original_is_asked_for() {
     let written = f.server.receive(ALICE, Incoming::file("a.heic", "image/heic", "heic"));
     let guid = &f.server.files_of(&written.guid)[0];
     let (_, answer) = f.get(&format!("attachment/{guid}")).await;
-    assert_eq!((&answer["data"]["transferState"], &answer["data"]["totalBytes"]), (&json!(5), &json!(4)));
-    let fetch = |query: &str| f.http.get(f.url(&format!("attachment/{guid}/download{query}"))).send();
+    assert_eq!(
+        (&answer["data"]["transferState"], &answer["data"]["totalBytes"]),
+        (&json!(5), &json!(4))
+    );
+    let fetch =
+        |query: &str| f.http.get(f.url(&format!("attachment/{guid}/download{query}"))).send();
     let original = fetch("?original=true").await.unwrap();
     assert_eq!(original.headers()["content-type"], "image/heic");
     assert_eq!(original.bytes().await.unwrap().as_ref(), b"heic");
@@ -143,7 +160,10 @@ async fn a_file_can_come_after_its_message() {
     let ask = || f.query(json!({ "with": ["chats", "attachments"] }));
     let row = &ask().await[0];
     assert_eq!(row["text"], "look");
-    assert_eq!((&row["attachments"][0]["transferState"], &row["attachments"][0]["totalBytes"]), (&json!(0), &json!(0)));
+    assert_eq!(
+        (&row["attachments"][0]["transferState"], &row["attachments"][0]["totalBytes"]),
+        (&json!(0), &json!(0))
+    );
     f.server.files(&written.guid, 4);
     assert_eq!(ask().await[0]["attachments"][0]["transferState"], 4);
     f.server.finish_files(&written.guid);

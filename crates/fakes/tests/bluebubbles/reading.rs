@@ -26,7 +26,8 @@ async fn rows_are_paged_by_row_id() {
     assert_eq!((newest.len(), &newest[0]["originalROWID"]), (1, &json!(5)));
     // Without the word the key is there and empty.
     assert_eq!(newest[0]["chats"], json!([]));
-    let (_, answer) = f.post("message/query", json!({ "limit": 2, "offset": 1, "sort": "ASC" })).await;
+    let (_, answer) =
+        f.post("message/query", json!({ "limit": 2, "offset": 1, "sort": "ASC" })).await;
     assert_eq!(answer["metadata"], json!({ "offset": 1, "limit": 2, "total": 5, "count": 2 }));
     assert_eq!(answer["data"][0]["text"], "text 1");
 }
@@ -52,7 +53,8 @@ async fn changes_are_found_by_their_dates() {
     let chat = f.server.direct_chat(ALICE);
     let (_, sent) = f.send(&chat, "hi").await;
     let guid = sent["data"]["guid"].as_str().unwrap();
-    let since = (sent["data"]["dateCreated"].as_i64().unwrap() / 1000 - 978_307_200) * 1_000_000_000;
+    let since =
+        (sent["data"]["dateCreated"].as_i64().unwrap() / 1000 - 978_307_200) * 1_000_000_000;
     let changes = json!({ "with": ["chats"], "where": [{
         "statement": "(message.date_edited >= :t OR message.date_delivered >= :t OR message.date_read >= :t OR message.date_retracted >= :t)",
         "args": { "t": since } }] });
@@ -75,14 +77,19 @@ async fn conditions_are_sqlites_own() {
     let written = f.server.contact_writes(ALICE, "hi");
     f.server.contact_reacts(ALICE, &written.guid, "🔥");
     let ask = |statement: &str, args: Value| {
-        f.post("message/query", json!({ "with": ["chats"], "where": [{ "statement": statement, "args": args }] }))
+        f.post(
+            "message/query",
+            json!({ "with": ["chats"], "where": [{ "statement": statement, "args": args }] }),
+        )
     };
     let (_, answer) = ask("message.associated_message_emoji = :e", json!({ "e": "🔥" })).await;
     assert_eq!(answer["data"][0]["associatedMessageType"], "2006");
     assert_eq!(answer["data"][0]["text"], "Reacted 🔥 to “hi”");
-    let (_, answer) = ask("message.guid IN (:...guids)", json!({ "guids": [written.guid, "x"] })).await;
+    let (_, answer) =
+        ask("message.guid IN (:...guids)", json!({ "guids": [written.guid, "x"] })).await;
     assert_eq!(answer["metadata"]["total"], 1);
-    let (_, answer) = ask("chat.guid = :g and handle.id = :h", json!({ "g": written.chat, "h": ALICE })).await;
+    let (_, answer) =
+        ask("chat.guid = :g and handle.id = :h", json!({ "g": written.chat, "h": ALICE })).await;
     assert_eq!(answer["metadata"]["total"], 2);
     let (status, answer) = ask("message.ROWID >>> 5", json!({})).await;
     assert_eq!((status, &answer["error"]["type"]), (500, &json!("Server Error")));
@@ -91,8 +98,7 @@ async fn conditions_are_sqlites_own() {
     assert_eq!(status, 500);
     assert!(answer["error"]["message"].as_str().unwrap().contains("no such column"), "{answer}");
     // The key must be there.
-    let (status, _) =
-        f.post("message/query", json!({ "where": [{ "statement": "1 = 1" }] })).await;
+    let (status, _) = f.post("message/query", json!({ "where": [{ "statement": "1 = 1" }] })).await;
     assert_eq!(status, 400);
     // Without the join there is no such table.
     let body = json!({ "where": [{ "statement": "chat.guid = 'x'", "args": null }] });
@@ -119,7 +125,10 @@ async fn words_of_with_are_read_in_lower_case() {
     let one = |word: &str| f.query(json!({ "with": [word] }));
     assert_eq!(one("attributedBody").await[0]["attributedBody"][0]["string"], "hello");
     assert_eq!(one("messageSummaryInfo").await[0]["messageSummaryInfo"], Value::Null);
-    assert_eq!(one("message-summary-info").await[0]["messageSummaryInfo"][0]["editedParts"], json!([0]));
+    assert_eq!(
+        one("message-summary-info").await[0]["messageSummaryInfo"][0]["editedParts"],
+        json!([0])
+    );
     assert_eq!(one("chats.participants").await[0]["chats"][0]["participants"][0]["address"], ALICE);
     assert!(one("chats").await[0]["chats"][0].get("participants").is_none());
 }

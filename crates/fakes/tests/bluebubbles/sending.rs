@@ -180,7 +180,10 @@ async fn an_apple_script_text_is_found_by_its_row() {
     // The fallback by participant makes the chat.
     let (status, answer) = f.script("iMessage;-;+15550100001", "hello", "t").await;
     assert_eq!(status, 200, "{answer}");
-    assert_eq!((&answer["data"]["text"], &answer["data"]["tempGuid"]), (&json!("hello"), &json!("t")));
+    assert_eq!(
+        (&answer["data"]["text"], &answer["data"]["tempGuid"]),
+        (&json!("hello"), &json!("t"))
+    );
     assert_eq!(f.texts(ALICE), ["hello"]);
     // A group must be there.
     let (status, answer) = f.script("iMessage;+;chat831", "hello", "t").await;
@@ -254,7 +257,10 @@ async fn apple_script_ends_badly_in_three_ways() {
     // A row with an error.
     f.server.fail_send(SendFault::RowFails(22));
     let (_, answer) = f.script(&chat, "row fails", "t").await;
-    assert_eq!((&answer["data"]["error"], &answer["data"]["text"]), (&json!(22), &json!("row fails")));
+    assert_eq!(
+        (&answer["data"]["error"], &answer["data"]["text"]),
+        (&json!(22), &json!("row fails"))
+    );
     // An error of osascript after all was done.
     f.server.fail_send(SendFault::Osascript { code: -1712, sent: true });
     let (_, answer) = f.script(&chat, "sent all the same", "t").await;
@@ -304,7 +310,8 @@ async fn a_reaction_has_six_names_and_its_own_guid() {
         assert_eq!(status, 400);
         assert_eq!(answer["error"]["message"], "The selected reaction is invalid.");
     }
-    let body = json!({ "chatGuid": written.chat, "selectedMessageGuid": "none", "reaction": "love" });
+    let body =
+        json!({ "chatGuid": written.chat, "selectedMessageGuid": "none", "reaction": "love" });
     let (status, answer) = f.post("message/react", body).await;
     assert_eq!(status, 400);
     assert_eq!(answer["error"]["message"], "Selected message does not exist!");

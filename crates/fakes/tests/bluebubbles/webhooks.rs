@@ -67,7 +67,10 @@ async fn a_change_of_a_group_is_told_as_what_it_is_and_as_a_message() {
     let group = f.server.group(&[ALICE, BOB], Some("Old"));
     let guid = f.server.group_renamed(&group, Some(ALICE), "New").unwrap();
     let told = hooks.until(&f.server, 1, "group-name-change").await.remove(0);
-    assert_eq!((&told["data"]["itemType"], &told["data"]["groupTitle"]), (&json!(2), &json!("New")));
+    assert_eq!(
+        (&told["data"]["itemType"], &told["data"]["groupTitle"]),
+        (&json!(2), &json!("New"))
+    );
     let message = hooks.until(&f.server, 1, "new-message").await.remove(0);
     assert_eq!(message["data"]["guid"], guid.as_str());
     f.server.group_left(&group, BOB);
@@ -97,7 +100,7 @@ async fn only_the_newest_hundred_are_looked_at() {
 async fn what_came_while_the_server_was_down_is_never_told() {
     let f = Fixture::new().await;
     let hooks = hooked(&f).await;
-    f.server.stop();
+    f.server.stop().await;
     f.server.contact_writes(ALICE, "meanwhile");
     f.server.start_again().await.unwrap();
     f.server.contact_writes(ALICE, "afterwards");
