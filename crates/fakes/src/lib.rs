@@ -4,6 +4,7 @@
 //! What a stand-in promises: it tells what each contact's phone really shows, so that a test can
 //! prove that nothing was sent twice; and it misbehaves exactly when it is told to.
 
+pub mod android_sms;
 pub mod bluebubbles;
 mod stamp;
 pub mod wire;
