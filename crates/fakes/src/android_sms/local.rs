@@ -329,11 +329,9 @@ async fn change_settings(Extract(local): Extract<Local>, bytes: Bytes) -> Answer
 /// Changes the settings. The key can be set, and is never shown.
 pub(super) fn change(app: &mut App, changes: &Value) {
     let mut changes = changes.clone();
-    if let Some(key) =
-        changes["webhooks"].as_object_mut().and_then(|hooks| hooks.remove("signing_key"))
-        && let Some(key) = key.as_str()
-    {
-        app.signing_key = key.to_owned();
+    let hooks = changes.get_mut("webhooks").and_then(Value::as_object_mut);
+    if let Some(Value::String(key)) = hooks.and_then(|hooks| hooks.remove("signing_key")) {
+        app.signing_key = key;
     }
     merge(&mut app.settings, &changes);
 }
