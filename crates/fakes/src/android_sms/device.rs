@@ -114,6 +114,7 @@ impl App {
         self.outbox
             .iter()
             .filter(|message| message.step() == Step::Pending && !message.begun)
+            .filter(|message| message.not_before.is_none_or(|at| at <= self.now()))
             .max_by_key(|message| {
                 let number = i64::try_from(message.number).unwrap_or(i64::MAX);
                 (message.priority, if fifo { -number } else { number })

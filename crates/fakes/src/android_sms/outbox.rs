@@ -72,6 +72,8 @@ pub(super) struct Outgoing {
     pub(super) report: bool,
     /// The phone's time after which it fails instead of going out.
     pub(super) valid_until: Option<i64>,
+    /// The phone's time before which it waits.
+    pub(super) not_before: Option<i64>,
     pub(super) priority: i64,
     pub(super) created: i64,
     /// In order of arrival.

@@ -74,6 +74,7 @@ pub(super) fn message(
         sim: sim.and_then(|sim| usize::try_from(sim).ok()),
         report: get("withDeliveryReport").and_then(Value::as_bool).unwrap_or(true),
         valid_until: ttl.map(|ttl| now + ttl * 1_000).or_else(|| until.flatten()),
+        not_before: at.flatten(),
         priority,
         created: now,
         number: 0,

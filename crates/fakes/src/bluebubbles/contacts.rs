@@ -8,7 +8,9 @@ use super::{
     Server, chats,
     database::Message,
     groups::{self, Change},
-    outgoing::{Fate, Outgoing, files, hand_over, reaction_number, reaction_text, with_signs},
+    outgoing::{
+        Fate, Outgoing, files, hand_over, reaction_number, reaction_text, with_signs, write,
+    },
     send::{direct_chat, private_api},
     sending::{write_edit, write_unsend},
     state::new_guid,
@@ -175,7 +177,7 @@ impl Server {
                 Some(with_signs(message.text.as_deref(), message.files.len()))
             };
             let guid = new_guid();
-            let rowid = state.db.put(Message {
+            let row = Message {
                 guid: guid.clone(),
                 part_count: i64::from(message.text.is_some())
                     + i64::try_from(message.files.len()).unwrap_or(0),
@@ -196,7 +198,9 @@ impl Server {
                 attachments,
                 unreadable: message.unreadable,
                 ..Message::default()
-            });
+            };
+            write(&self.inner, state, row);
+            let rowid = state.db.message(&guid).expect("it was just written").rowid;
             Written { guid, chat, rowid }
         })
     }

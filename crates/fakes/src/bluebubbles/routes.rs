@@ -94,12 +94,12 @@ async fn authorized(
 /// The server gives up on an answer; what it waited for goes on.
 async fn limited(Extract(inner): Extract<Arc<Inner>>, request: Request, next: Next) -> Response {
     let limit = send::answer_limit(&inner, request.uri().path());
-    let mut run = tokio::spawn(next.run(request));
-    match tokio::time::timeout(limit, &mut run).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_)) => Refusal::server("crashed").into_response(),
-        Err(_) => Refusal::timeout().into_response(),
+    let mut run = Box::pin(next.run(request));
+    if let Ok(response) = tokio::time::timeout(limit, &mut run).await {
+        return response;
     }
+    tokio::spawn(run);
+    Refusal::timeout().into_response()
 }
 
 async fn ping() -> Answer {

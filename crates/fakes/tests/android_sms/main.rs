@@ -54,15 +54,17 @@ impl Fixture {
 
     /// Waits for a state and answers the message.
     async fn reaches(&self, id: &str, state: &str) -> Value {
-        let mut answer = Value::Null;
-        for _ in 0..500 {
-            answer = self.get(&format!("/messages/{id}")).await.1;
-            if answer["state"] == state {
-                return answer;
+        let path = format!("/messages/{id}");
+        tokio::time::timeout(LIMIT, async {
+            loop {
+                let (_, answer) = self.get(&path).await;
+                if answer["state"] == state {
+                    return answer;
+                }
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("not {state}: {answer}");
+        })
+        .await
+        .unwrap()
     }
 
     fn texts(&self) -> Vec<String> {
