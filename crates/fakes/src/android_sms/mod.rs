@@ -20,6 +20,7 @@ mod outbox;
 mod refresh;
 mod request;
 mod settings;
+mod worker;
 
 use std::{
     io,

@@ -313,3 +313,17 @@ async fn a_wiped_phone_knows_nothing() {
     assert_eq!(f.get("/messages/obx-1").await.0, 500);
     assert_eq!(f.get("/").await.0, 200);
 }
+
+#[tokio::test]
+async fn a_scheduled_text_waits_for_its_time() {
+    let f = Fixture::new().await;
+    let mut body = message("obx-1", "later");
+    body["scheduleAt"] = json!("2099-01-01T00:00:00Z");
+    body["ttl"] = Value::Null;
+    assert_eq!(f.post("/messages", body).await.0, 202);
+    f.send("obx-2", "now").await;
+    f.reaches("obx-2", "Delivered").await;
+    assert_eq!(f.texts(), ["now"]);
+    f.phone.clock(80 * 366 * 86_400_000);
+    f.reaches("obx-1", "Delivered").await;
+}
