@@ -4,6 +4,7 @@
 //! What a stand-in promises: it tells what each contact's phone really shows, so that a test can prove that nothing
 //! was sent twice; and it misbehaves exactly when it is told to. Used by tests only.
 
+pub mod android_sms;
 pub mod bluebubbles;
 pub mod imsg;
 mod stamp;

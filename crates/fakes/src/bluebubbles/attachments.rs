@@ -67,6 +67,16 @@ pub(super) async fn download(
     })
 }
 
+/// The film of a live photo. No photo here has one.
+pub(super) async fn live(Extract(inner): Extract<Arc<Inner>>, Path(guid): Path<String>) -> Answer {
+    let known = inner.look(|state| state.db.attachment(&guid).is_some());
+    Err(Refusal::not_found(if known {
+        "Live photo does not exist for this attachment!"
+    } else {
+        "Attachment does not exist!"
+    }))
+}
+
 /// The bytes, or what `sips` and `afconvert` make of them: a stand-in marks what is converted instead of converting it.
 fn stream(attachment: &Attachment, original: bool, resized: bool) -> Response {
     let (mut mime_type, mut bytes) = (attachment.mime_type.as_str(), attachment.bytes.clone());

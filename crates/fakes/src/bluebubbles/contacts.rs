@@ -7,148 +7,17 @@ use serde_json::json;
 use super::{
     Server, chats,
     database::Message,
-    groups::{self, Change},
-    outgoing::{Fate, Outgoing, files, hand_over, reaction_number, reaction_text, with_signs},
+    editing::{write_edit, write_unsend},
+    incoming::{Incoming, Written},
+    outgoing::{
+        Fate, Outgoing, files, hand_over, reaction_number, reaction_text, with_signs, write,
+    },
     send::{direct_chat, private_api},
-    sending::{write_edit, write_unsend},
     state::new_guid,
     webhooks::{self, Event},
 };
-use crate::{
-    stamp::{apple_now, apple_ns},
-    wire::File,
-};
+use crate::stamp::{apple_now, apple_ns};
 use tokio::time::Instant;
-
-/// A message that somebody writes.
-#[derive(Debug, Clone, Default)]
-pub struct Incoming {
-    text: Option<String>,
-    subject: Option<String>,
-    files: Vec<File>,
-    late_files: bool,
-    is_audio: bool,
-    chat: Option<String>,
-    service: Option<String>,
-    reply_to: Option<String>,
-    effect: Option<String>,
-    at_ms: Option<i64>,
-    unjoined: bool,
-    notified: bool,
-    unreadable: bool,
-    balloon: Option<String>,
-}
-
-impl Incoming {
-    /// A text.
-    pub fn text(text: &str) -> Self {
-        Self { text: Some(text.to_owned()), ..Self::default() }
-    }
-
-    /// A file alone.
-    pub fn file(name: &str, mime_type: &str, bytes: impl Into<bytes::Bytes>) -> Self {
-        Self::default().with_file(name, mime_type, bytes)
-    }
-
-    /// One file more.
-    #[must_use]
-    pub fn with_file(
-        mut self,
-        name: &str,
-        mime_type: &str,
-        bytes: impl Into<bytes::Bytes>,
-    ) -> Self {
-        self.files.push(File {
-            name: name.to_owned(),
-            mime_type: mime_type.to_owned(),
-            bytes: bytes.into(),
-        });
-        self
-    }
-
-    /// Its files are not there yet: see [`Server::finish_files`].
-    #[must_use]
-    pub fn files_late(self) -> Self {
-        Self { late_files: true, ..self }
-    }
-
-    /// It is a voice memo.
-    #[must_use]
-    pub fn audio(self) -> Self {
-        Self { is_audio: true, ..self }
-    }
-
-    /// In this chat, instead of the one with its writer alone.
-    #[must_use]
-    pub fn chat(self, guid: &str) -> Self {
-        Self { chat: Some(guid.to_owned()), ..self }
-    }
-
-    /// By this service instead of iMessage: `SMS`, `RCS`.
-    #[must_use]
-    pub fn service(self, service: &str) -> Self {
-        Self { service: Some(service.to_owned()), ..self }
-    }
-
-    /// In reply to this message.
-    #[must_use]
-    pub fn reply_to(self, guid: &str) -> Self {
-        Self { reply_to: Some(guid.to_owned()), ..self }
-    }
-
-    /// With a subject line.
-    #[must_use]
-    pub fn subject(self, subject: &str) -> Self {
-        Self { subject: Some(subject.to_owned()), ..self }
-    }
-
-    /// With an effect.
-    #[must_use]
-    pub fn effect(self, effect: &str) -> Self {
-        Self { effect: Some(effect.to_owned()), ..self }
-    }
-
-    /// Dated so, in Unix milliseconds: cloud back-fill has new rows with old dates.
-    #[must_use]
-    pub fn at(self, unix_ms: i64) -> Self {
-        Self { at_ms: Some(unix_ms), ..self }
-    }
-
-    /// Its row does not stand in its chat yet: see [`Server::join`].
-    #[must_use]
-    pub fn unjoined(self) -> Self {
-        Self { unjoined: true, ..self }
-    }
-
-    /// Its row says that the recipient was notified all the same, so it is told again each hour.
-    #[must_use]
-    pub fn notified(self) -> Self {
-        Self { notified: true, ..self }
-    }
-
-    /// Its row breaks the server: each list that would hold it is a 500.
-    #[must_use]
-    pub fn unreadable(self) -> Self {
-        Self { unreadable: true, ..self }
-    }
-
-    /// It is the preview of a link, or another app's message.
-    #[must_use]
-    pub fn balloon(self, bundle: &str) -> Self {
-        Self { balloon: Some(bundle.to_owned()), ..self }
-    }
-}
-
-/// What was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
-    /// The message's guid.
-    pub guid: String,
-    /// Its chat's guid.
-    pub chat: String,
-    /// Its row.
-    pub rowid: i64,
-}
 
 impl Server {
     /// A contact writes a text.
@@ -175,7 +44,7 @@ impl Server {
                 Some(with_signs(message.text.as_deref(), message.files.len()))
             };
             let guid = new_guid();
-            let rowid = state.db.put(Message {
+            let row = Message {
                 guid: guid.clone(),
                 part_count: i64::from(message.text.is_some())
                     + i64::try_from(message.files.len()).unwrap_or(0),
@@ -196,7 +65,9 @@ impl Server {
                 attachments,
                 unreadable: message.unreadable,
                 ..Message::default()
-            });
+            };
+            write(&self.inner, state, row);
+            let rowid = state.db.message(&guid).expect("it was just written").rowid;
             Written { guid, chat, rowid }
         })
     }
@@ -226,26 +97,43 @@ impl Server {
 
     /// A contact reacts: `love` … `question`, `-love` … to take it back, or an emoji (`-🔥` to take it back).
     pub fn contact_reacts(&self, from: &str, to: &str, reaction: &str) -> Option<Written> {
+        self.react(Some(from), to, reaction)
+    }
+
+    /// The owner reacts from another device.
+    pub fn owner_reacts(&self, to: &str, reaction: &str) -> Option<Written> {
+        self.react(None, to, reaction)
+    }
+
+    fn react(&self, from: Option<&str>, to: &str, reaction: &str) -> Option<Written> {
         self.inner.change(|state| {
             let target = state.db.message(to)?.clone();
-            let (kind, emoji) = match reaction_number(reaction) {
-                Some(kind) => (kind, None),
-                None => match reaction.strip_prefix('-') {
-                    Some(emoji) => (3006, Some(emoji.to_owned())),
-                    None => (2006, Some(reaction.to_owned())),
-                },
+            let taken_back = reaction.strip_prefix('-');
+            let (kind, emoji) = match (reaction_number(reaction), taken_back) {
+                (Some(kind), _) => (kind, None),
+                (None, Some(emoji)) => (3006, Some(emoji.to_owned())),
+                (None, None) => (2006, Some(reaction.to_owned())),
             };
+            let who = from.unwrap_or("me").to_owned();
+            state.phones.change(to, |message| {
+                message.reactions.retain(|(by, _)| *by != who);
+                if taken_back.is_none() {
+                    message.reactions.push((who.clone(), reaction.to_owned()));
+                }
+            });
             let text = reaction_text(state, to, kind, emoji.as_deref());
             let guid = new_guid();
             let chat = state.db.chats.get(&target.chat)?.guid.clone();
-            let handle = state.db.handle(from, &target.service);
-            let rowid = state.db.put(Message {
+            let handle = from.map_or(target.handle, |from| state.db.handle(from, &target.service));
+            let row = Message {
                 guid: guid.clone(),
                 text: Some(text),
                 handle,
                 service: target.service,
                 date: apple_now(),
                 is_finished: true,
+                is_from_me: from.is_none(),
+                is_sent: from.is_none(),
                 associated_guid: Some(format!("p:0/{to}")),
                 associated_type: Some(kind),
                 associated_emoji: emoji,
@@ -253,7 +141,9 @@ impl Server {
                 chat: target.chat,
                 joined: true,
                 ..Message::default()
-            });
+            };
+            write(&self.inner, state, row);
+            let rowid = state.db.message(&guid)?.rowid;
             Some(Written { guid, chat, rowid })
         })
     }
@@ -306,6 +196,16 @@ impl Server {
             state.db.change(guid, |row| {
                 row.error = error;
                 row.is_sent = false;
+            })
+        });
+    }
+
+    /// An own message went out by SMS after all.
+    pub fn downgraded(&self, guid: &str) {
+        self.inner.change(|state| {
+            state.db.change(guid, |row| {
+                row.was_downgraded = true;
+                "SMS".clone_into(&mut row.service);
             })
         });
     }
@@ -367,37 +267,5 @@ impl Server {
     /// A chat with this person by SMS; answers its guid.
     pub fn sms_chat(&self, person: &str) -> String {
         self.inner.change(|state| direct_chat(state, person, "SMS"))
-    }
-
-    /// A group; answers its guid.
-    pub fn group(&self, people: &[&str], name: Option<&str>) -> String {
-        let people: Vec<String> = people.iter().map(|&person| person.to_owned()).collect();
-        self.inner.change(|state| chats::group(state, &people, name, "iMessage"))
-    }
-
-    /// A group is renamed, by a contact or by the owner on another device. Answers the guid of the row that says so.
-    pub fn group_renamed(&self, chat: &str, by: Option<&str>, name: &str) -> Option<String> {
-        self.inner.change(|state| groups::write(state, chat, by, &Change::Renamed(name.to_owned())))
-    }
-
-    /// Somebody is added to a group.
-    pub fn group_added(&self, chat: &str, by: Option<&str>, person: &str) -> Option<String> {
-        self.inner.change(|state| groups::write(state, chat, by, &Change::Added(person.to_owned())))
-    }
-
-    /// Somebody is removed from a group.
-    pub fn group_removed(&self, chat: &str, by: Option<&str>, person: &str) -> Option<String> {
-        self.inner
-            .change(|state| groups::write(state, chat, by, &Change::Removed(person.to_owned())))
-    }
-
-    /// A contact leaves a group.
-    pub fn group_left(&self, chat: &str, person: &str) -> Option<String> {
-        self.inner.change(|state| groups::write(state, chat, Some(person), &Change::Left))
-    }
-
-    /// A group's picture is set, or taken away.
-    pub fn group_icon(&self, chat: &str, by: Option<&str>, set: bool) -> Option<String> {
-        self.inner.change(|state| groups::write(state, chat, by, &Change::Icon(set)))
     }
 }

@@ -12,8 +12,11 @@ mod chats;
 mod contacts;
 mod database;
 mod disk;
+mod editing;
 mod envelope;
+mod group_control;
 mod groups;
+mod incoming;
 mod input;
 mod messages;
 mod outgoing;
@@ -32,8 +35,8 @@ use std::{io, sync::Arc, time::Duration};
 
 use http::Method;
 
-pub use contacts::{Incoming, Written};
 pub use disk::Keep;
+pub use incoming::{Incoming, Written};
 pub use phones::Shown;
 pub use settings::{Faults, Mac, SendFault, Timing};
 pub use state::{CarriedOut, HelperAction};

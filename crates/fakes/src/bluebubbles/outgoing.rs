@@ -78,9 +78,8 @@ pub(super) fn hand_over(inner: &Arc<Inner>, out: &Outgoing, fate: Fate) -> Strin
     let Some(pause) = fate.row else { return guid };
     let later = fate.later;
     let of = guid.clone();
-    inner.after(pause, move |state| {
-        state.db.put(row);
-    });
+    let writer = Arc::clone(inner);
+    inner.after(pause, move |state| write(&writer, state, row));
     if let Some((more, error)) = later {
         inner.after(pause + more, move |state| {
             state.db.change(&of, |row| {
@@ -92,6 +91,19 @@ pub(super) fn hand_over(inner: &Arc<Inner>, out: &Outgoing, fate: Fate) -> Strin
         });
     }
     guid
+}
+
+/// Messages writes a row, and joins it to its chat some time later.
+pub(super) fn write(inner: &Arc<Inner>, state: &mut State, mut row: Message) {
+    let join = state.timing.join;
+    if row.joined && !join.is_zero() {
+        row.joined = false;
+        let guid = row.guid.clone();
+        inner.after(join, move |state| {
+            state.db.change(&guid, |row| row.joined = true);
+        });
+    }
+    state.db.put(row);
 }
 
 fn show(state: &mut State, chat: &Chat, out: &Outgoing, guid: &str, people: &[String]) {

@@ -13,9 +13,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    attachments, chats,
+    attachments, chats, editing,
     envelope::{Answer, Refusal, plain_not_found, success},
-    groups, messages, send, sending,
+    groups,
+    input::Input,
+    messages, send, sending,
     state::Inner,
     webhooks,
 };
@@ -25,6 +27,7 @@ pub(super) fn router(inner: &Arc<Inner>) -> Router {
         .route("/ping", get(ping))
         .route("/server/info", get(info))
         .route("/icloud/account", get(account))
+        .route("/icloud/account/alias", post(alias))
         .route("/message/query", post(messages::query))
         .route("/message/count", get(messages::count))
         .route("/message/count/me", get(messages::count_own))
@@ -34,8 +37,8 @@ pub(super) fn router(inner: &Arc<Inner>) -> Router {
         .route("/message/multipart", post(sending::multipart))
         .route("/message/react", post(sending::react))
         .route("/message/{guid}", get(messages::find))
-        .route("/message/{guid}/edit", post(sending::edit))
-        .route("/message/{guid}/unsend", post(sending::unsend))
+        .route("/message/{guid}/edit", post(editing::edit))
+        .route("/message/{guid}/unsend", post(editing::unsend))
         .route("/chat/new", post(chats::create))
         .route("/chat/query", post(chats::query))
         .route("/chat/count", get(chats::count))
@@ -57,6 +60,7 @@ pub(super) fn router(inner: &Arc<Inner>) -> Router {
         .route("/attachment/upload", post(attachments::upload))
         .route("/attachment/{guid}", get(attachments::find))
         .route("/attachment/{guid}/download", get(attachments::download))
+        .route("/attachment/{guid}/live", get(attachments::live))
         .route("/attachment/{guid}/download/force", get(attachments::force))
         .route("/handle/availability/imessage", get(chats::availability))
         .route("/webhook", get(webhooks::list).post(webhooks::create))
@@ -94,12 +98,12 @@ async fn authorized(
 /// The server gives up on an answer; what it waited for goes on.
 async fn limited(Extract(inner): Extract<Arc<Inner>>, request: Request, next: Next) -> Response {
     let limit = send::answer_limit(&inner, request.uri().path());
-    let mut run = tokio::spawn(next.run(request));
-    match tokio::time::timeout(limit, &mut run).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_)) => Refusal::server("crashed").into_response(),
-        Err(_) => Refusal::timeout().into_response(),
+    let mut run = Box::pin(next.run(request));
+    if let Ok(response) = tokio::time::timeout(limit, &mut run).await {
+        return response;
     }
+    tokio::spawn(run);
+    Refusal::timeout().into_response()
 }
 
 async fn ping() -> Answer {
@@ -131,7 +135,22 @@ async fn account(Extract(inner): Extract<Arc<Inner>>) -> Answer {
     send::helper(&inner, "get-account-info", "", true)
         .await
         .map_err(|_| Refusal::server("Transaction timeout"))?;
-    let data: Value = inner.look(|state| {
+    success("Success", &shown_account(&inner))
+}
+
+/// Changes the alias that Messages sends from.
+async fn alias(Extract(inner): Extract<Arc<Inner>>, input: Input) -> Answer {
+    send::gate(&inner)?;
+    let alias = input.required("alias")?;
+    send::helper(&inner, "modify-active-alias", "", true)
+        .await
+        .map_err(|_| Refusal::server("Transaction timeout"))?;
+    inner.look(|state| state.mac.own_handle = alias);
+    success("Success", &shown_account(&inner))
+}
+
+fn shown_account(inner: &Inner) -> Value {
+    inner.look(|state| {
         let own = &state.mac.own_handle;
         json!({
             "apple_id": state.mac.detected_icloud,
@@ -145,6 +164,5 @@ async fn account(Extract(inner): Extract<Arc<Inner>>) -> Answer {
             "active_alias": own,
             "login_status_message": "Connected",
         })
-    });
-    success("Success", &data)
+    })
 }

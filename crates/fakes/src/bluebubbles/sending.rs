@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State as Extract};
+use axum::extract::State as Extract;
 use serde_json::{Value, json};
 
 use super::{
@@ -11,10 +11,9 @@ use super::{
     input::Input,
     outgoing::{Outgoing, reaction_number},
     render::{self, Form},
-    send::{self, Failed, gate, helper, private_api},
+    send::{self, Failed, gate},
     state::{Inner, State},
 };
-use crate::stamp::apple_now;
 
 const METHODS: &[&str] = &["apple-script", "private-api"];
 
@@ -44,12 +43,12 @@ impl Drop for Sending {
     }
 }
 
-fn sent_form(state: &State, row: &Message) -> Value {
+pub(super) fn sent_form(state: &State, row: &Message) -> Value {
     render::message(&state.db, &state.mac, row, Form::SENT)
 }
 
 /// What a send that did not end well is answered.
-fn refused(inner: &Inner, failed: Failed, message: &str, noun: &str) -> Refusal {
+pub(super) fn refused(inner: &Inner, failed: Failed, message: &str, noun: &str) -> Refusal {
     match failed {
         Failed::Thrown(error) => Refusal::imessage(message, error),
         Failed::Promise(row) => {
@@ -290,112 +289,4 @@ pub(super) async fn react(Extract(inner): Extract<Arc<Inner>>, input: Input) -> 
         .look(|state| state.db.message(&guid).map(|row| sent_form(state, row)))
         .unwrap_or_default();
     success("Reaction sent!", &data)
-}
-
-pub(super) async fn edit(
-    Extract(inner): Extract<Arc<Inner>>,
-    Path(guid): Path<String>,
-    input: Input,
-) -> Answer {
-    let text = input.required("editedMessage")?;
-    input.required("backwardsCompatibilityMessage")?;
-    input.number("partIndex", 0, i64::MAX)?;
-    let act = |state: &mut State, guid: &str| edit_row(state, guid, &text);
-    let data = changed(&inner, &guid, "edit-message", "Message Edit Error", act).await?;
-    success("Message edited!", &data)
-}
-
-pub(super) async fn unsend(
-    Extract(inner): Extract<Arc<Inner>>,
-    Path(guid): Path<String>,
-    input: Input,
-) -> Answer {
-    input.number("partIndex", 0, i64::MAX)?;
-    let data = changed(&inner, &guid, "unsend-message", "Unsend Message Error", unsend_row).await?;
-    success("Message unsent!", &data)
-}
-
-/// Has the helper change a row and waits until its date of edit grows. If it never does, that is a success too.
-async fn changed(
-    inner: &Arc<Inner>,
-    guid: &str,
-    action: &'static str,
-    message: &str,
-    act: impl FnOnce(&mut State, &str),
-) -> Result<Value, Refusal> {
-    let (chat, before) = inner.look(|state| {
-        let Some(row) = state.db.message(guid) else {
-            return Err(Refusal::bad_request("Selected message does not exist!"));
-        };
-        let chat = state.db.chats.get(&row.chat).filter(|_| row.joined);
-        let Some(chat) = chat else {
-            return Err(Refusal::bad_request("Associated chat not found!"));
-        };
-        private_api(state).map_err(|error| Refusal::imessage(message, error))?;
-        if state.mac.major() < 13 {
-            return Err(Refusal::imessage(
-                message,
-                "Unsend message is only supported on macOS Ventura and newer!",
-            ));
-        }
-        Ok((chat.guid.clone(), row.date_edited))
-    })?;
-    helper(inner, action, &chat, true)
-        .await
-        .map_err(|failed| refused(inner, failed, message, "message"))?;
-    inner.change(|state| {
-        if !state.faults.edits_ignored {
-            act(state, guid);
-        }
-    });
-    let wait = inner.timing().change_wait;
-    inner
-        .until(wait, |state| state.db.message(guid).is_some_and(|row| row.date_edited > before))
-        .await;
-    Ok(inner
-        .look(|state| state.db.message(guid).map(|row| sent_form(state, row)))
-        .unwrap_or_default())
-}
-
-/// Messages edits a message, here and on the contacts' phones. Only the sender can: anything else changes nothing.
-fn edit_row(state: &mut State, guid: &str, text: &str) {
-    if state.db.message(guid).is_some_and(|row| row.is_from_me && row.text.is_some()) {
-        write_edit(state, guid, text);
-    }
-}
-
-pub(super) fn write_edit(state: &mut State, guid: &str, text: &str) {
-    let now = apple_now();
-    state.db.change(guid, |row| {
-        let before = row.date_edited.max(row.date);
-        row.former.push((before, row.text.clone().unwrap_or_default()));
-        row.text = Some(text.to_owned());
-        row.date_edited = now;
-    });
-    state.phones.change(guid, |message| {
-        let old = message.text.replace(text.to_owned());
-        message.former.push(old.unwrap_or_default());
-    });
-}
-
-fn unsend_row(state: &mut State, guid: &str) {
-    if state.db.message(guid).is_some_and(|row| row.is_from_me && row.part_count > 0) {
-        write_unsend(state, guid);
-    }
-}
-
-/// Messages takes a message back: the row stays, empty; `date_retracted` stays 0.
-pub(super) fn write_unsend(state: &mut State, guid: &str) {
-    let now = apple_now();
-    state.db.change(guid, |row| {
-        row.retracted_parts = (0..row.part_count.max(1)).collect();
-        row.part_count = 0;
-        row.text = None;
-        row.date_edited = now;
-    });
-    state.phones.change(guid, |message| {
-        message.text = None;
-        message.files.clear();
-        message.unsent = true;
-    });
 }

@@ -65,6 +65,8 @@ impl Mac {
 pub struct Timing {
     /// From a hand-over to Messages until its row is there. Original: some 100 ms.
     pub row: Duration,
+    /// From a row, anybody's, until it stands in its chat. Original: some ms.
+    pub join: Duration,
     /// How long the helper keeps the next action waiting. Original: 200 ms, so five actions a second
     /// for the whole server (`PrivateApiService.ts`).
     pub action_spacing: Duration,
@@ -103,6 +105,7 @@ impl Timing {
         let s = Duration::from_secs;
         Self {
             row: ms(150),
+            join: Duration::ZERO,
             action_spacing: ms(200),
             transaction: s(120),
             row_wait: s(60),
@@ -125,6 +128,7 @@ impl Timing {
         let real = Self::real();
         Self {
             row: real.row / times,
+            join: real.join / times,
             action_spacing: real.action_spacing / times,
             transaction: real.transaction / times,
             row_wait: real.row_wait / times,

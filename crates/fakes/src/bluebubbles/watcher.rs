@@ -53,9 +53,9 @@ impl Stamp {
 /// What the watcher remembers.
 #[derive(Debug, Default)]
 pub(super) struct Watcher {
-    seen: HashMap<i64, Stamp>,
+    seen: HashMap<String, Stamp>,
     /// When a message was last told of; forgotten after an hour.
-    told: HashMap<i64, Instant>,
+    told: HashMap<String, Instant>,
 }
 
 /// Watches until the server stops. Says when it is ready.
@@ -107,13 +107,13 @@ fn look(state: &mut State) -> Vec<Event> {
             continue;
         };
         let stamp = Stamp::of(&row, state);
-        let before = state.watcher.seen.insert(rowid, stamp.clone());
+        let before = state.watcher.seen.insert(row.guid.clone(), stamp.clone());
         if before.as_ref() == Some(&stamp) {
             continue;
         }
         let cache = state.timing.cache;
-        let fresh = state.watcher.told.get(&rowid).is_some_and(|at| at.elapsed() < cache);
-        state.watcher.told.insert(rowid, Instant::now());
+        let fresh = state.watcher.told.get(&row.guid).is_some_and(|at| at.elapsed() < cache);
+        state.watcher.told.insert(row.guid.clone(), Instant::now());
         if before.is_some() && fresh {
             events.push(Event::new("updated-message", shown(state, &row, Form::UPDATED)));
         } else {

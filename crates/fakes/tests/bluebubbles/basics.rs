@@ -59,6 +59,8 @@ async fn the_server_tells_of_its_mac() {
     assert_eq!(answer["error"]["message"], "iMessage Private API Helper is not connected!");
     f.server.mac(|mac| mac.helper_connected = true);
     assert_eq!(f.get("icloud/account").await.1["data"]["active_alias"], "+15550999999");
+    let (_, answer) = f.post("icloud/account/alias", json!({ "alias": "bot@example.com" })).await;
+    assert_eq!(answer["data"]["active_alias"], "bot@example.com");
 }
 
 #[tokio::test]

@@ -130,3 +130,32 @@ async fn a_group_is_a_group_and_everybody_gets_it() {
     assert_eq!((f.texts(ALICE), f.texts(BOB)), (vec!["hi".to_owned()], vec!["hi".to_owned()]));
     assert_eq!(f.server.carried_out().len(), 1);
 }
+
+#[tokio::test]
+async fn reactions_stand_at_messages_on_every_phone() {
+    let f = Fixture::new().await;
+    let group = f.server.group(&[ALICE, BOB], None);
+    let (_, sent) = f.send(&group, "hi").await;
+    let guid = sent["data"]["guid"].as_str().unwrap();
+    f.server.contact_reacts(ALICE, guid, "love");
+    f.server.owner_reacts(guid, "🔥");
+    let shown = || f.server.received_by(BOB)[0].reactions.clone();
+    let pair = |who: &str, what: &str| (who.to_owned(), what.to_owned());
+    assert_eq!(shown(), [pair(ALICE, "love"), pair("me", "🔥")]);
+    f.server.contact_reacts(ALICE, guid, "-love");
+    assert_eq!(shown(), [pair("me", "🔥")]);
+    let rows = f.query(json!({ "sort": "ASC" })).await;
+    let kinds: Vec<_> =
+        rows.iter().map(|row| (&row["associatedMessageType"], &row["isFromMe"])).collect();
+    assert_eq!(
+        kinds[1..],
+        [
+            (&json!("love"), &json!(false)),
+            (&json!("2006"), &json!(true)),
+            (&json!("-love"), &json!(false))
+        ]
+    );
+    f.server.downgraded(guid);
+    let body = json!({ "where": [{ "statement": "message.was_downgraded = 1", "args": null }] });
+    assert_eq!(f.query(body).await.len(), 1);
+}

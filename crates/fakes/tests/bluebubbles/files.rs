@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use switchboard_fakes::bluebubbles::Incoming;
+use switchboard_fakes::bluebubbles::{Incoming, SendFault};
 
 use super::*;
 
@@ -168,4 +168,19 @@ async fn a_file_can_come_after_its_message() {
     assert_eq!(ask().await[0]["attachments"][0]["transferState"], 4);
     f.server.finish_files(&written.guid);
     assert_eq!(ask().await[0]["attachments"][0]["totalBytes"], 3);
+}
+
+#[tokio::test]
+async fn a_file_that_failed_is_a_success_by_the_helper_and_not_by_apple_script() {
+    let f = Fixture::new().await;
+    let chat = f.server.direct_chat(ALICE);
+    for (method, status) in [("private-api", 200), ("apple-script", 500)] {
+        f.server.fail_send(SendFault::RowFails(22));
+        let fields =
+            [("chatGuid", chat.as_str()), ("name", "a.png"), ("method", method), ("tempGuid", "t")];
+        let file = Some(("a.png", b"bytes".as_slice()));
+        let (got, answer) = upload(&f, "message/attachment", &fields, file).await;
+        assert_eq!((got, &answer["data"]["error"]), (status, &json!(22)), "{method}");
+    }
+    assert!(f.server.received_by(ALICE).is_empty());
 }

@@ -202,3 +202,18 @@ async fn a_row_that_breaks_the_server_breaks_its_page() {
     let (_, answer) = f.post("message/query", json!({ "where": range(1, 9) })).await;
     assert_eq!(answer["error"]["message"], "database is locked");
 }
+
+#[tokio::test]
+async fn every_row_can_be_joined_late() {
+    let f = Fixture::new().await;
+    f.server.timing(|timing| timing.join = Duration::from_millis(200));
+    let chat = f.server.contact_writes(ALICE, "in").chat;
+    let (_, sent) = f.send(&chat, "out").await;
+    assert_eq!(sent["data"]["chats"], json!([]));
+    assert!(f.query(json!({ "with": ["chats"] })).await.is_empty());
+    tokio::time::timeout(LIMIT, async {
+        while f.query(json!({ "with": ["chats"] })).await.len() < 2 {}
+    })
+    .await
+    .unwrap();
+}

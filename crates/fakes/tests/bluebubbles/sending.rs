@@ -145,13 +145,10 @@ async fn a_sent_row_can_fail_later_and_nobody_tells() {
     assert_eq!((status, &answer["data"]["error"]), (200, &json!(0)));
     let guid = answer["data"]["guid"].as_str().unwrap().to_owned();
     hooks.until(&f.server, 1, "new-message").await;
-    loop {
-        let (_, answer) = f.get(&format!("message/{guid}?with=chats")).await;
-        if answer["data"]["error"] == 22 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let path = format!("message/{guid}?with=chats");
+    tokio::time::timeout(LIMIT, async { while f.get(&path).await.1["data"]["error"] != 22 {} })
+        .await
+        .unwrap();
     f.server.contact_writes(ALICE, "?");
     hooks.until(&f.server, 2, "new-message").await;
     assert!(hooks.of("updated-message").is_empty() && hooks.of("message-send-error").is_empty());

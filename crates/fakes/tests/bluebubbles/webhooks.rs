@@ -1,6 +1,6 @@
 use reqwest::Method;
 use serde_json::{Value, json};
-use switchboard_fakes::bluebubbles::Incoming;
+use switchboard_fakes::bluebubbles::{Incoming, Keep};
 
 use super::*;
 
@@ -155,4 +155,17 @@ async fn typing_is_told_in_chats_of_two_and_not_too_often() {
     f.server.contact_writes(ALICE, "end");
     hooks.until(&f.server, 1, "new-message").await;
     assert_eq!(hooks.of("typing-indicator").len(), 2);
+}
+
+#[tokio::test]
+async fn a_new_row_of_a_replaced_database_is_new() {
+    let f = Fixture::new().await;
+    let hooks = hooked(&f).await;
+    f.server.contact_writes(ALICE, "old");
+    hooks.until(&f.server, 1, "new-message").await;
+    f.server.replace_database(Keep::Nothing);
+    let written = f.server.contact_writes(ALICE, "new");
+    assert_eq!(written.rowid, 1);
+    let told = hooks.until(&f.server, 2, "new-message").await;
+    assert_eq!(told[1]["data"]["guid"], written.guid.as_str());
 }
