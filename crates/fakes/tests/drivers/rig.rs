@@ -1,6 +1,6 @@
 //! A server with one line, and a bridge that carries it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use switchboard_bridge::{
     Bridge, BridgeConfig, Connector, Ledgered,
@@ -192,6 +192,3 @@ pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     Timestamp(i64::try_from(since.as_millis()).unwrap())
 }
-
-/// Longer than anything in these tests takes on purpose.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
