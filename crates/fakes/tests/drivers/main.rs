@@ -5,4 +5,5 @@ mod imsg;
 mod imsg_faults;
 mod imsg_kills;
 mod imsg_slow_faults;
+mod network;
 mod rig;

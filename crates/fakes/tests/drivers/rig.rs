@@ -12,6 +12,8 @@ use switchboard_model::{
     EventKind, Message, OutboxItem, Timestamp, id::Id, line::DriverKind, outbox::OutboxStatus,
 };
 use switchboard_testkit::{Receiver, Setup, TestServer, eventually};
+
+use crate::network::Network;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +30,8 @@ pub(crate) struct Rig<C> {
     pub(crate) receiver: Receiver,
     /// The ledger's folder.
     pub(crate) data: TempDir,
-    url: String,
+    /// What the bridge dials: the network between it and the server.
+    pub(crate) network: Network,
     token: String,
     connector: Box<dyn Fn() -> C + Send + Sync>,
     running: Option<Running<C>>,
@@ -76,7 +79,7 @@ impl<C: Connector> Rig<C> {
         ];
         client.create_webhook(&CreateWebhook::new(LINE, receiver.url(), kinds)).await.unwrap();
         let mut rig = Self {
-            url: format!("{}/bridge/v1/link", server.url.replacen("http", "ws", 1)),
+            network: Network::to(&server.url).await,
             token: bridge.token.reveal().to_owned(),
             data: tempfile::tempdir().unwrap(),
             connector: Box::new(connector),
@@ -97,7 +100,7 @@ impl<C: Connector> Rig<C> {
             Ledgered::start((self.connector)(), self.data.path(), now()).ok()
         })
         .await;
-        let config = BridgeConfig::new(&self.url, &self.token).unwrap();
+        let config = BridgeConfig::new(&self.network.url(), &self.token).unwrap();
         let stop = CancellationToken::new();
         let bridge = Bridge::new(config, driver.clone()).run(stop.clone());
         let task = tokio::spawn(async move { bridge.await.expect("the server takes the bridge") });
@@ -164,8 +167,7 @@ impl<C: Connector> Rig<C> {
 
     /// The messages of the chat with a contact, the oldest first.
     pub(crate) async fn messages(&self, with: &str) -> Vec<Message> {
-        let listed = self.client.messages(LINE, with).limit(100).send().await;
-        let mut messages = listed.map_or_else(|_| Vec::new(), |listed| listed.value.data);
+        let mut messages = self.client.messages(LINE, with).all(10_000).await.unwrap_or_default();
         messages.reverse();
         messages
     }
