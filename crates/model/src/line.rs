@@ -1,5 +1,6 @@
 //! Lines: the phone numbers and Apple IDs that the user owns (§6).
 
+mod health;
 mod status;
 
 use schemars::JsonSchema;
@@ -10,6 +11,9 @@ use crate::{
     id::{Id, Kind},
     lenient,
     schema::{self, Extends},
+};
+pub use health::{
+    Guidance, LineHealth, NEW_CONTACTS, PER_MINUTE, SENT_FOR_ONE, SILENT_MS, TO_SILENT, UNANSWERED,
 };
 pub use status::{LineStatus, OfflineReason};
 
@@ -43,6 +47,9 @@ pub struct Line {
     /// Whether it takes items now.
     #[serde(default)]
     pub status: LineStatus,
+    /// How it was used today, in lists of lines; null of a sandbox line of others, and in events.
+    #[serde(default)]
+    pub health: Option<LineHealth>,
 }
 
 impl Kind for Line {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     handle::Handle,
     id::{Id, Kind},
-    line::{Capability, OfflineReason},
+    line::{Capability, Guidance, OfflineReason},
     reaction::ReactionType,
     scope::{Scope, Scopes},
     time::Timestamp,
@@ -84,6 +84,15 @@ pub(crate) fn offline_reason(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": ["string", "null"],
         "examples": std::iter::once(None).chain(OfflineReason::ALL.map(Some)).collect::<Vec<_>>(),
+    })
+}
+
+/// What of a line's use is over what is borne. Not a list of names that are all.
+pub(crate) fn guidance(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": { "type": "string", "examples": Guidance::ALL },
+        "examples": [[]],
     })
 }
 

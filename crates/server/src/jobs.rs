@@ -125,6 +125,9 @@ async fn prune(jobs: Arc<Jobs>, stop: CancellationToken) {
         prune_events(&jobs, Cutoff { wall: wall - keep, steady: now - keep }).await;
         let replays = || jobs.store.prune_replays(now - keep, BATCH);
         in_batches("old replays could not be forgotten", replays).await;
+        if let Err(error) = jobs.store.forget_line_days(wall).await {
+            outage::report(&error, "old days of lines could not be forgotten");
+        }
         let secrets = || jobs.store.forget_secrets(now, BATCH);
         in_batches("old secrets could not be forgotten", secrets).await;
     }

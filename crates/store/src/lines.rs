@@ -1,9 +1,11 @@
 //! Lines: the phone numbers and Apple IDs that are carried.
 
+use std::collections::HashMap;
+
 use switchboard_model::{
     Account, Bridge, Handle, Line, Timestamp,
     id::Id,
-    line::{Capability, DriverKind, LineService, OfflineReason, OperatorLine},
+    line::{Capability, DriverKind, LineHealth, LineService, OfflineReason, OperatorLine},
     link::CarriedLine,
 };
 
@@ -70,6 +72,20 @@ pub trait Lines: Send + Sync {
         reason: Option<OfflineReason>,
         now: Timestamp,
     ) -> Result<Committed>;
+
+    /// How each of the account's own lines was used on the day of `now`, UTC. A few look-ups for each: it was counted as
+    /// messages were kept.
+    async fn line_health(
+        &self,
+        account: Id<Account>,
+        now: Timestamp,
+    ) -> Result<HashMap<Id<Line>, LineHealth>>;
+
+    /// The same of the lines of all accounts, for the operator; of the oldest 10,000.
+    async fn operator_line_health(&self, now: Timestamp) -> Result<HashMap<Id<Line>, LineHealth>>;
+
+    /// Forgets how lines were used on days long ago.
+    async fn forget_line_days(&self, now: Timestamp) -> Result<()>;
 
     /// Keeps that no line is up: the server that handed items out to them is gone, and no link has begun. Says so to nobody,
     /// because that server is the one that starts: of one process.

@@ -8,7 +8,7 @@ use switchboard_client::{AdminClient, CreateBridge, CreateKey, CreateLine, KeySc
 use switchboard_model::{
     Scope, Scopes, Timestamp,
     key::RevokedKey,
-    line::{DriverKind, LineService, LineStatus},
+    line::{DriverKind, LineHealth, LineService, LineStatus},
     secret,
 };
 
@@ -259,7 +259,7 @@ async fn lines(client: &AdminClient, command: Lines, out: &Out) -> anyhow::Resul
         }
         Lines::List => {
             let list = client.lines().await?;
-            let head = ["ID", "HANDLE", "DRIVER", "ACTIVE", "STATUS", "ACCOUNT", "LABEL"];
+            let head = ["ID", "HANDLE", "DRIVER", "ACTIVE", "STATUS", "HEALTH", "ACCOUNT", "LABEL"];
             out.list(&list, &head, |one| {
                 vec![
                     one.line.id.to_string(),
@@ -267,6 +267,7 @@ async fn lines(client: &AdminClient, command: Lines, out: &Out) -> anyhow::Resul
                     one.driver.as_str().to_owned(),
                     one.line.is_active.to_string(),
                     status(one.line.status),
+                    health(one.line.health.as_ref()),
                     one.account_id.to_string(),
                     one.line.label.clone().unwrap_or_default(),
                 ]
@@ -279,6 +280,13 @@ async fn lines(client: &AdminClient, command: Lines, out: &Out) -> anyhow::Resul
 fn status(LineStatus { online, reason, .. }: LineStatus) -> String {
     let is = if online { "online" } else { "offline" };
     reason.map_or_else(|| is.to_owned(), |reason| format!("{is} ({})", reason.as_str()))
+}
+
+/// What of a line's use today is over what is borne.
+fn health(health: Option<&LineHealth>) -> String {
+    let over: Vec<_> =
+        health.iter().flat_map(|health| &health.over).map(|one| one.as_str()).collect();
+    if over.is_empty() { "ok".to_owned() } else { over.join(",") }
 }
 
 async fn keys(client: &AdminClient, command: Keys, out: &Out) -> anyhow::Result<()> {

@@ -6,7 +6,7 @@ use prometheus_client::registry::Unit;
 use switchboard_model::line::OfflineReason;
 use switchboard_store::{COMMIT_SECONDS, LineFigures, ReasonFigures};
 
-use super::{DriverReport, Monitor};
+use super::{DriverReport, Monitor, lines::OverGuidance};
 use crate::{
     link::Skipped,
     metrics::{Figure, Labels, Metrics, Value, buckets},
@@ -23,6 +23,9 @@ impl Monitor {
         if let Ok(lines) = lines {
             figures.extend(of_lines(self.drivers(&lines)));
             figures.extend(of_reasons(&lines));
+        }
+        if let Ok(over) = self.last.guidance.look(&*self.store, self.clock.now()).await {
+            figures.push(of_guidance(over));
         }
         figures.extend(of_messages(&self.metrics));
         figures.push(of_links(&self.links.skipped));
@@ -85,6 +88,17 @@ fn of_reasons(lines: &LineFigures) -> [Figure; 2] {
         }
     }
     [offline, warned]
+}
+
+fn of_guidance(over: OverGuidance) -> Figure {
+    let figure = Figure::gauge(
+        "lines_over_guidance",
+        "Lines that were used more today than Apple and carriers are known to bear",
+    );
+    over.into_iter().fold(figure, |figure, (guidance, lines)| {
+        let labels = vec![("guidance", guidance.as_str().into())];
+        figure.with(labels, Value::Level(lines as f64))
+    })
 }
 
 fn of_messages(metrics: &Metrics) -> [Figure; 5] {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
-use switchboard_model::Timestamp;
+use switchboard_model::{Timestamp, line::Guidance};
 use switchboard_store::{LineFigures, Store};
 use tokio::{sync::Mutex, time::timeout};
 
@@ -33,6 +33,38 @@ impl LinesLooked {
         let figures = timeout(PATIENCE, store.line_figures()).await??;
         *last = Some((Instant::now(), figures.clone()));
         Ok(figures)
+    }
+}
+
+/// For how long it is good enough to know which lines are used too much: that is a look at each line.
+const GUIDANCE_FRESH: Duration = Duration::from_secs(5);
+
+/// How many lines are over each number that is borne, as the store last said.
+#[derive(Debug, Default)]
+pub(super) struct GuidanceLooked(Mutex<Option<(Instant, OverGuidance)>>);
+
+/// So many lines over each.
+pub(super) type OverGuidance = [(Guidance, u64); Guidance::ALL.len()];
+
+impl GuidanceLooked {
+    pub(super) async fn look(
+        &self,
+        store: &dyn Store,
+        now: Timestamp,
+    ) -> Result<OverGuidance, NoAnswer> {
+        let mut last = self.0.lock().await;
+        if let Some((at, over)) = &*last
+            && at.elapsed() < GUIDANCE_FRESH
+        {
+            return Ok(*over);
+        }
+        let health = timeout(PATIENCE, store.operator_line_health(now)).await??;
+        let over = Guidance::ALL.map(|one| {
+            let lines = health.values().filter(|health| health.over.contains(&one)).count();
+            (one, u64::try_from(lines).unwrap_or(u64::MAX))
+        });
+        *last = Some((Instant::now(), over));
+        Ok(over)
     }
 }
 

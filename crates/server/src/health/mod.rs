@@ -30,7 +30,7 @@ use crate::{
 };
 use backlog::Looked;
 pub(crate) use backlog::NoAnswer;
-use lines::{DriverReport, LinesLooked, by_driver};
+use lines::{DriverReport, GuidanceLooked, LinesLooked, by_driver};
 
 /// How long an answer is good enough.
 const FRESH: Duration = Duration::from_secs(1);
@@ -79,6 +79,7 @@ pub(crate) struct Looks {
     state: Mutex<State>,
     backlog: Looked,
     lines: LinesLooked,
+    guidance: GuidanceLooked,
 }
 
 #[derive(Debug, Default)]

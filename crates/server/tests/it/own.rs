@@ -5,6 +5,7 @@ use switchboard_client::SendMessage;
 use switchboard_model::{
     Code, File, Message, Scope,
     id::Id,
+    line::Guidance,
     link::ReconciledState,
     outbox::{MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus},
 };
@@ -18,7 +19,7 @@ use crate::{
     metrics::{figure, watched},
     newer::acknowledged,
     told::{taken, tell, text},
-    world::{CONTACT, MAC, STRANGER, THEIRS, key, settled},
+    world::{CONTACT, MAC, SANDBOX, STRANGER, THEIRS, key, settled},
 };
 
 /// A tenant with a line on a Mac, linked, and what hears of it: all events of its own key, of a key for its other line,
@@ -379,5 +380,50 @@ async fn who_asks_sees_how_a_line_is_and_why() {
         assert_ne!(lines[0]["id"], json!(mac.line.id));
         assert_eq!(lines[0]["status"]["online"], true);
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_asks_sees_how_a_line_is_used() {
+    let server = watched(Setup::new()).start().await;
+    let tenant = server.tenant(LINE).await;
+    let other = server.tenant(THEIRS).await;
+    server.sandbox_line(SANDBOX).await;
+    let mac = Mac::make(&server, &tenant, MAC).await;
+    let restricted =
+        key(&server, tenant.account, &Scope::ALL, &[&tenant.line_id.to_string()]).await;
+    let mut link = mac.dial(&server).await;
+    link.take(&mac.line, &ReconciledState::NeverStarted).await;
+    let entries: Vec<_> = (0..11).map(|number| own(&format!("o{number}"))).collect();
+    tell(&mut link, &mac.line, "1", &entries).await;
+    taken(&mut link).await;
+    let lines = tenant.client.lines().await.unwrap().value.data;
+    let of = |handle: &str| lines.iter().find(|one| one.handle.as_str() == handle).unwrap();
+    let health = of(MAC).health.as_ref().unwrap();
+    assert_eq!((health.sent, health.received, health.to_silent), (11, 0, 11));
+    assert_eq!(health.over, [Guidance::Unanswered, Guidance::Ratio]);
+    assert_eq!(of(LINE).health.as_ref().map(|health| health.sent), Some(0));
+    assert_eq!(of(SANDBOX).health, None, "others use it too");
+    let operators = server.admin().lines().await.unwrap().value.data;
+    let of_all = |handle: &str| {
+        let line = operators.iter().find(|one| one.line.handle.as_str() == handle).unwrap();
+        line.line.health.clone().unwrap()
+    };
+    assert_eq!(&of_all(MAC), health);
+    assert_eq!(of_all(SANDBOX).sent, 0);
+    for guidance in Guidance::ALL {
+        let name = format!("lines_over_guidance{{guidance=\"{}\"}}", guidance.as_str());
+        let expected = if health.over.contains(&guidance) { 1.0 } else { 0.0 };
+        assert_eq!(figure(&server, &name).await, expected, "{name}");
+    }
+    // Nobody else sees it.
+    for (key, own) in [(&restricted, LINE), (&other.key, THEIRS)] {
+        let answer = Call::get("/v1/lines").key(key).send(&server.url).await;
+        for line in answer.body["data"].as_array().unwrap() {
+            let sent = &line["health"]["sent"];
+            assert_eq!(sent, &if line["handle"] == own { json!(0) } else { Value::Null }, "{line}");
+        }
+    }
+    drop(link);
     server.stop().await;
 }

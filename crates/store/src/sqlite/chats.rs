@@ -258,13 +258,15 @@ pub(super) fn has_message(
     sent_at: Timestamp,
     service: Service,
     is_inbound: bool,
+    now: Timestamp,
 ) -> Result<()> {
     statement::run(
         sql,
         "update chats set last_seq = ?2, last_message_at = max(coalesce(last_message_at, ?3), ?3),
-                service = ?4, has_received_inbound = has_received_inbound or ?5
+                service = ?4, has_received_inbound = has_received_inbound or ?5,
+                last_received_at = iif(?5, ?6, last_received_at), unanswered = iif(?5, 0, unanswered + 1)
          where id = ?1",
-        params![bits(chat), seq, sent_at.0, Name(service), is_inbound],
+        params![bits(chat), seq, sent_at.0, Name(service), is_inbound, now.0],
     )?;
     Ok(())
 }

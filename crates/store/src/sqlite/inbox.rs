@@ -178,7 +178,9 @@ fn message(
         error: None,
     };
     if let Some(seq) = messages::insert(tx.sql, &message)? {
-        chats::has_message(tx.sql, chat_id, seq, inbound.sent_at, inbound.service, !is_from_me)?;
+        lines::health::count(tx.sql, line.id, chat_id, !is_from_me, now)?;
+        let (sent_at, service) = (inbound.sent_at, inbound.service);
+        chats::has_message(tx.sql, chat_id, seq, sent_at, service, !is_from_me, now)?;
     }
     let message_id = Some(message.id);
     let place = EventContext { line, account_id, chat_id };

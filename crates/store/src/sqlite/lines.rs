@@ -1,10 +1,14 @@
 //! Lines: whose they are, who carries them, how far their history is known.
 
+pub(super) mod health;
+
+use std::collections::HashMap;
+
 use rusqlite::{Connection, Row, params};
 use switchboard_model::{
     Account, Bridge, Handle, Line, Timestamp,
     id::Id,
-    line::{Capability, DriverKind, LineStatus, OfflineReason, OperatorLine},
+    line::{Capability, DriverKind, LineHealth, LineStatus, OfflineReason, OperatorLine},
     link::CarriedLine,
 };
 
@@ -73,6 +77,22 @@ impl Lines for SqliteStore {
         .await
     }
 
+    async fn line_health(
+        &self,
+        account: Id<Account>,
+        now: Timestamp,
+    ) -> Result<HashMap<Id<Line>, LineHealth>> {
+        self.readers.list(account).ask(move |sql| health::of(sql, Some(account), now)).await
+    }
+
+    async fn operator_line_health(&self, now: Timestamp) -> Result<HashMap<Id<Line>, LineHealth>> {
+        self.readers.scan(Owner::System).ask(move |sql| health::of(sql, None, now)).await
+    }
+
+    async fn forget_line_days(&self, now: Timestamp) -> Result<()> {
+        self.writer.run(move |tx| health::forget(tx.sql, now)).await
+    }
+
     async fn all_lines_away(&self, now: Timestamp) -> Result<()> {
         self.writer.run(move |tx| all_away(tx.sql, now)).await
     }
@@ -100,6 +120,7 @@ pub(super) fn create(sql: &Connection, new: NewLine) -> Result<OperatorLine> {
             capabilities: Vec::new(),
             is_sandbox: new.is_sandbox,
             status: LineStatus::default(),
+            health: None,
         },
         account_id: new.account_id,
         driver: new.driver,
@@ -329,5 +350,6 @@ fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
             reason: row.get::<_, Option<Name<_>>>(8)?.map(|reason| reason.0),
             since: row.get::<_, Option<i64>>(9)?.map(Timestamp),
         },
+        health: None,
     })
 }

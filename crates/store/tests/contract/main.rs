@@ -16,6 +16,7 @@ mod files;
 mod idempotency;
 mod keys;
 mod late;
+mod line_health;
 mod lines;
 mod listing;
 mod messages;
@@ -107,6 +108,8 @@ mod sqlite {
                a_bridge_carries_lines_of_its_driver,
                lines_are_their_accounts_only, capabilities_are_told_by_the_lines_own_bridge,
                how_a_line_is_is_kept_with_its_reason;
+        line_health: what_a_line_sends_and_gets_is_counted_by_the_day,
+                     what_is_over_what_is_borne_is_named;
         capabilities: each_write_needs_what_it_needs,
                       a_line_of_which_nothing_was_told_can_do_the_plain;
         changes: what_changes_is_told_by_its_entry, a_seed_tells_of_the_lines_that_it_makes;

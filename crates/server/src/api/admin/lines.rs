@@ -7,6 +7,7 @@ use http::StatusCode;
 use switchboard_model::{
     Problem,
     line::{DriverKind, LineService},
+    time::Clock,
 };
 use switchboard_store::{Lines, NewLine, Refusal};
 
@@ -29,10 +30,16 @@ use crate::{
 /// Every line of every account.
 pub(crate) async fn list(
     State(lines): State<Arc<dyn Lines>>,
+    State(clock): State<Arc<dyn Clock>>,
     _: Operator,
     id: RequestId,
 ) -> Result<Response, Failure> {
-    Ok(envelope::list(lines.operator_lines().await?, None, &id))
+    let mut all = lines.operator_lines().await?;
+    let mut health = lines.operator_line_health(clock.now()).await?;
+    for one in &mut all {
+        one.line.health = health.remove(&one.line.id);
+    }
+    Ok(envelope::list(all, None, &id))
 }
 
 /// Makes a line and tells its bridge.

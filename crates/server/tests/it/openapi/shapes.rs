@@ -9,7 +9,10 @@ use super::resolved;
 
 /// §6, as written there: "null" fields end in `?`, "opt" in `-`.
 const ROWS: [(&str, &str); 13] = [
-    ("Line", "id handle label? service is_active advanced_features capabilities is_sandbox status"),
+    (
+        "Line",
+        "id handle label? service is_active advanced_features capabilities is_sandbox status health?",
+    ),
     (
         "Chat",
         "id line_id identifier service name? is_group? participants? has_received_inbound \

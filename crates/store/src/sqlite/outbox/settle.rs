@@ -16,7 +16,7 @@ use crate::{
         bridges, chats,
         engine::writer::Tx,
         events::{self, EventContext},
-        files,
+        files, lines,
         messages::{self, bounded_guid},
         reactions::{self, Occurrence},
         receipts, typing,
@@ -116,7 +116,8 @@ pub(super) fn sent(
     };
     let message = match messages::insert(tx.sql, &message)? {
         Some(seq) => {
-            chats::has_message(tx.sql, item.chat_id, seq, sent_at, service, false)?;
+            lines::health::count(tx.sql, item.line_id, item.chat_id, false, now)?;
+            chats::has_message(tx.sql, item.chat_id, seq, sent_at, service, false, now)?;
             message
         }
         // The line's history told of it first: the same message, not a second one. Unless it is somebody else's,
