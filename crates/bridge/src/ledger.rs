@@ -24,7 +24,7 @@ use tokio::sync::watch;
 
 pub(crate) use attempts::Known;
 pub use attempts::{Begun, NewAttempt};
-pub use followed::Followed;
+pub use followed::{Follow, Followed};
 pub use observations::{Observation, ObservedFile, Recorded, WaitingObservation};
 pub use own::{OwnRow, Ownership};
 pub use sources::Cursor;
@@ -118,13 +118,24 @@ impl Ledger {
             changed: watch::Sender::new(()),
         };
         let before = now() - KEPT;
-        ledger.blocking(|tx| attempts::prune(tx, before))?;
+        ledger.blocking(|tx| {
+            attempts::look_into_unfinished(tx, now())?;
+            attempts::prune(tx, before)
+        })?;
         Ok(ledger)
     }
 
     /// Wakes when something was recorded that others may wait for.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
+    }
+
+    /// Removes what is long over.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn prune(&self, now: Timestamp) -> Result<()> {
+        self.transact(move |tx| attempts::prune(tx, now - KEPT)).await
     }
 
     fn wake(&self) {
@@ -152,7 +163,8 @@ impl Ledger {
     }
 }
 
-/// The wall clock.
+/// The wall clock of this machine, which also stamps what the programs on it show: tests move those stamps, not this.
+#[expect(clippy::disallowed_methods, reason = "the one place where a bridge looks at the clock")]
 pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Timestamp(since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))

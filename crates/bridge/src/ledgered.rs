@@ -43,6 +43,8 @@ const VERIFY_TIMEOUT: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// The pause after the ledger could not be written.
 const LEDGER_PAUSE: Duration = Duration::from_secs(1);
+/// How often the ledger is rid of what is long over.
+const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
 /// The pause before a connector that ended is run again.
 const RESTART_PAUSE: Duration = Duration::from_secs(2);
 
@@ -112,11 +114,12 @@ impl<C: Connector> Ledgered<C> {
     }
 
     fn tell_statuses(&self) {
-        let lines = Arc::clone(&self.lines.borrow());
-        let health = self.connector.health().borrow().clone();
-        let now: LineStatuses =
-            lines.iter().map(|line| (line.id, health.of(&line.handle).clone())).collect();
+        // Looked at under the lock of what was told: an older look must not be told last.
         self.statuses.send_if_modified(|told| {
+            let lines = Arc::clone(&self.lines.borrow());
+            let health = self.connector.health().borrow().clone();
+            let now: LineStatuses =
+                lines.iter().map(|line| (line.id, health.of(&line.handle).clone())).collect();
             let is_new = *told != now;
             *told = now;
             is_new
@@ -159,6 +162,10 @@ impl<C: Connector> Ledgered<C> {
         if let Err(error) = self.ledger.finish(id, outcome.clone(), now()).await {
             // It counts as begun: if the server asks, Messages is asked.
             error!(item = %id, %error, "what came of an item could not be written down");
+        }
+        if outcome == Outcome::Released {
+            // Given back while the link is up, it comes round at once.
+            sleep(LEDGER_PAUSE).await;
         }
         outcome
     }
@@ -311,9 +318,16 @@ async fn observe<C: Connector>(driver: std::sync::Weak<Ledgered<C>>) {
 
 /// Looks again and again into what is unknown.
 async fn look_into<C: Connector>(driver: std::sync::Weak<Ledgered<C>>) {
+    let mut pruned = tokio::time::Instant::now();
     loop {
         sleep(LOOK_EVERY).await;
         let Some(driver) = driver.upgrade() else { return };
+        if pruned.elapsed() > PRUNE_EVERY {
+            pruned = tokio::time::Instant::now();
+            if let Err(error) = driver.ledger.prune(now()).await {
+                warn!(%error, "what is long over could not be removed from the ledger");
+            }
+        }
         let open = match driver.ledger.to_look_into(now()).await {
             Ok(open) => open,
             Err(error) => {

@@ -10,7 +10,7 @@ use switchboard_model::{
 };
 use uuid::Uuid;
 
-use super::{Ledger, Result, first, run};
+use super::{Ledger, Result, first, now, run};
 use crate::driver::KnownOutcome;
 
 /// When an unknown outcome is looked into again, after the look before; then once an hour, for a day.
@@ -229,14 +229,21 @@ impl Ledger {
             for id in ids {
                 run(
                     tx,
-                    "update attempts set outcome = later, later = null where item = ?1 and later is not null",
-                    [id.to_string()],
+                    "update attempts set outcome = later, later = null, finished_at = coalesce(finished_at, ?2)
+                     where item = ?1 and later is not null",
+                    params![id.to_string(), now().0],
                 )?;
             }
             Ok(())
         })
         .await
     }
+}
+
+/// What was under way when the bridge died is looked into even if the server never asks for it.
+pub(super) fn look_into_unfinished(tx: &Transaction<'_>, now: Timestamp) -> Result<()> {
+    run(tx, "update attempts set look_at = ?1 where outcome is null", [now.0])?;
+    Ok(())
 }
 
 /// Removes attempts that were finished before this instant.
@@ -275,7 +282,7 @@ pub(super) fn resolve(tx: &Transaction<'_>, id: Id<OutboxItem>, outcome: &Outcom
     run(
         tx,
         "update attempts set later = ?2, guid = coalesce(?3, guid), look_at = null
-         where item = ?1 and later is null and outcome = ?4",
+         where item = ?1 and later is null and (outcome = ?4 or (outcome is null and look_at is not null))",
         params![
             id.to_string(),
             serde_json::to_string(outcome)?,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rusqlite::params;
+use rusqlite::{Transaction, params};
 use switchboard_model::{Line, Timestamp, id::Id, link::InboundChat};
 
 use super::{Ledger, Result, run};
@@ -34,28 +34,39 @@ pub struct Followed {
     pub state: String,
 }
 
-impl Ledger {
-    /// Follows a message from now on, if it is not followed already.
-    ///
-    /// # Errors
-    /// [`LedgerError`](super::LedgerError)
-    pub async fn follow(
-        &self,
-        guid: String,
-        line: Id<Line>,
-        chat: InboundChat,
-        now: Timestamp,
-    ) -> Result<()> {
-        self.transact(move |tx| {
-            let sql = "insert into followed (guid, line, chat, since, look_at)
-                values (?1, ?2, ?3, ?4, ?5) on conflict do nothing";
-            let chat = serde_json::to_string(&chat)?;
-            run(tx, sql, params![guid, line.to_string(), chat, now.0, (now + LOOKS[0]).0])?;
-            Ok(())
-        })
-        .await
+/// A message that is to be followed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Follow {
+    guid: String,
+    line: Id<Line>,
+    chat: InboundChat,
+    state: String,
+}
+
+impl Follow {
+    /// Nothing is known of it yet.
+    pub fn new(guid: String, line: Id<Line>, chat: InboundChat) -> Self {
+        Self { guid, line, chat, state: String::new() }
     }
 
+    /// So much is known of it, as its connector writes it.
+    #[must_use]
+    pub fn in_state(self, state: String) -> Self {
+        Self { state, ..self }
+    }
+}
+
+/// Follows a message, if it is not followed already.
+pub(super) fn follow(tx: &Transaction<'_>, follow: &Follow, now: Timestamp) -> Result<()> {
+    let Follow { guid, line, chat, state } = follow;
+    let sql = "insert into followed (guid, line, chat, since, look_at, state)
+        values (?1, ?2, ?3, ?4, ?5, ?6) on conflict do nothing";
+    let chat = serde_json::to_string(chat)?;
+    run(tx, sql, params![guid, line.to_string(), chat, now.0, (now + LOOKS[0]).0, state])?;
+    Ok(())
+}
+
+impl Ledger {
     /// At most `limit` messages whose time to be looked at has come.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use switchboard_model::{Line, id::Id, link::Inbound};
 
-use super::{Cursor, Ledger, Result, first, run, sources};
+use super::{Cursor, Follow, Ledger, Result, first, followed, now, run, sources};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,8 @@ pub struct ObservedFile {
 pub struct Recorded {
     /// In order, of any lines.
     pub observations: Vec<(Id<Line>, Observation)>,
+    /// Messages that are followed from now on.
+    pub followed: Vec<Follow>,
     /// How far the source is read with these; none if it has no place of its own.
     pub cursor: Option<(&'static str, Cursor)>,
 }
@@ -72,6 +74,9 @@ impl Ledger {
                 let mut new = 0;
                 for (line, observation) in &recorded.observations {
                     new += usize::from(observe(tx, *line, observation)?);
+                }
+                for follow in &recorded.followed {
+                    followed::follow(tx, follow, now())?;
                 }
                 if let Some((source, cursor)) = &recorded.cursor {
                     sources::set(tx, source, cursor)?;

@@ -9,7 +9,7 @@ use switchboard_model::{
     link::{Content, Outcome},
 };
 
-use super::{Begun, Ledger, Result, attempts, first};
+use super::{Begun, Ledger, Result, attempts, first, run};
 
 /// Clocks of two programs on one machine differ by less.
 const SKEW: std::time::Duration = std::time::Duration::from_secs(10);
@@ -68,8 +68,28 @@ impl Ledger {
             let of_another = first(tx, known, [&row.guid], |found| found.get::<_, String>(0))?;
             Ok(match of_another {
                 Some(item) => item == begun.item.id.to_string(),
-                None => may_be(&begun, &row),
+                None => {
+                    let claim = "update attempts set guid = ?2 where item = ?1 and guid is null";
+                    let item = begun.item.id.to_string();
+                    may_be(&begun, &row) && run(tx, claim, params![item, row.guid])? > 0
+                }
             })
+        })
+        .await
+    }
+}
+
+impl Ledger {
+    /// Whether this message is one of ours of which the server does not know yet: its attempt is under way, or what
+    /// turned out of it is not acknowledged.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError)
+    pub async fn is_settling(&self, guid: String) -> Result<bool> {
+        self.transact(move |tx| {
+            let sql = "select 1 from attempts where (guid = ?1 or token = lower(?1))
+                and (outcome is null or later is not null)";
+            Ok(first(tx, sql, [&guid], |_| Ok(()))?.is_some())
         })
         .await
     }
@@ -95,6 +115,18 @@ fn whose(tx: &Transaction<'_>, row: &OwnRow) -> Result<Ownership> {
     let under_way = attempts::begun(tx, "line = ?1 and outcome is null", [&line])?;
     if under_way.iter().any(|begun| may_be(begun, row)) {
         return Ok(Ownership::NotYet);
+    }
+    if row.has_files && row.text.as_deref().is_none_or(|text| plain(text).is_empty()) {
+        // Over some ways a text and its file are two messages, and the answer names the text's.
+        let with_file = "line = ?1 and finished_at >= ?2 - 60000 and begun_at <= ?2 + 10000";
+        let recent = attempts::begun(tx, with_file, params![line, row.sent_at.0])?;
+        let is_its_file = |begun: &&Begun| {
+            begun.item.identifier == row.identifier
+                && matches!(&begun.item.content, Content::Message { text: Some(_), attachments, .. } if !attachments.is_empty())
+        };
+        if let Some(begun) = recent.iter().find(is_its_file) {
+            return Ok(Ownership::Ours(begun.item.id));
+        }
     }
     // Of two that say the same it is the older: which of them it is makes no difference to anybody.
     let unknown = "line = ?1 and outcome = ?2 and later is null and guid is null order by begun_at";

@@ -160,7 +160,7 @@ async fn an_observation_is_one_for_ever_and_its_place_moves_with_it() {
     };
     let ledger = Ledger::open(dir.path()).unwrap();
     let observations = vec![(line, observation("one")), (line, observation("two"))];
-    let recorded = Recorded { observations, cursor: cursor("2") };
+    let recorded = Recorded { observations, cursor: cursor("2"), ..Recorded::default() };
     assert_eq!(ledger.record(recorded.clone()).await.unwrap(), 2);
     assert_eq!(ledger.record(recorded.clone()).await.unwrap(), 0);
     let waiting = ledger.waiting(line, None, 10).await.unwrap();

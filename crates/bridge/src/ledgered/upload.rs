@@ -25,7 +25,10 @@ const UPLOAD_PER_BATCH: u64 = 32 * 1024 * 1024;
 
 /// What was uploaded for entries that the server has not acknowledged: asked again, they are not uploaded again.
 #[derive(Default)]
-pub(super) struct Uploaded(Mutex<HashMap<Id<Line>, BTreeMap<u64, Vec<LinkedFile>>>>);
+pub(super) struct Uploaded(Mutex<ByEntry>);
+
+/// By line, and by the number of the entry.
+type ByEntry = HashMap<Id<Line>, BTreeMap<u64, Vec<LinkedFile>>>;
 
 impl Uploaded {
     pub(super) fn clear(&self) {
@@ -44,7 +47,7 @@ impl Uploaded {
         self.all().entry(line).or_default().insert(n, files);
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<Id<Line>, BTreeMap<u64, Vec<LinkedFile>>>> {
+    fn all(&self) -> MutexGuard<'_, ByEntry> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

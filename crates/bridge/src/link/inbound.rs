@@ -178,6 +178,12 @@ impl Pump {
                             file.transcription = None;
                         }
                     }
+                    Inbound::Own(own) => {
+                        own.text = None;
+                        for file in &mut own.attachments {
+                            file.transcription = None;
+                        }
+                    }
                     Inbound::Update(InboundUpdate { edit: Some(edit), .. }) => edit.text = None,
                     _ => {}
                 }

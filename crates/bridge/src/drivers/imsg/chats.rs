@@ -83,41 +83,16 @@ impl Imsg {
     /// Where an item for this contact goes.
     pub(super) async fn contact_target(&self, contact: &str) -> Result<Target, RpcError> {
         let wanted = Handle::received(contact);
-        let find = || {
-            self.chats
-                .all()
-                .values()
+        let found = self.find_chat(|all| {
+            all.values()
                 .filter(|chat| is_with(chat, &wanted))
+                .max_by_key(|chat| rank(chat))
                 .cloned()
-                .max_by_key(rank)
-        };
-        let mut found = find();
-        if found.is_none() {
-            self.list_chats().await?;
-            found = find();
-        }
-        let Some(chat) = found else { return Ok(Target::NewContact(contact.to_owned())) };
-        let chat = self.as_it_is(chat).await?;
-        Ok(match chat.guid.is_empty() {
-            false => Target::Chat(chat.guid),
-            true => Target::NewContact(contact.to_owned()),
+        });
+        Ok(match found.await? {
+            Some(chat) if !chat.guid.is_empty() => Target::Chat(chat.guid),
+            _ => Target::NewContact(contact.to_owned()),
         })
-    }
-
-    /// A chat as Messages has it now: an update of the system gives all of them other guids.
-    async fn as_it_is(&self, chat: Chat) -> Result<Chat, RpcError> {
-        if !self.readiness.borrow().can("chats.get") {
-            return Ok(chat);
-        }
-        let params = json!({"chat_id": chat.id});
-        let now: Chat = self.child.ask("chats.get", params, READ_TIMEOUT).await?;
-        // The same row in another database is another chat.
-        if Handle::received(&now.identifier) != Handle::received(&chat.identifier) {
-            self.chats.forget();
-            return Err(RpcError::Unreadable);
-        }
-        self.chats.take(vec![now.clone()]);
-        Ok(now)
     }
 
     /// Where an item for this group goes. None if Messages has no such group: then nothing is sent, for what is
@@ -130,21 +105,50 @@ impl Imsg {
     ) -> Result<Option<Target>, RpcError> {
         let mut names = ledger.group_aliases(line, identifier.to_owned()).await.unwrap_or_default();
         names.push(identifier.to_owned());
-        let find = || {
-            let all = self.chats.all();
+        let found = self.find_chat(|all| {
             let named = |chat: &&Chat| {
                 is_group(&chat.guid, &chat.identifier, chat.is_group, chat.participants.len())
                     && names.iter().any(|name| *name == chat.guid || *name == chat.identifier)
             };
             all.values().find(named).cloned()
-        };
-        let mut found = find();
-        if found.is_none() {
-            self.list_chats().await?;
-            found = find();
+        });
+        Ok(found.await?.map(|chat| Target::Chat(chat.guid)))
+    }
+
+    /// A chat as Messages has it now, among those that are remembered, else among all.
+    async fn find_chat(
+        &self,
+        find: impl Fn(&HashMap<i64, Chat>) -> Option<Chat>,
+    ) -> Result<Option<Chat>, RpcError> {
+        let known = find(&self.chats.all());
+        if let Some(known) = known
+            && let Some(chat) = self.as_it_is(known).await?
+        {
+            return Ok(Some(chat));
         }
-        let Some(chat) = found else { return Ok(None) };
-        Ok(Some(Target::Chat(self.as_it_is(chat).await?.guid)))
+        self.list_chats().await?;
+        let found = find(&self.chats.all());
+        Ok(found)
+    }
+
+    /// A chat as Messages has it now: an update of the system gives all of them other guids. None if it is gone.
+    async fn as_it_is(&self, chat: Chat) -> Result<Option<Chat>, RpcError> {
+        if !self.readiness.borrow().can("chats.get") {
+            return Ok(Some(chat));
+        }
+        let params = json!({"chat_id": chat.id});
+        match self.child.ask::<Chat>("chats.get", params, READ_TIMEOUT).await {
+            // The same row in another database is another chat.
+            Ok(now) if Handle::received(&now.identifier) == Handle::received(&chat.identifier) => {
+                self.chats.take(vec![now.clone()]);
+                Ok(Some(now))
+            }
+            Ok(_) | Err(RpcError::Said { code: -32602, .. }) => {
+                self.chats.forget();
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -69,8 +69,8 @@ pub(super) struct Child {
     /// The watch says something: a message, an overflow, its end.
     pub(super) pushed: Notify,
     events: mpsc::Sender<Pushed>,
-    /// A new child is wanted.
-    restart: Notify,
+    /// The child that is to end, for a new one to begin.
+    unwanted: watch::Sender<Life>,
 }
 
 /// What imsg says without being asked.
@@ -80,10 +80,13 @@ pub(super) struct Pushed {
     pub(super) params: Value,
 }
 
+/// Where whoever asked waits for the answer.
+type Reply = oneshot::Sender<Result<Box<RawValue>, RpcError>>;
+
 #[derive(Clone)]
 struct Running {
     requests: mpsc::Sender<Vec<u8>>,
-    waiting: Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Box<RawValue>, RpcError>>>>>,
+    waiting: Arc<Mutex<HashMap<u64, Reply>>>,
 }
 
 #[derive(Deserialize)]
@@ -118,7 +121,7 @@ impl Child {
             ids: AtomicU64::new(1),
             pushed: Notify::new(),
             events,
-            restart: Notify::new(),
+            unwanted: watch::Sender::new(Life::Down),
         };
         (Arc::new(child), pushed)
     }
@@ -128,9 +131,9 @@ impl Child {
         self.life.subscribe()
     }
 
-    /// Asks for a new child in this one's place. What the old one has not answered counts as unknown.
-    pub(super) fn begin_anew(&self) {
-        self.restart.notify_one();
+    /// Asks for a new child in this one's place, if it is still there. What it has not answered counts as unknown.
+    pub(super) fn begin_anew(&self, unwanted: Life) {
+        self.unwanted.send_replace(unwanted);
     }
 
     /// Asks, and waits for the answer.
@@ -149,8 +152,11 @@ impl Child {
         lock(&running.waiting).insert(id, reply);
         // It goes away with this, answered or not: a dropped caller must not stay in the list.
         let _forget = Forget { running: &running, id };
-        if running.requests.send(line).await.is_err() {
-            return Err(RpcError::NotRunning);
+        // A child that does not read is found out all the same.
+        match timeout(within, running.requests.send(line)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(RpcError::NotRunning),
+            Err(_elapsed) => return Err(RpcError::Slow),
         }
         let raw = match timeout(within, answer).await {
             Ok(Ok(answered)) => answered?,
@@ -218,7 +224,7 @@ impl Child {
             () = write(stdin, outgoing) => "its input broke",
             () = self.read(stdout, &running) => "its output ended",
             _ = process.wait() => "it ended",
-            () = self.restart.notified() => "a new one is wanted",
+            _ = is_unwanted(self.unwanted.subscribe(), number) => "a new one is wanted",
         };
         *self.running() = None;
         self.life.send_replace(Life::Down);
@@ -274,6 +280,10 @@ impl Child {
     fn running(&self) -> MutexGuard<'_, Option<Running>> {
         lock(&self.now)
     }
+}
+
+async fn is_unwanted(mut unwanted: watch::Receiver<Life>, number: u64) {
+    let _ = unwanted.wait_for(|life| *life == Life::Up(number)).await;
 }
 
 struct Forget<'a> {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     connector::Context,
-    ledger::{Followed, LedgerError, Observation, Recorded, now},
+    ledger::{Follow, Followed, Observation, Recorded, now},
 };
 
 /// How often it is looked for what is to be asked.
@@ -79,22 +79,6 @@ impl Imsg {
         }
     }
 
-    /// Follows a message whose files have not all come.
-    pub(super) async fn follow_files(
-        &self,
-        context: &Context,
-        line: &CarriedLine,
-        row: &Row,
-        chat: &InboundChat,
-    ) -> Result<(), LedgerError> {
-        if !row.lacks_files() {
-            return Ok(());
-        }
-        let key = format!("{FILES_OF}{}", row.guid);
-        context.ledger.follow(key.clone(), line.id, chat.clone(), now()).await?;
-        context.ledger.followed(key, Some(format!("{FILES}{}", row.id)), now()).await
-    }
-
     async fn look_for_files(
         &self,
         context: &Context,
@@ -128,6 +112,10 @@ impl Imsg {
         context: &Context,
         message: &Followed,
     ) -> Result<Option<String>, RpcError> {
+        // What it is about must be known there first.
+        if context.ledger.is_settling(message.guid.clone()).await.unwrap_or(true) {
+            return Ok(Some(message.state.clone()));
+        }
         let params = json!({"guid": message.guid});
         let status: SendStatus =
             self.child.ask("message.send_status", params, READ_TIMEOUT).await?;
@@ -153,8 +141,15 @@ impl Imsg {
         observation: Observation,
     ) -> bool {
         let observations = vec![(line, observation)];
-        context.ledger.record(Recorded { observations, cursor: None }).await.is_err()
+        context.ledger.record(Recorded { observations, ..Recorded::default() }).await.is_err()
     }
+}
+
+/// Follows a message whose files have not all come.
+pub(super) fn follow_files(line: &CarriedLine, row: &Row, chat: &InboundChat) -> Option<Follow> {
+    let state = format!("{FILES}{}", row.id);
+    let follow = Follow::new(format!("{FILES_OF}{}", row.guid), line.id, chat.clone());
+    row.lacks_files().then(|| follow.in_state(state))
 }
 
 /// What a status says that was not told.

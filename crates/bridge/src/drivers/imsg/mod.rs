@@ -44,10 +44,12 @@ use crate::{
 const SOURCE: &str = "imsg";
 /// How long a read may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a text may take: the child gives a send 150 s, and then looks for its row.
-const TEXT_TIMEOUT: Duration = Duration::from_secs(200);
-/// How long a message with files may take.
-const FILE_TIMEOUT: Duration = Duration::from_secs(20 * 60);
+/// How long the child may take for a text: it gives a send 150 s, and then looks for its row.
+const TEXT_TIMEOUT: Duration = Duration::from_secs(180);
+/// How long it may take for a message with files.
+const FILE_TIMEOUT: Duration = Duration::from_secs(18 * 60);
+/// How long an item may take besides: the chat is looked up, and what is not begun is tried again.
+const BESIDES: Duration = Duration::from_secs(100);
 
 /// The connector. See the module.
 pub struct Imsg {
@@ -61,7 +63,7 @@ pub struct Imsg {
     /// The watch is to be begun anew.
     watch_anew: Notify,
     /// The row up to which everything was read, for whoever has to find out later what came of an attempt.
-    read_to: watch::Sender<i64>,
+    read_to: watch::Sender<Option<i64>>,
 }
 
 impl Imsg {
@@ -94,8 +96,10 @@ impl Connector for Imsg {
 
     fn send_timeout(&self, item: &SendItem) -> Duration {
         match &item.content {
-            Content::Message { attachments, .. } if !attachments.is_empty() => FILE_TIMEOUT,
-            _ => TEXT_TIMEOUT,
+            Content::Message { attachments, .. } if !attachments.is_empty() => {
+                FILE_TIMEOUT + BESIDES
+            }
+            _ => TEXT_TIMEOUT + BESIDES,
         }
     }
 
@@ -116,7 +120,7 @@ impl Connector for Imsg {
     }
 
     async fn mark(&self, _item: &SendItem) -> Option<String> {
-        Some(self.read_to.borrow().to_string())
+        self.read_to.borrow().map(|row| row.to_string())
     }
 
     async fn send(&self, attempt: &Attempt, ledger: &Ledger) -> Outcome {
@@ -131,6 +135,8 @@ impl Connector for Imsg {
         // Whoever observed it has waited for it already.
         match tokio::fs::metadata(&file.source).await {
             Ok(found) if found.is_file() => Ok(FetchedFile::InPlace((&file.source).into())),
+            // A permission that was lost comes back.
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FetchError::NotYet),
             _ => Err(FetchError::Gone),
         }
     }

@@ -5,25 +5,27 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use switchboard_model::{
     line::OfflineReason,
     link::{CarriedLine, InboundChat},
     throttle::Throttle,
 };
 use tokio::time::{Instant, sleep, timeout};
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use super::{
     Imsg, READ_TIMEOUT, SOURCE,
     child::Life,
+    follow::follow_files,
     rows::{Meaning, is_history, line_of},
     rpc::{Chat, Row, RpcError},
     tail::Place,
 };
 use crate::{
     connector::Context,
-    ledger::{LedgerError, Observation, Ownership, Recorded},
+    ledger::{Follow, LedgerError, Observation, Ownership, Recorded, now},
 };
 
 /// How often it is looked for new rows in any case.
@@ -48,6 +50,17 @@ const WATCH_ANEW_EVERY: Duration = Duration::from_secs(60 * 60);
 const OVERLAP: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 /// How often it is said that nothing can be read.
 const UNREADABLE_EVERY: Duration = Duration::from_secs(60);
+
+/// How often the watch is begun anew at most because it says nothing.
+const ANEW_AT_MOST_EVERY: Duration = Duration::from_secs(60);
+/// What subscribes to rows, and to what the helper sees.
+const WATCH: &str = "watch.subscribe";
+const EVENTS: &str = "bridge.events.subscribe";
+
+#[derive(Deserialize)]
+struct Subscribed {
+    subscription: i64,
+}
 
 /// What to do with a row.
 enum Reading {
@@ -75,6 +88,10 @@ struct Observer {
     unsettled: HashMap<i64, Instant>,
     /// Since when rows were found of which the watch said nothing.
     unheard: Option<Instant>,
+    /// When the watch was begun anew for that.
+    anew: Option<Instant>,
+    /// Everything that was there at the start is read: from now on the watch should tell.
+    is_level: bool,
     /// When the database was last found to be the same, and by which child.
     same: Option<(Life, Instant)>,
 }
@@ -83,35 +100,49 @@ impl Imsg {
     /// Begins the watch at each start of the child, and anew once in a while.
     pub(super) async fn keep_watching(&self) {
         let mut life = self.child.life();
+        let mut readiness = self.readiness.subscribe();
+        // What the child of this number is subscribed to.
+        let mut subscribed: (Life, HashMap<&'static str, i64>) = (Life::Down, HashMap::new());
         loop {
             let now = *life.borrow_and_update();
+            if subscribed.0 != now {
+                subscribed = (now, HashMap::new());
+            }
             if let Life::Up(_) = now {
-                let watch = json!({"include_reactions": true, "debounce_ms": 250});
-                let begun = self
-                    .child
-                    .ask::<serde_json::Value>("watch.subscribe", watch, READ_TIMEOUT)
-                    .await;
-                let typing = match self.readiness.borrow().can("bridge.events.subscribe") {
-                    true => Some(json!({})),
-                    false => None,
-                };
-                if let Some(params) = typing {
-                    let ask = "bridge.events.subscribe";
-                    let _ = self.child.ask::<serde_json::Value>(ask, params, READ_TIMEOUT).await;
-                }
-                if let Err(error) = begun {
-                    // Polling goes on without it.
-                    warn!(%error, "imsg's watch can't be begun");
-                    let _ = timeout(POLL, life.changed()).await;
-                    continue;
+                let hears = readiness.borrow_and_update().can(EVENTS);
+                for (method, wanted) in [(WATCH, true), (EVENTS, hears)] {
+                    if wanted && !subscribed.1.contains_key(method) {
+                        match self.subscribe(method).await {
+                            Ok(id) => drop(subscribed.1.insert(method, id)),
+                            // Polling goes on without it.
+                            Err(error) => debug!(%error, method, "imsg does not push"),
+                        }
+                    }
                 }
             }
-            tokio::select! {
-                _ = life.changed() => {}
-                () = self.watch_anew.notified() => sleep(UNSETTLED_POLL).await,
-                () = sleep(WATCH_ANEW_EVERY) => {}
+            let is_over = tokio::select! {
+                _ = life.changed() => false,
+                _ = readiness.changed() => false,
+                () = self.watch_anew.notified() => true,
+                () = sleep(WATCH_ANEW_EVERY) => true,
+            };
+            if is_over {
+                for (_, id) in subscribed.1.drain() {
+                    let params = json!({"subscription": id});
+                    let _ =
+                        self.child.ask::<Value>("watch.unsubscribe", params, READ_TIMEOUT).await;
+                }
             }
         }
+    }
+
+    async fn subscribe(&self, method: &str) -> Result<i64, RpcError> {
+        let params = match method {
+            WATCH => json!({"include_reactions": true, "debounce_ms": 250}),
+            _ => json!({}),
+        };
+        let begun: Subscribed = self.child.ask(method, params, READ_TIMEOUT).await?;
+        Ok(begun.subscription)
     }
 
     /// Reads what happens, for ever.
@@ -155,15 +186,18 @@ impl Imsg {
         loop {
             let page = self.page(place.row, PAGE).await?;
             let (found, mut settled) = (!page.messages.is_empty(), true);
-            let mut observations = Vec::new();
+            let mut recorded = Recorded::default();
             for row in &page.messages {
-                match self.read_row(context, observer, &place, row).await? {
+                observer.unsettled.entry(row.id).or_insert_with(Instant::now);
+            }
+            for row in &page.messages {
+                match self.read_row(context, observer, &place, row, &mut recorded).await? {
                     Reading::Hold => {
                         settled = false;
                         break;
                     }
                     Reading::Pass => {}
-                    Reading::Told(told) => observations.push((told.0.id, told.1)),
+                    Reading::Told(told) => recorded.observations.push((told.0.id, told.1)),
                 }
                 observer.unsettled.remove(&row.id);
                 place.passed(row.id, &row.guid, row.created_at);
@@ -172,15 +206,16 @@ impl Imsg {
                 place.row = place.row.max(page.next_rowid);
             }
             if observer.place.as_ref() != Some(&place) {
-                let cursor = Some((SOURCE, place.cursor()));
-                context.ledger.record(Recorded { observations, cursor }).await?;
+                recorded.cursor = Some((SOURCE, place.cursor()));
+                context.ledger.record(recorded).await?;
                 observer.place = Some(place.clone());
-                self.read_to.send_replace(place.row);
-            }
-            if found {
-                self.listen_to_the_watch(observer);
+                self.read_to.send_replace(Some(place.row));
+                if found && observer.is_level {
+                    self.listen_to_the_watch(observer);
+                }
             }
             if !settled || !(page.has_more || found) {
+                observer.is_level |= settled;
                 return Ok(settled);
             }
         }
@@ -209,11 +244,14 @@ impl Imsg {
                 self.chats.forget();
                 observer.unsettled.clear();
                 self.watch_anew.notify_one();
-                let since = place.since.max(place.latest - OVERLAP);
+                let since = place.since.max(place.latest - OVERLAP).min(now());
                 Place { row: 0, since, latest: place.latest, anchors: Vec::new() }
             }
         };
-        self.read_to.send_replace(place.row);
+        // At once: whatever comes before the first row is read counts, over a restart too.
+        let cursor = Some((SOURCE, place.cursor()));
+        context.ledger.record(Recorded { cursor, ..Recorded::default() }).await?;
+        self.read_to.send_replace(Some(place.row));
         observer.place = Some(place);
         observer.same = Some((life, Instant::now()));
         Ok(())
@@ -224,7 +262,10 @@ impl Imsg {
         let since = *observer.unheard.get_or_insert_with(Instant::now);
         if since.elapsed() > SILENT_AFTER {
             self.warn_of(Some(OfflineReason::SilentWatch));
-            self.watch_anew.notify_one();
+            if observer.anew.is_none_or(|anew| anew.elapsed() > ANEW_AT_MOST_EVERY) {
+                observer.anew = Some(Instant::now());
+                self.watch_anew.notify_one();
+            }
         }
     }
 
@@ -234,6 +275,7 @@ impl Imsg {
         observer: &mut Observer,
         place: &Place,
         row: &Row,
+        recorded: &mut Recorded,
     ) -> Result<Reading, ReadError> {
         if is_history(row, place.since) {
             return Ok(Reading::Pass);
@@ -251,11 +293,13 @@ impl Imsg {
         let lines = std::sync::Arc::clone(&context.lines.borrow());
         let Some(line) = line_of(&lines, row, of.as_ref()) else { return Ok(Reading::Pass) };
         let meaning = row.meaning();
+        // What was written long ago has settled long ago.
+        let age = waited.max(now().since(row.created_at));
         match meaning {
             Meaning::Other => return Ok(Reading::Pass),
-            Meaning::Empty if waited < FILLS_WITHIN => return Ok(Reading::Hold),
+            Meaning::Empty if age < FILLS_WITHIN => return Ok(Reading::Hold),
             Meaning::Empty => return Ok(Reading::Pass),
-            Meaning::Message if row.lacks_files() && waited < SETTLES_WITHIN => {
+            Meaning::Message if row.lacks_files() && age < SETTLES_WITHIN => {
                 return Ok(Reading::Hold);
             }
             Meaning::Message | Meaning::Reaction => {}
@@ -271,11 +315,12 @@ impl Imsg {
         let told = match meaning {
             Meaning::Reaction => row.as_reaction(chat),
             _ if row.is_from_me => {
-                return self.read_own(context, line, row, group, of.as_ref(), waited).await;
+                let own = Own { line, row, group, of: of.as_ref(), waited };
+                return self.read_own(context, own, recorded).await;
             }
             _ => {
                 self.recent.note(row, line.id, &chat);
-                self.follow_files(context, line, row, &chat).await?;
+                recorded.followed.extend(follow_files(line, row, &chat));
                 Some(row.as_message(chat, of.as_ref()))
             }
         };
@@ -285,12 +330,10 @@ impl Imsg {
     async fn read_own(
         &self,
         context: &Context,
-        line: &CarriedLine,
-        row: &Row,
-        group: Option<String>,
-        of: Option<&Chat>,
-        waited: Duration,
+        own: Own<'_>,
+        recorded: &mut Recorded,
     ) -> Result<Reading, ReadError> {
+        let Own { line, row, group, of, waited } = own;
         let chat = row.chat(group.clone());
         let identifier = match (&group, &chat) {
             (Some(group), _) => group.clone(),
@@ -302,14 +345,23 @@ impl Imsg {
             return Ok(Reading::Hold);
         }
         self.recent.note(row, line.id, &chat);
-        let now = crate::ledger::now();
-        context.ledger.follow(row.guid.clone(), line.id, chat.clone(), now).await?;
+        recorded.followed.push(Follow::new(row.guid.clone(), line.id, chat.clone()));
         Ok(match whose {
             Ownership::Ours(_) => Reading::Pass,
             // If it turns out to be ours after all, its guid says so to the server.
             Ownership::Owners | Ownership::NotYet => {
+                recorded.followed.extend(follow_files(line, row, &chat));
                 Reading::Told(Box::new((line.clone(), row.as_own(chat, of))))
             }
         })
     }
+}
+
+/// A row of the line's own.
+struct Own<'a> {
+    line: &'a CarriedLine,
+    row: &'a Row,
+    group: Option<String>,
+    of: Option<&'a Chat>,
+    waited: Duration,
 }

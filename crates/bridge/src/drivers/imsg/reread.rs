@@ -44,9 +44,12 @@ struct RecentChat {
     line: Id<Line>,
     chat: InboundChat,
     last: Instant,
-    /// What its messages said last.
-    texts: HashMap<String, Option<String>>,
+    /// What its messages said last, and whether files were with them.
+    texts: HashMap<String, Shown>,
 }
+
+/// What a message shows.
+type Shown = (Option<String>, bool);
 
 impl Recent {
     /// A message was read for the first time.
@@ -62,7 +65,9 @@ impl Recent {
             texts: HashMap::new(),
         });
         recent.last = Instant::now();
-        recent.texts.entry(row.guid.clone()).or_insert_with(|| row.plain_text());
+        if !row.is_voice_memo() {
+            recent.texts.entry(row.guid.clone()).or_insert_with(|| shown(row));
+        }
     }
 
     fn chats(&self) -> MutexGuard<'_, HashMap<i64, RecentChat>> {
@@ -78,19 +83,38 @@ impl Recent {
 
     /// What of a row is not as it was.
     fn change(&self, chat_id: i64, row: &Row, chat: &InboundChat) -> Option<InboundUpdate> {
-        let mut chats = self.chats();
-        let text = chats.get_mut(&chat_id)?.texts.get_mut(&row.guid)?;
-        let says = row.plain_text();
-        if *text == says {
+        let was = self.chats().get(&chat_id)?.texts.get(&row.guid)?.clone();
+        let is = shown(row);
+        if was == is {
             return None;
         }
-        text.clone_from(&says);
         let (update, at) = (InboundUpdate::of(chat.clone(), row.guid.clone()), now());
-        Some(match says.is_none() && row.files().next().is_none() {
-            true => InboundUpdate { unsent_at: Some(at), ..update },
-            false => InboundUpdate { edit: Some(Edit { text: says, edited_at: at }), ..update },
-        })
+        match is {
+            (None, false) => Some(InboundUpdate { unsent_at: Some(at), ..update }),
+            (text, _) if text != was.0 => {
+                Some(InboundUpdate { edit: Some(Edit { text, edited_at: at }), ..update })
+            }
+            // Only files came or went.
+            _ => None,
+        }
     }
+
+    /// What is read now is what was told; of what is not among the last messages nothing is remembered.
+    fn keep(&self, chat_id: i64, rows: &[Row]) {
+        if let Some(chat) = self.chats().get_mut(&chat_id) {
+            let last = |guid: &String| rows.iter().find(|row| row.guid == *guid);
+            chat.texts.retain(|guid, text| {
+                last(guid).is_some_and(|row| {
+                    *text = shown(row);
+                    true
+                })
+            });
+        }
+    }
+}
+
+fn shown(row: &Row) -> Shown {
+    (row.plain_text(), row.files().next().is_some())
 }
 
 impl Imsg {
@@ -110,13 +134,15 @@ impl Imsg {
                     };
                 let changes = history.messages.iter().filter_map(|row| {
                     let update = self.recent.change(chat_id, row, &chat)?;
-                    let key = format!("text:{}:{}", row.guid, row.text);
+                    let key = format!("text:{}:{}", row.guid, now().0);
                     Some((line, Observation::new(key, Inbound::Update(update))))
                 });
                 let observations: Vec<_> = changes.collect();
-                if !observations.is_empty() {
-                    // What could not be written down is told with the next change.
-                    let _ = context.ledger.record(Recorded { observations, cursor: None }).await;
+                let recorded = Recorded { observations, ..Recorded::default() };
+                // What could not be written down is found again.
+                if recorded.observations.is_empty() || context.ledger.record(recorded).await.is_ok()
+                {
+                    self.recent.keep(chat_id, &history.messages);
                 }
             }
         }

@@ -94,7 +94,7 @@ impl Row {
     }
 
     /// Whether its one file is a voice memo.
-    fn is_voice_memo(&self) -> bool {
+    pub(super) fn is_voice_memo(&self) -> bool {
         let mut files = self.files();
         let (Some(file), None) = (files.next(), files.next()) else { return false };
         let is_caf = file.transfer_name.as_deref().is_some_and(|name| {
@@ -208,9 +208,9 @@ pub(super) fn line_of<'a>(
     let named = row
         .destination_caller_id
         .as_deref()
-        .or(chat.and_then(|chat| chat.last_addressed_handle.as_deref()))
+        .or_else(|| chat.and_then(|chat| chat.last_addressed_handle.as_deref()))
         // `E:me@example.com` or `P:+15550100001`.
-        .or(chat.and_then(|chat| chat.account_login.as_deref()).and_then(|login| login.get(2..)))?;
+        .or_else(|| chat?.account_login.as_deref()?.get(2..))?;
     let handle = Handle::received(named);
     lines.iter().find(|line| line.handle == handle)
 }

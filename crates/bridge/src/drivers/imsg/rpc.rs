@@ -122,6 +122,7 @@ pub(super) struct EngineCapabilities {
 /// `messages.after`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Page {
+    #[serde(deserialize_with = "readable")]
     pub(super) messages: Vec<Row>,
     pub(super) next_rowid: i64,
     #[serde(default)]
@@ -131,12 +132,14 @@ pub(super) struct Page {
 /// `messages.history`.
 #[derive(Debug, Deserialize)]
 pub(super) struct History {
+    #[serde(deserialize_with = "readable")]
     pub(super) messages: Vec<Row>,
 }
 
 /// `chats.list`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Chats {
+    #[serde(deserialize_with = "readable")]
     pub(super) chats: Vec<Chat>,
 }
 
@@ -263,6 +266,23 @@ pub(super) struct StatusFields {
     pub(super) error: i64,
     #[serde(default, deserialize_with = "optional_iso8601")]
     pub(super) date_read: Option<Timestamp>,
+}
+
+/// Those that can be read: an odd one must not stop all others.
+fn readable<'de, T: serde::de::DeserializeOwned, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let all = Vec::<Box<serde_json::value::RawValue>>::deserialize(deserializer)?;
+    let count = all.len();
+    let read = |one: &Box<serde_json::value::RawValue>| serde_json::from_str(one.get()).ok();
+    let readable: Vec<T> = all.iter().filter_map(read).collect();
+    if readable.len() < count {
+        tracing::warn!(
+            count = count - readable.len(),
+            "rows of Messages can't be read; they are passed over"
+        );
+    }
+    Ok(readable)
 }
 
 /// What a message ran over, by the name that Messages gives it.

@@ -39,7 +39,7 @@ struct Request {
 
 impl Imsg {
     pub(super) async fn hand_over(&self, attempt: &Attempt, ledger: &Ledger) -> Outcome {
-        if self.readiness.borrow().poisoned {
+        if self.is_poisoned() {
             return Outcome::Released;
         }
         let item = &attempt.item;
@@ -63,9 +63,9 @@ impl Imsg {
             Content::Typing { on } => {
                 let mut request = Request::to("typing", &target, SMALL_TIMEOUT);
                 request.set("typing", *on);
-                self.do_small(&request).await
+                self.do_small(request).await
             }
-            Content::Read => self.do_small(&Request::to("read", &target, SMALL_TIMEOUT)).await,
+            Content::Read => self.do_small(Request::to("read", &target, SMALL_TIMEOUT)).await,
         }
     }
 
@@ -74,7 +74,7 @@ impl Imsg {
             Ok(request) => request,
             Err(outcome) => return outcome,
         };
-        let sent: Sent = match self.request(&request).await {
+        let sent: Sent = match self.request(request).await {
             Ok(sent) => sent,
             Err(outcome) => return outcome,
         };
@@ -119,14 +119,14 @@ impl Imsg {
             return Ok(request);
         }
         if let Some(reply_to) = reply_to_guid {
-            if !can("send.rich") {
-                return Err(failed("Replies need imsg's helper, which is not there."));
+            // Where it can't point at its message, it is still said.
+            if can("send.rich") && matches!(target, Target::Chat(_)) {
+                let mut request = Request::to("send.rich", target, FILE_TIMEOUT);
+                request.set_some("text", text);
+                request.set_some("file", file);
+                request.set("reply_to", reply_to.as_str());
+                return Ok(request);
             }
-            let mut request = Request::to_chat("send.rich", target, FILE_TIMEOUT)?;
-            request.set_some("text", text);
-            request.set_some("file", file);
-            request.set("reply_to", reply_to.as_str());
-            return Ok(request);
         }
         if file.is_none() && can("send.tracked") && matches!(target, Target::Chat(_)) {
             let mut request = Request::to("send.tracked", target, TEXT_TIMEOUT);
@@ -160,11 +160,11 @@ impl Imsg {
             named => request.set("reaction", named.as_str()),
         }
         request.set("remove", remove);
-        self.do_small(&request).await
+        self.do_small(request).await
     }
 
     /// Does what is no message.
-    async fn do_small(&self, request: &Request) -> Outcome {
+    async fn do_small(&self, request: Request) -> Outcome {
         if !self.readiness.borrow().can(request.method) {
             return failed("This needs imsg's helper, which is not there.");
         }
@@ -175,7 +175,7 @@ impl Imsg {
     }
 
     /// Asks for it, and again while it certainly was not begun.
-    async fn request<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Outcome> {
+    async fn request<T: DeserializeOwned>(&self, mut request: Request) -> Result<T, Outcome> {
         let mut pauses = AGAIN_AFTER.iter();
         loop {
             let params = Value::Object(request.params.clone());
@@ -183,10 +183,22 @@ impl Imsg {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let certainty = error.certainty();
+            // A child that has not answered may still do it, and nothing may queue behind it.
+            let certainty = match error {
+                RpcError::Slow => Certainty::StillInFlight,
+                _ => error.certainty(),
+            };
             warn!(method = request.method, %error, ?certainty, "imsg did not send");
             return Err(match certainty {
                 Certainty::NotStarted if error != RpcError::NotRunning => match pauses.next() {
+                    // The name of a tracked send may be taken now; certainly nothing was sent under it.
+                    Some(pause) if request.method == "send.tracked" => {
+                        sleep(*pause).await;
+                        request.method = "send";
+                        request.params.remove("attempt_id");
+                        request.set("allow_sms_fallback", false);
+                        continue;
+                    }
                     Some(pause) => {
                         sleep(*pause).await;
                         continue;
@@ -210,11 +222,11 @@ impl Imsg {
                     Outcome::Released
                 }
                 Certainty::Poisoned => {
-                    self.poisoned().await;
+                    self.poisoned();
                     Outcome::Released
                 }
                 Certainty::StillInFlight => {
-                    self.poisoned().await;
+                    self.poisoned();
                     Outcome::Unknown
                 }
                 Certainty::NotStarted => Outcome::Released,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use switchboard_model::line::{Capability, OfflineReason};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::{
@@ -28,7 +28,7 @@ const OLDEST: (u32, u32) = (0, 14);
 pub(super) struct Readiness {
     pub(super) status: Status,
     /// The lane that sends is stuck until a new child runs.
-    pub(super) poisoned: bool,
+    pub(super) poisoned: Option<Life>,
 }
 
 impl Readiness {
@@ -95,7 +95,7 @@ impl Imsg {
                         warn!(%error, "imsg does not say how it is");
                         if silent >= SILENT_FOR {
                             silent = 0;
-                            self.child.begin_anew();
+                            self.child.begin_anew(now);
                         }
                         offline(OfflineReason::Unreachable)
                     }
@@ -121,12 +121,13 @@ impl Imsg {
 
     fn take(&self, status: Status) -> LineStatus {
         let readiness = Readiness { status, poisoned: self.readiness.borrow().poisoned };
+        let is_poisoned = self.is_poisoned();
         let line = if version(&readiness.status.version) < OLDEST {
             offline(OfflineReason::ProgramOutdated)
         } else if !readiness.status.database.ready {
             // Nearly always it may not read it: nobody can tell the two apart from here.
             offline(OfflineReason::Permission)
-        } else if readiness.poisoned {
+        } else if is_poisoned {
             offline(OfflineReason::Poisoned)
         } else {
             LineStatus { online: true, capabilities: readiness.capabilities(), reason: None }
@@ -161,21 +162,19 @@ impl Imsg {
         });
     }
 
-    /// The lane is stuck: nothing more is sent until a new child runs, which begins once what is read has ended.
-    pub(super) async fn poisoned(&self) {
+    /// Whether the lane of the child that runs now is stuck.
+    pub(super) fn is_poisoned(&self) -> bool {
+        let poisoned = self.readiness.borrow().poisoned;
+        poisoned.is_some_and(|of| of == *self.child.life().borrow())
+    }
+
+    /// The lane is stuck: nothing more is sent until a new child runs.
+    pub(super) fn poisoned(&self) {
         warn!("imsg's lane is stuck behind a send of which nobody knows; it is begun anew");
-        self.readiness.send_modify(|readiness| readiness.poisoned = true);
+        let now = *self.child.life().borrow();
+        self.readiness.send_modify(|readiness| readiness.poisoned = Some(now));
         self.tell(offline(OfflineReason::Poisoned));
-        let mut life = self.child.life();
-        self.child.begin_anew();
-        // Until the new one runs; whoever is dropped while waiting has begun it all the same.
-        while !matches!(*life.borrow_and_update(), Life::Down | Life::Missing) {
-            if timeout(ASK_EVERY, life.changed()).await.is_err() {
-                break;
-            }
-        }
-        self.readiness.send_modify(|readiness| readiness.poisoned = false);
-        sleep(Duration::from_millis(1)).await;
+        self.child.begin_anew(now);
     }
 }
 

@@ -45,7 +45,8 @@ impl Place {
             self.anchors.remove(0);
         }
         self.row = self.row.max(row);
-        self.latest = self.latest.max(written);
+        // One that says it comes from the future must not make history of all that follows.
+        self.latest = self.latest.max(written.min(crate::ledger::now()));
     }
 }
 

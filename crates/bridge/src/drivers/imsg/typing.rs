@@ -54,7 +54,7 @@ impl Imsg {
         let key = format!("typing:{}", uuid::Uuid::now_v7());
         let observations = vec![(line.id, Observation::new(key, what))];
         // It is of the moment: what can't be written down is not told.
-        let _ = context.ledger.record(Recorded { observations, cursor: None }).await;
+        let _ = context.ledger.record(Recorded { observations, ..Recorded::default() }).await;
     }
 
     async fn chat_named(&self, guid: &str) -> Option<Chat> {

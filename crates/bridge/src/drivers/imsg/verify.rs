@@ -22,6 +22,8 @@ use crate::{
 const PAGES: usize = 20;
 /// Rows of each.
 const PAGE: i64 = 500;
+/// How often it is looked for a child.
+const CHILD_POLL: Duration = Duration::from_millis(250);
 /// How long a message that is on its way is watched.
 const PENDING_POLL: Duration = Duration::from_secs(2);
 /// How often.
@@ -32,10 +34,16 @@ impl Imsg {
         if !matches!(begun.item.content, Content::Message { .. }) {
             return Verdict::Open;
         }
-        let found = match self.find_by_token(begun).await {
-            Ok(Some(verdict)) => Ok(Some(verdict)),
-            Ok(None) => self.find_by_text(begun, ledger).await,
-            Err(error) => Err(error),
+        let found = loop {
+            let found = match self.find_by_token(begun).await {
+                Ok(None) => self.find_by_text(begun, ledger).await,
+                found => found,
+            };
+            // After a start the child comes later than the question; whoever asks waits for so long as it will.
+            match found {
+                Err(RpcError::NotRunning | RpcError::Gone) => tokio::time::sleep(CHILD_POLL).await,
+                found => break found,
+            }
         };
         match found {
             Ok(verdict) => verdict.unwrap_or(Verdict::Open),
