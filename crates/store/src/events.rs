@@ -7,7 +7,7 @@ use switchboard_model::{
     Account, Chat, EventKind, Line, Timestamp, delivery::DueDelivery, event::Event, id::Id,
 };
 
-use crate::{Changed, Result};
+use crate::{Changed, Result, sqlite::Tally};
 
 #[cfg(doc)]
 use crate::{Clocks, Store};
@@ -23,6 +23,8 @@ pub struct Committed {
     pub released: Vec<Id<Line>>,
     /// What is to be read anew.
     pub changed: Option<Changed>,
+    /// The messages that are kept, until they are counted.
+    pub(crate) tally: Tally,
 }
 
 /// Where an event stands in the order of all events. What it is made of is the store's business: others keep it,

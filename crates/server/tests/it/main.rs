@@ -35,6 +35,7 @@ mod idempotency;
 mod isolation;
 mod kinds;
 mod layers;
+mod line_state;
 mod links;
 mod live;
 mod messages;

@@ -23,6 +23,7 @@ use super::{
         writer::Tx,
         writer_cache::CachedLine,
     },
+    lines::health,
 };
 use crate::{Chats, ChatsCursor, Refusal, Result};
 
@@ -63,6 +64,8 @@ pub(super) struct WrittenTo {
     pub(super) is_group: bool,
     /// Whether no message is known in it yet: of a chat with a contact, Messages may have none.
     pub(super) is_empty: bool,
+    /// Whether nobody in it has written for a day.
+    pub(super) is_silent: bool,
 }
 
 /// The chat that a write goes to, on a line of the writer's own. If the line lets a stranger be
@@ -72,12 +75,14 @@ pub(super) fn to_write_to(
     line: &CachedLine,
     to: &Recipient,
     may_begin: bool,
+    now: Timestamp,
 ) -> Result<WrittenTo> {
+    let written_to = |row: &Row<'_>| written_to(row, now);
     let found = match to {
         Recipient::Chat(id) => {
             let found = statement::first(
                 tx.sql,
-                "select id, is_group, last_seq = 0, has_received_inbound from chats
+                "select id, is_group, last_seq = 0, has_received_inbound, last_received_at from chats
                  where id = ?1 and line_id = ?2 and account_id = ?3",
                 params![bits(*id), bits(line.id), bits(line.account_id)],
                 written_to,
@@ -86,7 +91,7 @@ pub(super) fn to_write_to(
         }
         Recipient::Contact(handle) => statement::first(
             tx.sql,
-            "select id, is_group, last_seq = 0, has_received_inbound from chats
+            "select id, is_group, last_seq = 0, has_received_inbound, last_received_at from chats
              where line_id = ?1 and identifier = ?2 and is_group = 0 and account_id = ?3",
             params![bits(line.id), handle.as_str(), bits(line.account_id)],
             written_to,
@@ -102,7 +107,7 @@ pub(super) fn to_write_to(
         (None, Recipient::Contact(handle)) if may_begin => {
             tx.savepoint()?;
             let id = begin(tx.sql, line, line.account_id, handle)?;
-            Ok(WrittenTo { id, is_group: false, is_empty: true })
+            Ok(WrittenTo { id, is_group: false, is_empty: true, is_silent: true })
         }
         (None, _) => Err(Refusal::ChatNotFound.into()),
     }
@@ -122,29 +127,41 @@ pub(super) fn begin(
     make(sql, line, account, &NewChat::with_contact(contact), service)
 }
 
+/// A chat that a driver has told of, as it was until then.
+pub(super) struct ToldChat {
+    pub(super) id: Id<Chat>,
+    pub(super) is_group: bool,
+    pub(super) has_received_inbound: bool,
+    pub(super) last_received_at: Option<Timestamp>,
+}
+
 /// The chat that a driver tells of: made for this account if it is new, renamed if it has changed.
 pub(super) fn upsert(
     sql: &Connection,
     line: &CachedLine,
     account: Id<Account>,
     chat: InboundChat,
-) -> Result<Id<Chat>> {
+) -> Result<ToldChat> {
     let chat = NewChat::told(chat);
     let known = statement::first(
         sql,
-        "select id, name, participants from chats
+        "select id, name, participants, has_received_inbound, last_received_at from chats
          where line_id = ?1 and identifier = ?2 and is_group = ?3 and account_id = ?4",
         params![bits(line.id), chat.identifier, chat.is_group, bits(account)],
         |row| {
-            Ok((
-                row.get::<_, Bits<Chat>>(0)?.id(),
-                row.get::<_, Option<String>>(1)?,
-                row.get::<_, Json<Vec<String>>>(2)?.0,
-            ))
+            let told = ToldChat {
+                id: row.get::<_, Bits<_>>(0)?.id(),
+                is_group: chat.is_group,
+                has_received_inbound: row.get(3)?,
+                last_received_at: row.get::<_, Option<i64>>(4)?.map(Timestamp),
+            };
+            Ok((told, row.get::<_, Option<String>>(1)?, row.get::<_, Json<Vec<String>>>(2)?.0))
         },
     )?;
-    let Some((id, name, participants)) = known else {
-        return make(sql, line, account, &chat, Service::default());
+    let Some((told, name, participants)) = known else {
+        let id = make(sql, line, account, &chat, Service::default())?;
+        let is_group = chat.is_group;
+        return Ok(ToldChat { id, is_group, has_received_inbound: false, last_received_at: None });
     };
     // A driver that names nobody doesn't know who is there; a group of nobody is none.
     let unknown = chat.participants.is_empty();
@@ -153,10 +170,10 @@ pub(super) fn upsert(
         statement::run(
             sql,
             "update chats set name = ?2, participants = ?3 where id = ?1 and line_id = ?4",
-            params![bits(id), chat.name, Json(participants), bits(line.id)],
+            params![bits(told.id), chat.name, Json(participants), bits(line.id)],
         )?;
     }
-    Ok(id)
+    Ok(told)
 }
 
 /// The chat that a driver tells of, if this account has it.
@@ -296,7 +313,10 @@ pub(super) fn find(
 }
 
 /// The chat, and whether anybody in it has ever written to the line.
-fn written_to(row: &Row<'_>) -> rusqlite::Result<(WrittenTo, bool)> {
+fn written_to(row: &Row<'_>, now: Timestamp) -> rusqlite::Result<(WrittenTo, bool)> {
     let id = row.get::<_, Bits<_>>(0)?.id();
-    Ok((WrittenTo { id, is_group: row.get(1)?, is_empty: row.get(2)? }, row.get(3)?))
+    let (has_received, last) = (row.get(3)?, row.get::<_, Option<i64>>(4)?.map(Timestamp));
+    let is_silent = health::is_silent(has_received, last, now);
+    let chat = WrittenTo { id, is_group: row.get(1)?, is_empty: row.get(2)?, is_silent };
+    Ok((chat, has_received))
 }

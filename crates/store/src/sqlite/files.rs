@@ -3,6 +3,8 @@
 //! A file is forgotten when nothing ever referred to it, or nothing does any more. What refers to one, and what stops
 //! doing so, counts that in the same transaction, so that neither can miss the other.
 
+mod attached;
+
 use rusqlite::{Connection, Row, params};
 use switchboard_model::{
     Account, Attachment, Bridge, File, Line, Timestamp,
@@ -22,6 +24,8 @@ use super::{
     idempotency,
 };
 use crate::{Files, IdempotencyRecord, Idempotent, Refusal, Result};
+
+pub(super) use attached::{attachment, replace, take_again};
 
 #[async_trait::async_trait]
 impl Files for SqliteStore {
@@ -299,49 +303,6 @@ pub(super) fn receive(
         transcription: told.transcription,
         file_id,
     })
-}
-
-/// The files that a message has from now on, instead of those that it had: what it had already it keeps, and
-/// more may be said of it.
-pub(super) fn replace(
-    sql: &Connection,
-    line: Id<Line>,
-    account: Id<Account>,
-    before: &[Attachment],
-    told: Vec<LinkedFile>,
-) -> Result<Vec<Attachment>> {
-    let attachment =
-        |told: LinkedFile| match before.iter().find(|file| file.file_id == Some(told.file_id)) {
-            Some(kept) => {
-                let transcription = told.transcription.or_else(|| kept.transcription.clone());
-                Ok(Attachment { transcription, ..kept.clone() })
-            }
-            None => receive(sql, line, account, told),
-        };
-    told.into_iter().map(attachment).collect()
-}
-
-/// The attachment that a file of an item becomes which turns out to have been sent after all. It may be gone meanwhile.
-pub(super) fn take_again(sql: &Connection, file: &LinkedFile) -> Result<Attachment> {
-    let taken = statement::run(
-        sql,
-        "update files set is_referenced = 1, uses = uses + 1, left_at = null where id = ?1",
-        params![bits(file.file_id)],
-    )?;
-    let attachment = attachment(file);
-    Ok(Attachment { file_id: attachment.file_id.filter(|_| taken > 0), ..attachment })
-}
-
-/// The attachment that a file of an item becomes.
-pub(super) fn attachment(file: &LinkedFile) -> Attachment {
-    Attachment {
-        filename: file.filename.clone(),
-        mime_type: Some(file.mime_type.clone()),
-        size: Some(file.size),
-        url: None,
-        transcription: file.transcription.clone(),
-        file_id: Some(file.file_id),
-    }
 }
 
 /// A message or an item does not refer to this file any more.

@@ -21,7 +21,8 @@ use super::{
     SqliteStore, bridges, chats,
     engine::{bounded::digest_of, writer::Tx, writer_cache::CachedLine},
     events::{self, EventContext},
-    files, lines,
+    files,
+    lines::{self, health},
     messages::{self, bounded_guid},
     reactions::{self, Occurrence},
     receipts, sandbox, typing,
@@ -88,12 +89,13 @@ pub(super) fn receive(
             }
             Inbound::Unreadable => UNKNOWN,
             Inbound::Group { chat } => {
-                let chat_id = chats::upsert(tx.sql, &line, owner(tx, &line, &chat)?, chat)?;
+                let chat_id = chats::upsert(tx.sql, &line, owner(tx, &line, &chat)?, chat)?.id;
                 ReceivedEntry { chat_id: Some(chat_id), message_id: None }
             }
         };
         received.results.push(result);
     }
+    committed.tally.keep(tx.sql, now)?;
     if position.len() <= MAX_POSITION_BYTES {
         lines::set_position(tx.sql, line.id, link.bridge, position)?;
     }
@@ -149,7 +151,8 @@ fn message(
         pair(tx, &inbound.chat, inbound.text.as_deref(), now, committed)?;
     }
     let account_id = owner(tx, line, &inbound.chat)?;
-    let chat_id = chats::upsert(tx.sql, line, account_id, inbound.chat)?;
+    let chat = chats::upsert(tx.sql, line, account_id, inbound.chat)?;
+    let chat_id = chat.id;
     let attachments = inbound
         .attachments
         .into_iter()
@@ -178,7 +181,13 @@ fn message(
         error: None,
     };
     if let Some(seq) = messages::insert(tx.sql, &message)? {
-        lines::health::count(tx.sql, line.id, chat_id, !is_from_me, now)?;
+        let has_received = chat.has_received_inbound;
+        if is_from_me {
+            let is_silent = health::is_silent(has_received, chat.last_received_at, now);
+            committed.tally.sent(line.id, is_silent);
+        } else {
+            committed.tally.received(line.id, !has_received && !chat.is_group);
+        }
         let (sent_at, service) = (inbound.sent_at, inbound.service);
         chats::has_message(tx.sql, chat_id, seq, sent_at, service, !is_from_me, now)?;
     }

@@ -42,6 +42,7 @@ use self::engine::{
     worker_queue,
     writer::{Tx, Writer},
 };
+pub(crate) use self::lines::health::Tally;
 use tokio::sync::oneshot;
 
 use crate::{Observer, Result, Store};

@@ -131,6 +131,8 @@ pub(super) struct OpenItem {
     pub(super) status: OutboxStatus,
     pub(super) attempts: u32,
     pub(super) content: Content,
+    /// Whether its contact was silent when it was accepted; known of what is reported.
+    pub(super) to_silent: bool,
     /// Why it was given up, if it was.
     pub(super) error: Option<String>,
 }
@@ -165,10 +167,10 @@ pub(super) fn held_by(
 ) -> Result<Option<OpenItem>> {
     statement::first(
         sql,
-        "select seq, id, account_id, line_id, chat_id, status, attempts, content
+        "select seq, id, account_id, line_id, chat_id, status, attempts, content, to_silent
          from outbox where id = ?1 and bridge_id = ?2 and status = 'claimed'",
         params![bits(id), bits(bridge)],
-        open_item,
+        |row| Ok(OpenItem { to_silent: row.get(8)?, ..open_item(row)? }),
     )
 }
 
@@ -295,6 +297,7 @@ fn open_item(row: &Row<'_>) -> rusqlite::Result<OpenItem> {
         status: row.get::<_, Name<_>>(5)?.0,
         attempts: row.get(6)?,
         content: row.get::<_, Json<_>>(7)?.0,
+        to_silent: false,
         error: None,
     })
 }

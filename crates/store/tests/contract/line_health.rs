@@ -12,7 +12,7 @@ use switchboard_store::{SettleReport, Store};
 
 use crate::{
     own::own_in,
-    world::{ANN, BOB, NOW, World, chat_with, group, text_from, text_in},
+    world::{ANN, BOB, NOW, World, chat_with, contact, group, take, text_from, text_in},
 };
 
 const SECOND: i64 = 1000;
@@ -38,7 +38,9 @@ async fn health(world: &World, now: Timestamp) -> LineHealth {
 
 /// Sends a text, which is sent at this time.
 async fn sends(world: &World, to: &str, now: Timestamp) {
-    let id = world.claimed(to, "hello").await;
+    let draft = world.draft(contact(to), "hello");
+    let id = take(world.store.accept(draft, None, now).await).unwrap().id;
+    assert_eq!(world.claim(1).await, [id]);
     let outcome = Outcome::Sent {
         guid: format!("s {id}"),
         sent_at: now,

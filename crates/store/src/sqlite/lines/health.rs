@@ -1,10 +1,10 @@
-//! How lines are used: counted a day and line, by one statement beside those that keep a message.
+//! How lines are used: counted a day and line, by one statement a command beside those that keep messages.
 
 use std::collections::HashMap;
 
 use rusqlite::{Connection, Row, params};
 use switchboard_model::{
-    Account, Chat, Line, Timestamp,
+    Account, Line, Timestamp,
     id::Id,
     line::{LineHealth, SILENT_MS, UNANSWERED},
 };
@@ -26,43 +26,84 @@ const MAX_COUNTED: usize = 1000;
 /// Lines that the operator is told of.
 const MAX_LINES: usize = 10_000;
 
-/// A message comes into this chat, or goes out. Before the chat is told of it: what counts is how it was until now.
-pub(in crate::sqlite) fn count(
-    sql: &Connection,
-    line: Id<Line>,
-    chat: Id<Chat>,
-    is_inbound: bool,
+/// The messages that a command keeps, counted by line: all of them are written down by one statement at its end.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tally(Vec<(Id<Line>, Counts)>);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    sent: u32,
+    received: u32,
+    to_silent: u32,
+    new_contacts: u32,
+}
+
+impl Tally {
+    /// One that goes out, to a contact who may be silent.
+    pub(in crate::sqlite) fn sent(&mut self, line: Id<Line>, to_silent: bool) {
+        let counts = self.of(line);
+        counts.sent += 1;
+        counts.to_silent += u32::from(to_silent);
+    }
+
+    /// One that comes in, perhaps the first of its contact.
+    pub(in crate::sqlite) fn received(&mut self, line: Id<Line>, is_new_contact: bool) {
+        let counts = self.of(line);
+        counts.received += 1;
+        counts.new_contacts += u32::from(is_new_contact);
+    }
+
+    /// A command is about few lines.
+    fn of(&mut self, line: Id<Line>) -> &mut Counts {
+        let known = self.0.iter().position(|(id, _)| *id == line);
+        let place = known.unwrap_or_else(|| {
+            self.0.push((line, Counts::default()));
+            self.0.len() - 1
+        });
+        &mut self.0[place].1
+    }
+
+    /// Writes it down, and begins anew.
+    pub(in crate::sqlite) fn keep(&mut self, sql: &Connection, now: Timestamp) -> Result<()> {
+        for (line, counts) in self.0.drain(..) {
+            statement::run(
+                sql,
+                "insert into line_days (day, line_id, sent, received, to_silent, new_contacts,
+                                        minute, minute_sent, busiest_minute)
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?3, ?3)
+                 on conflict (day, line_id) do update set
+                   sent = sent + excluded.sent,
+                   received = received + excluded.received,
+                   to_silent = to_silent + excluded.to_silent,
+                   new_contacts = new_contacts + excluded.new_contacts,
+                   minute_sent = excluded.sent + iif(minute = excluded.minute, minute_sent, 0),
+                   busiest_minute = max(busiest_minute,
+                                        excluded.sent + iif(minute = excluded.minute, minute_sent, 0)),
+                   minute = excluded.minute",
+                params![
+                    now.0.div_euclid(DAY_MS),
+                    bits(line),
+                    counts.sent,
+                    counts.received,
+                    counts.to_silent,
+                    counts.new_contacts,
+                    now.0.div_euclid(MINUTE_MS),
+                ],
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether nobody in a chat has written to the line for a day. Of one in which somebody had written before that was kept,
+/// nobody knows, and it is taken for no.
+pub(in crate::sqlite) fn is_silent(
+    has_received_inbound: bool,
+    last_received_at: Option<Timestamp>,
     now: Timestamp,
-) -> Result<()> {
-    let silent_since = now.0.saturating_sub_unsigned(SILENT_MS);
-    statement::run(
-        sql,
-        "insert into line_days (day, line_id, sent, received, to_silent, new_contacts,
-                                minute, minute_sent, busiest_minute)
-         select ?1, ?2, not ?4, ?4,
-                not ?4 and coalesce(last_received_at < ?5, not has_received_inbound),
-                ?4 and not has_received_inbound and not is_group,
-                ?6, not ?4, not ?4
-         from chats where id = ?3
-         on conflict (day, line_id) do update set
-           sent = sent + excluded.sent,
-           received = received + excluded.received,
-           to_silent = to_silent + excluded.to_silent,
-           new_contacts = new_contacts + excluded.new_contacts,
-           minute_sent = excluded.sent + iif(minute = excluded.minute, minute_sent, 0),
-           busiest_minute = max(busiest_minute,
-                                excluded.sent + iif(minute = excluded.minute, minute_sent, 0)),
-           minute = excluded.minute",
-        params![
-            now.0.div_euclid(DAY_MS),
-            bits(line),
-            bits(chat),
-            is_inbound,
-            silent_since,
-            now.0.div_euclid(MINUTE_MS),
-        ],
-    )?;
-    Ok(())
+) -> bool {
+    let since = now.0.saturating_sub_unsigned(SILENT_MS);
+    last_received_at.map_or(!has_received_inbound, |at| at.0 < since)
 }
 
 /// How each line of this account, or of all, is used today; a line of which nothing was counted is used by nobody.

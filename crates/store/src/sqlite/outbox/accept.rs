@@ -31,11 +31,11 @@ pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<
         tx.savepoint()?;
         let to = sandbox::to_write_to(tx.sql, &line, account, &accept.to, &accept.content, now)?;
         // It is a phone's, which has texted first.
-        WrittenTo { id: to, is_group: false, is_empty: false }
+        WrittenTo { id: to, is_group: false, is_empty: false, is_silent: false }
     } else {
         let is_message =
             matches!(accept.content, NewContent::Message { .. } | NewContent::AudioMessage { .. });
-        chats::to_write_to(tx, &line, &accept.to, is_message)?
+        chats::to_write_to(tx, &line, &accept.to, is_message, now)?
     };
     let chat_id = chat.id;
     let needed = needed_for(&accept.content, chat);
@@ -54,8 +54,8 @@ pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<
     };
     statement::run(
         tx.sql,
-        "insert into outbox (id, account_id, line_id, chat_id, status, created_at, file_id, content, payload)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "insert into outbox (id, account_id, line_id, chat_id, status, created_at, file_id, content, payload, to_silent)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             bits(accept.id),
             bits(account),
@@ -66,6 +66,7 @@ pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<
             file_id.map(bits),
             Json(&content),
             accept.payload.get(),
+            chat.is_silent,
         ],
     )?;
     Ok(Accepted { id: accept.id, chat_id })

@@ -49,15 +49,16 @@ pub(super) fn resolve(
             Outcome::Done { .. } | Outcome::Unknown | Outcome::Released => {}
         }
     }
+    committed.tally.keep(tx.sql, now)?;
     Ok(committed)
 }
 
 fn given_up(sql: &Connection, id: Id<OutboxItem>) -> Result<Option<OpenItem>> {
     statement::first(
         sql,
-        "select seq, id, account_id, line_id, chat_id, status, attempts, content, error
+        "select seq, id, account_id, line_id, chat_id, status, attempts, content, to_silent, error
          from outbox where id = ?1 and status = 'failed'",
         params![bits(id)],
-        |row| Ok(OpenItem { error: row.get(8)?, ..open_item(row)? }),
+        |row| Ok(OpenItem { to_silent: row.get(8)?, error: row.get(9)?, ..open_item(row)? }),
     )
 }

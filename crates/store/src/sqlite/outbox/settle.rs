@@ -16,7 +16,7 @@ use crate::{
         bridges, chats,
         engine::writer::Tx,
         events::{self, EventContext},
-        files, lines,
+        files,
         messages::{self, bounded_guid},
         reactions::{self, Occurrence},
         receipts, typing,
@@ -57,6 +57,7 @@ pub(super) fn settle(
             }
         }
     }
+    committed.tally.keep(tx.sql, now)?;
     Ok(committed)
 }
 
@@ -116,7 +117,7 @@ pub(super) fn sent(
     };
     let message = match messages::insert(tx.sql, &message)? {
         Some(seq) => {
-            lines::health::count(tx.sql, item.line_id, item.chat_id, false, now)?;
+            committed.tally.sent(item.line_id, item.to_silent);
             chats::has_message(tx.sql, item.chat_id, seq, sent_at, service, false, now)?;
             message
         }

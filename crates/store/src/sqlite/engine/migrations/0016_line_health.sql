@@ -18,4 +18,6 @@ create table line_days (
 alter table chats add column last_received_at integer;
 -- Messages of the line since then.
 alter table chats add column unanswered integer not null default 0;
+-- Whether its contact was silent when it was accepted: known there without a look.
+alter table outbox add column to_silent integer not null default 0;
 create index chats_unanswered on chats (line_id) where unanswered > 5 and is_group = 0;
