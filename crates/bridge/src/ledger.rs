@@ -26,6 +26,7 @@ pub(crate) use attempts::Known;
 pub use attempts::{Begun, NewAttempt};
 pub use followed::Followed;
 pub use observations::{Observation, ObservedFile, Recorded, WaitingObservation};
+pub(crate) use own::plain;
 pub use own::{OwnRow, Ownership};
 pub use sources::Cursor;
 
