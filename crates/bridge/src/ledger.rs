@@ -26,7 +26,6 @@ pub(crate) use attempts::Known;
 pub use attempts::{Begun, NewAttempt};
 pub use followed::Followed;
 pub use observations::{Observation, ObservedFile, Recorded, WaitingObservation};
-pub(crate) use own::plain;
 pub use own::{OwnRow, Ownership};
 pub use sources::Cursor;
 

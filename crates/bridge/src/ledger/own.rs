@@ -129,7 +129,7 @@ fn says_the_same(begun: &Begun, row: &OwnRow) -> bool {
 
 /// A text without what Messages changes of it: the marks where files stand, white space around, and how its letters are
 /// composed.
-pub(crate) fn plain(text: &str) -> String {
+fn plain(text: &str) -> String {
     let composed = icu_normalizer::ComposingNormalizerBorrowed::new_nfc().normalize(text);
     composed.replace('\u{fffc}', "").trim().to_owned()
 }

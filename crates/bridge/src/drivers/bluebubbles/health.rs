@@ -269,7 +269,7 @@ impl BlueBubbles {
             let permission = troubles.no_permission && mac.method() == Method::AppleScript;
             let reason = permission
                 .then_some(OfflineReason::Permission)
-                .or(troubles.silent.then_some(OfflineReason::SilentWatch))
+                .or_else(|| troubles.silent.then_some(OfflineReason::SilentWatch))
                 .or_else(|| mac.warning(line?));
             LineStatus { online: true, capabilities: mac.capabilities(), reason }
         };

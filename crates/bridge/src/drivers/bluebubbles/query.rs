@@ -43,7 +43,7 @@ impl BlueBubbles {
     ) -> Result<Vec<Row>, ApiError> {
         let mut found = Vec::new();
         for page in 0..PAGES {
-            let values = self.ask(conditions, with_chats, page * PAGE, PAGE).await?.0;
+            let values = self.query(conditions, with_chats, page * PAGE, PAGE).await?.0;
             let is_last = (values.len() as i64) < PAGE;
             found.extend(rows(values));
             if is_last {
@@ -59,11 +59,11 @@ impl BlueBubbles {
     /// counts all the same.
     pub(super) async fn count(&self, conditions: &[Condition]) -> Result<i64, ApiError> {
         const BEHIND_ALL: i64 = 1_000_000_000;
-        let (_, total) = self.ask(conditions, false, BEHIND_ALL, 1).await?;
+        let (_, total) = self.query(conditions, false, BEHIND_ALL, 1).await?;
         total.ok_or(ApiError::Unreadable)
     }
 
-    async fn ask(
+    async fn query(
         &self,
         conditions: &[Condition],
         with_chats: bool,

@@ -215,7 +215,8 @@ impl Row {
             add(format!("failed:{guid}"), &move |update| update.failed = Some(failed.clone()));
             return changes;
         }
-        let delivered = self.delivered().or((self.is_delivered == Some(true)).then_some(now));
+        let undated = || (self.is_delivered == Some(true)).then_some(now);
+        let delivered = self.delivered().or_else(undated);
         if let Some(at) = delivered {
             add(format!("delivered:{guid}"), &|update| update.delivered_at = Some(at));
         }
@@ -284,7 +285,7 @@ mod tests {
 
     use super::*;
 
-    fn row(more: Value) -> Row {
+    fn row(more: &Value) -> Row {
         let mut row = json!({
             "originalROWID": 1, "guid": "G", "text": "hi", "dateCreated": 1_000, "isFromMe": false,
             "handle": {"address": "+15550100001", "service": "iMessage"},
@@ -302,27 +303,27 @@ mod tests {
     fn a_row_is_what_its_columns_say() {
         let reaction = |of: &str| {
             let more = json!({"associatedMessageGuid": "p:0/T", "associatedMessageType": of});
-            row(more).meaning()
+            row(&more).meaning()
         };
         let love = Some(ReactionType::Love);
         assert_eq!(reaction("love"), Meaning::Reaction { named: love.clone(), added: true });
         assert_eq!(reaction("-love"), Meaning::Reaction { named: love, added: false });
         assert_eq!(reaction("3006"), Meaning::Reaction { named: None, added: false });
         assert_eq!(reaction("4000"), Meaning::Other);
-        assert_eq!(row(json!({"itemType": 2, "text": null})).meaning(), Meaning::GroupChange);
-        assert_eq!(row(json!({"itemType": 6, "text": null})).meaning(), Meaning::Other);
-        assert_eq!(row(json!({"text": null})).meaning(), Meaning::Empty);
-        assert_eq!(row(json!({})).meaning(), Meaning::Message);
+        assert_eq!(row(&json!({"itemType": 2, "text": null})).meaning(), Meaning::GroupChange);
+        assert_eq!(row(&json!({"itemType": 6, "text": null})).meaning(), Meaning::Other);
+        assert_eq!(row(&json!({"text": null})).meaning(), Meaning::Empty);
+        assert_eq!(row(&json!({})).meaning(), Meaning::Message);
         let unsent = json!({"text": null, "partCount": 0, "dateEdited": 5});
-        assert_eq!(row(unsent).meaning(), Meaning::Other);
+        assert_eq!(row(&unsent).meaning(), Meaning::Other);
         let preview = json!({"text": null, "balloonBundleId": LINK_PREVIEW});
-        assert_eq!(row(preview).meaning(), Meaning::Other);
+        assert_eq!(row(&preview).meaning(), Meaning::Other);
     }
 
     #[test]
     fn a_reaction_is_about_a_message_however_that_is_written() {
         for about in ["p:0/T", "bp:T", "T"] {
-            assert_eq!(row(json!({"associatedMessageGuid": about})).reacts_to(), Some("T"));
+            assert_eq!(row(&json!({"associatedMessageGuid": about})).reacts_to(), Some("T"));
         }
     }
 
@@ -330,23 +331,23 @@ mod tests {
     fn a_twin_of_the_spam_filter_is_no_chat() {
         let masked = json!({"guid": "any;-;+1555****001", "style": 45, "isFiltered": true});
         let plain = json!({"guid": "any;-;+15550100001", "style": 45});
-        let both = row(json!({"chats": [masked, plain]}));
+        let both = row(&json!({"chats": [masked, plain]}));
         assert_eq!(both.chat().map(|chat| &*chat.guid), Some("any;-;+15550100001"));
-        assert!(row(json!({"chats": [masked]})).chat().is_none());
+        assert!(row(&json!({"chats": [masked]})).chat().is_none());
         let stranger = json!({"guid": "any;-;+15550100009", "style": 45, "isFiltered": true});
-        assert!(row(json!({"chats": [stranger]})).chat().is_some());
+        assert!(row(&json!({"chats": [stranger]})).chat().is_some());
     }
 
     #[test]
     fn only_own_messages_are_delivered_and_read() {
         let dates = json!({"dateDelivered": 5, "dateRead": 6, "isDelivered": true});
-        assert!(row(dates.clone()).changes(&contact(), Timestamp(9)).is_empty());
+        assert!(row(&dates).changes(&contact(), Timestamp(9)).is_empty());
         let mut own = dates;
         own["isFromMe"] = json!(true);
         let keys: Vec<String> =
-            row(own).changes(&contact(), Timestamp(9)).into_iter().map(|one| one.key).collect();
+            row(&own).changes(&contact(), Timestamp(9)).into_iter().map(|one| one.key).collect();
         assert_eq!(keys, ["delivered:G", "read:G"]);
-        let failed = row(json!({"isFromMe": true, "error": 22})).changes(&contact(), Timestamp(9));
+        let failed = row(&json!({"isFromMe": true, "error": 22})).changes(&contact(), Timestamp(9));
         assert_eq!(failed[0].key, "failed:G");
     }
 
