@@ -20,7 +20,7 @@ async fn die_with(rig: &mut Rig, text: &str) -> switchboard_model::link::SendIte
     sending.abort();
     let _ = sending.await;
     rig.kill().await;
-    rig.start();
+    rig.start().await;
     rig.online().await;
     item
 }
@@ -107,7 +107,7 @@ async fn kills_under_load_send_nothing_twice_and_miss_nothing() {
         sending.abort();
         let _ = sending.await;
         rig.kill().await;
-        rig.start();
+        rig.start().await;
         rig.online().await;
         items.push(item);
     }

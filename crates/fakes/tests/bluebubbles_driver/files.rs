@@ -21,7 +21,10 @@ async fn a_file_goes_out_whole_and_by_its_name() {
         assert!(matches!(outcome, Outcome::Sent { .. }), "{outcome:?}");
         let shown = rig.server.received_by(ANN);
         assert_eq!((shown.len(), shown[0].files.len()), (1, 1));
-        assert_eq!((&*shown[0].files[0].name, &*shown[0].files[0].bytes), ("A picture.png", PICTURE));
+        assert_eq!(
+            (&*shown[0].files[0].name, &*shown[0].files[0].bytes),
+            ("A picture.png", PICTURE)
+        );
         rig.quiet().await;
         assert!(rig.own().is_empty());
     }
@@ -39,7 +42,8 @@ async fn a_text_with_files_is_one_message_by_the_helper_and_several_by_scripts()
         let Outcome::Sent { guid, .. } = outcome else { panic!("{outcome:?}") };
         let shown = rig.server.received_by(ANN);
         assert_eq!(shown.len(), bubbles);
-        let names: Vec<&str> = shown.iter().flat_map(|one| &one.files).map(|one| &*one.name).collect();
+        let names: Vec<&str> =
+            shown.iter().flat_map(|one| &one.files).map(|one| &*one.name).collect();
         assert_eq!(names, ["one.png", "two.pdf"]);
         let text = shown.iter().find(|one| one.guid == guid).unwrap();
         assert!(text.text.as_deref().is_some_and(|text| text.contains("look")));
@@ -72,7 +76,8 @@ fn files_of(rig: &Rig, files: &[LinkedFile]) -> Vec<(String, Vec<u8>)> {
 async fn files_come_in_as_they_are_on_the_mac() {
     let mut rig = Rig::new().await;
     rig.server.receive(ANN, Incoming::file("IMG_1.HEIC", "image/heic", PICTURE));
-    rig.server.receive(ANN, Incoming::file("Audio Message.caf", "audio/x-caf", &b"caff"[..]).audio());
+    rig.server
+        .receive(ANN, Incoming::file("Audio Message.caf", "audio/x-caf", &b"caff"[..]).audio());
     rig.told_until(|told| told.len() == 2).await;
     let Inbound::Message(picture) = &rig.told[0] else { panic!() };
     assert_eq!(files_of(&rig, &picture.attachments)[0].1, PICTURE);
@@ -100,8 +105,14 @@ async fn a_file_that_comes_late_is_told_when_it_is_there() {
 #[tokio::test]
 async fn a_file_that_the_mac_put_away_is_brought_back_or_gone() {
     for (mut rig, files) in [(Rig::new().await, 1), (Rig::scripts().await, 0)] {
-        rig.server.trouble("/message/query", 3, switchboard_fakes::wire::Trouble::TunnelBefore(502));
-        let written = rig.server.receive(ANN, Incoming::text("look").with_file("a.png", "image/png", PICTURE));
+        rig.server.trouble(
+            "/message/query",
+            3,
+            switchboard_fakes::wire::Trouble::TunnelBefore(502),
+        );
+        let written = rig
+            .server
+            .receive(ANN, Incoming::text("look").with_file("a.png", "image/png", PICTURE));
         rig.server.purge_files(&written.guid);
         rig.hears("look").await;
         let Inbound::Message(message) = &rig.told[0] else { panic!() };

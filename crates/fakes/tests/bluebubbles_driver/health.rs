@@ -11,8 +11,10 @@ use crate::rig::{ANN, Rig};
 #[tokio::test]
 async fn capabilities_come_and_go_with_the_helper() {
     let mut rig = Rig::new().await;
-    let can = |one: Capability| move |status: &switchboard_bridge::LineStatus| {
-        status.online && status.capabilities.contains(&one)
+    let can = |one: Capability| {
+        move |status: &switchboard_bridge::LineStatus| {
+            status.online && status.capabilities.contains(&one)
+        }
     };
     rig.status(can(Capability::Reactions)).await;
     rig.server.mac(|mac| mac.helper_connected = false);
@@ -56,9 +58,9 @@ async fn another_program_s_helper_is_no_helper() {
 async fn a_server_that_is_away_is_unreachable_and_items_go_back() {
     let mut rig = Rig::new().await;
     rig.server.direct_chat(ANN);
-    rig.server.stop();
-    assert_eq!(rig.text(ANN, "hello").await, Outcome::Released);
+    rig.server.stop().await;
     rig.reason(false, Some(OfflineReason::Unreachable)).await;
+    assert_eq!(rig.text(ANN, "hello").await, Outcome::Released);
     rig.server.start_again().await.unwrap();
     rig.reason(true, None).await;
     rig.sent(ANN, "hello").await;
@@ -68,7 +70,7 @@ async fn a_server_that_is_away_is_unreachable_and_items_go_back() {
 #[tokio::test]
 async fn a_wrong_password_is_said() {
     let mut rig = Rig::idle(|_| ()).await;
-    rig.start_with("another");
+    rig.start_with("another").await;
     rig.driver().assign_lines(vec![rig.line.clone()]).await;
     rig.reason(false, Some(OfflineReason::Unauthorized)).await;
 }
@@ -76,7 +78,7 @@ async fn a_wrong_password_is_said() {
 #[tokio::test]
 async fn an_old_server_is_refused_and_a_newer_one_is_taken() {
     let mut rig = Rig::idle(|mac| mac.server_version = "1.8.0".to_owned()).await;
-    rig.start();
+    rig.start().await;
     rig.driver().assign_lines(vec![rig.line.clone()]).await;
     rig.reason(false, Some(OfflineReason::ProgramOutdated)).await;
     rig.server.mac(|mac| mac.server_version = "2.0.1".to_owned());
@@ -121,7 +123,7 @@ async fn scripts_that_may_not_control_messages_are_told_of() {
 async fn a_webhook_that_says_nothing_raises_the_alarm_and_nothing_is_missed() {
     let mut rig = Rig::idle(|_| ()).await;
     rig.with_webhook = true;
-    rig.start();
+    rig.start().await;
     rig.online().await;
     // Told again and again until the webhook is known to the server and says something.
     rig.server.contact_writes(ANN, "told");

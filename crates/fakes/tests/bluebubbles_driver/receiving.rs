@@ -69,7 +69,14 @@ async fn reactions_of_every_kind_are_told_and_taken_back() {
         })
         .collect();
     let said: Vec<(&str, bool)> = said.iter().map(|(kind, added)| (&**kind, *added)).collect();
-    let all = [("love", true), ("love", false), ("question", true), ("🔥", true), ("🔥", false), ("❤️", true)];
+    let all = [
+        ("love", true),
+        ("love", false),
+        ("question", true),
+        ("🔥", true),
+        ("🔥", false),
+        ("❤️", true),
+    ];
     assert_eq!(said, all);
 }
 
@@ -91,7 +98,8 @@ async fn edits_and_messages_taken_back_are_told_however_old_the_message() {
     let of_one = |update: &switchboard_model::link::InboundUpdate| update.edit.is_some();
     rig.changes(&one.guid, of_one).await;
     rig.quiet().await;
-    let unsent = |one: &&Inbound| matches!(one, Inbound::Update(update) if update.unsent_at.is_some());
+    let unsent =
+        |one: &&Inbound| matches!(one, Inbound::Update(update) if update.unsent_at.is_some());
     assert_eq!(rig.told.iter().filter(unsent).count(), 1);
 }
 
@@ -128,7 +136,7 @@ async fn it_starts_at_now_or_at_a_time_that_is_asked_for() {
     rig.server.receive(ANN, Incoming::text("long ago").at(now().millis() - 90 * DAY));
     rig.server.receive(ANN, Incoming::text("yesterday").at(now().millis() - DAY));
     rig.start_at(Timestamp(now().millis() - 2 * DAY));
-    rig.start();
+    rig.start().await;
     rig.online().await;
     rig.server.contact_writes(ANN, "now");
     rig.hears("now").await;
@@ -136,7 +144,7 @@ async fn it_starts_at_now_or_at_a_time_that_is_asked_for() {
 
     let mut rig = Rig::idle(|_| ()).await;
     rig.server.receive(ANN, Incoming::text("yesterday").at(now().millis() - DAY));
-    rig.start();
+    rig.start().await;
     rig.online().await;
     rig.server.contact_writes(ANN, "now");
     rig.hears("now").await;
@@ -184,7 +192,7 @@ async fn a_message_that_the_server_can_not_read_holds_nothing_up() {
 async fn a_burst_is_told_whole_though_the_webhook_tells_a_part() {
     let mut rig = Rig::idle(|_| ()).await;
     rig.with_webhook = true;
-    rig.start();
+    rig.start().await;
     rig.online().await;
     for n in 0..1_500 {
         rig.server.contact_writes(ANN, &format!("{n}"));
@@ -198,7 +206,7 @@ async fn a_burst_is_told_whole_though_the_webhook_tells_a_part() {
 async fn typing_is_told_where_the_webhook_is_heard() {
     let mut rig = Rig::idle(|_| ()).await;
     rig.with_webhook = true;
-    rig.start();
+    rig.start().await;
     rig.online().await;
     rig.server.contact_writes(ANN, "hi");
     rig.hears("hi").await;
@@ -225,10 +233,10 @@ async fn what_happened_while_the_driver_or_the_server_was_away_is_told() {
     rig.hears("one").await;
     rig.kill().await;
     rig.server.contact_writes(ANN, "two");
-    rig.start();
+    rig.start().await;
     rig.online().await;
     rig.hears("two").await;
-    rig.server.stop();
+    rig.server.stop().await;
     rig.server.contact_writes(ANN, "three");
     rig.server.start_again().await.unwrap();
     rig.hears("three").await;

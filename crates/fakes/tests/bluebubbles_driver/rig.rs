@@ -95,7 +95,7 @@ impl Rig {
 
     pub(crate) async fn on(change: impl FnOnce(&mut Mac)) -> Self {
         let mut rig = Self::idle(change).await;
-        rig.start();
+        rig.start().await;
         rig.online().await;
         rig
     }
@@ -131,11 +131,11 @@ impl Rig {
         self.start = start;
     }
 
-    pub(crate) fn start(&mut self) {
-        self.start_with(PASSWORD);
+    pub(crate) async fn start(&mut self) {
+        self.start_with(PASSWORD).await;
     }
 
-    pub(crate) fn start_with(&mut self, password: &str) {
+    pub(crate) async fn start_with(&mut self, password: &str) {
         let mut options = BlueBubblesOptions::new(self.server.url().parse().unwrap(), password);
         options.pace = pace();
         if self.with_webhook {
@@ -143,7 +143,7 @@ impl Rig {
             options.webhook = Some(BlueBubblesWebhook { listen, url: None });
         }
         let connector = BlueBubbles::new(options).unwrap();
-        let driver = open(connector, self.data.path(), self.start);
+        let driver = open(connector, self.data.path(), self.start).await;
         self.driver = Some(driver);
     }
 
@@ -188,7 +188,7 @@ impl Rig {
 
     pub(crate) async fn restart(&mut self) {
         self.kill().await;
-        self.start();
+        self.start().await;
         self.online().await;
     }
 
@@ -261,7 +261,8 @@ impl Rig {
                 }
                 Err(_) => panic!("told so far: {:#?}", self.told),
             };
-            let results = vec![ReceivedEntry { chat_id: None, message_id: None }; batch.entries.len()];
+            let results =
+                vec![ReceivedEntry { chat_id: None, message_id: None }; batch.entries.len()];
             self.driver().received(self.line.id, &batch, &results).await;
             self.after = Some(batch.position);
             self.told.extend(batch.entries);
@@ -273,7 +274,8 @@ impl Rig {
         let word = format!("that was all {}", self.told.len());
         self.server.contact_writes("+15550100099", &word);
         self.told_until(|told| texts(told).contains(&word)).await;
-        self.told.retain(|one| !matches!(one, Inbound::Message(m) if m.text.as_deref() == Some(&word)));
+        self.told
+            .retain(|one| !matches!(one, Inbound::Message(m) if m.text.as_deref() == Some(&word)));
     }
 
     /// Waits for a message that came in.
@@ -325,7 +327,7 @@ impl Rig {
     }
 }
 
-fn open(connector: BlueBubbles, dir: &Path, start: Timestamp) -> Arc<Ledgered<BlueBubbles>> {
+async fn open(connector: BlueBubbles, dir: &Path, start: Timestamp) -> Arc<Ledgered<BlueBubbles>> {
     // The ledger of one that was killed is free once its last thread has ended.
     let mut connector = Some(connector);
     let deadline = std::time::Instant::now() + DEADLINE;
@@ -336,7 +338,7 @@ fn open(connector: BlueBubbles, dir: &Path, start: Timestamp) -> Arc<Ledgered<Bl
         {
             return Ledgered::start(connector, dir, start).unwrap();
         }
-        std::thread::yield_now();
+        tokio::task::yield_now().await;
     }
 }
 
@@ -364,9 +366,8 @@ pub(crate) fn now() -> Timestamp {
 }
 
 async fn serve_files(files: &Arc<Files>) -> FileClient {
-    let router = Router::new()
-        .route("/bridge/v1/files", get(give).post(take))
-        .with_state(Arc::clone(files));
+    let router =
+        Router::new().route("/bridge/v1/files", get(give).post(take)).with_state(Arc::clone(files));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/bridge/v1/link", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });

@@ -72,7 +72,8 @@ async fn a_chat_that_gets_another_guid_with_the_system_is_still_written_to() {
     rig.sent(&group, "to all").await;
     assert_eq!((rig.shown(ANN, "after"), rig.shown(BOB, "to all")), (1, 1));
     let told = rig.told.len();
-    rig.server.receive(BOB, Incoming::text("still here").chat(&group.replacen("iMessage", "any", 1)));
+    rig.server
+        .receive(BOB, Incoming::text("still here").chat(&group.replacen("iMessage", "any", 1)));
     rig.hears("still here").await;
     let chats = rig.told[told..].iter().filter_map(|one| match one {
         Inbound::Message(message) => Some(&message.chat),

@@ -196,10 +196,7 @@ impl Api {
             .pop_if_empty()
             .extend(["api", "v1"])
             .extend(path);
-        url.query_pairs_mut()
-            .clear()
-            .extend_pairs(query)
-            .append_pair("password", &self.password);
+        url.query_pairs_mut().clear().extend_pairs(query).append_pair("password", &self.password);
         Ok(url)
     }
 }

@@ -108,10 +108,7 @@ impl BlueBubbles {
                 "(message.error != 0 OR (message.is_delivered = 1 AND message.date_delivered = 0))",
                 json!({}),
             ),
-            that(
-                "message.date >= :since",
-                json!({"since": apple(since - FAILS_WITHIN)}),
-            ),
+            that("message.date >= :since", json!({"since": apple(since - FAILS_WITHIN)})),
         ];
         let mut rows = self.rows(&[changed], true).await?;
         rows.extend(self.rows(&failed, true).await?);

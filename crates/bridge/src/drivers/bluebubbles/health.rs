@@ -256,7 +256,9 @@ impl BlueBubbles {
     fn tell(&self, lines: &[CarriedLine]) {
         let (mac, troubles) = (self.mac.borrow().clone(), *self.troubles.borrow());
         let status = |line: Option<&Handle>| -> LineStatus {
-            let Some(mac) = &mac else { return offline(troubles.away.unwrap_or(OfflineReason::Starting)) };
+            let Some(mac) = &mac else {
+                return offline(troubles.away.unwrap_or(OfflineReason::Starting));
+            };
             if let Some(away) = troubles.away {
                 return offline(away);
             }
@@ -275,7 +277,10 @@ impl BlueBubbles {
         };
         let now = Health {
             all: status(None),
-            lines: lines.iter().map(|one| (one.handle.clone(), status(Some(&one.handle)))).collect(),
+            lines: lines
+                .iter()
+                .map(|one| (one.handle.clone(), status(Some(&one.handle))))
+                .collect(),
         };
         self.health.send_if_modified(|told| {
             let is_new = *told != now;
@@ -358,7 +363,9 @@ mod tests {
     #[test]
     fn versions_are_compared_by_number() {
         assert!(!mac("15.5.0", true).is_outdated());
-        for (text, outdated) in [("1.8.0", true), ("1.10.2", false), ("2.0.0", false), ("dev", false)] {
+        for (text, outdated) in
+            [("1.8.0", true), ("1.10.2", false), ("2.0.0", false), ("dev", false)]
+        {
             let mac = Mac { version: version(text), ..mac("15.5.0", true) };
             assert_eq!(mac.is_outdated(), outdated, "{text}");
         }

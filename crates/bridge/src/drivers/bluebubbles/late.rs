@@ -12,11 +12,7 @@ use switchboard_model::{
 use tokio::time::Instant;
 
 use super::{
-    BlueBubbles, READ_TIMEOUT,
-    api::ApiError,
-    observe::Observer,
-    query::that,
-    read::ReadError,
+    BlueBubbles, READ_TIMEOUT, api::ApiError, observe::Observer, query::that, read::ReadError,
     wire::Row,
 };
 use crate::{

@@ -179,9 +179,7 @@ impl BlueBubbles {
             let mut look = Look::Settled;
             for row in &page {
                 let since = *observer.unsettled.entry(row.row).or_insert_with(Instant::now);
-                if self.is_unsettled(row, since.elapsed())
-                    || reached.waiting.len() >= MAX_WAITING
-                {
+                if self.is_unsettled(row, since.elapsed()) || reached.waiting.len() >= MAX_WAITING {
                     look = Look::Unsettled;
                     break;
                 }

@@ -116,11 +116,12 @@ fn said(refused: &Refused, method: Method) -> Certainty {
 
 /// The number of a script's error: it stands in brackets at the end of a line.
 fn script_code(text: &str) -> Option<i64> {
-    text.match_indices("(-").filter_map(|(at, _)| {
-        let rest = &text[at + 1..];
-        rest[..rest.find(')')?].parse::<i64>().ok().filter(|code| (-99_999..-99).contains(code))
-    })
-    .last()
+    text.match_indices("(-")
+        .filter_map(|(at, _)| {
+            let rest = &text[at + 1..];
+            rest[..rest.find(')')?].parse::<i64>().ok().filter(|code| (-99_999..-99).contains(code))
+        })
+        .last()
 }
 
 /// For the owner of the line.
@@ -201,7 +202,8 @@ mod tests {
         ] {
             assert!(matches!(certainty(&error, PrivateApi), Certainty::Refused(_)));
         }
-        let queued = answer(400, "Validation Error", "Message is already queued to be sent!", Value::Null);
+        let queued =
+            answer(400, "Validation Error", "Message is already queued to be sent!", Value::Null);
         assert_eq!(certainty(&queued, PrivateApi), Unknown);
     }
 

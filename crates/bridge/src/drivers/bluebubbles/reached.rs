@@ -113,7 +113,8 @@ impl BlueBubbles {
         let Some(known) = known else {
             let row = self.row_before(start, newest).await?;
             let anchors = found.iter().map(|row| (row.row, row.guid.clone())).collect();
-            let reached = Reached { row, since: start, latest: start, waiting: Vec::new(), anchors };
+            let reached =
+                Reached { row, since: start, latest: start, waiting: Vec::new(), anchors };
             return Ok((newest, reached));
         };
         if known.identity(&found, newest) == Identity::Same {
@@ -155,7 +156,8 @@ impl BlueBubbles {
         };
         // Is it the database, or one row of it that the server can't show?
         let ApiError::Refused(refused) = &error else { return Err(error) };
-        if refused.status != 500 || self.rows(&[that("message.ROWID = -1", json!({}))], false).await.is_err()
+        if refused.status != 500
+            || self.rows(&[that("message.ROWID = -1", json!({}))], false).await.is_err()
         {
             return Err(error);
         }

@@ -55,7 +55,9 @@ impl BlueBubbles {
         let Some(line) = line_of(&lines, chat) else { return Ok(None) };
         let place = self.place(&context.ledger, line.id, chat).await?;
         if place.is_none() {
-            warn!("a message stands in what is neither a group nor a chat with one; it is passed over");
+            warn!(
+                "a message stands in what is neither a group nor a chat with one; it is passed over"
+            );
         }
         Ok(place.map(|place| (line.clone(), chat, place)))
     }
@@ -94,9 +96,7 @@ impl BlueBubbles {
                 return Ok(match context.ledger.whose(own).await? {
                     Ownership::Ours(_) => Reading::Ours,
                     Ownership::NotYet => Reading::NotYet,
-                    Ownership::Owners => {
-                        Reading::Told(Box::new((line, row.as_own(known, chat))))
-                    }
+                    Ownership::Owners => Reading::Told(Box::new((line, row.as_own(known, chat)))),
                 });
             }
             _ => row.as_message(known, chat),

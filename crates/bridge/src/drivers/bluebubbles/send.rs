@@ -12,6 +12,7 @@ use switchboard_model::{
     Line,
     chat::Service,
     id::Id,
+    line::Capability,
     link::{Content, Outcome},
     reaction::ReactionType,
 };
@@ -56,6 +57,8 @@ struct Way<'a> {
     method: Method,
     reply_to: Option<&'a str>,
     is_audio: bool,
+    /// What earlier requests of the item have come to in Messages.
+    used: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -88,6 +91,13 @@ impl BlueBubbles {
                 }
             },
         };
+        let needed = match &target {
+            Target::NewContact(_) => Some(Capability::NewChats),
+            Target::Chat { .. } => item.is_group.then_some(Capability::Groups),
+        };
+        if needed.is_some_and(|needed| !mac.capabilities().contains(&needed)) {
+            return failed("Without BlueBubbles' helper this macOS does not do this.");
+        }
         match &item.content {
             Content::Message { is_audio_message, reply_to_guid, .. } => {
                 let way = Way {
@@ -96,8 +106,9 @@ impl BlueBubbles {
                     method: mac.method(),
                     reply_to: reply_to_guid.as_deref(),
                     is_audio: *is_audio_message,
+                    used: Vec::new(),
                 };
-                self.send_message(&way, target).await
+                self.send_message(way, target).await
             }
             _ if mac.method() != Method::PrivateApi => {
                 failed("This needs BlueBubbles' helper in Messages, which is not there.")
@@ -111,7 +122,7 @@ impl BlueBubbles {
         }
     }
 
-    async fn send_message(&self, way: &Way<'_>, target: Target) -> Outcome {
+    async fn send_message(&self, way: Way<'_>, target: Target) -> Outcome {
         let Content::Message { text, .. } = &way.attempt.item.content else {
             return failed("It is no message.");
         };
@@ -125,7 +136,8 @@ impl BlueBubbles {
                 one that can't be heard.";
             return failed(error);
         }
-        let files = &*way.attempt.files;
+        let attempt = way.attempt;
+        let files = &*attempt.files;
         let pieces = match (files, text) {
             ([], Some(text)) => vec![Piece::Text(text)],
             ([], None) => return failed("There is nothing to send."),
@@ -137,7 +149,9 @@ impl BlueBubbles {
                 let files = files.iter().map(Piece::File);
                 match &target {
                     // Only a text makes a new chat.
-                    Target::NewContact(_) => text.map(Piece::Text).into_iter().chain(files).collect(),
+                    Target::NewContact(_) => {
+                        text.map(Piece::Text).into_iter().chain(files).collect()
+                    }
                     Target::Chat { .. } => files.chain(text.map(Piece::Text)).collect(),
                 }
             }
@@ -146,13 +160,22 @@ impl BlueBubbles {
     }
 
     /// Sends one request after another. What comes of the item is what came of its text, or else of its last file.
-    async fn send_pieces(&self, way: &Way<'_>, mut target: Target, pieces: &[Piece<'_>]) -> Outcome {
+    async fn send_pieces(
+        &self,
+        mut way: Way<'_>,
+        mut target: Target,
+        pieces: &[Piece<'_>],
+    ) -> Outcome {
         let (line, mut of_item) = (way.attempt.item.line_id, None);
         for (number, piece) in pieces.iter().enumerate() {
-            let (outcome, chat) = self.send_piece(way, &target, piece, number, pieces.len()).await;
+            let (outcome, chat) = self.send_piece(&way, &target, piece, number, pieces.len()).await;
             let is_text = matches!(piece, Piece::Text(_));
             match outcome {
                 Outcome::Sent { ref guid, .. } => {
+                    if way.method == Method::AppleScript {
+                        self.trouble(|troubles| troubles.no_permission = false);
+                    }
+                    way.used.push(guid.clone());
                     if let Some(guid) = chat {
                         target = Target::Chat { guid, service: None };
                     }
@@ -297,10 +320,9 @@ impl BlueBubbles {
         let ledger = way.ledger;
         let error = match answer {
             Ok(row) => {
-                if way.method == Method::AppleScript {
-                    self.trouble(|troubles| troubles.no_permission = false);
-                }
-                if self.is_it(&search, ledger, &row).await {
+                // The helper names the message that it has made; the rest of the server guesses which it is.
+                let is_named = way.method == Method::PrivateApi;
+                if self.is_it(&search, ledger, &row, is_named).await {
                     return self.outcome_of(ledger, &search, &row, target).await;
                 }
                 warn!(item = %search.item.id, "BlueBubbles answers with another message than was sent");
@@ -362,7 +384,7 @@ impl BlueBubbles {
             return failed("Messages on the Mac refuses the script, so nothing was sent.");
         }
         sleep(self.pace().after_script).await;
-        match self.find(search, way.ledger).await {
+        match self.find(search, way.ledger, &way.used).await {
             Ok(Found { alike, others: 0 }) if alike.is_empty() => {
                 failed("Messages on the Mac refuses the script, and shows nothing that was sent.")
             }
@@ -379,7 +401,7 @@ impl BlueBubbles {
         search: &Begun,
         has_failed: bool,
     ) -> Outcome {
-        match self.find(search, way.ledger).await {
+        match self.find(search, way.ledger, &way.used).await {
             Ok(found) => self.of_found(way, target, search, &found.alike, has_failed).await,
             Err(_) => Outcome::Unknown,
         }
@@ -421,12 +443,7 @@ impl BlueBubbles {
     }
 
     /// A row of Messages that is no message of its own to the server.
-    pub(super) async fn disown(
-        &self,
-        ledger: &Ledger,
-        line: Id<Line>,
-        guid: &str,
-    ) {
+    pub(super) async fn disown(&self, ledger: &Ledger, line: Id<Line>, guid: &str) {
         if let Err(error) = ledger.pass_over(line, rows::key(guid)).await {
             warn!(%line, %error, "a part of an item may be told as a message of its own");
         }
@@ -508,7 +525,9 @@ impl BlueBubbles {
         let answer = match what {
             Content::Reaction { message_guid, reaction_type, remove } => {
                 if let ReactionType::Emoji(_) = reaction_type {
-                    return failed("BlueBubbles reacts with the six kinds only, not with an emoji.");
+                    return failed(
+                        "BlueBubbles reacts with the six kinds only, not with an emoji.",
+                    );
                 }
                 let minus = if *remove { "-" } else { "" };
                 let body = json!({
@@ -527,7 +546,10 @@ impl BlueBubbles {
                 }
                 let deed = if *what == Content::Read { "read" } else { "typing" };
                 let path = ["chat", chat, deed];
-                self.api.send::<Option<Value>>(&path, &json!({}), SMALL_TIMEOUT).await.map(|_| Value::Null)
+                self.api
+                    .send::<Option<Value>>(&path, &json!({}), SMALL_TIMEOUT)
+                    .await
+                    .map(|_| Value::Null)
             }
             Content::Message { .. } => return failed("It is a message."),
         };

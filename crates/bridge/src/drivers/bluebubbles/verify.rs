@@ -11,8 +11,7 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::{
-    BlueBubbles,
-    outcome,
+    BlueBubbles, outcome,
     query::{Condition, apple, that},
     read::ReadError,
     send::sent_as,
@@ -53,7 +52,7 @@ impl BlueBubbles {
             }
             Content::Typing { .. } | Content::Read => return Verdict::Open,
         }
-        let found = match self.find(begun, ledger).await {
+        let found = match self.find(begun, ledger, &[]).await {
             Ok(found) => found,
             Err(error) => {
                 debug!(%error, "Messages can't be asked what came of an item");
@@ -66,7 +65,9 @@ impl BlueBubbles {
                 self.disown(ledger, begun.item.line_id, &row.guid).await;
                 Outcome::Failed { error: outcome::of_row(error) }
             }
-            None => sent_as(row, row.chat().map_or_else(Default::default, |chat| service_of(row, chat))),
+            None => {
+                sent_as(row, row.chat().map_or_else(Default::default, |chat| service_of(row, chat)))
+            }
         })
     }
 
@@ -75,11 +76,19 @@ impl BlueBubbles {
     }
 
     /// The own messages that it may be.
-    pub(super) async fn find(&self, begun: &Begun, ledger: &Ledger) -> Result<Found, ReadError> {
+    pub(super) async fn find(
+        &self,
+        begun: &Begun,
+        ledger: &Ledger,
+        used: &[String],
+    ) -> Result<Found, ReadError> {
         let line = begun.item.line_id;
         let mut found = Found { alike: Vec::new(), others: 0 };
         for row in self.rows(&since(begun), true).await? {
-            if row.item_type() != 0 || row.associated_message_guid.is_some() {
+            if row.item_type() != 0
+                || row.associated_message_guid.is_some()
+                || used.contains(&row.guid)
+            {
                 continue;
             }
             let Some(chat) = row.chat() else { continue };
@@ -87,7 +96,7 @@ impl BlueBubbles {
             if place.identifier != begun.item.identifier {
                 continue;
             }
-            if self.is_it(begun, ledger, &row).await {
+            if self.is_it(begun, ledger, &row, false).await {
                 found.alike.push(row);
             } else {
                 found.others += 1;
@@ -96,8 +105,15 @@ impl BlueBubbles {
         Ok(found)
     }
 
-    /// Whether a row says what was sent, came after it was begun, and is of no other attempt.
-    pub(super) async fn is_it(&self, begun: &Begun, ledger: &Ledger, row: &Row) -> bool {
+    /// Whether a row says what was sent, came after it was begun, and is of no other attempt. Answers to sends have no
+    /// files in them: of one that was named for certain they are not asked.
+    pub(super) async fn is_it(
+        &self,
+        begun: &Begun,
+        ledger: &Ledger,
+        row: &Row,
+        is_named: bool,
+    ) -> bool {
         let after = begun.mark.as_deref().and_then(|mark| mark.parse::<i64>().ok());
         if !row.is_own() || after.is_some_and(|after| row.row <= after) {
             return false;
@@ -108,7 +124,7 @@ impl BlueBubbles {
             // The answer to a send may name the chat by another guid.
             identifier: begun.item.identifier.clone(),
             text: row.words(),
-            has_files: row.files().next().is_some(),
+            has_files: is_named || row.files().next().is_some(),
             sent_at: row.created().max(begun.begun_at),
             service: Default::default(),
         };

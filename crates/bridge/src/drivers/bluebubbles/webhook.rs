@@ -32,11 +32,7 @@ use tokio::{
 use tracing::{info, warn};
 use url::Url;
 
-use super::{
-    BlueBubbles, BlueBubblesWebhook, READ_TIMEOUT,
-    api::ApiError,
-    rows::line_of,
-};
+use super::{BlueBubbles, BlueBubblesWebhook, READ_TIMEOUT, api::ApiError, rows::line_of};
 use crate::{
     connector::Context,
     ledger::{Observation, Recorded, now},
@@ -182,9 +178,10 @@ impl BlueBubbles {
         let mut troubles = self.troubles.subscribe();
         let mut mac = self.mac.subscribe();
         loop {
-            let is_there = troubles.borrow_and_update().away.is_none();
+            let is_known = mac.borrow_and_update().is_some();
+            let is_there = troubles.borrow_and_update().away.is_none() && is_known;
             let mut pause = REGISTER_EVERY;
-            if is_there && mac.borrow_and_update().is_some() {
+            if is_there {
                 match self.register(url).await {
                     Ok(()) => self.heard.registered(Some(now())),
                     Err(error) => {
@@ -200,9 +197,10 @@ impl BlueBubbles {
                 loop {
                     tokio::select! {
                         Ok(()) = troubles.changed() => {
-                            if troubles.borrow_and_update().away.is_none() != is_there { return }
+                            let is_back = troubles.borrow_and_update().away.is_none();
+                            if is_known && is_back != is_there { return }
                         }
-                        Ok(()) = mac.changed(), if !is_there => return,
+                        Ok(()) = mac.changed(), if !is_known => return,
                     }
                 }
             };
@@ -245,8 +243,8 @@ impl BlueBubbles {
 
     async fn serve(&self, context: &Context, stream: TcpStream, path: &str) {
         let service = service_fn(|request| self.answer(context, request, path));
-        let serving =
-            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        let serving = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service);
         // Whatever goes wrong with it: it is only a wake-up.
         let _ = timeout(CONNECTION_WITHIN, serving).await;
     }
@@ -297,7 +295,9 @@ impl BlueBubbles {
         };
         let Ok(Some(chat)) = self.chat(guid).await else { return };
         // Of a group nobody says who it is.
-        let Some(handle) = chat.contact().filter(|_| chat.is_group() == Some(false)) else { return };
+        let Some(handle) = chat.contact().filter(|_| chat.is_group() == Some(false)) else {
+            return;
+        };
         let lines = std::sync::Arc::clone(&context.lines.borrow());
         let Some(line) = line_of(&lines, &chat) else { return };
         let chat = InboundChat::Contact { handle: handle.clone() };

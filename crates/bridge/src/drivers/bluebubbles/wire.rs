@@ -120,7 +120,10 @@ pub(super) fn rows(values: Vec<Value>) -> Vec<Row> {
     let rows: Vec<Row> =
         values.into_iter().filter_map(|value| serde_json::from_value(value).ok()).collect();
     if rows.len() < all {
-        warn!(count = all - rows.len(), "rows of Messages can't be understood; they are passed over");
+        warn!(
+            count = all - rows.len(),
+            "rows of Messages can't be understood; they are passed over"
+        );
     }
     rows
 }
@@ -204,7 +207,8 @@ impl Chat {
 
     /// Whether it is a twin that the spam filter keeps, with a handle that names nobody.
     pub(super) fn is_masked(&self) -> bool {
-        self.guid.contains('*') || self.chat_identifier.as_deref().is_some_and(|id| id.contains('*'))
+        self.guid.contains('*')
+            || self.chat_identifier.as_deref().is_some_and(|id| id.contains('*'))
     }
 
     /// The other party of a chat with one.
