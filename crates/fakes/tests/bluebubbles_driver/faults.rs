@@ -193,3 +193,35 @@ async fn what_was_there_before_is_not_taken_for_what_was_sent() {
     assert_eq!(rig.text(ANN, "нет").await, Outcome::Unknown);
     assert_eq!(rig.shown(ANN, "нет"), 1);
 }
+
+#[tokio::test]
+async fn a_server_that_hears_nothing_of_messages_sends_all_the_same() {
+    // Its scripts then wait in vain for their row.
+    let mut rig = Rig::scripts().await;
+    rig.server.direct_chat(ANN);
+    rig.server.faults(|faults| faults.silent_watcher = true);
+    for text in ["one", "два"] {
+        let guid = rig.sent(ANN, text).await;
+        assert_eq!((rig.shown(ANN, text), guid.is_empty()), (1, false));
+    }
+    rig.server.contact_writes(ANN, "heard");
+    rig.hears("heard").await;
+    rig.quiet().await;
+    assert!(rig.own().is_empty());
+}
+
+#[tokio::test]
+async fn the_helper_is_never_given_more_than_it_takes() {
+    let mut rig = Rig::new().await;
+    let mut items = Vec::new();
+    for n in 0..12 {
+        let contact = format!("+155501001{n:02}");
+        rig.server.direct_chat(&contact);
+        items.push(rig.item(&contact, crate::rig::text_of("hello")));
+    }
+    let outcomes = items.into_iter().map(|item| rig.hand_over_apart(item)).collect::<Vec<_>>();
+    for outcome in outcomes {
+        assert_eq!(Is::of(&outcome.await.unwrap()), Is::Sent);
+    }
+    assert_eq!(rig.server.carried_out().len(), 12);
+}

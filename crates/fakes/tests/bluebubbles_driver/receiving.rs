@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use switchboard_fakes::bluebubbles::{Incoming, Keep};
+use switchboard_fakes::bluebubbles::{Faults, Incoming, Keep};
 use switchboard_model::{
     Timestamp,
     link::{Inbound, InboundChat, InboundReaction},
@@ -265,4 +265,35 @@ async fn a_delivery_without_a_date_is_told_once() {
     let delivered =
         told.filter(|one| matches!(one, Inbound::Update(update) if update.delivered_at.is_some()));
     assert_eq!(delivered.count(), 1);
+}
+
+#[tokio::test]
+async fn whatever_the_webhook_does_each_message_is_told_once() {
+    let mut rig = Rig::idle(|_| ()).await;
+    rig.with_webhook = true;
+    rig.start().await;
+    rig.online().await;
+    let mut told = Vec::new();
+    for (n, change) in [
+        |faults: &mut Faults| faults.webhooks_twice = true,
+        |faults: &mut Faults| faults.webhooks_reversed = true,
+        |faults: &mut Faults| faults.webhooks_lost = true,
+        |faults: &mut Faults| faults.debounce_loses = true,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        rig.server.faults(|faults| {
+            *faults = Faults::default();
+            change(faults);
+        });
+        for m in 0..3 {
+            let text = format!("{n} {m}");
+            rig.server.contact_writes(ANN, &text);
+            told.push(text);
+        }
+        rig.hears(told.last().unwrap()).await;
+    }
+    rig.quiet().await;
+    assert_eq!(texts(&rig.told), told);
 }

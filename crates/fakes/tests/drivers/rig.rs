@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use switchboard_bridge::{
     Bridge, BridgeConfig, Connector, Ledgered,
-    drivers::{Imsg, ImsgProgram},
+    drivers::{BlueBubbles, BlueBubblesOptions, Imsg, ImsgProgram},
 };
 use switchboard_client::{Client, CreateBridge, CreateKey, CreateLine, CreateWebhook, SendMessage};
-use switchboard_fakes::imsg::{Mac, Settings};
+use switchboard_fakes::{
+    bluebubbles,
+    imsg::{Mac, Settings},
+};
 use switchboard_model::{
     EventKind, Message, OutboxItem, Timestamp, id::Id, line::DriverKind, outbox::OutboxStatus,
 };
@@ -50,6 +53,20 @@ impl Rig<Imsg> {
         let program = ImsgProgram { program: mac.program().to_owned(), db: None, env: Vec::new() };
         let rig = Self::new(DriverKind::Imsg, move || Imsg::new(program.clone())).await;
         (rig, mac)
+    }
+}
+
+impl Rig<BlueBubbles> {
+    /// A line on a Mac with BlueBubbles.
+    pub(crate) async fn bluebubbles(
+        change: impl FnOnce(&mut bluebubbles::Mac),
+    ) -> (Self, bluebubbles::Server) {
+        let fake = bluebubbles::Server::start("secret").await.unwrap();
+        fake.mac(change);
+        let options = BlueBubblesOptions::new(fake.url().parse().unwrap(), "secret");
+        let connector = move || BlueBubbles::new(options.clone()).unwrap();
+        let rig = Self::new(DriverKind::Bluebubbles, connector).await;
+        (rig, fake)
     }
 }
 

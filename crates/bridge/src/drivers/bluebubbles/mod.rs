@@ -170,6 +170,9 @@ pub enum InvalidBlueBubbles {
     /// No password.
     #[error("a BlueBubbles server always has a password, and none was given")]
     Password,
+    /// Nobody can be told to come to every address.
+    #[error("the webhook listens on every address: say by which one BlueBubbles reaches it")]
+    Webhook,
     /// This system can't make connections.
     #[error("no connection can be made from here")]
     Client(#[source] reqwest::Error),
@@ -186,6 +189,11 @@ impl BlueBubbles {
         }
         if options.password.trim().is_empty() {
             return Err(InvalidBlueBubbles::Password);
+        }
+        let nowhere =
+            |one: &BlueBubblesWebhook| one.url.is_none() && one.listen.ip().is_unspecified();
+        if options.webhook.as_ref().is_some_and(nowhere) {
+            return Err(InvalidBlueBubbles::Webhook);
         }
         let api = Api::new(options.url.clone(), &options.password)
             .map_err(|error| InvalidBlueBubbles::Client(error.without_url()))?;

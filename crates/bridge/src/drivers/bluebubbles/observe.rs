@@ -27,13 +27,17 @@ use super::{
 };
 use crate::{
     connector::Context,
-    ledger::{Observation, Recorded},
+    ledger::{Observation, Recorded, now},
 };
 
 /// The name of its place in the ledger.
 const SOURCE: &str = "bluebubbles";
 /// How often it is said that nothing can be read.
 const UNREADABLE_EVERY: Duration = Duration::from_secs(60);
+/// So near to the end a row may be a new one, however old its date is.
+const NEAR: i64 = 50;
+/// A row that is younger may be a new one.
+const YOUNG: Duration = Duration::from_secs(10 * 60);
 /// The most rows that are known to be unreadable.
 const MAX_UNREADABLE: usize = 64;
 
@@ -176,10 +180,18 @@ impl BlueBubbles {
             page.extend(joined);
             page.sort_by_key(|row| row.row);
             let (mut observations, latest) = (Vec::new(), reached.latest);
-            let mut look = Look::Settled;
+            let (mut look, found) = (Look::Settled, Instant::now());
             for row in &page {
-                let since = *observer.unsettled.entry(row.row).or_insert_with(Instant::now);
-                if self.is_unsettled(row, since.elapsed()) || reached.waiting.len() >= MAX_WAITING {
+                observer.unsettled.entry(row.row).or_insert(found);
+            }
+            for row in &page {
+                if reached.is_history(row, latest) {
+                    reached.passed(row);
+                    continue;
+                }
+                let waited =
+                    observer.unsettled.get(&row.row).map_or(Duration::ZERO, Instant::elapsed);
+                if self.is_unsettled(row, newest, waited) || reached.waiting.len() >= MAX_WAITING {
                     look = Look::Unsettled;
                     break;
                 }
@@ -187,7 +199,7 @@ impl BlueBubbles {
                 if row.chats.is_empty() {
                     // Told now, a group's would stand in a chat of two.
                     error!("a message that stands in no chat is passed over");
-                } else if !reached.is_history(row, latest) {
+                } else {
                     self.read_one(context, observer, &mut reached, row, &mut observations).await?;
                 }
                 reached.passed(row);
@@ -205,7 +217,12 @@ impl BlueBubbles {
         }
     }
 
-    fn is_unsettled(&self, row: &Row, waited: Duration) -> bool {
+    fn is_unsettled(&self, row: &Row, newest: i64, waited: Duration) -> bool {
+        // One that has stood there for long stays as it is, and there may be many.
+        let is_young = row.row + NEAR > newest || row.created() > now() - YOUNG;
+        if !is_young {
+            return false;
+        }
         if row.chats.is_empty() {
             return waited < self.pace().joins_within;
         }

@@ -140,12 +140,15 @@ impl BlueBubbles {
                 "message.ROWID = (SELECT MAX(m.ROWID) FROM message m WHERE m.ROWID NOT IN (:...bad))"
             }
         };
-        let (statement, args) = match anchors {
-            [] => (newest.to_owned(), json!({"bad": unreadable})),
-            _ => (
-                format!("(message.ROWID IN (:...anchors) OR {newest})"),
-                json!({"anchors": anchors, "bad": unreadable}),
-            ),
+        let mut args = json!({});
+        if !unreadable.is_empty() {
+            args["bad"] = json!(unreadable);
+        }
+        let statement = if anchors.is_empty() {
+            newest.to_owned()
+        } else {
+            args["anchors"] = json!(anchors);
+            format!("(message.ROWID IN (:...anchors) OR {newest})")
         };
         let error = match self.rows(&[that(statement, args)], false).await {
             Ok(found) => {
