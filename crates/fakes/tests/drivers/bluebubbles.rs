@@ -62,7 +62,11 @@ async fn a_group_is_a_group_and_what_a_mode_can_not_do_is_refused_by_name() {
     let refused = rig.client.send_reaction(&react).await.unwrap_err();
     assert!(refused.to_string().contains("react"), "{refused}");
     let reply = SendMessage::text(LINE, &chat, "hi").reply_to(&hello.guid);
-    rig.client.send_message(&reply).await.unwrap_err();
+    let item = rig.client.send_message(&reply).await.unwrap().value.id;
+    let item = rig.ended(item).await;
+    assert_eq!(item.status, OutboxStatus::Failed);
+    assert!(item.error.is_some_and(|error| error.contains("helper")));
+    assert_eq!(mac.carried_out().len(), 1);
     rig.stop().await;
     rig.server.stop().await;
 }

@@ -63,7 +63,8 @@ impl Rig<BlueBubbles> {
     ) -> (Self, bluebubbles::Server) {
         let fake = bluebubbles::Server::start("secret").await.unwrap();
         fake.mac(change);
-        let options = BlueBubblesOptions::new(fake.url().parse().unwrap(), "secret");
+        let mut options = BlueBubblesOptions::new(fake.url().parse().unwrap(), "secret");
+        options.pace.poll = Duration::from_millis(200);
         let connector = move || BlueBubbles::new(options.clone()).unwrap();
         let rig = Self::new(DriverKind::Bluebubbles, connector).await;
         (rig, fake)
