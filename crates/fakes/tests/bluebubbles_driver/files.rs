@@ -68,8 +68,7 @@ async fn a_voice_memo_plays_or_is_refused() {
 }
 
 fn files_of(rig: &Rig, files: &[LinkedFile]) -> Vec<(String, Vec<u8>)> {
-    let uploaded = rig.files.uploaded.lock().unwrap();
-    files.iter().map(|file| uploaded[&file.file_id].clone()).collect()
+    files.iter().map(|file| rig.files.uploaded(file.file_id)).collect()
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod faults;
 mod files;
 mod groups;
 mod health;
+mod link_files;
 mod receiving;
 mod rig;
 mod sending;

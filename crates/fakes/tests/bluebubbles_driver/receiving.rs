@@ -13,11 +13,13 @@ use crate::rig::{ANN, BOB, Rig, now, texts};
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
 fn reactions(told: &[Inbound]) -> Vec<&InboundReaction> {
-    let reaction = |one| match one {
-        &Inbound::Reaction(ref reaction) => Some(reaction),
-        _ => None,
-    };
-    told.iter().filter_map(reaction).collect()
+    let mut reactions = Vec::new();
+    for one in told {
+        if let Inbound::Reaction(reaction) = one {
+            reactions.push(reaction);
+        }
+    }
+    reactions
 }
 
 #[tokio::test]

@@ -1,22 +1,9 @@
 //! A BlueBubbles server, a driver with its ledger, and what the server of the link would have of them.
 
-use std::{
-    collections::HashMap,
-    path::Path,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    body::Bytes,
-    extract::{Query, State},
-    http::{HeaderMap, StatusCode},
-    response::IntoResponse,
-    routing::get,
-};
 use switchboard_bridge::{
-    BridgeConfig, Driver, FileClient, KnownOutcome, Ledgered, LineStatus,
+    Driver, FileClient, KnownOutcome, Ledgered, LineStatus,
     drivers::{BlueBubbles, BlueBubblesOptions, BlueBubblesPace, BlueBubblesWebhook},
 };
 use switchboard_fakes::bluebubbles::{Mac, Server};
@@ -30,19 +17,14 @@ use switchboard_model::{
 };
 use tempfile::TempDir;
 
+use crate::link_files::Files;
+
 pub(crate) const LINE: &str = "+15550999999";
 pub(crate) const ANN: &str = "+15550100001";
 pub(crate) const BOB: &str = "+15550100002";
 pub(crate) const PASSWORD: &str = "secret";
 /// How long a test waits for what must come.
 const DEADLINE: Duration = Duration::from_secs(20);
-
-/// Files of the link's server.
-#[derive(Default)]
-pub(crate) struct Files {
-    kept: Mutex<HashMap<String, Vec<u8>>>,
-    pub(crate) uploaded: Mutex<HashMap<Id<File>, (String, Vec<u8>)>>,
-}
 
 pub(crate) struct Rig {
     pub(crate) server: Server,
@@ -112,7 +94,7 @@ impl Rig {
             position: None,
         };
         Self {
-            client: serve_files(&files).await,
+            client: files.serve().await,
             server,
             driver: None,
             line,
@@ -316,7 +298,7 @@ impl Rig {
     /// A file that can be sent.
     pub(crate) fn file(&self, name: &str, mime_type: &str, bytes: &[u8]) -> LinkedFile {
         let file_id: Id<File> = Id::generate();
-        self.files.kept.lock().unwrap().insert(file_id.to_string(), bytes.to_vec());
+        self.files.keep(file_id, bytes);
         LinkedFile {
             file_id,
             filename: Some(name.to_owned()),
@@ -363,40 +345,4 @@ pub(crate) fn texts(told: &[Inbound]) -> Vec<String> {
 pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     Timestamp(i64::try_from(since.as_millis()).unwrap())
-}
-
-async fn serve_files(files: &Arc<Files>) -> FileClient {
-    let router =
-        Router::new().route("/bridge/v1/files", get(give).post(take)).with_state(Arc::clone(files));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("ws://{}/bridge/v1/link", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    BridgeConfig::new(&url, "t").unwrap().files().clone()
-}
-
-type Asked = Query<HashMap<String, String>>;
-
-async fn give(State(files): State<Arc<Files>>, Query(of): Asked) -> impl IntoResponse {
-    match files.kept.lock().unwrap().get(&of["id"]) {
-        Some(bytes) => (StatusCode::OK, bytes.clone()),
-        None => (StatusCode::NOT_FOUND, Vec::new()),
-    }
-}
-
-async fn take(
-    State(files): State<Arc<Files>>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> impl IntoResponse {
-    let header = |name: &str| headers.get(name).map(|one| one.to_str().unwrap().to_owned());
-    let name = header("x-filename").unwrap_or_default();
-    let file = File {
-        id: Id::generate(),
-        url: None,
-        filename: Some(name.clone()),
-        mime_type: header("content-type").unwrap(),
-        size: bytes.len() as u64,
-    };
-    files.uploaded.lock().unwrap().insert(file.id, (name, bytes.to_vec()));
-    (StatusCode::CREATED, axum::Json(file))
 }

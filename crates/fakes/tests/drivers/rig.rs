@@ -1,6 +1,6 @@
 //! A server with one line, and a bridge that carries it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use switchboard_bridge::{
     Bridge, BridgeConfig, Connector, Ledgered,

@@ -3,47 +3,29 @@
 //! What is certainly not sent is given back or fails; whatever may have been sent is looked for in Messages, and unknown
 //! if it is not found there. No request is ever made a second time.
 
-use std::path::Path;
-
-use reqwest::multipart::{Form, Part};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use switchboard_model::{
-    Line,
     chat::Service,
-    id::Id,
     line::Capability,
     link::{Content, Outcome},
-    reaction::ReactionType,
 };
-use tokio::time::sleep;
 use tracing::warn;
 
 use super::{
-    BlueBubbles, FILE_TIMEOUT, SMALL_TIMEOUT, TEXT_TIMEOUT,
+    BlueBubbles, FILE_TIMEOUT, TEXT_TIMEOUT,
     api::ApiError,
     chats::Target,
-    outcome::{self, Certainty, Method, certainty},
-    rows,
-    verify::Found,
+    forms::is_caf,
+    outcome::Method,
     wire::{Chat, Row},
 };
 use crate::{
     connector::{Attempt, OutgoingFile},
-    ledger::{Begun, Ledger, now},
+    ledger::{Begun, Ledger},
 };
 
-/// How late what is of the moment may be.
-const OF_THE_MOMENT: std::time::Duration = std::time::Duration::from_secs(2);
-/// A script's error that says that it may not control Messages.
-const NOT_ALLOWED: i64 = -1743;
-/// Errors of scripts that say that nothing was sent, if it was tried once.
-const NOTHING_SENT: [i64; 3] = [-1728, -1700, NOT_ALLOWED];
-/// What a voice memo has to be called.
-const VOICE_MEMO: &str = "Audio Message.caf";
-
 /// What is sent as one request.
-enum Piece<'a> {
+pub(super) enum Piece<'a> {
     Text(&'a str),
     File(&'a OutgoingFile),
     /// Files, and a text if there is one, as one message.
@@ -51,19 +33,14 @@ enum Piece<'a> {
 }
 
 /// What goes with every request of an item.
-struct Way<'a> {
-    attempt: &'a Attempt,
-    ledger: &'a Ledger,
-    method: Method,
-    reply_to: Option<&'a str>,
-    is_audio: bool,
+pub(super) struct Way<'a> {
+    pub(super) attempt: &'a Attempt,
+    pub(super) ledger: &'a Ledger,
+    pub(super) method: Method,
+    pub(super) reply_to: Option<&'a str>,
+    pub(super) is_audio: bool,
     /// What earlier requests of the item have come to in Messages.
-    used: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Uploaded {
-    path: String,
+    pub(super) used: Vec<String>,
 }
 
 impl BlueBubbles {
@@ -117,7 +94,7 @@ impl BlueBubbles {
                 let Target::Chat { guid, .. } = target else {
                     return failed("Messages has no chat with this contact yet.");
                 };
-                self.do_small(attempt, ledger, &guid, other).await
+                self.do_small(attempt, &guid, other).await
             }
         }
     }
@@ -308,287 +285,6 @@ impl BlueBubbles {
             guid: None,
         }
     }
-
-    async fn judge(
-        &self,
-        way: &Way<'_>,
-        target: &Target,
-        chat: Option<&str>,
-        answer: Result<Row, ApiError>,
-        search: Begun,
-    ) -> Outcome {
-        let ledger = way.ledger;
-        let error = match answer {
-            Ok(row) => {
-                // The helper names the message that it has made; the rest of the server guesses which it is.
-                let is_named = way.method == Method::PrivateApi;
-                if self.is_it(&search, ledger, &row, is_named).await {
-                    return self.outcome_of(ledger, &search, &row, target).await;
-                }
-                warn!(item = %search.item.id, "BlueBubbles answers with another message than was sent");
-                return self.look_for(way, target, &search, false).await;
-            }
-            Err(error) => error,
-        };
-        let certain = certainty(&error, way.method);
-        // Its name alone: a script's error has the message in it.
-        warn!(item = %search.item.id, %error, "BlueBubbles did not send");
-        match certain {
-            Certainty::NotStarted => {
-                self.lost(&error);
-                Outcome::Released
-            }
-            Certainty::NoHelper => {
-                self.lost_helper();
-                Outcome::Released
-            }
-            Certainty::Refused(why) => {
-                if let Some(chat) = chat {
-                    self.chats.forget_guid(chat);
-                }
-                failed(why)
-            }
-            Certainty::RowFailed { guid, error } => {
-                if let Some(guid) = guid {
-                    self.disown(ledger, search.item.line_id, &guid).await;
-                }
-                Outcome::Failed { error: outcome::of_row(error) }
-            }
-            Certainty::RowFailedSomewhere => self.look_for(way, target, &search, true).await,
-            Certainty::Script(code) => self.after_script(way, target, &search, code).await,
-            Certainty::HelperSilent => {
-                self.lost_helper();
-                self.look_for(way, target, &search, false).await
-            }
-            Certainty::Unknown => {
-                self.look.notify_one();
-                self.look_for(way, target, &search, false).await
-            }
-        }
-    }
-
-    /// A script ended with an error. The server tries several ways, so the error of the last says nothing of the
-    /// others.
-    async fn after_script(
-        &self,
-        way: &Way<'_>,
-        target: &Target,
-        search: &Begun,
-        code: Option<i64>,
-    ) -> Outcome {
-        if code == Some(NOT_ALLOWED) {
-            self.trouble(|troubles| troubles.no_permission = true);
-        }
-        let nothing_sent = code.is_some_and(|code| NOTHING_SENT.contains(&code));
-        if nothing_sent && search.item.is_group {
-            return failed("Messages on the Mac refuses the script, so nothing was sent.");
-        }
-        sleep(self.pace().after_script).await;
-        match self.find(search, way.ledger, &way.used).await {
-            Ok(Found { alike, others: 0 }) if alike.is_empty() => {
-                failed("Messages on the Mac refuses the script, and shows nothing that was sent.")
-            }
-            Ok(found) => self.of_found(way, target, search, &found.alike, false).await,
-            Err(_) => Outcome::Unknown,
-        }
-    }
-
-    /// Looks for the one message that it can be.
-    async fn look_for(
-        &self,
-        way: &Way<'_>,
-        target: &Target,
-        search: &Begun,
-        has_failed: bool,
-    ) -> Outcome {
-        match self.find(search, way.ledger, &way.used).await {
-            Ok(found) => self.of_found(way, target, search, &found.alike, has_failed).await,
-            Err(_) => Outcome::Unknown,
-        }
-    }
-
-    async fn of_found(
-        &self,
-        way: &Way<'_>,
-        target: &Target,
-        search: &Begun,
-        alike: &[Row],
-        has_failed: bool,
-    ) -> Outcome {
-        let mut fits = alike.iter().filter(|row| !has_failed || row.failure().is_some());
-        match (fits.next(), fits.next()) {
-            (Some(row), None) => self.outcome_of(way.ledger, search, row, target).await,
-            _ => Outcome::Unknown,
-        }
-    }
-
-    async fn outcome_of(
-        &self,
-        ledger: &Ledger,
-        search: &Begun,
-        row: &Row,
-        target: &Target,
-    ) -> Outcome {
-        if let Some(error) = row.failure() {
-            self.disown(ledger, search.item.line_id, &row.guid).await;
-            return Outcome::Failed { error: outcome::of_row(error) };
-        }
-        let known = match target {
-            Target::Chat { service, .. } => *service,
-            Target::NewContact(_) => None,
-        };
-        let of_row = || row.chat().map(|chat| super::wire::service_of(row, chat));
-        let service: Option<Service> = known.or_else(of_row);
-        sent_as(row, service.unwrap_or_default())
-    }
-
-    /// A row of Messages that is no message of its own to the server.
-    pub(super) async fn disown(&self, ledger: &Ledger, line: Id<Line>, guid: &str) {
-        if let Err(error) = ledger.pass_over(line, rows::key(guid)).await {
-            warn!(%line, %error, "a part of an item may be told as a message of its own");
-        }
-    }
-
-    async fn form(
-        &self,
-        way: &Way<'_>,
-        chat: &str,
-        file: &OutgoingFile,
-        token: &str,
-    ) -> Result<Form, Outcome> {
-        let name = name_of(file, way.is_audio);
-        let mut form = Form::new()
-            .text("chatGuid", chat.to_owned())
-            .text("tempGuid", token.to_owned())
-            .text("name", name.clone())
-            .text("method", way.method.name())
-            .part("attachment", part(&file.path, name, &file.file.mime_type).await?);
-        if way.is_audio {
-            form = form.text("isAudioMessage", "true");
-        }
-        if let Some(reply_to) = way.reply_to {
-            form = form.text("selectedMessageGuid", reply_to.to_owned());
-        }
-        Ok(form)
-    }
-
-    /// Brings the files to the Mac, and says what is to be sent. Nothing is sent by this.
-    async fn parts(
-        &self,
-        way: &Way<'_>,
-        chat: &str,
-        files: &[OutgoingFile],
-        text: Option<&str>,
-        token: &str,
-    ) -> Result<Value, Outcome> {
-        let mut parts = Vec::with_capacity(files.len() + 1);
-        for file in files {
-            let name = name_of(file, way.is_audio);
-            let part = part(&file.path, name.clone(), &file.file.mime_type).await?;
-            let form = Form::new().part("attachment", part);
-            let path = ["attachment", "upload"];
-            let uploaded = self.api.send_form::<Uploaded>(&path, form, FILE_TIMEOUT).await;
-            let Uploaded { path } = uploaded.map_err(|error| {
-                warn!(%error, "a file can't be brought to the Mac");
-                match certainty(&error, way.method) {
-                    Certainty::NotStarted => {
-                        self.lost(&error);
-                        Outcome::Released
-                    }
-                    Certainty::NoHelper => {
-                        self.lost_helper();
-                        Outcome::Released
-                    }
-                    _ => failed("A file could not be brought to the Mac, so nothing was sent."),
-                }
-            })?;
-            parts.push(json!({"partIndex": parts.len(), "attachment": path, "name": name}));
-        }
-        if let Some(text) = text {
-            parts.push(json!({"partIndex": parts.len(), "text": text}));
-        }
-        let mut body = json!({"chatGuid": chat, "tempGuid": token, "parts": parts});
-        if let Some(reply_to) = way.reply_to {
-            body["selectedMessageGuid"] = json!(reply_to);
-        }
-        Ok(body)
-    }
-
-    /// Does what is no message.
-    async fn do_small(
-        &self,
-        attempt: &Attempt,
-        ledger: &Ledger,
-        chat: &str,
-        what: &Content,
-    ) -> Outcome {
-        let answer = match what {
-            Content::Reaction { message_guid, reaction_type, remove } => {
-                if let ReactionType::Emoji(_) = reaction_type {
-                    return failed(
-                        "BlueBubbles reacts with the six kinds only, not with an emoji.",
-                    );
-                }
-                let minus = if *remove { "-" } else { "" };
-                let body = json!({
-                    "chatGuid": chat, "selectedMessageGuid": message_guid, "partIndex": 0,
-                    "reaction": format!("{minus}{}", reaction_type.as_str()),
-                });
-                self.pacer.turn(None).await;
-                self.api.send::<Value>(&["message", "react"], &body, TEXT_TIMEOUT).await
-            }
-            Content::Typing { on: false } => {
-                return failed("BlueBubbles can't end a typing indicator: it ends by itself.");
-            }
-            Content::Typing { .. } | Content::Read => {
-                if !self.pacer.turn(Some(OF_THE_MOMENT)).await {
-                    return failed("BlueBubbles is too busy for what is of the moment.");
-                }
-                let deed = if *what == Content::Read { "read" } else { "typing" };
-                let path = ["chat", chat, deed];
-                self.api
-                    .send::<Option<Value>>(&path, &json!({}), SMALL_TIMEOUT)
-                    .await
-                    .map(|_| Value::Null)
-            }
-            Content::Message { .. } => return failed("It is a message."),
-        };
-        let error = match answer {
-            Ok(_) => return Outcome::Done { at: now() },
-            Err(error) => error,
-        };
-        warn!(item = %attempt.item.id, %error, "BlueBubbles did not do it");
-        match certainty(&error, Method::PrivateApi) {
-            Certainty::NotStarted => {
-                self.lost(&error);
-                Outcome::Released
-            }
-            Certainty::NoHelper => {
-                self.lost_helper();
-                failed("This needs BlueBubbles' helper in Messages, which is not there.")
-            }
-            Certainty::Refused(why) => failed(why),
-            certain => {
-                if certain == Certainty::HelperSilent {
-                    self.lost_helper();
-                }
-                match what {
-                    Content::Reaction { .. } => {
-                        let begun = Begun {
-                            item: attempt.item.clone(),
-                            token: attempt.token,
-                            begun_at: attempt.begun_at,
-                            mark: attempt.mark.clone(),
-                            guid: None,
-                        };
-                        self.find_reaction(&begun, ledger).await.unwrap_or(Outcome::Unknown)
-                    }
-                    // It is of the moment, and not worth asking for.
-                    _ => failed("Messages did not say that it did it."),
-                }
-            }
-        }
-    }
 }
 
 /// The end of a message that Messages has.
@@ -603,33 +299,4 @@ pub(super) fn sent_as(row: &Row, service: Service) -> Outcome {
 
 pub(super) fn failed(error: &str) -> Outcome {
     Outcome::Failed { error: error.to_owned() }
-}
-
-fn is_caf(file: &OutgoingFile) -> bool {
-    let extension = file.path.extension().and_then(|end| end.to_str());
-    extension.is_some_and(|end| end.eq_ignore_ascii_case("caf"))
-        || file.file.mime_type.eq_ignore_ascii_case("audio/x-caf")
-}
-
-/// The name that the other party is shown.
-fn name_of(file: &OutgoingFile, is_audio: bool) -> String {
-    let own = || file.path.file_name().map(|name| name.to_string_lossy().into_owned());
-    if is_audio { VOICE_MEMO.to_owned() } else { own().unwrap_or_else(|| "file".to_owned()) }
-}
-
-/// A file as a part of a form, read as it goes out.
-async fn part(path: &Path, name: String, mime_type: &str) -> Result<Part, Outcome> {
-    let unreadable = |_| failed("A file on the bridge's disk can't be read, so nothing was sent.");
-    let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-    let size = file.metadata().await.map_err(unreadable)?.len();
-    let body = reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::new(file));
-    let part = Part::stream_with_length(body, size).file_name(name.clone());
-    Ok(match part.mime_str(mime_type) {
-        Ok(part) => part,
-        Err(_) => {
-            let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-            let body = reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::new(file));
-            Part::stream_with_length(body, size).file_name(name)
-        }
-    })
 }

@@ -47,7 +47,7 @@ impl BlueBubbles {
                 }
             }
             Content::Reaction { .. } => {
-                let done = self.find_reaction(begun, ledger).await;
+                let done = self.find_reaction(begun).await;
                 return done.map_or(Verdict::Open, Verdict::Finished);
             }
             Content::Typing { .. } | Content::Read => return Verdict::Open,
@@ -132,7 +132,7 @@ impl BlueBubbles {
     }
 
     /// What came of a reaction; none if nobody can say.
-    pub(super) async fn find_reaction(&self, begun: &Begun, _ledger: &Ledger) -> Option<Outcome> {
+    pub(super) async fn find_reaction(&self, begun: &Begun) -> Option<Outcome> {
         let Content::Reaction { message_guid, reaction_type, remove } = &begun.item.content else {
             return None;
         };
