@@ -89,6 +89,8 @@ pub struct Attempt {
     pub token: Uuid,
     /// When it was begun.
     pub begun_at: Timestamp,
+    /// What [`Connector::mark`] said before.
+    pub mark: Option<String>,
     /// Its attachments on this machine's disk. They stay until the attempt has ended.
     pub files: Vec<OutgoingFile>,
 }

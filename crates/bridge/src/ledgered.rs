@@ -134,7 +134,7 @@ impl<C: Connector> Ledgered<C> {
             Err(problem) => return problem.outcome(),
         };
         let mark = self.connector.mark(&item).await;
-        let begun = match self.ledger.begin(item.clone(), mark, now()).await {
+        let begun = match self.ledger.begin(item.clone(), mark.clone(), now()).await {
             Ok(Ok(begun)) => begun,
             Ok(Err(known)) => {
                 warn!(item = %id, "the server gave an item that was handed over before");
@@ -152,6 +152,7 @@ impl<C: Connector> Ledgered<C> {
             line: line.handle,
             token: begun.token,
             begun_at: begun.begun_at,
+            mark,
             files: outgoing.files(),
         };
         let outcome = timeout(limit, self.connector.send(&attempt, &self.ledger)).await;

@@ -102,6 +102,19 @@ impl Ledger {
         .await
     }
 
+    /// Takes something for observed that is not to be told: another observation of it tells nothing.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError)
+    pub async fn pass_over(&self, line: Id<Line>, key: String) -> Result<()> {
+        self.transact(move |tx| {
+            let seen = "insert into seen (line, key) values (?1, ?2) on conflict do nothing";
+            run(tx, seen, params![line.to_string(), digest(&key)])?;
+            Ok(())
+        })
+        .await
+    }
+
     /// At most `limit` observations of a line after a place; of a place in another ledger, from the start.
     ///
     /// # Errors

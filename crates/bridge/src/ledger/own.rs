@@ -159,7 +159,9 @@ fn says_the_same(begun: &Begun, row: &OwnRow) -> bool {
     }
 }
 
-/// A text without what Messages changes of it: the marks where files stand, and white space around.
+/// A text without what Messages changes of it: the marks where files stand, white space around, and how its letters are
+/// composed.
 fn plain(text: &str) -> String {
-    text.replace('\u{fffc}', "").trim().to_owned()
+    let composed = icu_normalizer::ComposingNormalizerBorrowed::new_nfc().normalize(text);
+    composed.replace('\u{fffc}', "").trim().to_owned()
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
+mod bluebubbles;
 mod imsg;
 mod imsg_faults;
 mod imsg_kills;

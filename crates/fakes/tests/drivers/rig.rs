@@ -1,13 +1,16 @@
 //! A server with one line, and a bridge that carries it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use switchboard_bridge::{
     Bridge, BridgeConfig, Connector, Ledgered,
-    drivers::{Imsg, ImsgProgram},
+    drivers::{BlueBubbles, BlueBubblesOptions, Imsg, ImsgProgram},
 };
 use switchboard_client::{Client, CreateBridge, CreateKey, CreateLine, CreateWebhook, SendMessage};
-use switchboard_fakes::imsg::{Mac, Settings};
+use switchboard_fakes::{
+    bluebubbles,
+    imsg::{Mac, Settings},
+};
 use switchboard_model::{
     EventKind, Message, OutboxItem, Timestamp, id::Id, line::DriverKind, outbox::OutboxStatus,
 };
@@ -50,6 +53,21 @@ impl Rig<Imsg> {
         let program = ImsgProgram { program: mac.program().to_owned(), db: None, env: Vec::new() };
         let rig = Self::new(DriverKind::Imsg, move || Imsg::new(program.clone())).await;
         (rig, mac)
+    }
+}
+
+impl Rig<BlueBubbles> {
+    /// A line on a Mac with BlueBubbles.
+    pub(crate) async fn bluebubbles(
+        change: impl FnOnce(&mut bluebubbles::Mac),
+    ) -> (Self, bluebubbles::Server) {
+        let fake = bluebubbles::Server::start("secret").await.unwrap();
+        fake.mac(change);
+        let mut options = BlueBubblesOptions::new(fake.url().parse().unwrap(), "secret");
+        options.pace.poll = Duration::from_millis(200);
+        let connector = move || BlueBubbles::new(options.clone()).unwrap();
+        let rig = Self::new(DriverKind::Bluebubbles, connector).await;
+        (rig, fake)
     }
 }
 

@@ -1,0 +1,81 @@
+//! Files that came to a line: their bytes are fetched from the server, as they are on the Mac.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::{io::AsyncWriteExt, time::timeout};
+use tracing::warn;
+
+use super::{BlueBubbles, api::ApiError};
+use crate::{
+    connector::{FetchError, FetchedFile},
+    files::DEFAULT_MAX_BYTES,
+    ledger::ObservedFile,
+};
+
+/// How long the server may take to begin.
+const BEGINS_WITHIN: Duration = Duration::from_secs(60);
+/// How long it may take to bring back what the Mac had put away.
+const RETURNS_WITHIN: Duration = Duration::from_secs(10 * 60);
+/// How long it may then be silent.
+const SILENCE: Duration = Duration::from_secs(60);
+
+impl BlueBubbles {
+    pub(super) async fn download(&self, file: &ObservedFile) -> Result<FetchedFile, FetchError> {
+        // Without it pictures and voice memos come as what a browser shows.
+        let original = [("original", "true")];
+        let path = ["attachment", &file.source, "download"];
+        let response = match self.api.bytes(&path, &original, BEGINS_WITHIN).await {
+            Ok(response) => response,
+            Err(ApiError::Refused(refused)) if refused.status == 404 => {
+                return Err(FetchError::Gone);
+            }
+            // The Mac needed the room; only the helper can have it brought back.
+            Err(ApiError::Refused(refused)) if refused.status == 500 && self.has_helper() => {
+                let forced = ["attachment", &file.source, "download", "force"];
+                match self.api.bytes(&forced, &original, RETURNS_WITHIN).await {
+                    Ok(response) => response,
+                    Err(error) => return Err(of(&error)),
+                }
+            }
+            Err(error) => return Err(of(&error)),
+        };
+        if response.content_length().is_some_and(|length| length > DEFAULT_MAX_BYTES) {
+            return Err(too_large());
+        }
+        let disk = |error: std::io::Error| {
+            warn!(%error, "a file that came to a line can't be written to the disk");
+            FetchError::NotYet
+        };
+        let (sink, path) = tempfile::NamedTempFile::new().map_err(disk)?.into_parts();
+        let mut sink = tokio::fs::File::from_std(sink);
+        let (mut chunks, mut size) = (response.bytes_stream(), 0);
+        while let Some(chunk) =
+            timeout(SILENCE, chunks.next()).await.map_err(|_| FetchError::NotYet)?
+        {
+            let chunk = chunk.map_err(|_| FetchError::NotYet)?;
+            size += chunk.len() as u64;
+            if size > DEFAULT_MAX_BYTES {
+                return Err(too_large());
+            }
+            sink.write_all(&chunk).await.map_err(disk)?;
+        }
+        sink.flush().await.map_err(disk)?;
+        Ok(FetchedFile::Temporary(path))
+    }
+}
+
+fn too_large() -> FetchError {
+    warn!("a file that came to a line is larger than this bridge lets through");
+    FetchError::Gone
+}
+
+fn of(error: &ApiError) -> FetchError {
+    match error {
+        // A tunnel's answer says nothing of the file.
+        ApiError::Refused(refused) if refused.is_servers && matches!(refused.status, 404 | 500) => {
+            FetchError::Gone
+        }
+        _ => FetchError::NotYet,
+    }
+}

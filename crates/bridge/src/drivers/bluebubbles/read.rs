@@ -1,0 +1,128 @@
+//! What is made of one row.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use switchboard_model::{
+    link::{CarriedLine, Inbound, InboundChat},
+    reaction::ReactionType,
+};
+use tracing::warn;
+
+use super::{
+    BlueBubbles,
+    api::ApiError,
+    chats::Place,
+    query::that,
+    rows::{Meaning, emoji_in, line_of},
+    wire::{Chat, Row},
+};
+use crate::{
+    connector::Context,
+    ledger::{LedgerError, Observation, Ownership},
+};
+
+/// Why something can't be read now.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReadError {
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// What a row is, once it is settled.
+pub(super) enum Reading {
+    /// It says nothing, or not to the server.
+    Pass,
+    /// Nobody can say yet whose it is.
+    NotYet,
+    /// It is the echo of what was sent from here.
+    Ours,
+    /// It says this.
+    Told(Box<(CarriedLine, Observation)>),
+}
+
+impl BlueBubbles {
+    /// Where a row stands; none if it is of no line of this bridge, or in no chat that can be told.
+    pub(super) async fn whereabouts<'a>(
+        &self,
+        context: &Context,
+        row: &'a Row,
+    ) -> Result<Option<(CarriedLine, &'a Chat, Place)>, ReadError> {
+        let Some(chat) = row.chat() else { return Ok(None) };
+        let lines = Arc::clone(&context.lines.borrow());
+        let Some(line) = line_of(&lines, chat) else { return Ok(None) };
+        let place = self.place(&context.ledger, line.id, chat).await?;
+        if place.is_none() {
+            warn!(
+                "a message stands in what is neither a group nor a chat with one; it is passed over"
+            );
+        }
+        Ok(place.map(|place| (line.clone(), chat, place)))
+    }
+
+    /// Reads a row that stands in a chat.
+    pub(super) async fn read(&self, context: &Context, row: &Row) -> Result<Reading, ReadError> {
+        let meaning = row.meaning();
+        if meaning == Meaning::Other {
+            return Ok(Reading::Pass);
+        }
+        if meaning == Meaning::GroupChange
+            && let Some(chat) = row.chat()
+        {
+            self.chats.forget_group(&chat.guid);
+        }
+        let Some((line, chat, Place { chat: known, identifier })) =
+            self.whereabouts(context, row).await?
+        else {
+            return Ok(Reading::Pass);
+        };
+        let told = match meaning {
+            Meaning::GroupChange => matches!(known, InboundChat::Group { .. }).then(|| {
+                Observation::new(super::rows::key(&row.guid), Inbound::Group { chat: known })
+            }),
+            // An own one is the echo of what was sent from here, or the owner's.
+            Meaning::Reaction { .. } if row.is_own() => None,
+            Meaning::Reaction { named, added } => {
+                let reaction = match named {
+                    Some(named) => Some(named),
+                    None => self.emoji_of(row).await?,
+                };
+                reaction.and_then(|reaction| row.as_reaction(known, reaction, added))
+            }
+            _ if row.is_own() => {
+                let own = row.as_own_row(&line, identifier, chat);
+                return Ok(match context.ledger.whose(own).await? {
+                    Ownership::Ours(_) => Reading::Ours,
+                    Ownership::NotYet => Reading::NotYet,
+                    Ownership::Owners => Reading::Told(Box::new((line, row.as_own(known, chat)))),
+                });
+            }
+            _ => row.as_message(known, chat),
+        };
+        Ok(told.map_or(Reading::Pass, |told| Reading::Told(Box::new((line, told)))))
+    }
+
+    /// The emoji of a reaction: the server does not tell it, but can say whether it is this one.
+    async fn emoji_of(&self, row: &Row) -> Result<Option<ReactionType>, ReadError> {
+        let candidates = emoji_in(row.text.as_deref().unwrap_or_default());
+        for emoji in &candidates {
+            let is_it = that(
+                "message.ROWID = :row AND message.associated_message_emoji = :emoji",
+                json!({"row": row.row, "emoji": emoji}),
+            );
+            match self.rows(&[is_it], false).await {
+                Ok(found) if found.is_empty() => {}
+                Ok(_) => return Ok(ReactionType::received(emoji)),
+                // An older system has no such column.
+                Err(ApiError::Refused(refused)) if refused.status == 500 => {
+                    return Ok(ReactionType::received(emoji));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        warn!("a reaction with an emoji that can't be read is passed over");
+        Ok(None)
+    }
+}
