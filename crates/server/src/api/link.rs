@@ -11,7 +11,7 @@ use axum::{
 };
 use switchboard_model::{
     Code, Problem,
-    link::{MAX_FRAME_BYTES, PROTOCOL, PROTOCOL_HEADER, READ_BYTES},
+    link::{MAX_FRAME_BYTES, OLDEST_PROTOCOL, PROTOCOL, PROTOCOL_HEADER, READ_BYTES},
 };
 
 use crate::{
@@ -43,7 +43,8 @@ fn refuse(rejection: &WebSocketUpgradeRejection) -> Response {
     let refusal = Failure::from(Problem::new(Code::InvalidParameterValue, message));
     match rejection {
         WebSocketUpgradeRejection::InvalidWebSocketVersionHeader(_) => {
-            ([(PROTOCOL_HEADER, PROTOCOL.to_string())], refusal).into_response()
+            let spoken = format!("{OLDEST_PROTOCOL}-{PROTOCOL}");
+            ([(PROTOCOL_HEADER, spoken)], refusal).into_response()
         }
         _ => refusal.into_response(),
     }

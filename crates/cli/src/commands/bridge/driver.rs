@@ -6,18 +6,30 @@ use std::{
     sync::Arc,
 };
 
-use switchboard_bridge::Driver;
+use switchboard_bridge::{
+    Driver, Ledgered,
+    drivers::{Imsg, ImsgProgram},
+};
 
-use super::options::{DriverName, Options};
+use super::options::{self, DriverName, Options};
 
 /// The driver of these options, with its memory in `dir`. Blocks; call it within a runtime.
 pub(super) fn driver(options: &Options, dir: &Path) -> anyhow::Result<Arc<dyn Driver>> {
-    let _ = dir;
-    match options.driver {
-        DriverName::Imsg => anyhow::bail!("the driver imsg is not in this version"),
+    let start = options.history_since.time();
+    Ok(match options.driver {
+        DriverName::Imsg => Ledgered::start(imsg(options), dir, start)?,
         DriverName::Bluebubbles => anyhow::bail!("the driver bluebubbles is not in this version"),
         DriverName::AndroidSms => anyhow::bail!("the driver android-sms is not in this version"),
-    }
+    })
+}
+
+fn imsg(options: &Options) -> Imsg {
+    let wanted = &options.imsg.imsg;
+    // One that is not there may come: the driver tries again.
+    let program = find_program(wanted).unwrap_or_else(|| wanted.clone());
+    let db =
+        options.imsg.db.as_deref().map(|db| options::dir(db).unwrap_or_else(|_| db.to_owned()));
+    Imsg::new(ImsgProgram { program, db, env: Vec::new() })
 }
 
 /// Where Homebrew puts programs; what launchd starts has neither in its PATH.
@@ -26,7 +38,7 @@ const HOMEBREW: [&str; 2] = ["/opt/homebrew/bin", "/usr/local/bin"];
 /// A program by its name or its path; none if it is not there.
 pub(super) fn find_program(program: &Path) -> Option<PathBuf> {
     if program.components().count() > 1 {
-        let path = super::options::absolute(program).ok()?;
+        let path = options::absolute(program).ok()?;
         return path.is_file().then_some(path);
     }
     let path = env::var_os("PATH").unwrap_or_default();

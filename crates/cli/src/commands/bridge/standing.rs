@@ -88,6 +88,9 @@ pub(super) struct LineStanding {
     pub(super) id: String,
     pub(super) handle: String,
     pub(super) online: bool,
+    /// Why it is not; beside one that is, what is not as it should be.
+    #[serde(default)]
+    pub(super) reason: Option<String>,
     /// Since when it is, or is not.
     pub(super) since: Timestamp,
     pub(super) capabilities: Vec<String>,
@@ -169,6 +172,7 @@ impl Teller {
                 since: same.map_or(now, |one| one.since),
                 handle: line.handle.to_string(),
                 online,
+                reason: status.and_then(|status| status.reason).map(|why| why.as_str().to_owned()),
                 capabilities: capabilities.unwrap_or_default().iter().map(name).collect(),
                 id,
             }

@@ -98,11 +98,15 @@ fn shown(running: bool, last: Option<&Standing>) -> String {
 
 fn row(line: &LineStanding) -> Vec<String> {
     let state = if line.online { "online" } else { "offline" };
+    let state = match &line.reason {
+        Some(reason) => format!("{state}: {reason}"),
+        None => state.to_owned(),
+    };
     let can = match line.capabilities.is_empty() {
         true => "texts and files only".to_owned(),
         false => line.capabilities.join(", "),
     };
-    vec![line.handle.clone(), state.to_owned(), output::time(line.since), can]
+    vec![line.handle.clone(), state, output::time(line.since), can]
 }
 
 #[cfg(test)]
@@ -116,6 +120,7 @@ mod tests {
             id: "ln_x".to_owned(),
             handle: handle.to_owned(),
             online,
+            reason: (!online).then(|| "permission".to_owned()),
             since: Timestamp(1_795_843_214_907),
             capabilities: if online {
                 vec!["typing".to_owned(), "reactions".to_owned()]

@@ -155,7 +155,11 @@ fn settings(findings: &mut Findings, settings: &Value) {
         findings.warning(
             "order",
             "the app sends the newest text first; the bridge waits for each before the next, which is slower",
-            &["In the app: Settings > Messages > Processing order > FIFO"],
+            &[
+                "In the app: Settings > Messages > Processing order > FIFO",
+                "Or: curl -u USER -X PATCH http://PHONE:8080/settings -H 'Content-Type: application/json' \
+                 -d '{\"messages\":{\"processing_order\":\"FIFO\"}}'",
+            ],
         );
     }
     if settings["webhooks"]["internet_required"] == true {

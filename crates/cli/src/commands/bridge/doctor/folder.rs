@@ -125,12 +125,38 @@ fn running(findings: &mut Findings, facts: &Facts) {
             &["It dials by itself; if this stays so, what stands under Server says why"],
         ),
     }
-    for line in standing.lines.iter().filter(|line| !line.online) {
-        findings.warning(
-            "line",
-            format!("the running bridge says that the line {} is offline", masked(&line.handle)),
-            &["If all else here is well: what launchd or systemd runs has permissions of its own. See docs/bridge.md, \
-               \"Permissions\"; the bridge's log says more"],
-        );
+    for line in &standing.lines {
+        let handle = masked(&line.handle);
+        match (line.online, line.reason.as_deref()) {
+            (true, None) => findings.ok("line", format!("the line {handle} is online")),
+            (true, Some(reason)) => {
+                let found = format!("the line {handle} is online, and the bridge says: {reason}");
+                findings.warning("line", found, &[mend(reason)]);
+            }
+            (false, reason) => {
+                let reason = reason.unwrap_or("starting");
+                let found = format!("the line {handle} is offline in the running bridge: {reason}");
+                findings.problem("line", found, &[mend(reason)]);
+            }
+        }
+    }
+}
+
+/// What to do about the reason that a bridge gives for a line.
+fn mend(reason: &str) -> &'static str {
+    match reason {
+        "starting" => "Ask again in a minute",
+        "permission" => {
+            "What launchd or systemd runs has permissions of its own: switch Full Disk Access and Automation on for the \
+             switchboard binary, off and on again if it was updated, and start the bridge anew"
+        }
+        "signed_out" | "wrong_account" => "Look at Messages > Settings > iMessage on the Mac",
+        "poisoned" => {
+            "It mends itself within a minute; if not, restart Messages and then the bridge"
+        }
+        "silent_watch" => {
+            "Nothing is lost, news come a little later; restarting the bridge may mend it"
+        }
+        _ => "What stands below, under the driver's name, and the bridge's log say more",
     }
 }

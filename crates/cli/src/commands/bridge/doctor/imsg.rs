@@ -69,6 +69,10 @@ impl Facts {
 pub(super) enum Automation {
     Allowed,
     Denied,
+    /// It may, and nobody is signed in.
+    SignedOut,
+    /// Messages is not open.
+    Closed,
     /// It asks, and nobody has answered.
     Asks,
     /// No way to ask.
@@ -162,7 +166,7 @@ fn numbers(said: &str) -> Option<[u32; 3]> {
 fn database(findings: &mut Findings, rpc: &Value) -> bool {
     let database = &rpc["database"];
     if database["ready"] == true {
-        findings.ok("database", "the database of Messages can be read");
+        findings.ok("database", "the database of Messages can be read from this terminal");
         return true;
     }
     let why = database["error"].as_str().unwrap_or("no reason was given");
@@ -201,7 +205,7 @@ fn sending(findings: &mut Findings, rpc: &Value, automation: Automation) {
         return;
     }
     match automation {
-        Automation::Allowed => findings.ok("automation", "this terminal may steer Messages"),
+        Automation::Allowed => findings.ok("automation", "this terminal may steer Messages; an installed bridge has permissions of its own"),
         Automation::Denied => {
             findings.problem("automation", "macOS does not let this terminal steer Messages", &AUTOMATION);
         }
@@ -209,6 +213,16 @@ fn sending(findings: &mut Findings, rpc: &Value, automation: Automation) {
             "automation",
             "macOS asks on the Mac's screen whether this terminal may steer Messages, and nobody has answered",
             &["Answer with OK on the screen (also over Screen Sharing), then ask again"],
+        ),
+        Automation::SignedOut => findings.problem(
+            "account",
+            "nobody is signed in to Messages",
+            &["Open Messages and sign in with the Apple ID of the line"],
+        ),
+        Automation::Closed => findings.warning(
+            "automation",
+            "Messages is not open, so whether it may be steered can't be found out",
+            &["open -a Messages, then ask again. Let it open by itself: System Settings > General > Login Items"],
         ),
         Automation::Unknown => findings.warning(
             "automation",

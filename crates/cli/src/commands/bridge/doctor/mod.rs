@@ -11,6 +11,8 @@ mod http;
 mod imsg;
 mod report;
 mod server;
+#[cfg(test)]
+mod tests;
 
 use anyhow::Context as _;
 use clap::Args;

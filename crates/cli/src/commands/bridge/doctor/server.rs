@@ -1,7 +1,11 @@
 //! The way to the server: is it there, does it know this bridge, do the two understand each other?
 
 use switchboard_bridge::{BridgeConfig, Door, Probed, Unreachable};
-use switchboard_model::{Timestamp, link::PROTOCOL, time::Clock as _};
+use switchboard_model::{
+    Timestamp,
+    link::{OLDEST_PROTOCOL, PROTOCOL, common_protocol},
+    time::Clock as _,
+};
 use switchboard_server::SystemClock;
 use url::{Host, Url};
 
@@ -55,7 +59,7 @@ pub(super) fn judge(facts: &Facts, no_token: Option<&str>) -> Findings {
             &[
                 "On the server's machine: switchboard admin bridges list",
                 "Make a new one there: switchboard admin bridges create --name … --driver …",
-                "Put it into the token file in place of the old one",
+                "Delete the old token file (DATA_DIR/token, or that of --token-file) and run this again: it asks for the new one",
             ],
         ),
         Door::NoUpgrade => {
@@ -125,14 +129,16 @@ fn tls(findings: &mut Findings, url: &Url) {
 }
 
 fn protocol(findings: &mut Findings, (oldest, newest): (u32, u32)) {
-    if (oldest..=newest).contains(&PROTOCOL) {
-        findings.ok("protocol", format!("both speak version {PROTOCOL} of the link"));
+    if let Some(common) = common_protocol(Some(oldest), newest) {
+        findings.ok("protocol", format!("both speak version {common} of the link"));
         return;
     }
-    let which = if newest < PROTOCOL { "the server" } else { "this program" };
+    let which = if newest < OLDEST_PROTOCOL { "the server" } else { "this program" };
     findings.problem(
         "protocol",
-        format!("the server speaks versions {oldest} to {newest} of the link, this program version {PROTOCOL}"),
+        format!(
+            "the server speaks versions {oldest} to {newest} of the link, this program {OLDEST_PROTOCOL} to {PROTOCOL}"
+        ),
         &[&format!("Update {which}: use the same release of switchboard on both")],
     );
 }

@@ -23,7 +23,6 @@ pub(super) fn text(job: &Job) -> String {
     format!(
         "[Unit]
 Description=Switchboard bridge ({name})
-After=network-online.target
 StartLimitIntervalSec=0
 
 [Service]

@@ -134,21 +134,36 @@ fn accounts(chats: &Value) -> Vec<String> {
     found
 }
 
-/// Whether Messages may be steered from here. macOS may ask its owner.
+/// Asks Messages, if it is open, how many accounts it has. macOS may ask its owner whether that is allowed.
+const HOW_MANY: [&str; 5] = [
+    "if application \"Messages\" is running then",
+    "tell application \"Messages\" to return count of accounts",
+    "else",
+    "return \"closed\"",
+    "end if",
+];
+
+/// Whether Messages may be steered from here.
 async fn automation() -> Automation {
     let Some(osascript) = find_program(&PathBuf::from("osascript")) else {
         return Automation::Unknown;
     };
     let mut command = Command::new(osascript);
-    command.args(["-e", "tell application \"Messages\" to count of accounts"]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.args(HOW_MANY.iter().flat_map(|line| ["-e", line]));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let Ok(mut child) = command.spawn() else { return Automation::Unknown };
-    let Some(stderr) = child.stderr.take() else { return Automation::Unknown };
-    let ended = async { (read_all(stderr).await, child.wait().await) };
-    match timeout(TIMEOUT, ended).await {
-        Ok((_, Ok(status))) if status.success() => Automation::Allowed,
-        Ok((Ok(said), _)) if said.contains(NOT_AUTHORIZED) => Automation::Denied,
-        Ok(_) => Automation::Unknown,
-        Err(_elapsed) => Automation::Asks,
+    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        return Automation::Unknown;
+    };
+    let ended = async { tokio::join!(read_all(stdout), read_all(stderr)) };
+    let Ok((Ok(said), Ok(complaint))) = timeout(TIMEOUT, ended).await else {
+        return Automation::Asks;
+    };
+    match (said.trim(), complaint.contains(NOT_AUTHORIZED)) {
+        (_, true) => Automation::Denied,
+        ("closed", _) => Automation::Closed,
+        ("0", _) => Automation::SignedOut,
+        (count, _) if count.parse::<u32>().is_ok() => Automation::Allowed,
+        _ => Automation::Unknown,
     }
 }
