@@ -5,7 +5,10 @@
 use std::path::Path;
 
 use serde_json::Value;
-use switchboard_fakes::imsg::{Helper, Mac, Protection, Settings};
+use switchboard_fakes::{
+    bluebubbles,
+    imsg::{Helper, Mac, Protection, Settings},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -214,5 +217,36 @@ async fn secrets_that_others_can_read_and_a_folder_that_can_not_be_written() {
         said.contains("PROBLEM the data directory /dev/null/bridge can't be written"),
         "{said}"
     );
+    site.server.process.stop("TERM").await;
+}
+
+#[tokio::test]
+async fn a_bluebubbles_server_that_is_well_or_not() {
+    let site = Site::new("bluebubbles").await;
+    let server = bluebubbles::Server::start("pass word&1").await.unwrap();
+    let url = server.url();
+    let password = site.write("password", "pass word&1\n");
+    let options = [
+        "--driver",
+        "bluebubbles",
+        "--bluebubbles-url",
+        &url,
+        "--bluebubbles-password-file",
+        password.to_str().unwrap(),
+    ];
+    let doctor = async || {
+        let said = site.doctor(&options).await.replace(&url, "http://BLUEBUBBLES");
+        assert!(!said.contains("pass word") && !said.contains("pass%20word"), "{said}");
+        said
+    };
+    insta::assert_snapshot!("bluebubbles_healthy", doctor().await);
+    server.mac(|mac| mac.helper_connected = false);
+    insta::assert_snapshot!("bluebubbles_no_helper", doctor().await);
+    server.mac(|mac| mac.server_version = "1.8.0".to_owned());
+    insta::assert_snapshot!("bluebubbles_too_old", doctor().await);
+    site.write("password", "another");
+    insta::assert_snapshot!("bluebubbles_wrong_password", doctor().await);
+    server.stop().await;
+    insta::assert_snapshot!("bluebubbles_away", doctor().await);
     site.server.process.stop("TERM").await;
 }

@@ -150,7 +150,7 @@ fn private_api(findings: &mut Findings, info: &Value) {
     let lost = match newest {
         true => "on macOS 26 only texts and files in known chats with one contact work",
         false => {
-            "texts and files work, and no reactions, typing, read receipts, replies, edits or audio messages"
+            "texts and files work, and no reactions, typing, read receipts, replies or audio messages"
         }
     };
     let helper =

@@ -248,11 +248,11 @@ fn helper(findings: &mut Findings, rpc: &Value, status: Option<&Value>) {
         return;
     }
     if rpc["bridge"]["ready"] == true {
-        findings.ok("helper", "the helper is in Messages: reactions, typing, read receipts, replies, edits and audio messages work");
+        findings.ok("helper", "the helper is in Messages: reactions, typing, read receipts, replies and audio messages work");
         return;
     }
-    let without = "the helper is not in Messages: texts and files work, and no reactions, typing, read receipts, replies, \
-                   edits or audio messages";
+    let without = "the helper is not in Messages: texts and files work, and no reactions, typing, read receipts, replies \
+                   or audio messages";
     match status["sip"].as_str() {
         Some("disabled") => findings.warning(
             "helper",
