@@ -31,11 +31,20 @@ pub(super) struct Run {
 pub(super) async fn run(run: Run) -> anyhow::Result<()> {
     let Run { options, log } = run;
     log.start()?;
+    let done = Box::pin(carry(&options)).await;
+    if let (Err(error), Some(_)) = (&done, &log.log_file) {
+        // Standard error says it in any case; who looks into the file must find it there.
+        tracing::error!("ended: {error:#}");
+    }
+    done
+}
+
+async fn carry(options: &Options) -> anyhow::Result<()> {
     for (option, safer) in secrets::in_plain_here() {
         tracing::warn!("{option} shows its secret to everybody on this machine; {safer} does not");
     }
     let dir = options.dir()?;
-    let token = secrets::token(&options, &dir)?;
+    let token = secrets::token(options, &dir)?;
     data_dir::prepare(&dir)?;
     let _held = Held::take(&dir)?;
     let config = BridgeConfig::of_server(&options.server, &token)?;
@@ -49,7 +58,7 @@ pub(super) async fn run(run: Run) -> anyhow::Result<()> {
     );
     // Before anything runs: whoever starts it may stop it at once.
     let signals = StopSignals::listen()?;
-    let driver = driver::driver(&options, &dir)?;
+    let driver = driver::driver(options, &dir)?;
     let bridge = Bridge::new(config, driver.clone());
     let teller = Teller::new(dir, server, bridge.state(), &driver);
     let _teller = AbortOnDropHandle::new(tokio::spawn(teller.tell()));

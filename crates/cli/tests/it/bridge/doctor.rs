@@ -2,8 +2,9 @@
 //!
 //! The Mac's clock and the server's are one here, and what stands in for osascript is a file of this folder.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
+use rustls::pki_types::PrivateKeyDer;
 use serde_json::Value;
 use switchboard_fakes::{
     bluebubbles,
@@ -13,6 +14,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
 };
+use tokio_rustls::TlsAcceptor;
 
 use super::{LINE, Site, mac, on_a_mac, without_program};
 use crate::process::{ANY_PORT, Done, run};
@@ -147,6 +149,9 @@ async fn a_server_that_is_not_what_it_should_be() {
     let tls = canned(newer).await.replace("http", "https");
     let said = doctor_at(&tls, dir.path(), &options).await;
     assert!(said.contains("can't be reached: no TLS"), "{said}");
+    let said = doctor_at(&self_signed().await, dir.path(), &options).await;
+    assert!(said.contains("no TLS (invalid peer certificate: UnknownIssuer)"), "{said}");
+    assert!(said.contains("use one that the world trusts"), "{said}");
     let said = doctor_at("http://sw.invalid", dir.path(), &options).await;
     assert!(said.contains("its name is not known"), "{said}");
 }
@@ -168,6 +173,25 @@ async fn canned(answer: &'static str) -> String {
             let mut heard = [0; 2048];
             let _ = socket.read(&mut heard).await;
             let _ = socket.write_all(answer.as_bytes()).await;
+        }
+    });
+    url
+}
+
+/// Something with a certificate that nobody has signed.
+async fn self_signed() -> String {
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let chain = vec![own.cert.der().clone()];
+    let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider);
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let acceptor = TlsAcceptor::from(Arc::new(config.with_single_cert(chain, key).unwrap()));
+    let listener = TcpListener::bind(ANY_PORT).await.unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let _ = acceptor.accept(socket).await;
         }
     });
     url

@@ -56,8 +56,10 @@ async fn a_job_is_printed_written_and_taken_away() {
     // On the command line it is refused: it would stand in the job.
     let plain = run(&mut install(&["--token", token.reveal()])).await;
     assert!(plain.code == Some(1) && plain.stderr.contains("--token-file"), "{}", plain.stderr);
-    let second = run(&mut install(&["--name", "two"])).await;
-    assert!(second.code == Some(0) && second.stdout.trim() != path, "{}", second.stderr);
+    let second = run(&mut install(&["--name", "two", "--json"])).await.succeeded();
+    let second: Value = serde_json::from_str(&second).unwrap();
+    assert_ne!(second["path"], path);
+    assert_eq!(second["start"].as_array().unwrap().len(), 2);
 
     let gone = run(&mut install(&["--uninstall"])).await;
     assert!(gone.code == Some(0) && gone.stderr.contains("If it still runs"), "{}", gone.stderr);

@@ -1,5 +1,7 @@
 //! A BlueBubbles server: is it there, is the password right, what can it do?
 
+use std::net::SocketAddr;
+
 use serde_json::Value;
 use url::{Host, Url};
 
@@ -21,11 +23,18 @@ pub(super) struct Facts {
     pub(super) url: Url,
     pub(super) ping: Result<Reply, NoReply>,
     pub(super) info: Result<Reply, NoReply>,
+    /// The address for its webhook, if there is to be one, and why it can't be had.
+    pub(super) listen: Option<(SocketAddr, Option<String>)>,
     /// The handles of the lines, where they are known.
     pub(super) lines: Vec<String>,
 }
 
-pub(super) async fn look(url: &str, password: &str, lines: Vec<String>) -> anyhow::Result<Facts> {
+pub(super) async fn look(
+    url: &str,
+    password: &str,
+    listen: Option<SocketAddr>,
+    lines: Vec<String>,
+) -> anyhow::Result<Facts> {
     let url = Url::parse(url.trim())?;
     let client = http::client()?;
     let ask = async |path: &str| {
@@ -34,7 +43,10 @@ pub(super) async fn look(url: &str, password: &str, lines: Vec<String>) -> anyho
         http::ask(request.query(&[("password", password)])).await
     };
     let (ping, info) = (ask("ping").await, ask("server/info").await);
-    Ok(Facts { ping, info, lines, url })
+    let listen = listen.map(|address| {
+        (address, std::net::TcpListener::bind(address).err().map(|error| error.to_string()))
+    });
+    Ok(Facts { ping, info, listen, lines, url })
 }
 
 pub(super) fn judge(facts: &Facts) -> Findings {
@@ -95,7 +107,21 @@ pub(super) fn judge(facts: &Facts) -> Findings {
         account(&mut findings, info, &facts.lines);
         clock(&mut findings, info);
     }
+    if let Some((address, taken)) = &facts.listen {
+        listening(&mut findings, *address, taken.as_deref());
+    }
     findings
+}
+
+fn listening(findings: &mut Findings, address: SocketAddr, taken: Option<&str>) {
+    match taken {
+        None => findings.ok("listen", format!("{address} is free for what BlueBubbles tells")),
+        Some(why) => findings.problem(
+            "listen",
+            format!("{address} can't be listened on for what BlueBubbles tells: {why}"),
+            &["Give --bluebubbles-listen another port, or leave it out: news are looked for every few seconds then"],
+        ),
+    }
 }
 
 fn encrypted(findings: &mut Findings, url: &Url) {

@@ -70,7 +70,7 @@ async fn examine(options: &Options) -> anyhow::Result<Vec<Check>> {
     let no_token = token.err().map(|error| format!("{error:#}"));
     let mut checks = server::judge(&server::look(&config).await, no_token.as_deref()).checks;
     checks.extend(folder::judge(&folder).checks);
-    checks.extend(examine_driver(options, lines).await?);
+    checks.extend(examine_driver(options, folder.running, lines).await?);
     Ok(checks)
 }
 
@@ -80,7 +80,11 @@ fn known_lines(folder: &folder::Facts) -> Vec<String> {
     lines.map(|line| line.handle.clone()).collect()
 }
 
-async fn examine_driver(options: &Options, lines: Vec<String>) -> anyhow::Result<Vec<Check>> {
+async fn examine_driver(
+    options: &Options,
+    running: bool,
+    lines: Vec<String>,
+) -> anyhow::Result<Vec<Check>> {
     let findings = match options.driver {
         DriverName::Imsg => imsg::judge(&imsg::look(&options.imsg, lines).await),
         DriverName::Bluebubbles => {
@@ -91,7 +95,9 @@ async fn examine_driver(options: &Options, lines: Vec<String>) -> anyhow::Result
                 given.bluebubbles_password_file.as_deref(),
                 "bluebubbles-password",
             )?;
-            let facts = bluebubbles::look(url, &password, lines).await;
+            // A bridge that runs has it already.
+            let listen = given.bluebubbles_listen.filter(|_| !running);
+            let facts = bluebubbles::look(url, &password, listen, lines).await;
             bluebubbles::judge(&facts.context("--bluebubbles-url is no URL")?)
         }
         DriverName::AndroidSms => {

@@ -42,6 +42,7 @@ fn server(change: impl FnOnce(&mut Value)) -> bluebubbles::Facts {
         url: Url::parse("http://127.0.0.1:1234").unwrap(),
         ping: reply(200, json!({"status": 200, "message": "Ping received!", "data": "pong"})),
         info: reply(200, json!({"status": 200, "message": "Success", "data": info})),
+        listen: None,
         lines: vec!["+15550999999".to_owned()],
     }
 }
@@ -68,6 +69,12 @@ fn a_bluebubbles_server_that_is_well_or_not() {
         ("something else", but(|facts| facts.ping = reply(404, Value::Null))),
         ("over the network without TLS", {
             but(|facts| facts.url = Url::parse("http://192.0.2.10:1234").unwrap())
+        }),
+        ("its webhook's port is taken", {
+            let taken = "Address already in use (os error 98)";
+            let mut facts = server(|_| {});
+            facts.listen = Some(("127.0.0.1:9111".parse().unwrap(), Some(taken.to_owned())));
+            bluebubbles::judge(&facts)
         }),
         ("too old", with(|info| info["server_version"] = "1.8.0".into())),
         ("newer", with(|info| info["server_version"] = "2.0.1".into())),

@@ -35,7 +35,7 @@ pub(super) fn text(job: &Job) -> String {
   <key>KeepAlive</key>
   <true/>
   <key>ThrottleInterval</key>
-  <integer>15</integer>
+  <integer>30</integer>
   <key>ExitTimeOut</key>
   <integer>20</integer>
   <key>ProcessType</key>
@@ -54,24 +54,22 @@ pub(super) fn text(job: &Job) -> String {
     )
 }
 
-pub(super) fn to_start(name: &str, path: &Path) -> String {
-    let label = label(name);
-    format!(
-        "Start it now, and with each login:
-
-  launchctl bootstrap gui/$(id -u) '{path}'
-  launchctl kickstart -k gui/$(id -u)/{label}
-
-What this can't do for you: macOS grants Full Disk Access and Automation to the program that launchd runs. Open System
-Settings > Privacy & Security > Full Disk Access, add the switchboard binary with +, and start it anew with the second
-command. When macOS asks whether it may control Messages, allow it. After each update of switchboard: switch it off and
-on again there. Then look: switchboard bridge status",
-        path = path.display().to_string().replace('\'', r"'\''"),
-    )
+pub(super) fn to_start(name: &str, path: &Path) -> [String; 2] {
+    let (label, path) = (label(name), path.display().to_string().replace('\'', r"'\''"));
+    [
+        format!("launchctl bootstrap gui/$(id -u) '{path}'"),
+        format!("launchctl kickstart -k gui/$(id -u)/{label}"),
+    ]
 }
 
+pub(super) const NOT_DONE: &str =
+    "What this can't do for you: macOS grants Full Disk Access and Automation to the program that launchd runs. Open System
+Settings > Privacy & Security > Full Disk Access, add the switchboard binary with +, and start it anew with the second
+command. When macOS asks whether it may control Messages, allow it. After each update of switchboard: switch it off and
+on again there. Then look: switchboard bridge status";
+
 pub(super) fn to_stop(name: &str) -> String {
-    format!("If it still runs: launchctl bootout gui/$(id -u)/{}", label(name))
+    format!("launchctl bootout gui/$(id -u)/{}", label(name))
 }
 
 /// For XML.

@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use serde_json::json;
 
 use super::{
     driver::find_program,
@@ -38,6 +39,10 @@ pub(super) struct Install {
     /// Take it away again; the data directory stays
     #[arg(long)]
     uninstall: bool,
+
+    /// Print what was done, and the commands that follow, as JSON
+    #[arg(long, conflicts_with = "print")]
+    json: bool,
 }
 
 /// What is to be started.
@@ -76,11 +81,27 @@ impl Starter {
         }
     }
 
-    fn to_start(self, name: &str, path: &Path) -> String {
+    fn to_start(self, name: &str, path: &Path) -> [String; 2] {
         match self {
             Self::Launchd => launchd::to_start(name, path),
             Self::Systemd => systemd::to_start(name),
         }
+    }
+
+    /// What it leaves to its user.
+    fn not_done(self) -> &'static str {
+        match self {
+            Self::Launchd => launchd::NOT_DONE,
+            Self::Systemd => systemd::NOT_DONE,
+        }
+    }
+
+    fn words(self, name: &str, path: &Path) -> String {
+        let [first, second] = self.to_start(name, path);
+        format!(
+            "Start it now, and with each login:\n\n  {first}\n  {second}\n\n{}",
+            self.not_done()
+        )
     }
 
     fn to_stop(self, name: &str) -> String {
@@ -95,7 +116,7 @@ pub(super) fn run(install: Install) -> anyhow::Result<()> {
     let starter = Starter::here();
     let path = starter.path(&install.name)?;
     if install.uninstall {
-        return uninstall(starter, &install.name, &path);
+        return uninstall(starter, &install, &path);
     }
     let dir = absolute(&install.options.data_dir)?;
     if !install.print {
@@ -114,20 +135,34 @@ pub(super) fn run(install: Install) -> anyhow::Result<()> {
     let folder = path.parent().context("the job's file has no folder")?;
     fs::create_dir_all(folder).with_context(|| format!("{} can't be made", folder.display()))?;
     crate::commands::host::write_private(&path, &text)?;
+    if install.json {
+        let told = json!({
+            "path": path.display().to_string(),
+            "start": starter.to_start(&install.name, &path),
+            "stop": starter.to_stop(&install.name),
+        });
+        return Ok(output::data(&told.to_string())?);
+    }
     output::data(&path.display().to_string())?;
-    output::talk(&starter.to_start(&install.name, &path));
+    output::talk(&starter.words(&install.name, &path));
     Ok(())
 }
 
-fn uninstall(starter: Starter, name: &str, path: &Path) -> anyhow::Result<()> {
+fn uninstall(starter: Starter, install: &Install, path: &Path) -> anyhow::Result<()> {
+    let shown = path.display().to_string();
     match fs::remove_file(path) {
-        Ok(()) => output::data(&format!("{} is gone", path.display()))?,
+        Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            bail!("{} is not there: nothing of that name is installed", path.display())
+            bail!("{shown} is not there: nothing of that name is installed")
         }
-        Err(error) => bail!("{} can't be taken away: {error}", path.display()),
+        Err(error) => bail!("{shown} can't be taken away: {error}"),
     }
-    output::talk(&starter.to_stop(name));
+    let stop = starter.to_stop(&install.name);
+    if install.json {
+        return Ok(output::data(&json!({"removed": shown, "stop": stop}).to_string())?);
+    }
+    output::data(&format!("{shown} is gone"))?;
+    output::talk(&format!("If it still runs: {stop}"));
     Ok(())
 }
 
@@ -224,25 +259,20 @@ mod tests {
         }
     }
 
+    fn all_of_it(starter: Starter, path: &str) -> String {
+        let (text, words) = (starter.text(&odd()), starter.words("bridge", Path::new(path)));
+        format!("{text}\n{words}\n\n{}", starter.to_stop("bridge"))
+    }
+
     #[test]
     fn a_job_for_launchd_says_all_of_it() {
-        let path = Path::new("/Users/a b/Library/LaunchAgents/switchboard.bridge.plist");
-        let told = launchd::to_start("bridge", path);
-        insta::assert_snapshot!(format!(
-            "{}\n{told}\n\n{}",
-            launchd::text(&odd()),
-            launchd::to_stop("bridge")
-        ));
+        let path = "/Users/a b/Library/LaunchAgents/switchboard.bridge.plist";
+        insta::assert_snapshot!(all_of_it(Starter::Launchd, path));
     }
 
     #[test]
     fn a_unit_for_systemd_says_all_of_it() {
-        let told = systemd::to_start("bridge");
-        insta::assert_snapshot!(format!(
-            "{}\n{told}\n\n{}",
-            systemd::text(&odd()),
-            systemd::to_stop("bridge")
-        ));
+        insta::assert_snapshot!(all_of_it(Starter::Systemd, "/unused"));
     }
 
     #[test]

@@ -41,24 +41,17 @@ WantedBy=default.target
     )
 }
 
-pub(super) fn to_start(name: &str) -> String {
+pub(super) fn to_start(name: &str) -> [String; 2] {
     let unit = unit(name);
-    format!(
-        "Start it now, and with each login:
-
-  systemctl --user daemon-reload
-  systemctl --user enable --now {unit}
-
-What this can't do for you: without a login nothing of yours runs. To let it run all the same: loginctl enable-linger
-Then look: switchboard bridge status"
-    )
+    ["systemctl --user daemon-reload".to_owned(), format!("systemctl --user enable --now {unit}")]
 }
 
+pub(super) const NOT_DONE: &str =
+    "What this can't do for you: without a login nothing of yours runs. To let it run all the same: loginctl enable-linger
+Then look: switchboard bridge status";
+
 pub(super) fn to_stop(name: &str) -> String {
-    format!(
-        "If it still runs: systemctl --user disable --now {}; systemctl --user daemon-reload",
-        unit(name)
-    )
+    format!("systemctl --user disable --now {}; systemctl --user daemon-reload", unit(name))
 }
 
 /// For systemd, which knows specifiers, variables and quotes of its own.
