@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc};
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::Value;
 use switchboard_fakes::{
-    bluebubbles,
+    android_sms, bluebubbles,
     imsg::{Helper, Mac, Protection, Settings},
 };
 use tokio::{
@@ -272,5 +272,50 @@ async fn a_bluebubbles_server_that_is_well_or_not() {
     insta::assert_snapshot!("bluebubbles_wrong_password", doctor().await);
     server.stop().await;
     insta::assert_snapshot!("bluebubbles_away", doctor().await);
+    site.server.process.stop("TERM").await;
+}
+
+#[tokio::test]
+async fn an_android_phone_that_is_well_or_not() {
+    let site = Site::new("android-sms").await;
+    let phone = android_sms::Phone::start("sms", "pass word&1").await.unwrap();
+    let url = phone.url();
+    let password = site.write("password", "pass word&1\n");
+    let line = format!("{LINE}=1");
+    let options = [
+        "--driver",
+        "android-sms",
+        "--android-url",
+        &url,
+        "--android-user",
+        "sms",
+        "--android-password-file",
+        password.to_str().unwrap(),
+        "--android-line",
+        &line,
+    ];
+    phone.sims(|sims| sims[0].number = LINE.to_owned());
+    let doctor = async || {
+        let said = site.doctor(&options).await.replace(&url, "http://PHONE");
+        assert!(!said.contains("pass word"), "{said}");
+        said
+    };
+    insta::assert_snapshot!("android_newest_first", doctor().await);
+    let client = reqwest::Client::new();
+    let settings = client.patch(format!("{url}/settings")).basic_auth("sms", Some("pass word&1"));
+    let fifo = serde_json::json!({"messages": {"processing_order": "FIFO"}});
+    assert!(settings.json(&fifo).send().await.unwrap().status().is_success());
+    insta::assert_snapshot!("android_healthy", doctor().await);
+    phone.clock(90_000);
+    let said = doctor().await;
+    assert!(said.contains("s ahead of this machine's"), "{said}");
+    phone.clock(0);
+    phone.sims(|sims| sims[0].number = "+15550100009".to_owned());
+    phone.sims(|sims| sims[0].knows_number = true);
+    insta::assert_snapshot!("android_another_number", doctor().await);
+    site.write("password", "another");
+    insta::assert_snapshot!("android_wrong_password", doctor().await);
+    phone.kill_app().await;
+    insta::assert_snapshot!("android_away", doctor().await);
     site.server.process.stop("TERM").await;
 }
