@@ -44,7 +44,7 @@ pub(crate) async fn run(bridge: Bridge) -> anyhow::Result<()> {
     match bridge.command {
         Command::Run(run) => run::run(*run).await,
         Command::Doctor(doctor) => doctor::run(*doctor).await,
-        Command::Install(install) => install::run(*install),
+        Command::Install(install) => install::run(&install),
         Command::Status(status) => status::run(&status),
     }
 }

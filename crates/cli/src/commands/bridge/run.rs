@@ -46,7 +46,7 @@ async fn carry(options: &Options) -> anyhow::Result<()> {
     let dir = options.dir()?;
     let token = secrets::token(options, &dir)?;
     data_dir::prepare(&dir)?;
-    let _held = Held::take(&dir)?;
+    let _held = Held::take(&dir).await?;
     let config = BridgeConfig::of_server(&options.server, &token)?;
     let server = config.url().to_string();
     tracing::info!(

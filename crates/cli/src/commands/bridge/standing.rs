@@ -8,7 +8,6 @@ use std::{
     mem,
     path::{Path, PathBuf},
     sync::Arc,
-    thread,
     time::Duration,
 };
 
@@ -39,14 +38,14 @@ pub(super) struct Held {
 
 impl Held {
     /// Takes the data directory.
-    pub(super) fn take(dir: &Path) -> anyhow::Result<Self> {
+    pub(super) async fn take(dir: &Path) -> anyhow::Result<Self> {
         let path = dir.join(LOCK);
         let open = File::options().create(true).append(true).open(&path);
         let lock = open.with_context(|| format!("{} can't be made", path.display()))?;
         for _ in 0..LOOKS {
             match lock.try_lock() {
                 Ok(()) => return Ok(Self { _lock: lock }),
-                Err(TryLockError::WouldBlock) => thread::sleep(LOOK),
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(LOOK).await,
                 Err(TryLockError::Error(error)) => {
                     return Err(error)
                         .with_context(|| format!("{} can't be locked", path.display()));

@@ -112,11 +112,11 @@ impl Starter {
     }
 }
 
-pub(super) fn run(install: Install) -> anyhow::Result<()> {
+pub(super) fn run(install: &Install) -> anyhow::Result<()> {
     let starter = Starter::here();
     let path = starter.path(&install.name)?;
     if install.uninstall {
-        return uninstall(starter, &install, &path);
+        return uninstall(starter, install, &path);
     }
     let dir = absolute(&install.options.data_dir)?;
     if !install.print {
@@ -127,7 +127,7 @@ pub(super) fn run(install: Install) -> anyhow::Result<()> {
             secrets::token(&install.options, &dir)?;
         }
     }
-    let job = job(&install, dir)?;
+    let job = job(install, dir)?;
     let text = starter.text(&job);
     if install.print {
         return Ok(output::data(text.trim_end())?);

@@ -125,7 +125,7 @@ fn accounts(chats: &Value) -> Vec<String> {
     for chat in chats.as_array().into_iter().flatten() {
         for name in ["last_addressed_handle", "account_login"] {
             let Some(handle) = chat[name].as_str() else { continue };
-            let handle = handle.strip_prefix("E:").or(handle.strip_prefix("P:")).unwrap_or(handle);
+            let handle = handle.trim_start_matches("E:").trim_start_matches("P:");
             if !handle.is_empty() && !found.iter().any(|one| one == handle) {
                 found.push(handle.to_owned());
             }
