@@ -26,4 +26,6 @@ pub use driver::{
 pub use drivers::simulator::{Simulator, SimulatorOptions};
 pub use files::{DEFAULT_MAX_BYTES, FileClient, FileError};
 pub use ledgered::Ledgered;
-pub use link::{Bridge, BridgeConfig, InvalidBridgeConfig, Refused};
+pub use link::{
+    Bridge, BridgeConfig, Door, InvalidBridgeConfig, LinkState, Probed, Refused, Unreachable,
+};

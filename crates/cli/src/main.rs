@@ -11,7 +11,7 @@ use std::{process::ExitCode, time::Duration};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 use switchboard_server::{config::env, telemetry};
 
-use commands::{admin, deliveries, dev, host::PartFailed, serve, webhooks};
+use commands::{admin, bridge, deliveries, dev, host::PartFailed, serve, webhooks};
 
 /// A request makes some fifty allocations, on threads that hand them to each other: with this
 /// allocator a whole life of a message takes a quarter less processor time than with the system's,
@@ -38,6 +38,7 @@ struct Cli {
 enum Command {
     Dev(dev::Dev),
     Serve(Box<serve::Serve>),
+    Bridge(bridge::Bridge),
     Admin(admin::Admin),
     Webhooks(webhooks::Webhooks),
     Deliveries(deliveries::Deliveries),
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Dev(dev) => commands::run(dev::run(dev)),
         Command::Serve(serve) => commands::run(serve::run(*serve)),
+        Command::Bridge(bridge) => commands::run(bridge::run(bridge)),
         Command::Admin(admin) => commands::run(admin::run(admin)),
         Command::Webhooks(webhooks) => commands::run(webhooks::run(webhooks)),
         Command::Deliveries(deliveries) => commands::run(deliveries::run(deliveries)),

@@ -51,7 +51,7 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
     data(&aligned(head, rows))
 }
 
-fn aligned(head: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn aligned(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(head).add_rows(rows);
     for column in table.column_iter_mut() {

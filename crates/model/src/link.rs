@@ -44,6 +44,10 @@ pub fn common_protocol(oldest: Option<u32>, newest: u32) -> Option<u32> {
     (common >= oldest.unwrap_or(newest).max(OLDEST_PROTOCOL)).then_some(common)
 }
 
+/// The header in which a server says which versions of this protocol it speaks to whoever asks without dialling: `4`, or
+/// `4-5` for the oldest and the newest.
+pub const PROTOCOL_HEADER: &str = "switchboard-bridge-protocol";
+
 /// The largest frame that either side takes, in bytes.
 pub const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024;
 

@@ -6,14 +6,18 @@
 mod in_flight;
 mod inbound;
 mod items;
+mod probe;
 mod resolved;
 mod session;
+mod state;
 
 use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
+pub use probe::{Door, Probed, Unreachable};
+pub use state::LinkState;
 use switchboard_model::secret;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 use tokio_tungstenite::tungstenite::{self, http::HeaderValue};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -24,7 +28,10 @@ use crate::{
     files::FileClient,
 };
 use items::Items;
+use state::LinkTeller;
 
+/// Where a server takes bridges in.
+const LINK_PATH: &str = "/bridge/v1/link";
 /// The first pause before dialling again.
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 /// The longest one. A socket that lived longer than this starts the pauses anew.
@@ -46,6 +53,9 @@ pub enum InvalidBridgeConfig {
     /// The URL is not one of a WebSocket.
     #[error("the server's URL must be ws://… or wss://…, with the path /bridge/v1/link")]
     Url,
+    /// The URL is not one of a server.
+    #[error("the server's URL must be https://…, or http://… where nobody else can listen in")]
+    Server,
     /// The token can't stand in a header.
     #[error("the bridge's token has characters that no token has")]
     Token,
@@ -55,6 +65,16 @@ pub enum InvalidBridgeConfig {
 }
 
 impl BridgeConfig {
+    /// `server` is the URL of the server as a browser would have it, or that of its link: `https://…`, `wss://…` or, without
+    /// TLS, `http://…`, `ws://…`. The path of the link is added if it is not there.
+    ///
+    /// # Errors
+    /// [`InvalidBridgeConfig`] for what can't be dialled.
+    pub fn of_server(server: &str, token: &str) -> Result<Self, InvalidBridgeConfig> {
+        let url = link_url(server).ok_or(InvalidBridgeConfig::Server)?;
+        Self::new(url.as_str(), token)
+    }
+
     /// `url` is `ws://…` or `wss://…`, up to and with `/bridge/v1/link`.
     ///
     /// # Errors
@@ -80,10 +100,38 @@ impl BridgeConfig {
         self
     }
 
+    /// What is dialled.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// The files beside that link.
     pub fn files(&self) -> &FileClient {
         &self.files
     }
+}
+
+/// The URL of the link on this server.
+fn link_url(server: &str) -> Option<Url> {
+    let mut url = Url::parse(server.trim()).ok()?;
+    let scheme = match url.scheme() {
+        "https" | "wss" => "wss",
+        "http" | "ws" => "ws",
+        _ => return None,
+    };
+    url.set_scheme(scheme).ok()?;
+    // A name or a password in it would go nowhere, and stand in the log.
+    if !url.has_host() || !url.username().is_empty() || url.password().is_some() {
+        return None;
+    }
+    url.set_query(None);
+    url.set_fragment(None);
+    let path = url.path().trim_end_matches('/').to_owned();
+    match path.ends_with(LINK_PATH) {
+        true => url.set_path(&path),
+        false => url.set_path(&format!("{path}{LINK_PATH}")),
+    }
+    Some(url)
 }
 
 impl fmt::Debug for BridgeConfig {
@@ -104,12 +152,18 @@ pub struct Refused {
 pub struct Bridge {
     config: BridgeConfig,
     driver: Arc<dyn Driver>,
+    state: LinkTeller,
 }
 
 impl Bridge {
     /// A bridge that has not dialled yet.
     pub fn new(config: BridgeConfig, driver: Arc<dyn Driver>) -> Self {
-        Self { config, driver }
+        Self { config, driver, state: LinkTeller::default() }
+    }
+
+    /// How the link is, now and at each change.
+    pub fn state(&self) -> watch::Receiver<LinkState> {
+        self.state.subscribe()
     }
 
     /// Carries the lines until `stop`; a lost socket is dialled again for ever. After `stop` what runs
@@ -134,11 +188,13 @@ impl Bridge {
         loop {
             let began = Instant::now();
             // On the heap: a socket's state is large, and whoever runs a bridge holds this future.
-            let session = Box::pin(session::run(&self.config, &self.driver, items, stop));
+            let session =
+                Box::pin(session::run(&self.config, &self.driver, items, &self.state, stop));
             // The items in flight outlive a socket that panics, as they do one that is lost.
             let ended =
                 AssertUnwindSafe(session).catch_unwind().await.unwrap_or(Err(LinkError::Panic));
             items.link_lost();
+            state::lost(&self.state, ended.as_ref().err().map(LinkError::told));
             if began.elapsed() > BACKOFF_MAX {
                 pause = BACKOFF_MIN;
             }
@@ -207,11 +263,43 @@ impl LinkError {
         Self::Socket(Box::new(error))
     }
 
+    /// With its cause, for people.
+    fn told(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
+        }
+    }
+
     fn bye(reason: String, retry: bool, superseded: bool) -> Self {
         match (retry, superseded) {
             (false, _) => Self::Refused(reason),
             (true, true) => Self::Superseded,
             (true, false) => Self::Ended(reason),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_found_by_any_of_its_urls() {
+        for (given, dialled) in [
+            ("https://sw.example.com", "wss://sw.example.com/bridge/v1/link"),
+            ("https://sw.example.com/", "wss://sw.example.com/bridge/v1/link"),
+            (" http://127.0.0.1:8080\n", "ws://127.0.0.1:8080/bridge/v1/link"),
+            ("wss://example.com/sw/", "wss://example.com/sw/bridge/v1/link"),
+            ("wss://a.example/bridge/v1/link", "wss://a.example/bridge/v1/link"),
+            ("https://[::1]:8443/bridge/v1/link/", "wss://[::1]:8443/bridge/v1/link"),
+            ("https://a.example/?x=1#y", "wss://a.example/bridge/v1/link"),
+        ] {
+            let url = link_url(given).map(String::from);
+            assert_eq!(url.as_deref(), Some(dialled), "{given}");
+        }
+        for given in ["", "a.example", "ftp://a.example", "https://", "https://u:p@a.example"] {
+            assert_eq!(link_url(given), None, "{given}");
         }
     }
 }

@@ -35,7 +35,13 @@ use tokio_tungstenite::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{BridgeConfig, LinkError, inbound::Pumps, items::Items, resolved::Resolved};
+use super::{
+    BridgeConfig, LinkError,
+    inbound::Pumps,
+    items::Items,
+    resolved::Resolved,
+    state::{self, LinkTeller},
+};
 use crate::driver::{Driver, KnownOutcome, LineStatuses};
 
 /// How long the server may take to accept the socket, and then to say welcome.
@@ -65,6 +71,7 @@ pub(super) async fn run(
     config: &BridgeConfig,
     driver: &Arc<dyn Driver>,
     items: &Arc<Items>,
+    state: &LinkTeller,
     stop: &CancellationToken,
 ) -> Result<(), LinkError> {
     let opening = async {
@@ -81,6 +88,7 @@ pub(super) async fn run(
         None => return Ok(()),
     };
     info!(lines = lines.len(), "linked to the server");
+    state::linked(state, &lines, crate::ledger::now());
 
     let (out, outgoing) = mpsc::channel(OUTGOING_FRAMES);
     let mut pumps =
@@ -88,7 +96,7 @@ pub(super) async fn run(
     pumps.assign_lines(lines);
     let resolved = Resolved::default();
     let ended = tokio::select! {
-        ended = read(&mut reader, driver.as_ref(), items, &mut pumps, &resolved) => ended,
+        ended = read(&mut reader, driver.as_ref(), items, &mut pumps, &resolved, state) => ended,
         ended = resolved.tell(driver.as_ref(), items, &out) => ended,
         ended = write(&mut writer, outgoing, items) => ended,
         ended = tell_statuses(driver.as_ref(), items, &out) => ended,
@@ -186,6 +194,7 @@ async fn read(
     items: &Arc<Items>,
     pumps: &mut Pumps,
     resolved: &Resolved,
+    state: &LinkTeller,
 ) -> Result<(), LinkError> {
     loop {
         let frame = tokio::select! {
@@ -207,6 +216,7 @@ async fn read(
             }
             ServerFrame::Lines { lines } => {
                 assign_lines(driver, lines.clone()).await?;
+                state::lines_changed(state, &lines);
                 pumps.assign_lines(lines);
             }
             ServerFrame::Bye { reason, retry, superseded } => {

@@ -12,7 +12,7 @@ use switchboard_model::{
     secret,
 };
 
-use super::{dev, host, serve::OPERATOR_TOKEN};
+use super::{bridge::ready::ReadyBridge, dev, host, serve::OPERATOR_TOKEN};
 use crate::output::{self, Out};
 
 /// Keeps what every command takes apart from what is the command's own.
@@ -161,7 +161,7 @@ enum Keys {
 
 #[derive(Debug, Subcommand)]
 enum Bridges {
-    /// Make a bridge; its token is shown once
+    /// Make a bridge; its token is shown once, with the commands that start it
     Create {
         /// What to call it
         #[arg(long)]
@@ -169,6 +169,9 @@ enum Bridges {
         /// How it talks to Messages: imsg, bluebubbles or android-sms
         #[arg(long, value_parser = driver)]
         driver: DriverKind,
+        /// Write the token into this file instead of printing it
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<PathBuf>,
     },
     /// List all bridges, without their tokens
     List,
@@ -186,7 +189,7 @@ pub(crate) async fn run(admin: Admin) -> anyhow::Result<()> {
         Noun::Accounts(command) => accounts(&client, command, &out).await,
         Noun::Lines(command) => lines(&client, command, &out).await,
         Noun::Keys(command) => keys(&client, command, &out).await,
-        Noun::Bridges(command) => bridges(&client, command, &out).await,
+        Noun::Bridges(command) => bridges(&client, &url, command, &out).await,
     };
     done.with_context(|| format!("the server at {url} did not do it"))
 }
@@ -340,11 +343,17 @@ async fn keys(client: &AdminClient, command: Keys, out: &Out) -> anyhow::Result<
     }
 }
 
-async fn bridges(client: &AdminClient, command: Bridges, out: &Out) -> anyhow::Result<()> {
+async fn bridges(
+    client: &AdminClient,
+    url: &str,
+    command: Bridges,
+    out: &Out,
+) -> anyhow::Result<()> {
     match command {
-        Bridges::Create { name, driver } => {
+        Bridges::Create { name, driver, token_file } => {
             let made = client.create_bridge(&CreateBridge { name, driver }).await?.value;
-            out.secret(&made.bridge, "token", &made.token)
+            let ready = ReadyBridge { server: url, driver, token_file: token_file.as_deref() };
+            ready.show(&made.bridge, &made.token, out)
         }
         Bridges::List => {
             let list = client.bridges().await?;

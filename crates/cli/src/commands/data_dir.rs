@@ -24,7 +24,7 @@ const MAX_DEPTH: usize = 8;
 /// Makes the data directory, if it is missing, and makes it and all in it private.
 pub(super) fn prepare(dir: &Path) -> anyhow::Result<()> {
     // Whatever is made from now on, by whatever library.
-    process::umask(Mode::from_raw_mode(OTHERS));
+    process::umask(Mode::RWXG | Mode::RWXO);
     let cannot = || format!("the data directory {} can't be used", dir.display());
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(cannot)?;
     // The directory itself may be a link, by its owner's choice.

@@ -31,7 +31,7 @@ const BRIDGE_FAREWELL: Duration = Duration::from_millis(500);
 const BRIDGE_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long the last lines of the log may take when a second signal ends the process.
-const LAST_LINES: Duration = Duration::from_millis(200);
+pub(super) const LAST_LINES: Duration = Duration::from_millis(200);
 
 /// A server that runs in this process.
 pub(super) struct Host {

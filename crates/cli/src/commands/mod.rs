@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 mod api;
+pub(crate) mod bridge;
 mod data_dir;
 pub(crate) mod deliveries;
 pub(crate) mod dev;

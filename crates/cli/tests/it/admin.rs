@@ -169,7 +169,10 @@ async fn bridges_come_and_go() {
     let operator = Operator::new().await;
     let account = operator.line(&["accounts", "create", "Acme"]).await;
     let create = ["bridges", "create", "--driver", "imsg", "--name"];
-    let token = operator.line(&[&create[..], &["mini"]].concat()).await;
+    let made = operator.run(&[&create[..], &["mini"]].concat()).await;
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let token = made.stdout.trim_end().to_owned();
+    assert!(token.starts_with("brt_live_") && !made.stderr.contains(&token), "{token}");
     let made = operator.json(&[&create[..], &["studio"]].concat()).await;
     assert!(made["token"].is_string(), "{made}");
     operator.refused(&[&create[..], &["mini"]].concat(), &["409", "name"]).await;

@@ -5,6 +5,7 @@
 
 mod access;
 mod admin;
+mod bridge;
 mod data_dir;
 mod dev;
 #[cfg(target_os = "linux")]

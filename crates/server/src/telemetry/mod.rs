@@ -6,7 +6,11 @@
 mod panics;
 mod writer;
 
-use std::{io::IsTerminal, sync::OnceLock, time::Duration};
+use std::{
+    io::{IsTerminal, Write},
+    sync::OnceLock,
+    time::Duration,
+};
 
 use tracing_subscriber::EnvFilter;
 
@@ -31,13 +35,35 @@ pub struct BadFilter {
 /// # Errors
 /// [`BadFilter`] if the filter can't be understood.
 pub fn init(filter: &str, format: LogFormat) -> Result<(), BadFilter> {
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    start(filter, format, colour, || LogWriter::to_stderr(format))
+}
+
+/// The same, with the log going to `out` instead of standard error.
+///
+/// # Errors
+/// [`BadFilter`] if the filter can't be understood.
+pub fn init_into(
+    filter: &str,
+    format: LogFormat,
+    out: impl Write + Send + 'static,
+) -> Result<(), BadFilter> {
+    start(filter, format, false, || LogWriter::start(out, format))
+}
+
+fn start(
+    filter: &str,
+    format: LogFormat,
+    colour: bool,
+    open: impl FnOnce() -> LogWriter,
+) -> Result<(), BadFilter> {
     let parsed = EnvFilter::builder()
         .parse(filter)
         .map_err(|source| BadFilter { filter: filter.to_owned(), source })?;
     let mut is_new = false;
     let writer = WRITER.get_or_init(|| {
         is_new = true;
-        LogWriter::to_stderr(format)
+        open()
     });
     if !is_new {
         return Ok(());
@@ -47,7 +73,7 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), BadFilter> {
         .with_writer(writer.clone())
         // Internal errors would be written to standard error directly, which blocks or panics.
         .log_internal_errors(false)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+        .with_ansi(colour);
     let started = match format {
         LogFormat::Text => builder.try_init(),
         // The innermost span has all there is to know; a list of them would say it twice.

@@ -67,7 +67,8 @@ impl LogWriter {
         }
     }
 
-    fn start(out: impl Write + Send + 'static, format: LogFormat) -> Self {
+    /// Writes there.
+    pub(super) fn start(out: impl Write + Send + 'static, format: LogFormat) -> Self {
         let shared = Arc::new(Shared {
             waiting: Mutex::default(),
             more: Condvar::new(),
