@@ -1,6 +1,8 @@
 //! The drivers. What only one of them knows stays in its own folder.
 
+mod android_sms;
 mod imsg;
 pub mod simulator;
 
+pub use android_sms::{AndroidSms, AndroidSmsOptions, AndroidSmsPace, InvalidAndroidSms};
 pub use imsg::{Imsg, ImsgProgram};

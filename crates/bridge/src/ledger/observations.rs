@@ -85,6 +85,24 @@ impl Ledger {
         Ok(new)
     }
 
+    /// Notes what is history, so that it is never told, and how far that brings its source.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError), and nothing of it is kept.
+    pub async fn pass_over(
+        &self,
+        history: Vec<(Id<Line>, String)>,
+        (source, cursor): (&'static str, Cursor),
+    ) -> Result<()> {
+        self.transact(move |tx| {
+            for (line, key) in &history {
+                notice(tx, *line, key)?;
+            }
+            sources::set(tx, source, &cursor)
+        })
+        .await
+    }
+
     /// Whether this was observed before.
     ///
     /// # Errors
@@ -159,17 +177,22 @@ pub(super) fn observe(
     line: Id<Line>,
     observation: &Observation,
 ) -> Result<bool> {
-    let line = line.to_string();
-    let seen = "insert into seen (line, key) values (?1, ?2) on conflict do nothing";
-    if run(tx, seen, params![line, digest(&observation.key)])? == 0 {
+    if !notice(tx, line, &observation.key)? {
         return Ok(false);
     }
+    let line = line.to_string();
     let next = "insert into histories (line, last) values (?1, 1)
         on conflict (line) do update set last = last + 1 returning last";
     let n: i64 = tx.prepare_cached(next)?.query_row([&line], |row| row.get(0))?;
     let add = "insert into observations (line, n, what) values (?1, ?2, ?3)";
     run(tx, add, params![line, n, serde_json::to_string(observation)?])?;
     Ok(true)
+}
+
+/// Notes that this is known now. False if it was.
+fn notice(tx: &Transaction<'_>, line: Id<Line>, key: &str) -> Result<bool> {
+    let seen = "insert into seen (line, key) values (?1, ?2) on conflict do nothing";
+    Ok(run(tx, seen, params![line.to_string(), digest(key)])? > 0)
 }
 
 /// Keys are kept for ever, so they are kept short.
