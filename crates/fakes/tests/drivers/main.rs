@@ -1,6 +1,9 @@
 //! The drivers of real phones, from the API to the fake phone: a real server, the real link, the real ledger, and a fake of the
 //! program beside the phone that somebody wrote who had not seen the driver.
 
+mod android;
+mod android_faults;
+mod android_kills;
 mod imsg;
 mod imsg_faults;
 mod imsg_kills;

@@ -1,15 +1,19 @@
 //! A server with one line, and a bridge that carries it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use switchboard_bridge::{
     Bridge, BridgeConfig, Connector, Ledgered,
-    drivers::{Imsg, ImsgProgram},
+    drivers::{AndroidSms, AndroidSmsOptions, AndroidSmsPace, Imsg, ImsgProgram},
 };
 use switchboard_client::{Client, CreateBridge, CreateKey, CreateLine, CreateWebhook, SendMessage};
-use switchboard_fakes::imsg::{Mac, Settings};
+use switchboard_fakes::{
+    android_sms::Phone,
+    imsg::{Mac, Settings},
+};
 use switchboard_model::{
-    EventKind, Message, OutboxItem, Timestamp, id::Id, line::DriverKind, outbox::OutboxStatus,
+    Account, EventKind, Message, OutboxItem, Timestamp, id::Id, line::DriverKind,
+    outbox::OutboxStatus,
 };
 use switchboard_testkit::{Receiver, Setup, TestServer, eventually};
 use tempfile::TempDir;
@@ -28,6 +32,9 @@ pub(crate) struct Rig<C> {
     pub(crate) receiver: Receiver,
     /// The ledger's folder.
     pub(crate) data: TempDir,
+    account: Id<Account>,
+    bridge: String,
+    driver: DriverKind,
     url: String,
     token: String,
     connector: Box<dyn Fn() -> C + Send + Sync>,
@@ -47,6 +54,40 @@ impl Rig<Imsg> {
         let program = ImsgProgram { program: mac.program().to_owned(), db: None, env: Vec::new() };
         let rig = Self::new(DriverKind::Imsg, move || Imsg::new(program.clone())).await;
         (rig, mac)
+    }
+}
+
+impl Rig<AndroidSms> {
+    /// A line on an Android phone.
+    pub(crate) async fn android() -> (Self, Arc<Phone>) {
+        Self::android_with(|_| {}, |_| {}).await
+    }
+
+    /// The same, with a phone that is changed before the bridge starts, and with other options.
+    pub(crate) async fn android_with(
+        prepare: impl FnOnce(&Phone),
+        change: impl FnOnce(&mut AndroidSmsOptions),
+    ) -> (Self, Arc<Phone>) {
+        let phone = Arc::new(Phone::start("user", "secret").await.unwrap());
+        phone.sims(|sims| sims[0].number = LINE.to_owned());
+        prepare(&phone);
+        let mut options = AndroidSmsOptions::new(phone.url().parse().unwrap(), "user", "secret");
+        options.pace = AndroidSmsPace {
+            request: Duration::from_millis(500),
+            inbox: Duration::from_millis(50),
+            late: Duration::from_millis(100),
+            refresh: Duration::from_millis(10),
+            health: Duration::from_millis(200),
+            away: Duration::from_millis(50),
+            state: Duration::from_millis(10),
+            state_later: Duration::from_millis(50),
+            grace: Duration::from_millis(500),
+            stray: Duration::from_millis(100),
+            ..AndroidSmsPace::default()
+        };
+        change(&mut options);
+        let connector = move || AndroidSms::new(options.clone()).unwrap();
+        (Self::new(DriverKind::AndroidSms, connector).await, phone)
     }
 }
 
@@ -76,6 +117,9 @@ impl<C: Connector> Rig<C> {
         ];
         client.create_webhook(&CreateWebhook::new(LINE, receiver.url(), kinds)).await.unwrap();
         let mut rig = Self {
+            account: account.id,
+            bridge: bridge.bridge.id.to_string(),
+            driver,
             url: format!("{}/bridge/v1/link", server.url.replacen("http", "ws", 1)),
             token: bridge.token.reveal().to_owned(),
             data: tempfile::tempdir().unwrap(),
@@ -88,6 +132,14 @@ impl<C: Connector> Rig<C> {
         rig.start().await;
         rig.online().await;
         rig
+    }
+
+    /// Gives the account one more line on the same bridge.
+    pub(crate) async fn add_line(&self, handle: &str) {
+        let mut line = CreateLine::new(self.account, handle, self.driver);
+        line.bridge_id = Some(self.bridge.clone());
+        line.contact_first = Some(false);
+        self.server.admin().create_line(&line).await.unwrap();
     }
 
     /// Starts a bridge.

@@ -80,6 +80,7 @@ pub(super) struct InboxPage {
 /// A period and a place in it.
 pub(super) struct InboxQuery {
     pub(super) from: Timestamp,
+    pub(super) to: Timestamp,
     pub(super) limit: usize,
     pub(super) offset: usize,
 }
@@ -171,8 +172,11 @@ impl Api {
     pub(super) async fn inbox(&self, query: &InboxQuery) -> Result<InboxPage> {
         let (from, limit, offset) =
             (iso(query.from), query.limit.to_string(), query.offset.to_string());
+        // Else it ends by the phone's own clock, which may be behind the network's.
+        let to = iso(query.to);
         let query = [
             ("from", &*from),
+            ("to", &*to),
             ("limit", &*limit),
             ("offset", &*offset),
             ("includeAttachments", "true"),

@@ -47,9 +47,10 @@ pub(super) fn starting() -> LineStatus {
 }
 
 fn offline(reason: OfflineReason) -> LineStatus {
-    LineStatus { online: false, capabilities: Vec::new(), reason: Some(reason) }
+    LineStatus { online: false, reason: Some(reason), ..online() }
 }
 
+/// What SMS can do, it can on any phone: what is accepted while the phone is away goes out when it is back.
 fn online() -> LineStatus {
     let capabilities = vec![Capability::NewChats, Capability::DeliveryState];
     LineStatus { online: true, capabilities, reason: None }

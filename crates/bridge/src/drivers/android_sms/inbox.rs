@@ -12,7 +12,7 @@ use switchboard_model::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    AndroidSms,
+    AndroidSms, AndroidSmsPace,
     api::{ApiError, InboxQuery},
     wire::{InboxItem, Kind},
 };
@@ -24,8 +24,6 @@ pub(super) const LATE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often all that can be late is read again in any case.
 const ALL_EVERY: Duration = Duration::from_secs(60 * 60);
-/// And how often at most.
-const ALL_AT_MOST: Duration = Duration::from_secs(20);
 /// The newest page.
 const NEWEST: usize = 50;
 /// A page of more.
@@ -57,12 +55,12 @@ pub(super) struct Seen {
 
 impl Seen {
     /// What is to be read now.
-    pub(super) fn next(&self, day: Duration) -> Extent {
+    pub(super) fn next(&self, pace: &AndroidSmsPace) -> Extent {
         let is_due = |at: Option<Instant>, every| at.is_none_or(|at| at.elapsed() >= every);
-        let every = if self.lacks_some { ALL_AT_MOST } else { ALL_EVERY };
+        let every = if self.lacks_some { pace.late } else { ALL_EVERY };
         if self.from.is_none() || is_due(self.all_at, every) {
             Extent::All
-        } else if is_due(self.day_at, day) {
+        } else if is_due(self.day_at, pace.day) {
             Extent::Day
         } else {
             Extent::Newest
@@ -111,7 +109,7 @@ impl AndroidSms {
                 seen.note(&items, None)
             }
             (Extent::Newest, Some(from)) => {
-                let query = InboxQuery { from, limit: NEWEST, offset: 0 };
+                let query = page(from, NEWEST, 0);
                 let page = self.api.inbox(&query).await?;
                 seen.note(&page.items, page.total)
             }
@@ -121,7 +119,7 @@ impl AndroidSms {
 
     /// How many entries the period holds.
     pub(super) async fn count_inbox(&self, from: Timestamp) -> Result<usize, ApiError> {
-        let page = self.api.inbox(&InboxQuery { from, limit: 1, offset: 0 }).await?;
+        let page = self.api.inbox(&page(from, 1, 0)).await?;
         Ok(page.total.unwrap_or(page.count))
     }
 
@@ -134,7 +132,7 @@ impl AndroidSms {
     ) -> Result<(Vec<InboxItem>, usize, Option<usize>), ApiError> {
         let (mut items, mut odd, mut offset, mut total) = (Vec::new(), 0, 0, None);
         for _ in 0..pages {
-            let page = self.api.inbox(&InboxQuery { from, limit: PAGE, offset }).await?;
+            let page = self.api.inbox(&page(from, PAGE, offset)).await?;
             odd += page.count - page.items.len();
             offset += page.count;
             total = page.total;
@@ -145,6 +143,11 @@ impl AndroidSms {
         }
         Ok((items, odd, total))
     }
+}
+
+/// A page of all from this time on, clocks that differ included.
+fn page(from: Timestamp, limit: usize, offset: usize) -> InboxQuery {
+    InboxQuery { from, to: now() + DAY, limit, offset }
 }
 
 /// The oldest first. Of two with one stamp the one that the app has had for longer.
@@ -166,23 +169,23 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn more_than_was_seen_is_looked_for_in_the_whole_period() {
-        let day = Duration::from_secs(600);
+        let pace = AndroidSmsPace::default();
         let mut seen = Seen::default();
-        assert_eq!(seen.next(day), Extent::All);
+        assert_eq!(seen.next(&pace), Extent::All);
         seen = Seen { from: Some(Timestamp(0)), ..Seen::default() };
         (seen.all_at, seen.day_at) = (Some(Instant::now()), Some(Instant::now()));
         assert_eq!(seen.note(&[item(1), item(2)], Some(2)).len(), 2);
-        tokio::time::advance(ALL_AT_MOST).await;
-        assert_eq!(seen.next(day), Extent::Newest);
+        tokio::time::advance(pace.late).await;
+        assert_eq!(seen.next(&pace), Extent::Newest);
         assert_eq!(seen.note(&[item(2), item(3)], Some(3)).len(), 1);
-        assert_eq!(seen.next(day), Extent::Newest);
+        assert_eq!(seen.next(&pace), Extent::Newest);
         // One came that the newest page does not show.
         assert_eq!(seen.note(&[item(2), item(3)], Some(4)).len(), 0);
-        assert_eq!(seen.next(day), Extent::All);
+        assert_eq!(seen.next(&pace), Extent::All);
         seen.lacks_some = false;
-        tokio::time::advance(day).await;
-        assert_eq!(seen.next(day), Extent::Day);
+        tokio::time::advance(pace.day).await;
+        assert_eq!(seen.next(&pace), Extent::Day);
         tokio::time::advance(ALL_EVERY).await;
-        assert_eq!(seen.next(day), Extent::All);
+        assert_eq!(seen.next(&pace), Extent::All);
     }
 }

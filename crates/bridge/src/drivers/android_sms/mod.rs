@@ -39,8 +39,8 @@ use crate::{
 
 /// How many items may be under way at once: most of their time they wait for the network to take them.
 const AT_ONCE: usize = 16;
-/// For what is done after the phone's own time for a message has ended.
-const MARGIN: Duration = Duration::from_secs(30);
+/// For the requests round it.
+const MARGIN: Duration = Duration::from_secs(60);
 
 /// How a phone is reached, and which lines are on it.
 #[derive(Clone)]
@@ -89,6 +89,8 @@ pub struct AndroidSmsPace {
     pub inbox: Duration,
     /// How often the last day is read again.
     pub day: Duration,
+    /// How often at most a week is read again because the phone has more than was seen of it.
+    pub late: Duration,
     /// How long the app may take to read the phone's own store of texts.
     pub refresh: Duration,
     /// How often the phone is asked how it is, and how often while it is away.
@@ -101,6 +103,8 @@ pub struct AndroidSmsPace {
     pub state_later: Duration,
     /// How long a text may wait in the phone: after that it fails instead of going out. The app takes no less than 5 s.
     pub ttl: Duration,
+    /// How much longer is waited for what the phone says of it then.
+    pub grace: Duration,
     /// How long a request may lie in the network after the bridge has given it up.
     pub stray: Duration,
 }
@@ -111,12 +115,14 @@ impl Default for AndroidSmsPace {
             request: Duration::from_secs(20),
             inbox: Duration::from_secs(3),
             day: Duration::from_secs(10 * 60),
+            late: Duration::from_secs(20),
             refresh: Duration::from_secs(2),
             health: Duration::from_secs(20),
             away: Duration::from_secs(3),
             state: Duration::from_secs(1),
             state_later: Duration::from_secs(5),
             ttl: Duration::from_secs(10 * 60),
+            grace: Duration::from_secs(15),
             stray: Duration::from_secs(5 * 60),
         }
     }
@@ -174,7 +180,7 @@ impl Connector for AndroidSms {
 
     fn send_timeout(&self, _item: &SendItem) -> Duration {
         // As long for its turn as in the phone.
-        2 * self.options.pace.ttl + 2 * MARGIN
+        2 * self.options.pace.ttl + self.options.pace.grace + MARGIN
     }
 
     fn health(&self) -> watch::Receiver<Health> {

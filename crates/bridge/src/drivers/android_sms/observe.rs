@@ -123,7 +123,7 @@ impl AndroidSms {
         let has_card = |line: &&CarriedLine| matches!(phone.cards.get(&line.handle), Some(Ok(_)));
         let new_here = place.new_on(&identity, lines.iter().filter(has_card));
         let extent = match new_here.is_empty() {
-            true => observer.seen.next(self.options.pace.day),
+            true => observer.seen.next(&self.options.pace),
             false => Extent::All,
         };
         let began_at = now();
@@ -160,7 +160,7 @@ impl AndroidSms {
 
     /// Has the app look into the phone's own store: what came while it did not run stands there alone.
     async fn refresh(&self, since: Timestamp, must_be_whole: bool) -> Result<(), ApiError> {
-        match self.api.refresh(since, now() + LATE).await {
+        match self.api.refresh(since, now()).await {
             Ok(()) => {}
             Err(error @ ApiError::Refused(..)) => {
                 // It may not read the store, or is too old to be asked.

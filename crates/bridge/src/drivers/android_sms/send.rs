@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{debug, warn};
 
 use super::{
-    AndroidSms, MARGIN,
+    AndroidSms,
     api::{ApiError, Words},
     health::Phone,
     sims::Card,
@@ -63,7 +63,7 @@ impl AndroidSms {
             return Outcome::Released;
         };
         let id = item.id.to_string();
-        let until = Instant::now() + self.options.pace.ttl + MARGIN / 2;
+        let until = Instant::now() + self.options.pace.ttl + self.options.pace.grace;
         match self.order(&order(&phone, card, item, text, &self.options.pace.ttl), until).await {
             Ok(()) => {
                 self.newest.send_replace(Some(id.clone()));

@@ -20,6 +20,9 @@ use crate::{
 /// How long a text that is on its way is watched. Whoever asks waits no longer than 20 s.
 const WATCHED: std::time::Duration = std::time::Duration::from_secs(12);
 
+/// How often the phone is asked when an answer is lost.
+const TRIES: usize = 3;
+
 /// Which database the phone had when something was handed over.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Mark {
@@ -41,13 +44,14 @@ impl AndroidSms {
             // Such a thing is never handed over.
             return Verdict::NeverStarted;
         };
-        match self.ask_for(begun, text, ledger).await {
-            Ok(verdict) => verdict,
-            Err(error) => {
-                debug!(%error, "the phone can't be asked what came of an item");
-                Verdict::Open
+        for _ in 0..TRIES {
+            match self.ask_for(begun, text, ledger).await {
+                Ok(verdict) => return verdict,
+                Err(error) => debug!(%error, "the phone can't be asked what came of an item"),
             }
+            sleep(self.options.pace.state).await;
         }
+        Verdict::Open
     }
 
     async fn ask_for(
