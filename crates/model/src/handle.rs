@@ -2,12 +2,15 @@
 //! parser of any of them.
 
 mod dialable;
+mod national;
 mod sender;
 
 use std::{cell::RefCell, fmt, str::FromStr, sync::Arc};
 
 use quick_cache::unsync::Cache;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use national::{Country, ParseCountryError};
 
 use crate::text::trim;
 

@@ -67,6 +67,20 @@ pub(super) fn follow(tx: &Transaction<'_>, follow: &Follow, now: Timestamp) -> R
 }
 
 impl Ledger {
+    /// Follows a message from now on, if it is not followed already.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError)
+    pub async fn follow(
+        &self,
+        guid: String,
+        line: Id<Line>,
+        chat: InboundChat,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.transact(move |tx| follow(tx, &Follow::new(guid, line, chat), now)).await
+    }
+
     /// At most `limit` messages whose time to be looked at has come.
     ///
     /// # Errors

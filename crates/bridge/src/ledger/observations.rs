@@ -90,6 +90,27 @@ impl Ledger {
         Ok(new)
     }
 
+    /// Takes these for observed: they are never told. And notes how far that brings their source, if they are of one.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError), and nothing of it is kept.
+    pub async fn pass_over(
+        &self,
+        keys: Vec<(Id<Line>, String)>,
+        cursor: Option<(&'static str, Cursor)>,
+    ) -> Result<()> {
+        self.transact(move |tx| {
+            for (line, key) in &keys {
+                notice(tx, *line, key)?;
+            }
+            match &cursor {
+                Some((source, cursor)) => sources::set(tx, source, cursor),
+                None => Ok(()),
+            }
+        })
+        .await
+    }
+
     /// Whether this was observed before.
     ///
     /// # Errors
@@ -98,19 +119,6 @@ impl Ledger {
         self.transact(move |tx| {
             let sql = "select 1 from seen where line = ?1 and key = ?2";
             Ok(first(tx, sql, params![line.to_string(), digest(&key)], |_| Ok(()))?.is_some())
-        })
-        .await
-    }
-
-    /// Takes something for observed that is not to be told: another observation of it tells nothing.
-    ///
-    /// # Errors
-    /// [`LedgerError`](super::LedgerError)
-    pub async fn pass_over(&self, line: Id<Line>, key: String) -> Result<()> {
-        self.transact(move |tx| {
-            let seen = "insert into seen (line, key) values (?1, ?2) on conflict do nothing";
-            run(tx, seen, params![line.to_string(), digest(&key)])?;
-            Ok(())
         })
         .await
     }
@@ -177,17 +185,22 @@ pub(super) fn observe(
     line: Id<Line>,
     observation: &Observation,
 ) -> Result<bool> {
-    let line = line.to_string();
-    let seen = "insert into seen (line, key) values (?1, ?2) on conflict do nothing";
-    if run(tx, seen, params![line, digest(&observation.key)])? == 0 {
+    if !notice(tx, line, &observation.key)? {
         return Ok(false);
     }
+    let line = line.to_string();
     let next = "insert into histories (line, last) values (?1, 1)
         on conflict (line) do update set last = last + 1 returning last";
     let n: i64 = tx.prepare_cached(next)?.query_row([&line], |row| row.get(0))?;
     let add = "insert into observations (line, n, what) values (?1, ?2, ?3)";
     run(tx, add, params![line, n, serde_json::to_string(observation)?])?;
     Ok(true)
+}
+
+/// Notes that this is known now. False if it was.
+fn notice(tx: &Transaction<'_>, line: Id<Line>, key: &str) -> Result<bool> {
+    let seen = "insert into seen (line, key) values (?1, ?2) on conflict do nothing";
+    Ok(run(tx, seen, params![line.to_string(), digest(key)])? > 0)
 }
 
 /// Keys are kept for ever, so they are kept short.

@@ -213,3 +213,19 @@ fn one_process_has_a_ledger_and_a_newer_one_is_left_alone() {
         assert_eq!(mode, 0o600, "texts and numbers stand in it");
     }
 }
+
+#[tokio::test]
+async fn history_is_known_and_never_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let (line, other) = (Id::<Line>::generate(), Id::<Line>::generate());
+    let cursor = Cursor { identity: "a".to_owned(), place: "1".to_owned() };
+    let history = vec![(line, "old".to_owned())];
+    ledger.pass_over(history, Some(("source", cursor.clone()))).await.unwrap();
+    assert_eq!(ledger.cursor("source").await.unwrap(), Some(cursor));
+    let told = |line, key| (line, observation(key));
+    let observations = vec![told(line, "old"), told(line, "new"), told(other, "old")];
+    let new = ledger.record(Recorded { observations, ..Recorded::default() }).await.unwrap();
+    assert_eq!(new, 2);
+    assert_eq!(ledger.waiting(line, None, 9).await.unwrap().len(), 1);
+}

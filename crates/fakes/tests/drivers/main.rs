@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
+mod android;
+mod android_faults;
+mod android_kills;
 mod bluebubbles;
 mod imsg;
 mod imsg_faults;

@@ -4,22 +4,27 @@ use std::{sync::Arc, time::Duration};
 
 use switchboard_bridge::{
     Bridge, BridgeConfig, Connector, Ledgered,
-    drivers::{BlueBubbles, BlueBubblesOptions, Imsg, ImsgProgram},
+    drivers::{
+        AndroidSms, AndroidSmsOptions, AndroidSmsPace, BlueBubbles, BlueBubblesOptions, Imsg,
+        ImsgProgram,
+    },
 };
 use switchboard_client::{Client, CreateBridge, CreateKey, CreateLine, CreateWebhook, SendMessage};
 use switchboard_fakes::{
+    android_sms::Phone,
     bluebubbles,
     imsg::{Mac, Settings},
 };
 use switchboard_model::{
-    EventKind, Message, OutboxItem, Timestamp, id::Id, line::DriverKind, outbox::OutboxStatus,
+    Account, EventKind, Message, OutboxItem, Timestamp, id::Id, line::DriverKind,
+    outbox::OutboxStatus,
 };
 use switchboard_testkit::{Receiver, Setup, TestServer, eventually};
-
-use crate::network::Network;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::network::Network;
 
 /// The line's own number, as on the fakes.
 pub(crate) const LINE: &str = "+15550999999";
@@ -35,6 +40,9 @@ pub(crate) struct Rig<C> {
     pub(crate) data: TempDir,
     /// What the bridge dials: the network between it and the server.
     pub(crate) network: Network,
+    account: Id<Account>,
+    bridge: String,
+    driver: DriverKind,
     token: String,
     connector: Box<dyn Fn() -> C + Send + Sync>,
     running: Option<Running<C>>,
@@ -71,6 +79,40 @@ impl Rig<BlueBubbles> {
     }
 }
 
+impl Rig<AndroidSms> {
+    /// A line on an Android phone.
+    pub(crate) async fn android() -> (Self, Arc<Phone>) {
+        Self::android_with(|_| {}, |_| {}).await
+    }
+
+    /// The same, with a phone that is changed before the bridge starts, and with other options.
+    pub(crate) async fn android_with(
+        prepare: impl FnOnce(&Phone),
+        change: impl FnOnce(&mut AndroidSmsOptions),
+    ) -> (Self, Arc<Phone>) {
+        let phone = Arc::new(Phone::start("user", "secret").await.unwrap());
+        phone.sims(|sims| sims[0].number = LINE.to_owned());
+        prepare(&phone);
+        let mut options = AndroidSmsOptions::new(phone.url().parse().unwrap(), "user", "secret");
+        options.pace = AndroidSmsPace {
+            request: Duration::from_millis(500),
+            inbox: Duration::from_millis(50),
+            late: Duration::from_millis(100),
+            refresh: Duration::from_millis(10),
+            health: Duration::from_millis(200),
+            away: Duration::from_millis(50),
+            state: Duration::from_millis(10),
+            state_later: Duration::from_millis(50),
+            grace: Duration::from_millis(500),
+            stray: Duration::from_millis(100),
+            ..AndroidSmsPace::default()
+        };
+        change(&mut options);
+        let connector = move || AndroidSms::new(options.clone()).unwrap();
+        (Self::new(DriverKind::AndroidSms, connector).await, phone)
+    }
+}
+
 impl<C: Connector> Rig<C> {
     async fn new(driver: DriverKind, connector: impl Fn() -> C + Send + Sync + 'static) -> Self {
         let server = Setup::new().unlinked().start().await;
@@ -98,6 +140,9 @@ impl<C: Connector> Rig<C> {
         client.create_webhook(&CreateWebhook::new(LINE, receiver.url(), kinds)).await.unwrap();
         let mut rig = Self {
             network: Network::to(&server.url).await,
+            account: account.id,
+            bridge: bridge.bridge.id.to_string(),
+            driver,
             token: bridge.token.reveal().to_owned(),
             data: tempfile::tempdir().unwrap(),
             connector: Box::new(connector),
@@ -109,6 +154,14 @@ impl<C: Connector> Rig<C> {
         rig.start().await;
         rig.online().await;
         rig
+    }
+
+    /// Gives the account one more line on the same bridge.
+    pub(crate) async fn add_line(&self, handle: &str) {
+        let mut line = CreateLine::new(self.account, handle, self.driver);
+        line.bridge_id = Some(self.bridge.clone());
+        line.contact_first = Some(false);
+        self.server.admin().create_line(&line).await.unwrap();
     }
 
     /// Starts a bridge.

@@ -46,7 +46,7 @@ fn without_scheme(text: &str) -> &str {
 
 /// White space, dots, dashes, slashes and brackets say nothing in a number; the braille pattern without dots and the
 /// Japanese middle dot stand for some of them.
-fn is_separator(c: char) -> bool {
+pub(super) fn is_separator(c: char) -> bool {
     c.is_whitespace() || ".()[]/~_·•\u{2027}\u{2800}\u{30fb}".contains(c) || is_dash(c)
 }
 

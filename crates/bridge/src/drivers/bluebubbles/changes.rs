@@ -127,7 +127,7 @@ impl BlueBubbles {
         if !observations.is_empty() || is_due {
             let place = asked_at.millis().to_string();
             let cursor = Some((SOURCE, Cursor { identity: String::new(), place }));
-            context.ledger.record(Recorded { observations, cursor }).await?;
+            context.ledger.record(Recorded { observations, cursor, ..Recorded::default() }).await?;
             observer.asked.written = Some(asked_at);
         }
         observer.asked.at = Some(asked_at);

@@ -161,7 +161,7 @@ impl BlueBubbles {
 
     /// A row of Messages that is no message of its own to the server.
     pub(super) async fn disown(&self, ledger: &Ledger, line: Id<Line>, guid: &str) {
-        if let Err(error) = ledger.pass_over(line, rows::key(guid)).await {
+        if let Err(error) = ledger.pass_over(vec![(line, rows::key(guid))], None).await {
             warn!(%line, %error, "a part of an item may be told as a message of its own");
         }
     }

@@ -96,7 +96,10 @@ impl BlueBubbles {
             }
         }
         if !observations.is_empty() {
-            context.ledger.record(Recorded { observations, cursor: None }).await?;
+            context
+                .ledger
+                .record(Recorded { observations, cursor: None, ..Recorded::default() })
+                .await?;
         }
         Ok(())
     }
@@ -154,6 +157,10 @@ impl BlueBubbles {
         context: &Context,
         observations: Vec<(Id<Line>, Observation)>,
     ) -> Result<(), LedgerError> {
-        context.ledger.record(Recorded { observations, cursor: None }).await.map(|_| ())
+        context
+            .ledger
+            .record(Recorded { observations, cursor: None, ..Recorded::default() })
+            .await
+            .map(|_| ())
     }
 }

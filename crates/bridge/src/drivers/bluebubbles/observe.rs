@@ -153,7 +153,7 @@ impl BlueBubbles {
         observations: Vec<(Id<Line>, Observation)>,
     ) -> Result<(), ReadError> {
         let cursor = Some((SOURCE, reached.cursor()));
-        context.ledger.record(Recorded { observations, cursor }).await?;
+        context.ledger.record(Recorded { observations, cursor, ..Recorded::default() }).await?;
         self.read_to.send_replace(reached.row);
         observer.reached = Some(reached);
         Ok(())

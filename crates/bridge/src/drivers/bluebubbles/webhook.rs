@@ -305,7 +305,10 @@ impl BlueBubbles {
         let key = format!("typing:{}", uuid::Uuid::now_v7());
         let observations = vec![(line.id, Observation::new(key, what))];
         // It is of the moment: what can't be written down is not told.
-        let _ = context.ledger.record(Recorded { observations, cursor: None }).await;
+        let _ = context
+            .ledger
+            .record(Recorded { observations, cursor: None, ..Recorded::default() })
+            .await;
     }
 }
 

@@ -3,7 +3,7 @@
 //! Unknown fields are passed over: newer versions add some. Integers come as integers, optional fields are left out.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use switchboard_model::{Timestamp, chat::Service};
 
 /// A request that was answered with an error, or not at all.
@@ -272,10 +272,10 @@ pub(super) struct StatusFields {
 fn readable<'de, T: serde::de::DeserializeOwned, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
-    let all = Vec::<Box<serde_json::value::RawValue>>::deserialize(deserializer)?;
+    let all = Vec::<Box<RawValue>>::deserialize(deserializer)?;
     let count = all.len();
-    let read = |one: &Box<serde_json::value::RawValue>| serde_json::from_str(one.get()).ok();
-    let readable: Vec<T> = all.iter().filter_map(read).collect();
+    let readable: Vec<T> =
+        all.iter().filter_map(|one| serde_json::from_str(one.get()).ok()).collect();
     if readable.len() < count {
         tracing::warn!(
             count = count - readable.len(),

@@ -6,21 +6,63 @@ use std::{
     sync::Arc,
 };
 
+use anyhow::Context;
 use switchboard_bridge::{
     Driver, Ledgered,
-    drivers::{Imsg, ImsgProgram},
+    drivers::{
+        AndroidSms, AndroidSmsOptions, BlueBubbles, BlueBubblesOptions, BlueBubblesWebhook, Imsg,
+        ImsgProgram,
+    },
 };
+use url::Url;
 
-use super::options::{self, DriverName, Options};
+use super::{
+    options::{self, DriverName, Options},
+    secrets,
+};
 
 /// The driver of these options, with its memory in `dir`. Blocks; call it within a runtime.
 pub(super) fn driver(options: &Options, dir: &Path) -> anyhow::Result<Arc<dyn Driver>> {
     let start = options.history_since.time();
     Ok(match options.driver {
         DriverName::Imsg => Ledgered::start(imsg(options), dir, start)?,
-        DriverName::Bluebubbles => anyhow::bail!("the driver bluebubbles is not in this version"),
-        DriverName::AndroidSms => anyhow::bail!("the driver android-sms is not in this version"),
+        DriverName::Bluebubbles => Ledgered::start(bluebubbles(options)?, dir, start)?,
+        DriverName::AndroidSms => Ledgered::start(android_sms(options)?, dir, start)?,
     })
+}
+
+fn bluebubbles(options: &Options) -> anyhow::Result<BlueBubbles> {
+    let given = &options.bluebubbles;
+    let password = secrets::password(
+        given.bluebubbles_password.as_deref(),
+        given.bluebubbles_password_file.as_deref(),
+        "bluebubbles-password",
+    )?;
+    let url = url(given.bluebubbles_url.as_deref(), "--bluebubbles-url")?;
+    let webhook = given.bluebubbles_listen.map(|listen| BlueBubblesWebhook { listen, url: None });
+    let options = BlueBubblesOptions { webhook, ..BlueBubblesOptions::new(url, password) };
+    Ok(BlueBubbles::new(options)?)
+}
+
+fn android_sms(options: &Options) -> anyhow::Result<AndroidSms> {
+    let given = &options.android;
+    let password = secrets::password(
+        given.android_password.as_deref(),
+        given.android_password_file.as_deref(),
+        "android-password",
+    )?;
+    let url = url(given.android_url.as_deref(), "--android-url")?;
+    let user = given.android_user.as_deref().context("--android-user is missing")?;
+    let sims = given.android_lines.iter().map(|line| (line.handle.clone(), line.sim)).collect();
+    let options = AndroidSmsOptions { sims, ..AndroidSmsOptions::new(url, user, password) };
+    Ok(AndroidSms::new(options)?)
+}
+
+fn url(given: Option<&str>, option: &str) -> anyhow::Result<Url> {
+    let given = given.with_context(|| format!("{option} is missing"))?;
+    given
+        .parse()
+        .with_context(|| format!("{option} must be a URL, such as http://192.168.1.20:8080"))
 }
 
 fn imsg(options: &Options) -> Imsg {
