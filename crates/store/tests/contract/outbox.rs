@@ -193,10 +193,15 @@ pub(crate) async fn a_lease_that_runs_out_is_never_sent_again(store: Arc<dyn Sto
     assert_eq!((item.status, item.attempts), (OutboxStatus::Failed, 1));
     assert_eq!(item.error.as_deref(), Some(MAY_HAVE_BEEN_HANDED_OVER));
     assert_eq!(item.completed_at, Some(LEASE));
-    // A report that comes after all changes nothing.
-    assert!(world.settle(id, sent("late")).await.events.is_empty());
+    // A report that says nothing of what came of it changes nothing.
+    assert!(world.settle(id, Outcome::Released).await.events.is_empty());
+    assert!(world.settle(id, Outcome::Unknown).await.events.is_empty());
     assert_eq!(world.item(id).await, item);
     assert_eq!(world.claim(10).await, [waiting]);
+    // One that does is the truth, once: the phone shows what was called failed.
+    assert_eq!(world.settle(id, sent("late")).await.events.len(), 1);
+    assert_eq!(world.item(id).await.status, OutboxStatus::Sent);
+    assert!(world.settle(id, sent("later")).await.events.is_empty());
 }
 
 pub(crate) async fn an_older_link_writes_nothing_any_more(store: Arc<dyn Store>) {

@@ -28,29 +28,39 @@ pub(super) fn resolve(
     bridges::must_be_newest(tx.sql, link)?;
     let mut committed = Committed::default();
     for Report { id, outcome } in reports {
-        let Some(item) = given_up(tx.sql, id)? else { continue };
-        let line = super::line_of(tx, &item)?;
-        let was_sent = matches!(outcome, Outcome::Sent { .. });
-        let is_open = item.status.resolve(item.error.as_deref(), was_sent).is_ok();
-        if line.bridge_id != Some(link.bridge) || !is_open {
-            tracing::debug!(item = %id, bridge = %link.bridge, "later truth came for an item whose fate is known");
-            continue;
-        }
-        match outcome {
-            Outcome::Sent { guid, sent_at, service, delivered_at } => {
-                let sent_as = SentAs { guid, sent_at, service, delivered_at };
-                sent(tx, &item, sent_as, now, &mut committed)?;
-            }
-            // Still nobody knows.
-            Outcome::Failed { error } if item.error.as_ref() == Some(&error) => {}
-            Outcome::Failed { error } => {
-                super::fail(tx, &item, item.taken(), &error, now, &mut committed)?;
-            }
-            Outcome::Done { .. } | Outcome::Unknown | Outcome::Released => {}
-        }
+        resolve_one(tx, link, id, outcome, now, &mut committed)?;
     }
     committed.tally.keep(tx.sql, now)?;
     Ok(committed)
+}
+
+/// Takes what turned out of one item; nothing of an item whose fate is known.
+pub(super) fn resolve_one(
+    tx: &mut Tx<'_>,
+    link: Link,
+    id: Id<OutboxItem>,
+    outcome: Outcome,
+    now: Timestamp,
+    committed: &mut Committed,
+) -> Result<()> {
+    let Some(item) = given_up(tx.sql, id)? else { return Ok(()) };
+    let line = super::line_of(tx, &item)?;
+    let was_sent = matches!(outcome, Outcome::Sent { .. });
+    let is_open = item.status.resolve(item.error.as_deref(), was_sent).is_ok();
+    if line.bridge_id != Some(link.bridge) || !is_open {
+        tracing::debug!(item = %id, bridge = %link.bridge, "later truth came for an item whose fate is known");
+        return Ok(());
+    }
+    match outcome {
+        Outcome::Sent { guid, sent_at, service, delivered_at } => {
+            let sent_as = SentAs { guid, sent_at, service, delivered_at };
+            sent(tx, &item, sent_as, now, committed)
+        }
+        // Still nobody knows.
+        Outcome::Failed { error } if item.error.as_ref() == Some(&error) => Ok(()),
+        Outcome::Failed { error } => super::fail(tx, &item, item.taken(), &error, now, committed),
+        Outcome::Done { .. } | Outcome::Unknown | Outcome::Released => Ok(()),
+    }
 }
 
 fn given_up(sql: &Connection, id: Id<OutboxItem>) -> Result<Option<OpenItem>> {

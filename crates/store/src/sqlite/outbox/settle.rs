@@ -9,7 +9,7 @@ use switchboard_model::{
     outbox::{IDENTITY_OF_ANOTHER, MAY_HAVE_BEEN_HANDED_OVER},
 };
 
-use super::OpenItem;
+use super::{OpenItem, resolve};
 use crate::{
     Committed, Link, Result, SettleReport,
     sqlite::{
@@ -34,7 +34,8 @@ pub(super) fn settle(
     let mut committed = Committed::default();
     for report in reports {
         let Some(item) = super::held_by(tx.sql, bridge, report.id)? else {
-            tracing::debug!(item = %report.id, %bridge, "a report came for an item that is not claimed");
+            // Its lease may have run out: then it was given up, and this is the truth.
+            resolve::resolve_one(tx, link, report.id, report.outcome, now, &mut committed)?;
             continue;
         };
         let taken = item.taken();
