@@ -138,6 +138,12 @@ impl Ledger {
         self.transact(move |tx| attempts::prune(tx, now - KEPT)).await
     }
 
+    /// When this ledger was made: its epoch is a UUIDv7.
+    fn made(&self) -> Timestamp {
+        let epoch = uuid::Uuid::try_parse(&self.epoch).unwrap_or_default();
+        Timestamp(i64::try_from(epoch.as_u128() >> 80).unwrap_or(0))
+    }
+
     fn wake(&self) {
         self.changed.send_replace(());
     }

@@ -339,9 +339,19 @@ async fn look_into<C: Connector>(driver: std::sync::Weak<Ledgered<C>>) {
         for begun in open {
             let found = match driver.find_out(&begun).await {
                 Verdict::Finished(outcome) => Some(outcome),
-                // The server has been told that nobody knows, and sends it no more: it failed.
                 Verdict::NeverStarted => {
-                    Some(Outcome::Failed { error: "It never reached Messages.".to_owned() })
+                    match driver.ledger.was_cut_off(begun.item.id, now()).await {
+                        // The server asks for it, or has given it up by itself.
+                        Ok(true) => continue,
+                        // It has been told that nobody knows, and sends it no more: it failed.
+                        Ok(false) => {
+                            Some(Outcome::Failed { error: "It never reached Messages.".to_owned() })
+                        }
+                        Err(error) => {
+                            warn!(%error, "what turned out later could not be written down");
+                            continue;
+                        }
+                    }
                 }
                 Verdict::Open => None,
             };

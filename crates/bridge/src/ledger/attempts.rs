@@ -128,11 +128,13 @@ impl Ledger {
             .await
     }
 
-    /// What is known of these items. What is missing never began.
+    /// What is known of these items. What is missing never began, unless it was accepted before this ledger was made: then an
+    /// earlier one may have known it, and nobody knows any more.
     pub(crate) async fn known(
         &self,
         ids: Vec<Id<OutboxItem>>,
     ) -> Result<HashMap<Id<OutboxItem>, Known>> {
+        let made = self.made();
         self.transact(move |tx| {
             let mut known = HashMap::with_capacity(ids.len());
             for id in ids {
@@ -143,6 +145,9 @@ impl Ledger {
                     |row| row.get::<_, Option<String>>(0),
                 )?;
                 let of_it = match of_it {
+                    None if accepted(id) < made => {
+                        Known::Outcome(KnownOutcome::Finished(Outcome::Unknown))
+                    }
                     None => Known::Outcome(KnownOutcome::NeverStarted),
                     Some(Some(outcome)) => match serde_json::from_str(&outcome)? {
                         Outcome::Released => Known::Outcome(KnownOutcome::NeverStarted),
@@ -200,6 +205,21 @@ impl Ledger {
         Ok(())
     }
 
+    /// Notes of an attempt that was cut off with the bridge that it never reached Messages. False if the server was told
+    /// what came of it, even if that was that nobody knows.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError)
+    pub async fn was_cut_off(&self, id: Id<OutboxItem>, now: Timestamp) -> Result<bool> {
+        let released = serde_json::to_string(&Outcome::Released)?;
+        self.transact(move |tx| {
+            let sql = "update attempts set outcome = ?2, finished_at = ?3, look_at = null
+                where item = ?1 and outcome is null";
+            Ok(run(tx, sql, params![id.to_string(), released, now.0])? > 0)
+        })
+        .await
+    }
+
     /// What turned out later, and the server has not acknowledged.
     ///
     /// # Errors
@@ -238,6 +258,11 @@ impl Ledger {
         })
         .await
     }
+}
+
+/// When an item was accepted: its id is a UUIDv7, which begins with that (RFC 9562 §5.7).
+fn accepted(id: Id<OutboxItem>) -> Timestamp {
+    Timestamp(i64::try_from(id.to_bits() >> 80).unwrap_or(i64::MAX))
 }
 
 /// What was under way when the bridge died is looked into even if the server never asks for it.

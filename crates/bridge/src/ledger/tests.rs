@@ -85,6 +85,19 @@ async fn an_item_is_begun_once_and_survives_the_process() {
 }
 
 #[tokio::test]
+async fn a_new_ledger_does_not_know_what_an_earlier_one_has_begun() {
+    let dir = tempfile::tempdir().unwrap();
+    let item = item("handed over by a bridge whose folder is gone");
+    // A millisecond is what an id's time is told by.
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    let ledger = Ledger::open(dir.path()).unwrap();
+    assert!(matches!(
+        known(&ledger, item.id).await,
+        Known::Outcome(KnownOutcome::Finished(Outcome::Unknown))
+    ));
+}
+
+#[tokio::test]
 async fn what_never_reached_messages_is_begun_again_under_another_name() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(dir.path()).unwrap();
