@@ -56,17 +56,18 @@ impl AndroidSms {
 
     /// Tells what is new of a text. True if nothing more is to come.
     async fn look_at(&self, context: &Context, text: &Followed) -> Result<bool, ApiError> {
+        // The server must know the text first.
+        if context.ledger.is_settling(text.guid.clone()).await.unwrap_or(true) {
+            return Ok(false);
+        }
         // What the phone has forgotten stays as it is.
         let Some(message) = self.api.message(&text.guid).await? else { return Ok(true) };
         let Some(update) = news(text, &message) else { return Ok(false) };
         let key = format!("state:{}", text.guid);
         let observation = Observation::new(key, Inbound::Update(update));
         let observations = vec![(text.line, observation)];
-        Ok(context
-            .ledger
-            .record(Recorded { observations, cursor: None, ..Recorded::default() })
-            .await
-            .is_ok())
+        let recorded = Recorded { observations, ..Recorded::default() };
+        Ok(context.ledger.record(recorded).await.is_ok())
     }
 }
 
