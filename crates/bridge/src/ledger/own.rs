@@ -57,7 +57,21 @@ impl Ledger {
 }
 
 impl Ledger {
-    /// Whether this own message is what came of an attempt, by what it says; no other attempt has it then.
+    /// Gives an own message to an attempt that has none, if no other has it: of two that say the same, each has one.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError)
+    pub async fn claim_message(&self, item: Id<OutboxItem>, guid: String) -> Result<bool> {
+        self.transact(move |tx| {
+            let sql =
+                "update attempts set guid = ?2 where item = ?1 and (guid is null or guid = ?2)
+                and not exists (select 1 from attempts where guid = ?2 and item <> ?1)";
+            Ok(run(tx, sql, params![item.to_string(), guid])? > 0)
+        })
+        .await
+    }
+
+    /// Whether this own message can be what came of an attempt, by what it says. No other attempt has it now.
     ///
     /// # Errors
     /// [`LedgerError`](super::LedgerError)
@@ -68,11 +82,7 @@ impl Ledger {
             let of_another = first(tx, known, [&row.guid], |found| found.get::<_, String>(0))?;
             Ok(match of_another {
                 Some(item) => item == begun.item.id.to_string(),
-                None => {
-                    let claim = "update attempts set guid = ?2 where item = ?1 and guid is null";
-                    let item = begun.item.id.to_string();
-                    may_be(&begun, &row) && run(tx, claim, params![item, row.guid])? > 0
-                }
+                None => may_be(&begun, &row),
             })
         })
         .await

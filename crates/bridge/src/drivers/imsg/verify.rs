@@ -87,6 +87,7 @@ impl Imsg {
             for row in page.messages.iter().filter(|row| row.is_from_me && !row.is_reaction) {
                 if let Some(own) = self.own_row(begun, ledger, row).await
                     && ledger.is_outcome_of(begun, own).await.unwrap_or(false)
+                    && ledger.claim_message(begun.item.id, row.guid.clone()).await.unwrap_or(false)
                 {
                     return Ok(Some(Verdict::Finished(sent_as(&row.guid, row.created_at, None))));
                 }
