@@ -19,8 +19,9 @@ const START: usize = 4;
 pub(super) const SLOW: Duration = Duration::from_secs(1);
 /// Of an endpoint that answers sooner than that, no more is in flight than it takes to keep it busy.
 const FAST: Duration = Duration::from_millis(20);
-/// The most that is in flight to such an endpoint, whatever keeps it busy: what is in flight comes twice after a kill.
-const FAST_MOST: usize = 16;
+/// Of one that answers sooner than that, sixteen keep it as busy as any number: what is in flight comes twice after a kill.
+const INSTANT: Duration = Duration::from_millis(2);
+const INSTANT_MOST: usize = 16;
 /// Successes in a row after which a failure is forgiven.
 const FORGIVEN_AFTER: u32 = 2;
 /// The shortest time between two warnings of one endpoint.
@@ -157,7 +158,8 @@ impl Endpoint {
     /// Whether more in flight to a fast endpoint only wait longer, for each other or for this server.
     fn must_wait(&mut self, mean: Duration) -> bool {
         self.alone = if self.limit <= START { mean } else { self.alone.min(mean) };
-        self.alone < FAST && (mean > self.alone * 3 / 2 || self.limit >= FAST_MOST)
+        let is_full = self.alone < INSTANT && self.limit >= INSTANT_MOST;
+        is_full || self.alone < FAST && mean > self.alone * 3 / 2
     }
 
     /// One that does now this and now that is told of once a minute at most.

@@ -46,6 +46,7 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     State(lines): State<Arc<dyn Lines>>,
     State(links): State<Arc<Links>>,
+    State(clock): State<Arc<dyn Clock>>,
     operator: Operator,
     id: RequestId,
     body: Body,
@@ -86,7 +87,8 @@ pub(crate) async fn create(
         is_sandbox,
     };
     let making = spawn_uncancelled(async move {
-        let line = lines.create_line(line).await?;
+        let mut line = lines.create_line(line).await?;
+        line.line.health = lines.operator_line_health(clock.now()).await?.remove(&line.line.id);
         tracing::info!(
             by = %operator,
             action = "lines.create",
