@@ -48,7 +48,7 @@ impl Incoming {
         self
     }
 
-    /// Its files are not there yet: see [`Server::finish_files`].
+    /// Its files are not there yet: see [`Server::finish_files`](super::Server::finish_files).
     #[must_use]
     pub fn files_late(self) -> Self {
         Self { late_files: true, ..self }
@@ -96,7 +96,7 @@ impl Incoming {
         Self { at_ms: Some(unix_ms), ..self }
     }
 
-    /// Its row does not stand in its chat yet: see [`Server::join`].
+    /// Its row does not stand in its chat yet: see [`Server::join`](super::Server::join).
     #[must_use]
     pub fn unjoined(self) -> Self {
         Self { unjoined: true, ..self }

@@ -27,7 +27,7 @@ pub enum Outcome {
         /// What it ran over.
         service: Service,
         /// When it was on the other party's phone, if that is known already. Later it is an
-        /// [`Inbound::Update`].
+        /// [`Inbound::Update`](super::Inbound::Update).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         delivered_at: Option<Timestamp>,
     },

@@ -3,6 +3,8 @@
 //! It runs on the machine that has Messages, or that reaches it, and dials out to the server: nothing there has to be
 //! reachable from outside.
 
+#![allow(rustdoc::bare_urls, reason = "a terminal shows it, as --help")]
+
 mod doctor;
 mod driver;
 mod install;

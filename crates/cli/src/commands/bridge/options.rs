@@ -1,5 +1,7 @@
 //! What `run`, `doctor` and `install` take alike: whom to dial, as whom, and what carries the lines.
 
+#![allow(rustdoc::bare_urls, reason = "a terminal shows it, as --help")]
+
 use std::{
     env,
     path::{Path, PathBuf},
