@@ -37,6 +37,10 @@ pub trait Connector: Send + Sync + 'static {
     /// Keeps the program at hand and observes, until it is dropped. What it observes it records in the ledger.
     async fn run(&self, context: Context);
 
+    /// Waits until the program can take this item, where it takes only so many a second: before the attempt begins, so that what
+    /// dies while it waits has certainly not begun.
+    async fn turn(&self, _item: &SendItem) {}
+
     /// Where the program's history stands, for whoever has to find out later what came of an attempt that begins
     /// now. None where that is of no use, or can't be had quickly.
     async fn mark(&self, _item: &SendItem) -> Option<String> {

@@ -39,9 +39,9 @@ pub trait Driver: Send + Sync {
     /// reports [`Outcome::Unknown`].
     fn send_timeout(&self, item: &SendItem) -> Duration;
 
-    /// Waits until this item may begin: real programs do one thing at a time. The item is not begun
+    /// Waits until an item of this line may begin: real programs do one thing at a time. The item is not begun
     /// while it waits, and its time does not run.
-    async fn admit(&self, _item: &SendItem) -> Admission {
+    async fn admit(&self, _line: Id<Line>) -> Admission {
         Admission::free()
     }
 

@@ -32,7 +32,7 @@ use crate::{
     connector::{Attempt, Connector, Context, Verdict},
     driver::{Admission, Driver, DriverError, HistoryBatch, KnownOutcome, LineStatuses},
     files::FileClient,
-    ledger::{Begun, Known, Ledger, LedgerError},
+    ledger::{Begun, Known, Ledger, LedgerError, now},
 };
 use outgoing::OutgoingFiles;
 use upload::Uploaded;
@@ -93,16 +93,6 @@ impl<C: Connector> Ledgered<C> {
         Ok(driver)
     }
 
-    /// The memory.
-    pub fn ledger(&self) -> &Ledger {
-        &self.ledger
-    }
-
-    /// The connector.
-    pub fn connector(&self) -> &C {
-        &self.connector
-    }
-
     fn carried(&self, line: Id<Line>) -> Option<CarriedLine> {
         self.lines.borrow().iter().find(|one| one.id == line).cloned()
     }
@@ -133,6 +123,7 @@ impl<C: Connector> Ledgered<C> {
             Ok(outgoing) => outgoing,
             Err(problem) => return problem.outcome(),
         };
+        self.connector.turn(&item).await;
         let mark = self.connector.mark(&item).await;
         let begun = match self.ledger.begin(item.clone(), mark.clone(), now()).await {
             Ok(Ok(begun)) => begun,
@@ -194,8 +185,8 @@ impl<C: Connector> Driver for Ledgered<C> {
         self.connector.send_timeout(item) + outgoing::FETCH_WITHIN
     }
 
-    async fn admit(&self, item: &SendItem) -> Admission {
-        let of_line = self.slots_of(item.line_id);
+    async fn admit(&self, line: Id<Line>) -> Admission {
+        let of_line = self.slots_of(line);
         // Neither is ever closed.
         let of_line: Option<OwnedSemaphorePermit> = of_line.acquire_owned().await.ok();
         let of_all = Arc::clone(&self.all).acquire_owned().await.ok();
@@ -373,10 +364,6 @@ async fn follow_health<C: Connector>(driver: std::sync::Weak<Ledgered<C>>) {
 
 fn unreadable(error: LedgerError) -> DriverError {
     DriverError { what: "the ledger can't be read or written", source: Some(Box::new(error)) }
-}
-
-fn now() -> Timestamp {
-    crate::ledger::now()
 }
 
 impl<C> std::fmt::Debug for Ledgered<C> {

@@ -198,6 +198,11 @@ impl Ledger {
                 "update attempts set look_at = ?2, looks = ?3 where item = ?1",
                 params![item, look_at, looks as i64],
             )?;
+            if look_at.is_none() {
+                // One that was cut off, and of which nobody will ever know, is not under way any more.
+                finish(tx, id, &Outcome::Unknown, now)?;
+                run(tx, "update attempts set look_at = null where item = ?1", [item])?;
+            }
             Ok(())
         })
         .await?;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use switchboard_model::{Line, id::Id, link::Inbound};
 
-use super::{Cursor, Follow, Ledger, Result, first, followed, now, run, sources};
+use super::{Cursor, Follow, Ledger, Result, followed, now, run, sources};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,18 +107,6 @@ impl Ledger {
                 Some((source, cursor)) => sources::set(tx, source, cursor),
                 None => Ok(()),
             }
-        })
-        .await
-    }
-
-    /// Whether this was observed before.
-    ///
-    /// # Errors
-    /// [`LedgerError`](super::LedgerError)
-    pub async fn has_seen(&self, line: Id<Line>, key: String) -> Result<bool> {
-        self.transact(move |tx| {
-            let sql = "select 1 from seen where line = ?1 and key = ?2";
-            Ok(first(tx, sql, params![line.to_string(), digest(&key)], |_| Ok(()))?.is_some())
         })
         .await
     }

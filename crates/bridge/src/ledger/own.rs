@@ -54,9 +54,7 @@ impl Ledger {
         self.wake();
         Ok(whose)
     }
-}
 
-impl Ledger {
     /// Gives an own message to an attempt that has none, if no other has it: of two that say the same, each has one.
     ///
     /// # Errors
@@ -87,9 +85,7 @@ impl Ledger {
         })
         .await
     }
-}
 
-impl Ledger {
     /// Whether this message is one of ours of which the server does not know yet: its attempt is under way, or what
     /// turned out of it is not acknowledged.
     ///

@@ -109,10 +109,10 @@ impl InFlightItems {
         self.chats.get(&chat_id)?.queue.front().map(|item| item.line_id)
     }
 
-    /// The item that is next in a chat. None ends the queue's task.
-    pub(super) fn next(&mut self, chat_id: Id<Chat>) -> Option<SendItem> {
+    /// The item that is next in a chat, and its line. None ends the queue's task.
+    pub(super) fn next(&mut self, chat_id: Id<Chat>) -> Option<(Id<OutboxItem>, Id<Line>)> {
         let chat = self.chats.get_mut(&chat_id)?;
-        let next = chat.queue.front().cloned();
+        let next = chat.queue.front().map(|item| (item.id, item.line_id));
         if next.is_none() {
             chat.busy = false;
             self.tidy(chat_id);
@@ -121,9 +121,9 @@ impl InFlightItems {
     }
 
     /// Takes this item from its chat's queue and marks it as running, if it is still the next.
-    pub(super) fn begin(&mut self, next: &SendItem) -> Option<SendItem> {
-        let queue = &mut self.chats.get_mut(&next.chat_id)?.queue;
-        let item = queue.pop_front_if(|item| item.id == next.id)?;
+    pub(super) fn begin(&mut self, chat_id: Id<Chat>, next: Id<OutboxItem>) -> Option<SendItem> {
+        let queue = &mut self.chats.get_mut(&chat_id)?.queue;
+        let item = queue.pop_front_if(|item| item.id == next)?;
         if let Some(held) = self.held.get_mut(&item.id) {
             held.stage = Stage::Running;
         }

@@ -105,11 +105,10 @@ impl Items {
 
     async fn work_off(&self, chat_id: Id<Chat>) {
         let mut done = None;
-        while let Some(next) = self.next(chat_id, done.take()) {
+        while let Some((id, line_id)) = self.next(chat_id, done.take()) {
             // It waits in its queue: a line that goes away meanwhile gives it back.
-            let admission = self.driver.admit(&next).await;
-            let Some(item) = self.begin(&next) else { continue };
-            let id = item.id;
+            let admission = self.driver.admit(line_id).await;
+            let Some(item) = self.begin(chat_id, id) else { continue };
             let call = async {
                 let limit = self.driver.send_timeout(&item);
                 tokio::time::timeout(limit, self.driver.send(item, &self.files)).await
@@ -131,7 +130,11 @@ impl Items {
     }
 
     /// Notes what came of the last item and names the next one, which stays in its queue.
-    fn next(&self, chat_id: Id<Chat>, done: Option<(Id<OutboxItem>, Outcome)>) -> Option<SendItem> {
+    fn next(
+        &self,
+        chat_id: Id<Chat>,
+        done: Option<(Id<OutboxItem>, Outcome)>,
+    ) -> Option<(Id<OutboxItem>, Id<Line>)> {
         let mut in_flight = self.in_flight();
         if let Some((id, outcome)) = done {
             in_flight.finish(id, outcome);
@@ -142,10 +145,10 @@ impl Items {
     }
 
     /// Marks an item as running, before the driver has it; none if it is not the next any more.
-    fn begin(&self, next: &SendItem) -> Option<SendItem> {
+    fn begin(&self, chat_id: Id<Chat>, next: Id<OutboxItem>) -> Option<SendItem> {
         let mut in_flight = self.in_flight();
-        self.release_if_away(&mut in_flight, next.chat_id);
-        in_flight.begin(next)
+        self.release_if_away(&mut in_flight, chat_id);
+        in_flight.begin(chat_id, next)
     }
 
     fn release_if_away(&self, in_flight: &mut InFlightItems, chat_id: Id<Chat>) {

@@ -137,17 +137,22 @@ async fn without_the_helper_what_needs_it_fails_and_is_not_tried() {
             reaction_type: ReactionType::Love,
             remove: false,
         },
-        Content::Message {
-            text: Some("yes?".to_owned()),
-            attachments: Vec::new(),
-            is_audio_message: false,
-            reply_to_guid: Some(hi.guid.clone()),
-        },
     ] {
         let outcome = rig.send(ANN, content).await;
         assert!(matches!(outcome, Outcome::Failed { .. }), "{outcome:?}");
     }
     assert!(rig.server.carried_out().is_empty() && rig.server.received_by(ANN).is_empty());
+    // A reply that can't point at its message is still said.
+    let reply = Content::Message {
+        text: Some("yes?".to_owned()),
+        attachments: Vec::new(),
+        is_audio_message: false,
+        reply_to_guid: Some(hi.guid),
+    };
+    let outcome = rig.send(ANN, reply).await;
+    assert!(matches!(outcome, Outcome::Sent { .. }), "{outcome:?}");
+    let shown = rig.server.received_by(ANN);
+    assert_eq!((shown.len(), &shown[0].reply_to), (1, &None));
 }
 
 #[tokio::test]

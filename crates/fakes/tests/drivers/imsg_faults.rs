@@ -5,7 +5,6 @@ use std::time::Duration;
 use switchboard_fakes::imsg::{Fault, Helper, Mac, MacOs, Settings};
 use switchboard_model::outbox::OutboxStatus;
 use switchboard_testkit::eventually;
-use tokio::time::sleep;
 
 use crate::rig::{ANN, BOB, Rig};
 use switchboard_bridge::drivers::Imsg;
@@ -16,6 +15,12 @@ pub(crate) async fn with_ann(settings: Settings) -> (Rig<Imsg>, Mac) {
     mac.contact(ANN).writes("hello");
     rig.message(ANN, "hello").await;
     (rig, mac)
+}
+
+/// Waits until the driver has asked this three times more: what was there, it has seen.
+pub(crate) async fn looked_at(mac: &Mac, method: &str) {
+    let asked = mac.calls(method);
+    mac.until("the driver has looked", |mac| mac.calls(method) >= asked + 3).await;
 }
 
 pub(crate) async fn end(mut rig: Rig<Imsg>) {
@@ -143,7 +148,7 @@ async fn rows_settle_before_they_are_told() {
     let group = mac.group("Team", &[ANN, BOB]);
     // It stands in no chat yet: told now, it would be a message of two.
     let guid = mac.contact(ANN).draft("to all of you").in_chat(group).unjoined().arrive();
-    sleep(Duration::from_secs(2)).await;
+    looked_at(&mac, "messages.after").await;
     assert!(rig.messages(ANN).await.iter().all(|one| one.guid != guid));
     mac.join(&guid);
     eventually("the group's message is there", async || {
@@ -154,11 +159,11 @@ async fn rows_settle_before_they_are_told() {
     .await;
     // An empty body fills, a file comes.
     let guid = mac.contact(ANN).draft("").arrive();
-    sleep(Duration::from_millis(700)).await;
+    looked_at(&mac, "messages.after").await;
     mac.fill_body(&guid, "late body");
     assert_eq!(rig.message(ANN, "late body").await.guid, guid);
     let guid = mac.contact(ANN).draft("with a file").missing_file("late.png", b"png").arrive();
-    sleep(Duration::from_millis(700)).await;
+    looked_at(&mac, "messages.after").await;
     mac.download(&guid);
     let came = rig.message(ANN, "with a file").await;
     assert_eq!(came.attachments.len(), 1);

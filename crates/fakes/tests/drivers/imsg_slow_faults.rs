@@ -123,6 +123,7 @@ async fn what_never_went_out_stays_unknown_and_is_not_sent_again() {
         rig.online().await;
         // The lane works again, with a new child if it was stuck.
         assert_eq!(rig.sent(ANN, "after it").await.status, OutboxStatus::Sent);
+        // Longer than until it is looked into again, which nothing announces: it is found nowhere.
         sleep(Duration::from_secs(7)).await;
         assert_eq!(mac.contact(ANN).times_received("lost"), 0);
         assert_eq!(mac.contact(ANN).times_received("after it"), 1);

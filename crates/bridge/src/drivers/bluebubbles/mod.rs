@@ -39,6 +39,7 @@ use self::{
     api::Api,
     chats::KnownChats,
     health::{Mac, Troubles},
+    outcome::Method,
     pacer::Pacer,
     webhook::Heard,
 };
@@ -251,6 +252,25 @@ impl Connector for BlueBubbles {
             () = self.keep_health(&context) => {}
             () = self.observe(&context) => {}
             () = self.listen(&context) => {}
+        }
+    }
+
+    async fn turn(&self, item: &SendItem) {
+        match item.content {
+            Content::Message { .. }
+                if self
+                    .mac
+                    .borrow()
+                    .as_ref()
+                    .is_some_and(|mac| mac.method() == Method::PrivateApi) =>
+            {
+                self.pacer.turn(None).await;
+            }
+            Content::Reaction { .. } => {
+                self.pacer.turn(None).await;
+            }
+            // What is of the moment waits only if it is worth it. Scripts are not counted.
+            _ => {}
         }
     }
 

@@ -77,11 +77,13 @@ impl BlueBubbles {
         }
         match &item.content {
             Content::Message { is_audio_message, reply_to_guid, .. } => {
+                // Where it can't point at its message, it is still said.
+                let can_reply = mac.capabilities().contains(&Capability::Replies);
                 let way = Way {
                     attempt,
                     ledger,
                     method: mac.method(),
-                    reply_to: reply_to_guid.as_deref(),
+                    reply_to: reply_to_guid.as_deref().filter(|_| can_reply),
                     is_audio: *is_audio_message,
                     used: Vec::new(),
                 };
@@ -105,7 +107,7 @@ impl BlueBubbles {
         };
         let text = text.as_deref().filter(|text| !text.trim().is_empty());
         let by_helper = way.method == Method::PrivateApi;
-        if (way.reply_to.is_some() || way.is_audio) && !by_helper {
+        if way.is_audio && !by_helper {
             return failed("This needs BlueBubbles' helper in Messages, which is not there.");
         }
         if way.is_audio && !way.attempt.files.iter().all(is_caf) {
@@ -190,7 +192,8 @@ impl BlueBubbles {
             0 => way.attempt.token.to_string(),
             _ => format!("{}-{number}", way.attempt.token),
         };
-        if way.method == Method::PrivateApi {
+        // The first has had its turn before the attempt began.
+        if way.method == Method::PrivateApi && number > 0 {
             self.pacer.turn(None).await;
         }
         let answer = match (piece, target) {

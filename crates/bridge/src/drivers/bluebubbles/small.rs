@@ -35,7 +35,6 @@ impl BlueBubbles {
                     "chatGuid": chat, "selectedMessageGuid": message_guid, "partIndex": 0,
                     "reaction": format!("{minus}{}", reaction_type.as_str()),
                 });
-                self.pacer.turn(None).await;
                 self.api.send::<Value>(&["message", "react"], &body, TEXT_TIMEOUT).await
             }
             Content::Typing { on: false } => {

@@ -132,6 +132,8 @@ impl Imsg {
                     let _ =
                         self.child.ask::<Value>("watch.unsubscribe", params, READ_TIMEOUT).await;
                 }
+                // A source that fails at once, again and again, is not asked in a circle.
+                sleep(UNSETTLED_POLL).await;
             }
         }
     }
@@ -236,21 +238,23 @@ impl Imsg {
             Some(place) => Some(place),
             None => context.ledger.cursor(SOURCE).await?.as_ref().and_then(Place::of),
         };
-        let place = match known {
-            None => self.first_place(context).await?,
-            Some(place) if self.is_the_same(&place).await? => place,
+        let (place, is_new) = match known {
+            None => (self.first_place(context).await?, true),
+            Some(place) if self.is_the_same(&place).await? => (place, false),
             Some(place) => {
                 warn!("another database stands where Messages' was: what is new in it is read");
                 self.chats.forget();
                 observer.unsettled.clear();
                 self.watch_anew.notify_one();
                 let since = place.since.max(place.latest - OVERLAP).min(now());
-                Place { row: 0, since, latest: place.latest, anchors: Vec::new() }
+                (Place { row: 0, since, latest: place.latest, anchors: Vec::new() }, true)
             }
         };
-        // At once: whatever comes before the first row is read counts, over a restart too.
-        let cursor = Some((SOURCE, place.cursor()));
-        context.ledger.record(Recorded { cursor, ..Recorded::default() }).await?;
+        if is_new {
+            // At once: whatever comes before the first row is read counts, over a restart too.
+            let cursor = Some((SOURCE, place.cursor()));
+            context.ledger.record(Recorded { cursor, ..Recorded::default() }).await?;
+        }
         self.read_to.send_replace(Some(place.row));
         observer.place = Some(place);
         observer.same = Some((life, Instant::now()));
