@@ -18,7 +18,7 @@ pub use inbound::{
     Edit, Inbound, InboundChat, InboundMessage, InboundReaction, InboundRead, InboundTyping,
     InboundUpdate, OwnMessage, SendFailure,
 };
-pub use item::{Content, LinkedFile, SendItem};
+pub use item::{Content, LinkedFile, LinkedOriginal, SendItem};
 pub use outcome::{Outcome, Reconciled, ReconciledState, Report};
 use serde::{Deserialize, Serialize};
 
