@@ -46,7 +46,8 @@ async fn each_page_is_answered_and_what_it_tells_is_not_reported_beside_it() {
     let runs = item(&lines[0], Id::generate(), "+15550100002", "runs");
     let done = item(&lines[0], Id::generate(), "+15550100003", "done");
     peer.give(&[runs.clone(), done.clone()]).await;
-    (started.next().await, started.next().await);
+    started.next().await;
+    started.next().await;
     driver.finish(done.id, sent("done"));
     peer.reports_of(1).await;
     drop(peer);

@@ -202,7 +202,8 @@ impl Session<'_> {
         .await?;
         let OpenedLink { link, lines, claims } = opened;
         self.link = link;
-        let (asked, reconcile) = Asked::of(claims.iter().map(|item| item.id).collect());
+        let held: Vec<_> = claims.iter().map(|item| item.id).collect();
+        let (asked, reconcile) = Asked::of(&held);
         {
             let mut window = self.window();
             claims.iter().for_each(|item| window.add(item));

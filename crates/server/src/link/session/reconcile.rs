@@ -20,7 +20,7 @@ pub(super) struct Asked {
 
 impl Asked {
     /// All of these, and the page for the welcome.
-    pub(super) fn of(items: Vec<Id<OutboxItem>>) -> (Self, Vec<Id<OutboxItem>>) {
+    pub(super) fn of(items: &[Id<OutboxItem>]) -> (Self, Vec<Id<OutboxItem>>) {
         let mut later: Vec<_> = items.chunks(MAX_BATCH).rev().map(<[_]>::to_vec).collect();
         let now = later.pop().unwrap_or_default();
         (Self { now: now.clone(), later }, now)
