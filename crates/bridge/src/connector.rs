@@ -3,7 +3,12 @@
 //! A connector speaks with one program beside Messages and remembers nothing: [`Ledgered`](crate::Ledgered) makes a
 //! [`Driver`](crate::Driver) of it, with the [`Ledger`] as its memory.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use switchboard_model::{
     Handle, Timestamp,
@@ -14,6 +19,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
+    convert::Form,
     driver::LineStatus,
     ledger::{Begun, Ledger, ObservedFile},
 };
@@ -60,6 +66,22 @@ pub trait Connector: Send + Sync + 'static {
     /// # Errors
     /// [`FetchError`] says whether to ask again.
     async fn fetch(&self, file: &ObservedFile) -> Result<FetchedFile, FetchError>;
+
+    /// The same file in another form, brought to this folder, where the program itself makes one. None if it makes none, or
+    /// can't now: nothing waits for it.
+    async fn fetch_as(
+        &self,
+        _file: &ObservedFile,
+        _form: Form,
+        _dir: &Path,
+    ) -> Option<FetchedFile> {
+        None
+    }
+
+    /// Whether a voice memo plays only as a CAF file (Opus, 24 kHz, mono): then it has that form before the attempt begins.
+    fn wants_opus_memos(&self) -> bool {
+        false
+    }
 }
 
 /// How many items may be under way at once.
@@ -130,7 +152,7 @@ pub enum FetchedFile {
 
 impl FetchedFile {
     /// Where it is.
-    pub fn path(&self) -> &std::path::Path {
+    pub fn path(&self) -> &Path {
         match self {
             Self::InPlace(path) => path,
             Self::Temporary(path) => path,

@@ -18,13 +18,18 @@ use switchboard_model::{
 };
 use tokio::sync::watch;
 
-use crate::files::FileClient;
+use crate::{convert::Conversions, files::FileClient};
 
 /// A way to talk to Messages. One object for the life of the process, over all sockets.
 #[async_trait::async_trait]
 pub trait Driver: Send + Sync {
     /// Which driver it is.
     fn kind(&self) -> DriverKind;
+
+    /// How many files it has converted, for people. None if it converts none.
+    fn conversions(&self) -> Option<watch::Receiver<Conversions>> {
+        None
+    }
 
     /// The handles that Messages is signed in with, as far as they are known, for people.
     async fn accounts(&self) -> Vec<String> {

@@ -258,7 +258,14 @@ impl FileClient {
         if taken != size {
             return Err(FileError::Protocol("it has taken another size than was uploaded"));
         }
-        Ok(LinkedFile { file_id: id, filename, mime_type, size, transcription: None })
+        Ok(LinkedFile {
+            file_id: id,
+            filename,
+            mime_type,
+            size,
+            transcription: None,
+            original: None,
+        })
     }
 
     fn url_with(&self, name: &str, value: &str) -> Url {

@@ -19,7 +19,7 @@ use switchboard_model::{
     Line, OutboxItem, Timestamp,
     id::Id,
     line::DriverKind,
-    link::{CarriedLine, Outcome, ReceivedEntry, Report, SendItem},
+    link::{CarriedLine, Content, Outcome, ReceivedEntry, Report, SendItem},
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -30,6 +30,7 @@ use tracing::{error, warn};
 
 use crate::{
     connector::{Attempt, Connector, Context, Verdict},
+    convert::{ConversionTools, Conversions, Converter},
     driver::{Admission, Driver, DriverError, HistoryBatch, KnownOutcome, LineStatuses},
     files::FileClient,
     ledger::{Begun, Known, Ledger, LedgerError, now},
@@ -58,6 +59,7 @@ pub struct Ledgered<C> {
     per_line: Mutex<HashMap<Id<Line>, Arc<Semaphore>>>,
     outgoing: OutgoingFiles,
     uploaded: Uploaded,
+    converter: Option<Converter>,
     start: Timestamp,
     /// The work in the background ends with this.
     tasks: Mutex<Vec<AbortOnDropHandle<()>>>,
@@ -65,18 +67,43 @@ pub struct Ledgered<C> {
 
 impl<C: Connector> Ledgered<C> {
     /// A driver that keeps its ledger in this folder. It observes from `start` on what it never observed before.
-    /// Blocks; call it within a runtime.
+    /// Files go as they are. Blocks; call it within a runtime.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger can't be opened.
     pub fn start(connector: C, dir: &Path, start: Timestamp) -> Result<Arc<Self>, LedgerError> {
+        Self::open(connector, dir, start, None)
+    }
+
+    /// The same, and files that not everybody can show or play are converted, both ways.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger or the folder beside it can't be opened.
+    pub fn start_converting(
+        connector: C,
+        dir: &Path,
+        start: Timestamp,
+        tools: ConversionTools,
+    ) -> Result<Arc<Self>, LedgerError> {
+        Self::open(connector, dir, start, Some(tools))
+    }
+
+    fn open(
+        connector: C,
+        dir: &Path,
+        start: Timestamp,
+        tools: Option<ConversionTools>,
+    ) -> Result<Arc<Self>, LedgerError> {
         let ledger = Ledger::open(dir)?;
+        let converter = |tools| Converter::open(tools, dir.join("converted"));
+        let converter = tools.map(converter).transpose()?;
         let connector = Arc::new(connector);
         let driver = Arc::new(Self {
             all: Arc::new(Semaphore::new(connector.concurrency().bridge)),
             per_line: Mutex::default(),
             outgoing: OutgoingFiles::open(dir.join("outgoing"))?,
             uploaded: Uploaded::default(),
+            converter,
             lines: watch::Sender::default(),
             statuses: watch::Sender::default(),
             tasks: Mutex::default(),
@@ -119,10 +146,18 @@ impl<C: Connector> Ledgered<C> {
     async fn hand_over(&self, item: SendItem, files: &FileClient) -> Outcome {
         let Some(line) = self.carried(item.line_id) else { return Outcome::Released };
         let (id, limit) = (item.id, self.connector.send_timeout(&item));
-        let outgoing = match self.outgoing.fetch(&item, files).await {
+        let mut outgoing = match self.outgoing.fetch(&item, files).await {
             Ok(outgoing) => outgoing,
             Err(problem) => return problem.outcome(),
         };
+        if let Some(converter) = &self.converter
+            && self.connector.wants_opus_memos()
+            && let Content::Message { is_audio_message: true, .. } = item.content
+            && let Err(problem) = outgoing.make_memos(converter).await
+        {
+            // Nothing was begun, and trying again by itself would end the same.
+            return Outcome::Failed { error: problem.to_string() };
+        }
         self.connector.turn(&item).await;
         let mark = self.connector.mark(&item).await;
         let begun = match self.ledger.begin(item.clone(), mark.clone(), now()).await {
@@ -182,7 +217,12 @@ impl<C: Connector> Driver for Ledgered<C> {
 
     fn send_timeout(&self, item: &SendItem) -> Duration {
         // The connector's part is timed from when it is begun.
-        self.connector.send_timeout(item) + outgoing::FETCH_WITHIN
+        let converting = self.converter.as_ref().map_or(Duration::ZERO, Converter::within);
+        self.connector.send_timeout(item) + outgoing::FETCH_WITHIN + converting
+    }
+
+    fn conversions(&self) -> Option<watch::Receiver<Conversions>> {
+        self.converter.as_ref().map(Converter::counts)
     }
 
     async fn admit(&self, line: Id<Line>) -> Admission {

@@ -9,6 +9,7 @@
 //! sockets and killed processes; every inbound entry arrives, in order.
 
 mod connector;
+mod convert;
 mod driver;
 pub mod drivers;
 mod files;
@@ -20,6 +21,7 @@ pub use connector::{
     Attempt, Concurrency, Connector, Context, FetchError, FetchedFile, Health, OutgoingFile,
     Verdict,
 };
+pub use convert::{ConversionTools, Conversions, Form};
 pub use driver::{
     Admission, Driver, DriverError, HistoryBatch, KnownOutcome, LineStatus, LineStatuses,
 };

@@ -6,6 +6,8 @@
 
 pub mod android_sms;
 pub mod bluebubbles;
+pub mod conversions;
 pub mod imsg;
+mod program;
 mod stamp;
 pub mod wire;

@@ -18,7 +18,7 @@ pub use inbound::{
     Edit, Inbound, InboundChat, InboundMessage, InboundReaction, InboundRead, InboundTyping,
     InboundUpdate, OwnMessage, SendFailure,
 };
-pub use item::{Content, LinkedFile, SendItem};
+pub use item::{Content, LinkedFile, LinkedOriginal, SendItem};
 pub use outcome::{Outcome, Reconciled, ReconciledState, Report};
 use serde::{Deserialize, Serialize};
 
@@ -93,7 +93,7 @@ pub enum BridgeFrame {
         #[serde(default, deserialize_with = "lenient::texts")]
         accounts: Vec<String>,
     },
-    /// The answer to `reconcile`: one state for each id that was asked.
+    /// The answer to the `reconcile` of the welcome, and to each that follows: one state for each id that was asked.
     Reconciled {
         /// The states.
         items: Vec<Reconciled>,
@@ -149,8 +149,14 @@ pub enum ServerFrame {
         epoch: i64,
         /// The lines to carry.
         lines: Vec<CarriedLine>,
-        /// Items that were handed out to this bridge and whose outcome is not known here.
+        /// Items that were handed out to this bridge and whose outcome is not known here: at most [`MAX_BATCH`]. The
+        /// others follow in `reconcile`.
         reconcile: Vec<Id<OutboxItem>>,
+    },
+    /// More such items, once the last ones are answered.
+    Reconcile {
+        /// At most [`MAX_BATCH`].
+        items: Vec<Id<OutboxItem>>,
     },
     /// The lines to carry have changed: the whole list.
     Lines {

@@ -11,7 +11,7 @@ use crate::{
     line::Line,
     link::{Edit, InboundUpdate, LinkedFile, SendFailure},
     outbox::OutboxItem,
-    schema::FILE_URL,
+    schema::{self, FILE_URL},
     time::Timestamp,
 };
 
@@ -160,6 +160,12 @@ pub struct Attachment {
     /// What is said in a voice memo, when known.
     #[schemars(example = ())]
     pub transcription: Option<String>,
+    /// The file as it came, where this one was made of it so that everybody can show or play it: the HEIC of a
+    /// JPEG, the CAF of an M4A. Left out where the attachment is what came.
+    // Left out, not null: a client that knows of no such thing finds the attachment that it knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip_serializing_if = "schema::may_be_absent")]
+    pub original: Option<OriginalFile>,
     /// Which file it is. Stays inside the server, which makes `url` of it when it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
@@ -167,11 +173,52 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    fn says_the_same(&self, told: &LinkedFile) -> bool {
-        self.filename == told.filename
-            && self.mime_type.as_ref() == Some(&told.mime_type)
-            && self.size == Some(told.size)
+    /// The files that it refers to.
+    pub fn file_ids(&self) -> impl Iterator<Item = Id<File>> {
+        let original = self.original.as_ref().and_then(|original| original.file_id);
+        self.file_id.into_iter().chain(original)
     }
+
+    /// Whether what is told is the file that is here, uploaded again. What came counts, where it is kept: another
+    /// conversion of the same is not new, and neither is one that failed this time.
+    fn says_the_same(&self, told: &LinkedFile) -> bool {
+        let told_as = |filename: &Option<String>, mime_type: &str, size: u64| {
+            let (known_filename, known_mime_type, known_size) = match &self.original {
+                Some(original) => (&original.filename, &original.mime_type, original.size),
+                None => (&self.filename, &self.mime_type, self.size),
+            };
+            known_filename == filename
+                && known_mime_type.as_deref() == Some(mime_type)
+                && known_size == Some(size)
+        };
+        match &told.original {
+            Some(original) if self.original.is_some() => {
+                told_as(&original.filename, &original.mime_type, original.size)
+            }
+            _ => told_as(&told.filename, &told.mime_type, told.size),
+        }
+    }
+}
+
+/// The file that an attachment was made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OriginalFile {
+    /// Its name.
+    #[schemars(example = &"IMG_0007.HEIC")]
+    pub filename: Option<String>,
+    /// Its type.
+    #[schemars(example = &"image/heic")]
+    pub mime_type: Option<String>,
+    /// Its size in bytes.
+    #[schemars(example = 2_210_331)]
+    pub size: Option<u64>,
+    /// Where to download it, with no key. Signed; expires.
+    #[schemars(example = FILE_URL)]
+    pub url: Option<String>,
+    /// Which file it is. Stays inside the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub file_id: Option<Id<File>>,
 }
 
 /// A message as a caller names it: by our id or by the guid (§6).

@@ -38,7 +38,7 @@ variants!(
 variants!(
     server_frame,
     SERVER_FRAMES,
-    ServerFrame { Welcome, Lines, Send, Settled, Received, Bye, Unreadable }
+    ServerFrame { Welcome, Reconcile, Lines, Send, Settled, Received, Bye, Unreadable }
 );
 variants!(
     inbound,
@@ -147,7 +147,7 @@ fn every_name_and_every_bound_stands_on_the_page() {
     }
     for (bound, value) in [
         ("| a frame, either way |", MAX_FRAME_BYTES),
-        ("| reports, entries or items of a frame |", MAX_BATCH),
+        ("| reports, entries or items of a frame, items to reconcile |", MAX_BATCH),
         ("| items of a line that the bridge holds unreported |", WINDOW_PER_LINE),
         (", of one chat", WINDOW_PER_CHAT),
         ("| a position |", MAX_POSITION_BYTES),

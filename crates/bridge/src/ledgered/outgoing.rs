@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::{
     connector::OutgoingFile,
+    convert::{Converter, Made, NoMemo},
     files::{FileClient, FileError},
     ledger::LedgerError,
 };
@@ -32,6 +33,8 @@ pub(super) struct OutgoingFiles {
 pub(super) struct Fetched {
     _dir: Option<TempDir>,
     files: Vec<(LinkedFile, PathBuf)>,
+    /// What was made of some of them.
+    made: Vec<Made>,
 }
 
 impl OutgoingFiles {
@@ -72,13 +75,27 @@ impl OutgoingFiles {
             files.fetch(file, &path, FETCH_WITHIN).await?;
             fetched.push((file.clone(), path));
         }
-        Ok(Fetched { _dir: Some(dir), files: fetched })
+        Ok(Fetched { _dir: Some(dir), files: fetched, made: Vec::new() })
     }
 }
 
 impl Fetched {
     fn none() -> Self {
-        Self { _dir: None, files: Vec::new() }
+        Self { _dir: None, files: Vec::new(), made: Vec::new() }
+    }
+
+    /// Makes voice memos that Messages plays of those that it does not.
+    pub(super) async fn make_memos(&mut self, converter: &Converter) -> Result<(), NoMemo> {
+        for (file, path) in &mut self.files {
+            let Some(made) = converter.memo(path).await? else { continue };
+            made.path().clone_into(path);
+            let size = tokio::fs::metadata(&path).await.map_or(file.size, |found| found.len());
+            let filename = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            let mime_type = "audio/x-caf".to_owned();
+            *file = LinkedFile { filename, mime_type, size, ..file.clone() };
+            self.made.push(made);
+        }
+        Ok(())
     }
 
     pub(super) fn files(&self) -> Vec<OutgoingFile> {
@@ -120,6 +137,7 @@ mod tests {
                 mime_type: "image/png".to_owned(),
                 size: 1,
                 transcription: None,
+                original: None,
             })
         };
         for (given, kept) in [

@@ -2,19 +2,21 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use switchboard_model::{
     Line,
     id::Id,
-    link::{Inbound, LinkedFile},
+    link::{Inbound, LinkedFile, LinkedOriginal},
 };
 use tracing::{error, warn};
 
 use super::Ledgered;
 use crate::{
-    connector::{Connector, FetchError},
+    connector::{Connector, FetchError, FetchedFile},
+    convert::Form,
     driver::{DriverError, HistoryBatch},
     files::FileClient,
     ledger::{ObservedFile, WaitingObservation},
@@ -64,7 +66,12 @@ impl<C: Connector> Ledgered<C> {
             let mut what = observation.what;
             if !observation.files.is_empty() {
                 let linked = self.upload(line, n, &observation.files, files).await?;
-                bytes += linked.iter().map(|file| file.size).sum::<u64>();
+                bytes += linked
+                    .iter()
+                    .map(|file| {
+                        file.size + file.original.as_ref().map_or(0, |original| original.size)
+                    })
+                    .sum::<u64>();
                 attach(&mut what, linked);
             }
             entries.push(what);
@@ -100,21 +107,66 @@ impl<C: Connector> Ledgered<C> {
                 }
             };
             let name = file.filename.as_deref();
-            match files.upload(line, fetched.path(), name, &file.mime_type).await {
-                Ok(linked) => uploaded
-                    .push(LinkedFile { transcription: file.transcription.clone(), ..linked }),
-                Err(problem) if problem.may_pass() => {
-                    let what = "a file that came to the line can't be uploaded now";
-                    return Err(DriverError { what, source: Some(Box::new(problem)) });
+            let original = upload(files, line, fetched.path(), name, &file.mime_type).await?;
+            let converted = self.converted(line, file, &fetched, files).await?;
+            let linked = match (converted, original) {
+                (Some(converted), Some(original)) => {
+                    let LinkedFile { file_id, filename, mime_type, size, .. } = original;
+                    let original = LinkedOriginal { file_id, filename, mime_type, size };
+                    Some(LinkedFile { original: Some(original), ..converted })
                 }
-                // The line would stand still for ever.
-                Err(problem) => {
-                    error!(%line, %problem, "a message arrives without one of its files");
-                }
+                (converted, original) => converted.or(original),
+            };
+            if linked.is_none() {
+                error!(%line, "a message arrives without one of its files");
             }
+            let transcription = file.transcription.clone();
+            uploaded.extend(linked.map(|linked| LinkedFile { transcription, ..linked }));
         }
         self.uploaded.add(line, n, uploaded.clone());
         Ok(uploaded)
+    }
+
+    /// The same file for those who can't show or play it as it came; none where most can, or where none can be made.
+    async fn converted(
+        &self,
+        line: Id<Line>,
+        file: &ObservedFile,
+        fetched: &FetchedFile,
+        files: &FileClient,
+    ) -> Result<Option<LinkedFile>, DriverError> {
+        let name = file.filename.as_deref();
+        let (Some(converter), Some(form)) = (&self.converter, Form::wanted(&file.mime_type, name))
+        else {
+            return Ok(None);
+        };
+        let by_line = self.connector.fetch_as(file, form, converter.dir());
+        let Some(made) = converter.convert(form, fetched.path(), by_line).await else {
+            return Ok(None);
+        };
+        let name = form.named(name);
+        upload(files, line, made.path(), Some(&name), form.mime_type()).await
+    }
+}
+
+/// Uploads a file; none if the server won't have it, ever: the line would stand still.
+async fn upload(
+    files: &FileClient,
+    line: Id<Line>,
+    from: &Path,
+    name: Option<&str>,
+    mime_type: &str,
+) -> Result<Option<LinkedFile>, DriverError> {
+    match files.upload(line, from, name, mime_type).await {
+        Ok(linked) => Ok(Some(linked)),
+        Err(problem) if problem.may_pass() => {
+            let what = "a file that came to the line can't be uploaded now";
+            Err(DriverError { what, source: Some(Box::new(problem)) })
+        }
+        Err(problem) => {
+            error!(%line, %problem, "a file that came to the line is not taken");
+            Ok(None)
+        }
     }
 }
 

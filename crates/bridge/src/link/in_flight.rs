@@ -18,6 +18,15 @@ pub(super) const MAX_HELD_PER_LINE: usize = 2 * WINDOW_PER_LINE;
 /// The longest error text that is reported, in characters: a whole batch must fit in a frame.
 const MAX_ERROR_CHARS: usize = 1_000;
 
+/// Cuts the error of an outcome to what is reported.
+pub(super) fn cut_error(outcome: &mut Outcome) {
+    if let Outcome::Failed { error } = outcome
+        && let Some((end, _)) = error.char_indices().nth(MAX_ERROR_CHARS)
+    {
+        error.truncate(end);
+    }
+}
+
 /// The server gave more than any window allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Overrun;
@@ -133,11 +142,7 @@ impl InFlightItems {
     /// Notes what came of an item. If it was given back, so is all that waits behind it.
     pub(super) fn finish(&mut self, id: Id<OutboxItem>, mut outcome: Outcome) {
         let Some(held) = self.held.get_mut(&id) else { return };
-        if let Outcome::Failed { error } = &mut outcome
-            && let Some((end, _)) = error.char_indices().nth(MAX_ERROR_CHARS)
-        {
-            error.truncate(end);
-        }
+        cut_error(&mut outcome);
         let (released, chat_id, order) = (outcome == Outcome::Released, held.chat_id, held.order);
         held.stage = Stage::Finished { outcome, reported: false };
         self.unreported.push_back(id);
@@ -197,6 +202,25 @@ impl InFlightItems {
         &mut self,
         ids: &[Id<OutboxItem>],
     ) -> (Vec<Reconciled>, Vec<Id<OutboxItem>>) {
+        let answer = self.reconcile_more(ids);
+        let asked: HashSet<Id<OutboxItem>> = ids.iter().copied().collect();
+        self.unreported.clear();
+        for (&id, held) in &mut self.held {
+            if let Stage::Finished { reported, .. } = &mut held.stage
+                && !asked.contains(&id)
+            {
+                *reported = false;
+                self.unreported.push_back(id);
+            }
+        }
+        answer
+    }
+
+    /// The same socket asks for more of them. What it is told of now is not reported beside it.
+    pub(super) fn reconcile_more(
+        &mut self,
+        ids: &[Id<OutboxItem>],
+    ) -> (Vec<Reconciled>, Vec<Id<OutboxItem>>) {
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
         for &id in ids {
             let state = match self.held.get_mut(&id).map(|held| &mut held.stage) {
@@ -212,16 +236,8 @@ impl InFlightItems {
             };
             known.push(Reconciled { id, state });
         }
-        let asked: HashSet<Id<OutboxItem>> = ids.iter().copied().collect();
-        self.unreported.clear();
-        for (&id, held) in &mut self.held {
-            if let Stage::Finished { reported, .. } = &mut held.stage
-                && !asked.contains(&id)
-            {
-                *reported = false;
-                self.unreported.push_back(id);
-            }
-        }
+        let told: HashSet<Id<OutboxItem>> = known.iter().map(|one| one.id).collect();
+        self.unreported.retain(|id| !told.contains(id));
         (known, unknown)
     }
 

@@ -181,6 +181,14 @@ impl Items {
         answer
     }
 
+    /// See [`InFlightItems::reconcile_more`].
+    pub(super) fn reconcile_more(
+        &self,
+        ids: &[Id<OutboxItem>],
+    ) -> (Vec<Reconciled>, Vec<Id<OutboxItem>>) {
+        self.in_flight().reconcile_more(ids)
+    }
+
     /// See [`InFlightItems::take_reports`].
     pub(super) fn take_reports(&self, limit: usize) -> Vec<Report> {
         self.in_flight().take_reports(limit)

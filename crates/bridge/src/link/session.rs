@@ -37,6 +37,7 @@ use tracing::{info, warn};
 
 use super::{
     BridgeConfig, LinkError,
+    in_flight::cut_error,
     inbound::Pumps,
     items::Items,
     resolved::Resolved,
@@ -78,7 +79,8 @@ pub(super) async fn run(
         let (mut writer, mut reader) = dial(config).await?.split();
         let (lines, reconcile) = greet(driver.as_ref(), items, &mut writer, &mut reader).await?;
         assign_lines(driver.as_ref(), lines.clone()).await?;
-        answer_reconcile(driver.as_ref(), items, &reconcile, &mut writer).await?;
+        let answer = answer_reconcile(driver.as_ref(), items.reconcile(&reconcile)).await?;
+        writer.send(Message::text(answer)).await.map_err(LinkError::socket)?;
         // Only now: an answer that never left is given by a process that has not resumed.
         items.welcome();
         Ok((writer, reader, lines))
@@ -95,8 +97,11 @@ pub(super) async fn run(
         Pumps::new(Arc::clone(driver), Arc::clone(items), config.files.clone(), out.clone());
     pumps.assign_lines(lines);
     let resolved = Resolved::default();
+    // One at a time: the next is asked for once this is answered.
+    let (more, asked) = mpsc::channel(1);
     let ended = tokio::select! {
-        ended = read(&mut reader, driver.as_ref(), items, &mut pumps, &resolved, state) => ended,
+        ended = read(&mut reader, driver.as_ref(), items, &mut pumps, &resolved, &more, state) => ended,
+        ended = reconcile_more(driver.as_ref(), items, asked, &out) => ended,
         ended = resolved.tell(driver.as_ref(), items, &out) => ended,
         ended = write(&mut writer, outgoing, items) => ended,
         ended = tell_statuses(driver.as_ref(), items, &out) => ended,
@@ -160,14 +165,12 @@ async fn assign_lines(driver: &dyn Driver, lines: Vec<CarriedLine>) -> Result<()
         .map_err(|_elapsed| LinkError::Slow("the driver did not take up its lines in time"))
 }
 
-/// Says what came of the items that the server asks for, before anything new is begun.
+/// What came of the items that the server asks for, before anything new is begun: what is known here of some, and what the
+/// driver knows of the others.
 async fn answer_reconcile(
     driver: &dyn Driver,
-    items: &Items,
-    ids: &[Id<OutboxItem>],
-    writer: &mut Writer,
-) -> Result<(), LinkError> {
-    let (mut answers, unknown) = items.reconcile(ids);
+    (mut answers, unknown): (Vec<Reconciled>, Vec<Id<OutboxItem>>),
+) -> Result<String, LinkError> {
     if !unknown.is_empty() {
         let outcomes = timeout(DRIVER_TIMEOUT, driver.reconcile(&unknown))
             .await
@@ -177,15 +180,30 @@ async fn answer_reconcile(
             let state = match outcomes.get(&id) {
                 Some(KnownOutcome::NeverStarted) => ReconciledState::NeverStarted,
                 Some(KnownOutcome::Finished(outcome)) => {
-                    ReconciledState::Finished { outcome: outcome.clone() }
+                    let mut outcome = outcome.clone();
+                    cut_error(&mut outcome);
+                    ReconciledState::Finished { outcome }
                 }
                 None => ReconciledState::Finished { outcome: Outcome::Unknown },
             };
             Reconciled { id, state }
         }));
     }
-    let frame = encode(&BridgeFrame::Reconciled { items: answers });
-    writer.send(Message::text(frame)).await.map_err(LinkError::socket)
+    Ok(encode(&BridgeFrame::Reconciled { items: answers }))
+}
+
+/// Answers what else the server asks for. Nothing is handed out before that is done, and the reader goes on meanwhile.
+async fn reconcile_more(
+    driver: &dyn Driver,
+    items: &Items,
+    mut asked: mpsc::Receiver<Vec<Id<OutboxItem>>>,
+    out: &Outgoing,
+) -> Result<(), LinkError> {
+    while let Some(ids) = asked.recv().await {
+        let answer = answer_reconcile(driver, items.reconcile_more(&ids)).await?;
+        out.send(answer).await.map_err(|_| LinkError::Closed)?;
+    }
+    Err(LinkError::Closed)
 }
 
 async fn read(
@@ -194,6 +212,7 @@ async fn read(
     items: &Arc<Items>,
     pumps: &mut Pumps,
     resolved: &Resolved,
+    more: &mpsc::Sender<Vec<Id<OutboxItem>>>,
     state: &LinkTeller,
 ) -> Result<(), LinkError> {
     loop {
@@ -205,6 +224,13 @@ async fn read(
             ServerFrame::Send { items: given } => {
                 if items.accept(given).is_err() {
                     return Err(LinkError::Protocol("more items than its window allows"));
+                }
+            }
+            ServerFrame::Reconcile { items: asked } => {
+                if more.try_send(asked).is_err() {
+                    return Err(LinkError::Protocol(
+                        "more to reconcile before the last is answered",
+                    ));
                 }
             }
             ServerFrame::Settled { ids } => {

@@ -50,6 +50,7 @@ impl FakeFiles {
             mime_type: "image/jpeg".to_owned(),
             size: data.len() as u64,
             transcription: None,
+            original: None,
         }
     }
 

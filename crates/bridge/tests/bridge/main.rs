@@ -11,6 +11,7 @@ mod harness;
 mod inbound;
 mod items;
 mod journal;
+mod reconcile;
 mod sending;
 mod sockets;
 mod virtual_phones;

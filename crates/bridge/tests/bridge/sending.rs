@@ -103,6 +103,7 @@ async fn fetching_has_its_own_time() {
         mime_type: "image/jpeg".to_owned(),
         size: 1,
         transcription: None,
+        original: None,
     };
     let limit = |to: &str, files| {
         simulator.send_timeout(&item_of(&line, Id::generate(), to, message(files)))

@@ -110,13 +110,15 @@ fn without_program(text: &str) -> String {
     text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// The binary in a terminal of a Mac, where `osascript` is what stands in this folder.
+/// The binary in a terminal of a Mac, where `osascript` and the programs that convert files are what stands in this folder.
 fn on_a_mac(osascript: &str) -> Command {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/bridge").join(osascript);
     let rest = env::var_os("PATH").unwrap();
     let path = env::join_paths([folder].into_iter().chain(env::split_paths(&rest))).unwrap();
     let mut command = switchboard();
     command.env("PATH", path);
+    // They are looked for there, too.
+    command.env("SWITCHBOARD_BRIDGE_SIPS", "sips").env("SWITCHBOARD_BRIDGE_AFCONVERT", "afconvert");
     command
 }
 

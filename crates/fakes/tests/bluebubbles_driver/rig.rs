@@ -305,6 +305,7 @@ impl Rig {
             mime_type: mime_type.to_owned(),
             size: bytes.len() as u64,
             transcription: None,
+            original: None,
         }
     }
 }

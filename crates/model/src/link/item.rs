@@ -99,4 +99,20 @@ pub struct LinkedFile {
     /// What is said in a voice memo, where the driver knows.
     #[serde(default)]
     pub transcription: Option<String>,
+    /// The file as it came, where this one was made of it for those who can't show or play it. Only of what comes in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<LinkedOriginal>,
+}
+
+/// The file of which another was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkedOriginal {
+    /// Which file, uploaded like any other.
+    pub file_id: Id<File>,
+    /// Its name.
+    pub filename: Option<String>,
+    /// Its type.
+    pub mime_type: String,
+    /// Its size in bytes.
+    pub size: u64,
 }

@@ -184,6 +184,11 @@ impl FileBytes {
         if let Some(id) = attachment.file_id.take() {
             attachment.url = Some(self.url(id, now));
         }
+        if let Some(original) = &mut attachment.original
+            && let Some(id) = original.file_id.take()
+        {
+            original.url = Some(self.url(id, now));
+        }
     }
 
     /// Whether an event's data names a file, so that it is shown with URLs which expire.

@@ -74,12 +74,21 @@ fn bound_files(files: &mut Vec<LinkedFile>) -> usize {
 fn bound_file(file: &mut LinkedFile) -> usize {
     let mut cut = cut_optional(&mut file.filename, MAX_FILENAME);
     cut += cut_optional(&mut file.transcription, MAX_TRANSCRIPTION);
-    if file.mime_type.len() > MAX_MIME_TYPE {
-        // Half a type is another one.
-        file.mime_type = "application/octet-stream".to_owned();
-        cut += 1;
+    cut += bound_type(&mut file.mime_type);
+    if let Some(original) = &mut file.original {
+        cut += cut_optional(&mut original.filename, MAX_FILENAME);
+        cut += bound_type(&mut original.mime_type);
     }
     cut
+}
+
+fn bound_type(mime_type: &mut String) -> usize {
+    let is_long = mime_type.len() > MAX_MIME_TYPE;
+    if is_long {
+        // Half a type is another one.
+        "application/octet-stream".clone_into(mime_type);
+    }
+    usize::from(is_long)
 }
 
 fn cut_optional(text: &mut Option<String>, most: usize) -> usize {

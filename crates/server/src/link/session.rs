@@ -13,6 +13,7 @@ mod claims;
 mod commits;
 mod hello;
 mod lines;
+mod reconcile;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -29,8 +30,9 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
 };
 use hello::Greeting;
+use reconcile::Asked;
 use switchboard_model::{
-    Bridge, Line, OutboxItem,
+    Bridge, Line,
     id::Id,
     line::Capability,
     link::{BridgeFrame, MAX_BATCH, ServerFrame},
@@ -68,7 +70,7 @@ struct Session<'a> {
     greeting: Greeting,
     window: Mutex<SendWindow>,
     /// The items whose outcome is asked for.
-    asked: Vec<Id<OutboxItem>>,
+    asked: Mutex<Asked>,
     /// The lines that the bridge carries.
     carried: Mutex<HashSet<Id<Line>>>,
     /// The lines that take items now.
@@ -77,8 +79,8 @@ struct Session<'a> {
     capabilities: Mutex<HashMap<Id<Line>, Vec<Capability>>>,
     /// Where there are items or room to look for.
     woken: Arc<Woken>,
-    /// Whether the answer to `reconcile` is committed: before that nothing is handed out.
-    reconciled: watch::Sender<bool>,
+    /// Pages of items to reconcile whose answer is not committed: before they are, nothing is handed out.
+    to_reconcile: watch::Sender<usize>,
     out: mpsc::Sender<ServerFrame>,
 }
 
@@ -135,13 +137,13 @@ async fn serve(
         bridge,
         link: Link { bridge: bridge.id, epoch: 0 },
         greeting,
-        asked: Vec::new(),
+        asked: Mutex::default(),
         window: Mutex::default(),
         carried: Mutex::default(),
         online: OnlineHere::new(&server.links.online, bridge.driver),
         capabilities: Mutex::default(),
         woken: Arc::clone(&woken),
-        reconciled: watch::Sender::new(false),
+        to_reconcile: watch::Sender::new(1),
         out,
     };
     // The welcome may have to wait for the store.
@@ -200,15 +202,17 @@ impl Session<'_> {
         .await?;
         let OpenedLink { link, lines, claims } = opened;
         self.link = link;
-        let reconcile: Vec<_> = claims.iter().map(|item| item.id).collect();
+        let held: Vec<_> = claims.iter().map(|item| item.id).collect();
+        let (asked, reconcile) = Asked::of(&held);
         {
             let mut window = self.window();
             claims.iter().for_each(|item| window.add(item));
         }
         self.server.hub.watch(lines.iter().map(|line| line.id), &self.woken);
         *lock(&self.carried) = lines.iter().map(|line| line.id).collect();
-        self.reconciled.send_replace(reconcile.is_empty());
-        self.asked.clone_from(&reconcile);
+        let pages = asked.later.len() + usize::from(!reconcile.is_empty());
+        self.to_reconcile.send_replace(pages);
+        *lock(&self.asked) = asked;
         self.greeting.compare(self.bridge, &lines);
         let (protocol, epoch) = (self.greeting.protocol, link.epoch);
         write(sink, &ServerFrame::Welcome { protocol, epoch, lines, reconcile }).await
@@ -251,8 +255,17 @@ impl Session<'_> {
                     return LinkEnd::Broken("'hello' came twice".to_owned());
                 }
                 BridgeFrame::Reconciled { items } => {
-                    let reports = settle_reconciled(&self.asked, items, self.greeting.resumed);
-                    to_settle.send(Settling::reconciled(reports)).await.is_ok()
+                    let page = std::mem::take(&mut lock(&self.asked).now);
+                    // What was not asked for answers nothing.
+                    let settling = match page.is_empty() {
+                        true => Settling::default(),
+                        false => Settling::reconciled(settle_reconciled(
+                            &page,
+                            items,
+                            self.greeting.resumed,
+                        )),
+                    };
+                    to_settle.send(settling).await.is_ok()
                 }
                 BridgeFrame::Report { reports } => {
                     let reports = reports.into_iter().map(settle_report).collect();

@@ -52,6 +52,7 @@ mod panics;
 mod presence;
 mod quotas;
 mod reactions;
+mod reconcile;
 mod reenable;
 mod refusals;
 mod restricted;

@@ -11,6 +11,7 @@ use switchboard_model::{
     file::{ContentHash, StoredFile},
     id::Id,
     link::{Content, LinkedFile},
+    message::OriginalFile,
 };
 
 use super::{
@@ -265,6 +266,7 @@ pub(super) fn send(
                 mime_type: row.get(1)?,
                 size: row.get::<_, i64>(2)?.unsigned_abs(),
                 transcription: None,
+                original: None,
             })
         },
     )?
@@ -282,17 +284,19 @@ pub(super) fn receive(
     account: Id<Account>,
     told: LinkedFile,
 ) -> Result<Attachment> {
-    let known = statement::first(
-        sql,
-        "update files set is_referenced = 1, uses = uses + 1, left_at = null, account_id = ?3
-         where id = ?1 and line_id = ?2 and (is_referenced = 0 or account_id = ?3)
-         returning filename, mime_type, size",
-        params![bits(told.file_id), bits(line), bits(account)],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?.unsigned_abs())),
-    )?;
-    if known.is_none() {
-        tracing::warn!(file = %told.file_id, %line, "a message names a file that was not uploaded for its line");
-    }
+    let original = match told.original {
+        // One that names itself is none.
+        Some(original) if original.file_id != told.file_id => {
+            let known = take_in(sql, line, account, original.file_id)?;
+            let file_id = known.is_some().then_some(original.file_id);
+            let (filename, mime_type, size) =
+                known.unwrap_or((original.filename, original.mime_type, original.size));
+            let (mime_type, size) = (Some(mime_type), Some(size));
+            Some(OriginalFile { filename, mime_type, size, url: None, file_id })
+        }
+        _ => None,
+    };
+    let known = take_in(sql, line, account, told.file_id)?;
     let file_id = known.is_some().then_some(told.file_id);
     let (filename, mime_type, size) = known.unwrap_or((told.filename, told.mime_type, told.size));
     Ok(Attachment {
@@ -301,8 +305,30 @@ pub(super) fn receive(
         size: Some(size),
         url: None,
         transcription: told.transcription,
+        original,
         file_id,
     })
+}
+
+/// What is known of a file that came to a line: its name, its type, its size. From now on something refers to it.
+fn take_in(
+    sql: &Connection,
+    line: Id<Line>,
+    account: Id<Account>,
+    id: Id<File>,
+) -> Result<Option<(Option<String>, String, u64)>> {
+    let known = statement::first(
+        sql,
+        "update files set is_referenced = 1, uses = uses + 1, left_at = null, account_id = ?3
+         where id = ?1 and line_id = ?2 and (is_referenced = 0 or account_id = ?3)
+         returning filename, mime_type, size",
+        params![bits(id), bits(line), bits(account)],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?.unsigned_abs())),
+    )?;
+    if known.is_none() {
+        tracing::warn!(file = %id, %line, "a message names a file that was not uploaded for its line");
+    }
+    Ok(known)
 }
 
 /// A message or an item does not refer to this file any more.

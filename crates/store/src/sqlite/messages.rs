@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 use switchboard_model::{
-    Account, Chat, EventKind, Line, Message, OutboxItem, Timestamp,
+    Account, Attachment, Chat, EventKind, Line, Message, OutboxItem, Timestamp,
     chat::Recipient,
     event::MessageEvent,
     id::Id,
@@ -186,8 +186,10 @@ pub(super) fn update(
         return Ok(Some(place));
     }
     // It was taken back, and its files with it; or others came in their place.
-    let left = before.iter().filter_map(|file| file.file_id);
-    let stays = |id: &Id<_>| message.attachments.iter().any(|file| file.file_id == Some(*id));
+    let left = before.iter().flat_map(Attachment::file_ids);
+    let stays = |id: &Id<_>| {
+        message.attachments.iter().flat_map(Attachment::file_ids).any(|file| file == *id)
+    };
     left.filter(|id| !stays(id)).try_for_each(|file| files::leave(tx.sql, file))?;
     statement::run(
         tx.sql,

@@ -42,6 +42,7 @@ pub(crate) fn linked(file: &StoredFile, transcription: Option<&str>) -> LinkedFi
         mime_type: file.mime_type.clone(),
         size: file.size,
         transcription: transcription.map(Into::into),
+        original: None,
     }
 }
 
@@ -92,6 +93,7 @@ pub(crate) async fn a_file_goes_out_and_is_an_attachment(store: Arc<dyn Store>) 
         size: Some(12),
         url: None,
         transcription: None,
+        original: None,
         file_id: Some(file.id),
     };
     assert_eq!((told.message.text, told.message.attachments), (None, vec![expected]));

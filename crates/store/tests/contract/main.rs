@@ -20,6 +20,7 @@ mod line_health;
 mod lines;
 mod listing;
 mod messages;
+mod originals;
 mod outbox;
 mod own;
 mod pairings;
@@ -131,6 +132,8 @@ mod sqlite {
         own: it_is_a_message_of_the_line_and_told_as_sent, it_is_no_word_of_the_contact,
              what_an_item_made_is_not_a_second_message;
         late: what_was_sent_may_fail_after_all, it_may_have_gone_another_way, files_may_come_later;
+        originals: both_are_the_messages_and_go_with_it, what_came_decides_what_is_new,
+                   one_that_is_not_the_lines_has_no_bytes;
         receive: what_comes_in_is_a_message_an_event_and_a_chat, the_same_guid_is_one_message,
                  the_place_is_kept, groups_follow_their_driver, only_the_lines_bridge_tells,
                  what_is_too_long_is_neither_lost_nor_merged, a_group_is_never_a_contact,

@@ -378,6 +378,7 @@ pub(crate) async fn receipts_and_files_follow_the_pairing(store: Arc<dyn Store>)
             mime_type: "image/png".into(),
             size: 3,
             transcription: None,
+            original: None,
         };
         Inbound::Message(InboundMessage { attachments: vec![linked], ..message })
     };

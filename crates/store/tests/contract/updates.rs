@@ -95,6 +95,7 @@ pub(crate) async fn nothing_is_shown_of_what_was_taken_back(store: Arc<dyn Store
         mime_type: file.mime_type,
         size: 3,
         transcription: Some("what was said".into()),
+        original: None,
     };
     let Inbound::Message(message) = text_from(ANN, "g1") else { unreachable!() };
     let message = InboundMessage { attachments: vec![linked], ..message };

@@ -1,14 +1,16 @@
 //! Files that came to a line: their bytes are fetched from the server, as they are on the Mac.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use futures_util::StreamExt;
+use reqwest::Response;
 use tokio::{io::AsyncWriteExt, time::timeout};
 use tracing::warn;
 
 use super::{BlueBubbles, api::ApiError};
 use crate::{
     connector::{FetchError, FetchedFile},
+    convert::Form,
     files::DEFAULT_MAX_BYTES,
     ledger::ObservedFile,
 };
@@ -40,29 +42,50 @@ impl BlueBubbles {
             }
             Err(error) => return Err(of(&error)),
         };
-        if response.content_length().is_some_and(|length| length > DEFAULT_MAX_BYTES) {
+        to_disk(response, &std::env::temp_dir()).await
+    }
+
+    /// What the server makes of it: a JPEG of a HEIC, an M4A of a CAF. Only those; anything else comes as it is.
+    pub(super) async fn download_as(
+        &self,
+        file: &ObservedFile,
+        form: Form,
+        dir: &Path,
+    ) -> Option<FetchedFile> {
+        let makes = match form {
+            Form::Jpeg => matches!(&*file.mime_type, "image/heic" | "image/heif"),
+            Form::M4a => matches!(&*file.mime_type, "audio/x-caf" | "audio/caf"),
+        };
+        if !makes {
+            return None;
+        }
+        let path = ["attachment", &file.source, "download"];
+        let response = self.api.bytes(&path, &[], BEGINS_WITHIN).await.ok()?;
+        to_disk(response, dir).await.ok()
+    }
+}
+
+async fn to_disk(response: Response, dir: &Path) -> Result<FetchedFile, FetchError> {
+    if response.content_length().is_some_and(|length| length > DEFAULT_MAX_BYTES) {
+        return Err(too_large());
+    }
+    let disk = |error: std::io::Error| {
+        warn!(%error, "a file that came to a line can't be written to the disk");
+        FetchError::NotYet
+    };
+    let (sink, path) = tempfile::NamedTempFile::new_in(dir).map_err(disk)?.into_parts();
+    let mut sink = tokio::fs::File::from_std(sink);
+    let (mut chunks, mut size) = (response.bytes_stream(), 0);
+    while let Some(chunk) = timeout(SILENCE, chunks.next()).await.map_err(|_| FetchError::NotYet)? {
+        let chunk = chunk.map_err(|_| FetchError::NotYet)?;
+        size += chunk.len() as u64;
+        if size > DEFAULT_MAX_BYTES {
             return Err(too_large());
         }
-        let disk = |error: std::io::Error| {
-            warn!(%error, "a file that came to a line can't be written to the disk");
-            FetchError::NotYet
-        };
-        let (sink, path) = tempfile::NamedTempFile::new().map_err(disk)?.into_parts();
-        let mut sink = tokio::fs::File::from_std(sink);
-        let (mut chunks, mut size) = (response.bytes_stream(), 0);
-        while let Some(chunk) =
-            timeout(SILENCE, chunks.next()).await.map_err(|_| FetchError::NotYet)?
-        {
-            let chunk = chunk.map_err(|_| FetchError::NotYet)?;
-            size += chunk.len() as u64;
-            if size > DEFAULT_MAX_BYTES {
-                return Err(too_large());
-            }
-            sink.write_all(&chunk).await.map_err(disk)?;
-        }
-        sink.flush().await.map_err(disk)?;
-        Ok(FetchedFile::Temporary(path))
+        sink.write_all(&chunk).await.map_err(disk)?;
     }
+    sink.flush().await.map_err(disk)?;
+    Ok(FetchedFile::Temporary(path))
 }
 
 fn too_large() -> FetchError {

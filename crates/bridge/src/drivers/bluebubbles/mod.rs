@@ -26,7 +26,7 @@ mod verify;
 mod webhook;
 mod wire;
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use switchboard_model::{
     line::DriverKind,
@@ -47,6 +47,7 @@ use crate::{
     connector::{
         Attempt, Concurrency, Connector, Context, FetchError, FetchedFile, Health, Verdict,
     },
+    convert::Form,
     ledger::{Begun, Ledger, ObservedFile},
 };
 
@@ -291,6 +292,15 @@ impl Connector for BlueBubbles {
 
     async fn fetch(&self, file: &ObservedFile) -> Result<FetchedFile, FetchError> {
         self.download(file).await
+    }
+
+    async fn fetch_as(&self, file: &ObservedFile, form: Form, dir: &Path) -> Option<FetchedFile> {
+        self.download_as(file, form, dir).await
+    }
+
+    fn wants_opus_memos(&self) -> bool {
+        // What BlueBubbles makes itself is no Opus, and plays nowhere.
+        true
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context;
 use switchboard_bridge::{
-    Driver, Ledgered,
+    Connector, ConversionTools, Driver, Ledgered,
     drivers::{
         AndroidSms, AndroidSmsOptions, BlueBubbles, BlueBubblesOptions, BlueBubblesWebhook, Imsg,
         ImsgProgram,
@@ -23,12 +23,25 @@ use super::{
 
 /// The driver of these options, with its memory in `dir`. Blocks; call it within a runtime.
 pub(super) fn driver(options: &Options, dir: &Path) -> anyhow::Result<Arc<dyn Driver>> {
-    let start = options.history_since.time();
     Ok(match options.driver {
-        DriverName::Imsg => Ledgered::start(imsg(options), dir, start)?,
-        DriverName::Bluebubbles => Ledgered::start(bluebubbles(options)?, dir, start)?,
-        DriverName::AndroidSms => Ledgered::start(android_sms(options)?, dir, start)?,
+        DriverName::Imsg => with_memory(imsg(options), options, dir)?,
+        DriverName::Bluebubbles => with_memory(bluebubbles(options)?, options, dir)?,
+        DriverName::AndroidSms => with_memory(android_sms(options)?, options, dir)?,
     })
+}
+
+fn with_memory(
+    connector: impl Connector,
+    options: &Options,
+    dir: &Path,
+) -> anyhow::Result<Arc<dyn Driver>> {
+    let program = |given: &PathBuf| find_program(given).unwrap_or_else(|| given.clone());
+    let tools = ConversionTools {
+        sips: program(&options.files.sips),
+        afconvert: program(&options.files.afconvert),
+        ..ConversionTools::default()
+    };
+    Ok(Ledgered::start_converting(connector, dir, options.history_since.time(), tools)?)
 }
 
 fn bluebubbles(options: &Options) -> anyhow::Result<BlueBubbles> {

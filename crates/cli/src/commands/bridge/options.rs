@@ -16,9 +16,14 @@ use switchboard_server::SystemClock;
 const IMSG: &str = "Options of --driver imsg";
 const BLUEBUBBLES: &str = "Options of --driver bluebubbles";
 const ANDROID: &str = "Options of --driver android-sms";
+const FILES: &str = "Options of files";
 
 /// The folder of a bridge that was told no other.
 pub(super) const DATA_DIR: &str = "~/.switchboard-bridge";
+
+/// Where macOS has its programs.
+pub(super) const SIPS: &str = "/usr/bin/sips";
+pub(super) const AFCONVERT: &str = "/usr/bin/afconvert";
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct Options {
@@ -73,6 +78,9 @@ pub(super) struct Options {
 
     #[command(flatten)]
     pub(super) android: Android,
+
+    #[command(flatten)]
+    pub(super) files: Files,
 }
 
 /// What carries lines.
@@ -208,6 +216,30 @@ pub(super) struct Android {
         value_name = "HANDLE=SIM"
     )]
     pub(super) android_lines: Vec<SimLine>,
+}
+
+/// Programs of macOS; where there is none, files go as they are.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Files {
+    /// What makes a JPEG of a HEIC picture that comes in
+    #[arg(
+        long,
+        env = "SWITCHBOARD_BRIDGE_SIPS",
+        help_heading = FILES,
+        default_value = SIPS,
+        value_name = "PROGRAM"
+    )]
+    pub(super) sips: PathBuf,
+
+    /// What makes an M4A of a voice memo that comes in, and of any sound a voice memo that goes out
+    #[arg(
+        long,
+        env = "SWITCHBOARD_BRIDGE_AFCONVERT",
+        help_heading = FILES,
+        default_value = AFCONVERT,
+        value_name = "PROGRAM"
+    )]
+    pub(super) afconvert: PathBuf,
 }
 
 /// The SIM card of a line.

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
-use switchboard_bridge::{Driver, LineStatuses, LinkState};
+use switchboard_bridge::{Conversions, Driver, LineStatuses, LinkState};
 use switchboard_model::{Timestamp, line::Capability, time::Clock as _};
 use switchboard_server::SystemClock;
 use tokio::sync::watch;
@@ -79,6 +79,17 @@ pub(super) struct Standing {
     /// Why there is none.
     pub(super) problem: Option<String>,
     pub(super) lines: Vec<LineStanding>,
+    /// Files since it began.
+    #[serde(default)]
+    pub(super) files: FilesStanding,
+}
+
+/// Files that not everybody can show or play.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct FilesStanding {
+    pub(super) converted: u64,
+    /// They went as they were, or did not go out.
+    pub(super) not_converted: u64,
 }
 
 /// How a line stands.
@@ -107,6 +118,7 @@ pub(super) struct Teller {
     pub(super) server: String,
     pub(super) link: watch::Receiver<LinkState>,
     pub(super) statuses: watch::Receiver<LineStatuses>,
+    pub(super) conversions: Option<watch::Receiver<Conversions>>,
 }
 
 impl Teller {
@@ -116,7 +128,14 @@ impl Teller {
         link: watch::Receiver<LinkState>,
         driver: &Arc<dyn Driver>,
     ) -> Self {
-        Self { dir, driver: driver.kind().as_str(), server, link, statuses: driver.statuses() }
+        Self {
+            dir,
+            driver: driver.kind().as_str(),
+            server,
+            link,
+            statuses: driver.statuses(),
+            conversions: driver.conversions(),
+        }
     }
 
     pub(super) async fn tell(mut self) {
@@ -131,6 +150,7 @@ impl Teller {
             linked_since: None,
             problem: None,
             lines: Vec::new(),
+            files: FilesStanding::default(),
         };
         loop {
             self.look(&mut standing);
@@ -147,6 +167,7 @@ impl Teller {
             let changed = tokio::select! {
                 changed = self.link.changed() => changed,
                 changed = self.statuses.changed() => changed,
+                () = converted(&mut self.conversions) => Ok(()),
             };
             if changed.is_err() {
                 return;
@@ -162,6 +183,10 @@ impl Teller {
         standing.written_at = now;
         standing.linked_since = link.linked_since;
         standing.problem = link.problem;
+        if let Some(conversions) = &mut self.conversions {
+            let Conversions { made, failed } = *conversions.borrow_and_update();
+            standing.files = FilesStanding { converted: made, not_converted: failed };
+        }
         let lines = link.lines.iter().map(|line| {
             let (id, status) = (line.id.to_string(), statuses.get(&line.id));
             let online = status.is_some_and(|status| status.online);
@@ -177,6 +202,17 @@ impl Teller {
             }
         });
         standing.lines = lines.collect();
+    }
+}
+
+/// Waits until a file was converted, or was to be.
+async fn converted(conversions: &mut Option<watch::Receiver<Conversions>>) {
+    let ended = match conversions {
+        Some(conversions) => conversions.changed().await.is_err(),
+        None => true,
+    };
+    if ended {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     options,
-    standing::{self, LineStanding, Standing},
+    standing::{self, FilesStanding, LineStanding, Standing},
 };
 use crate::output;
 
@@ -87,6 +87,12 @@ fn shown(running: bool, last: Option<&Standing>) -> String {
         };
     }
     text += &format!("Server   {}\nDriver   {}\n", last.server, last.driver);
+    let FilesStanding { converted, not_converted } = last.files;
+    if converted + not_converted > 0 {
+        text += &format!(
+            "Files    {converted} converted, {not_converted} that could not be; the log says why\n"
+        );
+    }
     if last.lines.is_empty() {
         text += "Lines    none; give it one with 'switchboard admin lines create --bridge …'\n";
     } else if running {
@@ -138,6 +144,7 @@ mod tests {
             linked_since: Some(Timestamp(1_795_843_200_000)),
             problem: None,
             lines: vec![line("+15550100001", true), line("bot@example.com", false)],
+            files: FilesStanding::default(),
         }
     }
 
@@ -149,7 +156,8 @@ mod tests {
             problem: Some("the server can't be dialled".to_owned()),
             ..standing()
         };
-        let bare = Standing { lines: Vec::new(), ..standing() };
+        let files = FilesStanding { converted: 12, not_converted: 1 };
+        let bare = Standing { lines: Vec::new(), files, ..standing() };
         let all = [
             shown(true, Some(&linked)),
             shown(true, Some(&lost)),

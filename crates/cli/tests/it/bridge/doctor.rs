@@ -47,6 +47,10 @@ async fn a_mac_that_is_well_or_not() {
     insta::assert_snapshot!("imsg_old_helper", site.doctor(&options).await);
     mac.set_helper(Helper::Present);
 
+    let elsewhere = ["--sips", "/nowhere/sips", "--afconvert", "/nowhere/afconvert"];
+    let bare = site.doctor(&[&options[..], &elsewhere].concat()).await;
+    insta::assert_snapshot!("imsg_no_conversions", bare);
+
     mac.lose_full_disk_access();
     insta::assert_snapshot!("imsg_no_full_disk_access", site.doctor(&options).await);
     mac.database_fails("database is locked");
@@ -264,6 +268,12 @@ async fn a_bluebubbles_server_that_is_well_or_not() {
         said
     };
     insta::assert_snapshot!("bluebubbles_healthy", doctor().await);
+    let elsewhere =
+        site.doctor(&[&options[..], &["--afconvert", "/nowhere/afconvert"]].concat()).await;
+    insta::assert_snapshot!(
+        "bluebubbles_no_conversions",
+        elsewhere.replace(&url, "http://BLUEBUBBLES")
+    );
     server.mac(|mac| mac.helper_connected = false);
     insta::assert_snapshot!("bluebubbles_no_helper", doctor().await);
     server.mac(|mac| mac.server_version = "1.8.0".to_owned());

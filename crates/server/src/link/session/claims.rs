@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::{Session, once_available};
 use crate::link::wire::{LinkEnd, send_frames};
 
-/// How long a bridge has for its answer to `reconcile`: it may have to ask Messages.
+/// How long a bridge has for its answer to a page of `reconcile`: it may have to ask Messages.
 const RECONCILE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often all lines are looked at: a wake-up may be lost with the request that was to give it.
 const CLAIM_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
@@ -17,13 +17,13 @@ const CLAIM_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
 impl Session<'_> {
     /// Hands out items: claims are committed before the bridge hears of them.
     pub(super) async fn claim(&self) -> LinkEnd {
-        let mut reconciled = self.reconciled.subscribe();
-        let answered = timeout(RECONCILE_TIMEOUT, reconciled.wait_for(|done| *done))
-            .await
-            .is_ok_and(|reconciled| reconciled.is_ok());
-        if !answered {
-            // Claims of which nothing is known must not be held for ever by a link that says nothing.
-            return LinkEnd::Lost("no answer to reconcile came");
+        let mut to_reconcile = self.to_reconcile.subscribe();
+        while *to_reconcile.borrow_and_update() > 0 {
+            let answered = timeout(RECONCILE_TIMEOUT, to_reconcile.changed()).await;
+            if !answered.is_ok_and(|answered| answered.is_ok()) {
+                // Claims of which nothing is known must not be held for ever by a link that says nothing.
+                return LinkEnd::Lost("no answer to reconcile came");
+            }
         }
         loop {
             let next = Instant::now() + CLAIM_AT_LEAST_EVERY;

@@ -27,8 +27,9 @@ pub(super) struct Settling {
     resolved: Vec<Report>,
     /// All the items that are to be acknowledged.
     ids: Vec<Id<OutboxItem>>,
-    /// Whether they answer `reconcile`: once they are committed, items may be handed out.
-    ends_reconcile: bool,
+    /// Whether they answer a page of what is reconciled: once they are committed, the next is asked for, or items may be
+    /// handed out. There is one page at a time, so one of them is never two.
+    answers_reconcile: bool,
 }
 
 impl Settling {
@@ -40,7 +41,7 @@ impl Settling {
 
     /// The answer to `reconcile`.
     pub(super) fn reconciled(reports: Vec<SettleReport>) -> Self {
-        Self { ends_reconcile: true, ..Self::reported(reports) }
+        Self { answers_reconcile: true, ..Self::reported(reports) }
     }
 
     /// Later truth about these items.
@@ -52,7 +53,7 @@ impl Settling {
         self.reports.extend(more.reports);
         self.resolved.extend(more.resolved);
         self.ids.extend(more.ids);
-        self.ends_reconcile |= more.ends_reconcile;
+        self.answers_reconcile |= more.answers_reconcile;
     }
 }
 
@@ -71,7 +72,7 @@ impl Session<'_> {
                 let Ok(more) = queue.try_recv() else { break };
                 batch.extend(more);
             }
-            let Settling { reports, resolved, ids, ends_reconcile } = batch;
+            let Settling { reports, resolved, ids, answers_reconcile } = batch;
             let what = "reports of a bridge could not be settled";
             if !reports.is_empty()
                 && let Err(error) = once_available(what, || self.settled(reports.clone())).await
@@ -88,8 +89,8 @@ impl Session<'_> {
                 let mut window = self.window();
                 ids.iter().filter_map(|id| window.remove(*id)).collect()
             };
-            if ends_reconcile {
-                self.reconciled.send_replace(true);
+            if answers_reconcile && self.go_on_reconciling().await.is_err() {
+                return LinkEnd::Closing("the link is ending");
             }
             // They have room again.
             self.woken.wake(lines);

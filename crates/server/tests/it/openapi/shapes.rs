@@ -24,7 +24,7 @@ const ROWS: [(&str, &str); 13] = [
          is_audio_message? sent_at synced_at outbox_id? reply_to_guid? edited_at? unsent_at? \
          delivered_at? read_at? failed_at? error?",
     ),
-    ("Attachment", "filename? mime_type? size? url? transcription?"),
+    ("Attachment", "filename? mime_type? size? url? transcription? original-"),
     ("Accepted", "id status"),
     (
         "OutboxItem",

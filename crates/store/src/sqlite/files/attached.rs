@@ -48,6 +48,7 @@ pub(in crate::sqlite) fn attachment(file: &LinkedFile) -> Attachment {
         size: Some(file.size),
         url: None,
         transcription: file.transcription.clone(),
+        original: None,
         file_id: Some(file.file_id),
     }
 }

@@ -6,6 +6,7 @@
 mod android;
 mod bluebubbles;
 mod clock;
+mod files;
 mod folder;
 mod http;
 mod imsg;
@@ -71,6 +72,7 @@ async fn examine(options: &Options) -> anyhow::Result<Vec<Check>> {
     let mut checks = server::judge(&server::look(&config).await, no_token.as_deref()).checks;
     checks.extend(folder::judge(&folder).checks);
     checks.extend(examine_driver(options, folder.running, lines).await?);
+    checks.extend(files::judge(&files::look(options)).checks);
     Ok(checks)
 }
 

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     driver::find_program,
-    options::{self, DriverName, Options, absolute},
+    options::{self, AFCONVERT, DriverName, Options, SIPS, absolute},
     secrets::{self, TOKEN, TokenSource},
 };
 use crate::{commands::data_dir, output};
@@ -218,6 +218,15 @@ fn job(install: &Install, dir: PathBuf) -> anyhow::Result<Job> {
             for line in &given.android_lines {
                 add("android-line", format!("{}={}", line.handle, line.sim));
             }
+        }
+    }
+    let files = &options.files;
+    for (name, program, usual) in
+        [("sips", &files.sips, SIPS), ("afconvert", &files.afconvert, AFCONVERT)]
+    {
+        if program != Path::new(usual) {
+            let program = find_program(program).unwrap_or_else(|| program.clone());
+            add(name, program.display().to_string());
         }
     }
     add("log-file", dir.join("bridge.log").display().to_string());
