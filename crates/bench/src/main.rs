@@ -3,12 +3,15 @@
 
 mod accept;
 mod bare;
+mod bridges;
 mod cpu;
+mod desk;
 mod drain;
 mod fair;
 mod inbound;
 mod life;
 mod lines;
+mod link;
 mod load;
 mod machine;
 mod pages;
@@ -63,6 +66,11 @@ enum Benchmark {
     Inbound,
     /// Accepted → message.sent received and verified, of 200 lines on one link, 1/s each way on each
     Lines,
+    /// The release binary and 20 bridges with ledgers, of 10 lines each, 1/s each way on each: accepted → handed over, and the
+    /// server's memory (--seconds 600 --rounds 1)
+    Bridges,
+    /// The release binary and one link: a backlog out, and texts in, as fast as it goes
+    Link,
     /// A backlog of 100,000 deliveries to one receiver, from the start of the server
     Drain,
     /// Nine healthy webhooks draining a backlog, alone and among eleven that hang, refuse, cut or trickle
@@ -87,7 +95,7 @@ struct Options {
     /// How long each measurement takes, in seconds; each round has one of the ceiling and one of
     /// the work. "start" always makes ten starts, "drain" always sends its whole backlog, "streams" asks for so long
     #[arg(long, global = true, default_value_t = 5, value_name = "N",
-          value_parser = clap::value_parser!(u64).range(1..=300))]
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
 
     /// How often ceiling and work are measured in turns
@@ -153,6 +161,8 @@ fn main() -> anyhow::Result<()> {
             Benchmark::Life => life::run(&options, machine).await,
             Benchmark::Inbound => inbound::run(&options, machine).await,
             Benchmark::Lines => lines::run(&options, machine).await,
+            Benchmark::Bridges => bridges::run(&options, machine).await,
+            Benchmark::Link => link::run(&options, machine).await,
             Benchmark::Drain => drain::run(&options, machine).await,
             Benchmark::Fair => fair::run(&options, machine).await,
             Benchmark::Start => start::run(machine).await,

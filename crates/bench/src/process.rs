@@ -67,6 +67,8 @@ impl Served {
         command.args(["serve", "--simulator", "--rate-limit", "1000000000", "--log", "warn"]);
         command.arg("--listen").arg(address.to_string()).arg("--data-dir").arg(dir);
         command.args(["--max-streams", "20000"]);
+        command.args(["--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8"]);
+        command.args(["--webhook-ports", "1-65535"]);
         command.env("SWITCHBOARD_OPERATOR_TOKEN", OPERATOR).stdout(Stdio::null());
         let mut served = Self { child: command.spawn()?, address };
         let deadline = Instant::now() + PATIENCE;
@@ -84,11 +86,11 @@ impl Served {
         resident_kib(self.child.id())
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    fn admin(&self) -> anyhow::Result<AdminClient> {
+    pub(crate) fn admin(&self) -> anyhow::Result<AdminClient> {
         Ok(Client::builder(&self.url()).key(OPERATOR).build_admin()?)
     }
 
