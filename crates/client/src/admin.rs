@@ -7,7 +7,7 @@ use serde_json::json;
 use switchboard_model::{
     Account, Bridge, Key, Scopes, Timestamp,
     key::RevokedKey,
-    line::{DriverKind, LineService, OperatorLine},
+    line::{DriverKind, LineService, LoopLimit, OperatorLine},
     page::List,
     secret::{Secret, SecretKind},
 };
@@ -42,6 +42,17 @@ impl AdminClient {
     /// Makes a line.
     pub async fn create_line(&self, line: &CreateLine) -> Result<Answer<OperatorLine>> {
         self.transport.post("/admin/v1/lines", line, 201).await
+    }
+
+    /// From now on the line may answer one contact as often as this; none is no limit.
+    pub async fn set_loop_limit(
+        &self,
+        line: impl fmt::Display + Send,
+        limit: Option<LoopLimit>,
+    ) -> Result<Answer<OperatorLine>> {
+        let limit = limit.map_or_else(|| "off".to_owned(), |limit| limit.to_string());
+        let body = json!({ "id": line.to_string(), "loop_limit": limit });
+        self.transport.patch("/admin/v1/lines", &body).await
     }
 
     /// All lines.
@@ -112,6 +123,9 @@ pub struct CreateLine {
     /// Whether contacts must have written first; none means the server's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact_first: Option<bool>,
+    /// How often it may answer one contact before it must rest; none means no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loop_limit: Option<LoopLimit>,
     /// Whether it is the server's shared sandbox line, of which there is at most one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_sandbox: bool,
@@ -128,6 +142,7 @@ impl CreateLine {
             driver,
             bridge_id: None,
             contact_first: None,
+            loop_limit: None,
             is_sandbox: false,
         }
     }

@@ -1,6 +1,7 @@
 //! Lines: the phone numbers and Apple IDs that the user owns (§6).
 
 mod health;
+mod loop_limit;
 mod status;
 
 use schemars::JsonSchema;
@@ -15,6 +16,7 @@ use crate::{
 pub use health::{
     Guidance, LineHealth, NEW_CONTACTS, PER_MINUTE, SENT_FOR_ONE, SILENT_MS, TO_SILENT, UNANSWERED,
 };
+pub use loop_limit::{BadLoopLimit, LoopLimit};
 pub use status::{LineStatus, OfflineReason};
 
 /// A phone number or Apple ID that sends and receives.
@@ -217,4 +219,8 @@ pub struct OperatorLine {
     pub bridge_id: Option<Id<crate::Bridge>>,
     /// Whether a message to a contact who has not written first is refused.
     pub contact_first: bool,
+    /// How often it may answer one contact before it must rest: answers and seconds. Null is no limit.
+    #[serde(default)]
+    #[schemars(example = &"10/60")]
+    pub loop_limit: Option<LoopLimit>,
 }

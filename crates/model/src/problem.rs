@@ -102,7 +102,7 @@ catalogue! {
     DeliveryNotFound = (NotFoundError, 404, "delivery_not_found"),
     /// No such replay for this account.
     ReplayNotFound = (NotFoundError, 404, "replay_not_found"),
-    /// The hourly limit of the key is used up; wait for the seconds of Retry-After.
+    /// The hourly limit of the key is used up, or the loop limit of the line; wait for the seconds of Retry-After.
     RateLimitExceeded = (RateLimitError, 429, "rate_limit_exceeded"),
     /// The sandbox messages of this UTC day are used up; they reset at midnight UTC.
     SandboxQuotaExceeded = (RateLimitError, 429, "sandbox_quota_exceeded"),

@@ -93,6 +93,7 @@ fn routes() -> Vec<Route> {
         row(Method::POST,   "/admin/v1/accounts",      Operator, admin::accounts::create),
         row(Method::GET,    "/admin/v1/lines",         Operator, admin::lines::list),
         row(Method::POST,   "/admin/v1/lines",         Operator, admin::lines::create),
+        row(Method::PATCH,  "/admin/v1/lines",         Operator, admin::lines::update),
         row(Method::GET,    "/admin/v1/keys",          Operator, admin::keys::list),
         row(Method::POST,   "/admin/v1/keys",          Operator, admin::keys::create),
         row(Method::POST,   "/admin/v1/keys/revoke",   Operator, admin::keys::revoke),

@@ -1,6 +1,9 @@
 //! How a store can say no.
 
-use switchboard_model::{Scope, line::Capability};
+use switchboard_model::{
+    Scope, Timestamp,
+    line::{Capability, LoopLimit},
+};
 
 use crate::sqlite::SecretKeyProblem;
 
@@ -177,6 +180,14 @@ pub enum Refusal {
     AdvancedFeaturesRequired {
         /// What it lacks.
         missing: Capability,
+    },
+    /// The line has answered in this chat as often as it may within the time; until then it must rest.
+    #[error("the line must rest in this chat: {limit} answers and seconds")]
+    LoopLimit {
+        /// How often it may.
+        limit: LoopLimit,
+        /// When it may again.
+        until: Timestamp,
     },
     /// The account's activation code has not been texted to the sandbox line yet.
     #[error("the sandbox is not activated")]

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use switchboard_model::{
     Account, Bridge, Handle, Line, Timestamp,
     id::Id,
-    line::{Capability, DriverKind, LineHealth, LineService, OfflineReason, OperatorLine},
+    line::{
+        Capability, DriverKind, LineHealth, LineService, LoopLimit, OfflineReason, OperatorLine,
+    },
     link::CarriedLine,
 };
 
@@ -31,6 +33,8 @@ pub struct NewLine {
     pub bridge_id: Option<Id<Bridge>>,
     /// Whether contacts must write first.
     pub contact_first: bool,
+    /// How often it may answer in one chat before it must rest; none is no limit.
+    pub loop_limit: Option<LoopLimit>,
     /// Whether it is the shared sandbox line; there is at most one.
     pub is_sandbox: bool,
 }
@@ -43,6 +47,13 @@ pub trait Lines: Send + Sync {
     /// A line of the simulator goes to the simulator's bridge by itself; another may name a bridge
     /// of its driver ([`Refusal::BridgeNotFound`], [`Refusal::BridgeOfAnotherDriver`]).
     async fn create_line(&self, line: NewLine) -> Result<OperatorLine>;
+
+    /// From now on the line may answer in one chat as often as this; none is no limit. [`Refusal::LineNotFound`].
+    async fn set_loop_limit(
+        &self,
+        line: Id<Line>,
+        limit: Option<LoopLimit>,
+    ) -> Result<OperatorLine>;
 
     /// Every line of every account, oldest first: for the operator.
     async fn operator_lines(&self) -> Result<Vec<OperatorLine>>;

@@ -85,6 +85,9 @@ pub struct Accepted {
     pub id: Id<OutboxItem>,
     /// The chat it goes to.
     pub chat_id: Id<Chat>,
+    /// Whether it is the last answer that the line's limit for loops lets through: what follows it in this chat is refused
+    /// for a while.
+    pub must_rest: bool,
 }
 
 /// What came of an item.
@@ -107,7 +110,7 @@ pub trait Outbox: Send + Sync {
     /// [`Refusal::SandboxNotActivated`], [`Refusal::SandboxContactMismatch`],
     /// [`Refusal::SandboxQuotaExceeded`]; [`Refusal::ChatNotFound`], [`Refusal::ContactHasNotMessaged`] (not on the
     /// sandbox line), [`Refusal::MessageNotFound`] (reply or reaction), [`Refusal::FileNotFound`],
-    /// [`Refusal::NotAudio`], [`Refusal::AdvancedFeaturesRequired`]. A file that is taken counts as referred to from then on.
+    /// [`Refusal::NotAudio`], [`Refusal::AdvancedFeaturesRequired`], [`Refusal::LoopLimit`]. A file that is taken counts as referred to from then on.
     async fn accept(
         &self,
         accept: Accept,

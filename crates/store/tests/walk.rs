@@ -70,6 +70,7 @@ async fn walk(before: Vec<Step>, between: Vec<Vec<Step>>, rows: usize) {
         driver: DriverKind::Simulator,
         bridge_id: None,
         contact_first: false,
+        loop_limit: None,
         is_sandbox: false,
     };
     let line = store.create_line(line).await.unwrap().line.id;

@@ -8,7 +8,7 @@ use switchboard_client::{AdminClient, CreateBridge, CreateKey, CreateLine, KeySc
 use switchboard_model::{
     Scope, Scopes, Timestamp,
     key::RevokedKey,
-    line::{DriverKind, LineHealth, LineService, LineStatus},
+    line::{DriverKind, LineHealth, LineService, LineStatus, LoopLimit},
     secret,
 };
 
@@ -116,9 +116,22 @@ enum Lines {
         /// Let it write to contacts who have not written first
         #[arg(long)]
         no_contact_first: bool,
+        /// How often it may answer one contact before it must rest, against programs that answer each other: 10/60
+        /// is 10 answers within 60 seconds, and a rest of 60 seconds
+        #[arg(long, value_name = "ANSWERS/SECONDS")]
+        loop_limit: Option<LoopLimit>,
         /// Make it the sandbox line, which all accounts share; there is at most one
         #[arg(long)]
         sandbox: bool,
+    },
+    /// Set how often a line may answer one contact
+    Update {
+        /// The line: ln_…
+        id: String,
+        /// How often it may answer one contact before it must rest, against programs that answer each other: 10/60
+        /// is 10 answers within 60 seconds, and a rest of 60 seconds; "off" for no limit
+        #[arg(long, value_parser = loop_limit, value_name = "ANSWERS/SECONDS")]
+        loop_limit: MaybeLimit,
     },
     /// List all lines
     List,
@@ -245,6 +258,7 @@ async fn lines(client: &AdminClient, command: Lines, out: &Out) -> anyhow::Resul
             label,
             service,
             no_contact_first,
+            loop_limit,
             sandbox,
         } => {
             let line = CreateLine {
@@ -255,14 +269,29 @@ async fn lines(client: &AdminClient, command: Lines, out: &Out) -> anyhow::Resul
                 driver,
                 bridge_id: bridge,
                 contact_first: no_contact_first.then_some(false),
+                loop_limit,
                 is_sandbox: sandbox,
             };
             let made = client.create_line(&line).await?;
             out.one(&made, |made| made.line.id.to_string())
         }
+        Lines::Update { id, loop_limit: MaybeLimit(limit) } => {
+            let line = client.set_loop_limit(&id, limit).await?;
+            out.one(&line, |line| format!("{} updated", line.line.id))
+        }
         Lines::List => {
             let list = client.lines().await?;
-            let head = ["ID", "HANDLE", "DRIVER", "ACTIVE", "STATUS", "HEALTH", "ACCOUNT", "LABEL"];
+            let head = [
+                "ID",
+                "HANDLE",
+                "DRIVER",
+                "ACTIVE",
+                "STATUS",
+                "HEALTH",
+                "LOOP LIMIT",
+                "ACCOUNT",
+                "LABEL",
+            ];
             out.list(&list, &head, |one| {
                 vec![
                     one.line.id.to_string(),
@@ -271,6 +300,7 @@ async fn lines(client: &AdminClient, command: Lines, out: &Out) -> anyhow::Resul
                     one.line.is_active.to_string(),
                     status(one.line.status),
                     health(one.line.health.as_ref()),
+                    one.loop_limit.map_or_else(|| "off".to_owned(), |limit| limit.to_string()),
                     one.account_id.to_string(),
                     one.line.label.clone().unwrap_or_default(),
                 ]
@@ -376,6 +406,18 @@ fn driver(name: &str) -> Result<DriverKind, String> {
     DriverKind::from_name(name).ok_or_else(|| {
         format!("must be one of {}", DriverKind::ALL.map(DriverKind::as_str).join(", "))
     })
+}
+
+/// A limit, or none.
+#[derive(Debug, Clone, Copy)]
+struct MaybeLimit(Option<LoopLimit>);
+
+fn loop_limit(text: &str) -> Result<MaybeLimit, String> {
+    if text == "off" {
+        return Ok(MaybeLimit(None));
+    }
+    let limit = text.parse().map(|limit| MaybeLimit(Some(limit)));
+    limit.map_err(|error| format!("{error}; or off"))
 }
 
 fn service(name: &str) -> Result<LineService, String> {

@@ -24,7 +24,7 @@ use super::{
         request_id::RequestId,
     },
 };
-use crate::hub::Hub;
+use crate::{hub::Hub, metrics::Metrics};
 
 /// Where an item is on its way.
 pub(crate) async fn show(
@@ -50,6 +50,7 @@ pub(crate) struct Outgoing {
     pub(crate) chats: Arc<dyn Chats>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// Who writes to whom: as the caller wrote it, and what that means.
@@ -109,11 +110,20 @@ impl Outgoing {
                 .expect("texts under fixed names, which always serialise"),
         };
         let (outbox, hub) = (Arc::clone(&self.outbox), Arc::clone(&self.hub));
+        let metrics = Arc::clone(&self.metrics);
         let now = self.clock.now();
         let accepting = in_flight.answer(StatusCode::CREATED, &answer, |record| async move {
             let accepted = outbox.accept(accept, record, now).await?;
-            if matches!(accepted, Idempotent::Fresh(_)) {
+            if let Idempotent::Fresh(fresh) = &accepted {
                 hub.wake(line.id);
+                if fresh.must_rest {
+                    metrics.messages.note_loop();
+                    tracing::warn!(
+                        line = %line.id,
+                        chat = %fresh.chat_id,
+                        "a line has answered in a chat as often as its loop_limit lets it: it must rest there"
+                    );
+                }
             }
             Ok(accepted)
         });

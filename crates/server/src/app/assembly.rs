@@ -85,6 +85,7 @@ impl App {
                 chats: store(),
                 clock: self.clock(),
                 hub: Arc::clone(&self.hub),
+                metrics: Arc::clone(&self.metrics),
             }),
             history: Arc::new(History {
                 messages: store(),

@@ -101,8 +101,8 @@ fn of_guidance(over: OverGuidance) -> Figure {
     })
 }
 
-fn of_messages(metrics: &Metrics) -> [Figure; 5] {
-    let [received, sent, failed, unknown, resolved] = metrics.messages.show();
+fn of_messages(metrics: &Metrics) -> [Figure; 6] {
+    let [received, sent, failed, unknown, resolved, loops] = metrics.messages.show();
     [
         Figure::counter("messages_received", "Messages that came in").count(received),
         Figure::counter("messages_sent", "Messages that were handed over").count(sent),
@@ -117,6 +117,11 @@ fn of_messages(metrics: &Metrics) -> [Figure; 5] {
             "Messages of which nobody could say whether they were sent, and then it turned out",
         )
         .count(resolved),
+        Figure::counter(
+            "loops_stopped",
+            "Chats in which a line had to rest, because it had answered as often as its loop_limit lets it",
+        )
+        .count(loops),
     ]
 }
 

@@ -13,6 +13,7 @@ pub(crate) struct Messages {
     failed: AtomicU64,
     unknown: AtomicU64,
     resolved: AtomicU64,
+    loops: AtomicU64,
 }
 
 impl Messages {
@@ -37,8 +38,13 @@ impl Messages {
         self.resolved.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Relaxed);
     }
 
-    pub(crate) fn show(&self) -> [u64; 5] {
-        [&self.received, &self.sent, &self.failed, &self.unknown, &self.resolved]
+    /// A line must rest in a chat: it has answered there too often.
+    pub(crate) fn note_loop(&self) {
+        self.loops.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn show(&self) -> [u64; 6] {
+        [&self.received, &self.sent, &self.failed, &self.unknown, &self.resolved, &self.loops]
             .map(|count| count.load(Relaxed))
     }
 }

@@ -39,7 +39,7 @@ const FIELDS: &[Code] = &[MissingRequiredParameter, InvalidParameterValue];
 
 #[rustfmt::skip]
 pub(super) fn operations() -> Vec<Entry> {
-    let (get, post) = (|| Method::GET, || Method::POST);
+    let (get, post, patch) = (|| Method::GET, || Method::POST, || Method::PATCH);
     vec![
         entry(
             get(), "/admin/v1/accounts", "listAccounts", "Accounts", "List all accounts", "",
@@ -58,6 +58,13 @@ pub(super) fn operations() -> Vec<Entry> {
             "Its bridge carries it from now on.",
             &[], Json("CreateLine"), One(201, "OperatorLine"),
             &[MissingRequiredParameter, InvalidParameterValue, ResourceNotFound, ResourceExists],
+        ),
+        entry(
+            patch(), "/admin/v1/lines", "updateLine", "Lines", "Set how often a line may answer one contact",
+            "Two programs that answer each other would never end. A line with a limit that has answered so often in one \
+             chat within the time is refused its next message to it with 429 until it has rested as long.",
+            &[], Json("UpdateLine"), One(200, "OperatorLine"),
+            &[MissingRequiredParameter, InvalidParameterValue, LineNotFound],
         ),
         entry(
             get(), "/admin/v1/keys", "listKeys", "Keys", "List all keys", "Without their secrets.",
@@ -102,6 +109,7 @@ pub(super) fn schemas() -> Map<String, Value> {
     for (name, schema) in [
         ("CreateAccount", object("An account to make.", vec![name("Acme")])),
         ("CreateLine", create_line()),
+        ("UpdateLine", update_line()),
         ("CreatedKey", created_key()),
         ("CreateKey", create_key()),
         ("RevokeKey", revoke_key()),
@@ -137,8 +145,31 @@ fn create_line() -> Value {
                 boolean(true),
                 "Whether contacts must write first; true if left out.",
             ),
+            nullable(
+                "loop_limit",
+                loop_limit(),
+                "How often it may answer one contact within so many seconds; no limit if left out.",
+            ),
         ],
     )
+}
+
+fn update_line() -> Value {
+    object(
+        "What of a line is to change.",
+        vec![
+            always("id", id::<Line>(), "The line's id."),
+            always(
+                "loop_limit",
+                loop_limit(),
+                "How often it may answer one contact within so many seconds; \"off\" for no limit.",
+            ),
+        ],
+    )
+}
+
+fn loop_limit() -> Value {
+    json!({ "type": "string", "pattern": "^([0-9]+/[0-9]+|off)$", "examples": ["10/60"] })
 }
 
 fn created_key() -> Value {

@@ -38,6 +38,7 @@ mod layers;
 mod line_state;
 mod links;
 mod live;
+mod loops;
 mod messages;
 mod metrics;
 mod monitoring;

@@ -1,5 +1,6 @@
 //! The cases of every operation for the operator and for bridges, see [`crate::operations`].
 
+use http::Method;
 use serde_json::json;
 use switchboard_model::{Code, id::Id};
 use switchboard_testkit::LINE;
@@ -57,6 +58,19 @@ pub(crate) fn operators(world: &World) -> Vec<Row> {
             json!({ "account_id": account, "handle": "bob", "driver": "imsg" }),
             InvalidParameterValue,
             "handle",
+        ),
+        (
+            Call::new(Method::PATCH, "/admin/v1/lines")
+                .json(&json!({ "id": world.second.line_id, "loop_limit": "10/60" })),
+            200,
+            Refused(
+                vec![
+                    Call::new(Method::PATCH, "/admin/v1/lines")
+                        .json(&json!({ "id": world.second.line_id, "loop_limit": "10" })),
+                ],
+                InvalidParameterValue,
+                Some("loop_limit"),
+            ),
         ),
         making(
             "/admin/v1/keys",

@@ -304,7 +304,8 @@ fn operators_values(world: &World) -> Vec<(Call, &'static str)> {
         ("/admin/v1/lines", line.clone(), "service", vec![json!("fax"), json!(1)]),
         ("/admin/v1/lines", line.clone(), "driver", vec![json!("fax"), json!(1)]),
         ("/admin/v1/lines", line.clone(), "bridge_id", vec![json!("acc_x"), json!(1)]),
-        ("/admin/v1/lines", line, "contact_first", vec![json!("yes"), json!(1)]),
+        ("/admin/v1/lines", line.clone(), "contact_first", vec![json!("yes"), json!(1)]),
+        ("/admin/v1/lines", line, "loop_limit", vec![json!("10"), json!("0/60"), json!(10)]),
         ("/admin/v1/keys", key.clone(), "account_id", vec![json!("key_x")]),
         ("/admin/v1/keys", key.clone(), "name", vec![json!(" "), json!(long)]),
         (

@@ -75,6 +75,7 @@ pub(super) fn seed(sql: &Connection, seed: Seed, now: Timestamp) -> Result<Vec<C
         driver: DriverKind::Simulator,
         bridge_id: None,
         contact_first: true,
+        loop_limit: None,
         is_sandbox,
     };
     if keys::find(sql, seed.hash)?.is_none() {

@@ -281,7 +281,8 @@ pub(super) fn has_message(
         sql,
         "update chats set last_seq = ?2, last_message_at = max(coalesce(last_message_at, ?3), ?3),
                 service = ?4, has_received_inbound = has_received_inbound or ?5,
-                last_received_at = iif(?5, ?6, last_received_at), unanswered = iif(?5, 0, unanswered + 1)
+                last_received_at = iif(?5, ?6, last_received_at), unanswered = iif(?5, 0, unanswered + 1),
+                is_answered = iif(?5, 0, is_answered)
          where id = ?1",
         params![bits(chat), seq, sent_at.0, Name(service), is_inbound, now.0],
     )?;

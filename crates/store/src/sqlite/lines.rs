@@ -8,14 +8,16 @@ use rusqlite::{Connection, Row, params};
 use switchboard_model::{
     Account, Bridge, Handle, Line, Timestamp,
     id::Id,
-    line::{Capability, DriverKind, LineHealth, LineStatus, OfflineReason, OperatorLine},
+    line::{
+        Capability, DriverKind, LineHealth, LineStatus, LoopLimit, OfflineReason, OperatorLine,
+    },
     link::CarriedLine,
 };
 
 use super::{
     SqliteStore, accounts, bridges,
     engine::{
-        columns::{Bits, Json, Name, StoredHandle, bits},
+        columns::{Bits, Json, Name, Shown, StoredHandle, bits},
         read_queue::Owner,
         statement,
         writer::Tx,
@@ -31,6 +33,14 @@ impl Lines for SqliteStore {
             .post_commit
             .changed(|made: &OperatorLine| [changed(made.account_id, made.line.is_sandbox)]);
         self.writer.run_then(move |tx| create(tx.sql, line), changed).await
+    }
+
+    async fn set_loop_limit(
+        &self,
+        line: Id<Line>,
+        limit: Option<LoopLimit>,
+    ) -> Result<OperatorLine> {
+        self.writer.run(move |tx| set_loop_limit(tx, line, limit)).await
     }
 
     async fn operator_lines(&self) -> Result<Vec<OperatorLine>> {
@@ -126,11 +136,13 @@ pub(super) fn create(sql: &Connection, new: NewLine) -> Result<OperatorLine> {
         driver: new.driver,
         bridge_id,
         contact_first: new.contact_first,
+        loop_limit: new.loop_limit,
     };
     let made = statement::run(
         sql,
-        "insert into lines (id, account_id, handle, label, service, driver, bridge_id, contact_first, is_sandbox)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) on conflict (handle) do nothing",
+        "insert into lines (id, account_id, handle, label, service, driver, bridge_id, contact_first, is_sandbox,
+                            loop_limit)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) on conflict (handle) do nothing",
         params![
             bits(line.line.id),
             bits(line.account_id),
@@ -141,6 +153,7 @@ pub(super) fn create(sql: &Connection, new: NewLine) -> Result<OperatorLine> {
             line.bridge_id.map(bits),
             line.contact_first,
             line.line.is_sandbox,
+            line.loop_limit.map(Shown),
         ],
     )?;
     if made == 0 {
@@ -153,19 +166,36 @@ pub(super) fn all(sql: &Connection) -> Result<Vec<OperatorLine>> {
     statement::all(
         sql,
         "select id, handle, label, service, is_active, capabilities, is_sandbox, online, offline_reason,
-                status_since, account_id, driver, bridge_id, contact_first
+                status_since, account_id, driver, bridge_id, contact_first, loop_limit
          from lines order by seq",
         [],
-        |row| {
-            Ok(OperatorLine {
-                line: line(row)?,
-                account_id: row.get::<_, Bits<_>>(10)?.id(),
-                driver: row.get::<_, Name<_>>(11)?.0,
-                bridge_id: row.get::<_, Option<Bits<_>>>(12)?.map(Bits::id),
-                contact_first: row.get(13)?,
-            })
-        },
+        operator_line,
     )
+}
+
+/// The only one that asks for it is who accepts, and reads it with the line: nobody else has to be told.
+fn set_loop_limit(tx: &mut Tx<'_>, id: Id<Line>, limit: Option<LoopLimit>) -> Result<OperatorLine> {
+    let line = statement::first(
+        tx.sql,
+        "update lines set loop_limit = ?2 where id = ?1
+         returning id, handle, label, service, is_active, capabilities, is_sandbox, online, offline_reason,
+                   status_since, account_id, driver, bridge_id, contact_first, loop_limit",
+        params![bits(id), limit.map(Shown)],
+        operator_line,
+    )?;
+    tx.cache.forget_line(id);
+    line.ok_or_else(|| Refusal::LineNotFound.into())
+}
+
+fn operator_line(row: &Row<'_>) -> rusqlite::Result<OperatorLine> {
+    Ok(OperatorLine {
+        line: line(row)?,
+        account_id: row.get::<_, Bits<_>>(10)?.id(),
+        driver: row.get::<_, Name<_>>(11)?.0,
+        bridge_id: row.get::<_, Option<Bits<_>>>(12)?.map(Bits::id),
+        contact_first: row.get(13)?,
+        loop_limit: row.get::<_, Option<Shown<_>>>(14)?.map(|limit| limit.0),
+    })
 }
 
 /// The account of the line with this handle.

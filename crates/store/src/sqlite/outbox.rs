@@ -6,6 +6,7 @@
 mod accept;
 mod claim;
 mod expire;
+mod loops;
 mod resolve;
 mod settle;
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use switchboard_model::{
-    Problem,
-    line::{DriverKind, LineService},
+    Line, Problem,
+    id::Id,
+    line::{DriverKind, LineService, LoopLimit},
     time::Clock,
 };
 use switchboard_store::{Lines, NewLine, Refusal};
@@ -76,6 +77,7 @@ pub(crate) async fn create(
         return Err(Problem::invalid_value("bridge_id", must).into());
     }
     let contact_first = body.optional_bool("contact_first")?.unwrap_or(true);
+    let loop_limit = body.optional_text("loop_limit")?.map(loop_limit).transpose()?.flatten();
     let line = NewLine {
         account_id,
         handle,
@@ -84,6 +86,7 @@ pub(crate) async fn create(
         driver,
         bridge_id,
         contact_first,
+        loop_limit,
         is_sandbox,
     };
     let making = spawn_uncancelled(async move {
@@ -103,4 +106,42 @@ pub(crate) async fn create(
         .await
         .map_err(|error| Failure::about(error, &Refusal::BridgeNotFound, "bridge_id"))?;
     Ok(envelope::one(StatusCode::CREATED, &line, &id))
+}
+
+/// Sets how often a line may answer one contact.
+pub(crate) async fn update(
+    State(lines): State<Arc<dyn Lines>>,
+    State(clock): State<Arc<dyn Clock>>,
+    operator: Operator,
+    id: RequestId,
+    body: Body,
+) -> Result<Response, Failure> {
+    let (line, limit) = (body.required("id")?, body.required("loop_limit")?);
+    let line: Id<Line> = id_of(body::text(line, "id")?, "id")?;
+    let limit = loop_limit(body::text(limit, "loop_limit")?)?;
+    let updating = spawn_uncancelled(async move {
+        let mut line = lines.set_loop_limit(line, limit).await?;
+        line.line.health = lines.operator_line_health(clock.now()).await?.remove(&line.line.id);
+        let limit = limit.map(tracing::field::display);
+        tracing::info!(
+            by = %operator,
+            action = "lines.update",
+            line = %line.line.id,
+            loop_limit = limit,
+            "admin action"
+        );
+        Ok(line)
+    });
+    let line =
+        updating.await.map_err(|error| Failure::about(error, &Refusal::LineNotFound, "id"))?;
+    Ok(envelope::one(StatusCode::OK, &line, &id))
+}
+
+/// A limit, or "off".
+fn loop_limit(text: &str) -> Result<Option<LoopLimit>, Problem> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let limit = text.parse().map(Some);
+    limit.map_err(|error| Problem::invalid_value("loop_limit", format_args!("{error}; or 'off'")))
 }

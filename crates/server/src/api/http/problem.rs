@@ -56,12 +56,16 @@ impl Failure {
         Self { problem, cause: Some(chain(error)), outage: Some((storage, outage)) }
     }
 
-    /// As the error says it at this time: the sandbox's day has an end.
+    /// As the error says it at this time: the sandbox's day has an end, and so has a line's rest.
     pub(crate) fn at(error: StoreError, now: Timestamp) -> Self {
-        let is_quota = matches!(&error, StoreError::Refused(Refusal::SandboxQuotaExceeded));
+        let until = match &error {
+            StoreError::Refused(Refusal::SandboxQuotaExceeded) => Some(sandbox::end_of_day(now)),
+            StoreError::Refused(Refusal::LoopLimit { until, .. }) => Some(*until),
+            _ => None,
+        };
         let mut failure = Self::from(error);
-        if is_quota {
-            let wait = sandbox::end_of_day(now).since(now).as_millis().div_ceil(1000);
+        if let Some(until) = until {
+            let wait = until.since(now).as_millis().div_ceil(1000);
             let seconds = u64::try_from(wait).unwrap_or(u64::MAX);
             failure.problem = failure.problem.retry_after(seconds);
         }
@@ -158,6 +162,17 @@ fn refused(refusal: &Refusal) -> Problem {
                 missing.deed()
             ),
         ),
+        Refusal::LoopLimit { limit, until } => (
+            Code::RateLimitExceeded,
+            format!(
+                "This line has answered this contact {} times within {} seconds, the most it may (its loop_limit is \
+                 {limit}): it looks as if two programs answered each other. It can write to this contact again from {} \
+                 on, in Unix milliseconds. Let a person look into the chat before.",
+                limit.answers(),
+                limit.window().as_secs(),
+                until.0
+            ),
+        ),
         Refusal::SandboxNotActivated => (
             Code::SandboxNotActivated,
             "The sandbox is not activated: text the activation code of POST /v1/sandbox to the \
@@ -231,7 +246,7 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::BridgeExists => problem.param("name"),
         Refusal::BridgeOfAnotherDriver => problem.param("bridge_id"),
         Refusal::LineExists => problem.param("handle"),
-        Refusal::ContactHasNotMessaged => problem.param("to"),
+        Refusal::ContactHasNotMessaged | Refusal::LoopLimit { .. } => problem.param("to"),
         Refusal::FileNotFound | Refusal::NotAudio => problem.param("attachments"),
         Refusal::SandboxContactMismatch => problem.param("to"),
         Refusal::SandboxExists => problem.param("is_sandbox"),

@@ -1,7 +1,7 @@
 //! How the values of the model lie in columns. What can't be read back is
 //! [`StoreError::Unreadable`], never a guess.
 
-use std::{any::type_name, marker::PhantomData};
+use std::{any::type_name, fmt::Display, marker::PhantomData, str::FromStr};
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::{Serialize, de::DeserializeOwned};
@@ -77,6 +77,21 @@ impl<T: Serialize> ToSql for Json<T> {
 impl<T: DeserializeOwned> FromSql for Json<T> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         serde_json::from_str(value.as_str()?).map(Self).map_err(|_| unreadable::<T>())
+    }
+}
+
+/// A value that lies as the text that it shows itself as, and is read from.
+pub(in crate::sqlite) struct Shown<T>(pub(in crate::sqlite) T);
+
+impl<T: Display> ToSql for Shown<T> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.to_string().into())
+    }
+}
+
+impl<T: FromStr> FromSql for Shown<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map(Self).map_err(|_| unreadable::<T>())
     }
 }
 

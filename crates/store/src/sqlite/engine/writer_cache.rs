@@ -14,11 +14,11 @@ use switchboard_model::{
     Account, Bridge, EventKind, Handle, Line, Webhook,
     delivery::Secrets,
     id::Id,
-    line::{Capability, LineService},
+    line::{Capability, LineService, LoopLimit},
 };
 
 use super::{
-    columns::{Bits, Json, Name, StoredHandle, bits},
+    columns::{Bits, Json, Name, Shown, StoredHandle, bits},
     seal::{Seal, Sealed},
     statement,
 };
@@ -38,6 +38,7 @@ pub(in crate::sqlite) struct CachedLine {
     pub(in crate::sqlite) is_active: bool,
     pub(in crate::sqlite) contact_first: bool,
     pub(in crate::sqlite) is_sandbox: bool,
+    pub(in crate::sqlite) loop_limit: Option<LoopLimit>,
     capabilities: Vec<Capability>,
     /// Whether its bridge has ever said what it can do.
     capabilities_told: bool,
@@ -179,7 +180,7 @@ impl WriterCache {
         let line = statement::first(
             sql,
             "select account_id, handle, service, is_active, contact_first, bridge_id,
-                    is_sandbox, capabilities, capabilities_told
+                    is_sandbox, capabilities, capabilities_told, loop_limit
              from lines where id = ?1",
             params![bits(id)],
             |row| {
@@ -194,6 +195,7 @@ impl WriterCache {
                     is_sandbox: row.get(6)?,
                     capabilities: row.get::<_, Json<_>>(7)?.0,
                     capabilities_told: row.get(8)?,
+                    loop_limit: row.get::<_, Option<Shown<_>>>(9)?.map(|limit| limit.0),
                 }))
             },
         )?;
@@ -260,7 +262,7 @@ mod tests {
         let id = Id::generate();
         statement::run(
             sql,
-            "insert into lines values (?1, ?2, '+15550100001', ?3, 1, 0, null, 0, '[]', 1)",
+            "insert into lines values (?1, ?2, '+15550100001', ?3, 1, 0, null, 0, '[]', 1, null)",
             params![bits(id), bits(Id::<Account>::generate()), Name(LineService::default())],
         )
         .unwrap();
@@ -272,7 +274,7 @@ mod tests {
         let sql = Connection::open_in_memory().unwrap();
         sql.execute_batch(
             "create table lines (id primary key, account_id, handle, service, is_active, contact_first, bridge_id,
-               is_sandbox, capabilities, capabilities_told)",
+               is_sandbox, capabilities, capabilities_told, loop_limit)",
         )
         .unwrap();
         let (changed, other) = (add(&sql), add(&sql));

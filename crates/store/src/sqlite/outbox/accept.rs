@@ -1,5 +1,5 @@
 //! What is taken into the outbox. Refused in the order of the contract: line, sandbox, chat,
-//! contact-first, references, capabilities.
+//! contact-first, references, capabilities, the line's limit for loops.
 
 use rusqlite::{Connection, params};
 use switchboard_model::{
@@ -7,6 +7,7 @@ use switchboard_model::{
     line::Capability, link::Content, message::MessageRef, outbox::OutboxStatus,
 };
 
+use super::loops;
 use crate::{
     Accept, Accepted, NewContent, Refusal, Result,
     sqlite::{
@@ -27,14 +28,14 @@ pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<
         .line(tx.sql, accept.line_id)?
         .filter(|line| line.is_active && (line.is_sandbox || line.account_id == account))
         .ok_or(Refusal::LineNotFound)?;
+    let is_message =
+        matches!(accept.content, NewContent::Message { .. } | NewContent::AudioMessage { .. });
     let chat = if line.is_sandbox {
         tx.savepoint()?;
         let to = sandbox::to_write_to(tx.sql, &line, account, &accept.to, &accept.content, now)?;
         // It is a phone's, which has texted first.
         WrittenTo { id: to, is_group: false, is_empty: false, is_silent: false }
     } else {
-        let is_message =
-            matches!(accept.content, NewContent::Message { .. } | NewContent::AudioMessage { .. });
         chats::to_write_to(tx, &line, &accept.to, is_message, now)?
     };
     let chat_id = chat.id;
@@ -48,6 +49,7 @@ pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<
     if let Some(missing) = needed.into_iter().flatten().find(|needed| !line.can(*needed)) {
         return Err(Refusal::AdvancedFeaturesRequired { missing }.into());
     }
+    let must_rest = is_message && loops::count(tx, &line, chat_id, now)?;
     let file_id = match &content {
         Content::Message { attachments, .. } => attachments.first().map(|file| file.file_id),
         _ => None,
@@ -69,7 +71,7 @@ pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<
             chat.is_silent,
         ],
     )?;
-    Ok(Accepted { id: accept.id, chat_id })
+    Ok(Accepted { id: accept.id, chat_id, must_rest })
 }
 
 /// What the line must be able to do: for the chat, for what is sent, and for how. A reply needs nothing: where it
