@@ -5,7 +5,6 @@
 
 mod android;
 mod android_faults;
-mod bluebubbles;
 mod imsg;
 mod imsg_faults;
 mod imsg_slow_faults;

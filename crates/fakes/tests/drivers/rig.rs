@@ -174,7 +174,11 @@ impl Carrier {
 
     /// The simulator's phones, which outlive each bridge.
     pub(crate) fn simulator(journal: &Path) -> (Self, Arc<Simulator>) {
-        let options = SimulatorOptions::default();
+        // The bridge may be away when somebody writes.
+        let options = SimulatorOptions {
+            confirm_timeout: Duration::from_secs(1),
+            ..SimulatorOptions::default()
+        };
         let simulator = Simulator::open(journal, Arc::new(SystemClock), options).unwrap();
         let driver = Arc::clone(&simulator);
         let open = move |_: &Path| Some(Arc::clone(&driver) as Arc<dyn Driver>);
