@@ -5,6 +5,7 @@
 
 mod android;
 mod android_faults;
+mod bluebubbles;
 mod imsg;
 mod imsg_faults;
 mod imsg_slow_faults;

@@ -23,7 +23,7 @@ pub(super) async fn what_a_contact_edits_and_takes_back_is_told(mode: Mode) {
         eventually("it is taken back", async || {
             let messages = desk.rig.messages(ANN).await;
             let message = messages.into_iter().find(|one| one.id == secret.id)?;
-            message.unsent_at.and(Some(assert_eq!(message.text, None)))
+            message.unsent_at.is_some().then(|| assert_eq!(message.text, None))
         })
         .await;
         let told = desk.told("message.updated", of(secret.guid)).await;
