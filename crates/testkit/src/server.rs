@@ -11,7 +11,9 @@ use switchboard_bridge::{Bridge, BridgeConfig, Simulator};
 use switchboard_client::{
     AdminClient, Client, ContactText, CreateKey, CreateLine, KeyScopes, SimulatorClient,
 };
-use switchboard_model::{Account, Line, Scope, id::Id, line::DriverKind, simulator::SimulatedText};
+use switchboard_model::{
+    Account, Line, Scope, id::Id, line::DriverKind, secret::Secret, simulator::SimulatedText,
+};
 use switchboard_server::Running;
 use switchboard_store::Store;
 use tokio::{task::JoinHandle, time::Instant};
@@ -25,7 +27,7 @@ pub use setup::Setup;
 pub const LINE: &str = "+15550100001";
 
 /// The operator's token of every test server.
-const OPERATOR: &str = "opt_test_00000000000000000000";
+pub const OPERATOR: &str = "opt_test_00000000000000000000";
 
 /// How long anything may take before a test gives up waiting.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,11 +40,7 @@ struct BridgeTask {
 }
 
 impl BridgeTask {
-    fn start(
-        running: &Running,
-        token: &switchboard_model::secret::Secret,
-        simulator: Arc<Simulator>,
-    ) -> Self {
+    fn start(running: &Running, token: &Secret, simulator: Arc<Simulator>) -> Self {
         let url = format!("ws://{}/bridge/v1/link", running.addr());
         let config = BridgeConfig::new(&url, token.reveal()).expect("a URL and a token of ours");
         let bridge = Bridge::new(config, simulator);
@@ -111,6 +109,11 @@ impl TestServer {
         sql.busy_timeout(PATIENCE).expect("a number");
         sql.execute_batch("begin immediate").expect("the writer lets others in between");
         HeldWrites { _sql: sql }
+    }
+
+    /// The token of the simulator's bridge, for a test that dials by itself.
+    pub fn simulator_token(&self) -> Option<&str> {
+        self.running.simulator_token().map(Secret::reveal)
     }
 
     /// The operator's token.

@@ -155,6 +155,24 @@ impl Mac {
         self.shared.look(|state| state.db.row(guid).cloned())
     }
 
+    /// What stands at a message of the owner's reactions: `love`, … or an emoji.
+    pub fn reactions_on(&self, guid: &str) -> Vec<String> {
+        self.shared.look(|state| {
+            let mut stands = Vec::new();
+            let own = state.db.taps(guid).filter(|row| row.is_from_me);
+            for tapback in own.filter_map(|row| row.tapback.as_ref()) {
+                // One a person.
+                stands.clear();
+                if tapback.add {
+                    let shown =
+                        if tapback.kind == "custom" { &tapback.emoji } else { &tapback.kind };
+                    stands.push(shown.clone());
+                }
+            }
+            stands
+        })
+    }
+
     /// All that imsg has really done in Messages, in order.
     pub fn mutations(&self) -> Vec<Mutation> {
         self.shared.look(|state| state.mutations.clone())

@@ -12,3 +12,5 @@ mod imsg_slow_faults;
 mod kills;
 mod network;
 mod rig;
+mod served;
+mod suite;

@@ -1,15 +1,17 @@
 //! A server with one line, and a bridge that carries it.
 
-use std::{sync::Arc, time::Duration};
+use std::{marker::PhantomData, path::Path, sync::Arc, time::Duration};
 
 use switchboard_bridge::{
-    Bridge, BridgeConfig, Connector, Ledgered,
+    Bridge, BridgeConfig, Connector, Driver, Ledgered, Simulator, SimulatorOptions,
     drivers::{
         AndroidSms, AndroidSmsOptions, AndroidSmsPace, BlueBubbles, BlueBubblesOptions, Imsg,
         ImsgProgram,
     },
 };
-use switchboard_client::{Client, CreateBridge, CreateKey, CreateLine, CreateWebhook, SendMessage};
+use switchboard_client::{
+    AdminClient, Client, CreateBridge, CreateKey, CreateLine, CreateWebhook, SendMessage,
+};
 use switchboard_fakes::{
     android_sms::Phone,
     bluebubbles,
@@ -17,76 +19,134 @@ use switchboard_fakes::{
 };
 use switchboard_model::{
     Account, EventKind, Message, OutboxItem, Timestamp, id::Id, line::DriverKind,
-    outbox::OutboxStatus,
+    outbox::OutboxStatus, webhook::WebhookSecret,
 };
-use switchboard_testkit::{Receiver, Setup, TestServer, eventually};
+use switchboard_server::SystemClock;
+use switchboard_testkit::{Receiver, Setup, TestServer, eventually, judge};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::network::Network;
+use crate::{network::Network, served::Served};
 
 /// The line's own number, as on the fakes.
 pub(crate) const LINE: &str = "+15550999999";
 pub(crate) const ANN: &str = "+15550100001";
 pub(crate) const BOB: &str = "+15550100002";
 
-/// A server, a line, and what carries it.
-pub(crate) struct Rig<C> {
-    pub(crate) server: TestServer,
+/// A server, a line, and what carries it. The server runs in this process, or in one of its own.
+pub(crate) struct Rig<C, S = TestServer> {
+    pub(crate) server: S,
     pub(crate) client: Client,
     pub(crate) receiver: Receiver,
+    /// The secret of the receiver's webhook.
+    pub(crate) secret: WebhookSecret,
     /// The ledger's folder.
     pub(crate) data: TempDir,
     /// What the bridge dials: the network between it and the server.
     pub(crate) network: Network,
     account: Id<Account>,
-    bridge: String,
-    driver: DriverKind,
+    carrier: Carrier,
+    /// The bridge, if it is not the server's own.
+    bridge: Option<String>,
     token: String,
-    connector: Box<dyn Fn() -> C + Send + Sync>,
-    running: Option<Running<C>>,
+    running: Option<Running>,
+    carried_by: PhantomData<fn() -> C>,
 }
 
-struct Running<C> {
-    driver: Arc<Ledgered<C>>,
+/// How a bridge's driver is opened, with its memory in this folder. None while an earlier one still holds that.
+type Open = dyn Fn(&Path) -> Option<Arc<dyn Driver>> + Send + Sync;
+
+/// What can carry a line.
+pub(crate) struct Carrier {
+    kind: DriverKind,
+    open: Box<Open>,
+    /// Whether the line takes only contacts who have written first.
+    contact_first: bool,
+}
+
+struct Running {
+    driver: Arc<dyn Driver>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-impl Rig<Imsg> {
-    /// A line on a Mac.
-    pub(crate) async fn imsg(settings: Settings) -> (Self, Mac) {
+/// A server of either kind.
+pub(crate) trait Serves {
+    fn url(&self) -> &str;
+    fn operator(&self) -> AdminClient;
+    /// The token of its own bridge, the simulator's.
+    fn own_token(&self) -> Option<&str>;
+}
+
+impl Serves for TestServer {
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn operator(&self) -> AdminClient {
+        self.admin()
+    }
+
+    fn own_token(&self) -> Option<&str> {
+        self.simulator_token()
+    }
+}
+
+impl Serves for Served {
+    fn url(&self) -> &str {
+        Self::url(self)
+    }
+
+    fn operator(&self) -> AdminClient {
+        self.admin()
+    }
+
+    fn own_token(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl Carrier {
+    fn ledgered<C: Connector>(
+        kind: DriverKind,
+        connector: impl Fn() -> C + Send + Sync + 'static,
+    ) -> Self {
+        let open = move |folder: &Path| {
+            let driver = Ledgered::start(connector(), folder, now()).ok()?;
+            Some(driver as Arc<dyn Driver>)
+        };
+        Self { kind, open: Box::new(open), contact_first: false }
+    }
+
+    /// The same, for a line that is contact-first.
+    pub(crate) fn contact_first(self) -> Self {
+        Self { contact_first: true, ..self }
+    }
+
+    /// A Mac with imsg.
+    pub(crate) fn imsg(settings: Settings) -> (Self, Mac) {
         let mac = Mac::with(settings);
         let program = ImsgProgram { program: mac.program().to_owned(), db: None, env: Vec::new() };
-        let rig = Self::new(DriverKind::Imsg, move || Imsg::new(program.clone())).await;
-        (rig, mac)
+        (Self::ledgered(DriverKind::Imsg, move || Imsg::new(program.clone())), mac)
     }
-}
 
-impl Rig<BlueBubbles> {
-    /// A line on a Mac with BlueBubbles.
+    /// A Mac with BlueBubbles, and how the bridge reaches it.
     pub(crate) async fn bluebubbles(
-        change: impl FnOnce(&mut bluebubbles::Mac),
+        prepare: impl FnOnce(&mut bluebubbles::Mac),
+        change: impl FnOnce(&mut BlueBubblesOptions),
     ) -> (Self, bluebubbles::Server) {
         let fake = bluebubbles::Server::start("secret").await.unwrap();
-        fake.mac(change);
+        fake.mac(prepare);
         let mut options = BlueBubblesOptions::new(fake.url().parse().unwrap(), "secret");
         options.pace.poll = Duration::from_millis(200);
+        change(&mut options);
         let connector = move || BlueBubbles::new(options.clone()).unwrap();
-        let rig = Self::new(DriverKind::Bluebubbles, connector).await;
-        (rig, fake)
-    }
-}
-
-impl Rig<AndroidSms> {
-    /// A line on an Android phone.
-    pub(crate) async fn android() -> (Self, Arc<Phone>) {
-        Self::android_with(|_| {}, |_| {}).await
+        (Self::ledgered(DriverKind::Bluebubbles, connector), fake)
     }
 
-    /// The same, with a phone that is changed before the bridge starts, and with other options.
-    pub(crate) async fn android_with(
+    /// An Android phone, and how the bridge reaches it.
+    pub(crate) async fn android(
         prepare: impl FnOnce(&Phone),
         change: impl FnOnce(&mut AndroidSmsOptions),
     ) -> (Self, Arc<Phone>) {
@@ -109,47 +169,102 @@ impl Rig<AndroidSms> {
         };
         change(&mut options);
         let connector = move || AndroidSms::new(options.clone()).unwrap();
-        (Self::new(DriverKind::AndroidSms, connector).await, phone)
+        (Self::ledgered(DriverKind::AndroidSms, connector), phone)
+    }
+
+    /// The simulator's phones, which outlive each bridge.
+    pub(crate) fn simulator(journal: &Path) -> (Self, Arc<Simulator>) {
+        // The bridge may be away when somebody writes.
+        let options = SimulatorOptions {
+            confirm_timeout: Duration::from_secs(1),
+            ..SimulatorOptions::default()
+        };
+        let simulator = Simulator::open(journal, Arc::new(SystemClock), options).unwrap();
+        let driver = Arc::clone(&simulator);
+        let open = move |_: &Path| Some(Arc::clone(&driver) as Arc<dyn Driver>);
+        let carrier =
+            Self { kind: DriverKind::Simulator, open: Box::new(open), contact_first: false };
+        (carrier, simulator)
     }
 }
 
-impl<C: Connector> Rig<C> {
-    async fn new(driver: DriverKind, connector: impl Fn() -> C + Send + Sync + 'static) -> Self {
+impl Rig<Imsg> {
+    /// A line on a Mac.
+    pub(crate) async fn imsg(settings: Settings) -> (Self, Mac) {
+        let (carrier, mac) = Carrier::imsg(settings);
+        (Self::new(carrier).await, mac)
+    }
+}
+
+impl Rig<BlueBubbles> {
+    /// A line on a Mac with BlueBubbles.
+    pub(crate) async fn bluebubbles(
+        change: impl FnOnce(&mut bluebubbles::Mac),
+    ) -> (Self, bluebubbles::Server) {
+        let (carrier, fake) = Carrier::bluebubbles(change, |_| {}).await;
+        (Self::new(carrier).await, fake)
+    }
+}
+
+impl Rig<AndroidSms> {
+    /// A line on an Android phone.
+    pub(crate) async fn android() -> (Self, Arc<Phone>) {
+        Self::android_with(|_| {}, |_| {}).await
+    }
+
+    /// The same, with a phone that is changed before the bridge starts, and with other options.
+    pub(crate) async fn android_with(
+        prepare: impl FnOnce(&Phone),
+        change: impl FnOnce(&mut AndroidSmsOptions),
+    ) -> (Self, Arc<Phone>) {
+        let (carrier, phone) = Carrier::android(prepare, change).await;
+        (Self::new(carrier).await, phone)
+    }
+}
+
+impl<C> Rig<C> {
+    async fn new(carrier: Carrier) -> Self {
         let server = Setup::new().unlinked().start().await;
-        let admin = server.admin();
-        let bridge = CreateBridge { name: "mac".to_owned(), driver };
-        let bridge = admin.create_bridge(&bridge).await.unwrap().value;
+        Self::on(server, carrier).await
+    }
+}
+
+impl<C, S: Serves> Rig<C, S> {
+    /// A line on this server.
+    pub(crate) async fn on(server: S, carrier: Carrier) -> Self {
+        let admin = server.operator();
         let account = admin.create_account("Test").await.unwrap().value;
-        let mut line = CreateLine::new(account.id, LINE, driver);
-        line.bridge_id = Some(bridge.bridge.id.to_string());
-        line.contact_first = Some(false);
+        let kind = carrier.kind;
+        let (bridge, token) = if kind == DriverKind::Simulator {
+            (None, server.own_token().expect("it has a simulator").to_owned())
+        } else {
+            let bridge = CreateBridge { name: "mac".to_owned(), driver: kind };
+            let made = admin.create_bridge(&bridge).await.unwrap().value;
+            (Some(made.bridge.id.to_string()), made.token.reveal().to_owned())
+        };
+        let mut line = CreateLine::new(account.id, LINE, kind);
+        line.bridge_id.clone_from(&bridge);
+        line.contact_first = Some(carrier.contact_first);
         admin.create_line(&line).await.unwrap();
         let key = admin.create_key(&CreateKey::new(account.id, "test")).await.unwrap().value;
-        let client = server.client(key.secret.reveal());
+        let client = Client::builder(server.url()).key(key.secret.reveal()).observe(judge);
+        let client = client.build().unwrap();
         let receiver = Receiver::start().await;
-        let kinds = [
-            EventKind::MessageReceived,
-            EventKind::MessageSent,
-            EventKind::MessageFailed,
-            EventKind::MessageUpdated,
-            EventKind::ReactionAdded,
-            EventKind::ReactionRemoved,
-            EventKind::TypingStarted,
-            EventKind::TypingStopped,
-        ];
-        client.create_webhook(&CreateWebhook::new(LINE, receiver.url(), kinds)).await.unwrap();
+        let webhook = CreateWebhook::new(LINE, receiver.url(), EventKind::ALL);
+        let webhook = client.create_webhook(&webhook).await.unwrap().value;
         let mut rig = Self {
-            network: Network::to(&server.url).await,
+            network: Network::to(server.url()).await,
+            secret: webhook.secret.expect("a new webhook shows its secret"),
             account: account.id,
-            bridge: bridge.bridge.id.to_string(),
-            driver,
-            token: bridge.token.reveal().to_owned(),
+            carrier,
+            bridge,
+            token,
             data: tempfile::tempdir().unwrap(),
-            connector: Box::new(connector),
             running: None,
             server,
             client,
             receiver,
+            carried_by: PhantomData,
         };
         rig.start().await;
         rig.online().await;
@@ -158,22 +273,20 @@ impl<C: Connector> Rig<C> {
 
     /// Gives the account one more line on the same bridge.
     pub(crate) async fn add_line(&self, handle: &str) {
-        let mut line = CreateLine::new(self.account, handle, self.driver);
-        line.bridge_id = Some(self.bridge.clone());
-        line.contact_first = Some(false);
-        self.server.admin().create_line(&line).await.unwrap();
+        let mut line = CreateLine::new(self.account, handle, self.carrier.kind);
+        line.bridge_id.clone_from(&self.bridge);
+        line.contact_first = Some(self.carrier.contact_first);
+        self.server.operator().create_line(&line).await.unwrap();
     }
 
     /// Starts a bridge.
     pub(crate) async fn start(&mut self) {
         // The ledger of one that was killed is free once its last thread has ended.
-        let driver = eventually("the ledger is free", async || {
-            Ledgered::start((self.connector)(), self.data.path(), now()).ok()
-        })
-        .await;
+        let open = &self.carrier.open;
+        let driver = eventually("the ledger is free", async || open(self.data.path())).await;
         let config = BridgeConfig::new(&self.network.url(), &self.token).unwrap();
         let stop = CancellationToken::new();
-        let bridge = Bridge::new(config, driver.clone()).run(stop.clone());
+        let bridge = Bridge::new(config, Arc::clone(&driver)).run(stop.clone());
         let task = tokio::spawn(async move { bridge.await.expect("the server takes the bridge") });
         self.running = Some(Running { driver, stop, task });
     }

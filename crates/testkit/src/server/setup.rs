@@ -2,7 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -34,7 +34,24 @@ pub struct Setup {
     store: SqliteOptions,
     /// Where it listened before it was restarted.
     addr: Option<SocketAddr>,
-    pub(super) dir: Arc<TempDir>,
+    pub(super) dir: Arc<Folder>,
+}
+
+/// Where a server keeps everything.
+pub(super) enum Folder {
+    /// Made for it, and gone with it.
+    Own(TempDir),
+    /// Given to it.
+    Given(PathBuf),
+}
+
+impl Folder {
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Own(dir) => dir.path(),
+            Self::Given(path) => path,
+        }
+    }
 }
 
 impl std::fmt::Debug for Setup {
@@ -62,7 +79,9 @@ impl Setup {
             journal: "simulator.jsonl",
             store: SqliteOptions::default(),
             addr: None,
-            dir: Arc::new(tempfile::tempdir().expect("the machine has room for a directory")),
+            dir: Arc::new(Folder::Own(
+                tempfile::tempdir().expect("the machine has room for a directory"),
+            )),
         }
     }
 
@@ -121,6 +140,14 @@ impl Setup {
     #[must_use]
     pub fn unlinked(mut self) -> Self {
         self.linked = false;
+        self
+    }
+
+    /// Gives it this directory, with what an earlier one has left there, and this address: for one that is a process of its
+    /// own and may be killed.
+    #[must_use]
+    pub fn at(mut self, dir: &Path, addr: SocketAddr) -> Self {
+        (self.dir, self.addr) = (Arc::new(Folder::Given(dir.to_owned())), Some(addr));
         self
     }
 

@@ -9,7 +9,7 @@ use tracing::{debug, warn};
 use super::{
     AndroidSms,
     api::ApiError,
-    send::failure,
+    send::{failure, id_of},
     wire::{MessageState, State},
 };
 use crate::{
@@ -61,7 +61,7 @@ impl AndroidSms {
             return Ok(false);
         }
         // What the phone has forgotten stays as it is.
-        let Some(message) = self.api.message(&text.guid).await? else { return Ok(true) };
+        let Some(message) = self.api.message(id_of(&text.guid)).await? else { return Ok(true) };
         let Some(update) = news(text, &message) else { return Ok(false) };
         let key = format!("state:{}", text.guid);
         let observation = Observation::new(key, Inbound::Update(update));

@@ -26,6 +26,8 @@ use crate::{
 
 /// How often it is asked at the first pace.
 const EAGER_LOOKS: usize = 10;
+/// Begins the guid of every text.
+const GUID: &str = "sms:";
 /// The most characters of a text that goes out whole: longer ones are cut into parts.
 const ONE_PART: usize = 70;
 
@@ -221,10 +223,20 @@ pub(super) fn end_of(id: &str, message: &MessageState, text: &str) -> Option<Out
     }
 }
 
+/// What a text that was sent is known by. An id of the server's own would be taken for one wherever a guid may stand.
+fn guid_of(id: &str) -> String {
+    format!("{GUID}{id}")
+}
+
+/// The phone's name of a text, which releases before this one took for its guid, too.
+pub(super) fn id_of(guid: &str) -> &str {
+    guid.strip_prefix(GUID).unwrap_or(guid)
+}
+
 fn sent(id: &str, message: &MessageState) -> Outcome {
     let sent_at = message.reached(State::Sent).or_else(|| message.reached(State::Delivered));
     Outcome::Sent {
-        guid: id.to_owned(),
+        guid: guid_of(id),
         sent_at: sent_at.unwrap_or_else(now),
         service: Service::Sms,
         delivered_at: message.reached(State::Delivered),

@@ -52,8 +52,11 @@ impl Imsg {
             Ok(None) => {
                 return failed("Messages on this Mac has no such group, so nothing was sent.");
             }
-            // Nothing was begun.
-            Err(_) => return Outcome::Released,
+            // Nothing was begun. If it is the database, the line is to say so before it takes the item again.
+            Err(_) => {
+                self.ask_again().await;
+                return Outcome::Released;
+            }
         };
         match &item.content {
             Content::Message { .. } => self.send_message(attempt, &target).await,

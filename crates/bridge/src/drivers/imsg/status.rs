@@ -16,6 +16,8 @@ use crate::{connector::Health, driver::LineStatus};
 
 /// How often the child is asked how it is.
 const ASK_EVERY: Duration = Duration::from_secs(20);
+/// The same while the database can't be read.
+const ASK_AWAY: Duration = Duration::from_secs(2);
 /// How long it may take to say so: it probes its helper.
 const ASK_WITHIN: Duration = Duration::from_secs(15);
 /// How long a child may say nothing before it is begun anew.
@@ -101,9 +103,16 @@ impl Imsg {
                     }
                 },
             };
+            let (online, unreadable) =
+                (status.online, status.reason == Some(OfflineReason::Permission));
             self.tell(status);
-            // At once when a child comes or goes.
-            let _ = timeout(ASK_EVERY, life.changed()).await;
+            let mut health = self.health.subscribe();
+            let turns_away = async { drop(health.wait_for(|health| !health.all.online).await) };
+            tokio::select! {
+                // At once when a child comes or goes, and soon where somebody may mend what is missing.
+                _ = timeout(if unreadable { ASK_AWAY } else { ASK_EVERY }, life.changed()) => {}
+                () = turns_away, if online => {}
+            }
         }
     }
 
