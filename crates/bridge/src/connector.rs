@@ -7,7 +7,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use switchboard_model::{
     Handle, Timestamp,
-    line::DriverKind,
+    line::{DriverKind, LineService},
     link::{CarriedLine, LinkedFile, Outcome, SendItem},
 };
 use tokio::sync::watch;
@@ -89,6 +89,8 @@ pub struct Attempt {
     pub item: SendItem,
     /// The handle of the line it goes out by.
     pub line: Handle,
+    /// What that line sends by.
+    pub service: LineService,
     /// Names the attempt in Messages, where the program takes such a name.
     pub token: Uuid,
     /// When it was begun.
