@@ -12,7 +12,7 @@ use std::{
 
 use switchboard_model::{
     Handle, Timestamp,
-    line::DriverKind,
+    line::{DriverKind, LineService},
     link::{CarriedLine, LinkedFile, Outcome, SendItem},
 };
 use tokio::sync::watch;
@@ -111,6 +111,8 @@ pub struct Attempt {
     pub item: SendItem,
     /// The handle of the line it goes out by.
     pub line: Handle,
+    /// What that line sends by.
+    pub service: LineService,
     /// Names the attempt in Messages, where the program takes such a name.
     pub token: Uuid,
     /// When it was begun.

@@ -10,7 +10,9 @@ mod followed;
 mod groups;
 mod observations;
 mod own;
+mod reactions;
 mod sources;
+mod texts;
 
 use std::{
     fs::OpenOptions,
@@ -28,9 +30,10 @@ pub use followed::{Follow, Followed};
 pub use observations::{Observation, ObservedFile, Recorded, WaitingObservation};
 pub use own::{OwnRow, Ownership};
 pub use sources::Cursor;
+pub use texts::{Said, Text};
 
 /// The version of the schema.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// How long finished attempts are kept: longer than a server can ask for them, or a person look for them.
 const KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -103,11 +106,15 @@ impl Ledger {
         if version > VERSION {
             return Err(LedgerError::Newer(path));
         }
-        if version == 0 {
+        if version < VERSION {
             let tx = sql.transaction()?;
-            tx.execute_batch(include_str!("ledger/schema.sql"))?;
-            let epoch = uuid::Uuid::now_v7().simple().to_string();
-            tx.execute("insert into ledger (epoch) values (?1)", [epoch])?;
+            if version == 0 {
+                tx.execute_batch(include_str!("ledger/schema.sql"))?;
+                let epoch = uuid::Uuid::now_v7().simple().to_string();
+                tx.execute("insert into ledger (epoch) values (?1)", [epoch])?;
+            }
+            // New in the second version.
+            tx.execute_batch(include_str!("ledger/texts.sql"))?;
             tx.pragma_update(None, "user_version", VERSION)?;
             tx.commit()?;
         }

@@ -176,6 +176,7 @@ impl<C: Connector> Ledgered<C> {
         let attempt = Attempt {
             item,
             line: line.handle,
+            service: line.service,
             token: begun.token,
             begun_at: begun.begun_at,
             mark,

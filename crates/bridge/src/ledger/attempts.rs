@@ -311,13 +311,16 @@ pub(super) fn resolve(tx: &Transaction<'_>, id: Id<OutboxItem>, outcome: &Outcom
     };
     run(
         tx,
-        "update attempts set later = ?2, guid = coalesce(?3, guid), look_at = null
+        "update attempts set later = iif(?5 and outcome is not null, null, ?2),
+             guid = coalesce(?3, guid), look_at = null
          where item = ?1 and later is null and (outcome = ?4 or (outcome is null and look_at is not null))",
         params![
             id.to_string(),
             serde_json::to_string(outcome)?,
             guid,
             serde_json::to_string(&Outcome::Unknown)?,
+            // No truth to a server that was told that nobody knows; what is seen in Messages tells it.
+            matches!(outcome, Outcome::Done { .. }),
         ],
     )?;
     Ok(())

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use switchboard_model::{Line, id::Id, link::Inbound};
 
-use super::{Cursor, Follow, Ledger, Result, followed, now, run, sources};
+use super::{Cursor, Follow, Ledger, Result, Text, followed, now, run, sources, texts};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +49,10 @@ pub struct Recorded {
     pub observations: Vec<(Id<Line>, Observation)>,
     /// Messages that are followed from now on.
     pub followed: Vec<Follow>,
+    /// Messages, by [`Text::key`], of which it is to be known no longer what they said.
+    pub texts_over: Vec<(Id<Line>, String)>,
+    /// After that: what messages say that may still be edited.
+    pub texts: Vec<Text>,
     /// How far the source is read with these; none if it has no place of its own.
     pub cursor: Option<(&'static str, Cursor)>,
 }
@@ -77,6 +81,12 @@ impl Ledger {
                 }
                 for follow in &recorded.followed {
                     followed::follow(tx, follow, now())?;
+                }
+                for (line, guid) in &recorded.texts_over {
+                    texts::forget(tx, *line, guid)?;
+                }
+                for text in &recorded.texts {
+                    texts::note(tx, text)?;
                 }
                 if let Some((source, cursor)) = &recorded.cursor {
                     sources::set(tx, source, cursor)?;
@@ -192,7 +202,7 @@ fn notice(tx: &Transaction<'_>, line: Id<Line>, key: &str) -> Result<bool> {
 }
 
 /// Keys are kept for ever, so they are kept short.
-fn digest(key: &str) -> [u8; 16] {
+pub(super) fn digest(key: &str) -> [u8; 16] {
     let mut short = [0; 16];
     short.copy_from_slice(&Sha256::digest(key)[..16]);
     short

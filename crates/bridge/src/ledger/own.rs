@@ -12,7 +12,7 @@ use switchboard_model::{
 use super::{Begun, Ledger, Result, attempts, first, run};
 
 /// Clocks of two programs on one machine differ by less.
-const SKEW: std::time::Duration = std::time::Duration::from_secs(10);
+pub(super) const SKEW: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// A message of the line's own, as Messages has it.
 #[derive(Debug, Clone)]

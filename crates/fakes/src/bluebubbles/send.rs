@@ -302,9 +302,13 @@ fn target(inner: &Inner, out: &mut Outgoing) -> Result<(), i64> {
     })
 }
 
-/// The guid of the chat with this person; it is made if there is none.
+/// The guid of the chat with this person; it is made if there is none. Up to macOS 15 each service has a chat of its own.
 pub(super) fn direct_chat(state: &mut State, address: &str, service: &str) -> String {
-    if let Some(chat) = state.db.direct_chat(address) {
+    let prefix = state.mac.guid_prefix(service);
+    let is_it = |chat: &&Chat| {
+        !chat.is_group && chat.identifier == address && chat.guid.starts_with(prefix)
+    };
+    if let Some(chat) = state.db.chats.values().find(is_it) {
         return chat.guid.clone();
     }
     let handle = state.db.handle(address, service);

@@ -6,6 +6,7 @@
 mod android;
 mod android_faults;
 mod bluebubbles;
+mod gaps;
 mod imsg;
 mod imsg_faults;
 mod imsg_slow_faults;

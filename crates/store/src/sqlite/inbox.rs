@@ -256,6 +256,11 @@ fn reaction(
             sent_at: inbound.sent_at,
         };
         let place = EventContext { line, account_id: account, chat_id };
+        if occurrence.added && occurrence.sender == line.handle.as_str() {
+            for older in reactions::replaced(tx.sql, &occurrence)? {
+                reactions::happened(tx, &place, older, now, committed)?;
+            }
+        }
         reactions::happened(tx, &place, occurrence, now, committed)?;
     }
     Ok(ReceivedEntry { chat_id: Some(chat_id), message_id: Some(message_id) })

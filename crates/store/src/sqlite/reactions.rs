@@ -5,7 +5,8 @@
 //!
 //! In Messages somebody's new reaction takes the place of the one before, which is an occurrence of its
 //! own: a removal. Of contacts that is the driver's to tell and is not guessed here. Of the line nobody
-//! tells it, because a report says no more than that the new one was given: [`replaced`] finds the old one.
+//! tells it, because a report says no more than that the new one was given: [`replaced`] finds the old one, whether
+//! the line gave the new one or its owner did, on another device.
 
 use rusqlite::{Connection, params};
 use switchboard_model::{

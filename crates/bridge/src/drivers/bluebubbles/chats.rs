@@ -10,7 +10,9 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use switchboard_model::{Handle, Line, chat::Service, id::Id, link::InboundChat};
+use switchboard_model::{
+    Handle, Line, chat::Service, id::Id, line::LineService, link::InboundChat,
+};
 use tokio::time::Instant;
 
 use super::{BlueBubbles, READ_TIMEOUT, api::ApiError, read::ReadError, wire::Chat};
@@ -158,15 +160,18 @@ impl BlueBubbles {
         Ok(listed)
     }
 
-    /// Where an item for this contact goes.
+    /// Where an item for this contact goes, on a line that sends by this.
     pub(super) async fn contact_target(
         &self,
         line: Id<Line>,
         contact: &str,
+        by: LineService,
     ) -> Result<Target, ApiError> {
         let wanted = Handle::received(contact);
         let is_with = |chat: &Chat| {
-            chat.is_group() == Some(false) && chat.contact().is_some_and(|one| one == wanted)
+            chat.is_group() == Some(false)
+                && chat.goes_by(by)
+                && chat.contact().is_some_and(|one| one == wanted)
         };
         let known = self.chats.guids().get(&(line, contact.to_owned())).cloned();
         if let Some(guid) = known
@@ -182,18 +187,21 @@ impl BlueBubbles {
         })
     }
 
-    /// Where an item for this group goes. None if Messages has no such group: then nothing is sent, for what is
-    /// left of its name may be somebody else's chat.
+    /// Where an item for this group goes, on a line that sends by this. None if Messages has no such group: then nothing is
+    /// sent, for what is left of its name may be somebody else's chat.
     pub(super) async fn group_target(
         &self,
         ledger: &Ledger,
         line: Id<Line>,
         identifier: &str,
+        by: LineService,
     ) -> Result<Option<Target>, TargetError> {
         let mut names = ledger.group_aliases(line, identifier.to_owned()).await?;
         names.push(identifier.to_owned());
         let is_it = |chat: &Chat| {
-            chat.is_group() == Some(true) && chat.aliases().iter().any(|name| names.contains(name))
+            chat.is_group() == Some(true)
+                && chat.goes_by(by)
+                && chat.aliases().iter().any(|name| names.contains(name))
         };
         let known = self.chats.guids().get(&(line, identifier.to_owned())).cloned();
         if let Some(guid) = known
@@ -213,6 +221,18 @@ impl BlueBubbles {
         }
         guids.insert((line, identifier.to_owned()), chat.guid.clone());
         Target::of(chat)
+    }
+}
+
+impl Chat {
+    /// Whether a line that sends by this may write in it. On newer systems no name of a chat says what it runs over, and
+    /// Messages chooses.
+    fn goes_by(&self, by: LineService) -> bool {
+        match (by, self.service()) {
+            (LineService::Auto, _) | (_, None) => true,
+            (LineService::Imessage, Some(over)) => over == Service::IMessage,
+            (LineService::Sms, Some(over)) => over == Service::Sms,
+        }
     }
 }
 

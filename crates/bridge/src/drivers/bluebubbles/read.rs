@@ -82,14 +82,22 @@ impl BlueBubbles {
             Meaning::GroupChange => matches!(known, InboundChat::Group { .. }).then(|| {
                 Observation::new(super::rows::key(&row.guid), Inbound::Group { chat: known })
             }),
-            // An own one is the echo of what was sent from here, or the owner's.
-            Meaning::Reaction { .. } if row.is_own() => None,
             Meaning::Reaction { named, added } => {
-                let reaction = match named {
+                let named = match named {
                     Some(named) => Some(named),
                     None => self.emoji_of(row).await?,
                 };
-                reaction.and_then(|reaction| row.as_reaction(known, reaction, added))
+                let reaction = named.and_then(|named| row.as_reaction(&line, known, named, added));
+                let Some(reaction) = reaction else { return Ok(Reading::Pass) };
+                if row.is_own() {
+                    // It is the echo of what was given from here, or the owner's.
+                    match context.ledger.whose_reaction(line.id, reaction.clone()).await? {
+                        Ownership::Ours(_) => return Ok(Reading::Pass),
+                        Ownership::NotYet => return Ok(Reading::NotYet),
+                        Ownership::Owners => {}
+                    }
+                }
+                Some(Observation::new(super::rows::key(&row.guid), Inbound::Reaction(reaction)))
             }
             _ if row.is_own() => {
                 let own = row.as_own_row(&line, identifier, chat);

@@ -151,23 +151,23 @@ impl Row {
         Observation { key: key(&self.guid), what, files: self.observed_files() }
     }
 
-    /// A reaction; none to nothing, or of nobody.
+    /// A reaction; none to nothing, or of nobody. An own one is the line's.
     pub(super) fn as_reaction(
         &self,
+        line: &CarriedLine,
         chat: InboundChat,
         reaction_type: ReactionType,
         added: bool,
-    ) -> Option<Observation> {
-        let what = Inbound::Reaction(InboundReaction {
+    ) -> Option<InboundReaction> {
+        Some(InboundReaction {
             guid: self.guid.clone(),
-            sender: self.sender(&chat)?,
+            sender: if self.is_own() { line.handle.clone() } else { self.sender(&chat)? },
             chat,
             message_guid: self.reacts_to()?.to_owned(),
             reaction_type,
             added,
             sent_at: self.created(),
-        });
-        Some(Observation::new(key(&self.guid), what))
+        })
     }
 
     /// The message that it is about: `p:0/GUID` or `bp:GUID`.

@@ -6,7 +6,7 @@
 use serde_json::json;
 use switchboard_model::{
     chat::Service,
-    line::Capability,
+    line::{Capability, LineService},
     link::{Content, Outcome},
 };
 use tracing::warn;
@@ -48,7 +48,10 @@ impl BlueBubbles {
         let Some(mac) = self.mac.borrow().clone() else { return Outcome::Released };
         let item = &attempt.item;
         let target = match item.is_group {
-            true => match self.group_target(ledger, item.line_id, &item.identifier).await {
+            true => match self
+                .group_target(ledger, item.line_id, &item.identifier, attempt.service)
+                .await
+            {
                 Ok(Some(target)) => target,
                 Ok(None) => {
                     return failed("Messages on the Mac has no such group, so nothing was sent.");
@@ -59,14 +62,16 @@ impl BlueBubbles {
                     return Outcome::Released;
                 }
             },
-            false => match self.contact_target(item.line_id, &item.identifier).await {
-                Ok(target) => target,
-                Err(error) => {
-                    warn!(item = %item.id, %error, "a chat can't be looked up");
-                    self.lost(&error);
-                    return Outcome::Released;
+            false => {
+                match self.contact_target(item.line_id, &item.identifier, attempt.service).await {
+                    Ok(target) => target,
+                    Err(error) => {
+                        warn!(item = %item.id, %error, "a chat can't be looked up");
+                        self.lost(&error);
+                        return Outcome::Released;
+                    }
                 }
-            },
+            }
         };
         let needed = match &target {
             Target::NewContact(_) => Some(Capability::NewChats),
@@ -247,8 +252,12 @@ impl BlueBubbles {
         text: &str,
         token: &str,
     ) -> (Outcome, Option<String>) {
+        let service = match way.attempt.service {
+            LineService::Imessage | LineService::Auto => "iMessage",
+            LineService::Sms => "SMS",
+        };
         let body = json!({
-            "addresses": [contact], "message": text, "tempGuid": token, "service": "iMessage",
+            "addresses": [contact], "message": text, "tempGuid": token, "service": service,
             "method": way.method.name(),
         });
         let answer = self.api.send::<Chat>(&["chat", "new"], &body, TEXT_TIMEOUT).await;

@@ -8,11 +8,11 @@ use std::{
 };
 
 use serde_json::json;
-use switchboard_model::{Handle, Line, id::Id};
+use switchboard_model::{Handle, Line, chat::Service, id::Id, line::LineService};
 
 use super::{
     Imsg, READ_TIMEOUT,
-    rpc::{Chat, Chats, RpcError},
+    rpc::{Chat, Chats, RpcError, service},
 };
 use crate::ledger::Ledger;
 
@@ -80,12 +80,16 @@ impl Imsg {
         Ok(())
     }
 
-    /// Where an item for this contact goes.
-    pub(super) async fn contact_target(&self, contact: &str) -> Result<Target, RpcError> {
+    /// Where an item for this contact goes, on a line that sends by this.
+    pub(super) async fn contact_target(
+        &self,
+        contact: &str,
+        by: LineService,
+    ) -> Result<Target, RpcError> {
         let wanted = Handle::received(contact);
         let found = self.find_chat(|all| {
             all.values()
-                .filter(|chat| is_with(chat, &wanted))
+                .filter(|chat| is_with(chat, &wanted) && chat.goes_by(by))
                 .max_by_key(|chat| rank(chat))
                 .cloned()
         });
@@ -95,19 +99,21 @@ impl Imsg {
         })
     }
 
-    /// Where an item for this group goes. None if Messages has no such group: then nothing is sent, for what is
-    /// left of its name may be somebody else's chat.
+    /// Where an item for this group goes, on a line that sends by this. None if Messages has no such group: then nothing is
+    /// sent, for what is left of its name may be somebody else's chat.
     pub(super) async fn group_target(
         &self,
         ledger: &Ledger,
         line: Id<Line>,
         identifier: &str,
+        by: LineService,
     ) -> Result<Option<Target>, RpcError> {
         let mut names = ledger.group_aliases(line, identifier.to_owned()).await.unwrap_or_default();
         names.push(identifier.to_owned());
         let found = self.find_chat(|all| {
             let named = |chat: &&Chat| {
                 is_group(&chat.guid, &chat.identifier, chat.is_group, chat.participants.len())
+                    && chat.goes_by(by)
                     && names.iter().any(|name| *name == chat.guid || *name == chat.identifier)
             };
             all.values().find(named).cloned()
@@ -148,6 +154,19 @@ impl Imsg {
                 Ok(None)
             }
             Err(error) => Err(error),
+        }
+    }
+}
+
+impl Chat {
+    /// Whether a line that sends by this may write in it. Of a chat that does not say what it runs over nobody can know.
+    fn goes_by(&self, by: LineService) -> bool {
+        let over = || service(Some(&self.service));
+        match by {
+            LineService::Auto => true,
+            _ if self.service.is_empty() => true,
+            LineService::Imessage => over() == Service::IMessage,
+            LineService::Sms => over() == Service::Sms,
         }
     }
 }

@@ -8,6 +8,7 @@ mod chats;
 mod child;
 mod follow;
 mod observe;
+mod own;
 mod reread;
 mod rows;
 mod rpc;
@@ -28,7 +29,6 @@ use tokio::sync::{Mutex, Notify, mpsc, watch};
 use self::{
     chats::KnownChats,
     child::{Child, Pushed},
-    reread::Recent,
     status::Readiness,
 };
 pub use child::ImsgProgram;
@@ -58,8 +58,6 @@ pub struct Imsg {
     readiness: watch::Sender<Readiness>,
     health: watch::Sender<Health>,
     chats: KnownChats,
-    /// Chats in which something happened of late: what is edited there is seen only by reading it again.
-    recent: Recent,
     /// The watch is to be begun anew.
     watch_anew: Notify,
     /// The row up to which everything was read, for whoever has to find out later what came of an attempt.
@@ -76,7 +74,6 @@ impl Imsg {
             readiness: watch::Sender::default(),
             health: watch::Sender::new(Health::of_all(status::starting())),
             chats: KnownChats::default(),
-            recent: Recent::default(),
             watch_anew: Notify::new(),
             read_to: watch::Sender::default(),
         }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use switchboard_model::{
     line::OfflineReason,
-    link::{CarriedLine, InboundChat},
+    link::{CarriedLine, Inbound},
     throttle::Throttle,
 };
 use tokio::time::{Instant, sleep, timeout};
@@ -19,13 +19,15 @@ use super::{
     Imsg, READ_TIMEOUT, SOURCE,
     child::Life,
     follow::follow_files,
+    own::Own,
+    reread::text_of,
     rows::{Meaning, is_history, line_of},
-    rpc::{Chat, Row, RpcError},
+    rpc::{Row, RpcError},
     tail::Place,
 };
 use crate::{
     connector::Context,
-    ledger::{Follow, LedgerError, Observation, Ownership, Recorded, now},
+    ledger::{LedgerError, Observation, Recorded, now},
 };
 
 /// How often it is looked for new rows in any case.
@@ -36,8 +38,6 @@ const UNSETTLED_POLL: Duration = Duration::from_millis(500);
 const SETTLES_WITHIN: Duration = Duration::from_secs(30);
 /// How long a row may be empty.
 const FILLS_WITHIN: Duration = Duration::from_secs(5);
-/// How long an own row waits for what is under way.
-const OWNED_WITHIN: Duration = Duration::from_secs(60);
 /// Rows of a page.
 const PAGE: i64 = 200;
 /// How long the watch may say nothing of rows that were found.
@@ -63,7 +63,7 @@ struct Subscribed {
 }
 
 /// What to do with a row.
-enum Reading {
+pub(super) enum Reading {
     /// It is not settled: it and what follows wait.
     Hold,
     /// It says nothing.
@@ -73,7 +73,7 @@ enum Reading {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum ReadError {
+pub(super) enum ReadError {
     #[error(transparent)]
     Rpc(#[from] RpcError),
     #[error(transparent)]
@@ -295,7 +295,12 @@ impl Imsg {
         }
         let of = self.chat(row.chat_id).await?;
         let lines = std::sync::Arc::clone(&context.lines.borrow());
-        let Some(line) = line_of(&lines, row, of.as_ref()) else { return Ok(Reading::Pass) };
+        let (line, is_its) = match (line_of(&lines, row, of.as_ref()), &**lines) {
+            (Some(line), _) => (line, true),
+            // Messages itself chooses the address that a message goes out by.
+            (None, [only]) if row.is_from_me => (only, false),
+            _ => return Ok(Reading::Pass),
+        };
         let meaning = row.meaning();
         // What was written long ago has settled long ago.
         let age = waited.max(now().since(row.created_at));
@@ -317,55 +322,23 @@ impl Imsg {
         };
         let chat = row.chat(group.clone());
         let told = match meaning {
-            Meaning::Reaction => row.as_reaction(chat),
+            Meaning::Reaction if row.is_from_me => {
+                let own = Own { line, is_its, row, group, of: of.as_ref(), waited };
+                return self.read_own_reaction(context, own).await;
+            }
+            Meaning::Reaction => {
+                row.as_reaction(line, chat).map(|told| row.observation(Inbound::Reaction(told)))
+            }
             _ if row.is_from_me => {
-                let own = Own { line, row, group, of: of.as_ref(), waited };
+                let own = Own { line, is_its, row, group, of: of.as_ref(), waited };
                 return self.read_own(context, own, recorded).await;
             }
             _ => {
-                self.recent.note(row, line.id, &chat);
+                recorded.texts.extend(text_of(row, line, &chat));
                 recorded.followed.extend(follow_files(line, row, &chat));
                 Some(row.as_message(chat, of.as_ref()))
             }
         };
         Ok(told.map_or(Reading::Pass, |told| Reading::Told(Box::new((line.clone(), told)))))
     }
-
-    async fn read_own(
-        &self,
-        context: &Context,
-        own: Own<'_>,
-        recorded: &mut Recorded,
-    ) -> Result<Reading, ReadError> {
-        let Own { line, row, group, of, waited } = own;
-        let chat = row.chat(group.clone());
-        let identifier = match (&group, &chat) {
-            (Some(group), _) => group.clone(),
-            (None, InboundChat::Contact { handle }) => handle.to_string(),
-            (None, InboundChat::Group { identifier, .. }) => identifier.clone(),
-        };
-        let whose = context.ledger.whose(row.as_own_row(line, identifier, of)).await?;
-        if whose == Ownership::NotYet && waited < OWNED_WITHIN {
-            return Ok(Reading::Hold);
-        }
-        self.recent.note(row, line.id, &chat);
-        recorded.followed.push(Follow::new(row.guid.clone(), line.id, chat.clone()));
-        Ok(match whose {
-            Ownership::Ours(_) => Reading::Pass,
-            // If it turns out to be ours after all, its guid says so to the server.
-            Ownership::Owners | Ownership::NotYet => {
-                recorded.followed.extend(follow_files(line, row, &chat));
-                Reading::Told(Box::new((line.clone(), row.as_own(chat, of))))
-            }
-        })
-    }
-}
-
-/// A row of the line's own.
-struct Own<'a> {
-    line: &'a CarriedLine,
-    row: &'a Row,
-    group: Option<String>,
-    of: Option<&'a Chat>,
-    waited: Duration,
 }

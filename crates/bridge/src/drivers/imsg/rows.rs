@@ -33,8 +33,7 @@ pub(super) enum Meaning {
 impl Row {
     pub(super) fn meaning(&self) -> Meaning {
         if self.is_reaction {
-            // An own one is the echo of what was sent from here, or the owner's.
-            return if self.is_from_me { Meaning::Other } else { Meaning::Reaction };
+            return Meaning::Reaction;
         }
         if self.poll.is_some() {
             return Meaning::Other;
@@ -153,24 +152,31 @@ impl Row {
         self.observation(what)
     }
 
-    /// A reaction; none of a kind that the server does not know, or to nothing.
-    pub(super) fn as_reaction(&self, chat: InboundChat) -> Option<Observation> {
+    /// A reaction; none of a kind that the server does not know, or to nothing. An own one is the line's.
+    pub(super) fn as_reaction(
+        &self,
+        line: &CarriedLine,
+        chat: InboundChat,
+    ) -> Option<InboundReaction> {
         let about = self.reacted_to_guid.as_deref().filter(|guid| !guid.is_empty())?;
         let reaction_type = match self.reaction_type.as_deref() {
             Some("emphasis") => ReactionType::Emphasize,
             Some("custom") | None => ReactionType::received(self.reaction_emoji.as_deref()?)?,
             Some(named) => ReactionType::received(named)?,
         };
-        let what = Inbound::Reaction(InboundReaction {
+        let sender = match self.is_from_me {
+            true => line.handle.clone(),
+            false => Handle::received(&self.sender),
+        };
+        Some(InboundReaction {
             guid: self.guid.clone(),
             chat,
             message_guid: bare_guid(about).to_owned(),
-            sender: Handle::received(&self.sender),
+            sender,
             reaction_type,
             added: self.is_reaction_add.unwrap_or(true),
             sent_at: self.created_at,
-        });
-        Some(self.observation(what))
+        })
     }
 
     /// For whoever tells an echo from what the owner wrote.
@@ -191,28 +197,56 @@ impl Row {
         }
     }
 
-    fn observation(&self, what: Inbound) -> Observation {
+    pub(super) fn observation(&self, what: Inbound) -> Observation {
         Observation { key: format!("row:{}", self.guid), what, files: self.observed_files() }
     }
 }
 
-/// The line that a row belongs to: the only one, or the one whose address it names.
+/// The line that a row belongs to: the one whose address it names. One that names none is the only line's, or of several that
+/// of its chat.
 pub(super) fn line_of<'a>(
     lines: &'a [CarriedLine],
     row: &Row,
     chat: Option<&Chat>,
 ) -> Option<&'a CarriedLine> {
-    if let [only] = lines {
-        return Some(only);
+    let of = |named: &str| lines.iter().find(|line| is_named(&line.handle, named));
+    let named = row.destination_caller_id.as_deref().filter(|named| !named.trim().is_empty());
+    match (named, lines) {
+        (Some(named), _) => of(named),
+        (None, [only]) => Some(only),
+        (None, _) => {
+            let chat = chat?;
+            let last = chat.last_addressed_handle.as_deref();
+            of(last.filter(|last| !last.trim().is_empty()).or(chat.account_login.as_deref())?)
+        }
     }
-    let named = row
-        .destination_caller_id
-        .as_deref()
-        .or_else(|| chat.and_then(|chat| chat.last_addressed_handle.as_deref()))
-        // `E:me@example.com` or `P:+15550100001`.
-        .or_else(|| chat?.account_login.as_deref()?.get(2..))?;
-    let handle = Handle::received(named);
-    lines.iter().find(|line| line.handle == handle)
+}
+
+/// Whether Messages means this handle: `E:me@example.com`, `P:+15550100001`, or the same without what it begins with, a
+/// number perhaps without its country.
+fn is_named(handle: &Handle, named: &str) -> bool {
+    /// Fewer digits are no number of a person.
+    const LEAST: usize = 7;
+    let named = named.trim();
+    let bare = match named.as_bytes() {
+        [b'E' | b'P' | b'e' | b'p', b':', ..] => &named[2..],
+        _ => named,
+    };
+    let received = Handle::received(bare);
+    if received == *handle {
+        return true;
+    }
+    let digits =
+        |text: &str| text.bytes().filter(u8::is_ascii_digit).map(char::from).collect::<String>();
+    let is_number =
+        |text: &str| !text.contains(|letter: char| letter == '@' || letter.is_alphabetic());
+    let national = digits(bare);
+    let national = national.trim_start_matches('0');
+    is_number(handle.as_str())
+        && is_number(bare)
+        && !received.is_dialable()
+        && national.len() >= LEAST
+        && digits(handle.as_str()).ends_with(national)
 }
 
 /// A guid without the part of the message that it is about.

@@ -129,13 +129,6 @@ pub(super) struct Page {
     pub(super) has_more: bool,
 }
 
-/// `messages.history`.
-#[derive(Debug, Deserialize)]
-pub(super) struct History {
-    #[serde(deserialize_with = "readable")]
-    pub(super) messages: Vec<Row>,
-}
-
 /// `chats.list`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Chats {

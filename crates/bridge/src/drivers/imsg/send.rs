@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use switchboard_model::{
     Timestamp,
+    line::LineService,
     link::{Content, Outcome},
     reaction::ReactionType,
 };
@@ -44,13 +45,23 @@ impl Imsg {
         }
         let item = &attempt.item;
         let target = match item.is_group {
-            true => self.group_target(ledger, item.line_id, &item.identifier).await,
-            false => self.contact_target(&item.identifier).await.map(Some),
+            true => {
+                let (line, group) = (item.line_id, &item.identifier);
+                self.group_target(ledger, line, group, attempt.service).await
+            }
+            false => self.contact_target(&item.identifier, attempt.service).await.map(Some),
         };
         let target = match target {
             Ok(Some(target)) => target,
             Ok(None) => {
-                return failed("Messages on this Mac has no such group, so nothing was sent.");
+                return failed(match attempt.service {
+                    LineService::Auto => {
+                        "Messages on this Mac has no such group, so nothing was sent."
+                    }
+                    _ => {
+                        "Messages on this Mac has no such group by what the line sends by, so nothing was sent."
+                    }
+                });
             }
             // Nothing was begun. If it is the database, the line is to say so before it takes the item again.
             Err(_) => {
@@ -141,8 +152,12 @@ impl Imsg {
         let mut request = Request::to("send", target, within);
         request.set_some("text", text);
         request.set_some("file", file);
+        match attempt.service {
+            LineService::Auto => {}
+            by => request.set("service", by.as_str()),
+        }
         // Green where blue was asked for is no success.
-        request.set("allow_sms_fallback", false);
+        request.set("allow_sms_fallback", attempt.service == LineService::Auto);
         Ok(request)
     }
 
