@@ -6,6 +6,8 @@
 mod android;
 mod android_faults;
 mod bluebubbles;
+mod complaints;
+mod faults_imsg;
 mod imsg;
 mod imsg_faults;
 mod imsg_slow_faults;
