@@ -1,7 +1,10 @@
 //! Faults of the server that nothing else stands for: what it announces again, what it never begins to watch, and replies
 //! that never arrive.
 
-use switchboard_fakes::bluebubbles::{Incoming, SendFault};
+use switchboard_fakes::{
+    bluebubbles::{Incoming, SendFault},
+    wire::Trouble,
+};
 use switchboard_model::{
     line::{Capability, OfflineReason},
     link::{Content, Inbound, Outcome},
@@ -65,7 +68,7 @@ async fn a_server_that_never_begins_to_watch_is_found_out_and_misses_nothing() {
 #[tokio::test]
 async fn a_reply_that_stalls_is_never_said_to_be_delivered_and_is_not_sent_again() {
     // Messages shows it as any other: that it does not arrive is all that there is to see.
-    let mut rig = Rig::on(|mac| mac.auto_deliver = true).await;
+    let mut rig = Rig::new().await;
     let hi = rig.server.contact_writes(ANN, "hi");
     rig.server.faults(|faults| faults.replies_stall = true);
     let outcome = rig.send(ANN, reply("yes?", &hi.guid)).await;
@@ -76,6 +79,7 @@ async fn a_reply_that_stalls_is_never_said_to_be_delivered_and_is_not_sent_again
     };
     assert_eq!(rig.shown(ANN, "yes?"), 0);
     let arrives = rig.sent(ANN, "plainly").await;
+    rig.server.delivered(&arrives);
     rig.changes(&arrives, |update| update.delivered_at.is_some()).await;
     rig.quiet().await;
     let of_it = |one: &Inbound| matches!(one, Inbound::Update(update) if Some(&update.message_guid) == guid.as_ref());
@@ -136,4 +140,16 @@ async fn what_is_written_to_the_own_number_is_the_owners_and_never_received() {
     rig.quiet().await;
     assert_eq!(rig.own(), ["a note to myself"]);
     assert!(texts(&rig.told).is_empty());
+}
+
+#[tokio::test]
+async fn a_question_that_the_server_forgets_to_answer_is_asked_again() {
+    // Then its framework says 404, and nothing of JSON.
+    let mut rig = Rig::new().await;
+    rig.server.contact_writes(ANN, "before");
+    rig.hears("before").await;
+    rig.server.trouble("/message/query", 5, Trouble::TunnelBefore(404));
+    rig.server.contact_writes(ANN, "after");
+    rig.hears("after").await;
+    assert_eq!(texts(&rig.told), ["before", "after"]);
 }

@@ -6,12 +6,12 @@ use switchboard_fakes::imsg::{MacOs, Settings};
 use switchboard_testkit::{eventually, receiver::Behaviour};
 
 use crate::{
-    imsg_faults::{end, looked_at, with_ann},
+    imsg_faults::{end, with_ann},
     rig::{ANN, LINE, Rig},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_comes_while_the_receiver_is_down_is_told_later_and_in_order() {
+async fn what_comes_while_the_receiver_is_down_is_told_later_and_once() {
     let (mut rig, mac) = with_ann(Settings::default()).await;
     eventually("the first is told", async || {
         (!rig.told("message.received", "text").is_empty()).then_some(())
@@ -28,10 +28,14 @@ async fn what_comes_while_the_receiver_is_down_is_told_later_and_in_order() {
     rig.receiver.set(Behaviour::ok());
     // The bridge need not be there when they are told.
     rig.stop().await;
-    eventually("all are told", async || {
-        (rig.told("message.received", "text") == wanted).then_some(())
+    // Their order is that of the attempts now: an event that failed holds up no other.
+    let told = eventually("all are told", async || {
+        let mut told = rig.told("message.received", "text");
+        told.sort();
+        (told.len() >= wanted.len()).then_some(told)
     })
     .await;
+    assert_eq!(told, ["one", "three", "two"]);
     rig.server.stop().await;
 }
 
@@ -50,7 +54,6 @@ async fn a_line_is_never_told_what_it_said_itself() {
     mac.contact(LINE).writes("a note to myself");
     let note = rig.message(LINE, "a note to myself").await;
     assert!(note.is_from_me);
-    looked_at(&mac, "messages.after").await;
     mac.contact(ANN).writes("that is all");
     rig.message(ANN, "that is all").await;
     eventually("the contact's is told", async || {
