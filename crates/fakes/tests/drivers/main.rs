@@ -6,6 +6,9 @@
 mod android;
 mod android_faults;
 mod bluebubbles;
+mod complaints;
+mod faults_android;
+mod faults_imsg;
 mod gaps;
 mod imsg;
 mod imsg_faults;

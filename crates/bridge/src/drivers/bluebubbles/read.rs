@@ -107,6 +107,7 @@ impl BlueBubbles {
                     Ownership::Owners => Reading::Told(Box::new((line, row.as_own(known, chat)))),
                 });
             }
+            _ if row.comes_back(&line) => None,
             _ => row.as_message(known, chat),
         };
         Ok(told.map_or(Reading::Pass, |told| Reading::Told(Box::new((line, told)))))

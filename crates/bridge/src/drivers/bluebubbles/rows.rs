@@ -101,6 +101,12 @@ impl Row {
         }
     }
 
+    /// Whether it is the copy that comes back of what was written to this line by itself: the other one is its own.
+    pub(super) fn comes_back(&self, line: &CarriedLine) -> bool {
+        let sender = self.handle.as_ref().map(|handle| Handle::received(&handle.address));
+        !self.is_own() && sender.is_some_and(|sender| sender == line.handle)
+    }
+
     /// Whether its one file is a voice memo.
     fn is_voice_memo(&self) -> bool {
         self.is_audio_message == Some(true) && self.files().count() == 1

@@ -172,7 +172,7 @@ impl Imsg {
             };
             if let Ok(()) = timeout(pause, self.child.pushed.notified()).await {
                 observer.unheard = None;
-                self.warn_of(None);
+                self.take_back(OfflineReason::SilentWatch);
             }
         }
     }
@@ -265,7 +265,7 @@ impl Imsg {
     fn listen_to_the_watch(&self, observer: &mut Observer) {
         let since = *observer.unheard.get_or_insert_with(Instant::now);
         if since.elapsed() > SILENT_AFTER {
-            self.warn_of(Some(OfflineReason::SilentWatch));
+            self.warn_of(OfflineReason::SilentWatch);
             if observer.anew.is_none_or(|anew| anew.elapsed() > ANEW_AT_MOST_EVERY) {
                 observer.anew = Some(Instant::now());
                 self.watch_anew.notify_one();
@@ -286,11 +286,16 @@ impl Imsg {
         }
         let waited = observer.unsettled.entry(row.id).or_insert_with(Instant::now).elapsed();
         if row.chat_id == 0 {
+            // What Messages leaves of an own message that it did not send is empty and finds no chat, ever.
+            let is_ghost = row.is_from_me && row.meaning() == Meaning::Empty;
             // It looks like a message of nobody's: told now, a group's would stand in a chat of two.
-            if waited < SETTLES_WITHIN {
+            if waited < if is_ghost { FILLS_WITHIN } else { SETTLES_WITHIN } {
                 return Ok(Reading::Hold);
             }
-            error!("a message that stands in no chat is passed over");
+            match is_ghost {
+                true => debug!("what is left of an own message that was not sent is passed over"),
+                false => error!("a message that stands in no chat is passed over"),
+            }
             return Ok(Reading::Pass);
         }
         let of = self.chat(row.chat_id).await?;
@@ -301,6 +306,9 @@ impl Imsg {
             (None, [only]) if row.is_from_me => (only, false),
             _ => return Ok(Reading::Pass),
         };
+        if row.comes_back(line) {
+            return Ok(Reading::Pass);
+        }
         let meaning = row.meaning();
         // What was written long ago has settled long ago.
         let age = waited.max(now().since(row.created_at));

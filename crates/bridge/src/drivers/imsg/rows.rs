@@ -71,6 +71,13 @@ impl Row {
         chats::is_group(guid, identifier, self.is_group, self.participants.len())
     }
 
+    /// Whether it is the copy that comes back of what was written to this line by itself: the other one is its own.
+    pub(super) fn comes_back(&self, line: &CarriedLine) -> bool {
+        let sender = Handle::received(&self.sender);
+        let reached = self.destination_caller_id.as_deref().map(Handle::received);
+        !self.is_from_me && (sender == line.handle || reached.is_some_and(|own| own == sender))
+    }
+
     /// The names of the group that it stands in.
     pub(super) fn group_names(&self) -> Vec<String> {
         [&self.chat_guid, &self.chat_identifier]

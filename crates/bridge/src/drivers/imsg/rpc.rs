@@ -45,6 +45,8 @@ pub(super) enum Certainty {
     NoDatabase,
     /// What it needs of the helper is not there: nothing was begun.
     NoHelper,
+    /// macOS does not let imsg steer Messages: nothing was begun.
+    NotAllowed,
     /// Nobody knows.
     Unknown,
     /// Nobody knows, and it may still go out: the child takes no other until it is begun anew.
@@ -74,9 +76,17 @@ impl RpcError {
             (-32002, None) => Certainty::NoDatabase,
             (-32003, None) => Certainty::NoHelper,
             (_, None) if retry_safe == Some(true) => Certainty::NotStarted,
+            (-32603, None) if data.and_then(Value::as_str).is_some_and(is_not_allowed) => {
+                Certainty::NotAllowed
+            }
             (_, None) => Certainty::Unknown,
         }
     }
+}
+
+/// Whether AppleScript's first word to Messages was refused, by Apple's number for that: then nothing follows it.
+fn is_not_allowed(text: &str) -> bool {
+    text.contains("(-1743)")
 }
 
 /// `status` and `initialize`.
@@ -324,6 +334,8 @@ mod tests {
         assert_eq!(said(-32004, delivery("still_in_flight", false)), Certainty::Poisoned);
         assert_eq!(said(-32603, Some(json!("helper said no"))), Certainty::Unknown);
         assert_eq!(said(-32603, None), Certainty::Unknown);
+        let denied = "Not authorized to send Apple events to Messages. (-1743)";
+        assert_eq!(said(-32603, Some(json!(denied))), Certainty::NotAllowed);
         assert_eq!(said(-32001, None), Certainty::Unknown);
         assert_eq!(said(-32602, Some(json!("unknown key"))), Certainty::Refused);
         assert_eq!(said(-32002, Some(json!({"retryable": true}))), Certainty::NoDatabase);

@@ -6,20 +6,20 @@
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use switchboard_model::{
     Timestamp,
-    line::LineService,
+    line::{LineService, OfflineReason},
     link::{Content, Outcome},
     reaction::ReactionType,
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::{
-    FILE_TIMEOUT, Imsg, TEXT_TIMEOUT,
+    FILE_TIMEOUT, Imsg, READ_TIMEOUT, TEXT_TIMEOUT,
     chats::Target,
-    rpc::{Certainty, RpcError, Sent, service},
+    rpc::{Certainty, RpcError, SendStatus, Sent, service},
 };
 use crate::{
     connector::Attempt,
@@ -28,6 +28,10 @@ use crate::{
 
 /// The pauses before what was certainly not begun is tried again.
 const AGAIN_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
+/// How long Messages may take to show what it was given, as imsg itself waits for it.
+const SEEN_WITHIN: Duration = Duration::from_secs(8);
+/// How often it is looked.
+const SEEN_POLL: Duration = Duration::from_millis(250);
 /// How long an indicator or a receipt may take.
 const SMALL_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -92,8 +96,14 @@ impl Imsg {
             Ok(sent) => sent,
             Err(outcome) => return outcome,
         };
+        // It can steer Messages, whatever was said of that before.
+        self.take_back(OfflineReason::Permission);
         match sent.guid() {
-            Some(guid) => sent_as(guid, now(), sent.service.as_deref()),
+            Some(guid) if self.is_seen(guid).await => sent_as(guid, now(), sent.service.as_deref()),
+            Some(_) => {
+                warn!("Messages does not show what imsg says that it sent");
+                Outcome::Unknown
+            }
             // Messages has queued it, or its database could not be read: its row will tell.
             None => {
                 if !sent.ok {
@@ -101,6 +111,21 @@ impl Imsg {
                 }
                 Outcome::Unknown
             }
+        }
+    }
+
+    /// Whether Messages has this message: the helper's word alone is none that it was sent. If that can't be looked up, its
+    /// word has to do.
+    async fn is_seen(&self, guid: &str) -> bool {
+        let until = Instant::now() + SEEN_WITHIN;
+        loop {
+            let params = json!({"guid": guid});
+            let asked = self.child.ask("message.send_status", params, READ_TIMEOUT).await;
+            let Ok(SendStatus { status_fields: None, .. }) = asked else { return true };
+            if Instant::now() > until {
+                return false;
+            }
+            sleep(SEEN_POLL).await;
         }
     }
 
@@ -231,6 +256,10 @@ impl Imsg {
                     None => Outcome::Released,
                 },
                 Certainty::Refused => failed("imsg refuses it, so nothing was sent."),
+                Certainty::NotAllowed => {
+                    self.warn_of(OfflineReason::Permission);
+                    failed("macOS does not let imsg steer Messages, so nothing was sent.")
+                }
                 Certainty::NoHelper => {
                     self.ask_again().await;
                     failed("This needs imsg's helper, which is not there, so nothing was sent.")

@@ -160,14 +160,23 @@ impl Imsg {
         });
     }
 
-    /// Warns beside a line that is online, or takes the warning back.
-    pub(super) fn warn_of(&self, reason: Option<OfflineReason>) {
+    /// Warns beside a line that is online.
+    pub(super) fn warn_of(&self, reason: OfflineReason) {
+        self.change_warning(|_| Some(reason));
+    }
+
+    /// Takes this warning back, if it is the one that stands.
+    pub(super) fn take_back(&self, reason: OfflineReason) {
+        self.change_warning(|stands| stands.filter(|one| *one != reason));
+    }
+
+    fn change_warning(&self, change: impl FnOnce(Option<OfflineReason>) -> Option<OfflineReason>) {
         self.health.send_if_modified(|health| {
-            let changes = health.all.online && health.all.reason != reason;
-            if changes {
-                health.all.reason = reason;
+            let stands = health.all.reason;
+            if health.all.online {
+                health.all.reason = change(stands);
             }
-            changes
+            health.all.reason != stands
         });
     }
 

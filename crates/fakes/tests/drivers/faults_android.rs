@@ -1,0 +1,56 @@
+//! An Android phone whose webhooks can't be relied on, and which lives by another time.
+
+use switchboard_testkit::eventually;
+
+use crate::{
+    android::end,
+    rig::{ANN, Rig},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_the_phones_webhooks_do_each_text_is_told_once() {
+    let (rig, phone) = Rig::android().await;
+    let mut wanted = Vec::new();
+    for round in 0..5 {
+        phone.faults(|faults| {
+            *faults = switchboard_fakes::android_sms::Faults::default();
+            match round {
+                0 => faults.webhooks_lost = true,
+                1 => faults.sign_wrongly = true,
+                2 => faults.webhooks_twice = true,
+                3 => faults.webhooks_reversed = true,
+                _ => faults.no_internet = true,
+            }
+        });
+        for number in 0..2 {
+            let text = format!("{round} {number}");
+            phone.contact_writes(ANN, &text);
+            rig.message(ANN, &text).await;
+            wanted.push(text);
+        }
+    }
+    let told = eventually("all are told", async || {
+        let told = rig.told("message.received", "text");
+        (told.len() >= wanted.len()).then_some(told)
+    })
+    .await;
+    assert_eq!(told, wanted);
+    // None of them is needed: the phone is asked.
+    assert!(phone.seen().iter().all(|one| !one.path.contains("/webhooks")));
+    end(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_phone_in_another_time_zone_stamps_the_same_instant() {
+    let (rig, phone) = Rig::android().await;
+    phone.time_zone(-9 * 60);
+    let before = crate::rig::now();
+    phone.contact_writes(ANN, "good morning");
+    let came = rig.message(ANN, "good morning").await;
+    // The network's stamp has no more than seconds.
+    assert!((came.sent_at.0 - before.0).abs() < 60_000, "{:?} and {before:?}", came.sent_at);
+    assert_eq!(rig.sent(ANN, "good evening").await.error, None);
+    let sent = rig.message(ANN, "good evening").await;
+    assert!((sent.sent_at.0 - before.0).abs() < 60_000, "{:?} and {before:?}", sent.sent_at);
+    end(rig).await;
+}
