@@ -33,10 +33,10 @@ use crate::{
 };
 
 /// The newest version of this protocol that is spoken here.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// The oldest one.
-pub const OLDEST_PROTOCOL: u32 = 4;
+pub const OLDEST_PROTOCOL: u32 = 5;
 
 /// The newest version that both sides speak, of a side that speaks all from `oldest` to `newest`; none if there is none.
 pub fn common_protocol(oldest: Option<u32>, newest: u32) -> Option<u32> {
