@@ -33,7 +33,7 @@ use switchboard_model::{
     Bridge, Line, OutboxItem,
     id::Id,
     line::Capability,
-    link::{BridgeFrame, MAX_BATCH, ServerFrame},
+    link::{BridgeFrame, LineRole, MAX_BATCH, ServerFrame},
 };
 use switchboard_store::{Link, OpenedLink, StoreError};
 use tokio::{
@@ -69,8 +69,10 @@ struct Session<'a> {
     window: Mutex<SendWindow>,
     /// The items whose outcome is asked for.
     asked: Vec<Id<OutboxItem>>,
-    /// The lines that the bridge carries.
-    carried: Mutex<HashSet<Id<Line>>>,
+    /// The lines that the bridge carries, or is the standby of.
+    carried: Mutex<HashMap<Id<Line>, LineRole>>,
+    /// Lines of which a batch was passed over: the bridge waits for an answer that does not come.
+    unanswered: Mutex<HashSet<Id<Line>>>,
     /// The lines that take items now.
     online: OnlineHere,
     /// What each line was last said to be able to do.
@@ -138,7 +140,8 @@ async fn serve(
         asked: Vec::new(),
         window: Mutex::default(),
         carried: Mutex::default(),
-        online: OnlineHere::new(&server.links.online, bridge.driver),
+        unanswered: Mutex::default(),
+        online: OnlineHere::new(&server.links.online, bridge.driver, bridge.id),
         capabilities: Mutex::default(),
         woken: Arc::clone(&woken),
         reconciled: watch::Sender::new(false),
@@ -205,8 +208,7 @@ impl Session<'_> {
             let mut window = self.window();
             claims.iter().for_each(|item| window.add(item));
         }
-        self.server.hub.watch(lines.iter().map(|line| line.id), &self.woken);
-        *lock(&self.carried) = lines.iter().map(|line| line.id).collect();
+        self.carry(&lines);
         self.reconciled.send_replace(reconcile.is_empty());
         self.asked.clone_from(&reconcile);
         self.greeting.compare(self.bridge, &lines);
@@ -309,10 +311,8 @@ impl Session<'_> {
                 Ok(lines) => lines,
                 Err(error) => return error.into(),
             };
-            self.server.hub.watch(lines.iter().map(|line| line.id), &self.woken);
-            *lock(&self.carried) = lines.iter().map(|line| line.id).collect();
-            if self.send(ServerFrame::Lines { lines }).await.is_err() {
-                return LinkEnd::Closing("the link is ending");
+            if let Err(ended) = self.lines_changed(lines).await {
+                return ended;
             }
         }
     }
