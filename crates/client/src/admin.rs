@@ -60,6 +60,26 @@ impl AdminClient {
         self.transport.get("/admin/v1/lines", &[]).await
     }
 
+    /// Gives this line, `ln_…`, a second bridge, `brg_…`, that takes it over when the first is away; with none, takes it
+    /// away.
+    pub async fn set_standby(
+        &self,
+        line: impl fmt::Display + Send,
+        bridge: Option<&str>,
+    ) -> Result<Answer<OperatorLine>> {
+        let body = json!({ "id": line.to_string(), "bridge_id": bridge });
+        self.transport.post("/admin/v1/lines/standby", &body, 200).await
+    }
+
+    /// Lets the standby of this line, `ln_…`, carry it from now on.
+    pub async fn take_over_line(
+        &self,
+        line: impl fmt::Display + Send,
+    ) -> Result<Answer<OperatorLine>> {
+        let body = json!({ "id": line.to_string() });
+        self.transport.post("/admin/v1/lines/take-over", &body, 200).await
+    }
+
     /// Makes a key. Its secret is in this answer and in no other.
     pub async fn create_key(&self, key: &CreateKey) -> Result<Answer<CreatedKey>> {
         self.transport.post("/admin/v1/keys", key, 201).await
@@ -120,6 +140,9 @@ pub struct CreateLine {
     /// By which bridge: `brg_…`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bridge_id: Option<String>,
+    /// By which other bridge, when that one is away: `brg_…`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standby_bridge_id: Option<String>,
     /// Whether contacts must have written first; none means the server's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact_first: Option<bool>,
@@ -141,6 +164,7 @@ impl CreateLine {
             service: None,
             driver,
             bridge_id: None,
+            standby_bridge_id: None,
             contact_first: None,
             loop_limit: None,
             is_sandbox: false,

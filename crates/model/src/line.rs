@@ -217,6 +217,9 @@ pub struct OperatorLine {
     pub driver: DriverKind,
     /// By which bridge, once one is chosen.
     pub bridge_id: Option<Id<crate::Bridge>>,
+    /// By which other bridge, when that one is away.
+    #[serde(default)]
+    pub standby_bridge_id: Option<Id<crate::Bridge>>,
     /// Whether a message to a contact who has not written first is refused.
     pub contact_first: bool,
     /// How often it may answer one contact before it must rest: answers and seconds. Null is no limit.

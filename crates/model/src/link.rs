@@ -208,8 +208,30 @@ pub struct CarriedLine {
     /// What it sends by.
     #[serde(default)]
     pub service: LineService,
-    /// The place of the last entry that is committed here; none if nothing is.
+    /// The place of the last entry of this bridge's history that is committed here; none if nothing is.
     pub position: Option<String>,
+    /// Whether this bridge carries it, or stands by. Absent for the first.
+    #[serde(default, skip_serializing_if = "LineRole::is_active")]
+    pub role: LineRole,
+}
+
+/// What a bridge does for one of its lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineRole {
+    /// It carries the line.
+    #[default]
+    Active,
+    /// Another bridge carries the line. This one observes it and says whether it could carry it, but tells of no history
+    /// and is handed nothing.
+    Standby,
+}
+
+impl LineRole {
+    /// Whether the bridge carries the line.
+    pub fn is_active(&self) -> bool {
+        *self == Self::Active
+    }
 }
 
 /// What became of one inbound entry.

@@ -162,6 +162,16 @@ pub struct Config {
     )]
     pub claim_lease: u64,
 
+    /// Seconds that a line's bridge may be away before its standby takes the line over
+    #[arg(
+        long,
+        env = "SWITCHBOARD_STANDBY_AFTER",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(1..=86_400),
+        value_name = "SECONDS"
+    )]
+    pub standby_after: u64,
+
     /// Days that events are kept; at least 7, so that streams can resume
     #[arg(
         long,
@@ -309,6 +319,11 @@ impl Config {
     /// How long a claim holds.
     pub fn claim_lease(&self) -> Duration {
         Duration::from_secs(self.claim_lease)
+    }
+
+    /// How long a line's bridge may be away before its standby takes the line over.
+    pub fn standby_after(&self) -> Duration {
+        Duration::from_secs(self.standby_after)
     }
 
     /// How long an endpoint has for its answer.

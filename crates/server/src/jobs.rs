@@ -7,16 +7,18 @@ use switchboard_model::{
     File, Replay, Timestamp, file::UNREFERENCED_MS, id::Id, idempotency::REMEMBERED_MS,
     outbox::EXPIRY_MS, time::Clock,
 };
-use switchboard_store::{Cutoff, EventPosition, Pruned, Store, StoreError};
+use switchboard_store::{Cutoff, EventPosition, Pruned, Store, StoreError, TakeOver};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::ServerClock, deliver::Deliver, files::FileBytes, hub::Hub, limiter::Limiter,
-    metrics::Metrics, outage, publish::Publisher, supervise::Supervisor,
+    link::Links, metrics::Metrics, outage, publish::Publisher, supervise::Supervisor,
 };
 
 /// How often items whose time is over are looked for.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
+/// How often lines are looked for that their standby should take over.
+const TAKE_OVER_EVERY: Duration = Duration::from_secs(2);
 /// How often old events are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// How often replays, and deliveries of disabled webhooks, are looked for unasked.
@@ -46,6 +48,9 @@ pub(crate) struct Jobs {
     pub(crate) metrics: Arc<Metrics>,
     /// How long a claim holds.
     pub(crate) claim_lease: Duration,
+    pub(crate) links: Arc<Links>,
+    /// How long a line's bridge may be away before its standby takes the line over.
+    pub(crate) standby_after: Duration,
     /// How long events are kept.
     pub(crate) event_retention: Duration,
 }
@@ -53,8 +58,9 @@ pub(crate) struct Jobs {
 /// Starts all of them. One that panics is begun anew.
 pub(crate) fn start(all: Jobs, supervisor: &Supervisor, stop: &CancellationToken) {
     type Job = fn(Arc<Jobs>, CancellationToken) -> BoxFuture<'static, ()>;
-    let jobs: [(&'static str, Job); 9] = [
+    let jobs: [(&'static str, Job); 10] = [
         ("expire items", |jobs, stop| expire(jobs, stop).boxed()),
+        ("take lines over", |jobs, stop| take_over(jobs, stop).boxed()),
         ("prune", |jobs, stop| prune(jobs, stop).boxed()),
         ("expire typing indicators", |jobs, stop| expire_typing(jobs, stop).boxed()),
         ("forget files", |jobs, stop| forget_files(jobs, stop).boxed()),
@@ -97,6 +103,35 @@ async fn expire(jobs: Arc<Jobs>, stop: CancellationToken) {
                 Err(error) => {
                     was_out = true;
                     outage::report(&error, "expired items could not be failed");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Lets standbys take over the lines whose bridge has been away for too long.
+async fn take_over(jobs: Arc<Jobs>, stop: CancellationToken) {
+    while wait(&jobs, TAKE_OVER_EVERY, &stop).await {
+        let now = jobs.clock.both();
+        let due = match jobs.store.to_take_over(now, jobs.standby_after).await {
+            Ok(due) => due,
+            Err(error) => {
+                outage::report(&error, "the lines of bridges that are away could not be read");
+                continue;
+            }
+        };
+        for TakeOver { line, from, to } in due {
+            match jobs.store.take_over(TakeOver { line, from, to }, now.wall).await {
+                Ok(Some(committed)) => {
+                    tracing::warn!(%line, %from, %to, "a standby has taken a line over");
+                    jobs.publisher.publish(committed);
+                    jobs.links.refresh();
+                }
+                // The operator was faster.
+                Ok(None) => {}
+                Err(error) => {
+                    outage::report(&error, "a line could not be taken over");
                     break;
                 }
             }

@@ -94,6 +94,8 @@ fn routes() -> Vec<Route> {
         row(Method::GET,    "/admin/v1/lines",         Operator, admin::lines::list),
         row(Method::POST,   "/admin/v1/lines",         Operator, admin::lines::create),
         row(Method::PATCH,  "/admin/v1/lines",         Operator, admin::lines::update),
+        row(Method::POST,   "/admin/v1/lines/standby", Operator, admin::lines::set_standby),
+        row(Method::POST,   "/admin/v1/lines/take-over", Operator, admin::lines::take_over),
         row(Method::GET,    "/admin/v1/keys",          Operator, admin::keys::list),
         row(Method::POST,   "/admin/v1/keys",          Operator, admin::keys::create),
         row(Method::POST,   "/admin/v1/keys/revoke",   Operator, admin::keys::revoke),

@@ -154,6 +154,9 @@ pub enum Refusal {
     /// The bridge has another driver than the line.
     #[error("the bridge has another driver")]
     BridgeOfAnotherDriver,
+    /// A standby is another bridge than the one that carries the line, and needs one.
+    #[error("a standby is another bridge than the one that carries the line")]
+    StandbyCarries,
     /// No such line for this owner.
     #[error("no such line")]
     LineNotFound,

@@ -1,6 +1,6 @@
 //! Lines: the phone numbers and Apple IDs that are carried.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use switchboard_model::{
     Account, Bridge, Handle, Line, Timestamp,
@@ -9,6 +9,7 @@ use switchboard_model::{
         Capability, DriverKind, LineHealth, LineService, LoopLimit, OfflineReason, OperatorLine,
     },
     link::CarriedLine,
+    time::Now,
 };
 
 use crate::{Committed, Link, Result};
@@ -31,6 +32,8 @@ pub struct NewLine {
     pub driver: DriverKind,
     /// By which bridge; of a line of the simulator, left to the store.
     pub bridge_id: Option<Id<Bridge>>,
+    /// By which other bridge, when that one is away.
+    pub standby_bridge_id: Option<Id<Bridge>>,
     /// Whether contacts must write first.
     pub contact_first: bool,
     /// How often it may answer in one chat before it must rest; none is no limit.
@@ -39,13 +42,25 @@ pub struct NewLine {
     pub is_sandbox: bool,
 }
 
+/// A line that changes from one bridge to the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TakeOver {
+    /// Which line.
+    pub line: Id<Line>,
+    /// The bridge that carries it; its standby afterwards.
+    pub from: Id<Bridge>,
+    /// Its standby; the bridge that carries it afterwards.
+    pub to: Id<Bridge>,
+}
+
 /// Lines: the phone numbers and Apple IDs that are carried.
 #[async_trait::async_trait]
 pub trait Lines: Send + Sync {
     /// Makes a line. A handle is one line's only, on the whole server ([`Refusal::LineExists`]).
     /// There is at most one sandbox line ([`Refusal::SandboxExists`]).
     /// A line of the simulator goes to the simulator's bridge by itself; another may name a bridge
-    /// of its driver ([`Refusal::BridgeNotFound`], [`Refusal::BridgeOfAnotherDriver`]).
+    /// of its driver ([`Refusal::BridgeNotFound`], [`Refusal::BridgeOfAnotherDriver`]), and another one as its standby
+    /// ([`Refusal::StandbyCarries`]).
     async fn create_line(&self, line: NewLine) -> Result<OperatorLine>;
 
     /// From now on the line may answer in one chat as often as this; none is no limit. [`Refusal::LineNotFound`].
@@ -70,11 +85,29 @@ pub trait Lines: Send + Sync {
         capabilities: Vec<Capability>,
     ) -> Result<bool>;
 
-    /// The active lines that a bridge carries, with the place of the last inbound entry of each.
+    /// Gives a line a standby, or takes it away. A bridge of the line's driver
+    /// ([`Refusal::BridgeNotFound`], [`Refusal::BridgeOfAnotherDriver`]), and another one than the line's, which must
+    /// have one ([`Refusal::StandbyCarries`]). [`Refusal::LineNotFound`].
+    async fn set_standby(
+        &self,
+        line: Id<Line>,
+        standby: Option<Id<Bridge>>,
+    ) -> Result<OperatorLine>;
+
+    /// Lets the two bridges of a line change places. None, and nothing is changed, if their places are not these
+    /// any more.
+    async fn take_over(&self, take_over: TakeOver, now: Timestamp) -> Result<Option<Committed>>;
+
+    /// The lines that their standby should take over: it is alive and says that it could carry them, and for at least
+    /// so long the bridge that carries them has said that they are away, or has said nothing at all. A bridge that was
+    /// never linked is waited for.
+    async fn to_take_over(&self, now: Now, after: Duration) -> Result<Vec<TakeOver>>;
+
+    /// The active lines that a bridge carries or is the standby of, with the place of the last inbound entry of each.
     async fn carried_lines(&self, bridge: Id<Bridge>) -> Result<Vec<CarriedLine>>;
 
     /// Keeps whether a line is up or down and why, and makes it known: line.status, to the line's owner. Nothing
-    /// for a line that is not this bridge's.
+    /// for a line that is not this bridge's. Of the standby it is only kept whether it could carry the line.
     async fn line_status(
         &self,
         link: Link,

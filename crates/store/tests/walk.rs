@@ -69,6 +69,7 @@ async fn walk(before: Vec<Step>, between: Vec<Vec<Step>>, rows: usize) {
         service: LineService::Auto,
         driver: DriverKind::Simulator,
         bridge_id: None,
+        standby_bridge_id: None,
         contact_first: false,
         loop_limit: None,
         is_sandbox: false,

@@ -67,8 +67,10 @@ impl Pumps {
         Self { driver, items, files, out, running: HashMap::new(), tasks: JoinSet::new() }
     }
 
-    /// Pumps exactly these lines. One that runs already keeps its own place, which is never behind.
-    pub(super) fn assign_lines(&mut self, lines: Vec<CarriedLine>) {
+    /// Pumps exactly those of these lines that the bridge carries: another one tells of a line for which this one stands
+    /// by. One that runs already keeps its own place, which is never behind.
+    pub(super) fn assign_lines(&mut self, mut lines: Vec<CarriedLine>) {
+        lines.retain(|line| line.role.is_active());
         self.running.retain(|id, (_, task)| {
             let stays = lines.iter().any(|line| line.id == *id);
             if !stays {

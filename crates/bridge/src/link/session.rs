@@ -242,6 +242,10 @@ async fn read(
             }
             ServerFrame::Lines { lines } => {
                 assign_lines(driver, lines.clone()).await?;
+                for line in lines.iter().filter(|line| !line.role.is_active()) {
+                    // What is not begun is for the bridge that carries it now.
+                    items.release_line(line.id);
+                }
                 state::lines_changed(state, &lines);
                 pumps.assign_lines(lines);
             }

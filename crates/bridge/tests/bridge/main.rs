@@ -54,6 +54,7 @@ fn line() -> CarriedLine {
         handle: "+15550100001".parse().expect("a handle"),
         service: LineService::Auto,
         position: None,
+        role: switchboard_model::link::LineRole::Active,
     }
 }
 

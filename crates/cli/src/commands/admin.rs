@@ -8,7 +8,7 @@ use switchboard_client::{AdminClient, CreateBridge, CreateKey, CreateLine, KeySc
 use switchboard_model::{
     Scope, Scopes, Timestamp,
     key::RevokedKey,
-    line::{DriverKind, LineHealth, LineService, LineStatus, LoopLimit},
+    line::{DriverKind, LineHealth, LineService, LineStatus, LoopLimit, OperatorLine},
     secret,
 };
 
@@ -107,6 +107,9 @@ enum Lines {
         /// The bridge that carries it: brg_…; not for the simulator
         #[arg(long, value_name = "ID")]
         bridge: Option<String>,
+        /// The bridge that takes it over when the other is away: brg_…
+        #[arg(long, value_name = "ID", requires = "bridge")]
+        standby: Option<String>,
         /// What to call it
         #[arg(long)]
         label: Option<String>,
@@ -135,6 +138,22 @@ enum Lines {
     },
     /// List all lines
     List,
+    /// Set the bridge that takes a line over when its own is away, or take it away
+    Standby {
+        /// The line: ln_…
+        line: String,
+        /// The standby: brg_…
+        #[arg(long, value_name = "ID", required_unless_present = "none", conflicts_with = "none")]
+        bridge: Option<String>,
+        /// The line is to have no standby
+        #[arg(long)]
+        none: bool,
+    },
+    /// Let a line's standby carry it now; the bridge before it is the standby then
+    TakeOver {
+        /// The line: ln_…
+        line: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -255,6 +274,7 @@ async fn lines(client: &AdminClient, command: Lines, out: &Out) -> anyhow::Resul
             handle,
             driver,
             bridge,
+            standby,
             label,
             service,
             no_contact_first,
@@ -268,6 +288,7 @@ async fn lines(client: &AdminClient, command: Lines, out: &Out) -> anyhow::Resul
                 service,
                 driver,
                 bridge_id: bridge,
+                standby_bridge_id: standby,
                 contact_first: no_contact_first.then_some(false),
                 loop_limit,
                 is_sandbox: sandbox,
@@ -279,6 +300,10 @@ async fn lines(client: &AdminClient, command: Lines, out: &Out) -> anyhow::Resul
             let line = client.set_loop_limit(&id, limit).await?;
             out.one(&line, |line| format!("{} updated", line.line.id))
         }
+        Lines::Standby { line, bridge, none: _ } => {
+            out.one(&client.set_standby(&line, bridge.as_deref()).await?, carriers)
+        }
+        Lines::TakeOver { line } => out.one(&client.take_over_line(&line).await?, carriers),
         Lines::List => {
             let list = client.lines().await?;
             let head = [
@@ -289,6 +314,8 @@ async fn lines(client: &AdminClient, command: Lines, out: &Out) -> anyhow::Resul
                 "STATUS",
                 "HEALTH",
                 "LOOP LIMIT",
+                "BRIDGE",
+                "STANDBY",
                 "ACCOUNT",
                 "LABEL",
             ];
@@ -301,12 +328,21 @@ async fn lines(client: &AdminClient, command: Lines, out: &Out) -> anyhow::Resul
                     status(one.line.status),
                     health(one.line.health.as_ref()),
                     one.loop_limit.map_or_else(|| "off".to_owned(), |limit| limit.to_string()),
+                    one.bridge_id.map(|id| id.to_string()).unwrap_or_default(),
+                    one.standby_bridge_id.map(|id| id.to_string()).unwrap_or_default(),
                     one.account_id.to_string(),
                     one.line.label.clone().unwrap_or_default(),
                 ]
             })
         }
     }
+}
+
+/// Who carries a line, and who stands by.
+fn carriers(one: &OperatorLine) -> String {
+    let name = |id: Option<_>| id.map_or_else(|| "none".to_owned(), |id| format!("{id}"));
+    let (bridge, standby) = (name(one.bridge_id), name(one.standby_bridge_id));
+    format!("{} bridge {bridge} standby {standby}", one.line.id)
 }
 
 /// Whether a line takes items, and why not.

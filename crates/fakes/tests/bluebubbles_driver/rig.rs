@@ -92,6 +92,7 @@ impl Rig {
             handle: LINE.parse().unwrap(),
             service: LineService::Auto,
             position: None,
+            role: switchboard_model::link::LineRole::Active,
         };
         Self {
             client: files.serve().await,

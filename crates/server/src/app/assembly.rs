@@ -60,7 +60,9 @@ impl App {
             hub: Arc::clone(&self.hub),
             publisher: Arc::clone(&self.publisher),
             metrics: Arc::clone(&self.metrics),
+            links: Arc::clone(&self.links),
             claim_lease: self.config.claim_lease(),
+            standby_after: self.config.standby_after(),
             event_retention: self.config.event_retention(),
         }
     }

@@ -45,6 +45,7 @@ impl Config {
             ("HEALTH_MAX_LAG", self.health_max_lag.to_string()),
             ("HEALTH_MIN_DISK_FREE", self.health_min_disk_free.to_string()),
             ("CLAIM_LEASE", self.claim_lease.to_string()),
+            ("STANDBY_AFTER", self.standby_after.to_string()),
             ("EVENT_RETENTION", self.event_retention.to_string()),
             ("MAX_BODY", self.max_body.to_string()),
             ("PUBLIC_URL", self.public_url.as_ref().map(ToString::to_string).unwrap_or_default()),

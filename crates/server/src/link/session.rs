@@ -35,7 +35,7 @@ use switchboard_model::{
     Bridge, Line,
     id::Id,
     line::Capability,
-    link::{BridgeFrame, MAX_BATCH, ServerFrame},
+    link::{BridgeFrame, LineRole, MAX_BATCH, ServerFrame},
 };
 use switchboard_store::{Link, OpenedLink, StoreError};
 use tokio::{
@@ -71,8 +71,10 @@ struct Session<'a> {
     window: Mutex<SendWindow>,
     /// The items whose outcome is asked for.
     asked: Mutex<Asked>,
-    /// The lines that the bridge carries.
-    carried: Mutex<HashSet<Id<Line>>>,
+    /// The lines that the bridge carries, or is the standby of.
+    carried: Mutex<HashMap<Id<Line>, LineRole>>,
+    /// Lines of which a batch was passed over: the bridge waits for an answer that does not come.
+    unanswered: Mutex<HashSet<Id<Line>>>,
     /// The lines that take items now.
     online: OnlineHere,
     /// What each line was last said to be able to do.
@@ -140,7 +142,8 @@ async fn serve(
         asked: Mutex::default(),
         window: Mutex::default(),
         carried: Mutex::default(),
-        online: OnlineHere::new(&server.links.online, bridge.driver),
+        unanswered: Mutex::default(),
+        online: OnlineHere::new(&server.links.online, bridge.driver, bridge.id),
         capabilities: Mutex::default(),
         woken: Arc::clone(&woken),
         to_reconcile: watch::Sender::new(1),
@@ -208,8 +211,7 @@ impl Session<'_> {
             let mut window = self.window();
             claims.iter().for_each(|item| window.add(item));
         }
-        self.server.hub.watch(lines.iter().map(|line| line.id), &self.woken);
-        *lock(&self.carried) = lines.iter().map(|line| line.id).collect();
+        self.carry(&lines);
         let pages = asked.later.len() + usize::from(!reconcile.is_empty());
         self.to_reconcile.send_replace(pages);
         *lock(&self.asked) = asked;
@@ -322,10 +324,8 @@ impl Session<'_> {
                 Ok(lines) => lines,
                 Err(error) => return error.into(),
             };
-            self.server.hub.watch(lines.iter().map(|line| line.id), &self.woken);
-            *lock(&self.carried) = lines.iter().map(|line| line.id).collect();
-            if self.send(ServerFrame::Lines { lines }).await.is_err() {
-                return LinkEnd::Closing("the link is ending");
+            if let Err(ended) = self.lines_changed(lines).await {
+                return ended;
             }
         }
     }

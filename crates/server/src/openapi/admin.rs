@@ -67,6 +67,19 @@ pub(super) fn operations() -> Vec<Entry> {
             &[MissingRequiredParameter, InvalidParameterValue, LineNotFound],
         ),
         entry(
+            post(), "/admin/v1/lines/standby", "setStandby", "Lines", "Set the standby of a line",
+            "A second bridge of the same driver, on a machine of its own. It takes the line over when the first is away; \
+             without `bridge_id` the line has none any more.",
+            &[], Json("SetStandby"), One(200, "OperatorLine"),
+            &[MissingRequiredParameter, InvalidParameterValue, ResourceNotFound, LineNotFound],
+        ),
+        entry(
+            post(), "/admin/v1/lines/take-over", "takeLineOver", "Lines", "Let the standby carry a line",
+            "The two bridges change places. What the one before was handed stays its own: nothing is handed out twice.",
+            &[], Json("LineRef"), One(200, "OperatorLine"),
+            &[MissingRequiredParameter, InvalidParameterValue, LineNotFound],
+        ),
+        entry(
             get(), "/admin/v1/keys", "listKeys", "Keys", "List all keys", "Without their secrets.",
             &[], None, List("Key"), &[],
         ),
@@ -110,6 +123,8 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("CreateAccount", object("An account to make.", vec![name("Acme")])),
         ("CreateLine", create_line()),
         ("UpdateLine", update_line()),
+        ("SetStandby", set_standby()),
+        ("LineRef", object("A line.", vec![always("id", id::<Line>(), "The line's id.")])),
         ("CreatedKey", created_key()),
         ("CreateKey", create_key()),
         ("RevokeKey", revoke_key()),
@@ -139,6 +154,11 @@ fn create_line() -> Value {
             nullable("label", text("Front desk"), "What its owner calls it."),
             nullable("service", such_as(reference("LineService"), "auto"), "What it sends by."),
             nullable("bridge_id", id::<Bridge>(), "By which bridge; not with the simulator."),
+            nullable(
+                "standby_bridge_id",
+                id::<Bridge>(),
+                "By which other bridge, when that one is away.",
+            ),
             nullable("is_sandbox", boolean(false), "Whether it is the shared sandbox line."),
             nullable(
                 "contact_first",
@@ -164,6 +184,16 @@ fn update_line() -> Value {
                 loop_limit(),
                 "How often it may answer one contact within so many seconds; \"off\" for no limit.",
             ),
+        ],
+    )
+}
+
+fn set_standby() -> Value {
+    object(
+        "The standby of a line.",
+        vec![
+            always("id", id::<Line>(), "The line's id."),
+            nullable("bridge_id", id::<Bridge>(), "Its standby; none if it is to have none."),
         ],
     )
 }

@@ -108,6 +108,12 @@ fn operators_mistakes(world: &World) -> Vec<Call> {
         ("/admin/v1/accounts", json!({ "name": " " })),
         ("/admin/v1/lines", line(no_account, NO_LINE)),
         ("/admin/v1/lines", line(account, LINE)),
+        ("/admin/v1/lines/standby", json!({ "id": no_line })),
+        (
+            "/admin/v1/lines/standby",
+            json!({ "id": world.stood_by, "bridge_id": Id::<Bridge>::generate() }),
+        ),
+        ("/admin/v1/lines/take-over", json!({ "id": no_line })),
         ("/admin/v1/keys", key(no_account)),
         ("/admin/v1/keys", key_of_no_line),
         ("/admin/v1/keys/revoke", json!({ "id": Id::<Key>::generate() })),

@@ -66,6 +66,7 @@ mod serial;
 mod simulator;
 mod slow;
 mod ssrf;
+mod standby;
 mod streams;
 mod told;
 mod typed;

@@ -73,6 +73,22 @@ pub(crate) fn operators(world: &World) -> Vec<Row> {
             ),
         ),
         making(
+            "/admin/v1/lines/standby",
+            200,
+            json!({ "id": world.stood_by, "bridge_id": world.spare }),
+            json!({ "id": world.stood_by, "bridge_id": "acc_x" }),
+            InvalidParameterValue,
+            "bridge_id",
+        ),
+        making(
+            "/admin/v1/lines/take-over",
+            200,
+            json!({ "id": world.stood_by }),
+            json!({ "id": "brg_x" }),
+            InvalidParameterValue,
+            "id",
+        ),
+        making(
             "/admin/v1/keys",
             201,
             json!({ "name": "x", "scopes": "all" }),

@@ -41,7 +41,7 @@ pub(crate) fn missing(world: &World) -> Vec<(Call, String, &'static str)> {
 
     // In the order of the checks: each field is missed although those after it are missing too.
     let post = Method::POST;
-    let bodies: [(Method, &str, &[&str], &str); 24] = [
+    let bodies: [(Method, &str, &[&str], &str); 26] = [
         (post.clone(), "/v1/messages", &["from", "to", "text"], key),
         (post.clone(), "/v1/webhooks", &["from", "url", "events"], key),
         (post.clone(), "/v1/audio-messages", &["from", "to", "audio_message"], key),
@@ -60,6 +60,8 @@ pub(crate) fn missing(world: &World) -> Vec<(Call, String, &'static str)> {
         (post.clone(), "/admin/v1/accounts", &["name"], token),
         (post.clone(), "/admin/v1/lines", &["account_id", "handle", "driver"], token),
         (post.clone(), "/admin/v1/keys", &["name", "scopes"], token),
+        (post.clone(), "/admin/v1/lines/standby", &["id"], token),
+        (post.clone(), "/admin/v1/lines/take-over", &["id"], token),
         (post.clone(), "/admin/v1/keys/revoke", &["id"], token),
         (post.clone(), "/admin/v1/bridges", &["name", "driver"], token),
         (post.clone(), "/simulator/v1/messages", &["line", "from", "text"], token),
@@ -304,6 +306,7 @@ fn operators_values(world: &World) -> Vec<(Call, &'static str)> {
         ("/admin/v1/lines", line.clone(), "service", vec![json!("fax"), json!(1)]),
         ("/admin/v1/lines", line.clone(), "driver", vec![json!("fax"), json!(1)]),
         ("/admin/v1/lines", line.clone(), "bridge_id", vec![json!("acc_x"), json!(1)]),
+        ("/admin/v1/lines", line.clone(), "standby_bridge_id", vec![json!("acc_x"), json!(1)]),
         ("/admin/v1/lines", line.clone(), "contact_first", vec![json!("yes"), json!(1)]),
         ("/admin/v1/lines", line, "loop_limit", vec![json!("10"), json!("0/60"), json!(10)]),
         ("/admin/v1/keys", key.clone(), "account_id", vec![json!("key_x")]),
@@ -322,6 +325,9 @@ fn operators_values(world: &World) -> Vec<(Call, &'static str)> {
         ),
         ("/admin/v1/keys", key.clone(), "expires_at", vec![json!("soon"), json!(-1), json!(1)]),
         ("/admin/v1/keys", key, "rate_limit", vec![json!(0), json!(1.5), json!("9")]),
+        ("/admin/v1/lines/standby", json!({}), "id", vec![json!("brg_x"), json!(1)]),
+        ("/admin/v1/lines/standby", json!({ "id": "ln_x" }), "bridge_id", vec![json!("acc_x")]),
+        ("/admin/v1/lines/take-over", json!({}), "id", vec![json!("brg_x"), json!(1)]),
         ("/admin/v1/keys/revoke", json!({}), "id", vec![json!("brg_x"), json!(1)]),
         ("/admin/v1/bridges", json!({ "name": "x", "driver": "imsg" }), "name", vec![json!(" ")]),
         (

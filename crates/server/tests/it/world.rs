@@ -85,6 +85,8 @@ pub(crate) struct World {
     pub(crate) _link: Link,
     /// Another bridge, that has never dialled.
     pub(crate) spare: Id<Bridge>,
+    /// A line of a third account, for which that one stands by.
+    pub(crate) stood_by: Id<Line>,
 }
 
 impl World {
@@ -122,6 +124,12 @@ impl World {
         assert_eq!(link.items().await.len(), 1);
         let spare = CreateBridge { name: "spare".into(), driver: DriverKind::Imsg };
         let spare = server.admin().create_bridge(&spare).await.unwrap().value.bridge.id;
+        let third = server.admin().create_account("third").await.unwrap().value.id;
+        let mut stood_by =
+            switchboard_client::CreateLine::new(third, "+15550100066", DriverKind::Imsg);
+        stood_by.bridge_id = Some(mac.id.to_string());
+        stood_by.standby_bridge_id = Some(spare.to_string());
+        let stood_by = server.admin().create_line(&stood_by).await.unwrap().value.line.id;
         Self {
             server,
             owner,
@@ -136,6 +144,7 @@ impl World {
             bridge_file,
             _link: link,
             spare,
+            stood_by,
         }
     }
 

@@ -74,6 +74,7 @@ pub(super) fn seed(sql: &Connection, seed: Seed, now: Timestamp) -> Result<Vec<C
         service: LineService::default(),
         driver: DriverKind::Simulator,
         bridge_id: None,
+        standby_bridge_id: None,
         contact_first: true,
         loop_limit: None,
         is_sandbox,

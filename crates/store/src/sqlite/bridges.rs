@@ -60,8 +60,8 @@ impl Bridges for SqliteStore {
 fn open_link(tx: &mut Tx<'_>, bridge: Id<Bridge>, lease_until: Timestamp) -> Result<OpenedLink> {
     let epoch = statement::first(
         tx.sql,
-        "update bridges set link_epoch = link_epoch + 1 where id = ?1 returning link_epoch",
-        params![bits(bridge)],
+        "update bridges set link_epoch = link_epoch + 1, link_until = ?2 where id = ?1 returning link_epoch",
+        params![bits(bridge), lease_until.0],
         |row| row.get(0),
     )?;
     let link = Link { bridge, epoch: epoch.ok_or(Refusal::BridgeNotFound)? };

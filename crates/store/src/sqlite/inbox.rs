@@ -5,6 +5,8 @@
 //! that is paired with nobody, and of groups, it is the line's owner's. So what a phone does about
 //! an older account's messages is about nothing that is known.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use switchboard_model::{
     Account, EventKind, Line, Message, Timestamp,
@@ -43,6 +45,9 @@ impl Inbox for SqliteStore {
     }
 }
 
+/// Typing that began or ended so long ago is told to nobody.
+const OLD_TYPING: Duration = Duration::from_secs(30);
+
 /// What is about something that is not known here.
 const UNKNOWN: ReceivedEntry = ReceivedEntry { chat_id: None, message_id: None };
 
@@ -72,6 +77,10 @@ pub(super) fn receive(
             Inbound::Reaction(inbound) => reaction(tx, &line, inbound, now, committed)?,
             Inbound::Typing(inbound) => in_chat(tx, &line, inbound.chat, |tx, place| {
                 let (handle, on) = (inbound.handle.as_str(), inbound.is_typing);
+                // Of a history that comes late, as after a take-over: nobody sees any more who typed then.
+                if inbound.at < now - OLD_TYPING {
+                    return Ok(());
+                }
                 typing::changed(tx, place, handle, on, inbound.at, now, committed)
             })?,
             Inbound::Read(inbound) => in_chat(tx, &line, inbound.chat, |tx, place| {

@@ -1,8 +1,9 @@
 //! Lines: whose they are, who carries them, how far their history is known.
 
 pub(super) mod health;
+mod standby;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use rusqlite::{Connection, Row, params};
 use switchboard_model::{
@@ -11,7 +12,8 @@ use switchboard_model::{
     line::{
         Capability, DriverKind, LineHealth, LineStatus, LoopLimit, OfflineReason, OperatorLine,
     },
-    link::CarriedLine,
+    link::{CarriedLine, LineRole},
+    time::Now,
 };
 
 use super::{
@@ -24,7 +26,7 @@ use super::{
     },
     events,
 };
-use crate::{Changed, Committed, Lines, Link, NewLine, Refusal, Result};
+use crate::{Changed, Committed, Lines, Link, NewLine, Refusal, Result, TakeOver};
 
 #[async_trait::async_trait]
 impl Lines for SqliteStore {
@@ -62,6 +64,23 @@ impl Lines for SqliteStore {
         Ok(self.writer.run_then(set, changed).await?.is_some())
     }
 
+    async fn set_standby(
+        &self,
+        line: Id<Line>,
+        standby: Option<Id<Bridge>>,
+    ) -> Result<OperatorLine> {
+        self.writer.run(move |tx| standby::set(tx, line, standby)).await
+    }
+
+    async fn take_over(&self, take_over: TakeOver, now: Timestamp) -> Result<Option<Committed>> {
+        let done = self.publish(move |tx| standby::take_over(tx, take_over, now)).await?;
+        Ok(done.is_done.then_some(done.committed))
+    }
+
+    async fn to_take_over(&self, now: Now, after: Duration) -> Result<Vec<TakeOver>> {
+        self.readers.scan(Owner::System).ask(move |sql| standby::due(sql, now, after)).await
+    }
+
     async fn carried_lines(&self, bridge: Id<Bridge>) -> Result<Vec<CarriedLine>> {
         self.readers.list(bridge).ask(move |sql| carried_by(sql, bridge)).await
     }
@@ -81,6 +100,8 @@ impl Lines for SqliteStore {
             if let Some(changed) = set_status(tx.sql, link.bridge, line, status)? {
                 committed.changed = Some(changed);
                 events::line_status(tx, link.bridge, line, online, now, &mut committed)?;
+            } else {
+                standby::is_ready(tx.sql, link.bridge, line, online)?;
             }
             Ok(committed)
         })
@@ -118,6 +139,10 @@ pub(super) fn create(sql: &Connection, new: NewLine) -> Result<OperatorLine> {
         (DriverKind::Simulator, None) => bridges::simulator(sql)?,
         (_, None) => None,
     };
+    let standby_bridge_id = match new.standby_bridge_id {
+        Some(standby) => Some(standby::may_stand_by(sql, standby, bridge_id, new.driver)?),
+        None => None,
+    };
     let line = OperatorLine {
         line: Line {
             id: Id::generate(),
@@ -135,14 +160,15 @@ pub(super) fn create(sql: &Connection, new: NewLine) -> Result<OperatorLine> {
         account_id: new.account_id,
         driver: new.driver,
         bridge_id,
+        standby_bridge_id,
         contact_first: new.contact_first,
         loop_limit: new.loop_limit,
     };
     let made = statement::run(
         sql,
         "insert into lines (id, account_id, handle, label, service, driver, bridge_id, contact_first, is_sandbox,
-                            loop_limit)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) on conflict (handle) do nothing",
+                            loop_limit, standby_bridge_id)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) on conflict (handle) do nothing",
         params![
             bits(line.line.id),
             bits(line.account_id),
@@ -154,6 +180,7 @@ pub(super) fn create(sql: &Connection, new: NewLine) -> Result<OperatorLine> {
             line.contact_first,
             line.line.is_sandbox,
             line.loop_limit.map(Shown),
+            line.standby_bridge_id.map(bits),
         ],
     )?;
     if made == 0 {
@@ -166,7 +193,7 @@ pub(super) fn all(sql: &Connection) -> Result<Vec<OperatorLine>> {
     statement::all(
         sql,
         "select id, handle, label, service, is_active, capabilities, is_sandbox, online, offline_reason,
-                status_since, account_id, driver, bridge_id, contact_first, loop_limit
+                status_since, account_id, driver, bridge_id, contact_first, loop_limit, standby_bridge_id
          from lines order by seq",
         [],
         operator_line,
@@ -179,7 +206,7 @@ fn set_loop_limit(tx: &mut Tx<'_>, id: Id<Line>, limit: Option<LoopLimit>) -> Re
         tx.sql,
         "update lines set loop_limit = ?2 where id = ?1
          returning id, handle, label, service, is_active, capabilities, is_sandbox, online, offline_reason,
-                   status_since, account_id, driver, bridge_id, contact_first, loop_limit",
+                   status_since, account_id, driver, bridge_id, contact_first, loop_limit, standby_bridge_id",
         params![bits(id), limit.map(Shown)],
         operator_line,
     )?;
@@ -195,6 +222,7 @@ fn operator_line(row: &Row<'_>) -> rusqlite::Result<OperatorLine> {
         bridge_id: row.get::<_, Option<Bits<_>>>(12)?.map(Bits::id),
         contact_first: row.get(13)?,
         loop_limit: row.get::<_, Option<Shown<_>>>(14)?.map(|limit| limit.0),
+        standby_bridge_id: row.get::<_, Option<Bits<_>>>(15)?.map(Bits::id),
     })
 }
 
@@ -306,6 +334,7 @@ fn all_away(sql: &Connection, now: Timestamp) -> Result<()> {
         "update lines set online = 0, offline_reason = ?1, status_since = ?2 where online = 1",
         params![Name(OfflineReason::Unreachable), now.0],
     )?;
+    statement::run(sql, "update lines set standby_ready = 0 where standby_ready = 1", [])?;
     Ok(())
 }
 
@@ -333,9 +362,9 @@ pub(super) fn of_bridge(
 pub(super) fn carried_by(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<CarriedLine>> {
     statement::all(
         sql,
-        "select id, handle, service, position from lines
+        "select id, handle, service, position, lines.bridge_id is ?1 from lines
          left join line_positions p on p.line_id = lines.id and p.bridge_id = ?1
-         where lines.bridge_id = ?1 and is_active = 1 order by seq",
+         where (lines.bridge_id = ?1 or standby_bridge_id = ?1) and is_active = 1 order by seq",
         params![bits(bridge)],
         |row| {
             Ok(CarriedLine {
@@ -343,6 +372,7 @@ pub(super) fn carried_by(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<Car
                 handle: row.get::<_, StoredHandle>(1)?.0,
                 service: row.get::<_, Name<_>>(2)?.0,
                 position: row.get(3)?,
+                role: if row.get(4)? { LineRole::Active } else { LineRole::Standby },
             })
         },
     )

@@ -32,6 +32,7 @@ mod resolve;
 mod rounds;
 mod sandbox;
 mod settle;
+mod standby;
 mod typing;
 mod updates;
 mod webhooks;
@@ -195,6 +196,11 @@ mod sqlite {
                  a_reset_ends_the_pairing, the_quota_ends_at_midnight_utc,
                  events_are_the_paired_accounts, receipts_and_files_follow_the_pairing;
         pairings: of_an_ended_pairing_nothing_is_shown, what_waits_for_an_ended_pairing_fails;
+        standby: a_standby_is_another_bridge_of_the_same_driver, of_two_who_take_over_one_does,
+                 a_standby_takes_over_when_the_other_was_away_for_long,
+                 a_line_whose_standby_is_not_ready_goes_down,
+                 nothing_overtakes_what_the_bridge_before_holds, the_truth_comes_from_either_bridge,
+                 what_both_have_seen_is_told_once;
         typing: only_a_change_is_told, it_goes_off_by_itself,
                 a_new_start_after_the_end_is_told_as_both, who_writes_types_no_more,
                 clocks_can_not_hold_it_on, in_an_unknown_chat_it_is_nothing,

@@ -84,6 +84,7 @@ pub(crate) fn new_line(account_id: Id<Account>, number: &str) -> NewLine {
         service: LineService::Auto,
         driver: DriverKind::Simulator,
         bridge_id: None,
+        standby_bridge_id: None,
         contact_first: false,
         loop_limit: None,
         is_sandbox: false,

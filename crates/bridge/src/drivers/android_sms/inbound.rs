@@ -130,6 +130,7 @@ mod tests {
             handle: Handle::received("+14155550199"),
             service: LineService::Sms,
             position: None,
+            role: switchboard_model::link::LineRole::Active,
         }
     }
 

@@ -141,6 +141,7 @@ mod tests {
             handle: Handle::received(handle),
             service: LineService::Sms,
             position: None,
+            role: switchboard_model::link::LineRole::Active,
         }
     }
 

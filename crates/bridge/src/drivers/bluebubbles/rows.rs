@@ -364,6 +364,7 @@ mod tests {
             handle: handle.parse().unwrap(),
             service: Default::default(),
             position: None,
+            role: switchboard_model::link::LineRole::Active,
         };
         let lines = [line("+15550999991"), line("+15550999992")];
         let chat = |to: &str| -> Chat {

@@ -1,4 +1,4 @@
-//! GET and POST /admin/v1/lines
+//! GET and POST /admin/v1/lines; POST /admin/v1/lines/standby and /admin/v1/lines/take-over
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use http::StatusCode;
 use switchboard_model::{
     Line, Problem,
     id::Id,
-    line::{DriverKind, LineService, LoopLimit},
+    line::{DriverKind, LineService, LoopLimit, OperatorLine},
     time::Clock,
 };
-use switchboard_store::{Lines, NewLine, Refusal};
+use switchboard_store::{Lines, NewLine, Refusal, StoreError, TakeOver};
 
 use crate::{
     api::{
@@ -25,6 +25,7 @@ use crate::{
         },
     },
     link::Links,
+    publish::Publisher,
     uncancelled::spawn_uncancelled,
 };
 
@@ -71,10 +72,15 @@ pub(crate) async fn create(
         Problem::invalid_value("driver", format_args!("must be one of {known}"))
     })?;
     let bridge_id = admin::optional_id(&body, "bridge_id")?;
+    let standby_bridge_id = admin::optional_id(&body, "standby_bridge_id")?;
     let is_sandbox = body.optional_bool("is_sandbox")?.unwrap_or(false);
     if driver == DriverKind::Simulator && bridge_id.is_some() {
         let must = "must be left out: the simulator has a bridge of its own";
         return Err(Problem::invalid_value("bridge_id", must).into());
+    }
+    if standby_bridge_id.is_some() && (bridge_id.is_none() || standby_bridge_id == bridge_id) {
+        let must = "must be another bridge than 'bridge_id', which is needed beside it";
+        return Err(Problem::invalid_value("standby_bridge_id", must).into());
     }
     let contact_first = body.optional_bool("contact_first")?.unwrap_or(true);
     let loop_limit = body.optional_text("loop_limit")?.map(loop_limit).transpose()?.flatten();
@@ -85,6 +91,7 @@ pub(crate) async fn create(
         service,
         driver,
         bridge_id,
+        standby_bridge_id,
         contact_first,
         loop_limit,
         is_sandbox,
@@ -144,4 +151,64 @@ fn loop_limit(text: &str) -> Result<Option<LoopLimit>, Problem> {
     }
     let limit = text.parse().map(Some);
     limit.map_err(|error| Problem::invalid_value("loop_limit", format_args!("{error}; or 'off'")))
+}
+
+/// Gives a line a standby, or takes it away, and tells the bridges.
+pub(crate) async fn set_standby(
+    State(lines): State<Arc<dyn Lines>>,
+    State(links): State<Arc<Links>>,
+    operator: Operator,
+    id: RequestId,
+    body: Body,
+) -> Result<Response, Failure> {
+    let line = body.id("id")?;
+    let standby = admin::optional_id(&body, "bridge_id")?;
+    let setting = spawn_uncancelled(async move {
+        let line = lines.set_standby(line, standby).await?;
+        tracing::info!(
+            by = %operator,
+            action = "lines.standby",
+            line = %line.line.id,
+            standby = standby.map(|id| id.to_string()),
+            "admin action"
+        );
+        links.refresh();
+        Ok(line)
+    });
+    let line = setting
+        .await
+        .map_err(|error| Failure::about(error, &Refusal::BridgeNotFound, "bridge_id"))?;
+    Ok(envelope::one(StatusCode::OK, &line, &id))
+}
+
+/// Lets a line's standby carry it, and tells the bridges. Of two who say so at once, one is done.
+pub(crate) async fn take_over(
+    State(lines): State<Arc<dyn Lines>>,
+    State(links): State<Arc<Links>>,
+    State(clock): State<Arc<dyn Clock>>,
+    State(publisher): State<Arc<Publisher>>,
+    operator: Operator,
+    id: RequestId,
+    body: Body,
+) -> Result<Response, Failure> {
+    let line = body.id::<Line>("id")?;
+    let found = find(&*lines, line).await?;
+    let (Some(from), Some(to)) = (found.bridge_id, found.standby_bridge_id) else {
+        return Err(Problem::invalid_value("id", "must be that of a line with a standby").into());
+    };
+    let taking_over = spawn_uncancelled(async move {
+        let done = lines.take_over(TakeOver { line, from, to }, clock.now()).await?;
+        if let Some(committed) = done {
+            tracing::info!(by = %operator, action = "lines.take_over", %line, %from, %to, "admin action");
+            publisher.publish(committed);
+            links.refresh();
+        }
+        find(&*lines, line).await
+    });
+    Ok(envelope::one(StatusCode::OK, &taking_over.await?, &id))
+}
+
+async fn find(lines: &dyn Lines, id: Id<Line>) -> Result<OperatorLine, StoreError> {
+    let all = lines.operator_lines().await?;
+    all.into_iter().find(|one| one.line.id == id).ok_or_else(|| Refusal::LineNotFound.into())
 }

@@ -141,6 +141,11 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::BridgeOfAnotherDriver => {
             (Code::InvalidParameterValue, "The bridge has another driver than the line.".into())
         }
+        Refusal::StandbyCarries => (
+            Code::InvalidParameterValue,
+            "The standby must be another bridge than the one that carries the line, and the line must have one."
+                .into(),
+        ),
         Refusal::LineNotFound => return line_not_found(),
         Refusal::LineExists => (Code::ResourceExists, "A line has this handle already.".into()),
         Refusal::ChatNotFound => return chat_not_found(),
@@ -244,7 +249,7 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::WebhookDisabled | Refusal::TooManyReplays { .. } => problem.param("id"),
         Refusal::TooManyReplaysOfAccount { .. } => problem.retry_after(REPLAYS_RETRY_AFTER),
         Refusal::BridgeExists => problem.param("name"),
-        Refusal::BridgeOfAnotherDriver => problem.param("bridge_id"),
+        Refusal::BridgeOfAnotherDriver | Refusal::StandbyCarries => problem.param("bridge_id"),
         Refusal::LineExists => problem.param("handle"),
         Refusal::ContactHasNotMessaged | Refusal::LoopLimit { .. } => problem.param("to"),
         Refusal::FileNotFound | Refusal::NotAudio => problem.param("attachments"),

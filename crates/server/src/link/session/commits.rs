@@ -5,12 +5,12 @@ use std::sync::Arc;
 use switchboard_model::{
     Line, OutboxItem,
     id::Id,
-    link::{Inbound, MAX_BATCH, MAX_POSITION_BYTES, ReceivedEntry, Report, ServerFrame},
+    link::{Inbound, LineRole, MAX_BATCH, MAX_POSITION_BYTES, ReceivedEntry, Report, ServerFrame},
 };
 use switchboard_store::{Refusal, SettleReport, StoreError};
 use tokio::sync::mpsc;
 
-use super::{Session, once_available};
+use super::{Session, lock, once_available};
 use crate::{
     link::{bounds::bound, skipped::Skip, wire::LinkEnd},
     uncancelled::spawn_uncancelled,
@@ -92,7 +92,12 @@ impl Session<'_> {
             if answers_reconcile && self.go_on_reconciling().await.is_err() {
                 return LinkEnd::Closing("the link is ending");
             }
-            // They have room again.
+            // They have room again; and a bridge that has taken a line over may have waited for these.
+            for line in &lines {
+                if lock(&self.carried).get(line) == Some(&LineRole::Standby) {
+                    self.server.hub.wake(*line);
+                }
+            }
             self.woken.wake(lines);
             for ids in ids.chunks(MAX_BATCH) {
                 if self.send(ServerFrame::Settled { ids: ids.to_vec() }).await.is_err() {
@@ -122,8 +127,12 @@ impl Session<'_> {
                 Ok(results) => results,
                 Err(StoreError::Refused(Refusal::LineNotFound)) => {
                     // It may have been given to another bridge meanwhile, which is the one to tell of it now.
-                    // To end the link for it would begin it all again.
+                    // To end the link for it would begin it all again. A standby's bridge keeps it until then.
+                    self.server.links.skipped.note(Skip::Frame, 1);
                     tracing::warn!(bridge = %self.bridge.id, line = %line_id, "a bridge tells of a line that it does not carry");
+                    if let Err(ended) = self.passed_over(line_id).await {
+                        return ended;
+                    }
                     continue;
                 }
                 Err(error) => return error.into(),

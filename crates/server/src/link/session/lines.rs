@@ -6,11 +6,20 @@ use switchboard_model::{
     Line,
     id::Id,
     line::{Capability, OfflineReason},
+    link::{CarriedLine, ServerFrame},
 };
 use switchboard_store::StoreError;
 
 use super::{Session, lock, once_available};
-use crate::{outage, uncancelled::spawn_uncancelled};
+use crate::{
+    link::{online::Told, wire::LinkEnd},
+    outage,
+    uncancelled::spawn_uncancelled,
+};
+
+/// Why a link ends whose bridge waits for an answer that does not come.
+const NOT_ANSWERED: LinkEnd =
+    LinkEnd::Closing("the bridge carries a line again of which it told meanwhile; dial again");
 
 impl Session<'_> {
     /// A line went up or down, for this reason, or can do something else now.
@@ -20,15 +29,16 @@ impl Session<'_> {
         (online, reason): (bool, Option<OfflineReason>),
         mut capabilities: Vec<Capability>,
     ) -> Result<(), StoreError> {
-        if !lock(&self.carried).contains(&line) {
+        let Some(role) = lock(&self.carried).get(&line).copied() else {
             // It may have been given to another bridge, which is the one to speak of it now.
             tracing::warn!(bridge = %self.bridge.id, %line, "a bridge tells of a line that it does not carry");
             return Ok(());
-        }
+        };
         let mut seen = HashSet::new();
         capabilities.retain(|one| seen.insert(*one));
         let known = lock(&self.capabilities).insert(line, capabilities.clone());
-        if known.as_ref() != Some(&capabilities) {
+        // What a standby can do is kept here until it carries the line.
+        if role.is_active() && known.as_ref() != Some(&capabilities) {
             once_available("what a line can do could not be written down", || {
                 let (server, link) = (Arc::clone(self.server), self.link);
                 let capabilities = capabilities.clone();
@@ -38,8 +48,8 @@ impl Session<'_> {
             })
             .await?;
         }
-        if self.online.set(line, online, reason) {
-            tracing::info!(%line, online, reason = reason.map(OfflineReason::as_str), "line status");
+        if self.online.set(line, Told { online, reason, role }) {
+            tracing::info!(%line, online, ?role, reason = reason.map(OfflineReason::as_str), "line status");
             let announce = || self.announce(line, online, reason);
             once_available("line.status could not be made known", announce).await?;
         }
@@ -47,6 +57,49 @@ impl Session<'_> {
             self.woken.wake([line]);
         }
         Ok(())
+    }
+
+    /// What the bridge is to its lines. Only who carries a line is told of its items.
+    pub(super) fn carry(&self, lines: &[CarriedLine]) {
+        let active = lines.iter().filter(|line| line.role.is_active()).map(|line| line.id);
+        self.server.hub.watch(active, &self.woken);
+        *lock(&self.carried) = lines.iter().map(|line| (line.id, line.role)).collect();
+    }
+
+    /// The lines are others now, or the bridge is another thing to them: it is told so, and what it has said of a line
+    /// counts for what it is to it now.
+    pub(super) async fn lines_changed(&self, lines: Vec<CarriedLine>) -> Result<(), LinkEnd> {
+        {
+            let unanswered = lock(&self.unanswered);
+            if lines.iter().any(|line| line.role.is_active() && unanswered.contains(&line.id)) {
+                return Err(NOT_ANSWERED);
+            }
+        }
+        self.carry(&lines);
+        let roles: Vec<_> = lines.iter().map(|line| (line.id, line.role)).collect();
+        self.send(ServerFrame::Lines { lines })
+            .await
+            .map_err(|()| LinkEnd::Closing("the link is ending"))?;
+        for (line, role) in roles {
+            let Some(told) = self.online.told(line).filter(|told| told.role != role) else {
+                continue;
+            };
+            // Of a line that it did not carry, nothing of this was written down.
+            let capabilities = lock(&self.capabilities).remove(&line).unwrap_or_default();
+            self.line(line, (told.online, told.reason), capabilities).await?;
+        }
+        Ok(())
+    }
+
+    /// A batch of this line was passed over. If the bridge carries it again by now, the link ends: with the next one the
+    /// bridge tells it again.
+    pub(super) async fn passed_over(&self, line: Id<Line>) -> Result<(), LinkEnd> {
+        lock(&self.unanswered).insert(line);
+        let what = "the lines of a bridge could not be read";
+        let carried = || self.server.store.carried_lines(self.bridge.id);
+        let lines = once_available(what, carried).await?;
+        let is_active = lines.iter().any(|one| one.id == line && one.role.is_active());
+        if is_active { Err(NOT_ANSWERED) } else { Ok(()) }
     }
 
     /// Makes known that a line went up or down.

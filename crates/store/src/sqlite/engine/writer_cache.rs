@@ -43,6 +43,9 @@ pub(in crate::sqlite) struct CachedLine {
     /// Whether its bridge has ever said what it can do.
     capabilities_told: bool,
     pub(in crate::sqlite) bridge_id: Option<Id<Bridge>>,
+    pub(in crate::sqlite) standby_bridge_id: Option<Id<Bridge>>,
+    /// Whether another bridge than this may still hold claims of it.
+    pub(in crate::sqlite) was_taken_over: bool,
 }
 
 impl CachedLine {
@@ -180,7 +183,7 @@ impl WriterCache {
         let line = statement::first(
             sql,
             "select account_id, handle, service, is_active, contact_first, bridge_id,
-                    is_sandbox, capabilities, capabilities_told, loop_limit
+                    is_sandbox, capabilities, capabilities_told, loop_limit, standby_bridge_id, taken_over
              from lines where id = ?1",
             params![bits(id)],
             |row| {
@@ -196,6 +199,8 @@ impl WriterCache {
                     capabilities: row.get::<_, Json<_>>(7)?.0,
                     capabilities_told: row.get(8)?,
                     loop_limit: row.get::<_, Option<Shown<_>>>(9)?.map(|limit| limit.0),
+                    standby_bridge_id: row.get::<_, Option<Bits<_>>>(10)?.map(Bits::id),
+                    was_taken_over: row.get(11)?,
                 }))
             },
         )?;
@@ -262,7 +267,7 @@ mod tests {
         let id = Id::generate();
         statement::run(
             sql,
-            "insert into lines values (?1, ?2, '+15550100001', ?3, 1, 0, null, 0, '[]', 1, null)",
+            "insert into lines values (?1, ?2, '+15550100001', ?3, 1, 0, null, 0, '[]', 1, null, null, 0)",
             params![bits(id), bits(Id::<Account>::generate()), Name(LineService::default())],
         )
         .unwrap();
@@ -274,7 +279,7 @@ mod tests {
         let sql = Connection::open_in_memory().unwrap();
         sql.execute_batch(
             "create table lines (id primary key, account_id, handle, service, is_active, contact_first, bridge_id,
-               is_sandbox, capabilities, capabilities_told, loop_limit)",
+               is_sandbox, capabilities, capabilities_told, loop_limit, standby_bridge_id, taken_over)",
         )
         .unwrap();
         let (changed, other) = (add(&sql), add(&sql));

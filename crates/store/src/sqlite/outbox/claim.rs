@@ -31,17 +31,29 @@ pub(super) fn claim(
 ) -> Result<Vec<SendItem>> {
     bridges::must_be_newest(tx.sql, link)?;
     let carried = tx.cache.line(tx.sql, line)?;
-    if !carried.is_some_and(|line| line.bridge_id == Some(link.bridge) && line.is_active) {
+    let Some(carried) =
+        carried.filter(|line| line.bridge_id == Some(link.bridge) && line.is_active)
+    else {
         return Ok(Vec::new());
-    }
+    };
+    // What the bridge before it may still hand over comes first in its chat, and may come back.
     let waiting = statement::all(
         tx.sql,
         "select o.id, o.seq, o.line_id, o.chat_id, c.identifier, c.is_group, o.content
          from outbox o indexed by outbox_pending cross join chats c on c.id = o.chat_id
          where o.line_id = ?1 and o.status = 'pending'
            and o.chat_id not in (select unhex(value) from json_each(?2))
+           and (?4 = 0 or o.chat_id not in (
+             select held.chat_id from bridges b cross join outbox held indexed by outbox_claimed
+             where b.id <> ?5 and held.bridge_id = b.id and held.status = 'claimed' and held.line_id = ?1))
          order by o.seq limit ?3",
-        params![bits(line), hex_list(full_chats), statement::limit(limit)],
+        params![
+            bits(line),
+            hex_list(full_chats),
+            statement::limit(limit),
+            carried.was_taken_over,
+            bits(link.bridge)
+        ],
         send_item,
     )?;
     let claimed = step(OutboxStatus::Pending, OutboxStep::Claim)?;
@@ -82,6 +94,11 @@ pub(in crate::sqlite) fn extend_claims(
          where bridge_id = ?1 and status = 'claimed' and lease_until < ?2",
         params![bits(link.bridge), lease_until.0],
     )?;
+    statement::run(
+        sql,
+        "update bridges set link_until = ?2 where id = ?1 and link_until < ?2",
+        params![bits(link.bridge), lease_until.0],
+    )?;
     Ok(())
 }
 
@@ -89,6 +106,11 @@ pub(super) fn renew_all_claims(sql: &Connection, lease_until: Timestamp) -> Resu
     statement::run(
         sql,
         "update outbox set lease_until = ?1 where status = 'claimed'",
+        params![lease_until.0],
+    )?;
+    statement::run(
+        sql,
+        "update bridges set link_until = ?1 where link_until > 0 and link_until < ?1",
         params![lease_until.0],
     )?;
     Ok(())

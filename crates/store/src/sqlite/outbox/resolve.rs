@@ -47,7 +47,9 @@ pub(super) fn resolve_one(
     let line = super::line_of(tx, &item)?;
     let was_sent = matches!(outcome, Outcome::Sent { .. });
     let is_open = item.status.resolve(item.error.as_deref(), was_sent).is_ok();
-    if line.bridge_id != Some(link.bridge) || !is_open {
+    // The bridge that it was handed to may be the line's standby by now.
+    let is_of_line = [line.bridge_id, line.standby_bridge_id].contains(&Some(link.bridge));
+    if !is_of_line || !is_open {
         tracing::debug!(item = %id, bridge = %link.bridge, "later truth came for an item whose fate is known");
         return Ok(());
     }
