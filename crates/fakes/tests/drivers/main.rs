@@ -17,4 +17,5 @@ mod kills;
 mod network;
 mod rig;
 mod served;
+mod standby;
 mod suite;

@@ -51,6 +51,7 @@ pub(crate) struct Rig<C, S = TestServer> {
     bridge: Option<String>,
     token: String,
     running: Option<Running>,
+    standby: Option<Standby>,
     carried_by: PhantomData<fn() -> C>,
 }
 
@@ -69,6 +70,13 @@ struct Running {
     driver: Arc<dyn Driver>,
     stop: CancellationToken,
     task: JoinHandle<()>,
+}
+
+/// The line's other bridge, on a machine of its own.
+struct Standby {
+    token: String,
+    data: TempDir,
+    running: Option<Running>,
 }
 
 /// A server of either kind.
@@ -261,6 +269,7 @@ impl<C, S: Serves> Rig<C, S> {
             token,
             data: tempfile::tempdir().unwrap(),
             running: None,
+            standby: None,
             server,
             client,
             receiver,
@@ -277,6 +286,28 @@ impl<C, S: Serves> Rig<C, S> {
         line.bridge_id.clone_from(&self.bridge);
         line.contact_first = Some(self.carrier.contact_first);
         self.server.operator().create_line(&line).await.unwrap();
+    }
+
+    /// Gives the line a second bridge, with a ledger of its own, that takes it over.
+    pub(crate) async fn add_standby(&mut self) {
+        let admin = self.server.operator();
+        let bridge = CreateBridge { name: "other mac".to_owned(), driver: self.carrier.kind };
+        let made = admin.create_bridge(&bridge).await.unwrap().value;
+        let line = admin.lines().await.unwrap().value.data.remove(0).line.id;
+        admin.set_standby(line, Some(&made.bridge.id.to_string())).await.unwrap();
+        let token = made.token.reveal().to_owned();
+        self.standby = Some(Standby { token, data: tempfile::tempdir().unwrap(), running: None });
+        self.swap();
+        self.start().await;
+        self.swap();
+    }
+
+    /// What is done to the bridge from now on is done to the other one.
+    pub(crate) fn swap(&mut self) {
+        let standby = self.standby.as_mut().expect("the line has a standby");
+        std::mem::swap(&mut self.token, &mut standby.token);
+        std::mem::swap(&mut self.data, &mut standby.data);
+        std::mem::swap(&mut self.running, &mut standby.running);
     }
 
     /// Starts a bridge.
