@@ -29,7 +29,11 @@ const IMSG: &[(&str, About)] = &[
     ("typing, seen and shown", Does(&[Typing, TypingOff])),
     ("mark as read", Does(&[ReadReceipts])),
     ("voice memos, sent", Does(&[AudioMessages])),
-    ("edits and messages taken back by others", Sees(&[Seen::Edits, Seen::Unsends])),
+    (
+        "edits and messages taken back by others, also while the bridge was down",
+        Sees(&[Seen::Edits, Seen::Unsends]),
+    ),
+    ("what the owner writes, and gives as a reaction, on another device", Sees(&[Seen::Own])),
     ("delivered and read, of what you sent", Does(&[DeliveryState])),
 ];
 
@@ -56,7 +60,11 @@ const BLUEBUBBLES: &[(&str, About)] = &[
             Seen::Unsends,
         ]),
     ),
-    ("what the owner writes on another device", Sees(&[Seen::Own])),
+    ("what the owner writes, and gives as a reaction, on another device", Sees(&[Seen::Own])),
+    (
+        "line of `--service imessage` or `sms`: only in chats of that kind, as far as the chat's name says it (macOS 11 to 15)",
+        Always,
+    ),
     (
         "delivered, read, failed later, sent as SMS after all",
         Sees(&[Seen::Delivered, Seen::Read, Seen::FailedLater]),
