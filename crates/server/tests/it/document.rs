@@ -148,8 +148,11 @@ fn operators_mistakes(world: &World) -> Vec<Call> {
     let nothing = nothing.map(|path| (path.as_str(), json!({})));
     let calls = bodies.into_iter().chain(nothing).map(|(path, body)| Call::post(path, &body));
     let unnamed = Call::get("/simulator/v1/phones");
+    let limit = json!({ "id": no_line, "loop_limit": "off" });
+    let limits =
+        [limit, json!({})].map(|body| Call::new(Method::PATCH, "/admin/v1/lines").json(&body));
     let token = world.server.operator_token();
-    calls.chain([unnamed]).map(|call| call.key(token)).collect()
+    calls.chain([unnamed]).chain(limits).map(|call| call.key(token)).collect()
 }
 
 /// What the cases of the other tests have not: what is refused to a key of no account, and by a
