@@ -49,20 +49,8 @@ const MAC: &[Seen] = &[
     Seen::Own,
     Seen::Typing,
 ];
-/// Without a helper nobody hears who types.
-const MAC_WITHOUT_HELPER: &[Seen] = &[
-    Seen::Replies,
-    Seen::Files,
-    Seen::Memos,
-    Seen::Reactions,
-    Seen::Delivered,
-    Seen::Read,
-    Seen::FailedLater,
-    Seen::Edits,
-    Seen::Unsends,
-    Seen::Groups,
-    Seen::Own,
-];
+/// Without a helper nobody hears who types, which stands last.
+const MAC_WITHOUT_HELPER: &[Seen] = MAC.split_at(MAC.len() - 1).0;
 const SIMULATED: &[Seen] = &[
     Seen::Replies,
     Seen::Files,

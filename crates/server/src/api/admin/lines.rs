@@ -1,4 +1,4 @@
-//! GET and POST /admin/v1/lines; POST /admin/v1/lines/standby and /admin/v1/lines/take-over
+//! GET, POST and PATCH /admin/v1/lines; POST /admin/v1/lines/standby and /admin/v1/lines/take-over
 
 use std::sync::Arc;
 
