@@ -19,7 +19,7 @@ from typing import TypeVar
 from operator_api.api.accounts import create_account, list_accounts
 from operator_api.api.bridges import create_bridge, list_bridges, revoke_bridge
 from operator_api.api.keys import create_key, list_keys, revoke_key
-from operator_api.api.lines import create_line, list_all_lines
+from operator_api.api.lines import create_line, list_all_lines, set_standby, take_line_over, update_line
 from operator_api.client import AuthenticatedClient as OperatorClient
 from operator_api.models import (
     AccountList,
@@ -36,11 +36,14 @@ from operator_api.models import (
     CreateLine,
     Driver,
     KeyList,
+    LineRef,
     OperatorLineList,
     OperatorLineResponse,
     RevokedKeyResponse,
     RevokeKey,
     Scope,
+    SetStandby,
+    UpdateLine,
 )
 from programs.api.chats import list_chats
 from programs.api.deliveries import list_deliveries, retry_delivery
@@ -354,6 +357,17 @@ def the_operator() -> None:
     assert barred.error.code == ErrorCode.INVALID_API_KEY
     mini = CreateBridge(name="mac mini", driver=BridgeDriver.IMSG)
     bridge = expect(CreatedBridgeResponse, create_bridge.sync(client=operator, body=mini))
+    second_mini = CreateBridge(name="second mac mini", driver=BridgeDriver.IMSG)
+    second = expect(CreatedBridgeResponse, create_bridge.sync(client=operator, body=second_mini))
+    wanted = CreateLine(account_id=acme.id, handle="+15550100044", driver=Driver.IMSG, bridge_id=bridge.id)
+    real = expect(OperatorLineResponse, create_line.sync(client=operator, body=wanted))
+    standby = SetStandby(id=real.id, bridge_id=second.id)
+    real = expect(OperatorLineResponse, set_standby.sync(client=operator, body=standby))
+    assert (real.bridge_id, real.standby_bridge_id) == (bridge.id, second.id)
+    real = expect(OperatorLineResponse, take_line_over.sync(client=operator, body=LineRef(id=real.id)))
+    assert (real.bridge_id, real.standby_bridge_id) == (second.id, bridge.id)
+    limit = UpdateLine(id=real.id, loop_limit="10/60")
+    assert expect(OperatorLineResponse, update_line.sync(client=operator, body=limit)).loop_limit == "10/60"
     assert bridge.token and expect(BridgeList, list_bridges.sync(client=operator)).data
     gone = expect(BridgeResponse, revoke_bridge.sync(client=operator, body=BridgeRef(id=bridge.id)))
     assert gone.revoked_at

@@ -234,6 +234,20 @@ assert.ok((await expect(operator.GET("/admin/v1/keys"))).data.length >= 2);
 assert.equal((await other.GET("/v1/lines")).error?.error.code, "invalid_api_key");
 const bridge = await expect(operator.POST("/admin/v1/bridges", { body: { name: "other mac", driver: "imsg" } }));
 assert.ok(bridge.token && (await expect(operator.GET("/admin/v1/bridges"))).data.length > 0);
+const standby = await expect(operator.POST("/admin/v1/bridges", { body: { name: "third mac", driver: "imsg" } }));
+const real = await expect(
+  operator.POST("/admin/v1/lines", {
+    body: { account_id: acme.id, handle: "+15550100045", driver: "imsg", bridge_id: bridge.id },
+  }),
+);
+const stoodBy = await expect(
+  operator.POST("/admin/v1/lines/standby", { body: { id: real.id, bridge_id: standby.id } }),
+);
+assert.deepEqual([stoodBy.bridge_id, stoodBy.standby_bridge_id], [bridge.id, standby.id]);
+const takenOver = await expect(operator.POST("/admin/v1/lines/take-over", { body: { id: real.id } }));
+assert.deepEqual([takenOver.bridge_id, takenOver.standby_bridge_id], [standby.id, bridge.id]);
+const limited = await expect(operator.PATCH("/admin/v1/lines", { body: { id: real.id, loop_limit: "10/60" } }));
+assert.equal(limited.loop_limit, "10/60");
 assert.ok((await expect(operator.POST("/admin/v1/bridges/revoke", { body: { id: bridge.id } }))).revoked_at);
 
 // Every other operation of the simulator.
