@@ -4,6 +4,7 @@
 //! most once, whatever dies; and of what was handed over without an answer the connector finds out what came of it, at
 //! the server's question and, of what stays unknown, again and again for a day.
 
+mod background;
 mod outgoing;
 mod upload;
 
@@ -40,14 +41,8 @@ use upload::Uploaded;
 
 /// How long a connector may take to find out what came of one attempt.
 const VERIFY_TIMEOUT: Duration = Duration::from_secs(20);
-/// How often unknown outcomes are looked for that are to be looked into.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// The pause after the ledger could not be written.
 const LEDGER_PAUSE: Duration = Duration::from_secs(1);
-/// How often the ledger is rid of what is long over.
-const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
-/// The pause before a connector that ended is run again.
-const RESTART_PAUSE: Duration = Duration::from_secs(2);
 
 /// A connector with a memory.
 pub struct Ledgered<C> {
@@ -112,9 +107,11 @@ impl<C: Connector> Ledgered<C> {
             start,
         });
         let tasks = vec![
-            AbortOnDropHandle::new(tokio::spawn(observe(Arc::downgrade(&driver)))),
-            AbortOnDropHandle::new(tokio::spawn(look_into(Arc::downgrade(&driver)))),
-            AbortOnDropHandle::new(tokio::spawn(follow_health(Arc::downgrade(&driver)))),
+            AbortOnDropHandle::new(tokio::spawn(background::observe(Arc::downgrade(&driver)))),
+            AbortOnDropHandle::new(tokio::spawn(background::look_into(Arc::downgrade(&driver)))),
+            AbortOnDropHandle::new(tokio::spawn(background::follow_health(Arc::downgrade(
+                &driver,
+            )))),
         ];
         *driver.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
         Ok(driver)
@@ -327,79 +324,6 @@ impl<C: Connector> Driver for Ledgered<C> {
         if let Err(error) = self.ledger.received(line, &batch.position).await {
             warn!(%line, %error, "what the server has received stays in the ledger for now");
         }
-    }
-}
-
-/// Keeps the connector running.
-async fn observe<C: Connector>(driver: std::sync::Weak<Ledgered<C>>) {
-    loop {
-        let Some(strong) = driver.upgrade() else { return };
-        let context = Context {
-            ledger: strong.ledger.clone(),
-            lines: strong.lines.subscribe(),
-            start: strong.start,
-        };
-        let connector = Arc::clone(&strong.connector);
-        drop(strong);
-        let run = std::panic::AssertUnwindSafe(connector.run(context));
-        if futures_util::FutureExt::catch_unwind(run).await.is_err() {
-            error!("what observes Messages panicked; it begins anew");
-        }
-        sleep(RESTART_PAUSE).await;
-    }
-}
-
-/// Looks again and again into what is unknown.
-async fn look_into<C: Connector>(driver: std::sync::Weak<Ledgered<C>>) {
-    let mut pruned = tokio::time::Instant::now();
-    loop {
-        sleep(LOOK_EVERY).await;
-        let Some(driver) = driver.upgrade() else { return };
-        if pruned.elapsed() > PRUNE_EVERY {
-            pruned = tokio::time::Instant::now();
-            if let Err(error) = driver.ledger.prune(now()).await {
-                warn!(%error, "what is long over could not be removed from the ledger");
-            }
-        }
-        let open = match driver.ledger.to_look_into(now()).await {
-            Ok(open) => open,
-            Err(error) => {
-                warn!(%error, "what is unknown can't be looked into");
-                continue;
-            }
-        };
-        for begun in open {
-            let found = match driver.find_out(&begun).await {
-                Verdict::Finished(outcome) => Some(outcome),
-                Verdict::NeverStarted => {
-                    match driver.ledger.was_cut_off(begun.item.id, now()).await {
-                        // The server asks for it, or has given it up by itself.
-                        Ok(true) => continue,
-                        // It has been told that nobody knows, and sends it no more: it failed.
-                        Ok(false) => {
-                            Some(Outcome::Failed { error: "It never reached Messages.".to_owned() })
-                        }
-                        Err(error) => {
-                            warn!(%error, "what turned out later could not be written down");
-                            continue;
-                        }
-                    }
-                }
-                Verdict::Open => None,
-            };
-            if let Err(error) = driver.ledger.looked_into(begun.item.id, found, now()).await {
-                warn!(%error, "what turned out later could not be written down");
-            }
-        }
-    }
-}
-
-/// Tells the link of each change.
-async fn follow_health<C: Connector>(driver: std::sync::Weak<Ledgered<C>>) {
-    let Some(mut health) = driver.upgrade().map(|driver| driver.connector.health()) else { return };
-    while health.changed().await.is_ok() {
-        let Some(driver) = driver.upgrade() else { return };
-        driver.tell_statuses();
     }
 }
 

@@ -14,15 +14,12 @@ use std::{
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use switchboard_client::{Client, Event, SendMessage};
 use switchboard_fakes::{android_sms::Phone, bluebubbles, imsg::Mac, wire::Trouble};
-use switchboard_model::{
-    EventKind, OutboxItem,
-    id::Id,
-    outbox::{ATTEMPTS_USED_UP, MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus},
-};
+use switchboard_model::{EventKind, OutboxItem, id::Id};
 use switchboard_testkit::eventually;
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    ends::{Accepted, Ends},
     rig::{Carrier, LINE, Rig},
     served::Served,
 };
@@ -42,7 +39,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(20);
 const PROGRAMS: usize = 2;
 /// People who write and are written to.
 const PEOPLE: usize = 8;
-/// How long the truth of what was unknown may take to turn up.
+/// How long a send may take to be accepted, and the stream to bring the last event.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Names the seed of a run that is to be repeated. The instants of the machine are not repeated with it.
 const SEED: &str = "SWITCHBOARD_TEST_SEED";
@@ -145,9 +142,6 @@ async fn an_android_phones_server_bridge_and_network_die_fifty_times_each() {
     let phone = Arc::into_inner(phone).expect("nobody else has it");
     nothing_is_lost_or_doubled(carrier, phone, &WITHOUT_CHILD).await;
 }
-
-/// What was accepted: the item, to whom, what it says.
-type Accepted = (Id<OutboxItem>, String, String);
 
 /// A program that sends, and people who write, whatever dies.
 struct Load<P> {
@@ -297,7 +291,8 @@ async fn nothing_is_lost_or_doubled<P: Phones>(carrier: Carrier, phones: P, kind
         load.replayed.load(Ordering::Relaxed)
     );
 
-    let sent = all_end(&rig, &*phones, &accepted).await;
+    let ends = Ends::of(&rig, &accepted, |person, text| phones.shows(person, text)).await;
+    println!("{ends}, of {}", accepted.len());
     for (person, text) in &written {
         rig.message(person, text).await;
     }
@@ -310,55 +305,13 @@ async fn nothing_is_lost_or_doubled<P: Phones>(carrier: Carrier, phones: P, kind
     .await;
     eventually("what was sent is told", async || {
         let told: HashSet<_> = rig.told("message.sent", "outbox_id").into_iter().collect();
-        sent.iter().all(|id| told.contains(&id.to_string())).then_some(())
+        ends.sent.iter().all(|id| told.contains(&id.to_string())).then_some(())
     })
     .await;
     wanted.store(written.len(), Ordering::Release);
     tokio::time::timeout(PATIENCE, stream).await.expect("all comes by the stream, too").unwrap();
     rig.stop().await;
     rig.server.stop();
-}
-
-/// Waits for the end of all that was accepted: what is on the phone is sent, and there once; what is not has failed, for a
-/// reason that is true. Those that were sent.
-async fn all_end(
-    rig: &Rig<(), Served>,
-    phones: &impl Phones,
-    accepted: &[Accepted],
-) -> Vec<Id<OutboxItem>> {
-    let (mut sent, mut unknown, mut never_begun, mut turned_up) = (Vec::new(), 0, 0, 0);
-    let until = Instant::now() + PATIENCE;
-    for (id, person, text) in accepted {
-        let mut is_late = false;
-        loop {
-            let item = rig.ended(*id).await;
-            match (item.status, phones.shows(person, text)) {
-                (OutboxStatus::Sent, 1) => {
-                    sent.push(*id);
-                    turned_up += usize::from(is_late);
-                    break;
-                }
-                (OutboxStatus::Failed, 0) => {
-                    match item.error.as_deref() {
-                        Some(MAY_HAVE_BEEN_HANDED_OVER) => unknown += 1,
-                        Some(ATTEMPTS_USED_UP) => never_begun += 1,
-                        other => panic!("{text}: {other:?}"),
-                    }
-                    break;
-                }
-                // It is on the phone, and that will turn up.
-                (OutboxStatus::Failed, 1) if Instant::now() < until => is_late = true,
-                (status, times) => panic!("{text}: {status:?}, and {times} times on the phone"),
-            }
-            sleep(Duration::from_millis(200)).await;
-        }
-    }
-    println!(
-        "{} sent ({turned_up} turned up late), {unknown} unknown, {never_begun} never begun, of {}",
-        sent.len(),
-        accepted.len()
-    );
-    sent
 }
 
 async fn nothing_is_doubled(rig: &Rig<(), Served>, people: &[String]) {

@@ -7,6 +7,7 @@ mod android;
 mod android_faults;
 mod bluebubbles;
 mod complaints;
+mod ends;
 mod faults_android;
 mod faults_imsg;
 mod gaps;

@@ -4,16 +4,16 @@
 use std::time::Duration;
 
 use switchboard_fakes::imsg::Settings;
-use switchboard_model::outbox::{ATTEMPTS_USED_UP, MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus};
 use switchboard_testkit::eventually;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use crate::rig::{ANN, BOB, LINE, Rig};
+use crate::{
+    ends::Ends,
+    rig::{ANN, BOB, LINE, Rig},
+};
 
 /// How often the bridge that carries the line is killed, and the other one takes it over.
 const TAKE_OVERS: usize = 12;
-/// How long the truth of what was unknown may take to turn up.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_goes_from_one_bridge_to_the_other_and_back_and_nothing_is_lost_or_doubled() {
@@ -31,7 +31,7 @@ async fn a_line_goes_from_one_bridge_to_the_other_and_back_and_nothing_is_lost_o
         for person in people {
             for part in 0..2 {
                 let text = format!("out {turn}.{part}");
-                accepted.push((rig.send(person, &text).await, person, text));
+                accepted.push((rig.send(person, &text).await, person.to_owned(), text));
                 let text = format!("in {turn}.{part}");
                 mac.contact(person).writes(&text);
                 written.push((person, text));
@@ -48,32 +48,9 @@ async fn a_line_goes_from_one_bridge_to_the_other_and_back_and_nothing_is_lost_o
         rig.start().await;
         rig.swap();
     }
-    let until = Instant::now() + PATIENCE;
-    let (mut unknown, mut never_begun) = (0, 0);
-    for (id, person, text) in &accepted {
-        loop {
-            let item = rig.ended(*id).await;
-            let shown = mac.contact(person).times_received(text);
-            match (item.status, shown) {
-                (OutboxStatus::Sent, 1) => break,
-                (OutboxStatus::Failed, 0) => {
-                    match item.error.as_deref() {
-                        Some(MAY_HAVE_BEEN_HANDED_OVER) => unknown += 1,
-                        // A bridge died before each of its attempts.
-                        Some(ATTEMPTS_USED_UP) => never_begun += 1,
-                        other => panic!("{text}: {other:?}"),
-                    }
-                    break;
-                }
-                // It is on the phone, and that will turn up.
-                (OutboxStatus::Failed, 1) if Instant::now() < until => {}
-                (status, times) => panic!("{text}: {status:?}, and {times} times on the phone"),
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-    }
-    let sent = accepted.len() - unknown - never_begun;
-    println!("{sent} sent, {unknown} unknown, {never_begun} never begun, of {}", accepted.len());
+    let shows = |person: &str, text: &str| mac.contact(person).times_received(text);
+    let ends = Ends::of(&rig, &accepted, shows).await;
+    println!("{ends}, of {}", accepted.len());
     for (person, text) in &written {
         rig.message(person, text).await;
     }

@@ -44,6 +44,7 @@ impl Pair {
         let set = server.admin().set_standby(one.line.id, Some(&other.id.to_string())).await;
         let set = set.unwrap().value;
         assert_eq!((set.bridge_id, set.standby_bridge_id), (Some(one.id), Some(other.id)));
+        assert!(set.line.health.is_some(), "as each answer about a line");
         Self { server, tenant, one, other, clock }
     }
 
@@ -168,6 +169,7 @@ async fn the_operator_lets_them_change_places_and_what_was_handed_out_stays() {
         (taken.bridge_id, taken.standby_bridge_id),
         (Some(pair.other.id), Some(pair.one.id))
     );
+    assert!(taken.line.health.is_some(), "as each answer about a line");
     next_role(&mut one, LineRole::Standby).await;
     next_role(&mut other, LineRole::Active).await;
     let next = pair.send(ANN).await;

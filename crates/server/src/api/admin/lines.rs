@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use switchboard_model::{
-    Line, Problem,
+    Line, Problem, Timestamp,
     id::Id,
     line::{DriverKind, LineService, LoopLimit, OperatorLine},
     time::Clock,
@@ -97,8 +97,7 @@ pub(crate) async fn create(
         is_sandbox,
     };
     let making = spawn_uncancelled(async move {
-        let mut line = lines.create_line(line).await?;
-        line.line.health = lines.operator_line_health(clock.now()).await?.remove(&line.line.id);
+        let line = with_health(&*lines, lines.create_line(line).await?, clock.now()).await?;
         tracing::info!(
             by = %operator,
             action = "lines.create",
@@ -127,8 +126,8 @@ pub(crate) async fn update(
     let line: Id<Line> = id_of(body::text(line, "id")?, "id")?;
     let limit = loop_limit(body::text(limit, "loop_limit")?)?;
     let updating = spawn_uncancelled(async move {
-        let mut line = lines.set_loop_limit(line, limit).await?;
-        line.line.health = lines.operator_line_health(clock.now()).await?.remove(&line.line.id);
+        let line =
+            with_health(&*lines, lines.set_loop_limit(line, limit).await?, clock.now()).await?;
         let limit = limit.map(tracing::field::display);
         tracing::info!(
             by = %operator,
@@ -157,6 +156,7 @@ fn loop_limit(text: &str) -> Result<Option<LoopLimit>, Problem> {
 pub(crate) async fn set_standby(
     State(lines): State<Arc<dyn Lines>>,
     State(links): State<Arc<Links>>,
+    State(clock): State<Arc<dyn Clock>>,
     operator: Operator,
     id: RequestId,
     body: Body,
@@ -164,7 +164,8 @@ pub(crate) async fn set_standby(
     let line = body.id("id")?;
     let standby = admin::optional_id(&body, "bridge_id")?;
     let setting = spawn_uncancelled(async move {
-        let line = lines.set_standby(line, standby).await?;
+        let line =
+            with_health(&*lines, lines.set_standby(line, standby).await?, clock.now()).await?;
         tracing::info!(
             by = %operator,
             action = "lines.standby",
@@ -197,13 +198,14 @@ pub(crate) async fn take_over(
         return Err(Problem::invalid_value("id", "must be that of a line with a standby").into());
     };
     let taking_over = spawn_uncancelled(async move {
-        let done = lines.take_over(TakeOver { line, from, to }, clock.now()).await?;
+        let now = clock.now();
+        let done = lines.take_over(TakeOver { line, from, to }, now).await?;
         if let Some(committed) = done {
             tracing::info!(by = %operator, action = "lines.take_over", %line, %from, %to, "admin action");
             publisher.publish(committed);
             links.refresh();
         }
-        find(&*lines, line).await
+        with_health(&*lines, find(&*lines, line).await?, now).await
     });
     Ok(envelope::one(StatusCode::OK, &taking_over.await?, &id))
 }
@@ -211,4 +213,14 @@ pub(crate) async fn take_over(
 async fn find(lines: &dyn Lines, id: Id<Line>) -> Result<OperatorLine, StoreError> {
     let all = lines.operator_lines().await?;
     all.into_iter().find(|one| one.line.id == id).ok_or_else(|| Refusal::LineNotFound.into())
+}
+
+/// A line as its answer shows it.
+async fn with_health(
+    lines: &dyn Lines,
+    mut line: OperatorLine,
+    now: Timestamp,
+) -> Result<OperatorLine, StoreError> {
+    line.line.health = lines.operator_line_health(now).await?.remove(&line.line.id);
+    Ok(line)
 }

@@ -111,13 +111,16 @@ pub(super) fn take_over(
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     let Some((was_online, was_ready)) = was else { return Ok(TakenOver::default()) };
-    statement::run(
+    let swapped = statement::run(
         tx.sql,
         "update lines set bridge_id = ?3, standby_bridge_id = ?2, standby_ready = 0, taken_over = 1,
                 status_since = iif(online = 1, status_since, ?4)
-         where id = ?1",
+         where id = ?1 and bridge_id = ?2 and standby_bridge_id = ?3",
         params![bits(line), bits(from), bits(to), now.0],
     )?;
+    if swapped == 0 {
+        return Ok(TakenOver::default());
+    }
     tx.cache.forget_line(line);
     let mut committed = Committed::default();
     if was_online && !was_ready {
