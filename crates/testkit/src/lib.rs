@@ -11,4 +11,4 @@ mod server;
 pub use clock::TestClock;
 pub use judge::judge;
 pub use receiver::Receiver;
-pub use server::{LINE, OPERATOR, Setup, Tenant, TestServer, eventually};
+pub use server::{LINE, OPERATOR, Setup, Tenant, TestServer, eventually, eventually_within};

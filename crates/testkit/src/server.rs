@@ -270,7 +270,16 @@ pub struct Tenant {
 
 /// Waits until `look` finds what it looks for; panics with `what` if it takes too long.
 pub async fn eventually<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    eventually_within(PATIENCE, what, look).await
+}
+
+/// The same, for what may take longer by design.
+pub async fn eventually_within<T>(
+    patience: Duration,
+    what: &str,
+    look: impl AsyncFn() -> Option<T>,
+) -> T {
+    let deadline = Instant::now() + patience;
     let mut pause = Duration::from_millis(1);
     loop {
         if let Some(found) = look().await {

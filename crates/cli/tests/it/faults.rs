@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     kill::{
-        invariants::Invariants,
+        invariants::{Invariants, LostBy},
         load::{CONTACTS, FEW, Load, Pace},
     },
     process::Ready,
@@ -119,7 +119,7 @@ async fn nothing_is_lost_or_doubled_under_all_faults_at_once() {
     let load = load.stop().await;
     let secret = webhook.secret.unwrap();
     let verify = |delivery: &Delivery| clock::verify(delivery, &secret);
-    let invariants = Invariants::check_all(&direct, load, &receiver, verify).await;
+    let invariants = Invariants::check_all(&direct, load, &receiver, LostBy::Cut, verify).await;
     let log = faulty.stop().await;
     invariants.print();
     println!("streams that scanned for nothing: {streams_seen}");

@@ -17,7 +17,7 @@ use switchboard_testkit::{Receiver, receiver::Delivery};
 use tokio::time::{Instant, sleep};
 
 use crate::process::{Dev, Process, Ready};
-use invariants::Invariants;
+use invariants::{Invariants, LostBy};
 use load::{CONTACTS, FEW, Load, Pace};
 
 const KILLS: u32 = 100;
@@ -62,7 +62,7 @@ async fn what_is_acknowledged_survives_a_hundred_kills_and_nothing_happens_twice
 
     let secret = webhook.secret.unwrap();
     let verify = |delivery: &Delivery| delivery.verify(&secret).map(drop);
-    let invariants = Invariants::check_all(&ready, load, &receiver, verify).await;
+    let invariants = Invariants::check_all(&ready, load, &receiver, LostBy::Death, verify).await;
     stderr += &dev.process.stop("TERM").await;
     println!("{KILLS} kills in {killed_for:.1?}, settled in {:.1?}", began.elapsed() - killed_for);
     invariants.print();
