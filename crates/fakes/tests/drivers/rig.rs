@@ -302,6 +302,15 @@ impl<C, S: Serves> Rig<C, S> {
         self.swap();
     }
 
+    /// Waits until the line's standby could carry it.
+    pub(crate) async fn standby_is_ready(&self) {
+        eventually("the standby is ready", async || {
+            let lines = self.server.operator().lines().await.unwrap().value.data;
+            lines.iter().any(|line| line.standby_ready == Some(true)).then_some(())
+        })
+        .await;
+    }
+
     /// What is done to the bridge from now on is done to the other one.
     pub(crate) fn swap(&mut self) {
         let standby = self.standby.as_mut().expect("the line has a standby");
