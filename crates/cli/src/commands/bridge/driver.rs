@@ -14,9 +14,9 @@ use switchboard_bridge::{
         ImsgProgram,
     },
 };
-use url::Url;
 
 use super::{
+    check,
     options::{self, DriverName, Options},
     secrets,
 };
@@ -51,7 +51,7 @@ fn bluebubbles(options: &Options) -> anyhow::Result<BlueBubbles> {
         given.bluebubbles_password_file.as_deref(),
         "bluebubbles-password",
     )?;
-    let url = url(given.bluebubbles_url.as_deref(), "--bluebubbles-url")?;
+    let url = check::bluebubbles_url(options)?;
     let webhook = given.bluebubbles_listen.map(|listen| BlueBubblesWebhook { listen, url: None });
     let options = BlueBubblesOptions { webhook, ..BlueBubblesOptions::new(url, password) };
     Ok(BlueBubbles::new(options)?)
@@ -64,18 +64,11 @@ fn android_sms(options: &Options) -> anyhow::Result<AndroidSms> {
         given.android_password_file.as_deref(),
         "android-password",
     )?;
-    let url = url(given.android_url.as_deref(), "--android-url")?;
+    let url = check::android_url(options)?;
     let user = given.android_user.as_deref().context("--android-user is missing")?;
     let sims = given.android_lines.iter().map(|line| (line.handle.clone(), line.sim)).collect();
     let options = AndroidSmsOptions { sims, ..AndroidSmsOptions::new(url, user, password) };
     Ok(AndroidSms::new(options)?)
-}
-
-fn url(given: Option<&str>, option: &str) -> anyhow::Result<Url> {
-    let given = given.with_context(|| format!("{option} is missing"))?;
-    given
-        .parse()
-        .with_context(|| format!("{option} must be a URL, such as http://192.168.1.20:8080"))
 }
 
 fn imsg(options: &Options) -> Imsg {

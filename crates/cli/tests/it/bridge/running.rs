@@ -162,5 +162,28 @@ async fn what_can_not_work_is_said_at_the_start() {
         let done = run(&mut site.bridge("run", wrong)).await;
         assert_eq!(done.code, Some(2), "{wrong:?}: {}", done.stderr);
     }
+    for (wrong, says) in [
+        (
+            &["--driver", "bluebubbles", "--bluebubbles-url", "127.0.0.1:1234"][..],
+            "write http://127.0.0.1:1234",
+        ),
+        (
+            &["--driver", "imsg", "--bluebubbles-url", "http://x"],
+            "--bluebubbles-url: for --driver bluebubbles only",
+        ),
+    ] {
+        for command in ["run", "doctor", "install"] {
+            let done = run(&mut site.bridge(command, wrong)).await;
+            assert!(
+                done.code == Some(1) && done.stderr.contains(says),
+                "{command}: {}",
+                done.stderr
+            );
+        }
+    }
+    let mut command = switchboard();
+    command.args(["bridge", "run", "--driver", "imsg", "--server", "http://u:p@localhost"]);
+    let done = run(command.env("SWITCHBOARD_BRIDGE_DATA_DIR", site.data_dir())).await;
+    assert!(done.code == Some(1) && done.stderr.contains("no user name"), "{}", done.stderr);
     tokio::time::timeout(Duration::from_secs(5), site.server.process.stop("TERM")).await.unwrap();
 }
