@@ -15,7 +15,7 @@ use switchboard_client::{
 use switchboard_fakes::{
     android_sms::Phone,
     bluebubbles,
-    imsg::{Mac, Settings},
+    imsg::{Mac, MacOs, Settings},
 };
 use switchboard_model::{
     Account, EventKind, Message, OutboxItem, Timestamp, id::Id, line::DriverKind,
@@ -134,8 +134,10 @@ impl Carrier {
 
     /// A Mac with imsg.
     pub(crate) fn imsg(settings: Settings) -> (Self, Mac) {
+        let macos = Some(if settings.macos == MacOs::Tahoe26 { 26 } else { 15 });
         let mac = Mac::with(settings);
-        let program = ImsgProgram { program: mac.program().to_owned(), db: None, env: Vec::new() };
+        let program = mac.program().to_owned();
+        let program = ImsgProgram { program, db: None, env: Vec::new(), macos };
         (Self::ledgered(DriverKind::Imsg, move || Imsg::new(program.clone())), mac)
     }
 

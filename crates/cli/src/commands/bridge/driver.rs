@@ -1,7 +1,7 @@
 //! Which driver carries the lines: the one place that knows all of them.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -77,7 +77,18 @@ fn imsg(options: &Options) -> Imsg {
     let program = find_program(wanted).unwrap_or_else(|| wanted.clone());
     let db =
         options.imsg.db.as_deref().map(|db| options::dir(db).unwrap_or_else(|_| db.to_owned()));
-    Imsg::new(ImsgProgram { program, db, env: Vec::new() })
+    Imsg::new(ImsgProgram { program, db, env: Vec::new(), macos: macos() })
+}
+
+/// Which macOS this is; none on another system.
+fn macos() -> Option<u32> {
+    macos_of(&fs::read_to_string("/System/Library/CoreServices/SystemVersion.plist").ok()?)
+}
+
+fn macos_of(plist: &str) -> Option<u32> {
+    let (_, after) = plist.split_once("<key>ProductVersion</key>")?;
+    let (_, version) = after.split_once("<string>")?;
+    version.split(['.', '<']).next()?.trim().parse().ok()
 }
 
 /// Where Homebrew puts programs; what launchd starts has neither in its PATH.
@@ -92,4 +103,23 @@ pub(super) fn find_program(program: &Path) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain(HOMEBREW.map(PathBuf::from));
     folders.map(|folder| folder.join(program)).find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn macos_says_which_it_is() {
+        let plist = |version| {
+            format!(
+                "<plist><dict>\n\t<key>ProductName</key>\n\t<string>macOS</string>\n\t<key>ProductVersion</key>\n\t\
+                 <string>{version}</string>\n</dict></plist>"
+            )
+        };
+        assert_eq!(macos_of(&plist("26.1")), Some(26));
+        assert_eq!(macos_of(&plist("15")), Some(15));
+        assert_eq!(macos_of(&plist("")), None);
+        assert_eq!(macos_of("bplist00"), None);
+    }
 }
