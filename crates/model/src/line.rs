@@ -222,7 +222,7 @@ pub struct OperatorLine {
     pub standby_bridge_id: Option<Id<crate::Bridge>>,
     /// Whether that one is linked and says that it could carry the line now. Null without a standby.
     #[serde(default)]
-    #[schemars(example = ())]
+    #[schemars(example = true)]
     pub standby_ready: Option<bool>,
     /// Whether a message to a contact who has not written first is refused.
     pub contact_first: bool,

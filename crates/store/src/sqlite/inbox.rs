@@ -77,7 +77,9 @@ pub(super) fn receive(
                 let inbound = by_the_line(&line, own);
                 message(tx, &line, inbound, true, now, committed)?
             }
-            Inbound::Reaction(inbound) => reaction(tx, &line, link.bridge, inbound, now, committed)?,
+            Inbound::Reaction(inbound) => {
+                reaction(tx, &line, link.bridge, inbound, now, committed)?
+            }
             Inbound::Typing(inbound) => in_chat(tx, &line, inbound.chat, |tx, place| {
                 let (handle, on) = (inbound.handle.as_str(), inbound.is_typing);
                 // Of a history that comes late, as after a take-over: nobody sees any more who typed then.

@@ -18,8 +18,8 @@ use switchboard_store::{Link, NewContent, NewLine, Refusal, SettleReport, Store,
 use crate::{
     own::own_in,
     world::{
-        ANN, BOB, LEASE, NOW, World, chat_with, data, handle, kinds, later, new_line, refusal, sent,
-        text_from,
+        ANN, BOB, LEASE, NOW, World, chat_with, data, handle, kinds, later, new_line, refusal,
+        sent, text_from,
     },
 };
 
@@ -172,6 +172,25 @@ pub(crate) async fn a_line_whose_standby_is_not_ready_goes_down(store: Arc<dyn S
     let done = store.take_over(pair.places(), later(1)).await.unwrap().unwrap();
     assert_eq!(kinds(&done), [EventKind::LineStatus]);
     assert!(!data::<LineStatusEvent>(&done.events[0]).online);
+}
+
+pub(crate) async fn a_standby_is_ready_while_it_is_linked_and_says_so(store: Arc<dyn Store>) {
+    let pair = Pair::new(&store).await;
+    let ready = async |steady| {
+        let lines = store.operator_lines(steady).await.unwrap();
+        lines.into_iter().find(|one| one.line.id == pair.world.line).unwrap().standby_ready
+    };
+    assert_eq!(ready(NOW).await, Some(false), "it has said nothing");
+    pair.says(pair.standby, true, NOW).await;
+    assert_eq!(ready(NOW).await, Some(true));
+    assert_eq!(ready(LEASE).await, Some(false), "the lease of its link is over");
+    pair.says(pair.standby, false, NOW).await;
+    assert_eq!(ready(NOW).await, Some(false));
+    pair.says(pair.standby, true, NOW).await;
+    store.revoke_bridge(pair.standby.bridge, NOW).await.unwrap();
+    assert_eq!(ready(NOW).await, Some(false));
+    store.set_standby(pair.world.line, None).await.unwrap();
+    assert_eq!(ready(NOW).await, None);
 }
 
 pub(crate) async fn nothing_overtakes_what_the_bridge_before_holds(store: Arc<dyn Store>) {

@@ -156,7 +156,9 @@ pub(super) async fn run(client: &AdminClient, command: Lines, out: &Out) -> anyh
 /// Why a line was not taken over, in this command's words.
 fn refused(line: &str, error: switchboard_client::Error) -> anyhow::Error {
     match &error {
-        switchboard_client::Error::Api { problem, .. } if problem.param.as_deref() == Some("force") => {
+        switchboard_client::Error::Api { problem, .. }
+            if problem.param.as_deref() == Some("force") =>
+        {
             anyhow::anyhow!(
                 "the standby of {line} is not ready: it is not linked, or says that it can't carry the line. Start it, and see \
                  what `switchboard bridge status` says on its machine; --force lets it take the line over all the same, \
