@@ -71,12 +71,14 @@ impl AdminClient {
         self.transport.post("/admin/v1/lines/standby", &body, 200).await
     }
 
-    /// Lets the standby of this line, `ln_…`, carry it from now on.
+    /// Lets the standby of this line, `ln_…`, carry it from now on. One that could not carry it now is refused, unless it
+    /// is forced.
     pub async fn take_over_line(
         &self,
         line: impl fmt::Display + Send,
+        force: bool,
     ) -> Result<Answer<OperatorLine>> {
-        let body = json!({ "id": line.to_string() });
+        let body = json!({ "id": line.to_string(), "force": force });
         self.transport.post("/admin/v1/lines/take-over", &body, 200).await
     }
 

@@ -220,6 +220,10 @@ pub struct OperatorLine {
     /// By which other bridge, when that one is away.
     #[serde(default)]
     pub standby_bridge_id: Option<Id<crate::Bridge>>,
+    /// Whether that one is linked and says that it could carry the line now. Null without a standby.
+    #[serde(default)]
+    #[schemars(example = true)]
+    pub standby_ready: Option<bool>,
     /// Whether a message to a contact who has not written first is refused.
     pub contact_first: bool,
     /// How often it may answer one contact before it must rest: answers and seconds. Null is no limit.

@@ -94,14 +94,15 @@ impl Kind for Message {
 
 impl Message {
     /// Takes what is new of it; whether anything is. The only place that decides it: a newer edit
-    /// counts, an older one and one of what was taken back do not; what was taken back, delivered, read
+    /// counts; an older one, one that changes nothing and one of what was taken back do not: two bridges may each
+    /// have seen the same edit, at a time of its own. What was taken back, delivered, read
     /// or failed once stays so, since the time that was told first. Only what the line sent can fail. Files are
     /// the store's to take, if they are [`Message::are_new`].
     pub fn take(&mut self, update: InboundUpdate) -> bool {
         let mut is_new = false;
         if let Some(Edit { text, edited_at }) = update.edit
             && self.unsent_at.is_none()
-            && self.edited_at.is_none_or(|known| known < edited_at)
+            && self.edited_at.is_none_or(|known| known < edited_at && self.text != text)
         {
             (self.text, self.edited_at, is_new) = (text, Some(edited_at), true);
         }

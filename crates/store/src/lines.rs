@@ -70,8 +70,9 @@ pub trait Lines: Send + Sync {
         limit: Option<LoopLimit>,
     ) -> Result<OperatorLine>;
 
-    /// Every line of every account, oldest first: for the operator.
-    async fn operator_lines(&self) -> Result<Vec<OperatorLine>>;
+    /// Every line of every account, oldest first: for the operator. Whether a standby is ready is so at this steady instant;
+    /// what the commands above answer is only what it has said last.
+    async fn operator_lines(&self, steady: Timestamp) -> Result<Vec<OperatorLine>>;
 
     /// The lines of this account and the sandbox line, which is every account's; oldest first.
     async fn lines(&self, account: Id<Account>) -> Result<Vec<Line>>;

@@ -111,7 +111,7 @@ async fn a_command_that_fails_in_a_crowd_takes_back_only_its_own() {
         store.accounts().await.unwrap().into_iter().skip(2).map(|account| account.id).collect();
     kept.sort_unstable();
     assert_eq!(kept, made);
-    assert_eq!(store.operator_lines().await.unwrap().len(), 2);
+    assert_eq!(store.operator_lines(NOW).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

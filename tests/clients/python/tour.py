@@ -36,13 +36,13 @@ from operator_api.models import (
     CreateLine,
     Driver,
     KeyList,
-    LineRef,
     OperatorLineList,
     OperatorLineResponse,
     RevokedKeyResponse,
     RevokeKey,
     Scope,
     SetStandby,
+    TakeLineOver,
     UpdateLine,
 )
 from programs.api.chats import list_chats
@@ -364,7 +364,7 @@ def the_operator() -> None:
     standby = SetStandby(id=real.id, bridge_id=second.id)
     real = expect(OperatorLineResponse, set_standby.sync(client=operator, body=standby))
     assert (real.bridge_id, real.standby_bridge_id) == (bridge.id, second.id)
-    real = expect(OperatorLineResponse, take_line_over.sync(client=operator, body=LineRef(id=real.id)))
+    real = expect(OperatorLineResponse, take_line_over.sync(client=operator, body=TakeLineOver(id=real.id, force=True)))
     assert (real.bridge_id, real.standby_bridge_id) == (second.id, bridge.id)
     limit = UpdateLine(id=real.id, loop_limit="10/60")
     assert expect(OperatorLineResponse, update_line.sync(client=operator, body=limit)).loop_limit == "10/60"

@@ -244,7 +244,7 @@ const stoodBy = await expect(
   operator.POST("/admin/v1/lines/standby", { body: { id: real.id, bridge_id: standby.id } }),
 );
 assert.deepEqual([stoodBy.bridge_id, stoodBy.standby_bridge_id], [bridge.id, standby.id]);
-const takenOver = await expect(operator.POST("/admin/v1/lines/take-over", { body: { id: real.id } }));
+const takenOver = await expect(operator.POST("/admin/v1/lines/take-over", { body: { id: real.id, force: true } }));
 assert.deepEqual([takenOver.bridge_id, takenOver.standby_bridge_id], [standby.id, bridge.id]);
 const limited = await expect(operator.PATCH("/admin/v1/lines", { body: { id: real.id, loop_limit: "10/60" } }));
 assert.equal(limited.loop_limit, "10/60");

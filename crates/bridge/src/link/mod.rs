@@ -56,6 +56,11 @@ pub enum InvalidBridgeConfig {
     /// The URL is not one of a server.
     #[error("the server's URL must be https://…, or http://… where nobody else can listen in")]
     Server,
+    /// The URL holds a name or a password, which would go nowhere and stand in the log.
+    #[error(
+        "the server's URL must hold no user name and no password before the @: a bridge signs in with its token"
+    )]
+    UserInfo,
     /// The token can't stand in a header.
     #[error("the bridge's token has characters that no token has")]
     Token,
@@ -71,7 +76,7 @@ impl BridgeConfig {
     /// # Errors
     /// [`InvalidBridgeConfig`] for what can't be dialled.
     pub fn of_server(server: &str, token: &str) -> Result<Self, InvalidBridgeConfig> {
-        let url = link_url(server).ok_or(InvalidBridgeConfig::Server)?;
+        let url = link_url(server)?;
         Self::new(url.as_str(), token)
     }
 
@@ -112,17 +117,20 @@ impl BridgeConfig {
 }
 
 /// The URL of the link on this server.
-fn link_url(server: &str) -> Option<Url> {
-    let mut url = Url::parse(server.trim()).ok()?;
+fn link_url(server: &str) -> Result<Url, InvalidBridgeConfig> {
+    const WRONG: InvalidBridgeConfig = InvalidBridgeConfig::Server;
+    let mut url = Url::parse(server.trim()).map_err(|_| WRONG)?;
     let scheme = match url.scheme() {
         "https" | "wss" => "wss",
         "http" | "ws" => "ws",
-        _ => return None,
+        _ => return Err(WRONG),
     };
-    url.set_scheme(scheme).ok()?;
-    // A name or a password in it would go nowhere, and stand in the log.
-    if !url.has_host() || !url.username().is_empty() || url.password().is_some() {
-        return None;
+    url.set_scheme(scheme).map_err(|()| WRONG)?;
+    if !url.has_host() {
+        return Err(WRONG);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(InvalidBridgeConfig::UserInfo);
     }
     url.set_query(None);
     url.set_fragment(None);
@@ -131,7 +139,7 @@ fn link_url(server: &str) -> Option<Url> {
         true => url.set_path(&path),
         false => url.set_path(&format!("{path}{LINK_PATH}")),
     }
-    Some(url)
+    Ok(url)
 }
 
 impl fmt::Debug for BridgeConfig {
@@ -296,10 +304,13 @@ mod tests {
             ("https://a.example/?x=1#y", "wss://a.example/bridge/v1/link"),
         ] {
             let url = link_url(given).map(String::from);
-            assert_eq!(url.as_deref(), Some(dialled), "{given}");
+            assert_eq!(url.as_deref(), Ok(dialled), "{given}");
         }
-        for given in ["", "a.example", "ftp://a.example", "https://", "https://u:p@a.example"] {
-            assert_eq!(link_url(given), None, "{given}");
+        for given in ["", "a.example", "ftp://a.example", "https://"] {
+            assert_eq!(link_url(given), Err(InvalidBridgeConfig::Server), "{given}");
+        }
+        for given in ["https://u:p@a.example", "http://u@a.example", "wss://:p@a.example"] {
+            assert_eq!(link_url(given), Err(InvalidBridgeConfig::UserInfo), "{given}");
         }
     }
 }

@@ -124,7 +124,12 @@ async fn fill(dir: &Path) {
     let store: &dyn Store = &SqliteStore::open(&path, SqliteOptions::default()).unwrap();
     let bridge = store.bridges().await.unwrap()[0].id;
     let link = store.open_link(bridge, SystemClock.now()).await.unwrap().link;
-    let line = store.operator_lines().await.unwrap().into_iter().find(|one| !one.line.is_sandbox);
+    let line = store
+        .operator_lines(switchboard_model::Timestamp(0))
+        .await
+        .unwrap()
+        .into_iter()
+        .find(|one| !one.line.is_sandbox);
     let line = line.unwrap().line.id;
     let now = SystemClock.now();
     for first in (0..EVENTS).step_by(BATCH) {

@@ -44,7 +44,12 @@ impl Rig<Imsg> {
     /// A line on a Mac.
     pub(crate) async fn imsg(settings: Settings) -> (Self, Mac) {
         let mac = Mac::with(settings);
-        let program = ImsgProgram { program: mac.program().to_owned(), db: None, env: Vec::new() };
+        let program = ImsgProgram {
+            program: mac.program().to_owned(),
+            db: None,
+            env: Vec::new(),
+            macos: None,
+        };
         (Self::new(DriverKind::Imsg, move || Imsg::new(program.clone())).await, mac)
     }
 }

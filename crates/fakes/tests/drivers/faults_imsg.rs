@@ -5,7 +5,7 @@ use std::time::Duration;
 use switchboard_client::{SendAudioMessage, SendMessage, SendReaction, Upload};
 use switchboard_fakes::imsg::{Automation, Fault, Helper, Mac, MacOs, Pace, Settings};
 use switchboard_model::{
-    OutboxItem,
+    Code, OutboxItem,
     chat::Service,
     id::Id,
     outbox::{MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus},
@@ -216,18 +216,22 @@ async fn a_permission_to_steer_messages_is_asked_for_by_name() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn macos_26_without_the_helper_reaches_no_group_and_nobody_new() {
     let settings = Settings { macos: MacOs::Tahoe26, ..Settings::default() };
-    let (rig, mac) = without_helper(settings).await;
+    let (mut rig, mac) = without_helper(settings).await;
     let team = mac.group("Team", &[ANN, BOB]);
     mac.contact(ANN).writes_in(team, "hello all");
     let chat = group(&rig).await;
-    let item = rig.sent(&chat, "hello both").await;
-    assert_eq!(item.status, OutboxStatus::Failed);
-    assert!(item.error.unwrap().contains("nothing was sent"));
+    // It is known, and refused when it is asked for.
+    let to_both = SendMessage::text(LINE, &chat, "hello both");
+    let refused = rig.client.send_message(&to_both).await.unwrap_err();
+    assert_eq!(refused.code(), Some(Code::AdvancedFeaturesRequired), "{refused}");
     let item = rig.sent(BOB, "nice to meet you").await;
     assert_eq!(item.error.as_deref(), Some(MAY_HAVE_BEEN_HANDED_OVER));
     assert!(mac.received_by(BOB).is_empty());
     assert_eq!(rig.sent(ANN, "only you").await.status, OutboxStatus::Sent);
     assert_eq!(mac.received_by(ANN).len(), 1);
+    now_has(&mut rig, &mac, Helper::Present).await;
+    assert_eq!(rig.sent(&chat, "hello both").await.error, None);
+    assert_eq!(mac.contact(BOB).times_received("hello both"), 1);
     end(rig).await;
 }
 

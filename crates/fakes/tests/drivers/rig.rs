@@ -15,7 +15,7 @@ use switchboard_client::{
 use switchboard_fakes::{
     android_sms::Phone,
     bluebubbles,
-    imsg::{Mac, Settings},
+    imsg::{Mac, MacOs, Settings},
 };
 use switchboard_model::{
     Account, EventKind, Message, OutboxItem, Timestamp, id::Id, line::DriverKind,
@@ -134,8 +134,10 @@ impl Carrier {
 
     /// A Mac with imsg.
     pub(crate) fn imsg(settings: Settings) -> (Self, Mac) {
+        let macos = Some(if settings.macos == MacOs::Tahoe26 { 26 } else { 15 });
         let mac = Mac::with(settings);
-        let program = ImsgProgram { program: mac.program().to_owned(), db: None, env: Vec::new() };
+        let program = mac.program().to_owned();
+        let program = ImsgProgram { program, db: None, env: Vec::new(), macos };
         (Self::ledgered(DriverKind::Imsg, move || Imsg::new(program.clone())), mac)
     }
 
@@ -300,6 +302,15 @@ impl<C, S: Serves> Rig<C, S> {
         self.swap();
         self.start().await;
         self.swap();
+    }
+
+    /// Waits until the line's standby could carry it.
+    pub(crate) async fn standby_is_ready(&self) {
+        eventually("the standby is ready", async || {
+            let lines = self.server.operator().lines().await.unwrap().value.data;
+            lines.iter().any(|line| line.standby_ready == Some(true)).then_some(())
+        })
+        .await;
     }
 
     /// What is done to the bridge from now on is done to the other one.

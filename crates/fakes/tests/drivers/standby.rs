@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use switchboard_bridge::drivers::Imsg;
+use switchboard_client::SendReaction;
 use switchboard_fakes::imsg::Settings;
 use switchboard_testkit::eventually;
 use tokio::time::sleep;
@@ -40,7 +42,8 @@ async fn a_line_goes_from_one_bridge_to_the_other_and_back_and_nothing_is_lost_o
         // The instant is what differs here: this is no wait for something.
         sleep(Duration::from_millis(23 * u64::try_from(turn).unwrap())).await;
         rig.kill().await;
-        operator.take_over_line(line).await.unwrap();
+        // It may have died before the other one said that it is ready.
+        operator.take_over_line(line, true).await.unwrap();
         rig.swap();
         rig.online().await;
         // The one that died comes back and stands by.
@@ -67,6 +70,107 @@ async fn a_line_goes_from_one_bridge_to_the_other_and_back_and_nothing_is_lost_o
     })
     .await;
     assert_eq!(rig.client.lines().await.unwrap().value.data[0].handle.as_str(), LINE);
+    rig.stop().await;
+    rig.swap();
+    rig.stop().await;
+    rig.server.stop().await;
+}
+
+/// The events about reactions and edits that were told, sorted.
+fn changes(rig: &Rig<Imsg>) -> Vec<String> {
+    let received = rig.receiver.received();
+    let told = received.iter().map(|one| one.json()).filter_map(|one| {
+        let data = &one["data"];
+        let what = match one["event"].as_str()? {
+            event @ ("reaction.added" | "reaction.removed") => {
+                format!("{event} {}", data["type"].as_str()?)
+            }
+            event @ "message.updated" if data["edited_at"].is_number() => {
+                format!("{event} {}", data["text"].as_str().unwrap_or("taken back"))
+            }
+            _ => return None,
+        };
+        Some(what)
+    });
+    let mut told: Vec<_> = told.collect();
+    told.sort();
+    told
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reactions_and_edits_that_both_bridges_have_seen_are_told_once() {
+    let (mut rig, mac) = Rig::imsg(Settings::default()).await;
+    mac.contact(ANN).writes("hello");
+    let hello = rig.message(ANN, "hello").await.guid;
+    rig.add_standby().await;
+    rig.standby_is_ready().await;
+    // From here on both see all of it.
+    for text in ["helo", "a secret", "later"] {
+        mac.contact(ANN).writes(text);
+        rig.message(ANN, text).await;
+    }
+    let guid = async |text: &str| rig.message(ANN, text).await.guid;
+    let (typo, secret, later) = (guid("helo").await, guid("a secret").await, guid("later").await);
+    for (guid, kind, remove) in [
+        (&hello, "love", false),
+        (&hello, "like", false),
+        (&typo, "laugh", false),
+        (&typo, "laugh", true),
+        (&typo, "laugh", false),
+    ] {
+        let reaction = SendReaction::new(LINE, ANN, guid, kind);
+        let reaction = if remove { reaction.remove() } else { reaction };
+        let id = rig.client.send_reaction(&reaction).await.unwrap().value.id;
+        rig.ended(id).await;
+    }
+    mac.owner().reacts(&later, "question");
+    mac.contact(ANN).edits(&typo, "hullo");
+    eventually("the edit is told", async || {
+        changes(&rig).contains(&"message.updated hullo".to_owned()).then_some(())
+    })
+    .await;
+    mac.contact(ANN).edits(&typo, "hello again");
+    mac.contact(ANN).unsends(&secret);
+    let before = [
+        "message.updated hello again",
+        "message.updated hullo",
+        "reaction.added laugh",
+        "reaction.added laugh",
+        "reaction.added like",
+        "reaction.added love",
+        "reaction.added question",
+        "reaction.removed laugh",
+        "reaction.removed love",
+    ];
+    eventually("all is told", async || (changes(&rig) == before).then_some(())).await;
+    let line = rig.server.admin().lines().await.unwrap().value.data.remove(0).line.id;
+    rig.kill().await;
+    rig.server.admin().take_over_line(line, false).await.unwrap();
+    rig.swap();
+    rig.online().await;
+    // Whoever has seen these has seen what was before them.
+    mac.contact(ANN).reacts(&hello, "dislike");
+    mac.contact(ANN).edits(&later, "at last");
+    let after = ["message.updated at last", "reaction.added dislike"];
+    eventually("what is new is told", async || {
+        let told = changes(&rig);
+        after.iter().all(|one| told.iter().any(|other| other == one)).then_some(())
+    })
+    .await;
+    let mut all = [&before[..], &after[..]].concat();
+    all.sort_unstable();
+    assert_eq!(changes(&rig), all);
+    // The one that has done it knows its own, too.
+    rig.swap();
+    rig.start().await;
+    rig.standby_is_ready().await;
+    rig.server.admin().take_over_line(line, false).await.unwrap();
+    mac.contact(ANN).reacts(&hello, "emphasis");
+    eventually("what is new is told again", async || {
+        changes(&rig).iter().any(|one| one.ends_with("emphasize")).then_some(())
+    })
+    .await;
+    assert_eq!(changes(&rig).len(), all.len() + 1, "{:?}", changes(&rig));
     rig.stop().await;
     rig.swap();
     rig.stop().await;

@@ -75,8 +75,9 @@ pub(super) fn operations() -> Vec<Entry> {
         ),
         entry(
             post(), "/admin/v1/lines/take-over", "takeLineOver", "Lines", "Let the standby carry a line",
-            "The two bridges change places. What the one before was handed stays its own: nothing is handed out twice.",
-            &[], Json("LineRef"), One(200, "OperatorLine"),
+            "The two bridges change places. What the one before was handed stays its own: nothing is handed out twice. A \
+             standby that is not ready is refused, unless `force` is true.",
+            &[], Json("TakeLineOver"), One(200, "OperatorLine"),
             &[MissingRequiredParameter, InvalidParameterValue, LineNotFound],
         ),
         entry(
@@ -124,7 +125,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("CreateLine", create_line()),
         ("UpdateLine", update_line()),
         ("SetStandby", set_standby()),
-        ("LineRef", object("A line.", vec![always("id", id::<Line>(), "The line's id.")])),
+        ("TakeLineOver", take_line_over()),
         ("CreatedKey", created_key()),
         ("CreateKey", create_key()),
         ("RevokeKey", revoke_key()),
@@ -194,6 +195,20 @@ fn set_standby() -> Value {
         vec![
             always("id", id::<Line>(), "The line's id."),
             nullable("bridge_id", id::<Bridge>(), "Its standby; none if it is to have none."),
+        ],
+    )
+}
+
+fn take_line_over() -> Value {
+    object(
+        "A line that its standby is to carry.",
+        vec![
+            always("id", id::<Line>(), "The line's id."),
+            nullable(
+                "force",
+                boolean(false),
+                "Even if the standby is not ready: the line is offline until it is.",
+            ),
         ],
     )
 }

@@ -83,10 +83,10 @@ pub(crate) fn operators(world: &World) -> Vec<Row> {
         making(
             "/admin/v1/lines/take-over",
             200,
+            json!({ "id": world.stood_by, "force": true }),
             json!({ "id": world.stood_by }),
-            json!({ "id": "brg_x" }),
             InvalidParameterValue,
-            "id",
+            "force",
         ),
         making(
             "/admin/v1/keys",

@@ -68,6 +68,16 @@ impl Pair {
         (line.bridge_id == Some(mac.id)).then_some(())
     }
 
+    /// Waits until the line's standby is said to be ready, or not.
+    async fn ready(&self, ready: bool) {
+        eventually(&format!("the standby is ready: {ready}"), async || {
+            let lines = self.server.admin().lines().await.unwrap().value.data;
+            let line = lines.into_iter().find(|one| one.line.id == self.one.line.id)?;
+            (line.standby_ready == Some(ready)).then_some(())
+        })
+        .await;
+    }
+
     fn told(&self, position: &str, guid: &str) -> BridgeFrame {
         let handle: switchboard_model::Handle = ANN.parse().unwrap();
         let entries = vec![Inbound::Message(InboundMessage {
@@ -164,7 +174,8 @@ async fn the_operator_lets_them_change_places_and_what_was_handed_out_stays() {
     while held.len() < 2 {
         held.extend(one.items().await);
     }
-    let taken = pair.server.admin().take_over_line(pair.one.line.id).await.unwrap().value;
+    pair.ready(true).await;
+    let taken = pair.server.admin().take_over_line(pair.one.line.id, false).await.unwrap().value;
     assert_eq!(
         (taken.bridge_id, taken.standby_bridge_id),
         (Some(pair.other.id), Some(pair.one.id))
@@ -182,8 +193,8 @@ async fn the_operator_lets_them_change_places_and_what_was_handed_out_stays() {
         given.extend(other.items().await);
     }
     assert_eq!(given.iter().map(|item| item.id).collect::<Vec<_>>(), [ids[1], next]);
-    // And back again.
-    pair.server.admin().take_over_line(pair.one.line.id).await.unwrap();
+    // And back again, which is not said to be ready before it says so itself.
+    pair.server.admin().take_over_line(pair.one.line.id, true).await.unwrap();
     next_role(&mut one, LineRole::Active).await;
     one.say(&pair.told("1", "after")).await;
     received(&mut one, "1").await;
@@ -207,10 +218,40 @@ async fn what_can_not_be_a_standby_is_refused() {
         let refused = admin.set_standby(line, Some(bridge)).await.unwrap_err();
         assert_eq!(refused.code(), Some(code), "{bridge}");
     }
-    let nowhere = admin.take_over_line("ln_x").await.unwrap_err();
+    let nowhere = admin.take_over_line("ln_x", false).await.unwrap_err();
     assert_eq!(nowhere.code(), Some(Code::LineNotFound));
     assert_eq!(admin.set_standby(line, None).await.unwrap().value.standby_bridge_id, None);
-    let alone = admin.take_over_line(line).await.unwrap_err();
+    let alone = admin.take_over_line(line, true).await.unwrap_err();
     assert_eq!(alone.code(), Some(Code::InvalidParameterValue));
+    pair.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_standby_that_is_not_ready_takes_over_only_if_that_is_meant() {
+    let pair = Pair::make().await;
+    let (admin, line) = (pair.server.admin(), pair.one.line.id);
+    let one = pair.linked(&pair.one, LineRole::Active).await;
+    pair.ready(false).await;
+    let refused = async || {
+        let refused = admin.take_over_line(line, false).await.unwrap_err();
+        assert_eq!(refused.code(), Some(Code::InvalidParameterValue));
+        let switchboard_client::Error::Api { problem, .. } = refused else { unreachable!() };
+        assert_eq!(problem.param.as_deref(), Some("force"));
+        assert!(problem.message.contains(&pair.other.id.to_string()), "{}", problem.message);
+        pair.carried_by(&pair.one).await.expect("nothing has changed");
+    };
+    refused().await;
+    let other = pair.linked(&pair.other, LineRole::Standby).await;
+    pair.ready(true).await;
+    // One that is gone is not ready any more.
+    drop(other);
+    pair.ready(false).await;
+    refused().await;
+    let taken = admin.take_over_line(line, true).await.unwrap().value;
+    assert_eq!((taken.bridge_id, taken.standby_ready), (Some(pair.other.id), Some(false)));
+    assert!(!taken.line.status.online);
+    // Without a standby there is nothing to say.
+    assert_eq!(admin.set_standby(line, None).await.unwrap().value.standby_ready, None);
+    drop(one);
     pair.server.stop().await;
 }

@@ -328,6 +328,12 @@ fn operators_values(world: &World) -> Vec<(Call, &'static str)> {
         ("/admin/v1/lines/standby", json!({}), "id", vec![json!("brg_x"), json!(1)]),
         ("/admin/v1/lines/standby", json!({ "id": "ln_x" }), "bridge_id", vec![json!("acc_x")]),
         ("/admin/v1/lines/take-over", json!({}), "id", vec![json!("brg_x"), json!(1)]),
+        (
+            "/admin/v1/lines/take-over",
+            json!({ "id": world.stood_by }),
+            "force",
+            vec![json!(1), json!("true"), json!(false)],
+        ),
         ("/admin/v1/keys/revoke", json!({}), "id", vec![json!("brg_x"), json!(1)]),
         ("/admin/v1/bridges", json!({ "name": "x", "driver": "imsg" }), "name", vec![json!(" ")]),
         (

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use switchboard_model::{
-    Account, EventKind, Line, Message, Timestamp,
+    Account, Bridge, EventKind, Line, Message, Timestamp,
     event::MessageEvent,
     id::Id,
     link::{
@@ -26,7 +26,10 @@ use super::{
     files,
     lines::{self, health},
     messages::{self, bounded_guid},
-    reactions::{self, Occurrence},
+    reactions::{
+        self, Occurrence,
+        twice::{self, Said},
+    },
     receipts, sandbox, typing,
 };
 use crate::{Committed, Inbox, Link, Received, Refusal, Result};
@@ -74,7 +77,9 @@ pub(super) fn receive(
                 let inbound = by_the_line(&line, own);
                 message(tx, &line, inbound, true, now, committed)?
             }
-            Inbound::Reaction(inbound) => reaction(tx, &line, inbound, now, committed)?,
+            Inbound::Reaction(inbound) => {
+                reaction(tx, &line, link.bridge, inbound, now, committed)?
+            }
             Inbound::Typing(inbound) => in_chat(tx, &line, inbound.chat, |tx, place| {
                 let (handle, on) = (inbound.handle.as_str(), inbound.is_typing);
                 // Of a history that comes late, as after a take-over: nobody sees any more who typed then.
@@ -240,6 +245,7 @@ fn identity_of(entry: &(impl Serialize + ?Sized)) -> String {
 fn reaction(
     tx: &mut Tx<'_>,
     line: &CachedLine,
+    bridge: Id<Bridge>,
     inbound: InboundReaction,
     now: Timestamp,
     committed: &mut Committed,
@@ -265,9 +271,18 @@ fn reaction(
             sent_at: inbound.sent_at,
         };
         let place = EventContext { line, account_id: account, chat_id };
-        if occurrence.added && occurrence.sender == line.handle.as_str() {
-            for older in reactions::replaced(tx.sql, &occurrence)? {
-                reactions::happened(tx, &place, older, now, committed)?;
+        if occurrence.sender == line.handle.as_str() {
+            let said = Said { line: line.id, bridge, as_item: false };
+            if twice::was_said(tx.sql, said, &occurrence)? {
+                return Ok(ReceivedEntry { chat_id: Some(chat_id), message_id: Some(message_id) });
+            }
+            if line.was_taken_over {
+                twice::note(tx.sql, said, &occurrence)?;
+            }
+            if occurrence.added {
+                for older in reactions::replaced(tx.sql, &occurrence)? {
+                    reactions::happened(tx, &place, older, now, committed)?;
+                }
             }
         }
         reactions::happened(tx, &place, occurrence, now, committed)?;

@@ -45,8 +45,8 @@ impl Lines for SqliteStore {
         self.writer.run(move |tx| set_loop_limit(tx, line, limit)).await
     }
 
-    async fn operator_lines(&self) -> Result<Vec<OperatorLine>> {
-        self.readers.scan(Owner::System).ask(all).await
+    async fn operator_lines(&self, steady: Timestamp) -> Result<Vec<OperatorLine>> {
+        self.readers.scan(Owner::System).ask(move |sql| all(sql, steady)).await
     }
 
     async fn lines(&self, account: Id<Account>) -> Result<Vec<Line>> {
@@ -161,6 +161,7 @@ pub(super) fn create(sql: &Connection, new: NewLine) -> Result<OperatorLine> {
         driver: new.driver,
         bridge_id,
         standby_bridge_id,
+        standby_ready: standby_bridge_id.map(|_| false),
         contact_first: new.contact_first,
         loop_limit: new.loop_limit,
     };
@@ -189,13 +190,16 @@ pub(super) fn create(sql: &Connection, new: NewLine) -> Result<OperatorLine> {
     Ok(line)
 }
 
-pub(super) fn all(sql: &Connection) -> Result<Vec<OperatorLine>> {
+pub(super) fn all(sql: &Connection, steady: Timestamp) -> Result<Vec<OperatorLine>> {
     statement::all(
         sql,
         "select id, handle, label, service, is_active, capabilities, is_sandbox, online, offline_reason,
-                status_since, account_id, driver, bridge_id, contact_first, loop_limit, standby_bridge_id
+                status_since, account_id, driver, bridge_id, contact_first, loop_limit, standby_bridge_id,
+                standby_ready = 1 and exists
+                    (select 1 from bridges b
+                     where b.id = lines.standby_bridge_id and b.link_until > ?1 and b.revoked_at is null)
          from lines order by seq",
-        [],
+        params![steady.0],
         operator_line,
     )
 }
@@ -206,7 +210,8 @@ fn set_loop_limit(tx: &mut Tx<'_>, id: Id<Line>, limit: Option<LoopLimit>) -> Re
         tx.sql,
         "update lines set loop_limit = ?2 where id = ?1
          returning id, handle, label, service, is_active, capabilities, is_sandbox, online, offline_reason,
-                   status_since, account_id, driver, bridge_id, contact_first, loop_limit, standby_bridge_id",
+                   status_since, account_id, driver, bridge_id, contact_first, loop_limit, standby_bridge_id,
+                   standby_ready",
         params![bits(id), limit.map(Shown)],
         operator_line,
     )?;
@@ -215,6 +220,7 @@ fn set_loop_limit(tx: &mut Tx<'_>, id: Id<Line>, limit: Option<LoopLimit>) -> Re
 }
 
 fn operator_line(row: &Row<'_>) -> rusqlite::Result<OperatorLine> {
+    let standby_bridge_id = row.get::<_, Option<Bits<_>>>(15)?.map(Bits::id);
     Ok(OperatorLine {
         line: line(row)?,
         account_id: row.get::<_, Bits<_>>(10)?.id(),
@@ -222,7 +228,8 @@ fn operator_line(row: &Row<'_>) -> rusqlite::Result<OperatorLine> {
         bridge_id: row.get::<_, Option<Bits<_>>>(12)?.map(Bits::id),
         contact_first: row.get(13)?,
         loop_limit: row.get::<_, Option<Shown<_>>>(14)?.map(|limit| limit.0),
-        standby_bridge_id: row.get::<_, Option<Bits<_>>>(15)?.map(Bits::id),
+        standby_bridge_id,
+        standby_ready: standby_bridge_id.map(|_| row.get(16)).transpose()?,
     })
 }
 

@@ -8,6 +8,8 @@
 //! tells it, because a report says no more than that the new one was given: [`replaced`] finds the old one, whether
 //! the line gave the new one or its owner did, on another device.
 
+pub(super) mod twice;
+
 use rusqlite::{Connection, params};
 use switchboard_model::{
     Account, Chat, EventKind, Line, Message, Reaction, ReactionType, Timestamp, id::Id,

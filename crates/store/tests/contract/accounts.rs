@@ -32,7 +32,7 @@ pub(crate) async fn a_line_that_is_there_gets_the_seeds_key(store: Arc<dyn Store
     }
     // With the sandbox line and its account.
     assert_eq!(store.accounts().await.unwrap().len(), 3);
-    assert_eq!(store.operator_lines().await.unwrap().len(), 3);
+    assert_eq!(store.operator_lines(NOW).await.unwrap().len(), 3);
     let owners: Vec<_> =
         store.keys().await.unwrap().into_iter().map(|key| key.account_id).collect();
     assert_eq!(owners, [Some(world.account); 2]);
@@ -48,7 +48,7 @@ pub(crate) async fn a_seed_is_sown_once(store: Arc<dyn Store>) {
     let lines = store.lines(accounts[0].id).await.unwrap();
     let lines: Vec<_> = lines.iter().map(|line| (line.handle.as_str(), line.is_sandbox)).collect();
     assert_eq!(lines, [("+15550100009", false), ("+15550199999", true)]);
-    assert_eq!(store.operator_lines().await.unwrap()[1].account_id, accounts[1].id);
+    assert_eq!(store.operator_lines(NOW).await.unwrap()[1].account_id, accounts[1].id);
     let (key, usage) = store.find_key(SecretHash([9; 32]), None).await.unwrap().unwrap();
     assert_eq!((key.account_id, key.scopes), (Some(accounts[0].id), Scopes::all()));
     assert_eq!(usage, None);

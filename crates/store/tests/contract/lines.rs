@@ -58,7 +58,7 @@ pub(crate) async fn lines_are_their_accounts_only(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let ours = store.lines(world.account).await.unwrap();
     assert_eq!(ours.iter().map(|line| line.id).collect::<Vec<_>>(), [world.line]);
-    let all = store.operator_lines().await.unwrap();
+    let all = store.operator_lines(NOW).await.unwrap();
     let owners: Vec<_> = all.iter().map(|line| (line.line.id, line.account_id)).collect();
     let expected = [(world.line, world.account), (world.other_line, world.other_account)];
     assert_eq!(owners, expected);

@@ -199,13 +199,15 @@ mod sqlite {
         standby: a_standby_is_another_bridge_of_the_same_driver, of_two_who_take_over_one_does,
                  a_standby_takes_over_when_the_other_was_away_for_long,
                  a_line_whose_standby_is_not_ready_goes_down,
+                 a_standby_is_ready_while_it_is_linked_and_says_so,
                  nothing_overtakes_what_the_bridge_before_holds, the_truth_comes_from_either_bridge,
-                 what_both_have_seen_is_told_once;
+                 what_both_have_seen_is_told_once, a_reaction_of_the_lines_own_is_told_once,
+                 only_the_other_bridge_says_the_same_again;
         typing: only_a_change_is_told, it_goes_off_by_itself,
                 a_new_start_after_the_end_is_told_as_both, who_writes_types_no_more,
                 clocks_can_not_hold_it_on, in_an_unknown_chat_it_is_nothing,
                 the_line_types_where_it_can, the_line_that_writes_types_no_more;
-        updates: a_newer_text_takes_the_place_of_an_older_one,
+        updates: a_newer_text_takes_the_place_of_an_older_one, the_same_edit_is_told_once,
                  nothing_is_shown_of_what_was_taken_back, delivered_and_read_never_go_back,
                  what_is_sent_may_be_delivered_already, an_update_of_nothing_is_nothing,
                  a_guid_is_found_by_the_id;

@@ -3,22 +3,23 @@
 use std::{sync::Arc, time::Duration};
 
 use switchboard_model::{
-    Bridge, EventKind, Line, OutboxItem, Timestamp,
+    Bridge, EventKind, Line, OutboxItem, ReactionType, Timestamp,
     event::{LineStatusEvent, MessageEvent},
     id::Id,
     line::DriverKind,
-    link::{Inbound, LineRole, Outcome, Report},
+    link::{Inbound, InboundReaction, LineRole, Outcome, Report},
+    message::MessageRef,
     outbox::OutboxStatus,
     secret::SecretHash,
     time::Now,
 };
-use switchboard_store::{Link, NewLine, Refusal, SettleReport, Store, TakeOver};
+use switchboard_store::{Link, NewContent, NewLine, Refusal, SettleReport, Store, TakeOver};
 
 use crate::{
     own::own_in,
     world::{
-        ANN, BOB, LEASE, NOW, World, chat_with, data, kinds, later, new_line, refusal, sent,
-        text_from,
+        ANN, BOB, LEASE, NOW, World, chat_with, data, handle, kinds, later, new_line, refusal,
+        sent, text_from,
     },
 };
 
@@ -173,6 +174,25 @@ pub(crate) async fn a_line_whose_standby_is_not_ready_goes_down(store: Arc<dyn S
     assert!(!data::<LineStatusEvent>(&done.events[0]).online);
 }
 
+pub(crate) async fn a_standby_is_ready_while_it_is_linked_and_says_so(store: Arc<dyn Store>) {
+    let pair = Pair::new(&store).await;
+    let ready = async |steady| {
+        let lines = store.operator_lines(steady).await.unwrap();
+        lines.into_iter().find(|one| one.line.id == pair.world.line).unwrap().standby_ready
+    };
+    assert_eq!(ready(NOW).await, Some(false), "it has said nothing");
+    pair.says(pair.standby, true, NOW).await;
+    assert_eq!(ready(NOW).await, Some(true));
+    assert_eq!(ready(LEASE).await, Some(false), "the lease of its link is over");
+    pair.says(pair.standby, false, NOW).await;
+    assert_eq!(ready(NOW).await, Some(false));
+    pair.says(pair.standby, true, NOW).await;
+    store.revoke_bridge(pair.standby.bridge, NOW).await.unwrap();
+    assert_eq!(ready(NOW).await, Some(false));
+    store.set_standby(pair.world.line, None).await.unwrap();
+    assert_eq!(ready(NOW).await, None);
+}
+
 pub(crate) async fn nothing_overtakes_what_the_bridge_before_holds(store: Arc<dyn Store>) {
     let mut pair = Pair::new(&store).await;
     let ids = [
@@ -241,4 +261,82 @@ pub(crate) async fn what_both_have_seen_is_told_once(store: Arc<dyn Store>) {
     assert_eq!((item.status, item.message_id), (OutboxStatus::Sent, Some(told.message.id)));
     assert!(pair.tells(pair.active, "b5", seen).await.is_empty());
     assert_eq!(crate::own::messages(&pair.world, ANN).await.len(), 4);
+}
+
+/// The line's own reaction to the message "g1", as its history tells it.
+fn own_reaction(guid: &str, reaction_type: ReactionType, added: bool, at: i64) -> Inbound {
+    Inbound::Reaction(InboundReaction {
+        guid: guid.into(),
+        chat: chat_with(ANN),
+        message_guid: "g1".into(),
+        sender: handle("+15550100003"),
+        reaction_type,
+        added,
+        sent_at: later(at),
+    })
+}
+
+fn gives(reaction_type: ReactionType, remove: bool) -> NewContent {
+    NewContent::Reaction { message: MessageRef::Guid("g1".into()), reaction_type, remove }
+}
+
+pub(crate) async fn a_reaction_of_the_lines_own_is_told_once(store: Arc<dyn Store>) {
+    use EventKind::{ReactionAdded as Added, ReactionRemoved as Removed};
+    use ReactionType::{Like, Love};
+    let mut pair = Pair::new(&store).await;
+    pair.world.advance().await;
+    pair.tells(pair.active, "a1", vec![text_from(ANN, "g1")]).await;
+    for (kind, remove, at, told) in [
+        (Love, false, 10, vec![Added]),
+        (Like, false, 20, vec![Removed, Added]),
+        (Like, true, 30, vec![Removed]),
+        (Like, false, 40, vec![Added]),
+    ] {
+        assert_eq!(kinds(&pair.world.do_now(ANN, gives(kind, remove), later(at)).await), told);
+    }
+    // What the owner gives elsewhere comes from either.
+    let elsewhere = own_reaction("r5", Love, true, 50);
+    assert_eq!(pair.tells(pair.active, "a2", vec![elsewhere.clone()]).await, [Removed, Added]);
+    let held = pair.world.try_write(ANN, gives(Like, false)).await.unwrap().id;
+    assert_eq!(pair.world.claim(1).await, [held]);
+    pair.take_over().await;
+    let seen = vec![
+        text_from(ANN, "g1"),
+        own_reaction("r1", Love, true, 11),
+        own_reaction("r2", Like, true, 22),
+        own_reaction("r3", Like, false, 33),
+        own_reaction("r4", Like, true, 44),
+        elsewhere,
+    ];
+    assert!(pair.tells(pair.active, "b1", seen.clone()).await.is_empty());
+    assert!(pair.tells(pair.active, "b1", seen).await.is_empty(), "nor a second time");
+    // What the one before holds is seen before it is reported: it is no second one then.
+    let told = pair.tells(pair.active, "b2", vec![own_reaction("r6", Like, true, 66)]).await;
+    assert_eq!(told, [Removed, Added]);
+    let done = Outcome::Done { at: later(70) };
+    assert!(pair.reports(pair.standby, held, done).await.is_empty());
+    assert_eq!(pair.world.item(held).await.status, OutboxStatus::Sent);
+    // Each counts for one: what is given after it is new.
+    let again = own_reaction("r7", Like, true, 77);
+    assert_eq!(pair.tells(pair.active, "b3", vec![again]).await, [Added]);
+}
+
+pub(crate) async fn only_the_other_bridge_says_the_same_again(store: Arc<dyn Store>) {
+    use EventKind::{ReactionAdded as Added, ReactionRemoved as Removed};
+    use ReactionType::Love;
+    let mut pair = Pair::new(&store).await;
+    pair.world.advance().await;
+    pair.tells(pair.active, "a1", vec![text_from(ANN, "g1")]).await;
+    pair.world.do_now(ANN, gives(Love, false), later(10)).await;
+    // It knows its own: what it tells is the owner's.
+    let taken = own_reaction("r1", Love, false, 20);
+    assert_eq!(pair.tells(pair.active, "a2", vec![taken]).await, [Removed]);
+    let given = own_reaction("r2", Love, true, 30);
+    assert_eq!(pair.tells(pair.active, "a3", vec![given]).await, [Added]);
+    pair.take_over().await;
+    // Long after it nothing is the same.
+    let late = own_reaction("r3", Love, true, 700_000);
+    assert_eq!(pair.tells(pair.active, "b1", vec![late]).await, [Added]);
+    let echo = own_reaction("r4", Love, true, 11);
+    assert!(pair.tells(pair.active, "b2", vec![echo]).await.is_empty());
 }

@@ -78,6 +78,24 @@ pub(crate) async fn a_newer_text_takes_the_place_of_an_older_one(store: Arc<dyn 
     assert_eq!((third.sent_at, third.synced_at), (after.sent_at, after.synced_at));
 }
 
+pub(crate) async fn the_same_edit_is_told_once(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    world.receive_one(text_from(ANN, "g1")).await;
+    let text = shown(&world, "g1").await.text.unwrap();
+    // That it was edited is news, whatever it says.
+    assert_eq!(told(&world, edit("g1", &text, 20)).await.unwrap().edited_at, Some(later(20)));
+    told(&world, edit("g1", "two", 30)).await.unwrap();
+    // Seen by another bridge, at another time.
+    assert_eq!(told(&world, edit("g1", "two", 35)).await, None);
+    assert_eq!(shown(&world, "g1").await.edited_at, Some(later(30)));
+    // And back to what it was.
+    assert_eq!(told(&world, edit("g1", &text, 36)).await.unwrap().text, Some(text));
+    told(&world, unsent("g1", 40)).await.unwrap();
+    for again in [edit("g1", "two", 45), unsent("g1", 46)] {
+        assert_eq!(told(&world, again).await, None);
+    }
+}
+
 pub(crate) async fn nothing_is_shown_of_what_was_taken_back(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let file = StoredFile {

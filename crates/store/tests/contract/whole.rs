@@ -22,7 +22,7 @@ pub(crate) async fn its_figures_are_of_what_it_holds(store: Arc<dyn Store>) {
     let idle = store.line_figures().await.unwrap();
     assert!(idle.waiting.is_empty() && idle.drivers.iter().all(|of| of.pending == 0), "{idle:?}");
     let lines: u64 = idle.drivers.iter().map(|of| of.lines).sum();
-    assert_eq!(lines, store.operator_lines().await.unwrap().len() as u64);
+    assert_eq!(lines, store.operator_lines(NOW).await.unwrap().len() as u64);
     world.claimed(ANN, "in hand").await;
     world.accept(ANN, "one").await;
     world.accept(BOB, "two").await;

@@ -47,6 +47,8 @@ pub struct ImsgProgram {
     pub db: Option<PathBuf>,
     /// What its environment has besides ours.
     pub env: Vec<(String, String)>,
+    /// Which macOS it runs on (15, 26), where that is known.
+    pub macos: Option<u32>,
 }
 
 /// Whether there is a child.

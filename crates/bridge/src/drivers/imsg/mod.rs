@@ -55,6 +55,8 @@ const BESIDES: Duration = Duration::from_secs(100);
 pub struct Imsg {
     child: Arc<Child>,
     pushed: Mutex<mpsc::Receiver<Pushed>>,
+    /// Which macOS it is, where that is known.
+    macos: Option<u32>,
     readiness: watch::Sender<Readiness>,
     health: watch::Sender<Health>,
     chats: KnownChats,
@@ -67,8 +69,10 @@ pub struct Imsg {
 impl Imsg {
     /// Nothing runs yet.
     pub fn new(program: ImsgProgram) -> Self {
+        let macos = program.macos;
         let (child, pushed) = Child::new(program);
         Self {
+            macos,
             child,
             pushed: Mutex::new(pushed),
             readiness: watch::Sender::default(),

@@ -24,6 +24,8 @@ const ASK_WITHIN: Duration = Duration::from_secs(15);
 const SILENT_FOR: u32 = 3;
 /// The oldest version that speaks this protocol.
 const OLDEST: (u32, u32) = (0, 14);
+/// From this macOS on AppleScript finds no group. There is none between 15 and 26, and 26 calls itself 16 to older programs.
+const NO_GROUPS_BY_SCRIPT: u32 = 16;
 
 /// What the child can do now.
 #[derive(Debug, Clone, Default)]
@@ -45,13 +47,14 @@ impl Readiness {
         features.get("tapback.emoji").and_then(serde_json::Value::as_i64) >= Some(2)
     }
 
-    fn capabilities(&self) -> Vec<Capability> {
+    fn capabilities(&self, macos: Option<u32>) -> Vec<Capability> {
         let helper = self.status.bridge.ready;
+        let scripts_find_groups = macos.is_none_or(|macos| macos < NO_GROUPS_BY_SCRIPT);
         let able = [
             (Capability::Attachments, true),
             // Without its helper a new contact is tried by AppleScript, which newer systems refuse for many.
             (Capability::NewChats, true),
-            (Capability::Groups, true),
+            (Capability::Groups, helper || scripts_find_groups),
             (Capability::AudioMessages, helper && self.can("send.attachment")),
             (Capability::Replies, helper && self.can("send.rich")),
             (Capability::Reactions, helper && self.can("tapback")),
@@ -139,7 +142,11 @@ impl Imsg {
         } else if is_poisoned {
             offline(OfflineReason::Poisoned)
         } else {
-            LineStatus { online: true, capabilities: readiness.capabilities(), reason: None }
+            LineStatus {
+                online: true,
+                capabilities: readiness.capabilities(self.macos),
+                reason: None,
+            }
         };
         self.readiness.send_replace(readiness);
         line

@@ -71,6 +71,9 @@ pub(super) enum Lines {
     TakeOver {
         /// The line: ln_…
         line: String,
+        /// Even if the standby is not linked, or says that it can't carry the line: it is offline until it can
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -110,7 +113,10 @@ pub(super) async fn run(client: &AdminClient, command: Lines, out: &Out) -> anyh
         Lines::Standby { line, bridge, none: _ } => {
             out.one(&client.set_standby(&line, bridge.as_deref()).await?, carriers)
         }
-        Lines::TakeOver { line } => out.one(&client.take_over_line(&line).await?, carriers),
+        Lines::TakeOver { line, force } => {
+            let taken = client.take_over_line(&line, force).await;
+            out.one(&taken.map_err(|error| refused(&line, error))?, carriers)
+        }
         Lines::List => {
             let list = client.lines().await?;
             let head = [
@@ -123,6 +129,7 @@ pub(super) async fn run(client: &AdminClient, command: Lines, out: &Out) -> anyh
                 "LOOP LIMIT",
                 "BRIDGE",
                 "STANDBY",
+                "STANDBY READY",
                 "ACCOUNT",
                 "LABEL",
             ];
@@ -137,6 +144,7 @@ pub(super) async fn run(client: &AdminClient, command: Lines, out: &Out) -> anyh
                     one.loop_limit.map_or_else(|| "off".to_owned(), |limit| limit.to_string()),
                     one.bridge_id.map(|id| id.to_string()).unwrap_or_default(),
                     one.standby_bridge_id.map(|id| id.to_string()).unwrap_or_default(),
+                    ready(one.standby_ready).to_owned(),
                     one.account_id.to_string(),
                     one.line.label.clone().unwrap_or_default(),
                 ]
@@ -145,11 +153,37 @@ pub(super) async fn run(client: &AdminClient, command: Lines, out: &Out) -> anyh
     }
 }
 
+/// Why a line was not taken over, in this command's words.
+fn refused(line: &str, error: switchboard_client::Error) -> anyhow::Error {
+    match &error {
+        switchboard_client::Error::Api { problem, .. }
+            if problem.param.as_deref() == Some("force") =>
+        {
+            anyhow::anyhow!(
+                "the standby of {line} is not ready: it is not linked, or says that it can't carry the line. Start it, and see \
+                 what `switchboard bridge status` says on its machine; --force lets it take the line over all the same, \
+                 which is offline until it is ready"
+            )
+        }
+        _ => error.into(),
+    }
+}
+
 /// Who carries a line, and who stands by.
 fn carriers(one: &OperatorLine) -> String {
     let name = |id: Option<_>| id.map_or_else(|| "none".to_owned(), |id| format!("{id}"));
     let (bridge, standby) = (name(one.bridge_id), name(one.standby_bridge_id));
-    format!("{} bridge {bridge} standby {standby}", one.line.id)
+    let ready = one.standby_ready.filter(|ready| !ready).map_or("", |_| " (not ready)");
+    format!("{} bridge {bridge} standby {standby}{ready}", one.line.id)
+}
+
+/// Whether a standby could carry its line now.
+fn ready(ready: Option<bool>) -> &'static str {
+    match ready {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "",
+    }
 }
 
 /// Whether a line takes items, and why not.

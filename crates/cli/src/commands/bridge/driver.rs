@@ -1,7 +1,7 @@
 //! Which driver carries the lines: the one place that knows all of them.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,9 +14,9 @@ use switchboard_bridge::{
         ImsgProgram,
     },
 };
-use url::Url;
 
 use super::{
+    check,
     options::{self, DriverName, Options},
     secrets,
 };
@@ -51,7 +51,7 @@ fn bluebubbles(options: &Options) -> anyhow::Result<BlueBubbles> {
         given.bluebubbles_password_file.as_deref(),
         "bluebubbles-password",
     )?;
-    let url = url(given.bluebubbles_url.as_deref(), "--bluebubbles-url")?;
+    let url = check::bluebubbles_url(options)?;
     let webhook = given.bluebubbles_listen.map(|listen| BlueBubblesWebhook { listen, url: None });
     let options = BlueBubblesOptions { webhook, ..BlueBubblesOptions::new(url, password) };
     Ok(BlueBubbles::new(options)?)
@@ -64,18 +64,11 @@ fn android_sms(options: &Options) -> anyhow::Result<AndroidSms> {
         given.android_password_file.as_deref(),
         "android-password",
     )?;
-    let url = url(given.android_url.as_deref(), "--android-url")?;
+    let url = check::android_url(options)?;
     let user = given.android_user.as_deref().context("--android-user is missing")?;
     let sims = given.android_lines.iter().map(|line| (line.handle.clone(), line.sim)).collect();
     let options = AndroidSmsOptions { sims, ..AndroidSmsOptions::new(url, user, password) };
     Ok(AndroidSms::new(options)?)
-}
-
-fn url(given: Option<&str>, option: &str) -> anyhow::Result<Url> {
-    let given = given.with_context(|| format!("{option} is missing"))?;
-    given
-        .parse()
-        .with_context(|| format!("{option} must be a URL, such as http://192.168.1.20:8080"))
 }
 
 fn imsg(options: &Options) -> Imsg {
@@ -84,7 +77,18 @@ fn imsg(options: &Options) -> Imsg {
     let program = find_program(wanted).unwrap_or_else(|| wanted.clone());
     let db =
         options.imsg.db.as_deref().map(|db| options::dir(db).unwrap_or_else(|_| db.to_owned()));
-    Imsg::new(ImsgProgram { program, db, env: Vec::new() })
+    Imsg::new(ImsgProgram { program, db, env: Vec::new(), macos: macos() })
+}
+
+/// Which macOS this is; none on another system.
+fn macos() -> Option<u32> {
+    macos_of(&fs::read_to_string("/System/Library/CoreServices/SystemVersion.plist").ok()?)
+}
+
+fn macos_of(plist: &str) -> Option<u32> {
+    let (_, after) = plist.split_once("<key>ProductVersion</key>")?;
+    let (_, version) = after.split_once("<string>")?;
+    version.split(['.', '<']).next()?.trim().parse().ok()
 }
 
 /// Where Homebrew puts programs; what launchd starts has neither in its PATH.
@@ -99,4 +103,23 @@ pub(super) fn find_program(program: &Path) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain(HOMEBREW.map(PathBuf::from));
     folders.map(|folder| folder.join(program)).find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn macos_says_which_it_is() {
+        let plist = |version| {
+            format!(
+                "<plist><dict>\n\t<key>ProductName</key>\n\t<string>macOS</string>\n\t<key>ProductVersion</key>\n\t\
+                 <string>{version}</string>\n</dict></plist>"
+            )
+        };
+        assert_eq!(macos_of(&plist("26.1")), Some(26));
+        assert_eq!(macos_of(&plist("15")), Some(15));
+        assert_eq!(macos_of(&plist("")), None);
+        assert_eq!(macos_of("bplist00"), None);
+    }
 }

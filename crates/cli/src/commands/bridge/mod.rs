@@ -5,6 +5,7 @@
 
 #![allow(rustdoc::bare_urls, reason = "a terminal shows it, as --help")]
 
+mod check;
 mod doctor;
 mod driver;
 mod install;

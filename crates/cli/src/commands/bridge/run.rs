@@ -6,6 +6,7 @@ use switchboard_server::telemetry;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
+    check::check,
     driver,
     log::Log,
     options::Options,
@@ -43,6 +44,7 @@ async fn carry(options: &Options) -> anyhow::Result<()> {
     for (option, safer) in secrets::in_plain_here() {
         tracing::warn!("{option} shows its secret to everybody on this machine; {safer} does not");
     }
+    check(options)?;
     let dir = options.dir()?;
     let token = secrets::token(options, &dir)?;
     data_dir::prepare(&dir)?;

@@ -122,6 +122,28 @@ async fn a_lost_server_is_told_and_found_again() {
 }
 
 #[tokio::test]
+async fn a_standby_that_does_not_run_takes_nothing_over_unless_it_is_meant() {
+    let site = Site::new("imsg").await;
+    let spare = ["bridges", "create", "--name", "spare", "--driver", "imsg"];
+    let spare = site.admin(&spare).await["id"].as_str().unwrap().to_owned();
+    let line = site.admin(&["lines", "list"]).await["data"][0]["id"].as_str().unwrap().to_owned();
+    let admin = async |args: &[&str]| {
+        let mut command = switchboard();
+        command.args(["admin", "lines"]).args(args).env("SWITCHBOARD_URL", &site.server.url);
+        run(command.env("SWITCHBOARD_DATA_DIR", site.dir.path().join("server"))).await
+    };
+    let set = admin(&["standby", &line, "--bridge", &spare]).await.succeeded();
+    assert!(set.trim_end().ends_with("(not ready)"), "{set}");
+    let listed = site.admin(&["lines", "list"]).await;
+    assert_eq!(listed["data"][0]["standby_ready"], false);
+    let refused = admin(&["take-over", &line]).await.failed(1);
+    assert!(refused.contains("is not ready") && refused.contains("--force"), "{refused}");
+    let taken = admin(&["take-over", &line, "--force"]).await.succeeded();
+    assert!(taken.contains(&format!("bridge {spare} standby")), "{taken}");
+    site.server.process.stop("TERM").await;
+}
+
+#[tokio::test]
 async fn who_is_revoked_is_told_why_and_secrets_in_plain_are_warned_of() {
     let site = Site::new("imsg").await;
     let mac = mac();
@@ -162,5 +184,28 @@ async fn what_can_not_work_is_said_at_the_start() {
         let done = run(&mut site.bridge("run", wrong)).await;
         assert_eq!(done.code, Some(2), "{wrong:?}: {}", done.stderr);
     }
+    for (wrong, says) in [
+        (
+            &["--driver", "bluebubbles", "--bluebubbles-url", "127.0.0.1:1234"][..],
+            "write http://127.0.0.1:1234",
+        ),
+        (
+            &["--driver", "imsg", "--bluebubbles-url", "http://x"],
+            "--bluebubbles-url: for --driver bluebubbles only",
+        ),
+    ] {
+        for command in ["run", "doctor", "install"] {
+            let done = run(&mut site.bridge(command, wrong)).await;
+            assert!(
+                done.code == Some(1) && done.stderr.contains(says),
+                "{command}: {}",
+                done.stderr
+            );
+        }
+    }
+    let mut command = switchboard();
+    command.args(["bridge", "run", "--driver", "imsg", "--server", "http://u:p@localhost"]);
+    let done = run(command.env("SWITCHBOARD_BRIDGE_DATA_DIR", site.data_dir())).await;
+    assert!(done.code == Some(1) && done.stderr.contains("no user name"), "{}", done.stderr);
     tokio::time::timeout(Duration::from_secs(5), site.server.process.stop("TERM")).await.unwrap();
 }

@@ -101,7 +101,7 @@ async fn fill(database: &Path, events: usize) {
     let store: &dyn Store = &SqliteStore::open(database, SqliteOptions::default()).unwrap();
     let bridge = store.bridges().await.unwrap()[0].id;
     let link = store.open_link(bridge, SystemClock.now()).await.unwrap().link;
-    let lines = store.operator_lines().await.unwrap();
+    let lines = store.operator_lines(switchboard_model::Timestamp(0)).await.unwrap();
     let now = SystemClock.now();
     for line in lines {
         let (contact, count) = match line.line.handle.as_str() {

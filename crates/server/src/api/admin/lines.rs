@@ -8,7 +8,7 @@ use switchboard_model::{
     Line, Problem, Timestamp,
     id::Id,
     line::{DriverKind, LineService, LoopLimit, OperatorLine},
-    time::Clock,
+    time::{Clock, Now},
 };
 use switchboard_store::{Lines, NewLine, Refusal, StoreError, TakeOver};
 
@@ -36,7 +36,7 @@ pub(crate) async fn list(
     _: Operator,
     id: RequestId,
 ) -> Result<Response, Failure> {
-    let mut all = lines.operator_lines().await?;
+    let mut all = lines.operator_lines(clock.steady()).await?;
     let mut health = lines.operator_line_health(clock.now()).await?;
     for one in &mut all {
         one.line.health = health.remove(&one.line.id);
@@ -97,7 +97,8 @@ pub(crate) async fn create(
         is_sandbox,
     };
     let making = spawn_uncancelled(async move {
-        let line = with_health(&*lines, lines.create_line(line).await?, clock.now()).await?;
+        let made = lines.create_line(line).await?.line.id;
+        let line = shown(&*lines, made, clock.both()).await?;
         tracing::info!(
             by = %operator,
             action = "lines.create",
@@ -126,8 +127,8 @@ pub(crate) async fn update(
     let line: Id<Line> = id_of(body::text(line, "id")?, "id")?;
     let limit = loop_limit(body::text(limit, "loop_limit")?)?;
     let updating = spawn_uncancelled(async move {
-        let line =
-            with_health(&*lines, lines.set_loop_limit(line, limit).await?, clock.now()).await?;
+        lines.set_loop_limit(line, limit).await?;
+        let line = shown(&*lines, line, clock.both()).await?;
         let limit = limit.map(tracing::field::display);
         tracing::info!(
             by = %operator,
@@ -164,8 +165,8 @@ pub(crate) async fn set_standby(
     let line = body.id("id")?;
     let standby = admin::optional_id(&body, "bridge_id")?;
     let setting = spawn_uncancelled(async move {
-        let line =
-            with_health(&*lines, lines.set_standby(line, standby).await?, clock.now()).await?;
+        lines.set_standby(line, standby).await?;
+        let line = shown(&*lines, line, clock.both()).await?;
         tracing::info!(
             by = %operator,
             action = "lines.standby",
@@ -182,7 +183,8 @@ pub(crate) async fn set_standby(
     Ok(envelope::one(StatusCode::OK, &line, &id))
 }
 
-/// Lets a line's standby carry it, and tells the bridges. Of two who say so at once, one is done.
+/// Lets a line's standby carry it, and tells the bridges. Of two who say so at once, one is done. By one that could not
+/// carry the line now it would only go down: that must be meant.
 pub(crate) async fn take_over(
     State(lines): State<Arc<dyn Lines>>,
     State(links): State<Arc<Links>>,
@@ -193,34 +195,43 @@ pub(crate) async fn take_over(
     body: Body,
 ) -> Result<Response, Failure> {
     let line = body.id::<Line>("id")?;
-    let found = find(&*lines, line).await?;
+    let is_forced = body.optional_bool("force")?.unwrap_or(false);
+    let found = find(&*lines, line, clock.steady()).await?;
     let (Some(from), Some(to)) = (found.bridge_id, found.standby_bridge_id) else {
         return Err(Problem::invalid_value("id", "must be that of a line with a standby").into());
     };
+    if found.standby_ready != Some(true) && !is_forced {
+        let must = format_args!(
+            "must be true to hand the line over all the same: its standby {to} is not linked, or says that it can't carry \
+             the line. Start it, or look at its 'bridge status' first"
+        );
+        return Err(Problem::invalid_value("force", must).into());
+    }
     let taking_over = spawn_uncancelled(async move {
-        let now = clock.now();
-        let done = lines.take_over(TakeOver { line, from, to }, now).await?;
+        let now = clock.both();
+        let done = lines.take_over(TakeOver { line, from, to }, now.wall).await?;
         if let Some(committed) = done {
             tracing::info!(by = %operator, action = "lines.take_over", %line, %from, %to, "admin action");
             publisher.publish(committed);
             links.refresh();
         }
-        with_health(&*lines, find(&*lines, line).await?, now).await
+        shown(&*lines, line, now).await
     });
     Ok(envelope::one(StatusCode::OK, &taking_over.await?, &id))
 }
 
-async fn find(lines: &dyn Lines, id: Id<Line>) -> Result<OperatorLine, StoreError> {
-    let all = lines.operator_lines().await?;
+async fn find(
+    lines: &dyn Lines,
+    id: Id<Line>,
+    steady: Timestamp,
+) -> Result<OperatorLine, StoreError> {
+    let all = lines.operator_lines(steady).await?;
     all.into_iter().find(|one| one.line.id == id).ok_or_else(|| Refusal::LineNotFound.into())
 }
 
-/// A line as its answer shows it.
-async fn with_health(
-    lines: &dyn Lines,
-    mut line: OperatorLine,
-    now: Timestamp,
-) -> Result<OperatorLine, StoreError> {
-    line.line.health = lines.operator_line_health(now).await?.remove(&line.line.id);
+/// A line as each answer shows it.
+async fn shown(lines: &dyn Lines, id: Id<Line>, now: Now) -> Result<OperatorLine, StoreError> {
+    let mut line = find(lines, id, now.steady).await?;
+    line.line.health = lines.operator_line_health(now.wall).await?.remove(&id);
     Ok(line)
 }

@@ -54,14 +54,15 @@ pub(super) fn set(
         params![bits(line), standby.map(bits)],
     )?;
     tx.cache.forget_line(line);
-    Ok(OperatorLine { standby_bridge_id: standby, ..found })
+    find(tx.sql, line)?.ok_or_else(|| Refusal::LineNotFound.into())
 }
 
 fn find(sql: &Connection, line: Id<Line>) -> Result<Option<OperatorLine>> {
     statement::first(
         sql,
         "select id, handle, label, service, is_active, capabilities, is_sandbox, online, offline_reason,
-                status_since, account_id, driver, bridge_id, contact_first, loop_limit, standby_bridge_id
+                status_since, account_id, driver, bridge_id, contact_first, loop_limit, standby_bridge_id,
+                standby_ready
          from lines where id = ?1",
         params![bits(line)],
         super::operator_line,

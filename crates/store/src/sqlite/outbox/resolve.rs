@@ -56,7 +56,7 @@ pub(super) fn resolve_one(
     match outcome {
         Outcome::Sent { guid, sent_at, service, delivered_at } => {
             let sent_as = SentAs { guid, sent_at, service, delivered_at };
-            sent(tx, &item, sent_as, now, committed)
+            sent(tx, link.bridge, &item, sent_as, now, committed)
         }
         // Still nobody knows.
         Outcome::Failed { error } if item.error.as_ref() == Some(&error) => Ok(()),

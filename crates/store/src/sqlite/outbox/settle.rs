@@ -1,7 +1,7 @@
 //! What came of items: outbox, message, chat, event and deliveries, together or not at all.
 
 use switchboard_model::{
-    EventKind, Message, Timestamp,
+    Bridge, EventKind, Message, Timestamp,
     chat::Service,
     event::MessageEvent,
     id::Id,
@@ -18,7 +18,10 @@ use crate::{
         events::{self, EventContext},
         files,
         messages::{self, bounded_guid},
-        reactions::{self, Occurrence},
+        reactions::{
+            self, Occurrence,
+            twice::{self, Said},
+        },
         receipts, typing,
     },
 };
@@ -42,9 +45,9 @@ pub(super) fn settle(
         match report.outcome {
             Outcome::Sent { guid, sent_at, service, delivered_at } => {
                 let sent_as = SentAs { guid, sent_at, service, delivered_at };
-                sent(tx, &item, sent_as, now, &mut committed)?;
+                sent(tx, bridge, &item, sent_as, now, &mut committed)?;
             }
-            Outcome::Done { at } => done(tx, &item, at, now, &mut committed)?,
+            Outcome::Done { at } => done(tx, bridge, &item, at, now, &mut committed)?,
             Outcome::Failed { error } => {
                 super::fail(tx, &item, taken, &error, now, &mut committed)?;
             }
@@ -72,6 +75,7 @@ pub(super) struct SentAs {
 
 pub(super) fn sent(
     tx: &mut Tx<'_>,
+    bridge: Id<Bridge>,
     item: &OpenItem,
     SentAs { guid, sent_at, service, delivered_at }: SentAs,
     now: Timestamp,
@@ -80,11 +84,11 @@ pub(super) fn sent(
     let Content::Message { text, attachments, is_audio_message, reply_to_guid } = &item.content
     else {
         // Called a message by mistake: it was done all the same.
-        return done(tx, item, sent_at, now, committed);
+        return done(tx, bridge, item, sent_at, now, committed);
     };
     if guid.trim().is_empty() {
         // An identity that is none's: the second message without one would be the first.
-        return done(tx, item, sent_at, now, committed);
+        return done(tx, bridge, item, sent_at, now, committed);
     }
     let line = super::line_of(tx, item)?;
     let guid = bounded_guid(guid);
@@ -147,6 +151,7 @@ pub(super) fn sent(
 /// What is no message has happened: in the chat it looks as if the line's own handle had done it.
 fn done(
     tx: &mut Tx<'_>,
+    bridge: Id<Bridge>,
     item: &OpenItem,
     at: Timestamp,
     now: Timestamp,
@@ -174,6 +179,12 @@ fn done(
                 added: !remove,
                 sent_at: at,
             };
+            let said = Said { line: item.line_id, bridge, as_item: true };
+            if twice::was_said(tx.sql, said, &occurrence)? {
+                // The other bridge has told of it as the line's own.
+                return Ok(());
+            }
+            twice::note(tx.sql, said, &occurrence)?;
             if occurrence.added {
                 for older in reactions::replaced(tx.sql, &occurrence)? {
                     reactions::happened(tx, &place, older, now, committed)?;

@@ -20,6 +20,7 @@ use clap::Args;
 use switchboard_bridge::BridgeConfig;
 
 use super::{
+    check::check,
     options::{DriverName, Options},
     secrets::{self, TokenSource},
 };
@@ -56,6 +57,7 @@ pub(super) async fn run(doctor: Doctor) -> anyhow::Result<()> {
 }
 
 async fn examine(options: &Options) -> anyhow::Result<Vec<Check>> {
+    check(options)?;
     let dir = options.dir()?;
     let source = TokenSource::of(options, &dir)?;
     let token = secrets::token(options, &dir);

@@ -13,6 +13,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{
+    check::check,
     driver::find_program,
     options::{self, AFCONVERT, DriverName, Options, SIPS, absolute},
     secrets::{self, TOKEN, TokenSource},
@@ -118,6 +119,7 @@ pub(super) fn run(install: &Install) -> anyhow::Result<()> {
     if install.uninstall {
         return uninstall(starter, install, &path);
     }
+    check(&install.options)?;
     let dir = absolute(&install.options.data_dir)?;
     if !install.print {
         data_dir::prepare(&dir)?;

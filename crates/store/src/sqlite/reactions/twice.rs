@@ -1,0 +1,75 @@
+//! The line's own reactions, of which two bridges know: the one that was handed an item has done it, and the other one finds it in
+//! Messages when it carries the line. The report names no guid, so the two are matched by what they say, each once.
+//!
+//! Of what one and the same bridge says nothing is matched: it knows its own echoes, and what it tells beside them is the owner's.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+use switchboard_model::{Bridge, Line, id::Id};
+
+use super::{Occurrence, statement};
+use crate::{Result, sqlite::engine::columns::bits};
+
+/// How far the times may lie apart: an item counts as done when its answer comes, the other time is Messages' own.
+const APART: Duration = Duration::from_secs(10 * 60);
+
+/// Who says it, and how.
+#[derive(Clone, Copy)]
+pub(in crate::sqlite) struct Said {
+    pub(in crate::sqlite) line: Id<Line>,
+    pub(in crate::sqlite) bridge: Id<Bridge>,
+    /// As an item that was done; otherwise it stands in the line's history.
+    pub(in crate::sqlite) as_item: bool,
+}
+
+/// Whether another bridge has said it already, the other way. What was said counts for one.
+pub(in crate::sqlite) fn was_said(
+    sql: &Connection,
+    Said { line, bridge, as_item }: Said,
+    told: &Occurrence,
+) -> Result<bool> {
+    let taken = statement::run(
+        sql,
+        "delete from own_reactions where rowid =
+           (select rowid from own_reactions
+            where message_id = ?1 and line_id = ?2 and type = ?3 and added = ?4 and bridge_id <> ?5 and was_item <> ?6
+              and at between ?7 and ?8
+            order by abs(at - ?9), rowid limit 1)",
+        params![
+            bits(told.message_id),
+            bits(line),
+            told.reaction_type.as_str(),
+            told.added,
+            bits(bridge),
+            as_item,
+            (told.sent_at - APART).0,
+            (told.sent_at + APART).0,
+            told.sent_at.0,
+        ],
+    )?;
+    Ok(taken > 0)
+}
+
+/// Keeps that it was said.
+pub(in crate::sqlite) fn note(
+    sql: &Connection,
+    Said { line, bridge, as_item }: Said,
+    told: &Occurrence,
+) -> Result<()> {
+    statement::run(
+        sql,
+        "insert into own_reactions (line_id, message_id, type, added, at, bridge_id, was_item)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            bits(line),
+            bits(told.message_id),
+            told.reaction_type.as_str(),
+            told.added,
+            told.sent_at.0,
+            bits(bridge),
+            as_item,
+        ],
+    )?;
+    Ok(())
+}
