@@ -108,7 +108,7 @@ impl BlueBubbles {
             rows.iter().map(|row| (*row, Named::Another)).collect();
         let mut ask = async |condition: Condition, named: Named| {
             let them = self.rows(&[condition], false).await?;
-            them.iter().for_each(|row| drop(found.insert(row.row, named)));
+            found.extend(them.iter().map(|row| (row.row, named)));
             Ok::<_, ApiError>(found.values().all(|one| *one != Named::Another))
         };
         for line in lines {

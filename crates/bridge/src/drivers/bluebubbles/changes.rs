@@ -120,7 +120,8 @@ impl BlueBubbles {
             if !observer.is_told(row, self.pace().told_after) {
                 continue;
             }
-            let Some(Whereabouts { line, place, .. }) = self.whereabouts(context, row).await?
+            let Some(Whereabouts { line, place, is_history: false, .. }) =
+                self.whereabouts(context, row).await?
             else {
                 continue;
             };
@@ -156,7 +157,9 @@ impl BlueBubbles {
             if !observer.is_told(&row, self.pace().told_after) {
                 continue;
             }
-            if let Some(Whereabouts { line, place, .. }) = self.whereabouts(context, &row).await? {
+            if let Some(Whereabouts { line, place, is_history: false, .. }) =
+                self.whereabouts(context, &row).await?
+            {
                 observer.add_new(observations, line.id, row.as_downgraded(&place.chat));
             }
         }

@@ -88,7 +88,8 @@ impl BlueBubbles {
         self.learn_addresses(&lines, &rows).await?;
         let mut observations = Vec::new();
         for row in &rows {
-            let Some(Whereabouts { line, place, .. }) = self.whereabouts(context, row).await?
+            let Some(Whereabouts { line, place, is_history: false, .. }) =
+                self.whereabouts(context, row).await?
             else {
                 continue;
             };
@@ -153,7 +154,9 @@ impl BlueBubbles {
                     }
                     Err(_) => None,
                 },
-                Err(ApiError::Refused(refused)) if refused.is_servers => None,
+                Err(ApiError::Refused(refused)) if refused.status == 404 => None,
+                // It can't be shown now. It is asked for again with the next pause.
+                Err(ApiError::Refused(_)) => Some(String::new()),
                 Err(error) => return Err(error.into()),
             };
             context.ledger.followed(message.guid.clone(), state, now()).await?;

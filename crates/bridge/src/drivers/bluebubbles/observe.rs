@@ -105,9 +105,7 @@ impl BlueBubbles {
 
     fn unreadable(&self, problem: &ReadError) {
         match problem {
-            ReadError::Api(ApiError::Refused(refused))
-                if refused.is_servers && refused.status == 500 =>
-            {
+            ReadError::Api(ApiError::Refused(refused)) if refused.status == 500 => {
                 self.trouble(|troubles| troubles.locked = true);
             }
             ReadError::Api(error) => self.lost(error),
@@ -291,7 +289,7 @@ impl BlueBubbles {
             }
             match self.rows(&range, with_chats).await {
                 Ok(found) => rows.extend(found),
-                Err(ApiError::Refused(refused)) if refused.is_servers && refused.status == 500 => {
+                Err(ApiError::Refused(refused)) if refused.status == 500 => {
                     if to - after > 1 {
                         let middle = after + (to - after) / 2;
                         ranges.extend([(middle, to), (after, middle)]);

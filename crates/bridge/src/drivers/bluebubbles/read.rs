@@ -48,12 +48,14 @@ pub(super) struct Whereabouts<'a> {
     pub(super) line: CarriedLine,
     /// Whether the line's address is named. Otherwise it is the line's only if it was sent from here.
     is_its: bool,
+    /// Whether it is older than the line.
+    pub(super) is_history: bool,
     chat: &'a Chat,
     pub(super) place: Place,
 }
 
 impl BlueBubbles {
-    /// Where a row stands; none if it is of no line of this bridge or older than its line, or in no chat that can be told.
+    /// Where a row stands; none if it is of no line of this bridge, or in no chat that can be told.
     pub(super) async fn whereabouts<'a>(
         &self,
         context: &Context,
@@ -71,17 +73,14 @@ impl BlueBubbles {
             None => self.line_of(&lines, row, chat).await?,
         };
         let Some((line, is_its)) = found else { return Ok(None) };
-        if row.created() < context.beginnings().await?.of(line.id) {
-            self.history.add();
-            return Ok(None);
-        }
+        let is_history = row.created() < context.beginnings().await?.of(line.id);
         let place = self.place(&context.ledger, line.id, chat).await?;
         if place.is_none() {
             warn!(
                 "a message stands in what is neither a group nor a chat with one; it is passed over"
             );
         }
-        Ok(place.map(|place| Whereabouts { line: line.clone(), is_its, chat, place }))
+        Ok(place.map(|place| Whereabouts { line: line.clone(), is_its, is_history, chat, place }))
     }
 
     /// Reads a row that stands in a chat.
@@ -95,11 +94,15 @@ impl BlueBubbles {
         {
             self.chats.forget_group(&chat.guid);
         }
-        let Some(Whereabouts { line, is_its, chat, place }) =
+        let Some(Whereabouts { line, is_its, is_history, chat, place }) =
             self.whereabouts(context, row).await?
         else {
             return Ok(Reading::Pass);
         };
+        if is_history {
+            self.history.add();
+            return Ok(Reading::Pass);
+        }
         let Place { chat: known, identifier } = place;
         let told = match meaning {
             Meaning::GroupChange => matches!(known, InboundChat::Group { .. }).then(|| {
