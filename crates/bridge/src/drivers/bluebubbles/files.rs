@@ -103,7 +103,7 @@ fn too_large() -> FetchError {
 
 fn of(error: &ApiError) -> FetchError {
     match error {
-        ApiError::Refused(refused) if matches!(refused.status, 404 | 500) => FetchError::Gone,
+        ApiError::Refused(refused) if matches!(refused.status, 400 | 404 | 500) => FetchError::Gone,
         _ => FetchError::NotYet,
     }
 }
