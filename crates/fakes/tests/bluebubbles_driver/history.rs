@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use switchboard_bridge::Driver;
 use switchboard_fakes::bluebubbles::{Incoming, Keep};
 use switchboard_model::{Timestamp, link::Inbound};
 
@@ -47,6 +48,8 @@ async fn a_line_begins_when_the_bridge_is_first_given_it() {
     rig.start().await;
     rig.server.contact_writes(ANN, "before there was a line");
     rig.server.contact_writes(BOB, "and this");
+    // Stamps are of milliseconds.
+    tokio::time::sleep(Duration::from_millis(5)).await;
     // Its server can't be reached yet. What comes from now on is the line's all the same.
     rig.driver().assign_lines(vec![rig.line.clone()]).await;
     let first = rig.server.contact_writes(ANN, "the first");
