@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::{
     convert::Form,
     driver::LineStatus,
-    ledger::{Begun, Ledger, ObservedFile},
+    ledger::{Beginnings, Begun, Ledger, LedgerError, ObservedFile, now},
 };
 
 /// A way to talk to one program beside Messages.
@@ -100,8 +100,37 @@ pub struct Context {
     pub ledger: Ledger,
     /// The lines to observe.
     pub lines: watch::Receiver<Arc<Vec<CarriedLine>>>,
-    /// From when on a source counts that was never read before: what is older is history.
-    pub start: Timestamp,
+    /// From when on messages count that were there before the first line, if that was asked for.
+    pub history_since: Option<Timestamp>,
+    /// When lines began, as far as it was asked for.
+    beginnings: Arc<Mutex<Arc<Beginnings>>>,
+}
+
+impl Context {
+    pub(crate) fn new(
+        ledger: Ledger,
+        lines: watch::Receiver<Arc<Vec<CarriedLine>>>,
+        history_since: Option<Timestamp>,
+    ) -> Self {
+        Self { ledger, lines, history_since, beginnings: Arc::default() }
+    }
+
+    /// When each of the lines began: when this bridge was first given it.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn beginnings(&self) -> Result<Arc<Beginnings>, LedgerError> {
+        let lines = Arc::clone(&self.lines.borrow());
+        let known = || self.beginnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = Arc::clone(&known());
+        if before.has(&lines) {
+            return Ok(before);
+        }
+        let ids = lines.iter().map(|line| line.id).collect();
+        let all = Arc::new(self.ledger.begin_lines(ids, now(), self.history_since).await?);
+        known().clone_from(&all);
+        Ok(all)
+    }
 }
 
 /// One item, ready to be handed over.

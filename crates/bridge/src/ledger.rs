@@ -6,6 +6,7 @@
 //! Everything is flushed at each commit: what Messages has sent can't be taken back by a power cut.
 
 mod attempts;
+mod beginnings;
 mod followed;
 mod groups;
 mod observations;
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 
 pub(crate) use attempts::Known;
 pub use attempts::{Begun, NewAttempt};
+pub use beginnings::Beginnings;
 pub use followed::{Follow, Followed};
 pub use observations::{Observation, ObservedFile, Recorded, WaitingObservation};
 pub use own::{OwnRow, Ownership};

@@ -30,7 +30,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, warn};
 
 use crate::{
-    connector::{Attempt, Connector, Context, Verdict},
+    connector::{Attempt, Connector, Verdict},
     convert::{ConversionTools, Conversions, Converter},
     driver::{Admission, Driver, DriverError, HistoryBatch, KnownOutcome, LineStatuses},
     files::FileClient,
@@ -55,19 +55,24 @@ pub struct Ledgered<C> {
     outgoing: OutgoingFiles,
     uploaded: Uploaded,
     converter: Option<Converter>,
-    start: Timestamp,
+    history_since: Option<Timestamp>,
     /// The work in the background ends with this.
     tasks: Mutex<Vec<AbortOnDropHandle<()>>>,
 }
 
 impl<C: Connector> Ledgered<C> {
-    /// A driver that keeps its ledger in this folder. It observes from `start` on what it never observed before.
-    /// Files go as they are. Blocks; call it within a runtime.
+    /// A driver that keeps its ledger in this folder. A line begins when it is first assigned: what Messages had before is
+    /// history. `history_since` is when the first lines of a new ledger begin instead. Files go as they are. Blocks; call it
+    /// within a runtime.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger can't be opened.
-    pub fn start(connector: C, dir: &Path, start: Timestamp) -> Result<Arc<Self>, LedgerError> {
-        Self::open(connector, dir, start, None)
+    pub fn start(
+        connector: C,
+        dir: &Path,
+        history_since: impl Into<Option<Timestamp>>,
+    ) -> Result<Arc<Self>, LedgerError> {
+        Self::open(connector, dir, history_since.into(), None)
     }
 
     /// The same, and files that not everybody can show or play are converted, both ways.
@@ -77,16 +82,16 @@ impl<C: Connector> Ledgered<C> {
     pub fn start_converting(
         connector: C,
         dir: &Path,
-        start: Timestamp,
+        history_since: impl Into<Option<Timestamp>>,
         tools: ConversionTools,
     ) -> Result<Arc<Self>, LedgerError> {
-        Self::open(connector, dir, start, Some(tools))
+        Self::open(connector, dir, history_since.into(), Some(tools))
     }
 
     fn open(
         connector: C,
         dir: &Path,
-        start: Timestamp,
+        history_since: Option<Timestamp>,
         tools: Option<ConversionTools>,
     ) -> Result<Arc<Self>, LedgerError> {
         let ledger = Ledger::open(dir)?;
@@ -104,7 +109,7 @@ impl<C: Connector> Ledgered<C> {
             tasks: Mutex::default(),
             connector,
             ledger,
-            start,
+            history_since,
         });
         let tasks = vec![
             AbortOnDropHandle::new(tokio::spawn(background::observe(Arc::downgrade(&driver)))),
@@ -236,6 +241,11 @@ impl<C: Connector> Driver for Ledgered<C> {
         {
             let mut per_line = self.per_line.lock().unwrap_or_else(PoisonError::into_inner);
             per_line.retain(|id, _| lines.iter().any(|line| line.id == *id));
+        }
+        // At once, however long Messages can't be read: what comes from now on is theirs.
+        let ids = lines.iter().map(|line| line.id).collect();
+        if let Err(error) = self.ledger.begin_lines(ids, now(), self.history_since).await {
+            warn!(%error, "when lines began could not be written down; they begin when it can");
         }
         self.lines.send_replace(Arc::new(lines));
         self.tell_statuses();

@@ -4,6 +4,7 @@ mod android_sms;
 mod bluebubbles;
 mod imsg;
 pub mod simulator;
+mod watermark;
 
 pub use android_sms::{AndroidSms, AndroidSmsOptions, AndroidSmsPace, InvalidAndroidSms};
 pub use bluebubbles::{

@@ -55,6 +55,19 @@ impl Ledger {
         Ok(whose)
     }
 
+    /// The line that this own message was sent from here by, as far as that is known.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError)
+    pub async fn sent_by(&self, guid: String) -> Result<Option<Id<Line>>> {
+        self.transact(move |tx| {
+            let sql = "select line from attempts where guid = ?1 or token = lower(?1) limit 1";
+            let line = first(tx, sql, [&guid], |found| found.get::<_, String>(0))?;
+            Ok(line.and_then(|line| line.parse().ok()))
+        })
+        .await
+    }
+
     /// Gives an own message to an attempt that has none, if no other has it: of two that say the same, each has one.
     ///
     /// # Errors

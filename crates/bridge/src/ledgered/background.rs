@@ -28,11 +28,8 @@ const RESTART_PAUSE: Duration = Duration::from_secs(2);
 pub(super) async fn observe<C: Connector>(driver: Weak<Ledgered<C>>) {
     loop {
         let Some(strong) = driver.upgrade() else { return };
-        let context = Context {
-            ledger: strong.ledger.clone(),
-            lines: strong.lines.subscribe(),
-            start: strong.start,
-        };
+        let (ledger, lines) = (strong.ledger.clone(), strong.lines.subscribe());
+        let context = Context::new(ledger, lines, strong.history_since);
         let connector = Arc::clone(&strong.connector);
         drop(strong);
         let run = AssertUnwindSafe(connector.run(context));

@@ -64,6 +64,7 @@ impl Server {
                 joined: !message.unjoined,
                 attachments,
                 unreadable: message.unreadable,
+                own: message.own,
                 ..Message::default()
             };
             write(&self.inner, state, row);
@@ -78,7 +79,21 @@ impl Server {
     ///
     /// If the chat is not there.
     pub fn owner_writes(&self, chat: &str, text: &str) -> Written {
+        self.owner_writes_by(chat, text, None)
+    }
+
+    /// The same, by this own address of a Mac that has several.
+    ///
+    /// # Panics
+    ///
+    /// If the chat is not there.
+    pub fn owner_writes_as(&self, chat: &str, text: &str, own: &str) -> Written {
+        self.owner_writes_by(chat, text, Some(own.to_owned()))
+    }
+
+    fn owner_writes_by(&self, chat: &str, text: &str, own: Option<String>) -> Written {
         let out = Outgoing {
+            own,
             kind: "text",
             method: "device",
             chat: chat.to_owned(),

@@ -48,6 +48,9 @@ pub(super) struct Message {
     /// Messages writes the row first and joins it to its chat some ms later.
     pub(super) joined: bool,
     pub(super) attachments: Vec<i64>,
+    /// The own address that it came to or went out by: `destination_caller_id`, which no answer shows. None until it is written;
+    /// empty of a row that names none.
+    pub(super) own: Option<String>,
     /// A row that the server can't read: each answer that would hold it is a 500 (`MessageTypeTransformer`).
     pub(super) unreadable: bool,
 }
@@ -73,6 +76,8 @@ pub(super) struct Chat {
     pub(super) group_id: String,
     pub(super) is_archived: bool,
     pub(super) is_filtered: bool,
+    /// The own address of its newest message.
+    pub(super) last_addressed: Option<String>,
     pub(super) participants: Vec<i64>,
 }
 

@@ -15,11 +15,18 @@ pub enum Keep {
     All,
     /// The newest messages, so many.
     Newest(usize),
+    /// The oldest messages, so many: as from a backup.
+    Oldest(usize),
     /// No message; chats stay.
     Nothing,
 }
 
 impl Server {
+    /// The owner deletes a message on this Mac.
+    pub fn delete(&self, guid: &str) {
+        self.inner.change(|state| state.db.remove(guid));
+    }
+
     /// A row that stood in no chat joins it.
     pub fn join(&self, guid: &str) {
         self.inner.change(|state| state.db.change(guid, |row| row.joined = true));
@@ -69,8 +76,15 @@ impl Server {
         self.inner.change(|state| {
             let mut dates: Vec<i64> = state.db.messages.values().map(|row| row.date).collect();
             dates.sort_unstable_by_key(|date| std::cmp::Reverse(*date));
+            let newest = match keep {
+                Keep::Oldest(count) => {
+                    let last = dates.len().saturating_sub(count);
+                    dates.get(last).copied().unwrap_or(i64::MIN)
+                }
+                _ => i64::MAX,
+            };
             let oldest = match keep {
-                Keep::All => i64::MIN,
+                Keep::All | Keep::Oldest(_) => i64::MIN,
                 Keep::Newest(count) => count
                     .checked_sub(1)
                     .and_then(|last| dates.get(last.min(dates.len().max(1) - 1)))
@@ -78,7 +92,7 @@ impl Server {
                     .unwrap_or(i64::MAX),
                 Keep::Nothing => i64::MAX,
             };
-            state.db = state.db.renumbered(|row| row.date >= oldest);
+            state.db = state.db.renumbered(|row| row.date >= oldest && row.date <= newest);
         });
     }
 

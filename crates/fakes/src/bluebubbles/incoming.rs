@@ -19,6 +19,7 @@ pub struct Incoming {
     pub(super) notified: bool,
     pub(super) unreadable: bool,
     pub(super) balloon: Option<String>,
+    pub(super) own: Option<String>,
 }
 
 impl Incoming {
@@ -94,6 +95,12 @@ impl Incoming {
     #[must_use]
     pub fn at(self, unix_ms: i64) -> Self {
         Self { at_ms: Some(unix_ms), ..self }
+    }
+
+    /// To this own address of a Mac that has several, as Messages writes it; empty if its row names none.
+    #[must_use]
+    pub fn addressed_to(self, own: &str) -> Self {
+        Self { own: Some(own.to_owned()), ..self }
     }
 
     /// Its row does not stand in its chat yet: see [`Server::join`](super::Server::join).

@@ -25,6 +25,8 @@ pub(super) struct Outgoing {
     /// The message that a reaction belongs to, and its number (2000 to 3007).
     pub(super) reaction: Option<(String, i64)>,
     pub(super) temp_guid: Option<String>,
+    /// The own address that it goes out by; none is the Mac's.
+    pub(super) own: Option<String>,
 }
 
 /// What becomes of it.
@@ -103,6 +105,13 @@ pub(super) fn write(inner: &Arc<Inner>, state: &mut State, mut row: Message) {
             state.db.change(&guid, |row| row.joined = true);
         });
     }
+    let own = row.own.get_or_insert_with(|| state.mac.own_handle.clone()).clone();
+    if let Some(mut chat) = state.db.chats.get(&row.chat).cloned()
+        && !own.is_empty()
+    {
+        chat.last_addressed = Some(own);
+        state.db.put_chat(chat);
+    }
     state.db.put(row);
 }
 
@@ -166,6 +175,7 @@ fn row(state: &mut State, chat: &Chat, out: &Outgoing, guid: &str, fate: Fate) -
         thread_part: out.reply_to.as_ref().map(|_| format!("{}:0:1", out.part)),
         chat: chat.rowid,
         joined: true,
+        own: out.own.clone(),
         attachments,
         ..Message::default()
     }

@@ -251,7 +251,7 @@ pub(super) fn chat(db: &Database, chat: &Chat, participants: bool) -> Value {
     let mut shown = brief_chat(db, chat, participants);
     let more = json!({
         "isFiltered": chat.is_filtered, "groupId": chat.group_id, "properties": null,
-        "lastAddressedHandle": null,
+        "lastAddressedHandle": chat.last_addressed,
     });
     extend(&mut shown, more);
     shown

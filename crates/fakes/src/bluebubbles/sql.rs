@@ -124,9 +124,9 @@ impl Sql {
                is_audio_message, item_type, other_handle, group_title, group_action_type, associated_message_guid,
                associated_message_type, balloon_bundle_id, expressive_send_style_id, thread_originator_guid,
                thread_originator_part, did_notify_recipient, date_retracted, date_edited, part_count,
-               associated_message_emoji, cache_roomnames, is_empty)
+               associated_message_emoji, cache_roomnames, is_empty, destination_caller_id)
              values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-               ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35)",
+               ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36)",
             params![
                 message.rowid,
                 message.guid,
@@ -163,6 +163,7 @@ impl Sql {
                 message.associated_emoji,
                 room,
                 message.part_count == 0 && message.date_edited != 0,
+                message.own,
             ],
         );
         self.run("delete from chat_message_join where message_id = ?1", params![message.rowid]);
@@ -189,7 +190,7 @@ impl Sql {
     pub(super) fn put_chat(&self, chat: &Chat) {
         self.run(
             "insert or replace into chat (ROWID, guid, style, chat_identifier, service_name, display_name, group_id,
-               is_archived, is_filtered) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+               is_archived, is_filtered, last_addressed_handle) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             params![
                 chat.rowid,
                 chat.guid,
@@ -199,7 +200,8 @@ impl Sql {
                 chat.display_name,
                 chat.group_id,
                 chat.is_archived,
-                chat.is_filtered
+                chat.is_filtered,
+                chat.last_addressed
             ],
         );
         self.run("delete from chat_handle_join where chat_id = ?1", params![chat.rowid]);

@@ -34,6 +34,18 @@ impl Database {
         Self { generation: self.generation + 1, told: self.told + 1, ..Self::new(last_rowid) }
     }
 
+    /// Takes the newest messages away as if they had never come.
+    pub(crate) fn put_back(&mut self, messages: usize) {
+        for _ in 0..messages {
+            self.rows.pop_last();
+        }
+        self.last_rowid = self.rows.last_key_value().map_or(0, |(rowid, _)| *rowid);
+        let rows = &self.rows;
+        self.guids.retain(|_, rowid| rows.contains_key(rowid));
+        self.generation += 1;
+        self.told += 1;
+    }
+
     /// The newest ROWID that was ever given out.
     pub(crate) fn last_rowid(&self) -> i64 {
         self.last_rowid

@@ -182,6 +182,11 @@ impl Mac {
         });
     }
 
+    /// `chat.db` is put back to what it was so many messages ago: the next ROWID is that of the first that is gone.
+    pub fn put_back(&self, messages: usize) {
+        self.shared.change(|state| state.db.put_back(messages));
+    }
+
     /// ROWIDs that are never seen: rows that were deleted at once.
     pub fn skip_rowids(&self, count: i64) {
         self.shared.change(|state| state.db.skip(count));

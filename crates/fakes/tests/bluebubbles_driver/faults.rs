@@ -159,6 +159,10 @@ async fn what_a_network_makes_of_a_send_is_never_a_second_one() {
         (Trouble::SlowBefore(slow), Is::Sent, 1),
         (Trouble::SlowAfter(slow), Is::Sent, 1),
         (Trouble::TunnelBefore(502), Is::Unknown, 0),
+        (Trouble::TunnelBefore(404), Is::Unknown, 0),
+        (Trouble::TunnelAfter(400), Is::Sent, 1),
+        (Trouble::TunnelAfter(401), Is::Sent, 1),
+        (Trouble::TunnelAfter(404), Is::Sent, 1),
         (Trouble::TunnelAfter(504), Is::Sent, 1),
         (Trouble::TunnelAfter(524), Is::Sent, 1),
     ] {
@@ -224,4 +228,16 @@ async fn the_helper_is_never_given_more_than_it_takes() {
         assert_eq!(Is::of(&outcome.await.unwrap()), Is::Sent);
     }
     assert_eq!(rig.server.carried_out().len(), 12);
+}
+
+#[tokio::test]
+async fn a_tunnel_that_knows_no_chat_makes_no_new_one() {
+    let mut rig = Rig::new().await;
+    rig.server.direct_chat(ANN);
+    rig.sent(ANN, "before").await;
+    rig.server.trouble_with(http::Method::GET, "/chat/", 1, Trouble::TunnelBefore(404));
+    assert_eq!(Is::of(&rig.text(ANN, "hello").await), Is::Released);
+    assert_eq!(rig.shown(ANN, "hello"), 0);
+    assert_eq!(Is::of(&rig.text(ANN, "hello").await), Is::Sent);
+    assert!(rig.server.seen().iter().all(|one| !one.path.ends_with("/chat/new")));
 }

@@ -1,6 +1,6 @@
 //! Files, both ways.
 
-use switchboard_fakes::bluebubbles::Incoming;
+use switchboard_fakes::{bluebubbles::Incoming, wire::Trouble};
 use switchboard_model::link::{Content, Inbound, LinkedFile, Outcome};
 
 use crate::rig::{ANN, Rig};
@@ -104,11 +104,7 @@ async fn a_file_that_comes_late_is_told_when_it_is_there() {
 #[tokio::test]
 async fn a_file_that_the_mac_put_away_is_brought_back_or_gone() {
     for (mut rig, files) in [(Rig::new().await, 1), (Rig::scripts().await, 0)] {
-        rig.server.trouble(
-            "/message/query",
-            3,
-            switchboard_fakes::wire::Trouble::TunnelBefore(502),
-        );
+        rig.server.trouble("/message/query", 3, Trouble::TunnelBefore(502));
         let written = rig
             .server
             .receive(ANN, Incoming::text("look").with_file("a.png", "image/png", PICTURE));
@@ -116,5 +112,19 @@ async fn a_file_that_the_mac_put_away_is_brought_back_or_gone() {
         rig.hears("look").await;
         let Inbound::Message(message) = &rig.told[0] else { panic!() };
         assert_eq!(message.attachments.len(), files);
+    }
+}
+
+#[tokio::test]
+async fn what_a_tunnel_says_of_a_file_loses_none() {
+    let mut rig = Rig::new().await;
+    for status in [404, 500, 200] {
+        // Its own page, while the server is away.
+        rig.server.trouble("/download", 3, Trouble::TunnelBefore(status));
+        let text = format!("look {status}");
+        rig.server.receive(ANN, Incoming::text(&text).with_file("a.png", "image/png", PICTURE));
+        rig.hears(&text).await;
+        let Some(Inbound::Message(message)) = rig.told.last() else { panic!() };
+        assert_eq!(files_of(&rig, &message.attachments)[0].1, PICTURE, "{status}");
     }
 }

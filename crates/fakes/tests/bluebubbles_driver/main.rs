@@ -9,6 +9,7 @@ mod faults;
 mod files;
 mod groups;
 mod health;
+mod history;
 mod link_files;
 mod receiving;
 mod rig;

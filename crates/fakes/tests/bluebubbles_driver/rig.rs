@@ -20,6 +20,8 @@ use tempfile::TempDir;
 use crate::link_files::Files;
 
 pub(crate) const LINE: &str = "+15550999999";
+/// One more line on the same server.
+pub(crate) const OTHER: &str = "+15550999998";
 pub(crate) const ANN: &str = "+15550100001";
 pub(crate) const BOB: &str = "+15550100002";
 pub(crate) const PASSWORD: &str = "secret";
@@ -37,7 +39,7 @@ pub(crate) struct Rig {
     client: FileClient,
     after: Option<String>,
     data: TempDir,
-    start: Timestamp,
+    start: Option<Timestamp>,
     order: i64,
 }
 
@@ -87,13 +89,7 @@ impl Rig {
         let server = Server::start(PASSWORD).await.unwrap();
         server.mac(change);
         let files = Arc::new(Files::default());
-        let line = CarriedLine {
-            id: Id::generate(),
-            handle: LINE.parse().unwrap(),
-            service: LineService::Auto,
-            position: None,
-            role: switchboard_model::link::LineRole::Active,
-        };
+        let line = carried(LINE);
         Self {
             client: files.serve().await,
             server,
@@ -104,14 +100,14 @@ impl Rig {
             with_webhook: false,
             after: None,
             data: tempfile::tempdir().unwrap(),
-            start: now(),
+            start: None,
             order: 0,
         }
     }
 
-    /// From when on messages count.
+    /// From when on messages count that were there before.
     pub(crate) fn start_at(&mut self, start: Timestamp) {
-        self.start = start;
+        self.start = Some(start);
     }
 
     pub(crate) async fn start(&mut self) {
@@ -138,6 +134,28 @@ impl Rig {
     pub(crate) async fn online(&self) {
         self.driver().assign_lines(vec![self.line.clone()]).await;
         self.status(|status| status.online).await;
+    }
+
+    /// Gives the driver one more line.
+    pub(crate) async fn add_line(&self, handle: &str) -> CarriedLine {
+        let line = carried(handle);
+        self.driver().assign_lines(vec![self.line.clone(), line.clone()]).await;
+        line
+    }
+
+    /// What came to another line, once it is so many.
+    pub(crate) async fn texts_of(&self, line: &CarriedLine, count: usize) -> Vec<String> {
+        let deadline = tokio::time::Instant::now() + DEADLINE;
+        loop {
+            let reading = self.driver().history(line.id, None, 50, &self.client);
+            let batch = tokio::time::timeout_at(deadline, reading).await.expect("it is told");
+            let texts = texts(&batch.unwrap().entries);
+            if texts.len() >= count {
+                return texts;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "told so far: {texts:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     pub(crate) async fn status(&self, is: impl Fn(&LineStatus) -> bool) -> LineStatus {
@@ -311,7 +329,21 @@ impl Rig {
     }
 }
 
-async fn open(connector: BlueBubbles, dir: &Path, start: Timestamp) -> Arc<Ledgered<BlueBubbles>> {
+fn carried(handle: &str) -> CarriedLine {
+    CarriedLine {
+        id: Id::generate(),
+        handle: handle.parse().unwrap(),
+        service: LineService::Auto,
+        position: None,
+        role: switchboard_model::link::LineRole::Active,
+    }
+}
+
+async fn open(
+    connector: BlueBubbles,
+    dir: &Path,
+    start: Option<Timestamp>,
+) -> Arc<Ledgered<BlueBubbles>> {
     // The ledger of one that was killed is free once its last thread has ended.
     let mut connector = Some(connector);
     let deadline = std::time::Instant::now() + DEADLINE;

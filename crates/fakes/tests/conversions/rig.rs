@@ -109,7 +109,7 @@ impl<C: Connector> Rig<C> {
         // The ledger of one that was killed is free once its last thread has ended.
         let driver = eventually("the ledger is free", async || {
             let (connector, tools) = ((self.connector)(), self.tools.clone());
-            Ledgered::start_converting(connector, self.data.path(), now(), tools).ok()
+            Ledgered::start_converting(connector, self.data.path(), None, tools).ok()
         })
         .await;
         let url = self.server.url.replace("http", "ws");

@@ -5,6 +5,7 @@
 
 mod android;
 mod android_faults;
+mod beginnings;
 mod bluebubbles;
 mod complaints;
 mod ends;

@@ -121,7 +121,7 @@ impl Carrier {
         connector: impl Fn() -> C + Send + Sync + 'static,
     ) -> Self {
         let open = move |folder: &Path| {
-            let driver = Ledgered::start(connector(), folder, now()).ok()?;
+            let driver = Ledgered::start(connector(), folder, None).ok()?;
             Some(driver as Arc<dyn Driver>)
         };
         Self { kind, open: Box::new(open), contact_first: false }

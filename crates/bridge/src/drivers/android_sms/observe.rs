@@ -157,8 +157,10 @@ impl AndroidSms {
         if let Some(place) = known {
             return Ok(place);
         }
-        let mut place = Place { read_at: context.start.0, lines: BTreeMap::new() };
-        place.begin(lines, context.start);
+        let began = context.beginnings().await?.first_of(lines);
+        let start = if began.0 > 0 { began } else { now() };
+        let mut place = Place { read_at: start.0, lines: BTreeMap::new() };
+        place.begin(lines, start);
         let cursor = Some((SOURCE, place.cursor("")));
         context
             .ledger

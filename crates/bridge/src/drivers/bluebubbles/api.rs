@@ -36,20 +36,21 @@ pub(super) enum ApiError {
     /// It may have the request or not.
     #[error("the BlueBubbles server did not answer")]
     Broken,
-    /// It has answered with something else than was asked for.
+    /// The server itself says no.
     #[error("the BlueBubbles server answered with status {}", .0.status)]
     Refused(Refused),
+    /// Something else has answered in its place, such as a tunnel: that says nothing of what the server knows, has or did.
+    #[error("something else than the BlueBubbles server answered, with status {0}")]
+    NotTheServer(u16),
     /// The answer can't be read.
     #[error("the BlueBubbles server's answer can't be read")]
     Unreadable,
 }
 
-/// An answer that says no. Its texts are only compared, never shown.
+/// An answer of the server's own that says no. Its texts are only compared, never shown.
 pub(super) struct Refused {
     /// The status.
     pub(super) status: u16,
-    /// Whether the server itself has answered, and not a tunnel in front of it.
-    pub(super) is_servers: bool,
     /// The server's name for the kind of error.
     pub(super) kind: String,
     /// What the server says for people.
@@ -68,6 +69,9 @@ impl fmt::Debug for Refused {
 
 #[derive(Deserialize)]
 struct Envelope<T> {
+    /// The server repeats it in each answer.
+    #[serde(rename = "status")]
+    _status: u16,
     #[serde(default = "none")]
     data: Option<T>,
     #[serde(default)]
@@ -86,19 +90,20 @@ pub(super) struct Metadata {
     pub(super) total: Option<i64>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize)]
 struct ErrorEnvelope {
+    /// The server repeats it in each answer.
+    status: u16,
     #[serde(default)]
     message: String,
-    #[serde(default)]
     error: ErrorObject,
     #[serde(default)]
     data: Value,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize)]
 struct ErrorObject {
-    #[serde(default, rename = "type")]
+    #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
     message: String,
@@ -235,11 +240,10 @@ async fn refused(response: Response) -> ApiError {
         Ok(body) => serde_json::from_slice::<ErrorEnvelope>(&body).ok(),
         Err(_) => None,
     };
-    let is_servers = parsed.as_ref().is_some_and(|one| !one.error.kind.is_empty());
-    let envelope = parsed.unwrap_or_default();
+    let is_servers = |one: &ErrorEnvelope| one.status == status && !one.error.kind.is_empty();
+    let Some(envelope) = parsed.filter(is_servers) else { return ApiError::NotTheServer(status) };
     ApiError::Refused(Refused {
         status,
-        is_servers,
         kind: envelope.error.kind,
         message: envelope.message,
         text: envelope.error.message,
@@ -279,7 +283,6 @@ mod tests {
     fn an_error_shows_nothing_of_the_answer() {
         let refused = Refused {
             status: 500,
-            is_servers: true,
             kind: "iMessage Error".to_owned(),
             message: "secret".to_owned(),
             text: "secret".to_owned(),

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{HashSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,7 +14,7 @@ use super::{
     BlueBubbles,
     observe::Observer,
     query::{apple, that},
-    read::ReadError,
+    read::{ReadError, Whereabouts},
 };
 use crate::{
     connector::Context,
@@ -112,12 +113,18 @@ impl BlueBubbles {
         ];
         let mut rows = self.rows(&[changed], true).await?;
         rows.extend(self.rows(&failed, true).await?);
+        let lines = Arc::clone(&context.lines.borrow());
+        self.learn_addresses(&lines, &rows).await?;
         let mut observations = Vec::new();
         for row in &rows {
             if !observer.is_told(row, self.pace().told_after) {
                 continue;
             }
-            let Some((line, _, place)) = self.whereabouts(context, row).await? else { continue };
+            let Some(Whereabouts { line, place, is_history: false, .. }) =
+                self.whereabouts(context, row).await?
+            else {
+                continue;
+            };
             for change in row.changes(&place.chat, asked_at) {
                 observer.add_new(&mut observations, line.id, change);
             }
@@ -150,7 +157,9 @@ impl BlueBubbles {
             if !observer.is_told(&row, self.pace().told_after) {
                 continue;
             }
-            if let Some((line, _, place)) = self.whereabouts(context, &row).await? {
+            if let Some(Whereabouts { line, place, is_history: false, .. }) =
+                self.whereabouts(context, &row).await?
+            {
                 observer.add_new(observations, line.id, row.as_downgraded(&place.chat));
             }
         }

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use futures_util::StreamExt;
-use reqwest::Response;
+use reqwest::{Response, header::CONTENT_TYPE};
 use tokio::{io::AsyncWriteExt, time::timeout};
 use tracing::warn;
 
@@ -29,9 +29,6 @@ impl BlueBubbles {
         let path = ["attachment", &file.source, "download"];
         let response = match self.api.bytes(&path, &original, BEGINS_WITHIN).await {
             Ok(response) => response,
-            Err(ApiError::Refused(refused)) if refused.status == 404 => {
-                return Err(FetchError::Gone);
-            }
             // The Mac needed the room; only the helper can have it brought back.
             Err(ApiError::Refused(refused)) if refused.status == 500 && self.has_helper() => {
                 let forced = ["attachment", &file.source, "download", "force"];
@@ -42,6 +39,10 @@ impl BlueBubbles {
             }
             Err(error) => return Err(of(&error)),
         };
+        if is_page(&response, file) {
+            warn!("a page came where a file was asked for; it is asked for again");
+            return Err(FetchError::NotYet);
+        }
         to_disk(response, &std::env::temp_dir()).await
     }
 
@@ -61,8 +62,15 @@ impl BlueBubbles {
         }
         let path = ["attachment", &file.source, "download"];
         let response = self.api.bytes(&path, &[], BEGINS_WITHIN).await.ok()?;
-        to_disk(response, dir).await.ok()
+        if is_page(&response, file) { None } else { to_disk(response, dir).await.ok() }
     }
+}
+
+/// Whether it is a page for people, as tunnels show it in a server's place.
+fn is_page(response: &Response, file: &ObservedFile) -> bool {
+    const PAGE: &str = "text/html";
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with(PAGE)) && !file.mime_type.starts_with(PAGE)
 }
 
 async fn to_disk(response: Response, dir: &Path) -> Result<FetchedFile, FetchError> {
@@ -95,10 +103,7 @@ fn too_large() -> FetchError {
 
 fn of(error: &ApiError) -> FetchError {
     match error {
-        // A tunnel's answer says nothing of the file.
-        ApiError::Refused(refused) if refused.is_servers && matches!(refused.status, 404 | 500) => {
-            FetchError::Gone
-        }
+        ApiError::Refused(refused) if matches!(refused.status, 400 | 404 | 500) => FetchError::Gone,
         _ => FetchError::NotYet,
     }
 }

@@ -239,8 +239,7 @@ impl BlueBubbles {
             }
             // It has answered that it can't.
             Err(ApiError::Refused(refused))
-                if refused.is_servers
-                    && refused.status == 500
+                if refused.status == 500
                     && refused.text != "Transaction timeout"
                     && !refused.text.contains("Private API") =>
             {

@@ -12,7 +12,11 @@ use switchboard_model::{
 use tokio::time::Instant;
 
 use super::{
-    BlueBubbles, READ_TIMEOUT, api::ApiError, observe::Observer, query::that, read::ReadError,
+    BlueBubbles, READ_TIMEOUT,
+    api::ApiError,
+    observe::Observer,
+    query::that,
+    read::{ReadError, Whereabouts},
     wire::Row,
 };
 use crate::{
@@ -80,9 +84,15 @@ impl BlueBubbles {
             }
             Err(error) => return Err(error.into()),
         };
+        let lines = std::sync::Arc::clone(&context.lines.borrow());
+        self.learn_addresses(&lines, &rows).await?;
         let mut observations = Vec::new();
         for row in &rows {
-            let Some((line, _, place)) = self.whereabouts(context, row).await? else { continue };
+            let Some(Whereabouts { line, place, is_history: false, .. }) =
+                self.whereabouts(context, row).await?
+            else {
+                continue;
+            };
             if observer.is_told(row, self.pace().told_after) {
                 for change in row.changes(&place.chat, now()) {
                     observer.add_new(&mut observations, line.id, change);
@@ -144,7 +154,9 @@ impl BlueBubbles {
                     }
                     Err(_) => None,
                 },
-                Err(ApiError::Refused(refused)) if refused.is_servers => None,
+                Err(ApiError::Refused(refused)) if refused.status == 404 => None,
+                // It can't be shown now. It is asked for again with the next pause.
+                Err(ApiError::Refused(_)) => Some(String::new()),
                 Err(error) => return Err(error.into()),
             };
             context.ledger.followed(message.guid.clone(), state, now()).await?;

@@ -5,6 +5,7 @@
 //! looked for among Messages' own rows. Its webhook is a wake-up only, and need not be there: what happened is read by
 //! row number, from the place in the ledger.
 
+mod addressed;
 mod api;
 mod changes;
 mod chats;
@@ -36,6 +37,7 @@ use tokio::sync::{Notify, watch};
 use url::Url;
 
 use self::{
+    addressed::Addressed,
     api::Api,
     chats::KnownChats,
     health::{Mac, Troubles},
@@ -48,6 +50,7 @@ use crate::{
         Attempt, Concurrency, Connector, Context, FetchError, FetchedFile, Health, Verdict,
     },
     convert::Form,
+    drivers::watermark::PassedOver,
     ledger::{Begun, Ledger, ObservedFile},
 };
 
@@ -156,8 +159,11 @@ pub struct BlueBubbles {
     troubles: watch::Sender<Troubles>,
     health: watch::Sender<Health>,
     chats: KnownChats,
+    addressed: Addressed,
     pacer: Pacer,
     heard: Heard,
+    /// What is passed over as history.
+    history: PassedOver,
     /// There may be news in Messages.
     news: Notify,
     /// The server may be another one than it was.
@@ -210,7 +216,9 @@ impl BlueBubbles {
             troubles: watch::Sender::default(),
             health: watch::Sender::new(Health::of_all(health::starting())),
             chats: KnownChats::default(),
+            addressed: Addressed::default(),
             heard: Heard::default(),
+            history: PassedOver::new(),
             news: Notify::new(),
             look: Notify::new(),
             read_to: watch::Sender::default(),

@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    sync::Arc,
     time::Duration,
 };
 
@@ -20,13 +21,14 @@ use super::{
     changes::Asked,
     late::Watched,
     query::{PAGE, that},
-    reached::{MAX_WAITING, Reached},
+    reached::{Found, MAX_WAITING},
     read::{ReadError, Reading},
     rows::Meaning,
     wire::Row,
 };
 use crate::{
     connector::Context,
+    drivers::watermark::Watermark,
     ledger::{Observation, Recorded, now},
 };
 
@@ -44,7 +46,7 @@ const MAX_UNREADABLE: usize = 64;
 /// What is known while it is observed.
 #[derive(Default)]
 pub(super) struct Observer {
-    pub(super) reached: Option<Reached>,
+    pub(super) reached: Option<Watermark>,
     /// Since when rows wait to be settled.
     unsettled: HashMap<i64, Instant>,
     /// Rows that the server can't show.
@@ -103,9 +105,7 @@ impl BlueBubbles {
 
     fn unreadable(&self, problem: &ReadError) {
         match problem {
-            ReadError::Api(ApiError::Refused(refused))
-                if refused.is_servers && refused.status == 500 =>
-            {
+            ReadError::Api(ApiError::Refused(refused)) if refused.status == 500 => {
                 self.trouble(|troubles| troubles.locked = true);
             }
             ReadError::Api(error) => self.lost(error),
@@ -116,20 +116,25 @@ impl BlueBubbles {
     async fn look(&self, context: &Context, observer: &mut Observer) -> Result<Look, ReadError> {
         let known = match observer.reached.clone() {
             Some(reached) => Some(reached),
-            None => context.ledger.cursor(SOURCE).await?.as_ref().and_then(Reached::of),
+            None => context.ledger.cursor(SOURCE).await?.as_ref().and_then(Watermark::of),
         };
-        let is_new = known.is_none();
         let before = known.clone();
-        let looked = self.look_at_database(known, context.start, &observer.unreadable).await?;
-        let (newest, reached) = looked;
+        let began = context.beginnings().await?.first_of(&context.lines.borrow());
+        let looked = self.look_at_database(known, began, &observer.unreadable).await?;
+        let Found { newest, mut reached, is_another } = looked;
+        if !observer.began || is_another {
+            self.spread_anchors(&mut reached).await;
+        }
         if !observer.began {
             // What was told just before the end may have changed since.
             observer.watch_tail(reached.row);
             observer.began = true;
         }
-        if is_new || before.as_ref() != Some(&reached) {
+        if is_another {
             observer.unsettled.clear();
             observer.watched.clear();
+        }
+        if before.as_ref() != Some(&reached) {
             self.keep(context, observer, reached, Vec::new()).await?;
         } else {
             self.read_to.send_replace(reached.row);
@@ -140,6 +145,7 @@ impl BlueBubbles {
         self.read_watched(context, observer).await?;
         self.read_changes(context, observer).await?;
         self.read_late_files(context).await?;
+        self.history.say();
         let is_settled = look == Look::Settled && !waiting;
         Ok(if is_settled { Look::Settled } else { Look::Unsettled })
     }
@@ -149,7 +155,7 @@ impl BlueBubbles {
         &self,
         context: &Context,
         observer: &mut Observer,
-        reached: Reached,
+        reached: Watermark,
         observations: Vec<(Id<Line>, Observation)>,
     ) -> Result<(), ReadError> {
         let cursor = Some((SOURCE, reached.cursor()));
@@ -179,14 +185,20 @@ impl BlueBubbles {
             page.retain(|row| !joined.iter().any(|one| one.row == row.row));
             page.extend(joined);
             page.sort_by_key(|row| row.row);
-            let (mut observations, latest) = (Vec::new(), reached.latest);
+            let mut observations = Vec::new();
+            let lines = Arc::clone(&context.lines.borrow());
+            let began = context.beginnings().await?.first_of(&lines);
+            let counts = |row: &Row| !reached.is_history(row.created(), began);
+            let counting: Vec<Row> = page.iter().filter(|row| counts(row)).cloned().collect();
+            self.learn_addresses(&lines, &counting).await?;
             let (mut look, found) = (Look::Settled, Instant::now());
             for row in &page {
                 observer.unsettled.entry(row.row).or_insert(found);
             }
             for row in &page {
-                if reached.is_history(row, latest) {
-                    reached.passed(row);
+                if reached.is_history(row.created(), began) {
+                    self.history.add();
+                    reached.passed(row.row, &row.guid, row.created());
                     continue;
                 }
                 let waited =
@@ -202,7 +214,7 @@ impl BlueBubbles {
                 } else {
                     self.read_one(context, observer, &mut reached, row, &mut observations).await?;
                 }
-                reached.passed(row);
+                reached.passed(row.row, &row.guid, row.created());
             }
             if look == Look::Settled {
                 reached.row = to;
@@ -234,7 +246,7 @@ impl BlueBubbles {
         &self,
         context: &Context,
         observer: &mut Observer,
-        reached: &mut Reached,
+        reached: &mut Watermark,
         row: &Row,
         observations: &mut Vec<(Id<Line>, Observation)>,
     ) -> Result<(), ReadError> {
@@ -277,7 +289,7 @@ impl BlueBubbles {
             }
             match self.rows(&range, with_chats).await {
                 Ok(found) => rows.extend(found),
-                Err(ApiError::Refused(refused)) if refused.is_servers && refused.status == 500 => {
+                Err(ApiError::Refused(refused)) if refused.status == 500 => {
                     if to - after > 1 {
                         let middle = after + (to - after) / 2;
                         ranges.extend([(middle, to), (after, middle)]);

@@ -64,7 +64,9 @@ struct FailedRow {
 pub(super) fn certainty(error: &ApiError, method: Method) -> Certainty {
     let refused = match error {
         ApiError::Unreachable => return Certainty::NotStarted,
-        ApiError::Broken | ApiError::Unreadable => return Certainty::Unknown,
+        ApiError::Broken | ApiError::Unreadable | ApiError::NotTheServer(_) => {
+            return Certainty::Unknown;
+        }
         ApiError::Refused(refused) => refused,
     };
     match refused.status {
@@ -74,7 +76,7 @@ pub(super) fn certainty(error: &ApiError, method: Method) -> Certainty {
         400 => Certainty::Refused("BlueBubbles refuses the request, so nothing was sent."),
         401 => Certainty::NotStarted,
         404 => Certainty::Refused("BlueBubbles does not know the chat, so nothing was sent."),
-        500 if refused.is_servers && refused.kind == "iMessage Error" => said(refused, method),
+        500 if refused.kind == "iMessage Error" => said(refused, method),
         _ => Certainty::Unknown,
     }
 }
@@ -144,7 +146,6 @@ mod tests {
     fn answer(status: u16, kind: &str, text: &str, data: Value) -> ApiError {
         ApiError::Refused(Refused {
             status,
-            is_servers: !kind.is_empty(),
             kind: kind.to_owned(),
             message: "Message Send Error".to_owned(),
             text: text.to_owned(),
@@ -185,7 +186,10 @@ mod tests {
             ),
             (imessage("tell application \"Messages\""), AppleScript, Script(None)),
             (answer(504, "Gateway Timeout", "", Value::Null), PrivateApi, Unknown),
-            (answer(502, "", "", Value::Null), PrivateApi, Unknown),
+            (ApiError::NotTheServer(400), PrivateApi, Unknown),
+            (ApiError::NotTheServer(401), AppleScript, Unknown),
+            (ApiError::NotTheServer(404), PrivateApi, Unknown),
+            (ApiError::NotTheServer(502), PrivateApi, Unknown),
             (answer(500, "Server Error", "x is undefined", Value::Null), PrivateApi, Unknown),
             (answer(401, "Authentication Error", "", Value::Null), PrivateApi, NotStarted),
         ] {
@@ -198,7 +202,7 @@ mod tests {
             imessage("Chat does not exist!"),
             imessage("something that the helper says"),
             answer(400, "Validation Error", "", Value::Null),
-            answer(404, "", "", Value::Null),
+            answer(404, "Database Error", "", Value::Null),
         ] {
             assert!(matches!(certainty(&error, PrivateApi), Certainty::Refused(_)));
         }

@@ -14,12 +14,12 @@ use super::{
     api::ApiError,
     chats::Place,
     query::that,
-    rows::{Meaning, emoji_in, line_of},
+    rows::{Meaning, emoji_in},
     wire::{Chat, Row},
 };
 use crate::{
     connector::Context,
-    ledger::{LedgerError, Observation, Ownership},
+    ledger::{LedgerError, Observation, OwnRow, Ownership},
 };
 
 /// Why something can't be read now.
@@ -43,23 +43,44 @@ pub(super) enum Reading {
     Told(Box<(CarriedLine, Observation)>),
 }
 
+/// Where a row stands.
+pub(super) struct Whereabouts<'a> {
+    pub(super) line: CarriedLine,
+    /// Whether the line's address is named. Otherwise it is the line's only if it was sent from here.
+    is_its: bool,
+    /// Whether it is older than the line.
+    pub(super) is_history: bool,
+    chat: &'a Chat,
+    pub(super) place: Place,
+}
+
 impl BlueBubbles {
     /// Where a row stands; none if it is of no line of this bridge, or in no chat that can be told.
     pub(super) async fn whereabouts<'a>(
         &self,
         context: &Context,
         row: &'a Row,
-    ) -> Result<Option<(CarriedLine, &'a Chat, Place)>, ReadError> {
+    ) -> Result<Option<Whereabouts<'a>>, ReadError> {
         let Some(chat) = row.chat() else { return Ok(None) };
         let lines = Arc::clone(&context.lines.borrow());
-        let Some(line) = line_of(&lines, chat) else { return Ok(None) };
+        let sender = match row.is_own() {
+            true => context.ledger.sent_by(row.guid.clone()).await?,
+            false => None,
+        };
+        let by_sender = lines.iter().find(|line| Some(line.id) == sender).map(|line| (line, true));
+        let found = match by_sender {
+            Some(found) => Some(found),
+            None => self.line_of(&lines, row, chat).await?,
+        };
+        let Some((line, is_its)) = found else { return Ok(None) };
+        let is_history = row.created() < context.beginnings().await?.of(line.id);
         let place = self.place(&context.ledger, line.id, chat).await?;
         if place.is_none() {
             warn!(
                 "a message stands in what is neither a group nor a chat with one; it is passed over"
             );
         }
-        Ok(place.map(|place| (line.clone(), chat, place)))
+        Ok(place.map(|place| Whereabouts { line: line.clone(), is_its, is_history, chat, place }))
     }
 
     /// Reads a row that stands in a chat.
@@ -73,11 +94,16 @@ impl BlueBubbles {
         {
             self.chats.forget_group(&chat.guid);
         }
-        let Some((line, chat, Place { chat: known, identifier })) =
+        let Some(Whereabouts { line, is_its, is_history, chat, place }) =
             self.whereabouts(context, row).await?
         else {
             return Ok(Reading::Pass);
         };
+        if is_history {
+            self.history.add();
+            return Ok(Reading::Pass);
+        }
+        let Place { chat: known, identifier } = place;
         let told = match meaning {
             Meaning::GroupChange => matches!(known, InboundChat::Group { .. }).then(|| {
                 Observation::new(super::rows::key(&row.guid), Inbound::Group { chat: known })
@@ -94,6 +120,7 @@ impl BlueBubbles {
                     match context.ledger.whose_reaction(line.id, reaction.clone()).await? {
                         Ownership::Ours(_) => return Ok(Reading::Pass),
                         Ownership::NotYet => return Ok(Reading::NotYet),
+                        Ownership::Owners if !is_its => return Ok(Reading::Pass),
                         Ownership::Owners => {}
                     }
                 }
@@ -101,9 +128,10 @@ impl BlueBubbles {
             }
             _ if row.is_own() => {
                 let own = row.as_own_row(&line, identifier, chat);
-                return Ok(match context.ledger.whose(own).await? {
+                return Ok(match self.whose(context, own, chat).await? {
                     Ownership::Ours(_) => Reading::Ours,
                     Ownership::NotYet => Reading::NotYet,
+                    Ownership::Owners if !is_its => Reading::Pass,
                     Ownership::Owners => Reading::Told(Box::new((line, row.as_own(known, chat)))),
                 });
             }
@@ -111,6 +139,28 @@ impl BlueBubbles {
             _ => row.as_message(known, chat),
         };
         Ok(told.map_or(Reading::Pass, |told| Reading::Told(Box::new((line, told)))))
+    }
+
+    /// Whose an own message is. One that another line has sent may have gone out by this line's address.
+    async fn whose(
+        &self,
+        context: &Context,
+        own: OwnRow,
+        chat: &Chat,
+    ) -> Result<Ownership, ReadError> {
+        let others: Vec<_> = context.lines.borrow().iter().map(|line| line.id).collect();
+        for line in others.into_iter().filter(|line| *line != own.line) {
+            let Some(Place { identifier, .. }) = self.place(&context.ledger, line, chat).await?
+            else {
+                continue;
+            };
+            let its = OwnRow { line, identifier, ..own.clone() };
+            match context.ledger.whose(its).await? {
+                Ownership::Owners => {}
+                whose => return Ok(whose),
+            }
+        }
+        Ok(context.ledger.whose(own).await?)
     }
 
     /// The emoji of a reaction: the server does not tell it, but can say whether it is this one.

@@ -248,8 +248,8 @@ impl Row {
     }
 }
 
-/// The line that a chat belongs to: the only one, or the one whose address it was last written to.
-pub(super) fn line_of<'a>(lines: &'a [CarriedLine], chat: &Chat) -> Option<&'a CarriedLine> {
+/// The line that a chat belongs to, as far as the chat says: the only one, or the one whose address it was last written to.
+pub(super) fn line_of_chat<'a>(lines: &'a [CarriedLine], chat: &Chat) -> Option<&'a CarriedLine> {
     if let [only] = lines {
         return Some(only);
     }
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_lines_a_row_belongs_to_the_one_that_is_named_or_to_none() {
+    fn of_several_lines_a_chat_belongs_to_the_one_that_is_named_or_to_none() {
         let line = |handle: &str| CarriedLine {
             id: switchboard_model::id::Id::generate(),
             handle: handle.parse().unwrap(),
@@ -370,9 +370,12 @@ mod tests {
         let chat = |to: &str| -> Chat {
             serde_json::from_value(json!({"guid": "any;-;x", "lastAddressedHandle": to})).unwrap()
         };
-        assert_eq!(line_of(&lines, &chat("+15550999992")).map(|one| one.id), Some(lines[1].id));
-        assert!(line_of(&lines, &chat("+15550999993")).is_none());
-        assert!(line_of(&lines[..1], &chat("")).is_some());
+        assert_eq!(
+            line_of_chat(&lines, &chat("+15550999992")).map(|one| one.id),
+            Some(lines[1].id)
+        );
+        assert!(line_of_chat(&lines, &chat("+15550999993")).is_none());
+        assert!(line_of_chat(&lines[..1], &chat("")).is_some());
     }
 
     #[test]

@@ -32,7 +32,7 @@ use tokio::{
 use tracing::{info, warn};
 use url::Url;
 
-use super::{BlueBubbles, BlueBubblesWebhook, READ_TIMEOUT, api::ApiError, rows::line_of};
+use super::{BlueBubbles, BlueBubblesWebhook, READ_TIMEOUT, api::ApiError, rows::line_of_chat};
 use crate::{
     connector::Context,
     ledger::{Observation, Recorded, now},
@@ -299,7 +299,7 @@ impl BlueBubbles {
             return;
         };
         let lines = std::sync::Arc::clone(&context.lines.borrow());
-        let Some(line) = line_of(&lines, &chat) else { return };
+        let Some(line) = line_of_chat(&lines, &chat) else { return };
         let chat = InboundChat::Contact { handle: handle.clone() };
         let what = Inbound::Typing(InboundTyping { chat, handle, is_typing, at: now() });
         let key = format!("typing:{}", uuid::Uuid::now_v7());

@@ -37,6 +37,7 @@ use crate::{
     connector::{
         Attempt, Concurrency, Connector, Context, FetchError, FetchedFile, Health, Verdict,
     },
+    drivers::watermark::PassedOver,
     ledger::{Begun, Ledger, ObservedFile},
 };
 
@@ -62,6 +63,8 @@ pub struct Imsg {
     chats: KnownChats,
     /// The watch is to be begun anew.
     watch_anew: Notify,
+    /// What is passed over as history.
+    history: PassedOver,
     /// The row up to which everything was read, for whoever has to find out later what came of an attempt.
     read_to: watch::Sender<Option<i64>>,
 }
@@ -79,6 +82,7 @@ impl Imsg {
             health: watch::Sender::new(Health::of_all(status::starting())),
             chats: KnownChats::default(),
             watch_anew: Notify::new(),
+            history: PassedOver::new(),
             read_to: watch::Sender::default(),
         }
     }

@@ -21,12 +21,12 @@ use super::{
     follow::follow_files,
     own::Own,
     reread::text_of,
-    rows::{Meaning, is_history, line_of},
+    rows::{Meaning, line_of},
     rpc::{Row, RpcError},
-    tail::Place,
 };
 use crate::{
     connector::Context,
+    drivers::watermark::Watermark,
     ledger::{LedgerError, Observation, Recorded, now},
 };
 
@@ -46,8 +46,6 @@ const SILENT_AFTER: Duration = Duration::from_secs(30);
 const SAME_EVERY: Duration = Duration::from_secs(30);
 /// How often the watch is begun anew: it keeps to the file that it began with.
 const WATCH_ANEW_EVERY: Duration = Duration::from_secs(60 * 60);
-/// How much of the past is read again in a database that was put in another's place.
-const OVERLAP: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 /// How often it is said that nothing can be read.
 const UNREADABLE_EVERY: Duration = Duration::from_secs(60);
 
@@ -83,7 +81,7 @@ pub(super) enum ReadError {
 /// What is known while it is observed.
 #[derive(Default)]
 struct Observer {
-    place: Option<Place>,
+    place: Option<Watermark>,
     /// Since when rows wait to be settled.
     unsettled: HashMap<i64, Instant>,
     /// Since when rows were found of which the watch said nothing.
@@ -92,6 +90,8 @@ struct Observer {
     anew: Option<Instant>,
     /// Everything that was there at the start is read: from now on the watch should tell.
     is_level: bool,
+    /// Anchors were taken from all over the database.
+    has_spread: bool,
     /// When the database was last found to be the same, and by which child.
     same: Option<(Life, Instant)>,
 }
@@ -184,6 +184,7 @@ impl Imsg {
         observer: &mut Observer,
     ) -> Result<bool, ReadError> {
         self.find_place(context, observer).await?;
+        self.history.say();
         let Some(mut place) = observer.place.clone() else { return Ok(true) };
         loop {
             let page = self.page(place.row, PAGE).await?;
@@ -236,21 +237,30 @@ impl Imsg {
         }
         let known = match observer.place.take() {
             Some(place) => Some(place),
-            None => context.ledger.cursor(SOURCE).await?.as_ref().and_then(Place::of),
+            None => context.ledger.cursor(SOURCE).await?.as_ref().and_then(Watermark::of),
         };
-        let (place, is_new) = match known {
-            None => (self.first_place(context).await?, true),
-            Some(place) if self.is_the_same(&place).await? => (place, false),
-            Some(place) => {
-                warn!("another database stands where Messages' was: what is new in it is read");
-                self.chats.forget();
-                observer.unsettled.clear();
-                self.watch_anew.notify_one();
-                let since = place.since.max(place.latest - OVERLAP).min(now());
-                (Place { row: 0, since, latest: place.latest, anchors: Vec::new() }, true)
+        let before = known.clone();
+        let mut place = match known {
+            None => {
+                let began = context.beginnings().await?.first_of(&context.lines.borrow());
+                self.first_place(began, context.history_since.is_some()).await?
             }
+            Some(mut place) => match self.is_the_same(&mut place).await? {
+                true => place,
+                false => {
+                    warn!("another database stands where Messages' was: what is new in it is read");
+                    self.chats.forget();
+                    observer.unsettled.clear();
+                    self.watch_anew.notify_one();
+                    place.in_another(0)
+                }
+            },
         };
-        if is_new {
+        if !observer.has_spread {
+            self.spread_anchors(&mut place).await?;
+            observer.has_spread = true;
+        }
+        if before.as_ref() != Some(&place) {
             // At once: whatever comes before the first row is read counts, over a restart too.
             let cursor = Some((SOURCE, place.cursor()));
             context.ledger.record(Recorded { cursor, ..Recorded::default() }).await?;
@@ -277,11 +287,14 @@ impl Imsg {
         &self,
         context: &Context,
         observer: &mut Observer,
-        place: &Place,
+        place: &Watermark,
         row: &Row,
         recorded: &mut Recorded,
     ) -> Result<Reading, ReadError> {
-        if is_history(row, place.since) {
+        let beginnings = context.beginnings().await?;
+        let lines = std::sync::Arc::clone(&context.lines.borrow());
+        if place.is_history(row.created_at, beginnings.first_of(&lines)) {
+            self.history.add();
             return Ok(Reading::Pass);
         }
         let waited = observer.unsettled.entry(row.id).or_insert_with(Instant::now).elapsed();
@@ -299,13 +312,16 @@ impl Imsg {
             return Ok(Reading::Pass);
         }
         let of = self.chat(row.chat_id).await?;
-        let lines = std::sync::Arc::clone(&context.lines.borrow());
         let (line, is_its) = match (line_of(&lines, row, of.as_ref()), &**lines) {
             (Some(line), _) => (line, true),
             // Messages itself chooses the address that a message goes out by.
             (None, [only]) if row.is_from_me => (only, false),
             _ => return Ok(Reading::Pass),
         };
+        if place.is_history(row.created_at, beginnings.of(line.id)) {
+            self.history.add();
+            return Ok(Reading::Pass);
+        }
         if row.comes_back(line) {
             return Ok(Reading::Pass);
         }

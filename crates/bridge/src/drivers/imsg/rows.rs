@@ -1,7 +1,7 @@
 //! What a row of Messages is to the server. No I/O.
 
 use switchboard_model::{
-    Handle, Timestamp,
+    Handle,
     link::{CarriedLine, Inbound, InboundChat, InboundMessage, InboundReaction, OwnMessage},
     reaction::ReactionType,
 };
@@ -259,9 +259,4 @@ fn is_named(handle: &Handle, named: &str) -> bool {
 /// A guid without the part of the message that it is about.
 fn bare_guid(about: &str) -> &str {
     about.rsplit_once('/').map_or(about, |(_, guid)| guid).trim_start_matches("bp:")
-}
-
-/// When a row counts as history: it was written before the line was first carried, and came in only now.
-pub(super) fn is_history(row: &Row, since: Timestamp) -> bool {
-    row.created_at < since
 }

@@ -1,6 +1,5 @@
-//! How far Messages was read, and whether it is still the same database.
+//! Where to read on from in Messages, and whether it is still the same database.
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use switchboard_model::Timestamp;
 
@@ -8,47 +7,10 @@ use super::{
     Imsg, READ_TIMEOUT,
     rpc::{Page, RpcError},
 };
-use crate::{connector::Context, ledger::Cursor};
+use crate::drivers::watermark::Watermark;
 
-/// Rows before the end that are read at the first start: some may have come between that start and the look for the end.
+/// Rows before the end that are read at the first start, at least: some may have come since the first line began.
 const ROWS_BEFORE: i64 = 1_000;
-/// Messages by which a database is known again.
-const ANCHORS: usize = 5;
-
-/// How far it was read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Place {
-    /// The last row that was read.
-    pub(super) row: i64,
-    /// From when on something counts that is seen for the first time.
-    pub(super) since: Timestamp,
-    /// When the newest that was read was written.
-    pub(super) latest: Timestamp,
-    #[serde(skip)]
-    pub(super) anchors: Vec<(i64, String)>,
-}
-
-impl Place {
-    pub(super) fn of(cursor: &Cursor) -> Option<Self> {
-        let place: Self = serde_json::from_str(&cursor.place).ok()?;
-        let anchors = serde_json::from_str(&cursor.identity).unwrap_or_default();
-        Some(Self { anchors, ..place })
-    }
-
-    pub(super) fn cursor(&self) -> Cursor {
-        Cursor { identity: json!(self.anchors).to_string(), place: json!(self).to_string() }
-    }
-
-    pub(super) fn passed(&mut self, row: i64, guid: &str, written: Timestamp) {
-        self.anchors.push((row, guid.to_owned()));
-        if self.anchors.len() > ANCHORS {
-            self.anchors.remove(0);
-        }
-        self.row = self.row.max(row);
-        // One that says it comes from the future must not make history of all that follows.
-        self.latest = self.latest.max(written.min(crate::ledger::now()));
-    }
-}
 
 impl Imsg {
     /// One page after a row.
@@ -59,15 +21,38 @@ impl Imsg {
         self.child.ask("messages.after", params, READ_TIMEOUT).await
     }
 
-    /// Where to begin: at the end, or, if an earlier time is asked for, at the beginning.
-    pub(super) async fn first_place(&self, context: &Context) -> Result<Place, RpcError> {
-        let now = crate::ledger::now();
-        let row = match now.since(context.start) > std::time::Duration::from_secs(60) {
-            true => 0,
-            // What is older than the start is passed over by its time.
-            false => (self.last_row().await? - ROWS_BEFORE).max(0),
-        };
-        Ok(Place { row, since: context.start, latest: context.start, anchors: Vec::new() })
+    /// Where to begin if the first line began then: some way before the end, or, if history was asked for, at the beginning.
+    pub(super) async fn first_place(
+        &self,
+        began: Timestamp,
+        with_history: bool,
+    ) -> Result<Watermark, RpcError> {
+        let (mut row, mut back) = (0, ROWS_BEFORE);
+        if !with_history {
+            let last = self.last_row().await?;
+            loop {
+                row = (last - back).max(0);
+                let is_before =
+                    |page: Page| page.messages.first().is_none_or(|one| one.created_at < began);
+                // What is older is passed over by its time.
+                if row == 0 || is_before(self.page(row, 1).await?) {
+                    break;
+                }
+                back *= 4;
+            }
+        }
+        Ok(Watermark::new(row, began))
+    }
+
+    /// Adds anchors from all over the database.
+    pub(super) async fn spread_anchors(&self, place: &mut Watermark) -> Result<(), RpcError> {
+        let mut found = Vec::new();
+        for row in Watermark::spread(place.row) {
+            let page = self.page(row - 1, 1).await?;
+            found.extend(page.messages.into_iter().map(|one| (one.id, one.guid)));
+        }
+        place.anchor(found);
+        Ok(())
     }
 
     /// The last row. There is no call for it: the rows after a number are asked for, until there is none.
@@ -93,17 +78,29 @@ impl Imsg {
         Ok(there)
     }
 
-    /// Whether the database is the one that was read: one of its messages that are known stands where it stood.
-    pub(super) async fn is_the_same(&self, place: &Place) -> Result<bool, RpcError> {
-        if place.anchors.is_empty() {
+    /// Whether the database is the one that was read. If so, and if rows are gone at its end, the place is where it ends now.
+    pub(super) async fn is_the_same(&self, place: &mut Watermark) -> Result<bool, RpcError> {
+        let Some(last) = place.last_anchor() else { return Ok(true) };
+        if let Some(guid) = self.at(last).await?
+            && place.knows(last, &guid)
+        {
             return Ok(true);
         }
-        for (row, guid) in place.anchors.iter().rev() {
-            let found = self.page(row - 1, 1).await?;
-            if found.messages.first().is_some_and(|found| found.id == *row && found.guid == *guid) {
-                return Ok(true);
-            }
+        let mut found = Vec::new();
+        for row in place.anchors() {
+            found.extend(self.at(row).await?.map(|guid| (row, guid)));
         }
-        Ok(false)
+        let newest = self.last_row().await?;
+        let is_same = place.is_of(&found, newest);
+        if is_same {
+            place.ends_at(newest);
+        }
+        Ok(is_same)
+    }
+
+    /// The message that stands at a row.
+    async fn at(&self, row: i64) -> Result<Option<String>, RpcError> {
+        let page = self.page(row - 1, 1).await?;
+        Ok(page.messages.into_iter().next().filter(|found| found.id == row).map(|found| found.guid))
     }
 }

@@ -9,8 +9,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
-use switchboard_model::{Handle, Timestamp, time::Clock};
-use switchboard_server::SystemClock;
+use switchboard_model::{Handle, Timestamp};
 
 /// Keeps what belongs to one driver apart.
 const IMSG: &str = "Options of --driver imsg";
@@ -272,10 +271,11 @@ pub(super) enum HistorySince {
 }
 
 impl HistorySince {
-    pub(super) fn time(self) -> Timestamp {
+    /// None: from when each line is first carried.
+    pub(super) fn time(self) -> Option<Timestamp> {
         match self {
-            Self::Now => SystemClock.now(),
-            Self::Time(at) => at,
+            Self::Now => None,
+            Self::Time(at) => Some(at),
         }
     }
 }
