@@ -268,16 +268,18 @@ async fn a_look_takes_no_message_that_one_under_way_may_be_about_to_name() {
 async fn what_was_cut_off_comes_before_what_is_unknown() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(dir.path()).unwrap();
+    // What ended long ago goes as it is opened.
+    let begun_at = now();
     let lost = item("dup");
-    ledger.begin(lost.clone(), None, LATER).await.unwrap().unwrap();
-    ledger.finish(lost.id, Outcome::Unknown, LATER).await.unwrap();
+    ledger.begin(lost.clone(), None, begun_at).await.unwrap().unwrap();
+    ledger.finish(lost.id, Outcome::Unknown, begun_at).await.unwrap();
     let again = alike(&lost);
-    ledger.begin(again.clone(), None, LATER).await.unwrap().unwrap();
+    ledger.begin(again.clone(), None, begun_at).await.unwrap().unwrap();
     drop(ledger);
     let ledger = Ledger::open(dir.path()).unwrap();
-    let looked = ledger.to_look_into(now()).await.unwrap();
+    let looked = ledger.to_look_into(begun_at + Duration::from_secs(60)).await.unwrap();
     let look_at = |id| looked.iter().find(|begun| begun.item.id == id).unwrap();
-    let row = own(&lost, "g-1", "dup");
+    let row = OwnRow { sent_at: begun_at, ..own(&lost, "g-1", "dup") };
     assert!(!ledger.is_outcome_of(look_at(lost.id), row.clone()).await.unwrap());
     assert!(ledger.is_outcome_of(look_at(again.id), row).await.unwrap());
 }

@@ -8,7 +8,7 @@ use switchboard_bridge::{
 };
 use switchboard_fakes::bluebubbles::{Mac, Server};
 use switchboard_model::{
-    File, OutboxItem, Timestamp,
+    File, Timestamp,
     id::Id,
     line::{LineService, OfflineReason},
     link::{
