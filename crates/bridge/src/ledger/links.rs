@@ -67,16 +67,15 @@ pub(super) fn forget_if_copied(tx: &Transaction<'_>, path: &Path) -> Result<()> 
 }
 
 /// What a file has and no copy of it.
+#[cfg(unix)]
 fn identity(path: &Path) -> Option<String> {
-    #[cfg(unix)]
-    return std::fs::metadata(path)
-        .ok()
-        .map(|found| std::os::unix::fs::MetadataExt::ino(&found).to_string());
-    #[cfg(not(unix))]
-    {
-        let _ = path;
-        None
-    }
+    let found = std::fs::metadata(path).ok()?;
+    Some(std::os::unix::fs::MetadataExt::ino(&found).to_string())
+}
+
+#[cfg(not(unix))]
+fn identity(_path: &Path) -> Option<String> {
+    None
 }
 
 #[cfg(test)]
