@@ -13,7 +13,8 @@ use std::{
 use anyhow::ensure;
 use serde_json::json;
 use switchboard_bridge::{
-    Bridge, BridgeConfig, Driver, DriverError, FileClient, HistoryBatch, KnownOutcome, LineStatuses,
+    Asked, Bridge, BridgeConfig, Driver, DriverError, FileClient, HistoryBatch, KnownOutcome,
+    LineStatuses,
 };
 use switchboard_client::{CreateBridge, CreateKey, CreateLine};
 use switchboard_model::{
@@ -163,7 +164,7 @@ impl Driver for Phones {
 
     async fn reconcile(
         &self,
-        _ids: &[Id<OutboxItem>],
+        _asked: &[Asked],
     ) -> Result<HashMap<Id<OutboxItem>, KnownOutcome>, DriverError> {
         Ok(HashMap::new())
     }

@@ -64,6 +64,14 @@ pub trait Driver: Send + Sync {
     /// be says [`FileError::outcome`](crate::FileError::outcome).
     async fn send(&self, item: SendItem, files: &FileClient) -> Outcome;
 
+    /// A link begins: its epoch, and which bridge's it is. Before anything is asked for or handed over on it.
+    ///
+    /// # Errors
+    /// When that can't be written down; the link dials again.
+    async fn welcomed(&self, _bridge: &str, _epoch: i64) -> Result<(), DriverError> {
+        Ok(())
+    }
+
     /// What came of items that an earlier process, or an earlier life of the link, may have handed over.
     /// An item that is missing from the answer counts as [`Outcome::Unknown`].
     ///
@@ -71,7 +79,7 @@ pub trait Driver: Send + Sync {
     /// When nobody can say just now; the link dials again and asks again.
     async fn reconcile(
         &self,
-        ids: &[Id<OutboxItem>],
+        asked: &[Asked],
     ) -> Result<HashMap<Id<OutboxItem>, KnownOutcome>, DriverError>;
 
     /// What turned out later of items that were reported as [`Outcome::Unknown`]: all that the server has not
@@ -104,6 +112,15 @@ pub trait Driver: Send + Sync {
 
     /// The server has committed this batch. One result for each entry, in its order.
     async fn received(&self, line: Id<Line>, batch: &HistoryBatch, results: &[ReceivedEntry]);
+}
+
+/// An item whose outcome the server asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// Which.
+    pub id: Id<OutboxItem>,
+    /// The epoch of the link that claimed it; none if the server is too old to say.
+    pub claimed: Option<i64>,
 }
 
 /// That an item may begin. Whatever was taken for it is given back when this is dropped.

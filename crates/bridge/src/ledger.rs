@@ -1,7 +1,7 @@
 //! What the bridge knows durably: what was handed to Messages, what was observed there, how far each source was read.
 //!
 //! One SQLite file, shared by all drivers that have no memory of their own. The promises: an attempt is on the disk before
-//! it reaches Messages, so absence means that nothing was begun; the same thing observed twice is one
+//! it reaches Messages, so absence means that nothing was begun of what was claimed since this ledger is there; the same thing observed twice is one
 //! observation, for ever; and how far a source was read moves in the transaction of what was read there.
 //! Everything is flushed at each commit: what Messages has sent can't be taken back by a power cut.
 
@@ -9,6 +9,7 @@ mod attempts;
 mod beginnings;
 mod followed;
 mod groups;
+mod links;
 mod observations;
 mod own;
 mod reactions;
@@ -35,7 +36,7 @@ pub use sources::Cursor;
 pub use texts::{Said, Text};
 
 /// The version of the schema.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// How long finished attempts are kept: longer than a server can ask for them, or a person look for them.
 const KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -115,8 +116,13 @@ impl Ledger {
                 let epoch = uuid::Uuid::now_v7().simple().to_string();
                 tx.execute("insert into ledger (epoch) values (?1)", [epoch])?;
             }
-            // New in the second version.
-            tx.execute_batch(include_str!("ledger/texts.sql"))?;
+            if version < 2 {
+                tx.execute_batch(include_str!("ledger/texts.sql"))?;
+            }
+            // New in the third version.
+            tx.execute_batch(include_str!("ledger/links.sql"))?;
+            tx.execute_batch(include_str!("ledger/parts.sql"))?;
+            links::adopt_earlier(&tx)?;
             tx.pragma_update(None, "user_version", VERSION)?;
             tx.commit()?;
         }
@@ -128,6 +134,7 @@ impl Ledger {
         };
         let before = now() - KEPT;
         ledger.blocking(|tx| {
+            links::forget_if_copied(tx, &path)?;
             attempts::look_into_unfinished(tx, now())?;
             attempts::prune(tx, before)
         })?;
@@ -145,12 +152,6 @@ impl Ledger {
     /// [`LedgerError`]
     pub async fn prune(&self, now: Timestamp) -> Result<()> {
         self.transact(move |tx| attempts::prune(tx, now - KEPT)).await
-    }
-
-    /// When this ledger was made: its epoch is a UUIDv7.
-    fn made(&self) -> Timestamp {
-        let epoch = uuid::Uuid::try_parse(&self.epoch).unwrap_or_default();
-        Timestamp(i64::try_from(epoch.as_u128() >> 80).unwrap_or(0))
     }
 
     fn wake(&self) {

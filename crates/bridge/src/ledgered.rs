@@ -11,7 +11,7 @@ mod upload;
 use std::{
     collections::{HashMap, HashSet},
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -32,7 +32,7 @@ use tracing::{error, warn};
 use crate::{
     connector::{Attempt, Connector, Verdict},
     convert::{ConversionTools, Conversions, Converter},
-    driver::{Admission, Driver, DriverError, HistoryBatch, KnownOutcome, LineStatuses},
+    driver::{Admission, Asked, Driver, DriverError, HistoryBatch, KnownOutcome, LineStatuses},
     files::FileClient,
     ledger::{Begun, Known, Ledger, LedgerError, now},
 };
@@ -56,6 +56,8 @@ pub struct Ledgered<C> {
     uploaded: Uploaded,
     converter: Option<Converter>,
     history_since: Option<Timestamp>,
+    /// What came of items and could not be written down yet: the disk is full, for example.
+    unfinished: Mutex<HashMap<Id<OutboxItem>, Outcome>>,
     /// The work in the background ends with this.
     tasks: Mutex<Vec<AbortOnDropHandle<()>>>,
 }
@@ -106,6 +108,7 @@ impl<C: Connector> Ledgered<C> {
             converter,
             lines: watch::Sender::default(),
             statuses: watch::Sender::default(),
+            unfinished: Mutex::default(),
             tasks: Mutex::default(),
             connector,
             ledger,
@@ -160,6 +163,8 @@ impl<C: Connector> Ledgered<C> {
             // Nothing was begun, and trying again by itself would end the same.
             return Outcome::Failed { error: problem.to_string() };
         }
+        // One that was given back must not count as under way any more.
+        self.finish_late().await;
         self.connector.turn(&item).await;
         let mark = self.connector.mark(&item).await;
         let begun = match self.ledger.begin(item.clone(), mark.clone(), now()).await {
@@ -190,14 +195,33 @@ impl<C: Connector> Ledgered<C> {
             Outcome::Unknown
         });
         if let Err(error) = self.ledger.finish(id, outcome.clone(), now()).await {
-            // It counts as begun: if the server asks, Messages is asked.
+            // Until it is, it counts as begun: if the server asks the next process, Messages is asked.
             error!(item = %id, %error, "what came of an item could not be written down");
+            self.unfinished().insert(id, outcome.clone());
         }
         if outcome == Outcome::Released {
             // Given back while the link is up, it comes round at once.
             sleep(LEDGER_PAUSE).await;
         }
         outcome
+    }
+
+    /// Writes down what could not be when it was over.
+    async fn finish_late(&self) {
+        let unfinished = self.unfinished().clone();
+        for (id, outcome) in unfinished {
+            match self.ledger.finish(id, outcome, now()).await {
+                Ok(()) => drop(self.unfinished().remove(&id)),
+                Err(error) => {
+                    warn!(item = %id, %error, "what came of an item still can't be written down");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn unfinished(&self) -> MutexGuard<'_, HashMap<Id<OutboxItem>, Outcome>> {
+        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What came of an attempt, by what Messages has.
@@ -255,11 +279,15 @@ impl<C: Connector> Driver for Ledgered<C> {
         self.hand_over(item, files).await
     }
 
+    async fn welcomed(&self, bridge: &str, epoch: i64) -> Result<(), DriverError> {
+        self.ledger.welcomed(bridge.to_owned(), epoch).await.map_err(unreadable)
+    }
+
     async fn reconcile(
         &self,
-        ids: &[Id<OutboxItem>],
+        asked: &[Asked],
     ) -> Result<HashMap<Id<OutboxItem>, KnownOutcome>, DriverError> {
-        let known = self.ledger.known(ids.to_vec()).await.map_err(unreadable)?;
+        let known = self.ledger.known(asked.to_vec()).await.map_err(unreadable)?;
         let (mut outcomes, mut open) = (HashMap::new(), Vec::new());
         for (id, of_it) in known {
             match of_it {

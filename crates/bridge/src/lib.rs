@@ -23,7 +23,7 @@ pub use connector::{
 };
 pub use convert::{ConversionTools, Conversions, Form};
 pub use driver::{
-    Admission, Driver, DriverError, HistoryBatch, KnownOutcome, LineStatus, LineStatuses,
+    Admission, Asked, Driver, DriverError, HistoryBatch, KnownOutcome, LineStatus, LineStatuses,
 };
 pub use drivers::simulator::{Simulator, SimulatorOptions};
 pub use files::{DEFAULT_MAX_BYTES, FileClient, FileError};

@@ -14,6 +14,8 @@ mod inbound;
 mod item;
 mod outcome;
 
+use std::collections::BTreeMap;
+
 pub use inbound::{
     Edit, Inbound, InboundChat, InboundMessage, InboundReaction, InboundRead, InboundTyping,
     InboundUpdate, OwnMessage, SendFailure,
@@ -33,7 +35,7 @@ use crate::{
 };
 
 /// The newest version of this protocol that is spoken here.
-pub const PROTOCOL: u32 = 5;
+pub const PROTOCOL: u32 = 6;
 
 /// The oldest one.
 pub const OLDEST_PROTOCOL: u32 = 5;
@@ -69,6 +71,9 @@ pub const WINDOW_PER_LINE: usize = 512;
 
 /// The most items of one chat among them: a contact that never answers must not fill the window.
 pub const WINDOW_PER_CHAT: usize = 64;
+
+/// The epochs of the links that claimed items. A bridge whose notes begin later than that can't tell what became of one.
+pub type ClaimEpochs = BTreeMap<Id<OutboxItem>, i64>;
 
 /// From the bridge to the server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -152,11 +157,17 @@ pub enum ServerFrame {
         /// Items that were handed out to this bridge and whose outcome is not known here: at most [`MAX_BATCH`]. The
         /// others follow in `reconcile`.
         reconcile: Vec<Id<OutboxItem>>,
+        /// The epoch of the link that claimed each of `reconcile`. Not said before version 6.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        claimed: ClaimEpochs,
     },
     /// More such items, once the last ones are answered.
     Reconcile {
         /// At most [`MAX_BATCH`].
         items: Vec<Id<OutboxItem>>,
+        /// The epoch of the link that claimed each of them. Not said before version 6.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        claimed: ClaimEpochs,
     },
     /// The lines to carry have changed: the whole list.
     Lines {

@@ -30,7 +30,16 @@ pub struct OpenedLink {
     /// The lines that the bridge carries.
     pub lines: Vec<CarriedLine>,
     /// The items that the bridge holds claims on, oldest first: their outcome is unknown.
-    pub claims: Vec<SendItem>,
+    pub claims: Vec<Claim>,
+}
+
+/// An item that a bridge holds.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// Which.
+    pub item: SendItem,
+    /// The epoch of the link that claimed it.
+    pub epoch: i64,
 }
 
 /// Bridges, and what each of them carries.

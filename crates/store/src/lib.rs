@@ -40,7 +40,7 @@ use std::sync::Arc;
 use switchboard_model::{Account, delivery::DueDelivery, id::Id, secret::SecretHash};
 
 pub use accounts::{Accounts, Seed};
-pub use bridges::{Bridges, Link, OpenedLink};
+pub use bridges::{Bridges, Claim, Link, OpenedLink};
 pub use chats::{Chats, ChatsCursor};
 pub use clocks::{Clocks, SavedClock};
 pub use deliveries::{

@@ -10,8 +10,8 @@ use switchboard_model::{
 };
 use uuid::Uuid;
 
-use super::{Ledger, Result, first, now, run};
-use crate::driver::KnownOutcome;
+use super::{Ledger, LedgerError, Result, first, links, now, run};
+use crate::driver::{Asked, KnownOutcome};
 
 /// When an unknown outcome is looked into again, after the look before; then once an hour, for a day.
 const LOOKS: [Duration; 6] = [
@@ -93,7 +93,7 @@ impl Ledger {
                  values (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                  on conflict (item) do update set request = excluded.request, token = excluded.token,
                      tries = excluded.tries, begun_at = excluded.begun_at, mark = excluded.mark,
-                     outcome = null, finished_at = null",
+                     outcome = null, finished_at = null, guid = null, later = null, look_at = null, looks = 0",
                 params![
                     item.id.to_string(),
                     item.line_id.to_string(),
@@ -128,31 +128,30 @@ impl Ledger {
             .await
     }
 
-    /// What is known of these items. What is missing never began, unless it was accepted before this ledger was made: then an
-    /// earlier one may have known it, and nobody knows any more.
-    pub(crate) async fn known(
-        &self,
-        ids: Vec<Id<OutboxItem>>,
-    ) -> Result<HashMap<Id<OutboxItem>, Known>> {
-        let made = self.made();
+    /// What is known of these items. What is missing, or was given back, never began, unless it was claimed on a link that
+    /// this ledger does not cover: then another one may have known it, and nobody knows any more.
+    pub(crate) async fn known(&self, asked: Vec<Asked>) -> Result<HashMap<Id<OutboxItem>, Known>> {
         self.transact(move |tx| {
-            let mut known = HashMap::with_capacity(ids.len());
-            for id in ids {
+            let mut known = HashMap::with_capacity(asked.len());
+            for Asked { id, claimed } in asked {
                 let of_it = first(
                     tx,
                     "select coalesce(later, outcome) from attempts where item = ?1",
                     [id.to_string()],
                     |row| row.get::<_, Option<String>>(0),
                 )?;
+                let not_begun = || {
+                    Ok::<_, LedgerError>(match links::covers(tx, claimed)? {
+                        true => KnownOutcome::NeverStarted,
+                        false => KnownOutcome::Finished(Outcome::Unknown),
+                    })
+                };
                 let of_it = match of_it {
-                    None if accepted(id) < made => {
-                        Known::Outcome(KnownOutcome::Finished(Outcome::Unknown))
-                    }
-                    None => Known::Outcome(KnownOutcome::NeverStarted),
-                    Some(Some(outcome)) => match serde_json::from_str(&outcome)? {
-                        Outcome::Released => Known::Outcome(KnownOutcome::NeverStarted),
-                        outcome => Known::Outcome(KnownOutcome::Finished(outcome)),
-                    },
+                    None => Known::Outcome(not_begun()?),
+                    Some(Some(outcome)) => Known::Outcome(match serde_json::from_str(&outcome)? {
+                        Outcome::Released => not_begun()?,
+                        outcome => KnownOutcome::Finished(outcome),
+                    }),
                     Some(None) => match begun(tx, "item = ?1", [id.to_string()])?.pop() {
                         Some(begun) => Known::Begun(Box::new(begun)),
                         None => Known::Outcome(KnownOutcome::Finished(Outcome::Unknown)),
@@ -170,27 +169,34 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`](super::LedgerError)
     pub async fn to_look_into(&self, now: Timestamp) -> Result<Vec<Begun>> {
-        self.transact(move |tx| begun(tx, "look_at <= ?1 order by look_at limit 64", [now.0])).await
+        let unknown = serde_json::to_string(&Outcome::Unknown)?;
+        let open = "look_at <= ?1 and later is null and (outcome is null or outcome = ?2)
+            order by look_at limit 64";
+        self.transact(move |tx| begun(tx, open, params![now.0, unknown])).await
     }
 
-    /// What a look has found: the truth, or nothing yet.
+    /// What a look into an attempt has found: the truth, or nothing yet. Nothing changes if it was settled meanwhile, or
+    /// the item begun anew.
     ///
     /// # Errors
     /// [`LedgerError`](super::LedgerError)
     pub async fn looked_into(
         &self,
-        id: Id<OutboxItem>,
+        looked: &Begun,
         found: Option<Outcome>,
         now: Timestamp,
     ) -> Result<()> {
+        let (id, token) = (looked.item.id, looked.token.to_string());
         self.transact(move |tx| {
+            let item = id.to_string();
+            let waits = "select looks from attempts
+                where item = ?1 and token = ?2 and look_at is not null and later is null";
+            let looks = first(tx, waits, [&item, &token], |row| row.get::<_, i64>(0))?;
+            let Some(looks) = looks else { return Ok(()) };
             if let Some(outcome) = found {
                 return resolve(tx, id, &outcome);
             }
-            let item = id.to_string();
-            let looks: Option<i64> =
-                first(tx, "select looks from attempts where item = ?1", [&item], |row| row.get(0))?;
-            let looks = usize::try_from(looks.unwrap_or(0)).unwrap_or(0) + 1;
+            let looks = usize::try_from(looks).unwrap_or(0) + 1;
             let pause = LOOKS[looks.min(LOOKS.len() - 1)];
             let look_at = (looks < MAX_LOOKS).then(|| (now + pause).0);
             run(
@@ -215,12 +221,14 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`](super::LedgerError)
-    pub async fn was_cut_off(&self, id: Id<OutboxItem>, now: Timestamp) -> Result<bool> {
+    pub async fn was_cut_off(&self, looked: &Begun, now: Timestamp) -> Result<bool> {
+        let (item, token) = (looked.item.id.to_string(), looked.token.to_string());
         let released = serde_json::to_string(&Outcome::Released)?;
         self.transact(move |tx| {
-            let sql = "update attempts set outcome = ?2, finished_at = ?3, look_at = null
-                where item = ?1 and outcome is null";
-            Ok(run(tx, sql, params![id.to_string(), released, now.0])? > 0)
+            // One that is under way in this process was not cut off.
+            let sql = "update attempts set outcome = ?3, finished_at = ?4, look_at = null
+                where item = ?1 and token = ?2 and outcome is null and look_at is not null";
+            Ok(run(tx, sql, params![item, token, released, now.0])? > 0)
         })
         .await
     }
@@ -265,11 +273,6 @@ impl Ledger {
     }
 }
 
-/// When an item was accepted: its id is a UUIDv7, which begins with that (RFC 9562 §5.7).
-fn accepted(id: Id<OutboxItem>) -> Timestamp {
-    Timestamp(i64::try_from(id.to_bits() >> 80).unwrap_or(i64::MAX))
-}
-
 /// What was under way when the bridge died is looked into even if the server never asks for it.
 pub(super) fn look_into_unfinished(tx: &Transaction<'_>, now: Timestamp) -> Result<()> {
     run(tx, "update attempts set look_at = ?1 where outcome is null", [now.0])?;
@@ -303,7 +306,7 @@ pub(super) fn finish(
     Ok(())
 }
 
-/// Notes what turned out of an unknown outcome; nothing of any other.
+/// Notes what turned out of an unknown outcome; nothing of any other. It is looked into no more.
 pub(super) fn resolve(tx: &Transaction<'_>, id: Id<OutboxItem>, outcome: &Outcome) -> Result<()> {
     let guid = match outcome {
         Outcome::Sent { guid, .. } => Some(guid.as_str()),
@@ -323,6 +326,7 @@ pub(super) fn resolve(tx: &Transaction<'_>, id: Id<OutboxItem>, outcome: &Outcom
             matches!(outcome, Outcome::Done { .. }),
         ],
     )?;
+    run(tx, "update attempts set look_at = null where item = ?1", [id.to_string()])?;
     Ok(())
 }
 

@@ -138,7 +138,9 @@ mod tests {
         ledger.begin(item.clone(), None, BEGUN).await.unwrap().unwrap();
         ledger.finish(item.id, Outcome::Unknown, BEGUN).await.unwrap();
         let found = Some(Outcome::Done { at: BEGUN });
-        ledger.looked_into(item.id, found, BEGUN).await.unwrap();
+        let later = BEGUN + Duration::from_secs(60);
+        let looked = ledger.to_look_into(later).await.unwrap().remove(0);
+        ledger.looked_into(&looked, found, BEGUN).await.unwrap();
         assert_eq!(ledger.later_truth().await.unwrap(), []);
         let long_after = BEGUN + Duration::from_secs(24 * 60 * 60);
         assert_eq!(ledger.to_look_into(long_after).await.unwrap(), []);

@@ -8,7 +8,7 @@ use switchboard_model::{
 };
 
 use super::*;
-use crate::driver::KnownOutcome;
+use crate::driver::{Asked, KnownOutcome};
 
 const LATER: Timestamp = Timestamp(1_000_000);
 
@@ -56,8 +56,14 @@ fn observation(key: &str) -> Observation {
     Observation::new(key, Inbound::Read(InboundRead { chat, handle, at: LATER }))
 }
 
+/// What it knows of an item that was claimed on the link of this epoch.
+async fn known_of(ledger: &Ledger, id: Id<OutboxItem>, claimed: Option<i64>) -> Known {
+    ledger.known(vec![Asked { id, claimed }]).await.unwrap().remove(&id).unwrap()
+}
+
 async fn known(ledger: &Ledger, id: Id<OutboxItem>) -> Known {
-    ledger.known(vec![id]).await.unwrap().remove(&id).unwrap()
+    ledger.welcomed("desk".to_owned(), 1).await.unwrap();
+    known_of(ledger, id, Some(1)).await
 }
 
 #[tokio::test]
@@ -85,19 +91,6 @@ async fn an_item_is_begun_once_and_survives_the_process() {
 }
 
 #[tokio::test]
-async fn a_new_ledger_does_not_know_what_an_earlier_one_has_begun() {
-    let dir = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(dir.path()).unwrap();
-    let mut item = item("handed over by a bridge whose folder is gone");
-    // An id begins with its time, in milliseconds: this one is a minute older.
-    item.id = Id::from_bits(item.id.to_bits() - (60_000 << 80));
-    assert!(matches!(
-        known(&ledger, item.id).await,
-        Known::Outcome(KnownOutcome::Finished(Outcome::Unknown))
-    ));
-}
-
-#[tokio::test]
 async fn what_never_reached_messages_is_begun_again_under_another_name() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(dir.path()).unwrap();
@@ -118,10 +111,10 @@ async fn an_unknown_outcome_is_looked_into_until_the_truth_is_acknowledged() {
     ledger.finish(item.id, Outcome::Unknown, LATER).await.unwrap();
     let in_a_minute = LATER + Duration::from_secs(60);
     assert!(ledger.to_look_into(LATER).await.unwrap().is_empty());
-    assert_eq!(ledger.to_look_into(in_a_minute).await.unwrap().len(), 1);
-    ledger.looked_into(item.id, None, in_a_minute).await.unwrap();
+    let looked = ledger.to_look_into(in_a_minute).await.unwrap().remove(0);
+    ledger.looked_into(&looked, None, in_a_minute).await.unwrap();
     assert!(ledger.to_look_into(in_a_minute).await.unwrap().is_empty(), "it waits its turn");
-    ledger.looked_into(item.id, Some(sent("g-1")), in_a_minute).await.unwrap();
+    ledger.looked_into(&looked, Some(sent("g-1")), in_a_minute).await.unwrap();
     // Told again and again, over processes, until the server has it.
     drop(ledger);
     let ledger = Ledger::open(dir.path()).unwrap();
@@ -240,4 +233,138 @@ async fn history_is_known_and_never_told() {
     let new = ledger.record(Recorded { observations, ..Recorded::default() }).await.unwrap();
     assert_eq!(new, 2);
     assert_eq!(ledger.waiting(line, None, 9).await.unwrap().len(), 1);
+}
+
+/// An item that says the same in the same chat.
+fn alike(item: &SendItem) -> SendItem {
+    SendItem { id: Id::generate(), ..item.clone() }
+}
+
+#[tokio::test]
+async fn a_look_takes_no_message_that_one_under_way_may_be_about_to_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let lost = item("dup");
+    ledger.begin(lost.clone(), None, LATER).await.unwrap().unwrap();
+    ledger.finish(lost.id, Outcome::Unknown, LATER).await.unwrap();
+    let again = alike(&lost);
+    ledger.begin(again.clone(), None, LATER).await.unwrap().unwrap();
+    let looked = ledger.to_look_into(LATER + Duration::from_secs(60)).await.unwrap().remove(0);
+    let row = own(&lost, "g-1", "dup");
+    assert!(!ledger.is_outcome_of(&looked, row.clone()).await.unwrap());
+    // Who hands it over may take it, whatever is unknown beside it.
+    let under_way = ledger.under_way(lost.line_id).await.unwrap().remove(0);
+    assert_eq!(under_way.item.id, again.id);
+    assert!(ledger.is_outcome_of(&under_way, row.clone()).await.unwrap());
+    ledger.finish(again.id, sent("g-1"), LATER).await.unwrap();
+    assert!(!ledger.is_outcome_of(&looked, row).await.unwrap());
+    // What shows up after that is the lost one.
+    let late = own(&lost, "g-2", "dup");
+    assert!(ledger.is_outcome_of(&looked, late.clone()).await.unwrap());
+    assert_eq!(ledger.whose(late).await.unwrap(), Ownership::Ours(lost.id));
+}
+
+#[tokio::test]
+async fn what_was_cut_off_comes_before_what_is_unknown() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).unwrap();
+    // What ended long ago goes as it is opened.
+    let begun_at = now();
+    let lost = item("dup");
+    ledger.begin(lost.clone(), None, begun_at).await.unwrap().unwrap();
+    ledger.finish(lost.id, Outcome::Unknown, begun_at).await.unwrap();
+    let again = alike(&lost);
+    ledger.begin(again.clone(), None, begun_at).await.unwrap().unwrap();
+    drop(ledger);
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let looked = ledger.to_look_into(begun_at + Duration::from_secs(60)).await.unwrap();
+    let look_at = |id| looked.iter().find(|begun| begun.item.id == id).unwrap();
+    let row = OwnRow { sent_at: begun_at, ..own(&lost, "g-1", "dup") };
+    assert!(!ledger.is_outcome_of(look_at(lost.id), row.clone()).await.unwrap());
+    assert!(ledger.is_outcome_of(look_at(again.id), row).await.unwrap());
+}
+
+#[tokio::test]
+async fn what_says_the_same_days_later_is_the_owners() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let item = item("ok");
+    ledger.begin(item.clone(), None, LATER).await.unwrap().unwrap();
+    ledger.finish(item.id, Outcome::Unknown, LATER).await.unwrap();
+    let looked = ledger.to_look_into(LATER + Duration::from_secs(60)).await.unwrap().remove(0);
+    let weeks = Duration::from_secs(21 * 24 * 60 * 60);
+    let weeks_later = OwnRow { sent_at: LATER + weeks, ..own(&item, "g-0", "ok") };
+    assert_eq!(ledger.whose(weeks_later.clone()).await.unwrap(), Ownership::Owners);
+    assert!(!ledger.is_outcome_of(&looked, weeks_later).await.unwrap());
+    let hours = Duration::from_secs(20 * 60 * 60);
+    let same_day = OwnRow { sent_at: LATER + hours, ..own(&item, "g-1", "ok") };
+    assert_eq!(ledger.whose(same_day).await.unwrap(), Ownership::Ours(item.id));
+}
+
+#[tokio::test]
+async fn a_text_with_a_file_takes_one_message_for_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let mut item = item("the menu");
+    let Content::Message { attachments, .. } = &mut item.content else { unreachable!() };
+    attachments.push(switchboard_model::link::LinkedFile {
+        file_id: Id::generate(),
+        filename: None,
+        mime_type: "image/png".to_owned(),
+        size: 1,
+        transcription: None,
+        original: None,
+    });
+    ledger.begin(item.clone(), None, LATER).await.unwrap().unwrap();
+    ledger.finish(item.id, sent("text"), LATER).await.unwrap();
+    let picture = async |guid: &str| {
+        let row = OwnRow { text: None, has_files: true, ..own(&item, guid, "") };
+        ledger.whose(row).await.unwrap()
+    };
+    assert_eq!(picture("its").await, Ownership::Ours(item.id));
+    assert_eq!(picture("the owner's").await, Ownership::Owners);
+    // However often it is read.
+    assert_eq!(picture("its").await, Ownership::Ours(item.id));
+}
+
+#[tokio::test]
+async fn a_look_that_ends_too_late_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let in_a_minute = LATER + Duration::from_secs(60);
+    let always = Timestamp(i64::MAX);
+    let item = item("one");
+    ledger.begin(item.clone(), None, LATER).await.unwrap().unwrap();
+    ledger.finish(item.id, Outcome::Unknown, LATER).await.unwrap();
+    let looked = ledger.to_look_into(in_a_minute).await.unwrap().remove(0);
+    // It shows up while somebody looks elsewhere.
+    assert_eq!(ledger.whose(own(&item, "g-1", "one")).await.unwrap(), Ownership::Ours(item.id));
+    ledger.looked_into(&looked, None, in_a_minute).await.unwrap();
+    assert!(ledger.to_look_into(always).await.unwrap().is_empty());
+    ledger.acknowledged(vec![item.id]).await.unwrap();
+    ledger.looked_into(&looked, None, in_a_minute).await.unwrap();
+    assert!(ledger.to_look_into(always).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_look_into_an_earlier_attempt_says_nothing_of_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let item = item("one");
+    ledger.begin(item.clone(), None, LATER).await.unwrap().unwrap();
+    drop(ledger);
+    let ledger = Ledger::open(dir.path()).unwrap();
+    let looked = ledger.to_look_into(now()).await.unwrap().remove(0);
+    // The server has asked meanwhile, and gives it anew.
+    ledger.finish(item.id, Outcome::Released, LATER).await.unwrap();
+    let next = ledger.begin(item.clone(), None, LATER).await.unwrap().unwrap();
+    assert!(!ledger.was_cut_off(&looked, LATER).await.unwrap());
+    ledger.looked_into(&looked, Some(sent("g-1")), LATER).await.unwrap();
+    let under_way = ledger.under_way(item.line_id).await.unwrap().remove(0);
+    assert_eq!((under_way.token, under_way.guid), (next.token, None));
+    // Nor once nobody knows what came of it.
+    ledger.finish(item.id, Outcome::Unknown, LATER).await.unwrap();
+    let failed = Outcome::Failed { error: "It never reached Messages.".to_owned() };
+    ledger.looked_into(&looked, Some(failed), LATER).await.unwrap();
+    assert!(ledger.later_truth().await.unwrap().is_empty());
 }

@@ -163,9 +163,10 @@ mod tests {
     #[tokio::test]
     async fn a_ledger_of_the_first_version_is_brought_up_to_date() {
         let dir = tempfile::tempdir().unwrap();
-        drop(Ledger::open(dir.path()).unwrap());
         let sql = Connection::open(dir.path().join("ledger.db")).unwrap();
-        sql.execute_batch("drop table texts; pragma user_version = 1").unwrap();
+        sql.execute_batch(include_str!("schema.sql")).unwrap();
+        sql.execute_batch("insert into ledger (epoch) values ('a'); pragma user_version = 1")
+            .unwrap();
         drop(sql);
         let ledger = Ledger::open(dir.path()).unwrap();
         let line = Id::generate();

@@ -52,6 +52,7 @@ pub(super) async fn look_into<C: Connector>(driver: Weak<Ledgered<C>>) {
                 warn!(%error, "what is long over could not be removed from the ledger");
             }
         }
+        driver.finish_late().await;
         let open = match driver.ledger.to_look_into(now()).await {
             Ok(open) => open,
             Err(error) => {
@@ -63,7 +64,7 @@ pub(super) async fn look_into<C: Connector>(driver: Weak<Ledgered<C>>) {
             let found = match driver.find_out(&begun).await {
                 Verdict::Finished(outcome) => Some(outcome),
                 Verdict::NeverStarted => {
-                    match driver.ledger.was_cut_off(begun.item.id, now()).await {
+                    match driver.ledger.was_cut_off(&begun, now()).await {
                         // The server asks for it, or has given it up by itself.
                         Ok(true) => continue,
                         // It has been told that nobody knows, and sends it no more: it failed.
@@ -78,7 +79,7 @@ pub(super) async fn look_into<C: Connector>(driver: Weak<Ledgered<C>>) {
                 }
                 Verdict::Open => None,
             };
-            if let Err(error) = driver.ledger.looked_into(begun.item.id, found, now()).await {
+            if let Err(error) = driver.ledger.looked_into(&begun, found, now()).await {
                 warn!(%error, "what turned out later could not be written down");
             }
         }

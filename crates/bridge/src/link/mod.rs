@@ -16,7 +16,7 @@ use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures_util::FutureExt as _;
 pub use probe::{Door, Probed, Unreachable};
 pub use state::LinkState;
-use switchboard_model::secret;
+use switchboard_model::secret::{self, SecretHash};
 use tokio::{sync::watch, time::Instant};
 use tokio_tungstenite::tungstenite::{self, http::HeaderValue};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +44,8 @@ const SUPERSEDED_PAUSE: Duration = Duration::from_secs(10);
 pub struct BridgeConfig {
     url: Url,
     authorization: HeaderValue,
+    /// Tells the bridge from others: a digest of its token.
+    bridge: String,
     files: FileClient,
 }
 
@@ -95,7 +97,7 @@ impl BridgeConfig {
         authorization.set_sensitive(true);
         let files =
             FileClient::new(&url, authorization.clone()).ok_or(InvalidBridgeConfig::Client)?;
-        Ok(Self { url, authorization, files })
+        Ok(Self { url, authorization, bridge: digest(token), files })
     }
 
     /// Lets files of up to this many bytes through, instead of [`DEFAULT_MAX_BYTES`](crate::DEFAULT_MAX_BYTES).
@@ -114,6 +116,11 @@ impl BridgeConfig {
     pub fn files(&self) -> &FileClient {
         &self.files
     }
+}
+
+fn digest(token: &str) -> String {
+    let SecretHash(hash) = SecretHash::of(token);
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The URL of the link on this server.

@@ -14,8 +14,8 @@ use switchboard_model::{
     OutboxItem,
     id::Id,
     link::{
-        BridgeFrame, CarriedLine, MAX_BATCH, MAX_FRAME_BYTES, OLDEST_PROTOCOL, Outcome, PROTOCOL,
-        READ_BYTES, Reconciled, ReconciledState, ServerFrame,
+        BridgeFrame, CarriedLine, ClaimEpochs, MAX_BATCH, MAX_FRAME_BYTES, OLDEST_PROTOCOL,
+        Outcome, PROTOCOL, READ_BYTES, Reconciled, ReconciledState, ServerFrame,
     },
 };
 use tokio::{
@@ -43,7 +43,7 @@ use super::{
     resolved::Resolved,
     state::{self, LinkTeller},
 };
-use crate::driver::{Driver, KnownOutcome, LineStatuses};
+use crate::driver::{Asked, Driver, KnownOutcome, LineStatuses};
 
 /// How long the server may take to accept the socket, and then to say welcome.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -77,9 +77,12 @@ pub(super) async fn run(
 ) -> Result<(), LinkError> {
     let opening = async {
         let (mut writer, mut reader) = dial(config).await?.split();
-        let (lines, reconcile) = greet(driver.as_ref(), items, &mut writer, &mut reader).await?;
+        let Welcomed { epoch, lines, reconcile } =
+            greet(driver.as_ref(), items, &mut writer, &mut reader).await?;
         assign_lines(driver.as_ref(), lines.clone()).await?;
-        let answer = answer_reconcile(driver.as_ref(), items.reconcile(&reconcile)).await?;
+        welcomed(driver.as_ref(), config, epoch).await?;
+        let known = items.reconcile(&reconcile.items);
+        let answer = answer_reconcile(driver.as_ref(), known, &reconcile.claimed).await?;
         writer.send(Message::text(answer)).await.map_err(LinkError::socket)?;
         // Only now: an answer that never left is given by a process that has not resumed.
         items.welcome();
@@ -133,12 +136,25 @@ async fn dial(config: &BridgeConfig) -> Result<Socket, LinkError> {
     }
 }
 
+/// What a welcome says.
+struct Welcomed {
+    epoch: i64,
+    lines: Vec<CarriedLine>,
+    reconcile: Reconcile,
+}
+
+/// Items that the server asks for, and on which links they were claimed.
+struct Reconcile {
+    items: Vec<Id<OutboxItem>>,
+    claimed: ClaimEpochs,
+}
+
 async fn greet(
     driver: &dyn Driver,
     items: &Items,
     writer: &mut Writer,
     reader: &mut Reader,
-) -> Result<(Vec<CarriedLine>, Vec<Id<OutboxItem>>), LinkError> {
+) -> Result<Welcomed, LinkError> {
     let hello = BridgeFrame::Hello {
         protocol: PROTOCOL,
         oldest_protocol: Some(OLDEST_PROTOCOL),
@@ -149,7 +165,9 @@ async fn greet(
     };
     writer.send(Message::text(encode(&hello))).await.map_err(LinkError::socket)?;
     match timeout(HANDSHAKE_TIMEOUT, next_frame(reader)).await {
-        Ok(Ok(ServerFrame::Welcome { lines, reconcile, .. })) => Ok((lines, reconcile)),
+        Ok(Ok(ServerFrame::Welcome { epoch, lines, reconcile: items, claimed, .. })) => {
+            Ok(Welcomed { epoch, lines, reconcile: Reconcile { items, claimed } })
+        }
         Ok(Ok(ServerFrame::Bye { reason, retry, superseded })) => {
             Err(LinkError::bye(reason, retry, superseded))
         }
@@ -165,14 +183,25 @@ async fn assign_lines(driver: &dyn Driver, lines: Vec<CarriedLine>) -> Result<()
         .map_err(|_elapsed| LinkError::Slow("the driver did not take up its lines in time"))
 }
 
+/// The driver notes that the link begins, before anything can come of it.
+async fn welcomed(driver: &dyn Driver, config: &BridgeConfig, epoch: i64) -> Result<(), LinkError> {
+    timeout(DRIVER_TIMEOUT, driver.welcomed(&config.bridge, epoch))
+        .await
+        .map_err(|_elapsed| LinkError::Slow("the driver did not note the link in time"))?
+        .map_err(LinkError::Reconcile)
+}
+
 /// What came of the items that the server asks for, before anything new is begun: what is known here of some, and what the
 /// driver knows of the others.
 async fn answer_reconcile(
     driver: &dyn Driver,
     (mut answers, unknown): (Vec<Reconciled>, Vec<Id<OutboxItem>>),
+    claimed: &ClaimEpochs,
 ) -> Result<String, LinkError> {
     if !unknown.is_empty() {
-        let outcomes = timeout(DRIVER_TIMEOUT, driver.reconcile(&unknown))
+        let asked = |id: &Id<OutboxItem>| Asked { id: *id, claimed: claimed.get(id).copied() };
+        let asked: Vec<_> = unknown.iter().map(asked).collect();
+        let outcomes = timeout(DRIVER_TIMEOUT, driver.reconcile(&asked))
             .await
             .map_err(|_elapsed| LinkError::Slow("the driver did not reconcile items in time"))?
             .map_err(LinkError::Reconcile)?;
@@ -196,11 +225,11 @@ async fn answer_reconcile(
 async fn reconcile_more(
     driver: &dyn Driver,
     items: &Items,
-    mut asked: mpsc::Receiver<Vec<Id<OutboxItem>>>,
+    mut asked: mpsc::Receiver<Reconcile>,
     out: &Outgoing,
 ) -> Result<(), LinkError> {
-    while let Some(ids) = asked.recv().await {
-        let answer = answer_reconcile(driver, items.reconcile_more(&ids)).await?;
+    while let Some(Reconcile { items: ids, claimed }) = asked.recv().await {
+        let answer = answer_reconcile(driver, items.reconcile_more(&ids), &claimed).await?;
         out.send(answer).await.map_err(|_| LinkError::Closed)?;
     }
     Err(LinkError::Closed)
@@ -212,7 +241,7 @@ async fn read(
     items: &Arc<Items>,
     pumps: &mut Pumps,
     resolved: &Resolved,
-    more: &mpsc::Sender<Vec<Id<OutboxItem>>>,
+    more: &mpsc::Sender<Reconcile>,
     state: &LinkTeller,
 ) -> Result<(), LinkError> {
     loop {
@@ -226,8 +255,8 @@ async fn read(
                     return Err(LinkError::Protocol("more items than its window allows"));
                 }
             }
-            ServerFrame::Reconcile { items: asked } => {
-                if more.try_send(asked).is_err() {
+            ServerFrame::Reconcile { items: asked, claimed } => {
+                if more.try_send(Reconcile { items: asked, claimed }).is_err() {
                     return Err(LinkError::Protocol(
                         "more to reconcile before the last is answered",
                     ));

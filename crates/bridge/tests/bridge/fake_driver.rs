@@ -10,7 +10,7 @@ use std::{
 };
 
 use switchboard_bridge::{
-    Driver, DriverError, FileClient, HistoryBatch, KnownOutcome, LineStatus, LineStatuses,
+    Asked, Driver, DriverError, FileClient, HistoryBatch, KnownOutcome, LineStatus, LineStatuses,
 };
 use switchboard_model::{
     Line, OutboxItem,
@@ -132,10 +132,10 @@ impl Driver for FakeDriver {
 
     async fn reconcile(
         &self,
-        ids: &[Id<OutboxItem>],
+        asked: &[Asked],
     ) -> Result<HashMap<Id<OutboxItem>, KnownOutcome>, DriverError> {
         let outcomes = self.outcomes.lock().unwrap();
-        Ok(ids.iter().filter_map(|id| Some((*id, outcomes.get(id)?.clone()))).collect())
+        Ok(asked.iter().filter_map(|one| Some((one.id, outcomes.get(&one.id)?.clone()))).collect())
     }
 
     async fn history(

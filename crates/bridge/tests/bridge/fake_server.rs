@@ -241,5 +241,6 @@ impl Peer {
 /// A server's welcome.
 pub(crate) fn welcome(lines: &[CarriedLine], reconcile: &[Id<OutboxItem>]) -> ServerFrame {
     let (lines, reconcile) = (lines.to_vec(), reconcile.to_vec());
-    ServerFrame::Welcome { protocol: PROTOCOL, epoch: 1, lines, reconcile }
+    let claimed = reconcile.iter().map(|id| (*id, 1)).collect();
+    ServerFrame::Welcome { protocol: PROTOCOL, epoch: 1, lines, reconcile, claimed }
 }

@@ -11,7 +11,7 @@ use switchboard_model::{
     simulator::{ALWAYS_FAILS, ECHOES, Fault, FaultMode, SimulatedPhones},
 };
 
-use crate::{Ticks, item, line, no_files};
+use crate::{Ticks, asked, item, line, no_files};
 
 fn open(path: &Path) -> Arc<Simulator> {
     Simulator::open(path, Arc::new(Ticks::default()), SimulatorOptions::default()).unwrap()
@@ -26,7 +26,7 @@ async fn carried(path: &Path, line: &CarriedLine) -> Arc<Simulator> {
 /// What of these items the phones show and reconciliation says. They must say the same.
 async fn landed(simulator: &Simulator, items: &[SendItem]) -> Vec<bool> {
     let ids: Vec<_> = items.iter().map(|item| item.id).collect();
-    let outcomes = simulator.reconcile(&ids).await.unwrap();
+    let outcomes = simulator.reconcile(&asked(&ids)).await.unwrap();
     let mut landed = Vec::new();
     for item in items {
         let phone = simulator.phone(&item.identifier.parse().unwrap()).await.messages;
@@ -113,7 +113,8 @@ async fn refusals_and_lost_reports_are_reconciled_as_they_were() {
 
     drop(simulator);
     let simulator = open(&path);
-    let outcomes = simulator.reconcile(&[failed.id, lost.id, refused.id, sent.id]).await.unwrap();
+    let outcomes =
+        simulator.reconcile(&asked(&[failed.id, lost.id, refused.id, sent.id])).await.unwrap();
     assert_eq!(outcomes[&failed.id], KnownOutcome::Finished(fails));
     assert_eq!(outcomes[&lost.id], KnownOutcome::Finished(Outcome::Unknown));
     assert_eq!(outcomes[&refused.id], KnownOutcome::Finished(refuses));

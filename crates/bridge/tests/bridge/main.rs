@@ -11,6 +11,7 @@ mod harness;
 mod inbound;
 mod items;
 mod journal;
+mod ledgered;
 mod reconcile;
 mod sending;
 mod sockets;
@@ -21,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use switchboard_bridge::{BridgeConfig, FileClient};
+use switchboard_bridge::{Asked, BridgeConfig, FileClient};
 use switchboard_model::{
     Chat, Line, OutboxItem, Timestamp,
     id::Id,
@@ -46,6 +47,11 @@ async fn eventually(mut holds: impl FnMut() -> bool) {
         }
     })
     .await;
+}
+
+/// These items, as a driver is asked for them.
+fn asked(ids: &[Id<OutboxItem>]) -> Vec<Asked> {
+    ids.iter().map(|id| Asked { id: *id, claimed: Some(1) }).collect()
 }
 
 fn line() -> CarriedLine {

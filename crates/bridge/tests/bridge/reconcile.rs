@@ -29,7 +29,7 @@ fn sent(guid: &str) -> Outcome {
 
 /// The answer to what is asked for now.
 async fn answer(peer: &mut Peer, ids: &[Id<OutboxItem>]) -> Vec<Reconciled> {
-    peer.send(ServerFrame::Reconcile { items: ids.to_vec() }).await;
+    peer.send(ServerFrame::Reconcile { items: ids.to_vec(), claimed: Default::default() }).await;
     loop {
         if let BridgeFrame::Reconciled { items } = peer.next().await {
             return items;

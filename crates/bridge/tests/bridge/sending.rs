@@ -12,7 +12,7 @@ use switchboard_model::{
 };
 
 use crate::{
-    Ticks,
+    Ticks, asked,
     fake_server::FakeServer,
     harness::{CONTACT, Harness, handle},
     item, item_of, line, no_files, soon,
@@ -69,7 +69,7 @@ async fn what_can_not_be_fetched_is_not_sent() {
     let (failed, outcome) = harness.outcome_of(&mut peer, CONTACT, message(files)).await;
     let Outcome::Failed { error } = &outcome else { panic!("{outcome:?}") };
     assert!(error.contains("no such file"), "{error}");
-    let outcomes = harness.simulator.reconcile(&[failed.id]).await.unwrap();
+    let outcomes = harness.simulator.reconcile(&asked(&[failed.id])).await.unwrap();
     assert_eq!(outcomes[&failed.id], KnownOutcome::Finished(outcome));
     assert!(harness.phone(CONTACT).await.messages.is_empty() && harness.waiting_files().is_empty());
 
@@ -84,7 +84,7 @@ async fn what_can_not_be_fetched_is_not_sent() {
     let file = harness.server.files.put("a.jpg", b"hello");
     let item = item_of(&harness.line, Id::generate(), CONTACT, message(vec![file]));
     assert_eq!(soon(simulator.send(item.clone(), &no_files())).await, Outcome::Released);
-    let outcomes = simulator.reconcile(&[item.id]).await.unwrap();
+    let outcomes = simulator.reconcile(&asked(&[item.id])).await.unwrap();
     assert_eq!(outcomes[&item.id], KnownOutcome::NeverStarted);
     let sent = soon(simulator.send(item, harness.server.config.files())).await;
     assert!(matches!(sent, Outcome::Sent { .. }), "{sent:?}");
@@ -273,8 +273,9 @@ async fn a_journal_cut_at_any_byte_is_exact_for_every_kind() {
     for cut in base..=bytes.len() {
         fs::write(&torn, &bytes[..cut]).unwrap();
         let simulator = open(&torn);
-        let outcomes =
-            simulator.reconcile(&items.iter().map(|item| item.id).collect::<Vec<_>>()).await;
+        let outcomes = simulator
+            .reconcile(&asked(&items.iter().map(|item| item.id).collect::<Vec<_>>()))
+            .await;
         for (id, known) in outcomes.unwrap() {
             let item = items.iter().find(|item| item.id == id).unwrap();
             let finished = matches!(known, KnownOutcome::Finished(_));

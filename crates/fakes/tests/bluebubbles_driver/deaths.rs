@@ -94,6 +94,26 @@ async fn a_failed_row_of_a_driver_that_died_is_a_failed_item() {
 }
 
 #[tokio::test]
+async fn what_may_be_of_an_attempt_that_nobody_can_decide_is_told_after_a_while() {
+    let mut rig = Rig::new().await;
+    let chat = rig.server.direct_chat(ANN);
+    rig.server.trouble("/message/text", 1, Trouble::NeverAfter);
+    let item = rig.item(ANN, text_of("ok"));
+    let sending = rig.hand_over_apart(item);
+    assert!(rig.server.until(Duration::from_secs(10), |s| s.rows() > 0).await);
+    rig.server.owner_writes(&chat, "ok");
+    sending.abort();
+    let _ = sending.await;
+    rig.kill().await;
+    rig.start().await;
+    rig.online().await;
+    // Which of the two is the attempt's stays open for a day.
+    let own = |told: &[Inbound]| told.iter().filter(|one| matches!(one, Inbound::Own(_))).count();
+    rig.told_until(|told| own(told) == 2).await;
+    assert_eq!(rig.shown(ANN, "ok"), 2);
+}
+
+#[tokio::test]
 async fn kills_under_load_send_nothing_twice_and_miss_nothing() {
     let mut rig = Rig::new().await;
     rig.server.direct_chat(ANN);

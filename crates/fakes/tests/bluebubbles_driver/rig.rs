@@ -3,12 +3,12 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use switchboard_bridge::{
-    Driver, FileClient, KnownOutcome, Ledgered, LineStatus,
+    Asked, Driver, FileClient, KnownOutcome, Ledgered, LineStatus,
     drivers::{BlueBubbles, BlueBubblesOptions, BlueBubblesPace, BlueBubblesWebhook},
 };
 use switchboard_fakes::bluebubbles::{Mac, Server};
 use switchboard_model::{
-    File, OutboxItem, Timestamp,
+    File, Timestamp,
     id::Id,
     line::{LineService, OfflineReason},
     link::{
@@ -50,6 +50,7 @@ fn pace() -> BlueBubblesPace {
         poll: ms(50),
         unsettled: ms(20),
         joins_within: ms(600),
+        owned_within: ms(1_500),
         fills_within: ms(150),
         told_after: ms(30),
         watched: ms(3_000),
@@ -235,8 +236,8 @@ impl Rig {
     }
 
     pub(crate) async fn reconcile(&self, item: &SendItem) -> KnownOutcome {
-        let ids: [Id<OutboxItem>; 1] = [item.id];
-        let mut known = self.driver().reconcile(&ids).await.unwrap();
+        let asked = Asked { id: item.id, claimed: Some(1) };
+        let mut known = self.driver().reconcile(&[asked]).await.unwrap();
         known.remove(&item.id).unwrap()
     }
 
@@ -352,7 +353,9 @@ async fn open(
         if switchboard_bridge::ledger::Ledger::open(dir).is_ok()
             && let Some(connector) = connector.take()
         {
-            return Ledgered::start(connector, dir, start).unwrap();
+            let driver = Ledgered::start(connector, dir, start).unwrap();
+            driver.welcomed("mac", 1).await.unwrap();
+            return driver;
         }
         tokio::task::yield_now().await;
     }

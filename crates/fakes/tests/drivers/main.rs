@@ -17,6 +17,7 @@ mod imsg_faults;
 mod imsg_slow_faults;
 mod kills;
 mod network;
+mod new_ledger;
 mod rig;
 mod served;
 mod standby;

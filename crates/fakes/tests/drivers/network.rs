@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::{
@@ -14,6 +17,7 @@ use tokio::{
 /// Carries connections to a server, until they are cut.
 pub(crate) struct Network {
     address: SocketAddr,
+    dials: Arc<AtomicUsize>,
     connections: Arc<Mutex<JoinSet<()>>>,
     _accepting: JoinSet<()>,
 }
@@ -25,9 +29,12 @@ impl Network {
         let address = listener.local_addr().unwrap();
         let connections = Arc::new(Mutex::new(JoinSet::new()));
         let (carried, mut accepting) = (Arc::clone(&connections), JoinSet::new());
+        let dials = Arc::new(AtomicUsize::new(0));
+        let dialled = Arc::clone(&dials);
         accepting.spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
                 let server = server.clone();
+                dialled.fetch_add(1, Ordering::Relaxed);
                 carried.lock().unwrap().spawn(async move {
                     if let Ok(mut far) = TcpStream::connect(&server).await {
                         let _ = copy_bidirectional(&mut near, &mut far).await;
@@ -35,12 +42,17 @@ impl Network {
                 });
             }
         });
-        Self { address, connections, _accepting: accepting }
+        Self { address, dials, connections, _accepting: accepting }
     }
 
     /// What a bridge dials.
     pub(crate) fn url(&self) -> String {
         format!("ws://{}/bridge/v1/link", self.address)
+    }
+
+    /// How many connections there were.
+    pub(crate) fn dials(&self) -> usize {
+        self.dials.load(Ordering::Relaxed)
     }
 
     /// Cuts all that is under way, in the middle of whatever it is. New connections work.

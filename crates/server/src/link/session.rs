@@ -30,7 +30,7 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
 };
 use hello::Greeting;
-use reconcile::Asked;
+use reconcile::{Asked, Page};
 use switchboard_model::{
     Bridge, Line,
     id::Id,
@@ -205,11 +205,10 @@ impl Session<'_> {
         .await?;
         let OpenedLink { link, lines, claims } = opened;
         self.link = link;
-        let held: Vec<_> = claims.iter().map(|item| item.id).collect();
-        let (asked, reconcile) = Asked::of(&held);
+        let (asked, Page { items: reconcile, claimed }) = Asked::of(&claims);
         {
             let mut window = self.window();
-            claims.iter().for_each(|item| window.add(item));
+            claims.iter().for_each(|claim| window.add(&claim.item));
         }
         self.carry(&lines);
         let pages = asked.later.len() + usize::from(!reconcile.is_empty());
@@ -217,7 +216,8 @@ impl Session<'_> {
         *lock(&self.asked) = asked;
         self.greeting.compare(self.bridge, &lines);
         let (protocol, epoch) = (self.greeting.protocol, link.epoch);
-        write(sink, &ServerFrame::Welcome { protocol, epoch, lines, reconcile }).await
+        let welcome = ServerFrame::Welcome { protocol, epoch, lines, reconcile, claimed };
+        write(sink, &welcome).await
     }
 
     async fn write(

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use switchboard_client::SendMessage;
 use switchboard_model::{
     line::{Capability, DriverKind, OfflineReason},
-    link::{PROTOCOL, ReconciledState, ServerFrame},
+    link::{OLDEST_PROTOCOL, PROTOCOL, ReconciledState, ServerFrame},
     outbox::{MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus},
 };
 use switchboard_testkit::{LINE, Setup, TestServer, eventually};
@@ -45,7 +45,7 @@ async fn the_newest_version_that_both_speak_is_spoken() {
         epochs.push(epoch);
     }
     assert_eq!(epochs, [epochs[0], epochs[0] + 1, epochs[0] + 2]);
-    for (newest, oldest) in [(PROTOCOL - 1, Some(1)), (PROTOCOL + 5, Some(PROTOCOL + 1))] {
+    for (newest, oldest) in [(OLDEST_PROTOCOL - 1, Some(1)), (PROTOCOL + 5, Some(PROTOCOL + 1))] {
         let mut link = Link::open(&server, &mac.token).await.unwrap();
         link.say_text(&hello(newest, oldest)).await;
         let (reason, retry) = link.bye().await;

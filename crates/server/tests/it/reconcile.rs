@@ -68,7 +68,7 @@ async fn however_much_a_bridge_holds_it_is_asked_for_in_pages() {
         }
         page = loop {
             match link.next().await.expect("the link lives") {
-                ServerFrame::Reconcile { items } => break items,
+                ServerFrame::Reconcile { items, .. } => break items,
                 ServerFrame::Settled { .. } | ServerFrame::Lines { .. } => {}
                 other => panic!("before all is reconciled: {other:?}"),
             }

@@ -8,7 +8,7 @@ use switchboard_model::{
     outbox::{EXPIRED, EXPIRY_MS, MAX_ATTEMPTS, MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus},
 };
 use switchboard_store::{
-    Accept, Link, NewContent, NewLine, Refusal, SettleReport, Store, StoreError,
+    Accept, Claim, Link, NewContent, NewLine, Refusal, SettleReport, Store, StoreError,
 };
 
 use crate::world::{
@@ -149,10 +149,17 @@ pub(crate) async fn claims_are_known_and_held_for_longer(store: Arc<dyn Store>) 
     let world = World::new(Arc::clone(&store)).await;
     let id = world.claimed(ANN, "1").await;
     let opened = store.open_link(world.bridge, LEASE).await.unwrap();
-    assert_eq!(
-        opened.claims.iter().map(|item| (item.id, item.identifier.as_str())).collect::<Vec<_>>(),
-        [(id, ANN)]
-    );
+    let told = |claim: &Claim| (claim.item.id, claim.item.identifier.clone(), claim.epoch);
+    let claimed = [(id, ANN.to_owned(), world.link.epoch)];
+    assert_eq!(opened.claims.iter().map(told).collect::<Vec<_>>(), claimed);
+    // It stays with the link that claimed it, until it is given back and claimed anew.
+    let newer = store.open_link(world.bridge, LEASE).await.unwrap();
+    assert_eq!(newer.claims.iter().map(told).collect::<Vec<_>>(), claimed);
+    let back = SettleReport { id, outcome: Outcome::Released, counts_as_attempt: false };
+    store.settle(newer.link, vec![back], later(1)).await.unwrap();
+    store.claim(newer.link, world.line, vec![], 10, LEASE).await.unwrap();
+    let opened = store.open_link(world.bridge, LEASE).await.unwrap();
+    assert_eq!(opened.claims[0].epoch, newer.link.epoch);
     let past = |by: i64| switchboard_model::Timestamp(LEASE.0 + by);
     store.extend_claims(opened.link, past(10)).await.unwrap();
     // No longer than all others, whatever was promised.
@@ -215,7 +222,7 @@ pub(crate) async fn an_older_link_writes_nothing_any_more(store: Arc<dyn Store>)
     assert_eq!(claim(older).await.unwrap()[0].id, waits);
     // The newer one is told of what the older one held.
     let opened = store.open_link(world.bridge, LEASE).await.unwrap();
-    assert_eq!(opened.claims.iter().map(|item| item.id).collect::<Vec<_>>(), [waits]);
+    assert_eq!(opened.claims.iter().map(|claim| claim.item.id).collect::<Vec<_>>(), [waits]);
     assert_eq!(opened.link.epoch, older.epoch + 1);
 
     let next = world.accept(ANN, "two").await;

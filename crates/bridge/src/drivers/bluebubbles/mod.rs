@@ -112,6 +112,8 @@ pub struct BlueBubblesPace {
     pub unsettled: Duration,
     /// How long a row may stand in no chat.
     pub joins_within: Duration,
+    /// How long an own row waits for what is under way and says the same.
+    pub owned_within: Duration,
     /// How long a row may be empty.
     pub fills_within: Duration,
     /// What has become of an own message is told no sooner: the server must know the message first.
@@ -138,6 +140,7 @@ impl Default for BlueBubblesPace {
             poll: Duration::from_secs(5),
             unsettled: Duration::from_millis(500),
             joins_within: Duration::from_secs(30),
+            owned_within: Duration::from_secs(60),
             fills_within: Duration::from_secs(5),
             told_after: Duration::from_secs(3),
             watched: Duration::from_secs(2 * 60),

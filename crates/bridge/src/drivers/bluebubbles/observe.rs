@@ -49,6 +49,8 @@ pub(super) struct Observer {
     pub(super) reached: Option<Watermark>,
     /// Since when rows wait to be settled.
     unsettled: HashMap<i64, Instant>,
+    /// Since when own rows wait for what is under way.
+    unowned: HashMap<i64, Instant>,
     /// Rows that the server can't show.
     unreadable: Vec<i64>,
     /// Rows that are read again for a while, by their number.
@@ -132,6 +134,7 @@ impl BlueBubbles {
         }
         if is_another {
             observer.unsettled.clear();
+            observer.unowned.clear();
             observer.watched.clear();
         }
         if before.as_ref() != Some(&reached) {
@@ -250,10 +253,18 @@ impl BlueBubbles {
         row: &Row,
         observations: &mut Vec<(Id<Line>, Observation)>,
     ) -> Result<(), ReadError> {
-        match self.read(context, row).await? {
+        let waited = observer.unowned.get(&row.row).map_or(Duration::ZERO, Instant::elapsed);
+        let reading = self.read(context, row, waited).await?;
+        if !matches!(reading, Reading::NotYet) {
+            observer.unowned.remove(&row.row);
+        }
+        match reading {
             Reading::Pass => {}
             Reading::Ours => observer.watch(row, None),
-            Reading::NotYet => reached.waiting.push(row.row),
+            Reading::NotYet => {
+                observer.unowned.entry(row.row).or_insert_with(Instant::now);
+                reached.waiting.push(row.row);
+            }
             Reading::Told(told) => {
                 let (line, observation) = *told;
                 if !row.is_own() {

@@ -1,6 +1,6 @@
 //! What is made of one row.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use switchboard_model::{
@@ -83,8 +83,15 @@ impl BlueBubbles {
         Ok(place.map(|place| Whereabouts { line: line.clone(), is_its, is_history, chat, place }))
     }
 
-    /// Reads a row that stands in a chat.
-    pub(super) async fn read(&self, context: &Context, row: &Row) -> Result<Reading, ReadError> {
+    /// Reads a row that stands in a chat. One that has waited for long enough to be ours is the owner's: if it turns out to be
+    /// ours after all, its guid says so to the server.
+    pub(super) async fn read(
+        &self,
+        context: &Context,
+        row: &Row,
+        waited: Duration,
+    ) -> Result<Reading, ReadError> {
+        let may_wait = waited < self.pace().owned_within;
         let meaning = row.meaning();
         if meaning == Meaning::Other {
             return Ok(Reading::Pass);
@@ -119,9 +126,11 @@ impl BlueBubbles {
                     // It is the echo of what was given from here, or the owner's.
                     match context.ledger.whose_reaction(line.id, reaction.clone()).await? {
                         Ownership::Ours(_) => return Ok(Reading::Pass),
-                        Ownership::NotYet => return Ok(Reading::NotYet),
-                        Ownership::Owners if !is_its => return Ok(Reading::Pass),
-                        Ownership::Owners => {}
+                        Ownership::NotYet if may_wait => return Ok(Reading::NotYet),
+                        Ownership::Owners | Ownership::NotYet if !is_its => {
+                            return Ok(Reading::Pass);
+                        }
+                        Ownership::Owners | Ownership::NotYet => {}
                     }
                 }
                 Some(Observation::new(super::rows::key(&row.guid), Inbound::Reaction(reaction)))
@@ -130,9 +139,11 @@ impl BlueBubbles {
                 let own = row.as_own_row(&line, identifier, chat);
                 return Ok(match self.whose(context, own, chat).await? {
                     Ownership::Ours(_) => Reading::Ours,
-                    Ownership::NotYet => Reading::NotYet,
-                    Ownership::Owners if !is_its => Reading::Pass,
-                    Ownership::Owners => Reading::Told(Box::new((line, row.as_own(known, chat)))),
+                    Ownership::NotYet if may_wait => Reading::NotYet,
+                    Ownership::Owners | Ownership::NotYet if !is_its => Reading::Pass,
+                    Ownership::Owners | Ownership::NotYet => {
+                        Reading::Told(Box::new((line, row.as_own(known, chat))))
+                    }
                 });
             }
             _ if row.comes_back(&line) => None,

@@ -17,7 +17,7 @@ use super::{
     journal::{EntryPosition, KeptFile, KnownChat, Record, With},
 };
 use crate::{
-    driver::{Driver, DriverError, HistoryBatch, KnownOutcome, LineStatuses},
+    driver::{Asked, Driver, DriverError, HistoryBatch, KnownOutcome, LineStatuses},
     files::FileClient,
 };
 
@@ -56,14 +56,14 @@ impl Driver for Simulator {
 
     async fn reconcile(
         &self,
-        ids: &[Id<OutboxItem>],
+        asked: &[Asked],
     ) -> Result<HashMap<Id<OutboxItem>, KnownOutcome>, DriverError> {
         let state = self.state();
         let known = |id| match state.phones.outcome(id) {
             Some(outcome) => KnownOutcome::Finished(outcome.clone()),
             None => KnownOutcome::NeverStarted,
         };
-        Ok(ids.iter().map(|id| (*id, known(*id))).collect())
+        Ok(asked.iter().map(|one| (one.id, known(one.id))).collect())
     }
 
     async fn history(

@@ -4,8 +4,9 @@
 use switchboard_model::{
     OutboxItem,
     id::Id,
-    link::{MAX_BATCH, ServerFrame},
+    link::{ClaimEpochs, MAX_BATCH, ServerFrame},
 };
+use switchboard_store::Claim;
 
 use super::{Session, lock};
 
@@ -15,15 +16,27 @@ pub(super) struct Asked {
     /// Those that the bridge has to answer now.
     pub(super) now: Vec<Id<OutboxItem>>,
     /// The pages after them, the next one last.
-    pub(super) later: Vec<Vec<Id<OutboxItem>>>,
+    pub(super) later: Vec<Page>,
+}
+
+/// Items of one frame.
+#[derive(Clone, Default)]
+pub(super) struct Page {
+    pub(super) items: Vec<Id<OutboxItem>>,
+    /// The epochs of the links that claimed them.
+    pub(super) claimed: ClaimEpochs,
 }
 
 impl Asked {
     /// All of these, and the page for the welcome.
-    pub(super) fn of(items: &[Id<OutboxItem>]) -> (Self, Vec<Id<OutboxItem>>) {
-        let mut later: Vec<_> = items.chunks(MAX_BATCH).rev().map(<[_]>::to_vec).collect();
+    pub(super) fn of(claims: &[Claim]) -> (Self, Page) {
+        let page = |claims: &[Claim]| Page {
+            items: claims.iter().map(|claim| claim.item.id).collect(),
+            claimed: claims.iter().map(|claim| (claim.item.id, claim.epoch)).collect(),
+        };
+        let mut later: Vec<_> = claims.chunks(MAX_BATCH).rev().map(page).collect();
         let now = later.pop().unwrap_or_default();
-        (Self { now: now.clone(), later }, now)
+        (Self { now: now.items.clone(), later }, now)
     }
 }
 
@@ -33,11 +46,11 @@ impl Session<'_> {
         let next = {
             let mut asked = lock(&self.asked);
             let next = asked.later.pop();
-            asked.now = next.clone().unwrap_or_default();
+            asked.now = next.as_ref().map_or_else(Vec::new, |page| page.items.clone());
             next
         };
-        if let Some(items) = next {
-            self.send(ServerFrame::Reconcile { items }).await?;
+        if let Some(Page { items, claimed }) = next {
+            self.send(ServerFrame::Reconcile { items, claimed }).await?;
         }
         self.to_reconcile.send_modify(|pages| *pages = pages.saturating_sub(1));
         Ok(())

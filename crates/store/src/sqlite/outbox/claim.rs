@@ -10,7 +10,7 @@ use switchboard_model::{
 
 use super::step;
 use crate::{
-    Link, Result,
+    Claim, Link, Result,
     sqlite::{
         bridges,
         engine::{
@@ -61,9 +61,9 @@ pub(super) fn claim(
     for item in waiting {
         let changed = statement::run(
             tx.sql,
-            "update outbox set status = ?2, bridge_id = ?3, lease_until = ?4
+            "update outbox set status = ?2, bridge_id = ?3, lease_until = ?4, claim_epoch = ?5
              where seq = ?1 and status = 'pending'",
-            params![item.order, Name(claimed), bits(link.bridge), lease_until.0],
+            params![item.order, Name(claimed), bits(link.bridge), lease_until.0, link.epoch],
         )?;
         if changed > 0 {
             items.push(item);
@@ -72,14 +72,14 @@ pub(super) fn claim(
     Ok(items)
 }
 
-pub(in crate::sqlite) fn claims_of(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<SendItem>> {
+pub(in crate::sqlite) fn claims_of(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<Claim>> {
     statement::all(
         sql,
-        "select o.id, o.seq, o.line_id, o.chat_id, c.identifier, c.is_group, o.content
+        "select o.id, o.seq, o.line_id, o.chat_id, c.identifier, c.is_group, o.content, coalesce(o.claim_epoch, 0)
          from outbox o cross join chats c on c.id = o.chat_id
          where o.bridge_id = ?1 and o.status = 'claimed' order by o.seq",
         params![bits(bridge)],
-        send_item,
+        |row| Ok(Claim { item: send_item(row)?, epoch: row.get(7)? }),
     )
 }
 

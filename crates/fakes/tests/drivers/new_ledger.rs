@@ -1,0 +1,79 @@
+//! A bridge whose data directory is younger than what waits for it: a Mac that was just set up, or one whose disk was lost.
+
+use switchboard_fakes::imsg::{Settings, Stage};
+use switchboard_model::outbox::{MAY_HAVE_BEEN_HANDED_OVER, OutboxStatus};
+use switchboard_testkit::eventually;
+
+use crate::{
+    imsg_faults::{end, with_ann},
+    rig::{ANN, BOB, Rig},
+};
+
+/// Gives the bridge an empty data directory.
+fn lose_data<C>(rig: &mut Rig<C>) {
+    rig.data = tempfile::tempdir().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waited_for_a_new_bridge_and_was_never_begun_goes_out_whatever_the_link_does() {
+    let (mut rig, mac) = with_ann(Settings::default()).await;
+    mac.contact(BOB).writes("hello");
+    rig.message(BOB, "hello").await;
+    rig.stop().await;
+    let mut waiting = Vec::new();
+    for number in 0..6 {
+        let to = if number % 2 == 0 { ANN } else { BOB };
+        waiting.push((rig.send(to, &format!("waits {number}")).await, to));
+    }
+    lose_data(&mut rig);
+    mac.hold(Stage::Started);
+    rig.start().await;
+    let claimed = async |rig: &Rig<_>| {
+        eventually("all are claimed", async || {
+            for (id, _) in &waiting {
+                let item = rig.client.outbox(*id).await.unwrap().value;
+                if item.status != OutboxStatus::Claimed {
+                    return None;
+                }
+            }
+            Some(())
+        })
+        .await;
+    };
+    claimed(&rig).await;
+    mac.until("one is under way", |mac| mac.held() > 0).await;
+    // Only the connection goes, twice; then the bridge restarts.
+    for _ in 0..2 {
+        let links = rig.network.dials();
+        rig.network.cut();
+        eventually("it dials again", async || (rig.network.dials() > links).then_some(())).await;
+        rig.online().await;
+        claimed(&rig).await;
+    }
+    mac.release();
+    for (number, (id, to)) in waiting.iter().enumerate() {
+        let item = rig.ended(*id).await;
+        assert_eq!((item.status, item.error), (OutboxStatus::Sent, None), "{number}");
+        assert_eq!(mac.contact(to).times_received(&format!("waits {number}")), 1);
+    }
+    end(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_lost_ledger_had_begun_is_not_sent_again() {
+    let (mut rig, mac) = with_ann(Settings::default()).await;
+    mac.hold(Stage::Dispatched);
+    let id = rig.send(ANN, "once").await;
+    mac.until("it is under way", |mac| mac.held() == 1).await;
+    rig.kill().await;
+    mac.release();
+    mac.until("it has arrived", |mac| mac.contact(ANN).times_received("once") == 1).await;
+    lose_data(&mut rig);
+    rig.start().await;
+    let item = rig.ended(id).await;
+    assert_eq!(item.error.as_deref(), Some(MAY_HAVE_BEEN_HANDED_OVER));
+    rig.online().await;
+    assert_eq!(rig.sent(ANN, "and on").await.status, OutboxStatus::Sent);
+    assert_eq!(mac.contact(ANN).times_received("once"), 1);
+    end(rig).await;
+}
