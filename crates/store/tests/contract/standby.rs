@@ -7,7 +7,7 @@ use switchboard_model::{
     event::{LineStatusEvent, MessageEvent},
     id::Id,
     line::DriverKind,
-    link::{Inbound, LineRole, Outcome, Report},
+    link::{Inbound, InboundUpdate, LineRole, Outcome, Report},
     outbox::OutboxStatus,
     secret::SecretHash,
     time::Now,
@@ -171,6 +171,31 @@ pub(crate) async fn a_line_whose_standby_is_not_ready_goes_down(store: Arc<dyn S
     let done = store.take_over(pair.places(), later(1)).await.unwrap().unwrap();
     assert_eq!(kinds(&done), [EventKind::LineStatus]);
     assert!(!data::<LineStatusEvent>(&done.events[0]).online);
+}
+
+pub(crate) async fn a_standby_hears_what_is_known(store: Arc<dyn Store>) {
+    let pair = Pair::new(&store).await;
+    let line = pair.world.line;
+    let long = "g".repeat(10_000);
+    let asked = || vec!["g1".to_owned(), "g2".to_owned(), long.clone()];
+    pair.tells(pair.active, "1", vec![text_from(ANN, "g1"), text_from(ANN, &long)]).await;
+    pair.says(pair.active, true, NOW).await;
+    for link in [pair.active, pair.standby] {
+        let history = store.known_history(link.bridge, line, asked()).await.unwrap();
+        assert!(history.online);
+        assert_eq!(history.known, [("g1".to_owned(), 0), (long.clone(), 0)]);
+    }
+    // Of a message that was taken back no file is missing.
+    let Inbound::Message(message) = text_from(ANN, "g1") else { unreachable!() };
+    let unsent = InboundUpdate { unsent_at: Some(NOW), ..InboundUpdate::of(message.chat, "g1") };
+    pair.tells(pair.active, "2", vec![Inbound::Update(unsent)]).await;
+    pair.says(pair.active, false, later(1)).await;
+    let history = store.known_history(pair.standby.bridge, line, asked()).await.unwrap();
+    assert!(!history.online && history.known[0].1 > 100);
+    // Nobody else's.
+    let other = mac(&store, 7).await;
+    let refused = store.known_history(other, line, asked()).await;
+    assert_eq!(refusal(refused), Refusal::LineNotFound);
 }
 
 pub(crate) async fn nothing_overtakes_what_the_bridge_before_holds(store: Arc<dyn Store>) {
