@@ -108,7 +108,7 @@ impl FileError {
         }
     }
 
-    fn of_request(error: reqwest::Error) -> Self {
+    pub(crate) fn of_request(error: reqwest::Error) -> Self {
         let error = error.without_url();
         if error.is_connect() { Self::Unreachable(error) } else { Self::Broken(Some(error)) }
     }
@@ -293,6 +293,15 @@ impl FileClient {
             transcription: None,
             original: None,
         })
+    }
+
+    /// What another address beside the files takes.
+    pub(crate) fn beside(&self, name: &str) -> (&Client, Url, HeaderValue) {
+        let mut url = self.url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop().push(name);
+        }
+        (&self.client, url, self.authorization.clone())
     }
 
     fn url_with(&self, name: &str, value: &str) -> Url {

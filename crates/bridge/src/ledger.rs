@@ -8,10 +8,12 @@
 mod attempts;
 mod followed;
 mod groups;
+mod late_files;
 mod observations;
 mod own;
 mod reactions;
 mod sources;
+mod standing_by;
 mod texts;
 
 use std::{
@@ -23,17 +25,19 @@ use std::{
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use switchboard_model::Timestamp;
 use tokio::sync::watch;
+use tracing::warn;
 
 pub(crate) use attempts::Known;
 pub use attempts::{Begun, NewAttempt};
 pub use followed::{Follow, Followed};
+pub(crate) use late_files::LateFiles;
 pub use observations::{Observation, ObservedFile, Recorded, WaitingObservation};
 pub use own::{OwnRow, Ownership};
 pub use sources::Cursor;
 pub use texts::{Said, Text};
 
 /// The version of the schema.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// How long finished attempts are kept: longer than a server can ask for them, or a person look for them.
 const KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -113,8 +117,11 @@ impl Ledger {
                 let epoch = uuid::Uuid::now_v7().simple().to_string();
                 tx.execute("insert into ledger (epoch) values (?1)", [epoch])?;
             }
-            // New in the second version.
-            tx.execute_batch(include_str!("ledger/texts.sql"))?;
+            if version < 2 {
+                tx.execute_batch(include_str!("ledger/texts.sql"))?;
+            }
+            // New in the third version.
+            tx.execute_batch(include_str!("ledger/version_3.sql"))?;
             tx.pragma_update(None, "user_version", VERSION)?;
             tx.commit()?;
         }
@@ -142,7 +149,19 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`]
     pub async fn prune(&self, now: Timestamp) -> Result<()> {
-        self.transact(move |tx| attempts::prune(tx, now - KEPT)).await
+        let given_up = self
+            .transact(move |tx| {
+                attempts::prune(tx, now - KEPT)?;
+                late_files::prune(tx, now)
+            })
+            .await?;
+        if given_up > 0 {
+            warn!(
+                given_up,
+                "messages stay without some of their files, which could not be had for days"
+            );
+        }
+        Ok(())
     }
 
     /// When this ledger was made: its epoch is a UUIDv7.
