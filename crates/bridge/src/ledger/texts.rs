@@ -165,7 +165,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         drop(Ledger::open(dir.path()).unwrap());
         let sql = Connection::open(dir.path().join("ledger.db")).unwrap();
-        sql.execute_batch("drop table texts; pragma user_version = 1").unwrap();
+        let first = "drop table texts; drop table late_files;
+            alter table observations drop column unknown_since; pragma user_version = 1";
+        sql.execute_batch(first).unwrap();
         drop(sql);
         let ledger = Ledger::open(dir.path()).unwrap();
         let line = Id::generate();
