@@ -24,6 +24,9 @@ use crate::{
     ledger::{Beginnings, Begun, Ledger, LedgerError, ObservedFile, now},
 };
 
+/// How long a message waits for its files when nothing else is said.
+pub(crate) const FILES_WITHIN: Duration = Duration::from_secs(3 * 60);
+
 /// A way to talk to one program beside Messages.
 #[async_trait::async_trait]
 pub trait Connector: Send + Sync + 'static {
@@ -66,6 +69,12 @@ pub trait Connector: Send + Sync + 'static {
     /// # Errors
     /// [`FetchError`] says whether to ask again.
     async fn fetch(&self, file: &ObservedFile) -> Result<FetchedFile, FetchError>;
+
+    /// How long a message waits for a file that can't be had, while its line is online. Then it is told without it, and the file
+    /// follows.
+    fn files_within(&self) -> Duration {
+        FILES_WITHIN
+    }
 
     /// The same file in another form, brought to this folder, where the program itself makes one. None if it makes none, or
     /// can't now: nothing waits for it.
@@ -192,11 +201,11 @@ impl FetchedFile {
 }
 
 /// Why a file can't be had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    /// It may be there later.
-    #[error("the file is not there yet")]
-    NotYet,
+    /// It may be there later; why it is not now, for the log.
+    #[error("the file can't be had now: {0}")]
+    NotYet(String),
     /// It never will be.
     #[error("the file is gone")]
     Gone,

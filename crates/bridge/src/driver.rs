@@ -110,6 +110,12 @@ pub trait Driver: Send + Sync {
         files: &FileClient,
     ) -> Result<HistoryBatch, DriverError>;
 
+    /// Another bridge carries this line, and this one stands by for it: what the server knows already need not be kept. Never
+    /// ends; dropped when it carries the line itself.
+    async fn stand_by(&self, _line: Id<Line>, _files: &FileClient) {
+        std::future::pending().await
+    }
+
     /// The server has committed this batch. One result for each entry, in its order.
     async fn received(&self, line: Id<Line>, batch: &HistoryBatch, results: &[ReceivedEntry]);
 }

@@ -12,9 +12,10 @@ use reqwest::{
     header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue},
     redirect,
 };
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use switchboard_model::{
-    File, Line,
+    Code, File, Line,
     file::ContentHash,
     id::Id,
     link::{LinkedFile, Outcome},
@@ -107,7 +108,7 @@ impl FileError {
         }
     }
 
-    fn of_request(error: reqwest::Error) -> Self {
+    pub(crate) fn of_request(error: reqwest::Error) -> Self {
         let error = error.without_url();
         if error.is_connect() { Self::Unreachable(error) } else { Self::Broken(Some(error)) }
     }
@@ -121,6 +122,33 @@ impl FileError {
             _ if status.is_server_error() => Self::Trouble(status),
             _ => Self::Refused(status),
         }
+    }
+
+    /// Only what is about the bytes themselves is for good. Anything else (what stalled on its way is 400, a line that
+    /// changes its bridge is 404) may pass, and whoever uploads bounds how long that is waited for.
+    fn of_upload(status: StatusCode) -> Self {
+        match status {
+            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                Self::Refused(status)
+            }
+            _ => Self::Trouble(status),
+        }
+    }
+
+    /// A file without bytes is 400 as well, and stays one.
+    fn of_bad_upload(answer: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        struct Answer {
+            error: Error,
+        }
+        #[derive(Deserialize)]
+        struct Error {
+            code: String,
+        }
+        let is_empty = serde_json::from_slice::<Answer>(answer)
+            .is_ok_and(|Answer { error }| error.code == Code::EmptyFile.as_str());
+        let status = StatusCode::BAD_REQUEST;
+        if is_empty { Self::Refused(status) } else { Self::Trouble(status) }
     }
 }
 
@@ -242,16 +270,15 @@ impl FileClient {
             .await
             .map_err(|_elapsed| FileError::Broken(None))?
             .map_err(FileError::of_request)?;
-        if response.status() != StatusCode::CREATED {
-            return Err(FileError::of_status(response.status()));
-        }
-        let mut answer = Vec::new();
-        while let Some(chunk) = next_chunk(&mut response).await? {
-            answer.extend_from_slice(&chunk);
-            if answer.len() > MAX_ANSWER {
-                return Err(FileError::Protocol("too long an answer to an upload"));
+        match response.status() {
+            StatusCode::CREATED => {}
+            StatusCode::BAD_REQUEST => {
+                let answer = whole(&mut response).await?;
+                return Err(FileError::of_bad_upload(&answer));
             }
+            status => return Err(FileError::of_upload(status)),
         }
+        let answer = whole(&mut response).await?;
         // The parser's own message may quote the file's name.
         let File { id, filename, mime_type, size: taken, .. } = serde_json::from_slice(&answer)
             .map_err(|_| FileError::Protocol("an answer to an upload that can't be read"))?;
@@ -268,12 +295,33 @@ impl FileClient {
         })
     }
 
+    /// What another address beside the files takes.
+    pub(crate) fn beside(&self, name: &str) -> (&Client, Url, HeaderValue) {
+        let mut url = self.url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop().push(name);
+        }
+        (&self.client, url, self.authorization.clone())
+    }
+
     fn url_with(&self, name: &str, value: &str) -> Url {
         let mut url = self.url.clone();
         url.set_query(None);
         url.query_pairs_mut().append_pair(name, value);
         url
     }
+}
+
+/// All of an answer, which is short.
+async fn whole(response: &mut Response) -> Result<Vec<u8>, FileError> {
+    let mut answer = Vec::new();
+    while let Some(chunk) = next_chunk(response).await? {
+        answer.extend_from_slice(&chunk);
+        if answer.len() > MAX_ANSWER {
+            return Err(FileError::Protocol("too long an answer to an upload"));
+        }
+    }
+    Ok(answer)
 }
 
 async fn next_chunk(response: &mut Response) -> Result<Option<bytes::Bytes>, FileError> {

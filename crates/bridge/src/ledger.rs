@@ -9,11 +9,13 @@ mod attempts;
 mod beginnings;
 mod followed;
 mod groups;
+mod late_files;
 mod links;
 mod observations;
 mod own;
 mod reactions;
 mod sources;
+mod standing_by;
 mod texts;
 
 use std::{
@@ -25,11 +27,13 @@ use std::{
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use switchboard_model::Timestamp;
 use tokio::sync::watch;
+use tracing::warn;
 
 pub(crate) use attempts::Known;
 pub use attempts::{Begun, NewAttempt};
 pub use beginnings::Beginnings;
 pub use followed::{Follow, Followed};
+pub(crate) use late_files::LateFiles;
 pub use observations::{Observation, ObservedFile, Recorded, WaitingObservation};
 pub use own::{OwnRow, Ownership};
 pub use sources::Cursor;
@@ -123,6 +127,7 @@ impl Ledger {
             tx.execute_batch(include_str!("ledger/links.sql"))?;
             tx.execute_batch(include_str!("ledger/parts.sql"))?;
             links::adopt_earlier(&tx)?;
+            tx.execute_batch(include_str!("ledger/late_files.sql"))?;
             tx.pragma_update(None, "user_version", VERSION)?;
             tx.commit()?;
         }
@@ -151,7 +156,19 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`]
     pub async fn prune(&self, now: Timestamp) -> Result<()> {
-        self.transact(move |tx| attempts::prune(tx, now - KEPT)).await
+        let given_up = self
+            .transact(move |tx| {
+                attempts::prune(tx, now - KEPT)?;
+                late_files::prune(tx, now)
+            })
+            .await?;
+        if given_up > 0 {
+            warn!(
+                given_up,
+                "messages stay without some of their files, which could not be had for days"
+            );
+        }
+        Ok(())
     }
 
     fn wake(&self) {

@@ -5,7 +5,10 @@
 //! the server's question and, of what stays unknown, again and again for a day.
 
 mod background;
+mod late;
 mod outgoing;
+mod patience;
+mod standing_by;
 mod upload;
 
 use std::{
@@ -19,7 +22,7 @@ use futures_util::future::join_all;
 use switchboard_model::{
     Line, OutboxItem, Timestamp,
     id::Id,
-    line::DriverKind,
+    line::{DriverKind, OfflineReason},
     link::{CarriedLine, Content, Outcome, ReceivedEntry, Report, SendItem},
 };
 use tokio::{
@@ -37,6 +40,7 @@ use crate::{
     ledger::{Begun, Known, Ledger, LedgerError, now},
 };
 use outgoing::OutgoingFiles;
+use patience::Patience;
 use upload::Uploaded;
 
 /// How long a connector may take to find out what came of one attempt.
@@ -54,6 +58,7 @@ pub struct Ledgered<C> {
     per_line: Mutex<HashMap<Id<Line>, Arc<Semaphore>>>,
     outgoing: OutgoingFiles,
     uploaded: Uploaded,
+    patience: Patience,
     converter: Option<Converter>,
     history_since: Option<Timestamp>,
     /// What came of items and could not be written down yet: the disk is full, for example.
@@ -105,6 +110,7 @@ impl<C: Connector> Ledgered<C> {
             per_line: Mutex::default(),
             outgoing: OutgoingFiles::open(dir.join("outgoing"))?,
             uploaded: Uploaded::default(),
+            patience: Patience::default(),
             converter,
             lines: watch::Sender::default(),
             statuses: watch::Sender::default(),
@@ -117,6 +123,7 @@ impl<C: Connector> Ledgered<C> {
         let tasks = vec![
             AbortOnDropHandle::new(tokio::spawn(background::observe(Arc::downgrade(&driver)))),
             AbortOnDropHandle::new(tokio::spawn(background::look_into(Arc::downgrade(&driver)))),
+            AbortOnDropHandle::new(tokio::spawn(late::look_for_files(Arc::downgrade(&driver)))),
             AbortOnDropHandle::new(tokio::spawn(background::follow_health(Arc::downgrade(
                 &driver,
             )))),
@@ -127,6 +134,10 @@ impl<C: Connector> Ledgered<C> {
 
     fn carried(&self, line: Id<Line>) -> Option<CarriedLine> {
         self.lines.borrow().iter().find(|one| one.id == line).cloned()
+    }
+
+    fn is_online(&self, line: Id<Line>) -> bool {
+        self.statuses.borrow().get(&line).is_some_and(|status| status.online)
     }
 
     fn slots_of(&self, line: Id<Line>) -> Arc<Semaphore> {
@@ -140,8 +151,14 @@ impl<C: Connector> Ledgered<C> {
         self.statuses.send_if_modified(|told| {
             let lines = Arc::clone(&self.lines.borrow());
             let health = self.connector.health().borrow().clone();
-            let now: LineStatuses =
-                lines.iter().map(|line| (line.id, health.of(&line.handle).clone())).collect();
+            let of_line = |line: &CarriedLine| {
+                let mut status = health.of(&line.handle).clone();
+                if status.online && status.reason.is_none() && self.patience.is_said(line.id) {
+                    status.reason = Some(OfflineReason::Other);
+                }
+                (line.id, status)
+            };
+            let now: LineStatuses = lines.iter().map(of_line).collect();
             let is_new = *told != now;
             *told = now;
             is_new
@@ -262,6 +279,7 @@ impl<C: Connector> Driver for Ledgered<C> {
 
     async fn assign_lines(&self, lines: Vec<CarriedLine>) {
         self.uploaded.clear();
+        self.patience.pause(&lines.iter().map(|line| line.id).collect::<Vec<_>>());
         {
             let mut per_line = self.per_line.lock().unwrap_or_else(PoisonError::into_inner);
             per_line.retain(|id, _| lines.iter().any(|line| line.id == *id));
@@ -355,6 +373,10 @@ impl<C: Connector> Driver for Ledgered<C> {
                 return Err(DriverError { what: "the ledger is closed", source: None });
             }
         }
+    }
+
+    async fn stand_by(&self, line: Id<Line>, files: &FileClient) {
+        self.keep_what_is_unknown(line, files).await;
     }
 
     async fn received(&self, line: Id<Line>, batch: &HistoryBatch, _results: &[ReceivedEntry]) {

@@ -13,6 +13,7 @@ mod convert;
 mod driver;
 pub mod drivers;
 mod files;
+mod known;
 pub mod ledger;
 mod ledgered;
 mod link;

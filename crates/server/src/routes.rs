@@ -108,6 +108,7 @@ fn routes() -> Vec<Route> {
         row(Method::GET,    "/bridge/v1/link",         Bridge,   api::link::connect),
         row(Method::GET,    "/bridge/v1/files",        Bridge,   api::files::bridge_download),
         row(Method::POST,   "/bridge/v1/files",        Bridge,   api::files::bridge_upload),
+        row(Method::POST,   "/bridge/v1/known",        Bridge,   api::known::known),
         // For tests and for people without a phone.
         simulated(row(Method::POST, "/simulator/v1/messages", Operator, api::simulator::text)),
         simulated(row(Method::POST, "/simulator/v1/messages/edit", Operator, api::simulator::edit)),

@@ -1,7 +1,7 @@
 //! What comes in over a line.
 
 use switchboard_model::{
-    Line, Timestamp,
+    Bridge, Line, Timestamp,
     id::Id,
     link::{Inbound, ReceivedEntry},
 };
@@ -23,6 +23,15 @@ pub struct Received {
     pub committed: Committed,
 }
 
+/// What is known here of a line's history.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownHistory {
+    /// Whether the line is online now, by the bridge that carries it.
+    pub online: bool,
+    /// Of those that were asked for: the messages and reactions that are known, and how many files each has.
+    pub known: Vec<(String, u64)>,
+}
+
 /// What comes in over a line.
 #[async_trait::async_trait]
 pub trait Inbox: Send + Sync {
@@ -41,4 +50,13 @@ pub trait Inbox: Send + Sync {
         entries: Vec<Inbound>,
         now: Timestamp,
     ) -> Result<Received>;
+
+    /// Which of these guids are known of a line, for a bridge that carries it or stands by for it.
+    /// [`Refusal::LineNotFound`] for any other.
+    async fn known_history(
+        &self,
+        bridge: Id<Bridge>,
+        line: Id<Line>,
+        guids: Vec<String>,
+    ) -> Result<KnownHistory>;
 }

@@ -55,7 +55,7 @@ pub use health::{
     ReasonFigures, StoreStats, WaitingLine,
 };
 pub use idempotency::{Idempotency, IdempotencyRecord, IdempotencyRecordWith, Idempotent};
-pub use inbox::{Inbox, Received};
+pub use inbox::{Inbox, KnownHistory, Received};
 pub use keys::{Keys, NewKey, Revoked};
 pub use lines::{Lines, NewLine, TakeOver};
 pub use messages::{Messages, MessagesCursor};

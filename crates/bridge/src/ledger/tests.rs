@@ -4,7 +4,7 @@ use switchboard_model::{
     Handle, Line, OutboxItem,
     chat::Service,
     id::Id,
-    link::{Content, Inbound, InboundChat, InboundRead, Outcome, SendItem},
+    link::{Content, Inbound, InboundChat, InboundMessage, InboundRead, Outcome, SendItem},
 };
 
 use super::*;
@@ -48,6 +48,22 @@ fn own(item: &SendItem, guid: &str, text: &str) -> OwnRow {
         sent_at: LATER + Duration::from_secs(1),
         service: Service::IMessage,
     }
+}
+
+/// A contact's message.
+pub(super) fn message(guid: &str) -> Inbound {
+    let handle = Handle::received("+15550100001");
+    Inbound::Message(InboundMessage {
+        guid: guid.to_owned(),
+        chat: InboundChat::Contact { handle: handle.clone() },
+        sender: handle,
+        text: Some(guid.to_owned()),
+        sent_at: LATER,
+        service: Service::IMessage,
+        reply_to_guid: None,
+        attachments: Vec::new(),
+        is_audio_message: false,
+    })
 }
 
 fn observation(key: &str) -> Observation {
@@ -367,4 +383,23 @@ async fn a_look_into_an_earlier_attempt_says_nothing_of_the_next() {
     let failed = Outcome::Failed { error: "It never reached Messages.".to_owned() };
     ledger.looked_into(&looked, Some(failed), LATER).await.unwrap();
     assert!(ledger.later_truth().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_ledger_of_an_older_version_keeps_what_it_has() {
+    let (dir, line) = (tempfile::tempdir().unwrap(), Id::<Line>::generate());
+    {
+        let sql = Connection::open(dir.path().join("ledger.db")).unwrap();
+        sql.execute_batch(include_str!("schema.sql")).unwrap();
+        sql.execute_batch(include_str!("texts.sql")).unwrap();
+        sql.pragma_update(None, "user_version", 2).unwrap();
+        sql.execute("insert into ledger (epoch) values ('one')", []).unwrap();
+        let what = serde_json::to_string(&observation("old")).unwrap();
+        let add = "insert into observations (line, n, what) values (?1, 7, ?2)";
+        sql.execute(add, [line.to_string(), what]).unwrap();
+    }
+    let ledger = Ledger::open(dir.path()).unwrap();
+    assert_eq!(ledger.waiting(line, Some("one.6"), 9).await.unwrap()[0].n, 7);
+    assert_eq!(ledger.stood_by(line, 0, 9).await.unwrap().len(), 1);
+    assert_eq!(ledger.files_had(line, "a".to_owned()).await.unwrap(), None);
 }

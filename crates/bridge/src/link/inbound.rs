@@ -55,6 +55,8 @@ pub(super) struct Pumps {
     out: Outgoing,
     running: HashMap<Id<Line>, (mpsc::Sender<Ack>, AbortHandle)>,
     tasks: JoinSet<LinkError>,
+    /// One for each line that another bridge carries.
+    standing_by: JoinSet<()>,
 }
 
 impl Pumps {
@@ -64,12 +66,21 @@ impl Pumps {
         files: FileClient,
         out: Outgoing,
     ) -> Self {
-        Self { driver, items, files, out, running: HashMap::new(), tasks: JoinSet::new() }
+        Self {
+            driver,
+            items,
+            files,
+            out,
+            running: HashMap::new(),
+            tasks: JoinSet::new(),
+            standing_by: JoinSet::new(),
+        }
     }
 
     /// Pumps exactly those of these lines that the bridge carries: another one tells of a line for which this one stands
     /// by. One that runs already keeps its own place, which is never behind.
     pub(super) fn assign_lines(&mut self, mut lines: Vec<CarriedLine>) {
+        self.stand_by(&lines);
         lines.retain(|line| line.role.is_active());
         self.running.retain(|id, (_, task)| {
             let stays = lines.iter().any(|line| line.id == *id);
@@ -95,6 +106,16 @@ impl Pumps {
             };
             let task = self.tasks.spawn(pump.run(line.position));
             self.running.insert(line.id, (acks, task));
+        }
+    }
+
+    fn stand_by(&mut self, lines: &[CarriedLine]) {
+        self.standing_by.abort_all();
+        // What has ended is not kept.
+        while self.standing_by.try_join_next().is_some() {}
+        for line in lines.iter().filter(|line| !line.role.is_active()) {
+            let (driver, files, line) = (Arc::clone(&self.driver), self.files.clone(), line.id);
+            self.standing_by.spawn(async move { driver.stand_by(line, &files).await });
         }
     }
 

@@ -155,7 +155,18 @@ async fn an_upload_that_fails_says_whether_it_may_pass() {
     let from = folder.path().join("from");
     fs::write(&from, "hello").unwrap();
     let line = Id::generate();
-    for (status, may_pass) in [(503, true), (429, true), (413, false), (404, false), (200, false)] {
+    // 400 is what the server says of a file that stalled, 404 of a line that changes its bridge just now.
+    let answers = [
+        (503, true),
+        (429, true),
+        (408, true),
+        (400, true),
+        (404, true),
+        (200, true),
+        (413, false),
+        (415, false),
+    ];
+    for (status, may_pass) in answers {
         server.files.fail_next([Trouble::Status(status)]);
         let problem = soon(files.upload(line, &from, None, "image/jpeg")).await.unwrap_err();
         assert_eq!(problem.may_pass(), may_pass, "{problem:?}");

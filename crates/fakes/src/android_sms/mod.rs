@@ -119,6 +119,11 @@ impl Phone {
         self.device.troubles.add(Some(method), path, times, trouble);
     }
 
+    /// No request meets a trouble any more.
+    pub fn no_trouble(&self) {
+        self.device.troubles.clear();
+    }
+
     /// Every request that came to the app's server, in order.
     pub fn seen(&self) -> Vec<Seen> {
         self.device.troubles.seen()

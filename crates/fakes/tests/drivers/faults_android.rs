@@ -1,10 +1,13 @@
 //! An Android phone whose webhooks can't be relied on, and which lives by another time.
 
+use std::time::Duration;
+
+use switchboard_fakes::wire::{File, Trouble};
 use switchboard_testkit::eventually;
 
 use crate::{
     android::end,
-    rig::{ANN, Rig},
+    rig::{ANN, BOB, Rig},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,5 +55,40 @@ async fn a_phone_in_another_time_zone_stamps_the_same_instant() {
     assert_eq!(rig.sent(ANN, "good evening").await.error, None);
     let sent = rig.message(ANN, "good evening").await;
     assert!((sent.sent_at.0 - before.0).abs() < 60_000, "{:?} and {before:?}", sent.sent_at);
+    end(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_the_phone_does_not_give_holds_nothing_up_and_follows() {
+    let within = Duration::from_secs(5);
+    let (rig, phone) = Rig::android_with(|_| {}, |options| options.pace.files = within).await;
+    // The app fails at this file, and at nothing else.
+    phone.trouble("/attachments/", usize::MAX, Trouble::TunnelBefore(500));
+    let file = |name: &str| File {
+        name: name.to_owned(),
+        mime_type: "image/png".to_owned(),
+        bytes: b"\x89PNG\r\n\x1a\n"[..].into(),
+    };
+    phone.receive_mms(ANN, "look", None, &[file("a.png")], false);
+    phone.contact_writes(BOB, "anybody there?");
+    rig.line_says(true, Some("other")).await;
+    rig.message(BOB, "anybody there?").await;
+    assert!(rig.message(ANN, "look").await.attachments.is_empty());
+    rig.line_says(true, None).await;
+    // The next one does not hold anything up anew.
+    phone.receive_mms(ANN, "and this", None, &[file("b.png")], false);
+    rig.message(ANN, "and this").await;
+
+    phone.no_trouble();
+    eventually("the files are there", async || {
+        let messages = rig.messages(ANN).await;
+        messages.iter().all(|message| message.attachments.len() == 1).then_some(())
+    })
+    .await;
+    eventually("and are told", async || {
+        (rig.told("message.updated", "text").len() == 2).then_some(())
+    })
+    .await;
+    assert_eq!(rig.told("message.received", "text").len(), 3);
     end(rig).await;
 }

@@ -21,6 +21,7 @@ async fn what_takes_its_time_by_design() {
         a_permission_that_is_lost_is_said_and_nothing_is_lost_with_it(),
         edits_and_what_is_taken_back_are_seen_by_reading_again(),
         what_never_went_out_stays_unknown_and_is_not_sent_again(),
+        a_file_that_stalls_on_its_way_to_the_server_comes_whole(),
     );
 }
 
@@ -57,6 +58,22 @@ async fn a_file_that_comes_after_its_message_is_told_as_an_update() {
         messages.into_iter().find(|one| one.guid == guid && one.attachments.len() == 1)
     })
     .await;
+    end(rig).await;
+}
+
+async fn a_file_that_stalls_on_its_way_to_the_server_comes_whole() {
+    let (rig, mac) = with_ann(Settings::default()).await;
+    rig.network.stall_upload();
+    let bytes = vec![7; 500_000];
+    let guid = mac.contact(ANN).draft("a large one").file("large.bin", &bytes).arrive();
+    // The server gives it up after half a minute.
+    let message = eventually_slowly("the message is there", async || {
+        rig.messages(ANN).await.into_iter().find(|one| one.guid == guid)
+    })
+    .await;
+    assert!(!rig.network.is_to_stall());
+    let sizes: Vec<_> = message.attachments.iter().map(|file| file.size).collect();
+    assert_eq!(sizes, [Some(500_000)]);
     end(rig).await;
 }
 

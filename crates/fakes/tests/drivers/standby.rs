@@ -1,12 +1,13 @@
 //! Two bridges for one line, each with a ledger of its own, on Macs of one Apple ID: whichever carries it, whenever the other dies,
 //! nothing is lost and nothing is twice.
 
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
+use rusqlite::Connection;
 use switchboard_bridge::drivers::Imsg;
 use switchboard_client::SendReaction;
 use switchboard_fakes::imsg::Settings;
-use switchboard_testkit::eventually;
+use switchboard_testkit::{TestServer, eventually};
 use tokio::time::sleep;
 
 use crate::{
@@ -175,4 +176,64 @@ async fn reactions_and_edits_that_both_bridges_have_seen_are_told_once() {
     rig.swap();
     rig.stop().await;
     rig.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_keeps_only_what_the_server_lacks_and_uploads_nothing_that_it_has() {
+    let (mut rig, mac) = Rig::imsg(Settings::default()).await;
+    mac.contact(ANN).writes("hello");
+    rig.message(ANN, "hello").await;
+    rig.add_standby().await;
+    mac.contact(ANN).draft("look").file("a.png", b"png").arrive();
+    assert_eq!(rig.message(ANN, "look").await.attachments.len(), 1);
+    // It has seen both what is told and that it is.
+    rig.swap();
+    let until = tokio::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        rig.kill().await;
+        let (observed, kept) = journal(rig.data.path()).await;
+        if observed >= 1 && kept == 0 {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < until, "it keeps {kept} of {observed}");
+        rig.start().await;
+        sleep(Duration::from_secs(2)).await;
+    }
+
+    mac.contact(ANN).draft("and this").file("b.png", b"png").arrive();
+    assert_eq!(rig.message(ANN, "and this").await.attachments.len(), 1);
+    assert_eq!(stored_files(&rig.server), 2);
+    // The other one observes it when it carries the line already.
+    rig.swap();
+    rig.kill().await;
+    let operator = rig.server.admin();
+    let line = operator.lines().await.unwrap().value.data.remove(0).line.id;
+    operator.take_over_line(line, false).await.unwrap();
+    rig.swap();
+    mac.contact(BOB).draft("while nobody looked").file("c.png", b"png").arrive();
+    rig.start().await;
+    let message = rig.message(BOB, "while nobody looked").await;
+    assert_eq!((message.attachments.len(), stored_files(&rig.server)), (1, 3));
+    assert_eq!(rig.told("message.received", "text").len(), 4);
+    assert_eq!(rig.told("message.updated", "text").len(), 0);
+    rig.stop().await;
+    rig.server.stop().await;
+}
+
+/// How much a bridge that was killed has ever observed, and what it keeps of that.
+async fn journal(folder: &Path) -> (i64, i64) {
+    let path = folder.join("ledger.db");
+    eventually("the ledger can be read", async || {
+        let sql = Connection::open(&path).unwrap();
+        let one = |query| sql.query_row(query, [], |row| row.get::<_, i64>(0)).ok();
+        let observed = one("select coalesce(max(last), 0) from histories")?;
+        Some((observed, one("select count(*) from observations")?))
+    })
+    .await
+}
+
+/// The files that the server has, beside the mark that says whose they are.
+fn stored_files(server: &TestServer) -> usize {
+    let folder = fs::read_dir(server.data_dir().join("files")).unwrap();
+    folder.filter(|entry| !entry.as_ref().unwrap().path().ends_with("owner")).count()
 }

@@ -9,6 +9,7 @@ pub(crate) mod events;
 pub(crate) mod files;
 pub(crate) mod health;
 pub(crate) mod http;
+pub(crate) mod known;
 pub(crate) mod lines;
 pub(crate) mod link;
 pub(crate) mod messages;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use switchboard_model::{page::CursorKey, simulator::SimulatedPhones, time::Clock};
 use switchboard_store::{
-    Accounts, Bridges as BridgesStore, Chats, Deliveries, Events, Keys, Lines, Messages, Outbox,
-    Reactions, Receipts, Replays, Sandboxes, Store, Typing, Webhooks,
+    Accounts, Bridges as BridgesStore, Chats, Deliveries, Events, Inbox, Keys, Lines, Messages,
+    Outbox, Reactions, Receipts, Replays, Sandboxes, Store, Typing, Webhooks,
 };
 
 use super::{
@@ -121,7 +121,7 @@ macro_rules! nouns {
 }
 
 nouns! {
-    Accounts, BridgesStore, Chats, Deliveries, Events, Keys, Lines, Messages, Outbox, Reactions,
+    Accounts, BridgesStore, Chats, Deliveries, Events, Inbox, Keys, Lines, Messages, Outbox, Reactions,
     Receipts, Replays, Sandboxes, Typing, Webhooks,
 }
 

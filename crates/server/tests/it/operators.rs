@@ -214,6 +214,10 @@ pub(crate) fn bridges(world: &World) -> Vec<Row> {
         let path = query("/bridge/v1/files", &[("line_id", line)]);
         Call::new(http::Method::POST, &path).raw(Sample::png().bytes)
     };
+    let known = |line: &str| {
+        let body = json!({ "line_id": line, "guids": ["8A1F3C52-7D4E-4B1A-9C60-2E5F7A90B3D1"] });
+        Call::new(http::Method::POST, "/bridge/v1/known").json(&body)
+    };
     let row = |right, status, bad_input| Row {
         right,
         status,
@@ -246,6 +250,15 @@ pub(crate) fn bridges(world: &World) -> Vec<Row> {
             201,
             Refused(
                 vec![upload(&world.first.line_id), upload("ln_x")],
+                LineNotFound,
+                Some("line_id"),
+            ),
+        ),
+        row(
+            known(&world.bridge_line),
+            200,
+            Refused(
+                vec![known(&world.first.line_id), known("ln_x")],
                 LineNotFound,
                 Some("line_id"),
             ),

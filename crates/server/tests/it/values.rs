@@ -41,7 +41,7 @@ pub(crate) fn missing(world: &World) -> Vec<(Call, String, &'static str)> {
 
     // In the order of the checks: each field is missed although those after it are missing too.
     let post = Method::POST;
-    let bodies: [(Method, &str, &[&str], &str); 26] = [
+    let bodies: [(Method, &str, &[&str], &str); 27] = [
         (post.clone(), "/v1/messages", &["from", "to", "text"], key),
         (post.clone(), "/v1/webhooks", &["from", "url", "events"], key),
         (post.clone(), "/v1/audio-messages", &["from", "to", "audio_message"], key),
@@ -57,6 +57,7 @@ pub(crate) fn missing(world: &World) -> Vec<(Call, String, &'static str)> {
         (post.clone(), "/v1/webhooks/rotate", &["id"], key),
         (post.clone(), "/v1/webhooks/replay", &["id", "since"], key),
         (post.clone(), "/v1/deliveries/retry", &["id"], key),
+        (post.clone(), "/bridge/v1/known", &["line_id", "guids"], &world.bridge),
         (post.clone(), "/admin/v1/accounts", &["name"], token),
         (post.clone(), "/admin/v1/lines", &["account_id", "handle", "driver"], token),
         (post.clone(), "/admin/v1/keys", &["name", "scopes"], token),

@@ -5,6 +5,8 @@
 //! that is paired with nobody, and of groups, it is the line's owner's. So what a phone does about
 //! an older account's messages is about nothing that is known.
 
+mod known;
+
 use std::time::Duration;
 
 use serde::Serialize;
@@ -32,7 +34,7 @@ use super::{
     },
     receipts, sandbox, typing,
 };
-use crate::{Committed, Inbox, Link, Received, Refusal, Result};
+use crate::{Committed, Inbox, KnownHistory, Link, Received, Refusal, Result};
 
 #[async_trait::async_trait]
 impl Inbox for SqliteStore {
@@ -45,6 +47,15 @@ impl Inbox for SqliteStore {
         now: Timestamp,
     ) -> Result<Received> {
         self.publish(move |tx| receive(tx, link, line, &position, entries, now)).await
+    }
+
+    async fn known_history(
+        &self,
+        bridge: Id<Bridge>,
+        line: Id<Line>,
+        guids: Vec<String>,
+    ) -> Result<KnownHistory> {
+        self.readers.lookup(bridge).ask(move |sql| known::of(sql, bridge, line, guids)).await
     }
 }
 

@@ -7,7 +7,7 @@ use switchboard_model::{
     event::{LineStatusEvent, MessageEvent},
     id::Id,
     line::DriverKind,
-    link::{Inbound, InboundReaction, LineRole, Outcome, Report},
+    link::{Inbound, InboundReaction, InboundUpdate, LineRole, Outcome, Report},
     message::MessageRef,
     outbox::OutboxStatus,
     secret::SecretHash,
@@ -191,6 +191,31 @@ pub(crate) async fn a_standby_is_ready_while_it_is_linked_and_says_so(store: Arc
     assert_eq!(ready(NOW).await, Some(false));
     store.set_standby(pair.world.line, None).await.unwrap();
     assert_eq!(ready(NOW).await, None);
+}
+
+pub(crate) async fn a_standby_hears_what_is_known(store: Arc<dyn Store>) {
+    let pair = Pair::new(&store).await;
+    let line = pair.world.line;
+    let long = "g".repeat(10_000);
+    let asked = || vec!["g1".to_owned(), "g2".to_owned(), long.clone()];
+    pair.tells(pair.active, "1", vec![text_from(ANN, "g1"), text_from(ANN, &long)]).await;
+    pair.says(pair.active, true, NOW).await;
+    for link in [pair.active, pair.standby] {
+        let history = store.known_history(link.bridge, line, asked()).await.unwrap();
+        assert!(history.online);
+        assert_eq!(history.known, [("g1".to_owned(), 0), (long.clone(), 0)]);
+    }
+    // Of a message that was taken back no file is missing.
+    let Inbound::Message(message) = text_from(ANN, "g1") else { unreachable!() };
+    let unsent = InboundUpdate { unsent_at: Some(NOW), ..InboundUpdate::of(message.chat, "g1") };
+    pair.tells(pair.active, "2", vec![Inbound::Update(unsent)]).await;
+    pair.says(pair.active, false, later(1)).await;
+    let history = store.known_history(pair.standby.bridge, line, asked()).await.unwrap();
+    assert!(!history.online && history.known[0].1 > 100);
+    // Nobody else's.
+    let other = mac(&store, 7).await;
+    let refused = store.known_history(other, line, asked()).await;
+    assert_eq!(refusal(refused), Refusal::LineNotFound);
 }
 
 pub(crate) async fn nothing_overtakes_what_the_bridge_before_holds(store: Arc<dyn Store>) {

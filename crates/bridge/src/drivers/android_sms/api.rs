@@ -55,6 +55,9 @@ pub(super) enum ApiError {
     /// The answer can't be read.
     #[error("the phone's answer can't be read")]
     Unreadable,
+    /// The file has no end within what is let through.
+    #[error("the file is larger than this bridge lets through")]
+    TooLarge,
 }
 
 /// What the app says of an error; none if somebody else has answered for it. For the owner of the line, not for the log.
@@ -280,7 +283,7 @@ async fn write(response: Response, to: &Path) -> Result<()> {
         let chunk = chunk.map_err(|_| ApiError::Broken)?;
         written += chunk.len() as u64;
         if written > MAX_FILE {
-            return Err(ApiError::Unreadable);
+            return Err(ApiError::TooLarge);
         }
         file.write_all(&chunk).await.map_err(|_| ApiError::Broken)?;
     }

@@ -63,7 +63,7 @@ fn reason(error: &ApiError) -> OfflineReason {
         // Something answers there, and it is not the app.
         ApiError::Unreadable | ApiError::Refused(404 | 405, _) => OfflineReason::ProgramMissing,
         // The app is there and says itself that it can't.
-        ApiError::Refused(_, Words(Some(_))) => OfflineReason::Other,
+        ApiError::Refused(_, Words(Some(_))) | ApiError::TooLarge => OfflineReason::Other,
         ApiError::Refused(_, Words(None)) | ApiError::Unreachable | ApiError::Broken => {
             OfflineReason::Unreachable
         }

@@ -24,6 +24,7 @@ use switchboard_model::{
     link::{Outcome, SendItem},
 };
 use tokio::sync::{Mutex, Notify, watch};
+use tracing::warn;
 use url::Url;
 
 use self::{
@@ -32,7 +33,8 @@ use self::{
 };
 use crate::{
     connector::{
-        Attempt, Concurrency, Connector, Context, FetchError, FetchedFile, Health, Verdict,
+        Attempt, Concurrency, Connector, Context, FILES_WITHIN, FetchError, FetchedFile, Health,
+        Verdict,
     },
     ledger::{Begun, Ledger, ObservedFile},
 };
@@ -105,6 +107,8 @@ pub struct AndroidSmsPace {
     pub ttl: Duration,
     /// How much longer is waited for what the phone says of it then.
     pub grace: Duration,
+    /// How long a message waits for a file that the phone does not give.
+    pub files: Duration,
     /// How long a request may lie in the network after the bridge has given it up.
     pub stray: Duration,
 }
@@ -123,6 +127,7 @@ impl Default for AndroidSmsPace {
             state_later: Duration::from_secs(5),
             ttl: Duration::from_secs(10 * 60),
             grace: Duration::from_secs(15),
+            files: FILES_WITHIN,
             stray: Duration::from_secs(5 * 60),
         }
     }
@@ -207,13 +212,22 @@ impl Connector for AndroidSms {
         self.find_out(begun, ledger).await
     }
 
+    fn files_within(&self) -> Duration {
+        self.options.pace.files
+    }
+
     async fn fetch(&self, file: &ObservedFile) -> Result<FetchedFile, FetchError> {
         let (id, part) = file.source.rsplit_once('/').ok_or(FetchError::Gone)?;
-        let to = tempfile::NamedTempFile::new().map_err(|_| FetchError::NotYet)?.into_temp_path();
+        let to = tempfile::NamedTempFile::new();
+        let to = to.map_err(|error| FetchError::NotYet(error.to_string()))?.into_temp_path();
         match self.api.download(id, part, &to).await {
             Ok(()) => Ok(FetchedFile::Temporary(to)),
             Err(ApiError::Refused(400 | 404, Words(Some(_)))) => Err(FetchError::Gone),
-            Err(_) => Err(FetchError::NotYet),
+            Err(ApiError::TooLarge) => {
+                warn!("a file that came to a line is larger than this bridge lets through");
+                Err(FetchError::Gone)
+            }
+            Err(error) => Err(FetchError::NotYet(error.to_string())),
         }
     }
 }

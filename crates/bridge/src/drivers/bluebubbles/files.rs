@@ -41,7 +41,7 @@ impl BlueBubbles {
         };
         if is_page(&response, file) {
             warn!("a page came where a file was asked for; it is asked for again");
-            return Err(FetchError::NotYet);
+            return Err(FetchError::NotYet("a page came in its place".to_owned()));
         }
         to_disk(response, &std::env::temp_dir()).await
     }
@@ -79,13 +79,14 @@ async fn to_disk(response: Response, dir: &Path) -> Result<FetchedFile, FetchErr
     }
     let disk = |error: std::io::Error| {
         warn!(%error, "a file that came to a line can't be written to the disk");
-        FetchError::NotYet
+        FetchError::NotYet(error.to_string())
     };
     let (sink, path) = tempfile::NamedTempFile::new_in(dir).map_err(disk)?.into_parts();
     let mut sink = tokio::fs::File::from_std(sink);
     let (mut chunks, mut size) = (response.bytes_stream(), 0);
-    while let Some(chunk) = timeout(SILENCE, chunks.next()).await.map_err(|_| FetchError::NotYet)? {
-        let chunk = chunk.map_err(|_| FetchError::NotYet)?;
+    let silent = |_| FetchError::NotYet("nothing more came of it".to_owned());
+    while let Some(chunk) = timeout(SILENCE, chunks.next()).await.map_err(silent)? {
+        let chunk = chunk.map_err(|error| FetchError::NotYet(error.without_url().to_string()))?;
         size += chunk.len() as u64;
         if size > DEFAULT_MAX_BYTES {
             return Err(too_large());
@@ -104,6 +105,6 @@ fn too_large() -> FetchError {
 fn of(error: &ApiError) -> FetchError {
     match error {
         ApiError::Refused(refused) if matches!(refused.status, 400 | 404 | 500) => FetchError::Gone,
-        _ => FetchError::NotYet,
+        error => FetchError::NotYet(error.to_string()),
     }
 }

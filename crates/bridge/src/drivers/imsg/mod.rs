@@ -141,7 +141,9 @@ impl Connector for Imsg {
         match tokio::fs::metadata(&file.source).await {
             Ok(found) if found.is_file() => Ok(FetchedFile::InPlace((&file.source).into())),
             // A permission that was lost comes back.
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FetchError::NotYet),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(FetchError::NotYet(error.to_string()))
+            }
             _ => Err(FetchError::Gone),
         }
     }
