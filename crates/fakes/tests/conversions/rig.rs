@@ -15,9 +15,7 @@ use switchboard_fakes::{
     conversions::{Program, Programs},
     imsg::{Mac, Settings},
 };
-use switchboard_model::{
-    EventKind, Message, OutboxItem, Timestamp, line::DriverKind, outbox::OutboxStatus,
-};
+use switchboard_model::{EventKind, Message, OutboxItem, line::DriverKind, outbox::OutboxStatus};
 use switchboard_testkit::{Receiver, Setup, TestServer, eventually};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -209,10 +207,4 @@ impl<C: Connector> Rig<C> {
 
 pub(crate) fn entries(folder: &Path) -> usize {
     std::fs::read_dir(folder).unwrap().count()
-}
-
-fn now() -> Timestamp {
-    #[expect(clippy::disallowed_methods, reason = "the fakes stamp by this clock")]
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    Timestamp(i64::try_from(since.as_millis()).unwrap())
 }
