@@ -1,6 +1,7 @@
 //! Lines: whose they are, who carries them, how far their history is known.
 
 pub(super) mod health;
+mod operator;
 mod standby;
 
 use std::{collections::HashMap, time::Duration};
@@ -42,11 +43,11 @@ impl Lines for SqliteStore {
         line: Id<Line>,
         limit: Option<LoopLimit>,
     ) -> Result<OperatorLine> {
-        self.writer.run(move |tx| set_loop_limit(tx, line, limit)).await
+        self.writer.run(move |tx| operator::set_loop_limit(tx, line, limit)).await
     }
 
     async fn operator_lines(&self, steady: Timestamp) -> Result<Vec<OperatorLine>> {
-        self.readers.scan(Owner::System).ask(move |sql| all(sql, steady)).await
+        self.readers.scan(Owner::System).ask(move |sql| operator::all(sql, steady)).await
     }
 
     async fn lines(&self, account: Id<Account>) -> Result<Vec<Line>> {
@@ -188,49 +189,6 @@ pub(super) fn create(sql: &Connection, new: NewLine) -> Result<OperatorLine> {
         return Err(Refusal::LineExists.into());
     }
     Ok(line)
-}
-
-pub(super) fn all(sql: &Connection, steady: Timestamp) -> Result<Vec<OperatorLine>> {
-    statement::all(
-        sql,
-        "select id, handle, label, service, is_active, capabilities, is_sandbox, online, offline_reason,
-                status_since, account_id, driver, bridge_id, contact_first, loop_limit, standby_bridge_id,
-                standby_ready = 1 and exists
-                    (select 1 from bridges b
-                     where b.id = lines.standby_bridge_id and b.link_until > ?1 and b.revoked_at is null)
-         from lines order by seq",
-        params![steady.0],
-        operator_line,
-    )
-}
-
-/// The only one that asks for it is who accepts, and reads it with the line: nobody else has to be told.
-fn set_loop_limit(tx: &mut Tx<'_>, id: Id<Line>, limit: Option<LoopLimit>) -> Result<OperatorLine> {
-    let line = statement::first(
-        tx.sql,
-        "update lines set loop_limit = ?2 where id = ?1
-         returning id, handle, label, service, is_active, capabilities, is_sandbox, online, offline_reason,
-                   status_since, account_id, driver, bridge_id, contact_first, loop_limit, standby_bridge_id,
-                   standby_ready",
-        params![bits(id), limit.map(Shown)],
-        operator_line,
-    )?;
-    tx.cache.forget_line(id);
-    line.ok_or_else(|| Refusal::LineNotFound.into())
-}
-
-fn operator_line(row: &Row<'_>) -> rusqlite::Result<OperatorLine> {
-    let standby_bridge_id = row.get::<_, Option<Bits<_>>>(15)?.map(Bits::id);
-    Ok(OperatorLine {
-        line: line(row)?,
-        account_id: row.get::<_, Bits<_>>(10)?.id(),
-        driver: row.get::<_, Name<_>>(11)?.0,
-        bridge_id: row.get::<_, Option<Bits<_>>>(12)?.map(Bits::id),
-        contact_first: row.get(13)?,
-        loop_limit: row.get::<_, Option<Shown<_>>>(14)?.map(|limit| limit.0),
-        standby_bridge_id,
-        standby_ready: standby_bridge_id.map(|_| row.get(16)).transpose()?,
-    })
 }
 
 /// The account of the line with this handle.

@@ -10,6 +10,7 @@ use switchboard_model::{
     time::Now,
 };
 
+use super::operator;
 use crate::{
     Committed, Refusal, Result, TakeOver,
     sqlite::{
@@ -43,7 +44,7 @@ pub(super) fn set(
     line: Id<Line>,
     standby: Option<Id<Bridge>>,
 ) -> Result<OperatorLine> {
-    let found = find(tx.sql, line)?.ok_or(Refusal::LineNotFound)?;
+    let found = operator::find(tx.sql, line)?.ok_or(Refusal::LineNotFound)?;
     if let Some(standby) = standby {
         may_stand_by(tx.sql, standby, found.bridge_id, found.driver)?;
     }
@@ -54,19 +55,7 @@ pub(super) fn set(
         params![bits(line), standby.map(bits)],
     )?;
     tx.cache.forget_line(line);
-    find(tx.sql, line)?.ok_or_else(|| Refusal::LineNotFound.into())
-}
-
-fn find(sql: &Connection, line: Id<Line>) -> Result<Option<OperatorLine>> {
-    statement::first(
-        sql,
-        "select id, handle, label, service, is_active, capabilities, is_sandbox, online, offline_reason,
-                status_since, account_id, driver, bridge_id, contact_first, loop_limit, standby_bridge_id,
-                standby_ready
-         from lines where id = ?1",
-        params![bits(line)],
-        super::operator_line,
-    )
+    operator::find(tx.sql, line)?.ok_or_else(|| Refusal::LineNotFound.into())
 }
 
 /// Keeps whether the standby could carry the line now; nothing of a bridge that is not the line's standby.

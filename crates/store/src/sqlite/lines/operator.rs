@@ -1,0 +1,84 @@
+//! Lines as the operator sees and sets them, whoever's they are.
+
+use rusqlite::{Connection, Row, params};
+use switchboard_model::{
+    Line, Timestamp,
+    id::Id,
+    line::{LoopLimit, OperatorLine},
+};
+
+use crate::{
+    Refusal, Result,
+    sqlite::engine::{
+        columns::{Bits, Name, Shown, bits},
+        statement,
+        writer::Tx,
+    },
+};
+
+/// A query for what [`operator_line`] reads.
+macro_rules! select {
+    ($ready:literal, $which:literal) => {
+        concat!(
+            "select id, handle, label, service, is_active, capabilities, is_sandbox, online, offline_reason, status_since,
+                    account_id, driver, bridge_id, contact_first, loop_limit, standby_bridge_id, ",
+            $ready,
+            " from lines ",
+            $which
+        )
+    };
+}
+
+/// Every line, oldest first. A standby is ready while its link lives, by the store's clock.
+pub(super) fn all(sql: &Connection, steady: Timestamp) -> Result<Vec<OperatorLine>> {
+    statement::all(
+        sql,
+        select!(
+            "standby_ready = 1 and exists
+                 (select 1 from bridges b
+                  where b.id = lines.standby_bridge_id and b.link_until > ?1 and b.revoked_at is null)",
+            "order by seq"
+        ),
+        params![steady.0],
+        operator_line,
+    )
+}
+
+/// One line. Its standby is ready if it has said so, whether its link lives or not.
+pub(super) fn find(sql: &Connection, line: Id<Line>) -> Result<Option<OperatorLine>> {
+    statement::first(
+        sql,
+        select!("standby_ready", "where id = ?1"),
+        params![bits(line)],
+        operator_line,
+    )
+}
+
+/// The only one that asks for it is who accepts, and reads it with the line: nobody else has to be told.
+pub(super) fn set_loop_limit(
+    tx: &mut Tx<'_>,
+    line: Id<Line>,
+    limit: Option<LoopLimit>,
+) -> Result<OperatorLine> {
+    statement::run(
+        tx.sql,
+        "update lines set loop_limit = ?2 where id = ?1",
+        params![bits(line), limit.map(Shown)],
+    )?;
+    tx.cache.forget_line(line);
+    find(tx.sql, line)?.ok_or_else(|| Refusal::LineNotFound.into())
+}
+
+fn operator_line(row: &Row<'_>) -> rusqlite::Result<OperatorLine> {
+    let standby_bridge_id = row.get::<_, Option<Bits<_>>>(15)?.map(Bits::id);
+    Ok(OperatorLine {
+        line: super::line(row)?,
+        account_id: row.get::<_, Bits<_>>(10)?.id(),
+        driver: row.get::<_, Name<_>>(11)?.0,
+        bridge_id: row.get::<_, Option<Bits<_>>>(12)?.map(Bits::id),
+        contact_first: row.get(13)?,
+        loop_limit: row.get::<_, Option<Shown<_>>>(14)?.map(|limit| limit.0),
+        standby_bridge_id,
+        standby_ready: standby_bridge_id.map(|_| row.get(16)).transpose()?,
+    })
+}
