@@ -62,7 +62,7 @@ impl Ledger {
     /// whoever has to find out later what came of it.
     ///
     /// # Errors
-    /// An `Err` within is what is known already: this item must not be handed over. [`LedgerError`](super::LedgerError) when nothing
+    /// An `Err` within is what is known already: this item must not be handed over. [`LedgerError`] when nothing
     /// could be written.
     pub async fn begin(
         &self,
@@ -112,7 +112,7 @@ impl Ledger {
     /// Writes down what came of it. An unknown outcome is looked into again.
     ///
     /// # Errors
-    /// [`LedgerError`](super::LedgerError) when it could not be written: then it counts as begun.
+    /// [`LedgerError`] when it could not be written: then it counts as begun.
     pub async fn finish(&self, id: Id<OutboxItem>, outcome: Outcome, now: Timestamp) -> Result<()> {
         self.transact(move |tx| finish(tx, id, &outcome, now)).await?;
         self.wake();
@@ -122,7 +122,7 @@ impl Ledger {
     /// Whether anything of this line is under way.
     ///
     /// # Errors
-    /// [`LedgerError`](super::LedgerError)
+    /// [`LedgerError`]
     pub async fn under_way(&self, line: Id<Line>) -> Result<Vec<Begun>> {
         self.transact(move |tx| begun(tx, "line = ?1 and outcome is null", [line.to_string()]))
             .await
@@ -167,7 +167,7 @@ impl Ledger {
     /// Unknown outcomes whose time has come to be looked into again.
     ///
     /// # Errors
-    /// [`LedgerError`](super::LedgerError)
+    /// [`LedgerError`]
     pub async fn to_look_into(&self, now: Timestamp) -> Result<Vec<Begun>> {
         let unknown = serde_json::to_string(&Outcome::Unknown)?;
         let open = "look_at <= ?1 and later is null and (outcome is null or outcome = ?2)
@@ -179,7 +179,7 @@ impl Ledger {
     /// the item begun anew.
     ///
     /// # Errors
-    /// [`LedgerError`](super::LedgerError)
+    /// [`LedgerError`]
     pub async fn looked_into(
         &self,
         looked: &Begun,
@@ -220,7 +220,7 @@ impl Ledger {
     /// what came of it, even if that was that nobody knows.
     ///
     /// # Errors
-    /// [`LedgerError`](super::LedgerError)
+    /// [`LedgerError`]
     pub async fn was_cut_off(&self, looked: &Begun, now: Timestamp) -> Result<bool> {
         let (item, token) = (looked.item.id.to_string(), looked.token.to_string());
         let released = serde_json::to_string(&Outcome::Released)?;
@@ -236,7 +236,7 @@ impl Ledger {
     /// What turned out later, and the server has not acknowledged.
     ///
     /// # Errors
-    /// [`LedgerError`](super::LedgerError)
+    /// [`LedgerError`]
     pub async fn later_truth(&self) -> Result<Vec<Report>> {
         self.transact(|tx| {
             let sql = "select item, later from attempts where later is not null";
@@ -256,7 +256,7 @@ impl Ledger {
     /// The server has acknowledged what turned out later.
     ///
     /// # Errors
-    /// [`LedgerError`](super::LedgerError)
+    /// [`LedgerError`]
     pub async fn acknowledged(&self, ids: Vec<Id<OutboxItem>>) -> Result<()> {
         self.transact(move |tx| {
             for id in ids {
