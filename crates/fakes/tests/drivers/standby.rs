@@ -184,6 +184,8 @@ async fn a_standby_keeps_only_what_the_server_lacks_and_uploads_nothing_that_it_
     mac.contact(ANN).writes("hello");
     rig.message(ANN, "hello").await;
     rig.add_standby().await;
+    // What was written before it was given the line is history to it.
+    rig.standby_is_ready().await;
     mac.contact(ANN).draft("look").file("a.png", b"png").arrive();
     assert_eq!(rig.message(ANN, "look").await.attachments.len(), 1);
     // It has seen both what is told and that it is.
