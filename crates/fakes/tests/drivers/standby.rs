@@ -210,7 +210,7 @@ async fn a_standby_keeps_only_what_the_server_lacks_and_uploads_nothing_that_it_
     rig.kill().await;
     let operator = rig.server.admin();
     let line = operator.lines().await.unwrap().value.data.remove(0).line.id;
-    operator.take_over_line(line, false).await.unwrap();
+    operator.take_over_line(line, true).await.unwrap();
     rig.swap();
     mac.contact(BOB).draft("while nobody looked").file("c.png", b"png").arrive();
     rig.start().await;
