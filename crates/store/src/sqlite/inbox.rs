@@ -288,7 +288,7 @@ fn reaction(
                 return Ok(ReceivedEntry { chat_id: Some(chat_id), message_id: Some(message_id) });
             }
             if line.was_taken_over {
-                twice::note(tx.sql, said, &occurrence)?;
+                twice::note(tx.sql, said, &occurrence, now)?;
             }
             if occurrence.added {
                 for older in reactions::replaced(tx.sql, &occurrence)? {

@@ -184,7 +184,7 @@ fn done(
                 // The other bridge has told of it as the line's own.
                 return Ok(());
             }
-            twice::note(tx.sql, said, &occurrence)?;
+            twice::note(tx.sql, said, &occurrence, now)?;
             if occurrence.added {
                 for older in reactions::replaced(tx.sql, &occurrence)? {
                     reactions::happened(tx, &place, older, now, committed)?;

@@ -6,13 +6,15 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
-use switchboard_model::{Bridge, Line, id::Id};
+use switchboard_model::{Bridge, Line, Timestamp, id::Id};
 
 use super::{Occurrence, statement};
 use crate::{Result, sqlite::engine::columns::bits};
 
 /// How far the times may lie apart: an item counts as done when its answer comes, the other time is Messages' own.
 const APART: Duration = Duration::from_secs(10 * 60);
+/// How long it is kept that one was said: a standby may tell of it days later, after a take-over.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Who says it, and how.
 #[derive(Clone, Copy)]
@@ -51,16 +53,18 @@ pub(in crate::sqlite) fn was_said(
     Ok(taken > 0)
 }
 
-/// Keeps that it was said.
+/// Keeps that it was said, of a line that has two bridges, or had.
 pub(in crate::sqlite) fn note(
     sql: &Connection,
     Said { line, bridge, as_item }: Said,
     told: &Occurrence,
+    now: Timestamp,
 ) -> Result<()> {
-    statement::run(
+    let noted = statement::run(
         sql,
         "insert into own_reactions (line_id, message_id, type, added, at, bridge_id, was_item)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+         select ?1, ?2, ?3, ?4, ?5, ?6, ?7 from lines
+         where id = ?1 and (standby_bridge_id is not null or taken_over = 1)",
         params![
             bits(line),
             bits(told.message_id),
@@ -71,5 +75,12 @@ pub(in crate::sqlite) fn note(
             as_item,
         ],
     )?;
+    if noted > 0 {
+        statement::run(
+            sql,
+            "delete from own_reactions where line_id = ?1 and at < ?2",
+            params![bits(line), (now - KEPT).0],
+        )?;
+    }
     Ok(())
 }

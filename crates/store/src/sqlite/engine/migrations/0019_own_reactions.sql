@@ -12,3 +12,4 @@ create table own_reactions (
     was_item integer not null
 ) strict;
 create index own_reactions_by_message on own_reactions (message_id);
+create index own_reactions_by_time on own_reactions (line_id, at);
