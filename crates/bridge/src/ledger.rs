@@ -3,7 +3,7 @@
 //! One SQLite file, shared by all drivers that have no memory of their own. The promises: an attempt is on the disk before
 //! it reaches Messages, so absence means that nothing was begun of what was claimed since this ledger is there; the same thing observed twice is one
 //! observation, for ever; and how far a source was read moves in the transaction of what was read there.
-//! Everything is flushed at each commit: what Messages has sent can't be taken back by a power cut.
+//! What was begun, observed or finished is flushed at each commit: what Messages has sent can't be taken back by a power cut.
 
 mod attempts;
 mod beginnings;
@@ -19,13 +19,14 @@ mod standing_by;
 mod texts;
 
 use std::{
+    collections::HashMap,
     fs::OpenOptions,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
-use switchboard_model::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, config::DbConfig};
+use switchboard_model::{Line, Timestamp, id::Id};
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -49,7 +50,10 @@ const KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 
 pub struct Ledger {
     sql: Arc<Mutex<Connection>>,
     epoch: Arc<str>,
-    changed: watch::Sender<()>,
+    /// Wakes who waits for observations of a line.
+    observed: Arc<Mutex<HashMap<Id<Line>, watch::Sender<()>>>>,
+    /// Wakes who waits for what turns out later.
+    turned_out: watch::Sender<()>,
 }
 
 /// Why the ledger can't do its work. No text of it quotes a message or a number.
@@ -99,6 +103,9 @@ impl Ledger {
         private_file().open(&path).map_err(|error| cannot(error.into()))?;
         let mut sql = Connection::open(&path).map_err(|error| cannot(error.into()))?;
         sql.busy_timeout(std::time::Duration::from_millis(200))?;
+        sql.set_prepared_statement_cache_capacity(64);
+        // A statement is prepared once, not for each value of its limit.
+        sql.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // Exclusive: a second process would hand over what this one has handed over.
         let set_up =
             "pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full;
@@ -135,7 +142,8 @@ impl Ledger {
         let ledger = Self {
             sql: Arc::new(Mutex::new(sql)),
             epoch: epoch.into(),
-            changed: watch::Sender::new(()),
+            observed: Arc::default(),
+            turned_out: watch::Sender::new(()),
         };
         let before = now() - KEPT;
         ledger.blocking(|tx| {
@@ -146,9 +154,14 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Wakes when something was recorded that others may wait for.
-    pub fn changes(&self) -> watch::Receiver<()> {
-        self.changed.subscribe()
+    /// Wakes when something was observed on this line.
+    pub(crate) fn observations_of(&self, line: Id<Line>) -> watch::Receiver<()> {
+        self.observed().entry(line).or_default().subscribe()
+    }
+
+    /// Wakes when the truth about an unknown outcome may have turned out.
+    pub(crate) fn later_truths(&self) -> watch::Receiver<()> {
+        self.turned_out.subscribe()
     }
 
     /// Removes what is long over.
@@ -171,8 +184,18 @@ impl Ledger {
         Ok(())
     }
 
-    fn wake(&self) {
-        self.changed.send_replace(());
+    fn observed(&self) -> MutexGuard<'_, HashMap<Id<Line>, watch::Sender<()>>> {
+        self.observed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake_line(&self, line: Id<Line>) {
+        if let Some(waiters) = self.observed().get(&line) {
+            waiters.send_replace(());
+        }
+    }
+
+    fn wake_later_truths(&self) {
+        self.turned_out.send_replace(());
     }
 
     /// Does work in one transaction, on a thread that may block.
@@ -186,14 +209,47 @@ impl Ledger {
             .unwrap_or(Err(LedgerError::Closed))
     }
 
-    fn blocking<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        // A transaction that panicked was rolled back as it was dropped.
-        let mut sql = self.sql.lock().unwrap_or_else(PoisonError::into_inner);
-        let tx = sql.transaction_with_behavior(TransactionBehavior::Deferred)?;
-        let made = work(&tx)?;
-        tx.commit()?;
-        Ok(made)
+    /// The same for what may be undone by a power cut, and does no harm then: it is flushed with what comes next.
+    async fn transact_unflushed<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let ledger = self.clone();
+        let unflushed = move || {
+            let mut sql = ledger.sql();
+            sql.pragma_update(None, "synchronous", "normal")?;
+            let made = in_transaction(&mut sql, work);
+            sql.pragma_update(None, "synchronous", "full")?;
+            made
+        };
+        tokio::task::spawn_blocking(unflushed).await.unwrap_or(Err(LedgerError::Closed))
     }
+
+    fn blocking<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        in_transaction(&mut self.sql(), work)
+    }
+
+    fn sql(&self) -> MutexGuard<'_, Connection> {
+        self.sql.lock().unwrap_or_else(|poisoned| {
+            // The transaction that panicked was rolled back as it was dropped; it may have been one that is not flushed.
+            let sql = poisoned.into_inner();
+            let flushed = sql.pragma_update(None, "synchronous", "full");
+            if flushed.is_ok() {
+                self.sql.clear_poison();
+            }
+            sql
+        })
+    }
+}
+
+fn in_transaction<T>(
+    sql: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T>,
+) -> Result<T> {
+    let tx = sql.transaction_with_behavior(TransactionBehavior::Deferred)?;
+    let made = work(&tx)?;
+    tx.commit()?;
+    Ok(made)
 }
 
 /// The wall clock of this machine, which also stamps what the programs on it show: tests move those stamps, not this.

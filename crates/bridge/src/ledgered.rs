@@ -330,7 +330,7 @@ impl<C: Connector> Driver for Ledgered<C> {
     }
 
     async fn resolved(&self, told: &HashSet<Id<OutboxItem>>) -> Vec<Report> {
-        let mut changes = self.ledger.changes();
+        let mut changes = self.ledger.later_truths();
         loop {
             changes.borrow_and_update();
             match self.ledger.later_truth().await {
@@ -362,7 +362,7 @@ impl<C: Connector> Driver for Ledgered<C> {
         limit: usize,
         files: &FileClient,
     ) -> Result<HistoryBatch, DriverError> {
-        let mut changes = self.ledger.changes();
+        let mut changes = self.ledger.observations_of(line);
         loop {
             changes.borrow_and_update();
             let waiting = self.ledger.waiting(line, after, limit).await.map_err(unreadable)?;

@@ -114,9 +114,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when it could not be written: then it counts as begun.
     pub async fn finish(&self, id: Id<OutboxItem>, outcome: Outcome, now: Timestamp) -> Result<()> {
-        self.transact(move |tx| finish(tx, id, &outcome, now)).await?;
-        self.wake();
-        Ok(())
+        self.transact(move |tx| finish(tx, id, &outcome, now)).await
     }
 
     /// Whether anything of this line is under way.
@@ -212,7 +210,7 @@ impl Ledger {
             Ok(())
         })
         .await?;
-        self.wake();
+        self.wake_later_truths();
         Ok(())
     }
 

@@ -124,8 +124,8 @@ impl Ledger {
         can_be_had: bool,
         now: Timestamp,
     ) -> Result<()> {
+        let LateFiles { line, guid, chat, files, .. } = late;
         self.transact(move |tx| {
-            let LateFiles { line, guid, chat, files, .. } = late;
             let sql = "update late_files set looks = looks + 1, is_waiting = ?4,
                 look_at = ?3 + case looks + 1 when 1 then ?5 when 2 then ?6 when 3 then ?7
                     when 4 then ?8 else ?9 end
@@ -143,7 +143,9 @@ impl Ledger {
             Ok(())
         })
         .await?;
-        self.wake();
+        if can_be_had {
+            self.wake_line(line);
+        }
         Ok(())
     }
 }

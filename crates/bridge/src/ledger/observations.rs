@@ -75,9 +75,11 @@ impl Ledger {
     pub async fn record(&self, recorded: Recorded) -> Result<usize> {
         let new = self
             .transact(move |tx| {
-                let mut new = 0;
+                let mut new = Vec::new();
                 for (line, observation) in &recorded.observations {
-                    new += usize::from(observe(tx, *line, observation)?);
+                    if observe(tx, *line, observation)? {
+                        new.push(*line);
+                    }
                 }
                 for follow in &recorded.followed {
                     followed::follow(tx, follow, now())?;
@@ -94,10 +96,10 @@ impl Ledger {
                 Ok(new)
             })
             .await?;
-        if new > 0 {
-            self.wake();
+        for line in &new {
+            self.wake_line(*line);
         }
-        Ok(new)
+        Ok(new.len())
     }
 
     /// Takes these for observed: they are never told. And notes how far that brings their source, if they are of one.
@@ -155,7 +157,8 @@ impl Ledger {
     /// [`LedgerError`](super::LedgerError): what stays is removed with the next place.
     pub async fn received(&self, line: Id<Line>, position: &str) -> Result<()> {
         let n = self.number(Some(position));
-        self.transact(move |tx| {
+        // What comes back with a power cut is before the place that the server names.
+        self.transact_unflushed(move |tx| {
             let sql = "delete from observations where line = ?1 and n <= ?2";
             run(tx, sql, params![line.to_string(), n as i64])?;
             Ok(())
@@ -206,4 +209,28 @@ pub(super) fn digest(key: &str) -> [u8; 16] {
     let mut short = [0; 16];
     short.copy_from_slice(&Sha256::digest(key)[..16]);
     short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::tests::message;
+
+    #[tokio::test]
+    async fn an_observation_wakes_who_waits_for_its_line_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(dir.path()).unwrap();
+        let (line, other) = (Id::generate(), Id::generate());
+        let (its, others) = (ledger.observations_of(line), ledger.observations_of(other));
+        let record = async || {
+            let observations = vec![(line, Observation::new("one", message("one")))];
+            ledger.record(Recorded { observations, ..Recorded::default() }).await.unwrap()
+        };
+        assert_eq!(record().await, 1);
+        assert!(its.has_changed().unwrap());
+        assert!(!others.has_changed().unwrap());
+        let again = ledger.observations_of(line);
+        assert_eq!(record().await, 0, "it was observed before");
+        assert!(!again.has_changed().unwrap());
+    }
 }

@@ -53,7 +53,7 @@ impl Ledger {
     /// [`LedgerError`](super::LedgerError)
     pub async fn whose(&self, row: OwnRow) -> Result<Ownership> {
         let whose = self.transact(move |tx| whose(tx, &row)).await?;
-        self.wake();
+        self.wake_later_truths();
         Ok(whose)
     }
 

@@ -32,7 +32,7 @@ impl<C: Connector> Ledgered<C> {
     /// Asks the server, for ever, what it knows, and keeps the rest.
     pub(super) async fn keep_what_is_unknown(&self, line: Id<Line>, files: &FileClient) {
         let said = Throttle::new(SAID_EVERY);
-        let mut changes = self.ledger.changes();
+        let mut changes = self.ledger.observations_of(line);
         loop {
             changes.borrow_and_update();
             match self.forget_what_is_known(line, files).await {

@@ -1,6 +1,6 @@
 //! What a bridge holds unreported: the window that bounds how much more it is handed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use switchboard_model::{
     Chat, Line, OutboxItem,
@@ -12,6 +12,8 @@ use switchboard_model::{
 pub(super) struct SendWindow {
     items: HashMap<Id<OutboxItem>, (Id<Line>, Id<Chat>)>,
     lines: HashMap<Id<Line>, HashMap<Id<Chat>, usize>>,
+    /// Lines that may have items for which there was no room.
+    held_back: HashSet<Id<Line>>,
 }
 
 impl SendWindow {
@@ -19,6 +21,22 @@ impl SendWindow {
         if self.items.insert(item.id, (item.line_id, item.chat_id)).is_none() {
             *self.lines.entry(item.line_id).or_default().entry(item.chat_id).or_default() += 1;
         }
+    }
+
+    /// Room may be made while the line's items are looked for: until they have been, it counts as one that holds some back.
+    pub(super) fn begin_claim(&mut self, line: Id<Line>) -> (usize, Vec<Id<Chat>>) {
+        self.held_back.insert(line);
+        self.room(line)
+    }
+
+    /// All of the line's items are handed out.
+    pub(super) fn nothing_held_back(&mut self, line: Id<Line>) {
+        self.held_back.remove(&line);
+    }
+
+    /// Whether the line may have more items now that it has room.
+    pub(super) fn holds_back(&self, line: Id<Line>) -> bool {
+        self.held_back.contains(&line)
     }
 
     /// Answers which line it is of, if it was held.
@@ -38,7 +56,7 @@ impl SendWindow {
     }
 
     /// How many more items this line may be handed, and the chats that may get none of them.
-    pub(super) fn room(&self, line: Id<Line>) -> (usize, Vec<Id<Chat>>) {
+    fn room(&self, line: Id<Line>) -> (usize, Vec<Id<Chat>>) {
         let Some(chats) = self.lines.get(&line) else { return (WINDOW_PER_LINE, vec![]) };
         let held: usize = chats.values().sum();
         let full = chats.iter().filter(|(_, count)| **count >= WINDOW_PER_CHAT);

@@ -49,7 +49,7 @@ impl Session<'_> {
 
     /// Hands out one batch of a line's items. Answers whether that was all there is, or all there is room for.
     async fn claim_line(&self, line: Id<Line>) -> Result<bool, LinkEnd> {
-        let (room, full_chats) = self.window().room(line);
+        let (room, full_chats) = self.window().begin_claim(line);
         let limit = room.min(MAX_BATCH);
         if limit == 0 {
             return Ok(true);
@@ -59,13 +59,13 @@ impl Session<'_> {
             self.server.store.claim(self.link, line, full_chats.clone(), limit, lease)
         })
         .await?;
-        if items.is_empty() {
-            return Ok(true);
-        }
         let all = items.len() < limit;
         {
             let mut window = self.window();
             items.iter().for_each(|item| window.add(item));
+            if all && full_chats.is_empty() {
+                window.nothing_held_back(line);
+            }
         }
         for frame in send_frames(items) {
             self.send(frame).await.map_err(|()| LinkEnd::Closing("the link is ending"))?;

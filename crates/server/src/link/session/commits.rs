@@ -1,11 +1,14 @@
 //! What a bridge tells: committed first, then made known and acknowledged.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use switchboard_model::{
     Line, OutboxItem,
     id::Id,
-    link::{Inbound, LineRole, MAX_BATCH, MAX_POSITION_BYTES, ReceivedEntry, Report, ServerFrame},
+    link::{
+        Inbound, LineRole, MAX_BATCH, MAX_POSITION_BYTES, Outcome, ReceivedEntry, Report,
+        ServerFrame,
+    },
 };
 use switchboard_store::{Refusal, SettleReport, StoreError};
 use tokio::sync::mpsc;
@@ -73,6 +76,8 @@ impl Session<'_> {
                 batch.extend(more);
             }
             let Settling { reports, resolved, ids, answers_reconcile } = batch;
+            let given_back = reports.iter().filter(|report| report.outcome == Outcome::Released);
+            let given_back: HashSet<_> = given_back.map(|report| report.id).collect();
             let what = "reports of a bridge could not be settled";
             if !reports.is_empty()
                 && let Err(error) = once_available(what, || self.settled(reports.clone())).await
@@ -87,18 +92,18 @@ impl Session<'_> {
             }
             let lines: Vec<_> = {
                 let mut window = self.window();
-                ids.iter().filter_map(|id| window.remove(*id)).collect()
+                ids.iter().filter_map(|id| Some((*id, window.remove(*id)?))).collect()
             };
             if answers_reconcile && self.go_on_reconciling().await.is_err() {
                 return LinkEnd::Closing("the link is ending");
             }
-            // They have room again; and a bridge that has taken a line over may have waited for these.
-            for line in &lines {
+            // A bridge that has taken a line over may have waited for these.
+            for (_, line) in &lines {
                 if lock(&self.carried).get(line) == Some(&LineRole::Standby) {
                     self.server.hub.wake(*line);
                 }
             }
-            self.woken.wake(lines);
+            self.wake_for_more(lines, &given_back);
             for ids in ids.chunks(MAX_BATCH) {
                 if self.send(ServerFrame::Settled { ids: ids.to_vec() }).await.is_err() {
                     return LinkEnd::Closing("the link is ending");
@@ -106,6 +111,21 @@ impl Session<'_> {
             }
         }
         LinkEnd::Closing("the link is ending")
+    }
+
+    /// Lines have room again: looks for items where some were held back, or have come back.
+    fn wake_for_more(
+        &self,
+        settled: Vec<(Id<OutboxItem>, Id<Line>)>,
+        given_back: &HashSet<Id<OutboxItem>>,
+    ) {
+        let has_more: Vec<_> = {
+            let window = self.window();
+            let has_more =
+                |(id, line)| (given_back.contains(&id) || window.holds_back(line)).then_some(line);
+            settled.into_iter().filter_map(has_more).collect()
+        };
+        self.woken.wake(has_more);
     }
 
     /// Commits inbound batches, and acknowledges them after that.

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::{
     migrations,
@@ -104,8 +104,8 @@ fn private(path: &Path) -> io::Result<File> {
 /// A database that is refused is left as it was.
 fn writing(path: &Path, key_file: &Path) -> Result<(Connection, Seal)> {
     let mut sql = Connection::open(path)?;
+    prepare_once(&sql)?;
     sql.busy_timeout(BUSY_TIMEOUT)?;
-    sql.set_prepared_statement_cache_capacity(statement::KEPT);
     migrations::refuse_newer(&sql, path)?;
     let seal = secrets::unlock(&sql, key_file)?;
     sql.execute_batch(WRITER)?;
@@ -118,10 +118,18 @@ fn writing(path: &Path, key_file: &Path) -> Result<(Connection, Seal)> {
 fn reading(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let sql = Connection::open_with_flags(path, flags)?;
+    prepare_once(&sql)?;
     sql.busy_timeout(BUSY_TIMEOUT)?;
-    sql.set_prepared_statement_cache_capacity(statement::KEPT);
     sql.execute_batch(READER)?;
     Ok(sql)
+}
+
+/// Lets a statement be prepared once, and then only run: SQLite would plan each `limit ?` anew for each value that it is
+/// given. The guarantee of stable plans is SQLite's own (QPSG).
+fn prepare_once(sql: &Connection) -> rusqlite::Result<()> {
+    sql.set_prepared_statement_cache_capacity(statement::KEPT);
+    sql.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Says which file it was about.
@@ -131,5 +139,28 @@ fn named(path: &Path, error: StoreError) -> StoreError {
             StoreError::Open { path: path.display().to_string(), source }
         }
         error => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+
+    #[test]
+    fn a_statement_is_prepared_once_whatever_its_limit() {
+        let sql = Connection::open_in_memory().unwrap();
+        prepare_once(&sql).unwrap();
+        sql.execute_batch("create table t (n integer primary key) strict").unwrap();
+        let text = "select n from t where ?2 = 0 or n > ?2 order by n limit ?1";
+        for (limit, after) in [(1, 0), (2, 1), (3, 0)] {
+            let mut statement = sql.prepare_cached(text).unwrap();
+            let mut rows = statement.query([limit, after]).unwrap();
+            while rows.next().unwrap().is_some() {}
+        }
+        let statement = sql.prepare_cached(text).unwrap();
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+        assert_eq!(statement.get_status(StatementStatus::Run), 3);
     }
 }
