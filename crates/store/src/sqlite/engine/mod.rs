@@ -1,6 +1,7 @@
 //! The machinery under the nouns: one thread that writes, a few that read, and how rows become values.
 
 pub(super) mod bounded;
+pub(super) mod checkpoints;
 pub(super) mod columns;
 pub(super) mod migrations;
 pub(super) mod open;

@@ -12,6 +12,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::{
+    checkpoints::{self, Checkpoints, Pages},
     migrations,
     post_commit::PostCommit,
     reader::Readers,
@@ -29,15 +30,15 @@ use crate::{
 pub(in crate::sqlite) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Full: what is committed survives a loss of power. Foreign keys: see the schema.
-/// The numbers: a page cache of 8 MiB; a checkpoint each 4,000 pages (16 MiB) of log;
-/// its file is cut to [`wal::LIMIT`] when it begins anew.
+/// The numbers: a page cache of 8 MiB; no checkpoints by itself ([`checkpoints`]); the log's
+/// file is cut to [`wal::LIMIT`] when it begins anew.
 const WRITER: &str = "
     pragma journal_mode = wal;
     pragma synchronous = full;
     pragma foreign_keys = off;
     pragma temp_store = memory;
     pragma cache_size = -8192;
-    pragma wal_autocheckpoint = 4000;
+    pragma wal_autocheckpoint = 0;
     pragma mmap_size = 0;
 ";
 
@@ -57,14 +58,18 @@ pub(in crate::sqlite) fn open(
     let lock = lock(path, options.is_shared)?;
     // SQLite gives its log and its index the mode of the database.
     private(path).map_err(|error| named(path, StoreError::Database(Box::new(error))))?;
-    let (writer, seal) = writing(path, key_file).map_err(|error| named(path, error))?;
+    let (mut writer, seal) = writing(path, key_file).map_err(|error| named(path, error))?;
     let seal = Arc::new(seal);
     let readers = (0..options.readers.max(1))
         .map(|_| reading(path))
         .collect::<Result<Vec<_>>>()
         .map_err(|error| named(path, error))?;
     let cannot_start = |error| named(path, StoreError::Database(Box::new(error)));
-    let log = Log::of(path, wal::LIMIT);
+    let pages = Pages::of(&mut writer).map_err(|error| named(path, error.into()))?;
+    let beside = checkpointing(path).map_err(|error| named(path, error))?;
+    let checkpoints =
+        Checkpoints::start(beside, pages, checkpoints::EVERY).map_err(cannot_start)?;
+    let log = Log::of(path, wal::LIMIT, Some(checkpoints));
     let post_commit = PostCommit::default();
     let sharing = options.is_shared.then(|| post_commit.clone());
     Ok(SqliteStore {
@@ -113,6 +118,13 @@ fn writing(path: &Path, key_file: &Path) -> Result<(Connection, Seal)> {
     migrations::apply(&mut sql)?;
     secrets::seal_clear(&mut sql, &seal)?;
     Ok((sql, seal))
+}
+
+/// Its flushes are the writer's: a log that was moved may be written over.
+fn checkpointing(path: &Path) -> Result<Connection> {
+    let sql = Connection::open(path)?;
+    sql.execute_batch("pragma synchronous = full; pragma cache_size = 16;")?;
+    Ok(sql)
 }
 
 fn reading(path: &Path) -> Result<Connection> {

@@ -12,6 +12,8 @@ use std::{
 
 use rusqlite::Connection;
 
+use super::checkpoints::Checkpoints;
+
 /// Bytes of the log past which the writer begins it anew, and to which its file is cut then. Four times what a
 /// checkpoint leaves when nobody reads for long.
 pub(in crate::sqlite) const LIMIT: u64 = 64 * 1024 * 1024;
@@ -28,24 +30,34 @@ pub(in crate::sqlite) struct Log {
     path: PathBuf,
     limit: u64,
     try_again_at: Option<Instant>,
+    /// None where the writer's connection makes them by itself.
+    checkpoints: Option<Checkpoints>,
 }
 
 impl Log {
     /// The log of the database at this path.
-    pub(in crate::sqlite) fn of(database: &std::path::Path, limit: u64) -> Self {
+    pub(in crate::sqlite) fn of(
+        database: &std::path::Path,
+        limit: u64,
+        checkpoints: Option<Checkpoints>,
+    ) -> Self {
         let mut path = database.as_os_str().to_owned();
         path.push("-wal");
-        Self { path: path.into(), limit, try_again_at: None }
+        Self { path: path.into(), limit, try_again_at: None, checkpoints }
     }
 
     /// One that is left alone.
     #[cfg(test)]
     pub(in crate::sqlite) fn unbounded() -> Self {
-        Self::of(std::path::Path::new(""), u64::MAX)
+        Self::of(std::path::Path::new(""), u64::MAX, None)
     }
 
-    /// Begins the log anew if it is too long: after a commit, when nobody waits for an answer any more.
+    /// Makes checkpoints, and begins the log anew if it is too long all the same: after a commit, when nobody waits for an
+    /// answer any more.
     pub(in crate::sqlite) fn keep_short(&mut self, sql: &Connection) {
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.advance(sql);
+        }
         let Ok(bytes) = bytes(&self.path) else { return };
         if bytes <= self.limit {
             return;
@@ -65,6 +77,13 @@ impl Log {
                 tracing::debug!(%error, bytes, "the log could not be begun anew");
                 self.try_again_at = Some(Instant::now() + MAX_PATIENCE * PAUSE);
             }
+        }
+    }
+
+    /// No other connection of the writer has the database after this.
+    pub(super) fn end(&mut self) {
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.end();
         }
     }
 }
@@ -138,7 +157,7 @@ mod tests {
             "pragma journal_mode = wal; pragma journal_size_limit = {TEST_LIMIT}; {create}"
         ))
         .unwrap();
-        let log = Log::of(&path, TEST_LIMIT);
+        let log = Log::of(&path, TEST_LIMIT, None);
         let lock = File::create(directory.path().join("lock")).unwrap();
         let writer = Writer::start(sql, lock, Arc::new(Seal::new(&[0; 32])), 8, log, None).unwrap();
         let stop = Arc::new(AtomicBool::new(false));

@@ -302,6 +302,7 @@ fn serve(
         }
         log.keep_short(sql);
     }
+    log.end();
     // Leaves one file behind and a quick start. Whatever stays in the log is read at the next start.
     if let Err(error) = sql.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())) {
         tracing::warn!(%error, "the last checkpoint failed");
