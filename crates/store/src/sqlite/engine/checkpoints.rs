@@ -5,6 +5,7 @@
 //! its next commit begins the log anew.
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -37,6 +38,14 @@ impl Pages {
     fn now(&self) -> u32 {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// A connection beside the writer's. Its flushes are the writer's: what was moved may be written over in the log.
+pub(in crate::sqlite) fn beside(path: &Path) -> rusqlite::Result<Connection> {
+    let sql = Connection::open(path)?;
+    // A connection that never read knows of no log, and would move nothing.
+    sql.execute_batch("pragma synchronous = full; select count(*) from sqlite_schema")?;
+    Ok(sql)
 }
 
 /// The thread, and when it is to begin.
@@ -106,13 +115,15 @@ fn serve(sql: &Connection, begun: &Receiver<()>, is_done: &AtomicBool) {
     }
 }
 
-/// Moves what nobody reads from the log any more into the database, and flushes it. Waits for nobody.
-fn checkpoint(sql: &Connection) {
+/// Moves what nobody reads from the log any more into the database, and flushes it. Waits for nobody. Answers how many of
+/// the log's pages are in the database then.
+fn checkpoint(sql: &Connection) -> i64 {
     let moved = sql.prepare_cached("pragma wal_checkpoint(passive)");
-    if let Err(error) = moved.and_then(|mut moved| moved.query_row([], |_| Ok(()))) {
+    moved.and_then(|mut moved| moved.query_row([], |row| row.get(2))).unwrap_or_else(|error| {
         // A full disk, most often: whoever writes hears of it.
         tracing::debug!(%error, "a checkpoint failed");
-    }
+        0
+    })
 }
 
 #[cfg(test)]
@@ -122,8 +133,25 @@ mod tests {
     use super::*;
     use crate::sqlite::engine::{seal::Seal, statement, wal::Log, writer::Writer};
 
+    #[test]
+    fn a_connection_beside_the_writers_moves_what_that_has_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        let mut sql = Connection::open(&path).unwrap();
+        sql.execute_batch("pragma journal_mode = wal; create table texts (text text) strict")
+            .unwrap();
+        let pages = Pages::of(&mut sql).unwrap();
+        let beside = beside(&path).unwrap();
+        for _ in 0..3 {
+            sql.execute_batch("insert into texts values (hex(randomblob(65536)))").unwrap();
+            let (all, moved) = (i64::from(pages.now()), checkpoint(&beside));
+            assert!(all > 30, "{all} pages");
+            assert_eq!(moved, all);
+        }
+    }
+
     const TEST_EVERY: u32 = 64;
-    const COMMITS: i64 = 4000;
+    const COMMITS: i64 = 1000;
 
     #[tokio::test]
     async fn the_log_begins_anew_again_and_again_while_somebody_writes() {
@@ -134,8 +162,7 @@ mod tests {
         sql.execute_batch(&format!("pragma journal_mode = wal; {create}")).unwrap();
         let pages = Pages::of(&mut sql).unwrap();
         let checkpoints =
-            Checkpoints::start(Connection::open(&path).unwrap(), pages.clone(), TEST_EVERY)
-                .unwrap();
+            Checkpoints::start(beside(&path).unwrap(), pages.clone(), TEST_EVERY).unwrap();
         let lock = File::create(directory.path().join("lock")).unwrap();
         let log = Log::of(&path, u64::MAX, Some(checkpoints));
         let writer = Writer::start(sql, lock, Arc::new(Seal::new(&[0; 32])), 8, log, None).unwrap();

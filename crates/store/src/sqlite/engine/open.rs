@@ -66,7 +66,7 @@ pub(in crate::sqlite) fn open(
         .map_err(|error| named(path, error))?;
     let cannot_start = |error| named(path, StoreError::Database(Box::new(error)));
     let pages = Pages::of(&mut writer).map_err(|error| named(path, error.into()))?;
-    let beside = checkpointing(path).map_err(|error| named(path, error))?;
+    let beside = checkpoints::beside(path).map_err(|error| named(path, error.into()))?;
     let checkpoints =
         Checkpoints::start(beside, pages, checkpoints::EVERY).map_err(cannot_start)?;
     let log = Log::of(path, wal::LIMIT, Some(checkpoints));
@@ -118,13 +118,6 @@ fn writing(path: &Path, key_file: &Path) -> Result<(Connection, Seal)> {
     migrations::apply(&mut sql)?;
     secrets::seal_clear(&mut sql, &seal)?;
     Ok((sql, seal))
-}
-
-/// Its flushes are the writer's: a log that was moved may be written over.
-fn checkpointing(path: &Path) -> Result<Connection> {
-    let sql = Connection::open(path)?;
-    sql.execute_batch("pragma synchronous = full; pragma cache_size = 16;")?;
-    Ok(sql)
 }
 
 fn reading(path: &Path) -> Result<Connection> {
