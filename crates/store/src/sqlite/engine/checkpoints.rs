@@ -19,6 +19,10 @@ use rusqlite::Connection;
 /// Pages of the log at which a checkpoint begins: 16 MiB.
 pub(in crate::sqlite) const EVERY: u32 = 4000;
 
+/// SQLite flushes the database only if nobody has committed while it moved pages. The second time there are a few hundred to
+/// move, then a few; so often it is tried, and whatever is left to flush then is the writer's.
+const PASSES: usize = 4;
+
 /// How many pages the log has, as the writer's connection says after each commit.
 #[derive(Debug, Clone, Default)]
 pub(in crate::sqlite) struct Pages(Arc<AtomicU32>);
@@ -110,7 +114,9 @@ impl Checkpoints {
 
 fn serve(sql: &Connection, begun: &Receiver<()>, is_done: &AtomicBool) {
     for () in begun {
-        checkpoint(sql);
+        for _ in 0..PASSES {
+            checkpoint(sql);
+        }
         is_done.store(true, Ordering::Relaxed);
     }
 }
