@@ -1,8 +1,8 @@
 //! Checkpoints, made beside the writer: a thread of its own moves what stands in the log into the database.
 //!
 //! To move 16 MiB and to flush them takes some 40 ms, during which a writer that did it itself would answer nobody. The
-//! thread needs no lock that the writer has. What is committed meanwhile is little; the writer moves that itself, and then
-//! its next commit begins the log anew.
+//! thread needs no lock that the writer has. What is committed meanwhile is moved in further passes, each shorter than the
+//! one before, until one has left nothing: then the writer's next commit begins the log anew.
 
 use std::{
     path::Path,
@@ -11,17 +11,19 @@ use std::{
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use rusqlite::Connection;
 
 /// Pages of the log at which a checkpoint begins: 16 MiB.
 pub(in crate::sqlite) const EVERY: u32 = 4000;
 
-/// SQLite flushes the database only if nobody has committed while it moved pages. The second time there are a few hundred to
-/// move, then a few; so often it is tried, and whatever is left to flush then is the writer's.
-const PASSES: usize = 4;
+/// The most passes of one checkpoint. Where somebody reads from the log for long, none leaves nothing.
+const PASSES: usize = 32;
+/// The pause between two passes: the log begins anew only with a commit that begins in one.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// How many pages the log has, as the writer's connection says after each commit.
 #[derive(Debug, Clone, Default)]
@@ -57,8 +59,7 @@ pub(in crate::sqlite) struct Checkpoints {
     pages: Pages,
     /// Pages between two checkpoints.
     every: u32,
-    /// How many pages there were at the last look, and at how many the next checkpoint begins.
-    seen: u32,
+    /// At how many pages the next one begins.
     next_at: u32,
     begin: Option<Sender<()>>,
     is_done: Arc<AtomicBool>,
@@ -76,26 +77,23 @@ impl Checkpoints {
         let is_done = Arc::new(AtomicBool::new(false));
         let done = Arc::clone(&is_done);
         let thread = thread::Builder::new().name("sqlite-checkpoint".into());
-        let thread = thread.spawn(move || serve(&sql, &begun, &done))?;
+        let counted = pages.clone();
+        let thread = thread.spawn(move || serve(&sql, &counted, &begun, &done))?;
         let (begin, thread) = (Some(begin), Some(thread));
-        Ok(Self { pages, every, seen: 0, next_at: every, begin, is_done, thread })
+        Ok(Self { pages, every, next_at: every, begin, is_done, thread })
     }
 
-    /// Begins one if the log is long enough, and ends one that is nearly done: after a commit, on the writer's connection.
-    pub(super) fn advance(&mut self, sql: &Connection) {
+    /// Begins one if the log is long enough: after a commit.
+    pub(super) fn begin_if_due(&mut self) {
         let pages = self.pages.now();
-        if pages < self.seen {
-            // The log has begun anew.
-            self.next_at = self.every;
-        }
-        self.seen = pages;
         if self.is_done.swap(false, Ordering::Relaxed) {
-            checkpoint(sql);
-            // Where somebody reads from the log it does not begin anew, and goes on growing.
-            self.next_at = pages.saturating_add(self.every / 4);
-        } else if pages >= self.next_at
+            // Where somebody reads from the log it has not begun anew, and goes on growing.
+            self.next_at =
+                if pages < self.every { self.every } else { pages.saturating_add(self.every / 4) };
+        }
+        if pages >= self.next_at
             && let Some(begin) = &self.begin
-            && !matches!(begin.try_send(()), Err(TrySendError::Full(())))
+            && begin.try_send(()).is_ok()
         {
             self.next_at = u32::MAX;
         }
@@ -112,24 +110,31 @@ impl Checkpoints {
     }
 }
 
-fn serve(sql: &Connection, begun: &Receiver<()>, is_done: &AtomicBool) {
+fn serve(sql: &Connection, pages: &Pages, begun: &Receiver<()>, is_done: &AtomicBool) {
     for () in begun {
         for _ in 0..PASSES {
-            checkpoint(sql);
+            let before = pages.now();
+            let moved = checkpoint(sql);
+            // Nobody writes meanwhile, but by the end of the store.
+            if begun.recv_timeout(PAUSE) == Err(RecvTimeoutError::Disconnected) {
+                return;
+            }
+            let now = pages.now();
+            if now < before || moved == Some(now) {
+                break;
+            }
         }
         is_done.store(true, Ordering::Relaxed);
     }
 }
 
-/// Moves what nobody reads from the log any more into the database, and flushes it. Waits for nobody. Answers how many of
-/// the log's pages are in the database then.
-fn checkpoint(sql: &Connection) -> i64 {
+/// Moves what nobody reads from the log any more into the database, and flushes it if that is all there is. Waits for nobody.
+/// Answers how many of the log's pages are in the database then.
+fn checkpoint(sql: &Connection) -> Option<u32> {
     let moved = sql.prepare_cached("pragma wal_checkpoint(passive)");
-    moved.and_then(|mut moved| moved.query_row([], |row| row.get(2))).unwrap_or_else(|error| {
-        // A full disk, most often: whoever writes hears of it.
-        tracing::debug!(%error, "a checkpoint failed");
-        0
-    })
+    let moved = moved.and_then(|mut moved| moved.query_row([], |row| row.get(2)));
+    // A full disk, most often: whoever writes hears of it.
+    moved.inspect_err(|error| tracing::debug!(%error, "a checkpoint failed")).ok()
 }
 
 #[cfg(test)]
@@ -150,9 +155,9 @@ mod tests {
         let beside = beside(&path).unwrap();
         for _ in 0..3 {
             sql.execute_batch("insert into texts values (hex(randomblob(65536)))").unwrap();
-            let (all, moved) = (i64::from(pages.now()), checkpoint(&beside));
+            let (all, moved) = (pages.now(), checkpoint(&beside));
             assert!(all > 30, "{all} pages");
-            assert_eq!(moved, all);
+            assert_eq!(moved, Some(all));
         }
     }
 
