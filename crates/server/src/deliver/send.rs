@@ -31,8 +31,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Says that the event did not happen: somebody tries the webhook.
 const TEST: HeaderName = HeaderName::from_static("x-webhook-test");
-/// The status of an endpoint that is gone for good.
-const GONE: u16 = 410;
 /// Bytes of an answer that are kept: enough for the characters that are.
 const START: usize = 4 * MAX_ANSWER_CHARS;
 /// Bytes of an answer that are read, so that its connection can be used again; past them it is cut.
@@ -98,7 +96,6 @@ impl Sender {
             cause,
             next_attempt_at,
             finished_at,
-            is_gone: status == Some(GONE),
         };
         let worked = result.error.is_none();
         (result, AttemptOutcome { worked, took, retry_after, random: rand::random() })

@@ -269,7 +269,7 @@ pub(crate) async fn the_backlog_is_of_what_is_due(store: Arc<dyn Store>) {
     // Of a webhook that is disabled nothing is due.
     let more = made(&world, "3").await;
     let (gones, more): (Vec<_>, Vec<_>) = more.into_iter().partition(|one| one.webhook_id == gone);
-    let is_gone = AttemptResult { is_gone: true, ..attempted(&gones[0], Some("gone"), None) };
+    let is_gone = AttemptResult { status: Some(410), ..attempted(&gones[0], Some("gone"), None) };
     store.settle_deliveries(vec![is_gone, attempted(&more[0], None, None)]).await.unwrap();
     let wanted = Backlog { disabled: 1, ..backlog(1, again) };
     assert_eq!(store.deliveries_backlog(again.into()).await.unwrap(), wanted);

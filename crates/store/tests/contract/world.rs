@@ -286,6 +286,5 @@ pub(crate) fn attempted(
         next_attempt_at: next,
         cause: None,
         finished_at: later(10).into(),
-        is_gone: false,
     }
 }
