@@ -29,15 +29,16 @@ impl EndpointClass {
     pub(super) const IN_TURN: [Self; 2] = [Self::Proven, Self::Unproven];
 }
 
-/// How many are in flight: of proven endpoints, of others, and of those that were proven when it began and take long.
-type Used = [usize; 3];
-const LATE: usize = 2;
+/// How many are in flight, by the class of their endpoints when they began.
+type Used = [usize; 2];
 
 /// What may be in flight.
 #[derive(Debug)]
 pub(super) struct Pools {
     most: usize,
     used: Used,
+    /// How many of those of proven endpoints take long.
+    late: usize,
     /// Of each account that has any.
     of: HashMap<Id<Account>, Used>,
     /// Of the places that were taken, those that are free again.
@@ -50,13 +51,15 @@ pub(super) struct Room {
     /// No other that is taken has it; it is less than there is room for.
     pub(super) place: usize,
     account: Id<Account>,
-    counted_as: usize,
+    class: EndpointClass,
+    /// Whether what it was taken for takes long.
+    pub(super) is_late: bool,
 }
 
 impl Pools {
     /// Room for so many.
     pub(super) fn new(most: usize) -> Self {
-        Self { most, used: [0; 3], of: HashMap::new(), free_places: Vec::new() }
+        Self { most, used: [0; 2], late: 0, of: HashMap::new(), free_places: Vec::new() }
     }
 
     /// How many are in flight.
@@ -66,8 +69,11 @@ impl Pools {
 
     /// How many more of this class may be in flight.
     fn free(&self, class: EndpointClass) -> usize {
-        let half = (self.most / 2).max(1).saturating_sub(self.used[class as usize]);
-        half.min(self.most.saturating_sub(self.used()))
+        let used = match class {
+            EndpointClass::Proven => self.used[class as usize] - self.late,
+            EndpointClass::Unproven => self.used[class as usize],
+        };
+        (self.most / 2).max(1).saturating_sub(used).min(self.most.saturating_sub(self.used()))
     }
 
     pub(super) fn has_room(&self, class: EndpointClass) -> bool {
@@ -76,10 +82,7 @@ impl Pools {
 
     /// Whether one more may be of this account: it has less than it leaves free for the others.
     pub(super) fn has_room_for(&self, account: Id<Account>, class: EndpointClass) -> bool {
-        let own = self.of.get(&account).map_or(0, |used| match class {
-            EndpointClass::Proven => used[class as usize] + used[LATE],
-            EndpointClass::Unproven => used[class as usize],
-        });
+        let own = self.of.get(&account).map_or(0, |used| used[class as usize]);
         own < self.free(class)
     }
 
@@ -93,32 +96,26 @@ impl Pools {
     }
 
     pub(super) fn take(&mut self, account: Id<Account>, class: EndpointClass) -> Room {
-        let counted_as = class as usize;
         let place = self.free_places.pop().unwrap_or_else(|| self.used());
-        self.used[counted_as] += 1;
-        self.of.entry(account).or_default()[counted_as] += 1;
-        Room { place, account, counted_as }
+        self.used[class as usize] += 1;
+        self.of.entry(account).or_default()[class as usize] += 1;
+        Room { place, account, class, is_late: false }
     }
 
     /// What it was taken for takes long.
     pub(super) fn is_late(&mut self, room: &mut Room) {
-        if room.counted_as == EndpointClass::Proven as usize {
-            for used in [Some(&mut self.used), self.of.get_mut(&room.account)].into_iter().flatten()
-            {
-                used[room.counted_as] -= 1;
-                used[LATE] += 1;
-            }
-            room.counted_as = LATE;
-        }
+        room.is_late = true;
+        self.late += usize::from(room.class == EndpointClass::Proven);
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "it is given back once")]
     pub(super) fn give_back(&mut self, room: Room) {
         self.free_places.push(room.place);
-        self.used[room.counted_as] -= 1;
+        self.used[room.class as usize] -= 1;
+        self.late -= usize::from(room.is_late && room.class == EndpointClass::Proven);
         if let Some(own) = self.of.get_mut(&room.account) {
-            own[room.counted_as] -= 1;
-            if *own == [0; 3] {
+            own[room.class as usize] -= 1;
+            if *own == [0; 2] {
                 self.of.remove(&room.account);
             }
         }
@@ -264,7 +261,7 @@ mod tests {
                 for room in rooms {
                     pools.give_back(room);
                 }
-                assert!(pools.of.is_empty() && pools.used() == 0);
+                assert!(pools.of.is_empty() && pools.used() == 0 && pools.late == 0);
             }
         }
     }

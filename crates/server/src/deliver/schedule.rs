@@ -59,7 +59,6 @@ pub(super) struct Slot {
     chat: Option<Id<Chat>>,
     /// Whether it is the one that finds out if the endpoint works again.
     is_probe: bool,
-    is_late: bool,
 }
 
 /// How deliveries stand in memory.
@@ -112,7 +111,7 @@ impl Schedule {
                     let (delivery, chat) = queue.begin()?;
                     let (seq, room) = (delivery.seq, pools.take(queue.account, class));
                     let is_probe = queue.endpoint.begin();
-                    Some((Slot { webhook, seq, room, chat, is_probe, is_late: false }, delivery))
+                    Some((Slot { webhook, seq, room, chat, is_probe }, delivery))
                 });
                 if let Some(next) = next.flatten() {
                     return Some(next);
@@ -124,7 +123,6 @@ impl Schedule {
 
     /// An attempt takes long.
     pub(super) fn is_late(&mut self, slot: &mut Slot, now: Timestamp) {
-        slot.is_late = true;
         self.change(slot.webhook, now, |queue, pools| {
             pools.is_late(&mut slot.room);
             if let Some(endpoint) = queue.endpoint_of(slot.seq) {
@@ -141,7 +139,7 @@ impl Schedule {
         outcome: &AttemptOutcome,
         now: Timestamp,
     ) -> Option<News> {
-        let Slot { seq, is_probe, is_late, .. } = *slot;
+        let Slot { seq, is_probe, room: Room { is_late, .. }, .. } = *slot;
         let news = self.change(slot.webhook, now, |queue, pools| {
             if outcome.worked
                 && let Some(chat) = slot.chat.take()
