@@ -7,14 +7,14 @@
 
 mod intake;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use switchboard_model::{Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id};
 use switchboard_store::{Owned, partition};
 
 use super::{
     breaker::AttemptOutcome,
-    endpoint::{Endpoint, News},
+    endpoint::News,
     fairness::{EndpointClass, FairQueue, Pools, Room},
     queue::Queue,
 };
@@ -66,10 +66,8 @@ pub(super) struct Slot {
 pub(crate) struct InMemory {
     /// Attempts under way.
     pub(crate) in_flight: u64,
-    /// The webhooks that a breaker holds back.
-    pub(crate) held: HashSet<Id<Webhook>>,
-    /// The webhooks whose endpoint fails or is slow: these, and others.
-    pub(crate) to_blame: HashSet<Id<Webhook>>,
+    /// The webhooks whose endpoint fails or is slow, and whether a breaker holds them back.
+    pub(crate) to_blame: HashMap<Id<Webhook>, bool>,
 }
 
 impl Schedule {
@@ -185,14 +183,12 @@ impl Schedule {
 
     /// How all stands.
     pub(super) fn in_memory(&self) -> InMemory {
-        let those = |is: fn(&Endpoint) -> bool| -> HashSet<_> {
-            let some = self.queues.iter().filter(|(_, queue)| is(&queue.endpoint));
-            some.map(|(webhook, _)| *webhook).collect()
-        };
+        let to_blame = self.queues.iter().filter(|(_, queue)| queue.endpoint.is_to_blame());
         InMemory {
             in_flight: u64::try_from(self.pools.used()).unwrap_or(u64::MAX),
-            held: those(|endpoint| !endpoint.breaker.is_closed()),
-            to_blame: those(Endpoint::is_to_blame),
+            to_blame: to_blame
+                .map(|(webhook, queue)| (*webhook, !queue.endpoint.breaker.is_closed()))
+                .collect(),
         }
     }
 

@@ -2,7 +2,7 @@ mod breaker;
 mod fairness;
 mod reading;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use switchboard_model::{Account, EventKind, delivery::Secrets, webhook::WebhookSecret};
 use switchboard_store::{DueDeliveries, DueQuery, WaitingWebhook};

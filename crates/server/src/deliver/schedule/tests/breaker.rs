@@ -12,7 +12,7 @@ fn behind_an_open_breaker_nothing_goes_out_but_the_probe() {
         done(&mut schedule, [slot], &FAILED);
     }
     assert!(schedule.next(NOW).is_none());
-    assert_eq!(schedule.in_memory().held, HashSet::from([webhook]));
+    assert_eq!(schedule.in_memory().to_blame, HashMap::from([(webhook, true)]));
     let probe_at = probe_at(&schedule, webhook);
     assert!(probe_at > NOW && probe_at.since(NOW) <= MAX_COOL_DOWN);
     assert_eq!(next_look(&schedule), Some(probe_at));
@@ -22,7 +22,7 @@ fn behind_an_open_breaker_nothing_goes_out_but_the_probe() {
     assert_eq!(next_look(&schedule), None);
     end(&mut schedule, probe, &WORKED, None, probe_at);
     assert_eq!(std::iter::from_fn(|| schedule.next(probe_at)).count(), 4, "a little at first");
-    assert!(schedule.in_memory().held.is_empty());
+    assert!(!schedule.in_memory().to_blame.contains_key(&webhook));
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn what_attempts_at_an_older_endpoint_say_does_not_count() {
     // Nor do they make the new one look as if it hung.
     take_long(&mut schedule, &mut old);
     done(&mut schedule, old, &FAILED);
-    assert!(schedule.in_memory().held.is_empty() && schedule.pools.used() == 0);
+    assert!(schedule.in_memory().to_blame.is_empty() && schedule.pools.used() == 0);
     let query = schedule.queries(10, NOW).remove(0);
     schedule.read(vec![found(&query, vec![delivery(webhook, None, 0)], Vec::new())], NOW);
     let slots = send(&mut schedule);
