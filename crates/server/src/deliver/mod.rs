@@ -183,19 +183,15 @@ impl Deliver {
         Some(self.sender.test(delivery).await)
     }
 
-    /// Which webhooks are this process's.
-    pub(crate) fn owned(&self) -> Owned {
-        self.schedule().owned().clone()
-    }
-
     /// How it stands in memory.
     pub(crate) fn in_memory(&self) -> InMemory {
         self.schedule().in_memory()
     }
 
-    /// The places of the deliveries in flight.
-    pub(crate) fn under_way(&self) -> Vec<i64> {
-        self.schedule().under_way()
+    /// Which webhooks are this process's, and the places of the deliveries in flight.
+    pub(crate) fn owned_and_under_way(&self) -> (Owned, Vec<i64>) {
+        let schedule = self.schedule();
+        (schedule.owned().clone(), schedule.under_way().collect())
     }
 
     fn schedule(&self) -> MutexGuard<'_, Schedule> {

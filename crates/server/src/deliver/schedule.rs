@@ -171,8 +171,8 @@ impl Schedule {
     }
 
     /// The places of the deliveries in flight.
-    pub(super) fn under_way(&self) -> Vec<i64> {
-        self.queues.values().flat_map(Queue::in_flight).collect()
+    pub(super) fn under_way(&self) -> impl Iterator<Item = i64> {
+        self.queues.values().flat_map(Queue::in_flight)
     }
 
     /// Whether an attempt for a webhook of this part is in flight.

@@ -9,7 +9,7 @@ use switchboard_model::{
 };
 use switchboard_store::{DueDeliveries, DueQuery, Owned, Ownership, Store, StoreError};
 use tokio::{sync::mpsc, time::timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Deliver,
@@ -45,23 +45,19 @@ pub(super) async fn dispatch(
     failure: FailedPart,
     stop: CancellationToken,
 ) {
-    let attempts = TaskTracker::new();
     loop {
         while let Some((slot, delivery)) = deliver.next() {
             let vital = failure.guard("attempt");
-            attempts.spawn(attempt(Arc::clone(&deliver), slot, delivery, results.clone(), vital));
+            tokio::spawn(attempt(Arc::clone(&deliver), slot, delivery, results.clone(), vital));
         }
         tokio::select! {
             () = deliver.work.notified() => {}
             // A wake-up only makes it fast.
             () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = stop.cancelled() => break,
+            // Settling ends when the last attempt has dropped its `results`.
+            () = stop.cancelled() => return,
         }
     }
-    // `results` ends with the last attempt; then settling ends too.
-    drop(results);
-    attempts.close();
-    attempts.wait().await;
 }
 
 /// A slot that is never given back would be lost to its endpoint for ever: a panic here is the server's.
@@ -220,7 +216,7 @@ pub(super) async fn own(deliver: Arc<Deliver>, store: Arc<dyn Store>, stop: Canc
     let node = rand::random();
     let mut leaving: Vec<u8> = Vec::new();
     // Also while it stops: nobody else is to begin what is under way here.
-    while !stop.is_cancelled() || !deliver.under_way().is_empty() {
+    while !stop.is_cancelled() || deliver.schedule().under_way().next().is_some() {
         let now = deliver.clock.steady();
         // What is under way is let end: whoever owns its webhook next would begin it again.
         let let_go: Vec<u8> = {
