@@ -164,6 +164,7 @@ impl App {
             &config,
             &guard,
             Arc::clone(&files),
+            Arc::clone(&store),
             Arc::<ServerClock>::clone(&clock),
             Arc::clone(&metrics),
         )
@@ -202,7 +203,7 @@ impl App {
         // First: it is told of whatever happens from now on.
         app.store
             .observe(Arc::new(Watcher { app: Arc::downgrade(&app), runtime: Handle::current() }));
-        app.deliver.start(&app.store, &supervisor, &stop_delivering).await;
+        app.deliver.start(&supervisor, &stop_delivering).await;
         jobs::start(app.jobs(), &supervisor, &stop_working);
         let (feeds, stopping, stop) =
             (Arc::clone(&app.feeds), app.stopping.clone(), stop_working.clone());

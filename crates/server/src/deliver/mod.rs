@@ -58,6 +58,7 @@ const RESULTS: usize = 8192;
 /// The engine.
 #[derive(Debug)]
 pub(crate) struct Deliver {
+    store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     /// What waits in memory and what is in flight.
     schedule: Mutex<Schedule>,
@@ -80,6 +81,7 @@ impl Deliver {
         config: &Config,
         guard: &Guard,
         files: Arc<FileBytes>,
+        store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, reqwest::Error> {
@@ -92,6 +94,7 @@ impl Deliver {
             Arc::clone(&clock),
         )?;
         Ok(Self {
+            store,
             clock,
             schedule: Mutex::new(Schedule::new(concurrency)),
             work: Notify::new(),
@@ -107,26 +110,23 @@ impl Deliver {
     /// Starts the engine's tasks.
     pub(crate) async fn start(
         self: &Arc<Self>,
-        store: &Arc<dyn Store>,
         supervisor: &Supervisor,
         stop: &CancellationToken,
     ) {
-        self.answered.settle(&**store).await;
+        self.answered.settle(&*self.store).await;
         let (results, settling) = mpsc::channel(RESULTS);
-        let parts = || (Arc::clone(self), Arc::clone(store), stop.clone());
-        let (deliver, of_store, stopping) = parts();
+        let (deliver, stopping) = (Arc::clone(self), stop.clone());
         supervisor.restart("read deliveries", stop, move || {
-            worker::read(Arc::clone(&deliver), Arc::clone(&of_store), stopping.clone())
+            worker::read(Arc::clone(&deliver), stopping.clone())
         });
-        let (deliver, of_store, stopping) = parts();
+        let (deliver, stopping) = (Arc::clone(self), stop.clone());
         supervisor.restart("own webhooks", stop, move || {
-            worker::own(Arc::clone(&deliver), Arc::clone(&of_store), stopping.clone())
+            worker::own(Arc::clone(&deliver), stopping.clone())
         });
-        let (deliver, of_store, stopping) = parts();
         let failure = supervisor.failure().clone();
-        let dispatching = worker::dispatch(Arc::clone(&deliver), results, failure, stopping);
+        let dispatching = worker::dispatch(Arc::clone(self), results, failure, stop.clone());
         supervisor.vital("dispatch", dispatching);
-        supervisor.vital("settling", worker::settle(deliver, of_store, settling));
+        supervisor.vital("settling", worker::settle(Arc::clone(self), settling));
     }
 
     /// A transaction was committed that made these. Told in the order of the commits.
@@ -200,33 +200,33 @@ impl Deliver {
 
     /// Changes the schedule, and wakes those who have something to do after it.
     fn change<T>(&self, change: impl FnOnce(&mut Schedule, Timestamp) -> T) -> T {
-        let now = self.clock.steady();
-        let mut schedule = self.schedule();
-        let look_at = schedule.next_look();
-        let changed = change(&mut schedule, now);
-        let (has_work, is_earlier) = (schedule.has_work(), schedule.next_look() < look_at);
-        drop(schedule);
+        let (changed, has_work) = self.change_unseen(|schedule, now| {
+            let changed = change(schedule, now);
+            (changed, schedule.has_work())
+        });
         if has_work {
             self.work.notify_one();
-        }
-        if is_earlier {
-            self.look.notify_one();
         }
         changed
     }
 
-    /// What may go out now.
+    /// What may go out now. Who asks need not be woken.
     fn next(&self) -> Option<(Slot, DueDelivery)> {
+        self.change_unseen(Schedule::next)
+    }
+
+    /// Changes the schedule, and wakes who looks at the store if there is something to look for earlier than before.
+    fn change_unseen<T>(&self, change: impl FnOnce(&mut Schedule, Timestamp) -> T) -> T {
         let now = self.clock.steady();
-        let (next, is_earlier) = {
-            let mut schedule = self.schedule();
-            let look_at = schedule.next_look();
-            (schedule.next(now), schedule.next_look() < look_at)
-        };
+        let mut schedule = self.schedule();
+        let look_at = schedule.next_look();
+        let changed = change(&mut schedule, now);
+        let is_earlier = schedule.next_look() < look_at;
+        drop(schedule);
         if is_earlier {
             self.look.notify_one();
         }
-        next
+        changed
     }
 
     /// These webhooks are this process's own until then.

@@ -7,7 +7,7 @@ use switchboard_model::{
     delivery::{AttemptResult, DueDelivery},
     id::Id,
 };
-use switchboard_store::{DueDeliveries, DueQuery, Owned, Ownership, Store, StoreError};
+use switchboard_store::{DueDeliveries, DueQuery, Owned, Ownership, StoreError};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -102,14 +102,13 @@ fn tell(news: Option<News>, result: &AttemptResult) {
 /// Writes down what came of attempts, as many as have gathered at a time.
 pub(super) async fn settle(
     deliver: Arc<Deliver>,
-    store: Arc<dyn Store>,
     mut ended: mpsc::Receiver<Ended>,
 ) {
     let mut batch = Vec::new();
     while ended.recv_many(&mut batch, SETTLE_BATCH).await > 0 {
         let (slots, results): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
         let disabled = loop {
-            match store.settle_deliveries(results.clone()).await {
+            match deliver.store.settle_deliveries(results.clone()).await {
                 Ok(disabled) => break disabled,
                 // After a restart these deliveries go out once more. Their slots are kept: what waits must
                 // not go out either, when nobody could write down that it did.
@@ -134,9 +133,9 @@ pub(super) async fn settle(
 }
 
 /// Reads what waits in the store: after a start, after a pause, and where there was no room in memory.
-pub(super) async fn read(deliver: Arc<Deliver>, store: Arc<dyn Store>, stop: CancellationToken) {
+pub(super) async fn read(deliver: Arc<Deliver>, stop: CancellationToken) {
     loop {
-        let look_at = match look(&deliver, &*store).await {
+        let look_at = match look(&deliver).await {
             Ok(true) => continue,
             Ok(false) => deliver.schedule().next_look(),
             Err(StoreError::Closed) => return,
@@ -154,9 +153,9 @@ pub(super) async fn read(deliver: Arc<Deliver>, store: Arc<dyn Store>, stop: Can
 }
 
 /// Looks at the store where that is due. Whether anything was to be read.
-async fn look(deliver: &Deliver, store: &dyn Store) -> Result<bool, StoreError> {
+async fn look(deliver: &Deliver) -> Result<bool, StoreError> {
     let is_due = deliver.change(|schedule, now| schedule.begin_sweep(now));
-    if is_due && let Err(error) = sweep(deliver, store).await {
+    if is_due && let Err(error) = sweep(deliver).await {
         deliver.schedule().want_sweep();
         return Err(error);
     }
@@ -166,10 +165,10 @@ async fn look(deliver: &Deliver, store: &dyn Store) -> Result<bool, StoreError> 
     }
     let asked = Asked { deliver, queries };
     let now = deliver.clock.both();
-    let found = store.due_deliveries(asked.queries.clone(), now.steady).await?;
+    let found = deliver.store.due_deliveries(asked.queries.clone(), now.steady).await?;
     for DueDeliveries { webhook_id, unnamed, .. } in &found {
         if !unnamed.is_empty() {
-            store.give_up_unnamed(*webhook_id, unnamed.clone(), now).await?;
+            deliver.store.give_up_unnamed(*webhook_id, unnamed.clone(), now).await?;
         }
     }
     asked.answered(found);
@@ -177,10 +176,10 @@ async fn look(deliver: &Deliver, store: &dyn Store) -> Result<bool, StoreError> 
 }
 
 /// Finds every webhook that has something in the store.
-async fn sweep(deliver: &Deliver, store: &dyn Store) -> Result<(), StoreError> {
+async fn sweep(deliver: &Deliver) -> Result<(), StoreError> {
     let mut after: Option<Id<Webhook>> = None;
     loop {
-        let (webhooks, next) = store.waiting_webhooks(after).await?;
+        let (webhooks, next) = deliver.store.waiting_webhooks(after).await?;
         deliver.change(|schedule, now| schedule.found_in_store(webhooks, now));
         if next.is_none() {
             return Ok(());
@@ -212,7 +211,7 @@ impl Drop for Asked<'_> {
 }
 
 /// Keeps the webhooks that are this process's own, where it has not the database to itself.
-pub(super) async fn own(deliver: Arc<Deliver>, store: Arc<dyn Store>, stop: CancellationToken) {
+pub(super) async fn own(deliver: Arc<Deliver>, stop: CancellationToken) {
     let node = rand::random();
     let mut leaving: Vec<u8> = Vec::new();
     // Also while it stops: nobody else is to begin what is under way here.
@@ -224,7 +223,7 @@ pub(super) async fn own(deliver: Arc<Deliver>, store: Arc<dyn Store>, stop: Canc
             leaving.iter().copied().filter(|part| !schedule.is_under_way(*part)).collect()
         };
         leaving.retain(|part| !let_go.contains(part));
-        match store.own_webhooks(node, let_go, now, now + OWNED_FOR).await {
+        match deliver.store.own_webhooks(node, let_go, now, now + OWNED_FOR).await {
             Ok(Ownership { owned: Owned::All, .. }) => {
                 deliver.own(Owned::All, Timestamp(i64::MAX));
                 return;
@@ -250,7 +249,7 @@ pub(super) async fn own(deliver: Arc<Deliver>, store: Arc<dyn Store>, stop: Canc
             }
         }
     }
-    if let Err(error) = store.disown_webhooks(node).await {
+    if let Err(error) = deliver.store.disown_webhooks(node).await {
         outage::report(&error, "webhooks could not be let go of");
     }
 }
