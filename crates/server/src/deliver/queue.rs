@@ -32,7 +32,7 @@ pub(super) struct Queue {
     waiting: HashSet<i64>,
     /// The places of those in flight, and whether they went to the endpoint that the webhook has now.
     in_flight: HashMap<i64, bool>,
-    log: Log,
+    pub(super) log: Log,
 }
 
 impl Queue {
@@ -139,11 +139,6 @@ impl Queue {
         self.log.ended(seq);
     }
 
-    /// A retry is due at this time.
-    pub(super) fn retry(&mut self, at: Timestamp) {
-        self.log.retry(at);
-    }
-
     /// Drops all that waits here, to read it again.
     pub(super) fn reread(&mut self) {
         self.log.reset();
@@ -170,19 +165,14 @@ impl Queue {
         self.log.pause();
     }
 
-    /// Something may have come to the store that nobody has told of.
-    pub(super) fn look_again(&mut self) {
-        self.log.missed(0);
-    }
-
     /// The webhook is active and has this in the store.
     pub(super) fn found_in_store(&mut self, has_untried: bool, retry_at: Option<Timestamp>) {
         let has_none_here = self.waiting.is_empty() && self.in_flight.is_empty();
         if self.log.is_paused() || (has_untried && has_none_here) {
-            self.look_again();
+            self.log.missed(0);
         }
         if let Some(at) = retry_at {
-            self.retry(at);
+            self.log.retry(at);
         }
     }
 
@@ -222,11 +212,6 @@ impl Queue {
                 self.push(delivery);
             }
         }
-    }
-
-    /// The store did not answer.
-    pub(super) fn not_read(&mut self) {
-        self.log.not_read();
     }
 }
 

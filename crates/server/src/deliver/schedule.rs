@@ -38,6 +38,8 @@ pub(super) struct Schedule {
     turns: [FairQueue; 2],
     /// When the store is to be looked at for which webhook.
     looks: BTreeSet<(Timestamp, Id<Webhook>)>,
+    /// The webhooks of which the reader has asked the store, until it answers.
+    asked: Vec<Id<Webhook>>,
     /// When all webhooks are to be looked for that have something in the store.
     sweep_at: Timestamp,
     /// How many deliveries wait in all queues.
@@ -78,6 +80,7 @@ impl Schedule {
             queues: HashMap::new(),
             turns: Default::default(),
             looks: BTreeSet::new(),
+            asked: Vec::new(),
             sweep_at: Timestamp(i64::MIN),
             waiting: 0,
             owned: Owned::Partitions(Vec::new()),
@@ -160,7 +163,7 @@ impl Schedule {
                 queue.unpark(chat);
             }
             if let Some(at) = retry_at {
-                queue.retry(at);
+                queue.log.retry(at);
             }
         });
     }

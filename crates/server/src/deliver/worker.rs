@@ -7,7 +7,7 @@ use switchboard_model::{
     delivery::{AttemptResult, DueDelivery},
     id::Id,
 };
-use switchboard_store::{DueDeliveries, DueQuery, Owned, Ownership, StoreError};
+use switchboard_store::{DueDeliveries, Owned, Ownership, StoreError};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -163,15 +163,14 @@ async fn look(deliver: &Deliver) -> Result<bool, StoreError> {
     if queries.is_empty() {
         return Ok(false);
     }
-    let asked = Asked { deliver, queries };
     let now = deliver.clock.both();
-    let found = deliver.store.due_deliveries(asked.queries.clone(), now.steady).await?;
+    let found = deliver.store.due_deliveries(queries, now.steady).await?;
     for DueDeliveries { webhook_id, unnamed, .. } in &found {
         if !unnamed.is_empty() {
             deliver.store.give_up_unnamed(*webhook_id, unnamed.clone(), now).await?;
         }
     }
-    asked.answered(found);
+    deliver.change(|schedule, now| schedule.read(found, now));
     Ok(true)
 }
 
@@ -185,28 +184,6 @@ async fn sweep(deliver: &Deliver) -> Result<(), StoreError> {
             return Ok(());
         }
         after = next;
-    }
-}
-
-/// Queries that the store was asked. If it does not answer, or in a panic, they are asked again.
-struct Asked<'a> {
-    deliver: &'a Deliver,
-    queries: Vec<DueQuery>,
-}
-
-impl Asked<'_> {
-    fn answered(mut self, found: Vec<DueDeliveries>) {
-        self.queries.clear();
-        self.deliver.change(|schedule, now| schedule.read(found, now));
-    }
-}
-
-impl Drop for Asked<'_> {
-    fn drop(&mut self) {
-        if !self.queries.is_empty() {
-            // Wakes nobody: who has asked pauses first.
-            self.deliver.schedule().not_read(&self.queries, self.deliver.clock.steady());
-        }
     }
 }
 

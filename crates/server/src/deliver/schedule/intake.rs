@@ -55,6 +55,10 @@ impl Schedule {
 
     /// What is to be read now, of so many webhooks at most.
     pub(in crate::deliver) fn queries(&mut self, webhooks: usize, now: Timestamp) -> Vec<DueQuery> {
+        // One reader asks, so what it has asked before and does not know was not answered.
+        for webhook in std::mem::take(&mut self.asked) {
+            self.change(webhook, now, |queue, _| queue.log.not_read());
+        }
         let mut queries = Vec::new();
         while queries.len() < webhooks
             && let Some(&(at, webhook)) = self.looks.first()
@@ -64,20 +68,15 @@ impl Schedule {
             let query = self.change(webhook, now, |queue, _| queue.query(webhook, most, now));
             queries.extend(query.flatten());
         }
+        self.asked = queries.iter().map(|query| query.webhook_id).collect();
         queries
     }
 
     /// What was read.
     pub(in crate::deliver) fn read(&mut self, found: Vec<DueDeliveries>, now: Timestamp) {
+        self.asked.clear();
         for found in found {
             self.change(found.webhook_id, now, |queue, _| queue.read(found));
-        }
-    }
-
-    /// The store did not answer these.
-    pub(in crate::deliver) fn not_read(&mut self, queries: &[DueQuery], now: Timestamp) {
-        for query in queries {
-            self.change(query.webhook_id, now, |queue, _| queue.not_read());
         }
     }
 
@@ -123,8 +122,9 @@ impl Schedule {
     /// Something has come to the store of this webhook.
     pub(in crate::deliver) fn look_again(&mut self, webhook: Id<Webhook>, now: Timestamp) {
         self.change_own(webhook, now, |queue| {
-            queue.look_again();
-            queue.retry(now);
+            // Nobody has told what.
+            queue.log.missed(0);
+            queue.log.retry(now);
         });
     }
 
