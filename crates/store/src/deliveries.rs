@@ -53,8 +53,6 @@ impl Owned {
 pub struct WaitingWebhook {
     /// Which.
     pub webhook_id: Id<Webhook>,
-    /// Whose it is.
-    pub account_id: Id<Account>,
     /// Whether deliveries wait that were not attempted in their round.
     pub has_untried: bool,
     /// When the first retry is due, by the steady clock; none if there is none.

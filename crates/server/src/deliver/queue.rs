@@ -15,13 +15,12 @@ use super::{
     log::Log,
 };
 
-#[derive(Debug)]
+/// A new one is empty, and nobody knows what it has in the store.
+#[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// Whose webhook it is.
-    pub(super) account: Id<Account>,
     pub(super) endpoint: Endpoint,
-    /// In whose turn the webhook stands, if in any.
-    pub(super) in_turn: Option<EndpointClass>,
+    /// In which turn the webhook stands, and of which account, if in any.
+    pub(super) in_turn: Option<(EndpointClass, Id<Account>)>,
     /// When the store is to be looked at for it.
     pub(super) look_at: Option<Timestamp>,
     /// May go out now.
@@ -36,25 +35,10 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// An empty one, of which nobody knows what it has in the store.
-    pub(super) fn new(account: Id<Account>) -> Self {
-        Self {
-            account,
-            endpoint: Endpoint::default(),
-            in_turn: None,
-            look_at: None,
-            ready: VecDeque::new(),
-            parked: HashMap::new(),
-            waiting: HashSet::new(),
-            in_flight: HashMap::new(),
-            log: Log::default(),
-        }
-    }
-
     /// An empty one, which has nothing in the store.
     #[cfg(test)]
-    pub(super) fn caught_up(account: Id<Account>) -> Self {
-        Self { log: Log::empty(), ..Self::new(account) }
+    pub(super) fn caught_up() -> Self {
+        Self { log: Log::empty(), ..Self::default() }
     }
 
     /// How many wait here.
@@ -72,11 +56,12 @@ impl Queue {
         self.waiting.is_empty() && self.in_flight.is_empty() && self.log.is_done()
     }
 
-    /// Whether one more may go out, as far as its endpoint is concerned.
-    pub(super) fn may_begin(&self, pools: &Pools, now: Timestamp) -> bool {
-        !self.ready.is_empty()
-            && self.in_flight.len() < pools.most_of_one(self.endpoint.class())
-            && self.endpoint.admits(now)
+    /// The turn in which it may send its next, if it may as far as its endpoint is concerned.
+    pub(super) fn turn(&self, pools: &Pools, now: Timestamp) -> Option<(EndpointClass, Id<Account>)> {
+        let class = self.endpoint.class();
+        let may = self.in_flight.len() < pools.most_of_one(class) && self.endpoint.admits(now);
+        let next = self.ready.front().filter(|_| may)?;
+        Some((class, next.account_id))
     }
 
     /// Takes in a delivery that was just committed, if it is the next of the log and there is room.

@@ -106,11 +106,8 @@ impl Schedule {
                 let Some(webhook) = self.turns[class as usize].pop(may) else { break };
                 let next = self.change(webhook, now, |queue, pools| {
                     queue.in_turn = None;
-                    if !queue.may_begin(pools, now) {
-                        return None;
-                    }
                     let (delivery, chat) = queue.begin()?;
-                    let (seq, room) = (delivery.seq, pools.take(queue.account, class));
+                    let (seq, room) = (delivery.seq, pools.take(delivery.account_id, class));
                     let is_probe = queue.endpoint.begin();
                     Some((Slot { webhook, seq, room, chat, is_probe }, delivery))
                 });
@@ -208,15 +205,15 @@ impl Schedule {
         let changed = change(queue, &mut self.pools);
         self.waiting = self.waiting + queue.waiting() - waited;
 
-        let class = queue.may_begin(&self.pools, now).then(|| queue.endpoint.class());
-        if queue.in_turn != class {
-            if let Some(before) = queue.in_turn {
-                self.turns[before as usize].remove(queue.account, webhook);
+        let turn = queue.turn(&self.pools, now);
+        if queue.in_turn != turn {
+            if let Some((class, account)) = queue.in_turn {
+                self.turns[class as usize].remove(account, webhook);
             }
-            if let Some(class) = class {
-                self.turns[class as usize].enqueue(queue.account, webhook);
+            if let Some((class, account)) = turn {
+                self.turns[class as usize].enqueue(account, webhook);
             }
-            queue.in_turn = class;
+            queue.in_turn = turn;
         }
         let look_at = queue.next_look(most_waiting(self.waiting), now);
         // One that is due already keeps its place before others.

@@ -62,13 +62,10 @@ impl Deliveries for SqliteStore {
         let after = after.unwrap_or_else(Id::of_nothing);
         let slice = move |sql: &_| due::waiting(sql, after);
         let (rows, next) = self.readers.list(Owner::System).ask(slice).await?;
-        let active = rows.into_iter().filter(|row| row.is_active).filter_map(|row| {
-            Some(WaitingWebhook {
-                webhook_id: row.webhook,
-                account_id: row.account?,
-                has_untried: row.has_untried,
-                retry_at: row.retry_at,
-            })
+        let active = rows.into_iter().filter(|row| row.is_active).map(|row| WaitingWebhook {
+            webhook_id: row.webhook,
+            has_untried: row.has_untried,
+            retry_at: row.retry_at,
         });
         Ok((active.collect(), next))
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use switchboard_model::{Account, Timestamp, Webhook, delivery::DueDelivery, id::Id};
+use switchboard_model::{Timestamp, Webhook, delivery::DueDelivery, id::Id};
 use switchboard_store::{DueDeliveries, DueQuery, Owned, WaitingWebhook};
 
 use super::{Schedule, most_waiting};
@@ -16,8 +16,7 @@ impl Schedule {
     pub(in crate::deliver) fn committed(&mut self, deliveries: Vec<DueDelivery>, now: Timestamp) {
         for delivery in deliveries {
             let most = most_waiting(self.waiting);
-            let (webhook, account) = (delivery.webhook_id, delivery.account_id);
-            self.change_or_make(webhook, account, now, |queue| queue.offer(delivery, most));
+            self.change_own(delivery.webhook_id, now, |queue| queue.offer(delivery, most));
         }
     }
 
@@ -41,10 +40,8 @@ impl Schedule {
         webhooks: Vec<WaitingWebhook>,
         now: Timestamp,
     ) {
-        for WaitingWebhook { webhook_id, account_id, has_untried, retry_at } in webhooks {
-            self.change_or_make(webhook_id, account_id, now, |queue| {
-                queue.found_in_store(has_untried, retry_at);
-            });
+        for WaitingWebhook { webhook_id, has_untried, retry_at } in webhooks {
+            self.change_own(webhook_id, now, |queue| queue.found_in_store(has_untried, retry_at));
         }
     }
 
@@ -128,29 +125,15 @@ impl Schedule {
         });
     }
 
-    /// Changes the queue of a webhook that is this process's. If it has none, whose webhook it is comes out in the store.
+    /// Changes the queue of a webhook that is this process's, and makes one if there is none.
     fn change_own(
         &mut self,
         webhook: Id<Webhook>,
         now: Timestamp,
         change: impl FnOnce(&mut Queue),
     ) {
-        if self.owned.has(webhook) && self.change(webhook, now, |queue, _| change(queue)).is_none()
-        {
-            self.want_sweep();
-        }
-    }
-
-    /// Changes the queue of a webhook that is this process's, and makes one if there is none.
-    fn change_or_make(
-        &mut self,
-        webhook: Id<Webhook>,
-        account: Id<Account>,
-        now: Timestamp,
-        change: impl FnOnce(&mut Queue),
-    ) {
         if self.owned.has(webhook) {
-            self.queues.entry(webhook).or_insert_with(|| Queue::new(account));
+            self.queues.entry(webhook).or_default();
             self.change(webhook, now, |queue, _| change(queue));
         }
     }

@@ -250,10 +250,9 @@ impl World {
     fn sweep(&mut self) {
         let waiting = self.webhooks.iter().filter_map(|webhook| {
             let rows = || self.rows.iter().filter(|row| row.delivery.webhook_id == *webhook);
-            let first = rows().next()?;
+            rows().next()?;
             Some(WaitingWebhook {
                 webhook_id: *webhook,
-                account_id: first.delivery.account_id,
                 has_untried: rows().any(|row| row.retry_at.is_none()),
                 retry_at: rows().filter_map(|row| row.retry_at).min(),
             })

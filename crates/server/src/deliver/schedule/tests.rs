@@ -53,8 +53,7 @@ pub(super) fn new() -> Schedule {
 
 fn commit(schedule: &mut Schedule, delivery: DueDelivery) {
     if schedule.sweep_at > NOW {
-        let queue = || Queue::caught_up(delivery.account_id);
-        schedule.queues.entry(delivery.webhook_id).or_insert_with(queue);
+        schedule.queues.entry(delivery.webhook_id).or_insert_with(Queue::caught_up);
     }
     schedule.committed(vec![delivery], NOW);
 }

@@ -202,8 +202,8 @@ pub(super) fn bring_forward(sql: &Connection, latest: Timestamp) -> Result<()> {
 /// What waits of one webhook.
 pub(super) struct WaitingRow {
     pub(super) webhook: Id<Webhook>,
-    /// Whose it is; none if the webhook was deleted.
-    pub(super) account: Option<Id<Account>>,
+    /// Whether the webhook was deleted.
+    pub(super) is_deleted: bool,
     /// Not if it was disabled or deleted.
     pub(super) is_active: bool,
     pub(super) has_untried: bool,
@@ -232,7 +232,7 @@ pub(super) fn waiting(
              order by d.webhook_id limit 1), number + 1
            from waiting where waiting.webhook_id is not null and number < ?3
          )
-         select waiting.webhook_id, w.account_id, coalesce(w.is_active, 0),
+         select waiting.webhook_id, w.id is null, coalesce(w.is_active, 0),
            exists (select 1 from deliveries d indexed by deliveries_due
              where d.status = 'due' and d.webhook_id = waiting.webhook_id and d.due_at = ?1),
            (select d.due_at from deliveries d indexed by deliveries_due
@@ -244,7 +244,7 @@ pub(super) fn waiting(
         |row| {
             Ok(WaitingRow {
                 webhook: row.get::<_, Bits<_>>(0)?.id(),
-                account: row.get::<_, Option<Bits<_>>>(1)?.map(Bits::id),
+                is_deleted: row.get(1)?,
                 is_active: row.get(2)?,
                 has_untried: row.get(3)?,
                 retry_at: row.get::<_, Option<i64>>(4)?.map(Timestamp),

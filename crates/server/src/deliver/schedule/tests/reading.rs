@@ -107,9 +107,8 @@ fn what_could_not_be_read_is_read_again_after_a_while() {
     schedule.renew(webhook, NOW);
     let query = schedule.queries(10, NOW).remove(0);
     schedule.read(vec![DueDeliveries { is_active: false, ..found(&query, vec![], vec![]) }], NOW);
-    let account_id = Id::from_bits(webhook.to_bits());
     let retry_at = Some(NOW);
-    let waits = WaitingWebhook { webhook_id: webhook, account_id, has_untried: false, retry_at };
+    let waits = WaitingWebhook { webhook_id: webhook, has_untried: false, retry_at };
     schedule.found_in_store(vec![waits], NOW);
     assert!(schedule.queries(10, NOW)[0].retries > 0);
 }
