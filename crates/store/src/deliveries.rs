@@ -64,8 +64,8 @@ pub struct WaitingWebhook {
 pub struct DueQuery {
     /// Of which webhook.
     pub webhook_id: Id<Webhook>,
-    /// Those not attempted in their round: behind this place,
-    pub after: i64,
+    /// Those not attempted in their round: from this place on,
+    pub from: i64,
     /// and at most so many.
     pub untried: usize,
     /// At most so many retries.
@@ -81,10 +81,8 @@ pub struct DueDeliveries {
     pub is_active: bool,
     /// Those not attempted in their round, in the order of their events, or of their rounds.
     pub untried: Vec<DueDelivery>,
-    /// The place of the last that was looked at; none if there was none.
-    pub last: Option<i64>,
-    /// Whether none is behind them.
-    pub is_all: bool,
+    /// From which place on there may be more of them; none if there are none, or if none were asked for.
+    pub more_from: Option<i64>,
     /// Retries that are due, the oldest first.
     pub retries: Vec<DueDelivery>,
     /// When the next retry is due that is not among them; none if there is none.

@@ -71,7 +71,6 @@ impl Queue {
             return;
         }
         if self.log.is_caught_up() && self.waiting.len() < most {
-            self.log.told(delivery.seq);
             self.push(delivery);
         } else {
             self.log.missed(delivery.seq);

@@ -244,6 +244,4 @@ fn most_waiting(waiting: usize) -> usize {
 }
 
 #[cfg(test)]
-mod order;
-#[cfg(test)]
 mod tests;

@@ -126,14 +126,13 @@ pub(crate) async fn the_log_is_read_on_from_any_place(store: Arc<dyn Store>) {
         .await
         .unwrap();
     let left: Vec<_> = [1, 3, 4, 5].map(|place| all[place].clone()).into();
-    let query = |after, untried| DueQuery { webhook_id, after, untried, retries: 0 };
+    let query = |from, untried| DueQuery { webhook_id, from, untried, retries: 0 };
     let first = read(&world, query(0, 2), NOW).await;
-    assert_eq!((ids(&first.untried), first.is_all), (ids(&left[..2]), false));
-    assert_eq!(first.last, Some(left[1].seq));
-    let second = read(&world, query(left[1].seq, 3), NOW).await;
-    assert_eq!((ids(&second.untried), second.is_all), (ids(&left[2..]), true));
-    let none = read(&world, query(left[3].seq, 3), NOW).await;
-    assert!(none.untried.is_empty() && none.is_all && none.last.is_none());
+    assert_eq!((ids(&first.untried), first.more_from), (ids(&left[..2]), Some(left[1].seq + 1)));
+    let second = read(&world, query(left[1].seq + 1, 3), NOW).await;
+    assert_eq!((ids(&second.untried), second.more_from), (ids(&left[2..]), None));
+    let none = read(&world, query(left[3].seq + 1, 3), NOW).await;
+    assert!(none.untried.is_empty() && none.more_from.is_none());
     // Many webhooks at once are read like one after another.
     let other = world.webhook(&EVENTS).await;
     let queries = (0..40).map(|number| DueQuery {
@@ -155,7 +154,7 @@ pub(crate) async fn retries_come_when_they_are_due(store: Arc<dyn Store>) {
     let failed = [30, 10, 20].into_iter().zip(&all);
     let failed = failed.map(|(pause, one)| attempted(one, Some("no"), Some(later(pause))));
     store.settle_deliveries(failed.collect()).await.unwrap();
-    let query = |retries| DueQuery { webhook_id, after: 0, untried: 0, retries };
+    let query = |retries| DueQuery { webhook_id, from: 0, untried: 0, retries };
     let none = read(&world, query(5), later(9)).await;
     assert!(none.retries.is_empty() && none.next_retry_at == Some(later(10)));
     let two = read(&world, query(5), later(29)).await;
@@ -223,10 +222,10 @@ pub(crate) async fn what_is_no_longer_named_is_given_up(store: Arc<dyn Store>) {
         page.unwrap().rows.remove(0)
     };
     name(EventKind::MessageSent).await;
-    let query = DueQuery { webhook_id, after: 0, untried: 5, retries: 5 };
+    let query = DueQuery { webhook_id, from: 0, untried: 1, retries: 5 };
     let found = read(&world, query, NOW).await;
     assert!(found.untried.is_empty() && found.unnamed == [one.seq]);
-    assert_eq!(found.last, Some(one.seq), "it is passed over");
+    assert_eq!(found.more_from, Some(one.seq + 1), "it is passed over");
     // Named again before it is given up, it is not.
     name(EventKind::MessageReceived).await;
     store.give_up_unnamed(webhook_id, found.unnamed.clone(), NOW.into()).await.unwrap();

@@ -1,5 +1,6 @@
 mod breaker;
 mod fairness;
+mod order;
 mod reading;
 
 use std::{sync::Arc, time::Duration};
@@ -13,14 +14,14 @@ use crate::deliver::{
     endpoint::SLOW,
 };
 
-pub(super) const MOST: usize = 512;
+const MOST: usize = 512;
 const NOW: Timestamp = Timestamp(1);
-pub(super) const WORKED: AttemptOutcome =
+const WORKED: AttemptOutcome =
     AttemptOutcome { worked: true, took: Duration::from_millis(2), retry_after: None, random: 0.5 };
-pub(super) const FAILED: AttemptOutcome = AttemptOutcome { worked: false, ..WORKED };
+const FAILED: AttemptOutcome = AttemptOutcome { worked: false, ..WORKED };
 
 /// Each webhook is of an account of its own.
-pub(super) fn delivery(webhook: Id<Webhook>, chat: Option<Id<Chat>>, attempts: u32) -> DueDelivery {
+fn delivery(webhook: Id<Webhook>, chat: Option<Id<Chat>>, attempts: u32) -> DueDelivery {
     static SEQ: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(1);
     DueDelivery {
         seq: SEQ.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
@@ -45,7 +46,7 @@ fn empty() -> Schedule {
 }
 
 /// Of a server that has not looked at its store yet.
-pub(super) fn new() -> Schedule {
+fn new() -> Schedule {
     let mut schedule = Schedule::new(MOST);
     schedule.own(Owned::All, Timestamp(i64::MAX), NOW);
     schedule
@@ -122,8 +123,7 @@ fn found(query: &DueQuery, untried: Vec<DueDelivery>, retries: Vec<DueDelivery>)
     DueDeliveries {
         webhook_id: query.webhook_id,
         is_active: true,
-        last: untried.last().map(|one| one.seq),
-        is_all: query.untried == 0 || untried.len() < query.untried,
+        more_from: untried.last().filter(|_| untried.len() == query.untried).map(|one| one.seq + 1),
         untried,
         retries,
         next_retry_at: None,

@@ -19,7 +19,7 @@ fn what_waits_in_the_store_is_not_overtaken() {
     done(&mut schedule, [slot], &WORKED);
     commit(&mut schedule, all[3].clone());
     let query = schedule.queries(10, NOW).remove(0);
-    assert_eq!(query.after, all[1].seq);
+    assert_eq!(query.from, all[2].seq);
     schedule.read(vec![found(&query, all[2..].to_vec(), Vec::new())], NOW);
     for wanted in &all[1..] {
         let (slot, got) = schedule.next(NOW).unwrap();
@@ -45,7 +45,7 @@ fn a_place_that_is_given_again_is_a_new_deliverys() {
     // One comes to the store that nobody has told of.
     schedule.look_again(webhook, NOW);
     let query = schedule.queries(10, NOW).remove(0);
-    assert!(query.after < missed.seq, "{query:?}");
+    assert!(query.from <= missed.seq, "{query:?}");
     schedule.read(vec![found(&query, vec![missed], Vec::new())], NOW);
     assert_eq!(send(&mut schedule).len(), 1);
 }
@@ -100,6 +100,19 @@ fn a_webhook_that_was_disabled_is_read_when_something_is_told_of_it() {
 }
 
 #[test]
+fn what_is_told_while_a_disabled_webhook_is_read_hides_nothing_before_it() {
+    let webhook = Id::generate();
+    let mut schedule = new();
+    let all: Vec<_> = (0..2).map(|_| delivery(webhook, None, 0)).collect();
+    commit(&mut schedule, all[0].clone());
+    let query = schedule.queries(10, NOW).remove(0);
+    // It was enabled meanwhile.
+    commit(&mut schedule, all[1].clone());
+    schedule.read(vec![DueDeliveries { is_active: false, ..found(&query, vec![], vec![]) }], NOW);
+    assert!(schedule.queries(10, NOW)[0].from <= all[0].seq);
+}
+
+#[test]
 fn what_could_not_be_read_is_read_again_after_a_while() {
     let webhook = Id::generate();
     let mut schedule = empty();
@@ -120,7 +133,7 @@ fn a_store_that_fails_is_asked_again() {
     many(&mut schedule, webhook, 1);
     let query = schedule.queries(10, NOW).remove(0);
     let again = schedule.queries(10, NOW).remove(0);
-    assert_eq!((again.after, again.untried), (query.after, query.untried));
+    assert_eq!((again.from, again.untried), (query.from, query.untried));
     schedule.read(vec![found(&again, Vec::new(), Vec::new())], NOW);
     assert!(schedule.queries(10, NOW).is_empty());
 }

@@ -4,13 +4,8 @@
 use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
-use switchboard_model::{Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id};
-use switchboard_store::{DueDeliveries, DueQuery, WaitingWebhook};
 
-use super::{
-    Schedule, Slot,
-    tests::{FAILED, WORKED, delivery, new},
-};
+use super::*;
 
 const WEBHOOKS: usize = 2;
 const CHATS: usize = 2;
@@ -216,7 +211,7 @@ impl World {
     fn read(&self, query: &DueQuery) -> DueDeliveries {
         let rows = || self.rows.iter().filter(|row| row.delivery.webhook_id == query.webhook_id);
         let mut untried: Vec<_> = rows()
-            .filter(|row| row.retry_at.is_none() && row.delivery.seq > query.after)
+            .filter(|row| row.retry_at.is_none() && row.delivery.seq >= query.from)
             .map(|row| row.delivery.clone())
             .collect();
         untried.sort_by_key(|one| one.seq);
@@ -238,8 +233,7 @@ impl World {
         DueDeliveries {
             webhook_id: query.webhook_id,
             is_active: true,
-            last: untried.last().map(|one| one.seq),
-            is_all: query.untried == 0 || untried.len() < query.untried,
+            more_from: untried.last().filter(|_| untried.len() == query.untried).map(|one| one.seq + 1),
             untried,
             retries,
             next_retry_at: next,
