@@ -98,6 +98,10 @@ impl Schedule {
         true
     }
 
+    pub(in crate::deliver) fn foreign_commit(&mut self, now: Timestamp) {
+        self.reread_all(now);
+    }
+
     /// The webhooks and what they have in the store may be others than is known here.
     pub(in crate::deliver) fn reread_all(&mut self, now: Timestamp) {
         self.want_sweep();

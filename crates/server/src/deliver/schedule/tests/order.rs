@@ -14,6 +14,8 @@ const CHATS: usize = 2;
 enum Step {
     /// A transaction makes a delivery.
     Event { webhook: usize, chat: usize },
+    /// A transaction of another process makes one.
+    Elsewhere { webhook: usize, chat: usize },
     /// The engine is told of what transactions made, in their order.
     Told,
     /// All that may go out goes out.
@@ -40,6 +42,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let which = 0..64usize;
     let step = prop_oneof![
         6 => (0..WEBHOOKS, 0..CHATS).prop_map(|(webhook, chat)| Step::Event { webhook, chat }),
+        1 => (0..WEBHOOKS, 0..CHATS).prop_map(|(webhook, chat)| Step::Elsewhere { webhook, chat }),
         4 => Just(Step::Told),
         4 => Just(Step::Send),
         6 => (which.clone(), prop::bool::weighted(0.6))
@@ -114,12 +117,12 @@ impl World {
     fn step(&mut self, step: &Step) {
         match *step {
             Step::Event { webhook, chat } => {
-                self.tell();
-                self.made += 1;
-                let made = delivery(self.webhooks[webhook], Some(self.chats[chat]), 0);
-                let made = DueDelivery { seq: self.made, ..made };
-                self.rows.push(Row { delivery: made.clone(), retry_at: None });
+                let made = self.make(webhook, chat);
                 self.new.push(made);
+            }
+            Step::Elsewhere { webhook, chat } => {
+                self.make(webhook, chat);
+                self.schedule.foreign_commit(self.now);
             }
             Step::Told => self.tell(),
             Step::Send => {
@@ -136,6 +139,15 @@ impl World {
             Step::Again { webhook } => self.again(self.webhooks[webhook]),
             Step::Wait => self.now.0 += 60_000,
         }
+    }
+
+    fn make(&mut self, webhook: usize, chat: usize) -> DueDelivery {
+        self.tell();
+        self.made += 1;
+        let made = delivery(self.webhooks[webhook], Some(self.chats[chat]), 0);
+        let made = DueDelivery { seq: self.made, ..made };
+        self.rows.push(Row { delivery: made.clone(), retry_at: None });
+        made
     }
 
     /// The store tells of a transaction before it commits the next, whatever else happens between the two.
@@ -242,6 +254,7 @@ impl World {
     }
 
     fn sweep(&mut self) {
+        self.schedule.begin_sweep(self.now);
         let waiting = self.webhooks.iter().filter_map(|webhook| {
             let rows = || self.rows.iter().filter(|row| row.delivery.webhook_id == *webhook);
             rows().next()?;
@@ -268,9 +281,6 @@ impl World {
             row.retry_at = row.retry_at.map(|at| at.min(self.now));
         }
         self.schedule.look_again(webhook, self.now);
-        if self.schedule.begin_sweep(self.now) {
-            self.sweep();
-        }
     }
 
     /// Lets all that is left come to its end.

@@ -113,6 +113,47 @@ fn what_is_told_while_a_disabled_webhook_is_read_hides_nothing_before_it() {
 }
 
 #[test]
+fn steady_commits_of_another_process_keep_nothing_from_going_out() {
+    let webhook = Id::generate();
+    let mut schedule = new();
+    let one = delivery(webhook, None, 0);
+    let mut has_begun = false;
+    for _ in 0..10 {
+        if schedule.begin_sweep(NOW) {
+            let waits = WaitingWebhook { webhook_id: webhook, has_untried: true, retry_at: None };
+            schedule.found_in_store(vec![waits], NOW);
+        }
+        let queries = schedule.queries(10, NOW);
+        // Each read is overtaken by one.
+        schedule.foreign_commit(NOW);
+        let read = queries.iter().map(|query| found(query, vec![one.clone()], vec![])).collect();
+        schedule.read(read, NOW);
+        has_begun |= schedule.next(NOW).is_some();
+    }
+    assert!(has_begun);
+}
+
+#[test]
+fn after_a_commit_of_another_process_all_is_read_anew() {
+    let webhook = Id::generate();
+    let mut schedule = empty();
+    let all: Vec<_> = (0..3).map(|_| delivery(webhook, Some(Id::generate()), 0)).collect();
+    commit(&mut schedule, all[0].clone());
+    schedule.foreign_commit(NOW);
+    // It may have made one before this.
+    commit(&mut schedule, all[2].clone());
+    assert!(schedule.waiting <= 1, "it waits for what may be before it");
+    assert!(schedule.begin_sweep(NOW) && !schedule.begin_sweep(NOW));
+    assert_eq!(schedule.waiting, 0, "the webhook may have another URL");
+    let query = schedule.queries(10, NOW).remove(0);
+    assert!(query.from <= all[0].seq && query.retries > 0);
+    schedule.read(vec![found(&query, all.clone(), Vec::new())], NOW);
+    for wanted in &all {
+        assert_eq!(schedule.next(NOW).unwrap().1.id, wanted.id);
+    }
+}
+
+#[test]
 fn what_could_not_be_read_is_read_again_after_a_while() {
     let webhook = Id::generate();
     let mut schedule = empty();
