@@ -24,15 +24,6 @@ pub enum Owned {
     Partitions(Vec<u8>),
 }
 
-/// The webhooks of a process, and how many parts it has too much.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ownership {
-    /// What it owns.
-    pub owned: Owned,
-    /// So many parts are more than its share: it is to let go of them, when nothing of them is under way.
-    pub surplus: usize,
-}
-
 /// In which of the 256 parts a webhook is.
 pub fn partition(webhook: Id<Webhook>) -> u8 {
     webhook.to_bits().to_le_bytes()[0]
@@ -171,16 +162,17 @@ pub trait Deliveries: Send + Sync {
         results: Vec<AttemptResult>,
     ) -> Result<Vec<(Id<Webhook>, DisabledReason)>>;
 
-    /// Keeps this process, `node`, among those that share the database, lets go of the parts `let_go`, and answers which
-    /// webhooks are its own until `until`. Each process gets its share: what another one holds it gets when that lets go
-    /// of it, or has not come back in time.
+    /// Keeps this process, `node`, among those that share the database, and answers which webhooks are its own until
+    /// `until`: its share. What it holds beyond that it lets go of, but for the parts `in_use`: those that it
+    /// delivers to, or of which something is under way. What another process holds it gets when that lets go of it, or
+    /// has not come back in time.
     async fn own_webhooks(
         &self,
         node: u128,
-        let_go: Vec<u8>,
+        in_use: Vec<u8>,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Ownership>;
+    ) -> Result<Owned>;
 
     /// This process delivers no more: others may at once.
     async fn disown_webhooks(&self, node: u128) -> Result<()>;

@@ -10,7 +10,7 @@ mod intake;
 use std::collections::{BTreeSet, HashMap};
 
 use switchboard_model::{Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id};
-use switchboard_store::{Owned, partition};
+use switchboard_store::Owned;
 
 use super::{
     breaker::AttemptOutcome,
@@ -173,12 +173,6 @@ impl Schedule {
     /// The places of the deliveries in flight.
     pub(super) fn under_way(&self) -> impl Iterator<Item = i64> {
         self.queues.values().flat_map(Queue::in_flight)
-    }
-
-    /// Whether an attempt for a webhook of this part is in flight.
-    pub(super) fn is_under_way(&self, part: u8) -> bool {
-        let mut of_part = self.queues.iter().filter(|(webhook, _)| partition(**webhook) == part);
-        of_part.any(|(_, queue)| queue.in_flight().len() > 0)
     }
 
     /// How all stands.

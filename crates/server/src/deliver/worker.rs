@@ -7,7 +7,7 @@ use switchboard_model::{
     delivery::{AttemptResult, DueDelivery},
     id::Id,
 };
-use switchboard_store::{DueDeliveries, Owned, Ownership, StoreError};
+use switchboard_store::{DueDeliveries, Owned, StoreError};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -190,30 +190,16 @@ async fn sweep(deliver: &Deliver) -> Result<(), StoreError> {
 /// Keeps the webhooks that are this process's own, where it has not the database to itself.
 pub(super) async fn own(deliver: Arc<Deliver>, stop: CancellationToken) {
     let node = rand::random();
-    let mut leaving: Vec<u8> = Vec::new();
     // Also while it stops: nobody else is to begin what is under way here.
     while !stop.is_cancelled() || deliver.schedule().under_way().next().is_some() {
         let now = deliver.clock.steady();
-        // What is under way is let end: whoever owns its webhook next would begin it again.
-        let let_go: Vec<u8> = {
-            let schedule = deliver.schedule();
-            leaving.iter().copied().filter(|part| !schedule.is_under_way(*part)).collect()
-        };
-        leaving.retain(|part| !let_go.contains(part));
-        match deliver.store.own_webhooks(node, let_go, now, now + OWNED_FOR).await {
-            Ok(Ownership { owned: Owned::All, .. }) => {
+        let in_use = deliver.schedule().parts_in_use();
+        match deliver.store.own_webhooks(node, in_use, now, now + OWNED_FOR).await {
+            Ok(Owned::All) => {
                 deliver.own(Owned::All, Timestamp(i64::MAX));
                 return;
             }
-            Ok(Ownership { owned: Owned::Partitions(mut parts), surplus }) => {
-                leaving.retain(|part| parts.contains(part));
-                let staying = parts.iter().rev().filter(|part| !leaving.contains(part));
-                let more = surplus.saturating_sub(leaving.len());
-                let more: Vec<u8> = staying.take(more).copied().collect();
-                leaving.extend(more);
-                parts.retain(|part| !leaving.contains(part));
-                deliver.own(Owned::Partitions(parts), now + OWNED_FOR);
-            }
+            Ok(owned) => deliver.own(owned, now + OWNED_FOR),
             Err(StoreError::Closed) => return,
             Err(error) => outage::report(&error, "webhooks could not be owned"),
         }

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     Backlog, CommittedEvent, Deliveries, DeliveriesCursor, DeliveryFilter, DueDeliveries, DueQuery,
-    Grant, IdempotencyRecord, Idempotent, Owned, Ownership, Result, WaitingWebhook,
+    Grant, IdempotencyRecord, Idempotent, Owned, Result, WaitingWebhook,
 };
 
 /// When a delivery is due that was not attempted in its round: always, and before any retry.
@@ -88,14 +88,14 @@ impl Deliveries for SqliteStore {
     async fn own_webhooks(
         &self,
         node: u128,
-        let_go: Vec<u8>,
+        in_use: Vec<u8>,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Ownership> {
+    ) -> Result<Owned> {
         if !self.options.is_shared {
-            return Ok(Ownership { owned: Owned::All, surplus: 0 });
+            return Ok(Owned::All);
         }
-        self.writer.run(move |tx| ownership::own(tx.sql, node, &let_go, now, until)).await
+        self.writer.run(move |tx| ownership::own(tx.sql, node, &in_use, now, until)).await
     }
 
     async fn disown_webhooks(&self, node: u128) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use switchboard_model::{Timestamp, Webhook, delivery::DueDelivery, id::Id};
-use switchboard_store::{DueDeliveries, DueQuery, Owned, WaitingWebhook};
+use switchboard_store::{DueDeliveries, DueQuery, Owned, WaitingWebhook, partition};
 
 use super::{Schedule, most_waiting};
 use crate::deliver::queue::Queue;
@@ -80,6 +80,18 @@ impl Schedule {
     /// Which webhooks are this process's.
     pub(in crate::deliver) fn owned(&self) -> &Owned {
         &self.owned
+    }
+
+    /// The parts of all webhooks that no other process may own yet: this one's own, and those of which an attempt is in
+    /// flight, which would begin again.
+    pub(in crate::deliver) fn parts_in_use(&self) -> Vec<u8> {
+        let is_in_flight = |(_, queue): &(_, &Queue)| queue.in_flight().len() > 0;
+        let in_flight = self.queues.iter().filter(is_in_flight).map(|(one, _)| partition(*one));
+        let mut parts: Vec<u8> = in_flight.collect();
+        if let Owned::Partitions(own) = &self.owned {
+            parts.extend(own);
+        }
+        parts
     }
 
     /// From now on these are its own, until then. Whether they are others than before.
