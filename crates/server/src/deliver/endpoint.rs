@@ -8,10 +8,8 @@ use std::time::Duration;
 
 use switchboard_model::Timestamp;
 
-use super::{
-    breaker::{AttemptOutcome, Breaker},
-    fairness::EndpointClass,
-};
+use super::{breaker::Breaker, fairness::EndpointClass, outcome::AttemptOutcome};
+use crate::webhook_client::SecretVersion;
 
 /// Attempts in flight at the beginning, if they are not more than the endpoint's share.
 const START: usize = 4;
@@ -37,6 +35,9 @@ pub(super) enum News {
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) breaker: Breaker,
+    /// After a rotation: the secret that it takes, as far as its last answer tells. It is memory that may be lost: what
+    /// is signed with the other is refused once and comes again.
+    pub(super) takes: SecretVersion,
     history: History,
     /// How many may be unanswered, before the share of its class.
     limit: usize,
@@ -68,6 +69,7 @@ impl Default for Endpoint {
     fn default() -> Self {
         Self {
             breaker: Breaker::default(),
+            takes: SecretVersion::default(),
             history: History::None,
             limit: START,
             alone: Duration::MAX,
@@ -128,7 +130,8 @@ impl Endpoint {
         most: usize,
         now: Timestamp,
     ) -> Option<News> {
-        let AttemptOutcome { worked, took, .. } = *outcome;
+        let AttemptOutcome { worked, took, takes, .. } = *outcome;
+        self.takes = takes.unwrap_or(self.takes);
         self.unanswered -= 1;
         self.late -= usize::from(was_late);
         self.history = match self.history {
@@ -178,13 +181,13 @@ impl Endpoint {
 #[cfg(test)]
 mod tests {
     use super::{EndpointClass::*, *};
-    use crate::deliver::breaker::TRIPS_AT;
+    use crate::deliver::{breaker::TRIPS_AT, outcome::WORKED};
 
     const MOST: usize = 64;
 
     fn answered(endpoint: &mut Endpoint, worked: bool, millis: u64) {
         let took = Duration::from_millis(millis);
-        let outcome = AttemptOutcome { worked, took, retry_after: None, random: 0.5 };
+        let outcome = AttemptOutcome { worked, took, ..WORKED };
         endpoint.begin();
         endpoint.answered(&outcome, false, false, MOST, Timestamp(0));
     }
@@ -251,7 +254,7 @@ mod tests {
             assert_eq!((endpoint.late, endpoint.class()), (late, class));
         }
         let took = Duration::from_millis(1500);
-        let outcome = AttemptOutcome { worked: true, took, retry_after: None, random: 0.5 };
+        let outcome = AttemptOutcome { took, ..WORKED };
         endpoint.answered(&outcome, true, false, MOST, Timestamp(0));
         assert_eq!((endpoint.unanswered, endpoint.class()), (4, Proven));
     }
@@ -268,11 +271,25 @@ mod tests {
         }
         assert!(!endpoint.breaker.is_closed());
         assert!(endpoint.admits(Timestamp(60_000)) && endpoint.begin());
-        let outcome =
-            AttemptOutcome { worked: true, took: Duration::ZERO, retry_after: None, random: 0.5 };
-        endpoint.answered(&outcome, false, true, MOST, Timestamp(60_000));
+        endpoint.answered(&WORKED, false, true, MOST, Timestamp(60_000));
         assert!(endpoint.breaker.is_closed());
         assert_eq!((endpoint.limit, endpoint.class()), (START, Proven));
+    }
+
+    #[test]
+    fn an_endpoint_that_switches_to_the_new_secret_is_followed() {
+        let mut endpoint = Endpoint::default();
+        for (takes, wanted) in [
+            (None, SecretVersion::Previous),
+            (Some(SecretVersion::Current), SecretVersion::Current),
+            (None, SecretVersion::Current),
+            (Some(SecretVersion::Previous), SecretVersion::Previous),
+        ] {
+            endpoint.begin();
+            let outcome = AttemptOutcome { takes, ..WORKED };
+            endpoint.answered(&outcome, false, false, MOST, Timestamp(0));
+            assert_eq!(endpoint.takes, wanted);
+        }
     }
 
     #[test]

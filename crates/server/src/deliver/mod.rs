@@ -28,32 +28,34 @@ mod breaker;
 mod endpoint;
 mod fairness;
 mod log;
+mod outcome;
 mod queue;
 mod schedule;
-mod send;
-mod sign;
-mod test_limiter;
 mod worker;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use schedule::InMemory;
 use switchboard_model::{
-    Account, Timestamp, Webhook, delivery::DueDelivery, id::Id, time::Clock, webhook::WebhookTest,
+    Account, Timestamp, Webhook, delivery::DueDelivery, id::Id, retry::RetrySchedule, time::Clock,
+    webhook::WebhookTest,
 };
 use switchboard_store::{Owned, Store};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::Config, files::FileBytes, metrics::Metrics, ssrf::Guard, supervise::Supervisor,
+    config::Config, metrics::Metrics, quota::each::Each, supervise::Supervisor,
+    webhook_client::WebhookClient,
 };
 use answered::Answered;
 use schedule::{Schedule, Slot};
-use test_limiter::TestLimiter;
 
 /// Results that may wait to be settled. Each still holds its slot, so there are hardly ever so many.
 const RESULTS: usize = 8192;
+/// Tests by hand at once, of all accounts and of one: each holds a connection for as long as its endpoint takes.
+const TESTS: usize = 64;
+const TESTS_EACH: u32 = 4;
 
 /// The engine.
 #[derive(Debug)]
@@ -68,10 +70,12 @@ pub(crate) struct Deliver {
     look: Notify,
     /// A webhook was disabled or deleted: what is due of it is to be given up in the store.
     disabled: Notify,
-    sender: send::Sender,
+    client: WebhookClient,
+    retries: RetrySchedule,
     /// What has worked and is not settled.
     answered: Answered,
-    tests: TestLimiter,
+    tests: Semaphore,
+    tests_of: Each<Id<Account>>,
     metrics: Arc<Metrics>,
 }
 
@@ -79,40 +83,30 @@ impl Deliver {
     /// The engine, at rest.
     pub(crate) fn new(
         config: &Config,
-        guard: &Guard,
-        files: Arc<FileBytes>,
+        client: WebhookClient,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
-    ) -> Result<Self, reqwest::Error> {
+    ) -> Self {
         let concurrency = usize::try_from(config.webhook_concurrency).unwrap_or(usize::MAX);
-        let sender = send::Sender::new(
-            guard.clone(),
-            files,
-            config.webhook_timeout(),
-            config.webhook_retry_schedule.clone(),
-            Arc::clone(&clock),
-        )?;
-        Ok(Self {
+        Self {
             store,
             clock,
             schedule: Mutex::new(Schedule::new(concurrency)),
             work: Notify::new(),
             look: Notify::new(),
             disabled: Notify::new(),
-            sender,
+            client,
+            retries: config.webhook_retry_schedule.clone(),
             answered: Answered::open(&config.data_dir),
-            tests: TestLimiter::default(),
+            tests: Semaphore::new(TESTS),
+            tests_of: Each::default(),
             metrics,
-        })
+        }
     }
 
     /// Starts the engine's tasks.
-    pub(crate) async fn start(
-        self: &Arc<Self>,
-        supervisor: &Supervisor,
-        stop: &CancellationToken,
-    ) {
+    pub(crate) async fn start(self: &Arc<Self>, supervisor: &Supervisor, stop: &CancellationToken) {
         self.answered.settle(&*self.store).await;
         let (results, settling) = mpsc::channel(RESULTS);
         let (deliver, stopping) = (Arc::clone(self), stop.clone());
@@ -136,19 +130,13 @@ impl Deliver {
 
     /// Another process has written to the store: webhooks may be others, and have more to deliver.
     pub(crate) fn foreign_commit(&self) {
-        self.change(Schedule::reread_all);
+        self.change(Schedule::foreign_commit);
     }
 
     /// What waits here for a webhook that was changed is read anew, with its new URL and secrets. How its
     /// endpoint behaved before counts no more.
     pub(crate) fn changed(&self, webhook: Id<Webhook>) {
         self.change(|schedule, now| schedule.renew(webhook, now));
-    }
-
-    /// The webhook has a new secret, and the one before it.
-    pub(crate) fn rotated(&self, webhook: Id<Webhook>) {
-        self.sender.rotated(webhook);
-        self.changed(webhook);
     }
 
     /// A webhook is disabled or deleted: it gets nothing any more. What is due of it is to be given up in the store.
@@ -174,13 +162,24 @@ impl Deliver {
     }
 
     /// Sends this now and once, whatever else waits. None if too many do that already, in all or of this account.
-    pub(crate) async fn test(
-        &self,
-        account: Id<Account>,
-        delivery: &DueDelivery,
-    ) -> Option<WebhookTest> {
-        let _room = self.tests.begin(account)?;
-        Some(self.sender.test(delivery).await)
+    pub(crate) async fn test(&self, delivery: &DueDelivery) -> Option<WebhookTest> {
+        let of_account = self.tests_of.take(delivery.account_id, TESTS_EACH)?;
+        let _room = (of_account, self.tests.try_acquire().ok()?);
+        let webhook = delivery.webhook_id;
+        let secret = self.schedule().secret(webhook);
+        let answer = self.client.send(delivery, secret, self.clock.both(), true).await;
+        if let Some(secret) = answer.takes {
+            self.change(|schedule, now| schedule.takes(webhook, secret, now));
+        }
+        Some(WebhookTest {
+            delivery_id: delivery.id,
+            event: delivery.event,
+            ok: answer.error.is_none(),
+            status: answer.status,
+            duration_ms: answer.duration_ms(),
+            answer: answer.start,
+            error: answer.error,
+        })
     }
 
     /// How it stands in memory.

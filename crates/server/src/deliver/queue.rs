@@ -57,7 +57,11 @@ impl Queue {
     }
 
     /// The turn in which it may send its next, if it may as far as its endpoint is concerned.
-    pub(super) fn turn(&self, pools: &Pools, now: Timestamp) -> Option<(EndpointClass, Id<Account>)> {
+    pub(super) fn turn(
+        &self,
+        pools: &Pools,
+        now: Timestamp,
+    ) -> Option<(EndpointClass, Id<Account>)> {
         let class = self.endpoint.class();
         let may = self.in_flight.len() < pools.most_of_one(class) && self.endpoint.admits(now);
         let next = self.ready.front().filter(|_| may)?;

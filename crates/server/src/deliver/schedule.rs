@@ -13,11 +13,12 @@ use switchboard_model::{Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id}
 use switchboard_store::Owned;
 
 use super::{
-    breaker::AttemptOutcome,
     endpoint::News,
     fairness::{EndpointClass, FairQueue, Pools, Room},
+    outcome::AttemptOutcome,
     queue::Queue,
 };
+use crate::webhook_client::SecretVersion;
 
 /// Deliveries that may wait in memory before each webhook is left with [`LEAST`].
 const MEMORY: usize = 8192;
@@ -57,6 +58,8 @@ pub(super) struct Slot {
     pub(super) webhook: Id<Webhook>,
     seq: i64,
     pub(super) room: Room,
+    /// What it is signed with while two secrets are valid.
+    pub(super) secret: SecretVersion,
     /// The chat that waits behind it.
     chat: Option<Id<Chat>>,
     /// Whether it is the one that finds out if the endpoint works again.
@@ -108,8 +111,8 @@ impl Schedule {
                     queue.in_turn = None;
                     let (delivery, chat) = queue.begin()?;
                     let (seq, room) = (delivery.seq, pools.take(delivery.account_id, class));
-                    let is_probe = queue.endpoint.begin();
-                    Some((Slot { webhook, seq, room, chat, is_probe }, delivery))
+                    let (secret, is_probe) = (queue.endpoint.takes, queue.endpoint.begin());
+                    Some((Slot { webhook, seq, room, secret, chat, is_probe }, delivery))
                 });
                 if let Some(next) = next.flatten() {
                     return Some(next);
@@ -163,6 +166,11 @@ impl Schedule {
                 queue.log.retry(at);
             }
         });
+    }
+
+    /// The secret that an endpoint takes, as far as is known.
+    pub(super) fn secret(&self, webhook: Id<Webhook>) -> SecretVersion {
+        self.queues.get(&webhook).map(|queue| queue.endpoint.takes).unwrap_or_default()
     }
 
     /// Lets the breaker's next probe go out now, if there is one to wait for.

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Deliver,
     endpoint::{News, SLOW},
+    outcome::{self, AttemptOutcome},
     schedule::Slot,
 };
 use crate::{
@@ -68,14 +69,19 @@ async fn attempt(
     results: mpsc::Sender<Ended>,
     _vital: Vital,
 ) {
-    let mut sending = pin!(deliver.sender.attempt(&delivery));
-    let (result, outcome) = match timeout(SLOW, &mut sending).await {
-        Ok(sent) => sent,
+    let started = deliver.clock.both();
+    let mut sending = pin!(deliver.client.send(&delivery, slot.secret, started, false));
+    let answer = match timeout(SLOW, &mut sending).await {
+        Ok(answer) => answer,
         Err(_) => {
             deliver.change(|schedule, now| schedule.is_late(&mut slot, now));
             sending.await
         }
     };
+    let (finished, retries) = (deliver.clock.both(), &deliver.retries);
+    let outcome = AttemptOutcome::of(&answer, rand::random());
+    let result =
+        outcome::result(&delivery, answer, started.wall, finished, retries, rand::random());
     if outcome.worked {
         deliver.answered.note(slot.room.place, &result);
     }
@@ -100,10 +106,7 @@ fn tell(news: Option<News>, result: &AttemptResult) {
 }
 
 /// Writes down what came of attempts, as many as have gathered at a time.
-pub(super) async fn settle(
-    deliver: Arc<Deliver>,
-    mut ended: mpsc::Receiver<Ended>,
-) {
+pub(super) async fn settle(deliver: Arc<Deliver>, mut ended: mpsc::Receiver<Ended>) {
     let mut batch = Vec::new();
     while ended.recv_many(&mut batch, SETTLE_BATCH).await > 0 {
         let (slots, results): (Vec<_>, Vec<_>) = batch.drain(..).unzip();

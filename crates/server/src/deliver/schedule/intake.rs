@@ -6,7 +6,7 @@ use switchboard_model::{Timestamp, Webhook, delivery::DueDelivery, id::Id};
 use switchboard_store::{DueDeliveries, DueQuery, Owned, WaitingWebhook, partition};
 
 use super::{Schedule, most_waiting};
-use crate::deliver::queue::Queue;
+use crate::{deliver::queue::Queue, webhook_client::SecretVersion};
 
 /// How often all webhooks are looked for that have something in the store: what nobody has told of is found then.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
@@ -125,6 +125,16 @@ impl Schedule {
                 false => queue.pause(),
             });
         }
+    }
+
+    /// A test by hand has shown which secret the endpoint takes.
+    pub(in crate::deliver) fn takes(
+        &mut self,
+        webhook: Id<Webhook>,
+        secret: SecretVersion,
+        now: Timestamp,
+    ) {
+        self.change_own(webhook, now, |queue| queue.endpoint.takes = secret);
     }
 
     /// The webhook is not what it was: what waits for it is read anew, and its endpoint is a new one.

@@ -12,13 +12,11 @@ use super::*;
 use crate::deliver::{
     breaker::{MAX_COOL_DOWN, TRIPS_AT},
     endpoint::SLOW,
+    outcome::{FAILED, WORKED},
 };
 
 const MOST: usize = 512;
 const NOW: Timestamp = Timestamp(1);
-const WORKED: AttemptOutcome =
-    AttemptOutcome { worked: true, took: Duration::from_millis(2), retry_after: None, random: 0.5 };
-const FAILED: AttemptOutcome = AttemptOutcome { worked: false, ..WORKED };
 
 /// Each webhook is of an account of its own.
 fn delivery(webhook: Id<Webhook>, chat: Option<Id<Chat>>, attempts: u32) -> DueDelivery {

@@ -245,7 +245,10 @@ impl World {
         DueDeliveries {
             webhook_id: query.webhook_id,
             is_active: true,
-            more_from: untried.last().filter(|_| untried.len() == query.untried).map(|one| one.seq + 1),
+            more_from: untried
+                .last()
+                .filter(|_| untried.len() == query.untried)
+                .map(|one| one.seq + 1),
             untried,
             retries,
             next_retry_at: next,
