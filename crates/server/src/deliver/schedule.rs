@@ -43,6 +43,8 @@ pub(super) struct Schedule {
     asked: Vec<Id<Webhook>>,
     /// When all webhooks are to be looked for that have something in the store.
     sweep_at: Timestamp,
+    /// Whether another process has committed since.
+    is_outdated: bool,
     /// How many deliveries wait in all queues.
     waiting: usize,
     /// The webhooks that are this process's, and until when.
@@ -85,6 +87,7 @@ impl Schedule {
             looks: BTreeSet::new(),
             asked: Vec::new(),
             sweep_at: Timestamp(i64::MIN),
+            is_outdated: false,
             waiting: 0,
             owned: Owned::Partitions(Vec::new()),
             owned_until: Timestamp(i64::MIN),

@@ -139,7 +139,11 @@ pub(super) async fn settle(deliver: Arc<Deliver>, mut ended: mpsc::Receiver<Ende
 pub(super) async fn read(deliver: Arc<Deliver>, stop: CancellationToken) {
     loop {
         let look_at = match look(&deliver).await {
-            Ok(true) => continue,
+            Ok(true) => {
+                // What was read goes out before all may have to be read anew.
+                tokio::task::yield_now().await;
+                continue;
+            }
             Ok(false) => deliver.schedule().next_look(),
             Err(StoreError::Closed) => return,
             Err(error) => {

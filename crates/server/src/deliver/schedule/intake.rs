@@ -22,11 +22,14 @@ impl Schedule {
 
     /// Whether all webhooks are to be looked for now that have something in the store. If so, not again for a while.
     pub(in crate::deliver) fn begin_sweep(&mut self, now: Timestamp) -> bool {
-        let is_due = self.sweep_at <= now;
-        if is_due {
-            self.sweep_at = now + SWEEP_EVERY;
+        if self.sweep_at > now {
+            return false;
         }
-        is_due
+        if std::mem::take(&mut self.is_outdated) {
+            self.reread_all(now);
+        }
+        self.sweep_at = now + SWEEP_EVERY;
+        true
     }
 
     /// The webhooks that have something in the store may be others than are known here.
@@ -110,12 +113,20 @@ impl Schedule {
         true
     }
 
+    /// Another process has committed: all is to be read anew, at the next sweep. What is being read now and what waits here
+    /// may go out until then, or steady commits would let nothing out.
     pub(in crate::deliver) fn foreign_commit(&mut self, now: Timestamp) {
-        self.reread_all(now);
+        self.is_outdated = true;
+        self.want_sweep();
+        let all: Vec<_> = self.queues.keys().copied().collect();
+        for webhook in all {
+            // What is told from now on may come after what was made there.
+            self.change_own(webhook, now, |queue| queue.log.missed(0));
+        }
     }
 
     /// The webhooks and what they have in the store may be others than is known here.
-    pub(in crate::deliver) fn reread_all(&mut self, now: Timestamp) {
+    fn reread_all(&mut self, now: Timestamp) {
         self.want_sweep();
         let all: Vec<_> = self.queues.keys().copied().collect();
         for webhook in all {
