@@ -133,7 +133,7 @@ impl Log {
     }
 
     /// What was read and has not ended meanwhile. Nothing if all is to be read anew by now.
-    pub(super) fn read(&mut self, found: DueDeliveries) -> Vec<DueDelivery> {
+    pub(super) fn load(&mut self, found: DueDeliveries) -> Vec<DueDelivery> {
         let Some(Reading { missed, ended }) = self.reading.take() else { return Vec::new() };
         if !found.is_active {
             if missed.is_none() {
@@ -151,7 +151,7 @@ impl Log {
     }
 
     /// The store did not answer.
-    pub(super) fn not_read(&mut self) {
+    pub(super) fn not_loaded(&mut self) {
         if self.reading.take().is_some() {
             self.retry(Timestamp(0));
         }

@@ -67,7 +67,7 @@ pub(crate) struct Deliver {
     /// Something may be sent.
     work: Notify,
     /// The store is to be looked at earlier than it was.
-    look: Notify,
+    poll: Notify,
     /// A webhook was disabled or deleted: what is due of it is to be given up in the store.
     disabled: Notify,
     client: WebhookClient,
@@ -94,7 +94,7 @@ impl Deliver {
             clock,
             schedule: Mutex::new(Schedule::new(concurrency)),
             work: Notify::new(),
-            look: Notify::new(),
+            poll: Notify::new(),
             disabled: Notify::new(),
             client,
             retries: config.webhook_retry_schedule.clone(),
@@ -111,7 +111,7 @@ impl Deliver {
         let (results, settling) = mpsc::channel(RESULTS);
         let (deliver, stopping) = (Arc::clone(self), stop.clone());
         supervisor.restart("read deliveries", stop, move || {
-            worker::read(Arc::clone(&deliver), stopping.clone())
+            worker::poll(Arc::clone(&deliver), stopping.clone())
         });
         let (deliver, stopping) = (Arc::clone(self), stop.clone());
         supervisor.restart("own webhooks", stop, move || {
@@ -125,18 +125,18 @@ impl Deliver {
 
     /// A transaction was committed that made these. Told in the order of the commits.
     pub(crate) fn committed(&self, made: Vec<DueDelivery>) {
-        self.change(|schedule, now| schedule.committed(made, now));
+        self.with_schedule(|schedule, now| schedule.committed(made, now));
     }
 
     /// Another process has written to the store: webhooks may be others, and have more to deliver.
     pub(crate) fn foreign_commit(&self) {
-        self.change(Schedule::foreign_commit);
+        self.with_schedule(Schedule::foreign_commit);
     }
 
     /// What waits here for a webhook that was changed is read anew, with its new URL and secrets. How its
     /// endpoint behaved before counts no more.
     pub(crate) fn changed(&self, webhook: Id<Webhook>) {
-        self.change(|schedule, now| schedule.renew(webhook, now));
+        self.with_schedule(|schedule, now| schedule.changed(webhook, now));
     }
 
     /// A webhook is disabled or deleted: it gets nothing any more. What is due of it is to be given up in the store.
@@ -152,13 +152,13 @@ impl Deliver {
 
     /// Somebody wants a delivery of this webhook tried now: where a breaker holds them back, its probe goes out.
     pub(crate) fn retried(&self, webhook: Id<Webhook>) {
-        self.change(|schedule, now| schedule.probe(webhook, now));
+        self.with_schedule(|schedule, now| schedule.probe(webhook, now));
         self.came_to_store(webhook);
     }
 
     /// Deliveries of this webhook have come to the store, or were made due there.
     pub(crate) fn came_to_store(&self, webhook: Id<Webhook>) {
-        self.change(|schedule, now| schedule.look_again(webhook, now));
+        self.with_schedule(|schedule, now| schedule.came_to_store(webhook, now));
     }
 
     /// Sends this now and once, whatever else waits. None if too many do that already, in all or of this account.
@@ -169,7 +169,7 @@ impl Deliver {
         let secret = self.schedule().secret(webhook);
         let answer = self.client.send(delivery, secret, self.clock.both(), true).await;
         if let Some(secret) = answer.takes {
-            self.change(|schedule, now| schedule.takes(webhook, secret, now));
+            self.with_schedule(|schedule, now| schedule.takes(webhook, secret, now));
         }
         Some(WebhookTest {
             delivery_id: delivery.id,
@@ -198,8 +198,8 @@ impl Deliver {
     }
 
     /// Changes the schedule, and wakes those who have something to do after it.
-    fn change<T>(&self, change: impl FnOnce(&mut Schedule, Timestamp) -> T) -> T {
-        let (changed, has_work) = self.change_unseen(|schedule, now| {
+    fn with_schedule<T>(&self, change: impl FnOnce(&mut Schedule, Timestamp) -> T) -> T {
+        let (changed, has_work) = self.with_schedule_unwoken(|schedule, now| {
             let changed = change(schedule, now);
             (changed, schedule.has_work())
         });
@@ -211,26 +211,26 @@ impl Deliver {
 
     /// What may go out now. Who asks need not be woken.
     fn next(&self) -> Option<(Slot, DueDelivery)> {
-        self.change_unseen(Schedule::next)
+        self.with_schedule_unwoken(Schedule::next)
     }
 
     /// Changes the schedule, and wakes who looks at the store if there is something to look for earlier than before.
-    fn change_unseen<T>(&self, change: impl FnOnce(&mut Schedule, Timestamp) -> T) -> T {
+    fn with_schedule_unwoken<T>(&self, change: impl FnOnce(&mut Schedule, Timestamp) -> T) -> T {
         let now = self.clock.steady();
         let mut schedule = self.schedule();
-        let look_at = schedule.next_look();
+        let poll_at = schedule.next_poll();
         let changed = change(&mut schedule, now);
-        let is_earlier = schedule.next_look() < look_at;
+        let is_earlier = schedule.next_poll() < poll_at;
         drop(schedule);
         if is_earlier {
-            self.look.notify_one();
+            self.poll.notify_one();
         }
         changed
     }
 
     /// These webhooks are this process's own until then.
     fn own(&self, owned: Owned, until: Timestamp) {
-        if self.change(|schedule, now| schedule.own(owned, until, now)) {
+        if self.with_schedule(|schedule, now| schedule.own(owned, until, now)) {
             // Of those that are disabled, what is due is now this process's to give up.
             self.disabled.notify_one();
         }

@@ -22,7 +22,7 @@ pub(super) struct Queue {
     /// In which turn the webhook stands, and of which account, if in any.
     pub(super) in_turn: Option<(EndpointClass, Id<Account>)>,
     /// When the store is to be looked at for it.
-    pub(super) look_at: Option<Timestamp>,
+    pub(super) poll_at: Option<Timestamp>,
     /// May go out now.
     ready: VecDeque<DueDelivery>,
     /// A first attempt is ready or in flight for these chats; what follows waits here.
@@ -128,7 +128,7 @@ impl Queue {
     }
 
     /// Drops all that waits here, to read it again.
-    pub(super) fn reread(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.log.reset();
         for delivery in std::mem::take(&mut self.ready) {
             if let Some(chat) = ordered_chat(&delivery) {
@@ -142,7 +142,7 @@ impl Queue {
 
     /// The webhook is not what it was: what waits is read anew, and its endpoint is a new one.
     pub(super) fn renew(&mut self) {
-        self.reread();
+        self.reset();
         self.endpoint = Endpoint::default();
         self.in_flight.values_mut().for_each(|is_at_endpoint| *is_at_endpoint = false);
     }
@@ -167,7 +167,7 @@ impl Queue {
     /// When the store is to be looked at: when half of what may be here is gone and the log or a retry has more; behind
     /// a breaker, not before its probe may go out, and only if there is nothing here for it. Also when the probe may go
     /// out that is here. None while nothing but a change of the queue brings that about.
-    pub(super) fn next_look(&self, most: usize, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn next_poll(&self, most: usize, now: Timestamp) -> Option<Timestamp> {
         let in_store = self.log.next_read(now);
         if self.endpoint.breaker.is_closed() {
             return in_store.filter(|_| 2 * self.waiting.len() <= most);
@@ -187,15 +187,15 @@ impl Queue {
         most: usize,
         now: Timestamp,
     ) -> Option<DueQuery> {
-        self.next_look(most, now).filter(|at| *at <= now)?;
+        self.next_poll(most, now).filter(|at| *at <= now)?;
         let most = if self.endpoint.breaker.is_closed() { most } else { 1 };
         let held = self.waiting.len() + self.in_flight.len();
         Some(self.log.query(webhook, most - self.waiting.len(), held, now))
     }
 
     /// Takes in what was read.
-    pub(super) fn read(&mut self, found: DueDeliveries) {
-        for delivery in self.log.read(found) {
+    pub(super) fn load(&mut self, found: DueDeliveries) {
+        for delivery in self.log.load(found) {
             if !self.holds(delivery.seq) {
                 self.push(delivery);
             }

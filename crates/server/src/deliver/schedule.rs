@@ -38,7 +38,7 @@ pub(super) struct Schedule {
     /// The webhooks that have something to send, by the class of their endpoints.
     turns: [FairQueue; 2],
     /// When the store is to be looked at for which webhook.
-    looks: BTreeSet<(Timestamp, Id<Webhook>)>,
+    polls: BTreeSet<(Timestamp, Id<Webhook>)>,
     /// The webhooks of which the reader has asked the store, until it answers.
     asked: Vec<Id<Webhook>>,
     /// When all webhooks are to be looked for that have something in the store.
@@ -84,7 +84,7 @@ impl Schedule {
             pools: Pools::new(most),
             queues: HashMap::new(),
             turns: Default::default(),
-            looks: BTreeSet::new(),
+            polls: BTreeSet::new(),
             asked: Vec::new(),
             sweep_at: Timestamp(i64::MIN),
             is_outdated: false,
@@ -110,7 +110,7 @@ impl Schedule {
             while self.pools.has_room(class) {
                 let may = |account| self.pools.has_room_for(account, class);
                 let Some(webhook) = self.turns[class as usize].pop(may) else { break };
-                let next = self.change(webhook, now, |queue, pools| {
+                let next = self.with_queue(webhook, now, |queue, pools| {
                     queue.in_turn = None;
                     let (delivery, chat) = queue.begin()?;
                     let (seq, room) = (delivery.seq, pools.take(delivery.account_id, class));
@@ -127,7 +127,7 @@ impl Schedule {
 
     /// An attempt takes long.
     pub(super) fn is_late(&mut self, slot: &mut Slot, now: Timestamp) {
-        self.change(slot.webhook, now, |queue, pools| {
+        self.with_queue(slot.webhook, now, |queue, pools| {
             pools.is_late(&mut slot.room);
             if let Some(endpoint) = queue.endpoint_of(slot.seq) {
                 endpoint.is_late();
@@ -144,7 +144,7 @@ impl Schedule {
         now: Timestamp,
     ) -> Option<News> {
         let Slot { seq, is_probe, room: Room { is_late, .. }, .. } = *slot;
-        let news = self.change(slot.webhook, now, |queue, pools| {
+        let news = self.with_queue(slot.webhook, now, |queue, pools| {
             if outcome.worked
                 && let Some(chat) = slot.chat.take()
             {
@@ -159,7 +159,7 @@ impl Schedule {
     /// What came of an attempt is settled; the next is due at `retry_at`, if there is to be one.
     pub(super) fn settled(&mut self, slot: Slot, retry_at: Option<Timestamp>, now: Timestamp) {
         let Slot { webhook, seq, room, chat, .. } = slot;
-        self.change(webhook, now, |queue, pools| {
+        self.with_queue(webhook, now, |queue, pools| {
             pools.give_back(room);
             queue.end(seq);
             if let Some(chat) = chat {
@@ -178,7 +178,7 @@ impl Schedule {
 
     /// Lets the breaker's next probe go out now, if there is one to wait for.
     pub(super) fn probe(&mut self, webhook: Id<Webhook>, now: Timestamp) {
-        self.change(webhook, now, |queue, _| queue.endpoint.breaker.cut_short(now));
+        self.with_queue(webhook, now, |queue, _| queue.endpoint.breaker.cut_short(now));
     }
 
     /// The places of the deliveries in flight.
@@ -199,7 +199,7 @@ impl Schedule {
 
     /// Changes a queue, and keeps what is known of it outside in step: how many wait, whose turn it is, and when the
     /// store is to be looked at. None if there is none.
-    fn change<T>(
+    fn with_queue<T>(
         &mut self,
         webhook: Id<Webhook>,
         now: Timestamp,
@@ -220,15 +220,15 @@ impl Schedule {
             }
             queue.in_turn = turn;
         }
-        let look_at = queue.next_look(most_waiting(self.waiting), now);
+        let poll_at = queue.next_poll(most_waiting(self.waiting), now);
         // One that is due already keeps its place before others.
         let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
-        if queue.look_at != look_at && !(is_due(queue.look_at) && is_due(look_at)) {
-            if let Some(before) = queue.look_at {
-                self.looks.remove(&(before, webhook));
+        if queue.poll_at != poll_at && !(is_due(queue.poll_at) && is_due(poll_at)) {
+            if let Some(before) = queue.poll_at {
+                self.polls.remove(&(before, webhook));
             }
-            queue.look_at = look_at.map(|at| at.max(now));
-            self.looks.extend(queue.look_at.map(|at| (at, webhook)));
+            queue.poll_at = poll_at.map(|at| at.max(now));
+            self.polls.extend(queue.poll_at.map(|at| (at, webhook)));
         }
         if self.queues.len() > self.remembered {
             self.forget_some();

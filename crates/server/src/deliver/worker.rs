@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How often it is looked unasked whether something may be sent.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const DISPATCH_EVERY: Duration = Duration::from_secs(1);
 /// Results that one transaction settles.
 const SETTLE_BATCH: usize = 512;
 /// Webhooks of which one look at the store reads.
@@ -54,7 +54,7 @@ pub(super) async fn dispatch(
         tokio::select! {
             () = deliver.work.notified() => {}
             // A wake-up only makes it fast.
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(DISPATCH_EVERY) => {}
             // Settling ends when the last attempt has dropped its `results`.
             () = stop.cancelled() => return,
         }
@@ -74,7 +74,7 @@ async fn attempt(
     let answer = match timeout(SLOW, &mut sending).await {
         Ok(answer) => answer,
         Err(_) => {
-            deliver.change(|schedule, now| schedule.is_late(&mut slot, now));
+            deliver.with_schedule(|schedule, now| schedule.is_late(&mut slot, now));
             sending.await
         }
     };
@@ -85,7 +85,7 @@ async fn attempt(
     if outcome.worked {
         deliver.answered.note(slot.room.place, &result);
     }
-    let news = deliver.change(|schedule, now| schedule.answered(&mut slot, &outcome, now));
+    let news = deliver.with_schedule(|schedule, now| schedule.answered(&mut slot, &outcome, now));
     tell(news, &result);
     deliver.metrics.attempted(&result, delivery.since);
     // Without a store nothing is settled any more, and the slot is never given back.
@@ -127,7 +127,7 @@ pub(super) async fn settle(deliver: Arc<Deliver>, mut ended: mpsc::Receiver<Ende
             tracing::warn!(%webhook, reason = reason.as_str(), "a webhook is disabled");
             deliver.disabled(webhook);
         }
-        deliver.change(|schedule, now| {
+        deliver.with_schedule(|schedule, now| {
             for (slot, result) in slots.into_iter().zip(&results) {
                 schedule.settled(slot, result.next_attempt_at, now);
             }
@@ -136,15 +136,15 @@ pub(super) async fn settle(deliver: Arc<Deliver>, mut ended: mpsc::Receiver<Ende
 }
 
 /// Reads what waits in the store: after a start, after a pause, and where there was no room in memory.
-pub(super) async fn read(deliver: Arc<Deliver>, stop: CancellationToken) {
+pub(super) async fn poll(deliver: Arc<Deliver>, stop: CancellationToken) {
     loop {
-        let look_at = match look(&deliver).await {
+        let poll_at = match poll_once(&deliver).await {
             Ok(true) => {
                 // What was read goes out before all may have to be read anew.
                 tokio::task::yield_now().await;
                 continue;
             }
-            Ok(false) => deliver.schedule().next_look(),
+            Ok(false) => deliver.schedule().next_poll(),
             Err(StoreError::Closed) => return,
             Err(error) => {
                 outage::report(&error, "due deliveries could not be looked for");
@@ -152,21 +152,21 @@ pub(super) async fn read(deliver: Arc<Deliver>, stop: CancellationToken) {
             }
         };
         tokio::select! {
-            () = deliver.clock.sleep(look_at.since(deliver.clock.steady())) => {}
-            () = deliver.look.notified() => {}
+            () = deliver.clock.sleep(poll_at.since(deliver.clock.steady())) => {}
+            () = deliver.poll.notified() => {}
             () = stop.cancelled() => return,
         }
     }
 }
 
 /// Looks at the store where that is due. Whether anything was to be read.
-async fn look(deliver: &Deliver) -> Result<bool, StoreError> {
-    let is_due = deliver.change(|schedule, now| schedule.begin_sweep(now));
+async fn poll_once(deliver: &Deliver) -> Result<bool, StoreError> {
+    let is_due = deliver.with_schedule(|schedule, now| schedule.begin_sweep(now));
     if is_due && let Err(error) = sweep(deliver).await {
         deliver.schedule().want_sweep();
         return Err(error);
     }
-    let queries = deliver.change(|schedule, now| schedule.queries(READ_BATCH, now));
+    let queries = deliver.with_schedule(|schedule, now| schedule.queries(READ_BATCH, now));
     if queries.is_empty() {
         return Ok(false);
     }
@@ -177,7 +177,7 @@ async fn look(deliver: &Deliver) -> Result<bool, StoreError> {
             deliver.store.give_up_unnamed(*webhook_id, unnamed.clone(), now).await?;
         }
     }
-    deliver.change(|schedule, now| schedule.read(found, now));
+    deliver.with_schedule(|schedule, now| schedule.load(found, now));
     Ok(true)
 }
 
@@ -186,7 +186,7 @@ async fn sweep(deliver: &Deliver) -> Result<(), StoreError> {
     let mut after: Option<Id<Webhook>> = None;
     loop {
         let (webhooks, next) = deliver.store.waiting_webhooks(after).await?;
-        deliver.change(|schedule, now| schedule.found_in_store(webhooks, now));
+        deliver.with_schedule(|schedule, now| schedule.found_in_store(webhooks, now));
         if next.is_none() {
             return Ok(());
         }

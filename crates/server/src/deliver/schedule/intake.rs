@@ -16,7 +16,7 @@ impl Schedule {
     pub(in crate::deliver) fn committed(&mut self, deliveries: Vec<DueDelivery>, now: Timestamp) {
         for delivery in deliveries {
             let most = most_waiting(self.waiting);
-            self.change_own(delivery.webhook_id, now, |queue| queue.offer(delivery, most));
+            self.with_own_queue(delivery.webhook_id, now, |queue| queue.offer(delivery, most));
         }
     }
 
@@ -26,7 +26,7 @@ impl Schedule {
             return false;
         }
         if std::mem::take(&mut self.is_outdated) {
-            self.reread_all(now);
+            self.reset_all(now);
         }
         self.sweep_at = now + SWEEP_EVERY;
         true
@@ -44,28 +44,30 @@ impl Schedule {
         now: Timestamp,
     ) {
         for WaitingWebhook { webhook_id, has_untried, retry_at } in webhooks {
-            self.change_own(webhook_id, now, |queue| queue.found_in_store(has_untried, retry_at));
+            self.with_own_queue(webhook_id, now, |queue| {
+                queue.found_in_store(has_untried, retry_at)
+            });
         }
     }
 
     /// When the store is to be looked at next.
-    pub(in crate::deliver) fn next_look(&self) -> Timestamp {
-        self.looks.first().map_or(self.sweep_at, |(at, _)| self.sweep_at.min(*at))
+    pub(in crate::deliver) fn next_poll(&self) -> Timestamp {
+        self.polls.first().map_or(self.sweep_at, |(at, _)| self.sweep_at.min(*at))
     }
 
     /// What is to be read now, of so many webhooks at most.
     pub(in crate::deliver) fn queries(&mut self, webhooks: usize, now: Timestamp) -> Vec<DueQuery> {
         // One reader asks, so what it has asked before and does not know was not answered.
         for webhook in std::mem::take(&mut self.asked) {
-            self.change(webhook, now, |queue, _| queue.log.not_read());
+            self.with_queue(webhook, now, |queue, _| queue.log.not_loaded());
         }
         let mut queries = Vec::new();
         while queries.len() < webhooks
-            && let Some(&(at, webhook)) = self.looks.first()
+            && let Some(&(at, webhook)) = self.polls.first()
             && at <= now
         {
             let most = most_waiting(self.waiting);
-            let query = self.change(webhook, now, |queue, _| queue.query(webhook, most, now));
+            let query = self.with_queue(webhook, now, |queue, _| queue.query(webhook, most, now));
             queries.extend(query.flatten());
         }
         self.asked = queries.iter().map(|query| query.webhook_id).collect();
@@ -73,10 +75,10 @@ impl Schedule {
     }
 
     /// What was read.
-    pub(in crate::deliver) fn read(&mut self, found: Vec<DueDeliveries>, now: Timestamp) {
+    pub(in crate::deliver) fn load(&mut self, found: Vec<DueDeliveries>, now: Timestamp) {
         self.asked.clear();
         for found in found {
-            self.change(found.webhook_id, now, |queue, _| queue.read(found));
+            self.with_queue(found.webhook_id, now, |queue, _| queue.load(found));
         }
     }
 
@@ -109,7 +111,7 @@ impl Schedule {
             return false;
         }
         self.owned = owned;
-        self.reread_all(now);
+        self.reset_all(now);
         true
     }
 
@@ -121,18 +123,18 @@ impl Schedule {
         let all: Vec<_> = self.queues.keys().copied().collect();
         for webhook in all {
             // What is told from now on may come after what was made there.
-            self.change_own(webhook, now, |queue| queue.log.missed(0));
+            self.with_own_queue(webhook, now, |queue| queue.log.missed(0));
         }
     }
 
     /// The webhooks and what they have in the store may be others than is known here.
-    fn reread_all(&mut self, now: Timestamp) {
+    fn reset_all(&mut self, now: Timestamp) {
         self.want_sweep();
         let all: Vec<_> = self.queues.keys().copied().collect();
         for webhook in all {
             let is_own = self.owned.has(webhook);
-            self.change(webhook, now, |queue, _| match is_own {
-                true => queue.reread(),
+            self.with_queue(webhook, now, |queue, _| match is_own {
+                true => queue.reset(),
                 false => queue.pause(),
             });
         }
@@ -145,17 +147,17 @@ impl Schedule {
         secret: SecretVersion,
         now: Timestamp,
     ) {
-        self.change_own(webhook, now, |queue| queue.endpoint.takes = secret);
+        self.with_own_queue(webhook, now, |queue| queue.endpoint.takes = secret);
     }
 
     /// The webhook is not what it was: what waits for it is read anew, and its endpoint is a new one.
-    pub(in crate::deliver) fn renew(&mut self, webhook: Id<Webhook>, now: Timestamp) {
-        self.change_own(webhook, now, Queue::renew);
+    pub(in crate::deliver) fn changed(&mut self, webhook: Id<Webhook>, now: Timestamp) {
+        self.with_own_queue(webhook, now, Queue::renew);
     }
 
     /// Something has come to the store of this webhook.
-    pub(in crate::deliver) fn look_again(&mut self, webhook: Id<Webhook>, now: Timestamp) {
-        self.change_own(webhook, now, |queue| {
+    pub(in crate::deliver) fn came_to_store(&mut self, webhook: Id<Webhook>, now: Timestamp) {
+        self.with_own_queue(webhook, now, |queue| {
             // Nobody has told what.
             queue.log.missed(0);
             queue.log.retry(now);
@@ -163,7 +165,7 @@ impl Schedule {
     }
 
     /// Changes the queue of a webhook that is this process's, and makes one if there is none.
-    fn change_own(
+    fn with_own_queue(
         &mut self,
         webhook: Id<Webhook>,
         now: Timestamp,
@@ -171,7 +173,7 @@ impl Schedule {
     ) {
         if self.owned.has(webhook) {
             self.queues.entry(webhook).or_default();
-            self.change(webhook, now, |queue, _| change(queue));
+            self.with_queue(webhook, now, |queue, _| change(queue));
         }
     }
 }

@@ -88,10 +88,10 @@ fn end(
 
 /// The webhook is no more, which the store says when it is read.
 fn is_gone(schedule: &mut Schedule, webhook: Id<Webhook>) {
-    schedule.renew(webhook, NOW);
+    schedule.changed(webhook, NOW);
     let query = schedule.queries(10, NOW).remove(0);
     assert_eq!(query.webhook_id, webhook);
-    schedule.read(vec![DueDeliveries { is_active: false, ..found(&query, vec![], vec![]) }], NOW);
+    schedule.load(vec![DueDeliveries { is_active: false, ..found(&query, vec![], vec![]) }], NOW);
 }
 
 /// They take longer than an endpoint should.
@@ -102,8 +102,8 @@ fn take_long(schedule: &mut Schedule, slots: &mut [Slot]) {
 }
 
 /// When the store is to be looked at for any webhook.
-fn next_look(schedule: &Schedule) -> Option<Timestamp> {
-    schedule.looks.first().map(|(at, _)| *at)
+fn next_poll(schedule: &Schedule) -> Option<Timestamp> {
+    schedule.polls.first().map(|(at, _)| *at)
 }
 
 /// When the breaker of a webhook lets its probe out.
@@ -175,10 +175,10 @@ fn a_retry_neither_waits_nor_is_waited_for() {
     let (webhook, chat) = (Id::generate(), Some(Id::generate()));
     let mut schedule = empty();
     commit(&mut schedule, delivery(webhook, chat, 0));
-    schedule.look_again(webhook, NOW);
+    schedule.came_to_store(webhook, NOW);
     let query = schedule.queries(1, NOW).remove(0);
     let retries = vec![delivery(webhook, chat, 1), delivery(webhook, chat, 2)];
-    schedule.read(vec![found(&query, Vec::new(), retries)], NOW);
+    schedule.load(vec![found(&query, Vec::new(), retries)], NOW);
     assert_eq!(send(&mut schedule).len(), 3);
 }
 
@@ -232,11 +232,11 @@ fn a_webhook_stands_in_turn_once() {
     let turns = |schedule: &Schedule| schedule.turns.iter().map(FairQueue::len).sum::<usize>();
     many(&mut schedule, webhook, 3);
     assert_eq!(turns(&schedule), 1);
-    schedule.renew(webhook, NOW);
+    schedule.changed(webhook, NOW);
     assert_eq!(turns(&schedule), 0);
     let query = schedule.queries(10, NOW).remove(0);
     let all = (0..3).map(|_| delivery(webhook, None, 0)).collect();
-    schedule.read(vec![found(&query, all, Vec::new())], NOW);
+    schedule.load(vec![found(&query, all, Vec::new())], NOW);
     many(&mut schedule, webhook, 3);
     assert_eq!(turns(&schedule), 1);
 }

@@ -26,8 +26,8 @@ enum Step {
     Commit { which: usize },
     /// Its slot is given back.
     Done { which: usize },
-    /// A look at the store gets one step on.
-    Look,
+    /// A poll of the store gets one step on.
+    Poll,
     /// All webhooks are looked for that have something in the store.
     Sweep,
     /// A webhook is changed.
@@ -49,7 +49,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(which, well)| Step::Answer { which, well }),
         5 => which.clone().prop_map(|which| Step::Commit { which }),
         5 => which.prop_map(|which| Step::Done { which }),
-        8 => Just(Step::Look),
+        8 => Just(Step::Poll),
         1 => Just(Step::Sweep),
         1 => (0..WEBHOOKS).prop_map(|webhook| Step::Change { webhook }),
         1 => (0..WEBHOOKS).prop_map(|webhook| Step::Again { webhook }),
@@ -74,8 +74,8 @@ struct Flight {
     is_committed: bool,
 }
 
-/// How far a look has come.
-enum Look {
+/// How far a poll has come.
+enum Poll {
     No,
     Asked(Vec<DueQuery>),
     Read(Vec<DueDeliveries>),
@@ -91,7 +91,7 @@ struct World {
     ended: Vec<DueDelivery>,
     new: Vec<DueDelivery>,
     flights: Vec<Flight>,
-    look: Look,
+    poll: Poll,
     begun: HashSet<(i64, u32)>,
     latest: HashMap<(Id<Webhook>, Id<Chat>), i64>,
 }
@@ -108,7 +108,7 @@ impl World {
             ended: Vec::new(),
             new: Vec::new(),
             flights: Vec::new(),
-            look: Look::No,
+            poll: Poll::No,
             begun: HashSet::new(),
             latest: HashMap::new(),
         }
@@ -133,9 +133,9 @@ impl World {
             Step::Answer { which, well } => self.answer(which, well),
             Step::Commit { which } => self.commit(which),
             Step::Done { which } => self.done(which),
-            Step::Look => self.look(),
+            Step::Poll => self.poll(),
             Step::Sweep => self.sweep(),
-            Step::Change { webhook } => self.schedule.renew(self.webhooks[webhook], self.now),
+            Step::Change { webhook } => self.schedule.changed(self.webhooks[webhook], self.now),
             Step::Again { webhook } => self.again(self.webhooks[webhook]),
             Step::Wait => self.now.0 += 60_000,
         }
@@ -203,19 +203,19 @@ impl World {
         self.schedule.settled(flight.slot, flight.retry_at, self.now);
     }
 
-    /// As `worker::look` does it, with time for others after each step.
-    fn look(&mut self) {
-        self.look = match std::mem::replace(&mut self.look, Look::No) {
-            Look::No => match self.schedule.queries(WEBHOOKS, self.now) {
-                none if none.is_empty() => Look::No,
-                queries => Look::Asked(queries),
+    /// As `worker::poll` does it, with time for others after each step.
+    fn poll(&mut self) {
+        self.poll = match std::mem::replace(&mut self.poll, Poll::No) {
+            Poll::No => match self.schedule.queries(WEBHOOKS, self.now) {
+                none if none.is_empty() => Poll::No,
+                queries => Poll::Asked(queries),
             },
-            Look::Asked(queries) => {
-                Look::Read(queries.iter().map(|query| self.read(query)).collect())
+            Poll::Asked(queries) => {
+                Poll::Read(queries.iter().map(|query| self.read(query)).collect())
             }
-            Look::Read(found) => {
-                self.schedule.read(found, self.now);
-                Look::No
+            Poll::Read(found) => {
+                self.schedule.load(found, self.now);
+                Poll::No
             }
         };
     }
@@ -283,7 +283,7 @@ impl World {
         for row in self.rows.iter_mut().filter(|row| row.delivery.webhook_id == webhook) {
             row.retry_at = row.retry_at.map(|at| at.min(self.now));
         }
-        self.schedule.look_again(webhook, self.now);
+        self.schedule.came_to_store(webhook, self.now);
     }
 
     /// Lets all that is left come to its end.
@@ -298,7 +298,7 @@ impl World {
                 self.commit(0);
                 self.done(0);
             }
-            self.step(&Step::Look);
+            self.step(&Step::Poll);
             self.step(&Step::Wait);
         }
         assert!(self.rows.is_empty(), "some never come to their end");
