@@ -9,19 +9,13 @@
 //! ```text
 //! committed ──► schedule: a queue each ── next ──► attempt ── answered ──► schedule   (the endpoint has room again)
 //!                  ▲    │                             │
-//!                 read  └─ queries ─► store ─┐        └─► settle ─► store ── settled ──► schedule
+//!                 load  └─ queries ─► store ─┐        └─► settle ─► store ── settled ──► schedule
 //!                  └─────────────────────────┘
 //! ```
 //!
 //! What is in flight stays so until what came of it is committed. So when a machine dies, what goes out twice is at most
 //! as much as may be in flight at once, and of one webhook its share of that; when a process is killed, only what was
-//! not answered yet ([`answered`]).
-//!
-//! First attempts of one webhook and one chat go out one after another, in event order: the next when the one before
-//! has worked, or has failed and that is settled. A retry waits for nobody and nobody waits for it.
-//!
-//! An endpoint gets as much of what may be in flight as it has earned ([`endpoint`], [`fairness`]), and one
-//! that only fails gets nothing but a probe now and then ([`breaker`]).
+//! not answered yet ([`answered`]). What goes out when, [`schedule`] promises.
 
 mod answered;
 mod breaker;
@@ -57,7 +51,6 @@ const RESULTS: usize = 8192;
 const TESTS: usize = 64;
 const TESTS_EACH: u32 = 4;
 
-/// The engine.
 #[derive(Debug)]
 pub(crate) struct Deliver {
     store: Arc<dyn Store>,
@@ -66,7 +59,7 @@ pub(crate) struct Deliver {
     schedule: Mutex<Schedule>,
     /// Something may be sent.
     work: Notify,
-    /// The store is to be looked at earlier than it was.
+    /// The store is to be polled earlier than was known.
     poll: Notify,
     /// A webhook was disabled or deleted: what is due of it is to be given up in the store.
     disabled: Notify,
@@ -80,7 +73,6 @@ pub(crate) struct Deliver {
 }
 
 impl Deliver {
-    /// The engine, at rest.
     pub(crate) fn new(
         config: &Config,
         client: WebhookClient,
@@ -105,7 +97,6 @@ impl Deliver {
         }
     }
 
-    /// Starts the engine's tasks.
     pub(crate) async fn start(self: &Arc<Self>, supervisor: &Supervisor, stop: &CancellationToken) {
         self.answered.settle(&*self.store).await;
         let (results, settling) = mpsc::channel(RESULTS);
@@ -214,7 +205,7 @@ impl Deliver {
         self.with_schedule_unwoken(Schedule::next)
     }
 
-    /// Changes the schedule, and wakes who looks at the store if there is something to look for earlier than before.
+    /// Changes the schedule, and wakes who polls the store if that is due earlier than before.
     fn with_schedule_unwoken<T>(&self, change: impl FnOnce(&mut Schedule, Timestamp) -> T) -> T {
         let now = self.clock.steady();
         let mut schedule = self.schedule();

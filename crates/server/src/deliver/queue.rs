@@ -1,6 +1,7 @@
 //! The queue of one webhook: the head of its log, in memory, and what of it is in flight.
 //!
-//! Promises: first attempts of one chat go out one after another, in the order of the log; what is here or in flight
+//! Promises: first attempts of one chat go out one after another, in the order of the log: the next when the one before
+//! has worked, or has failed and that is settled. A retry waits for nobody and nobody waits for it. What is here or in flight
 //! is not taken in again; nothing of the log is left out. What does not fit is dropped, because the store has it:
 //! then the queue is behind its log, and reads on from the place where it stands ([`log`](super::log)).
 
@@ -21,7 +22,7 @@ pub(super) struct Queue {
     pub(super) endpoint: Endpoint,
     /// In which turn the webhook stands, and of which account, if in any.
     pub(super) in_turn: Option<(EndpointClass, Id<Account>)>,
-    /// When the store is to be looked at for it.
+    /// When the store is to be polled for it.
     pub(super) poll_at: Option<Timestamp>,
     /// May go out now.
     ready: VecDeque<DueDelivery>,
@@ -41,12 +42,10 @@ impl Queue {
         Self { log: Log::empty(), ..Self::default() }
     }
 
-    /// How many wait here.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// The places of those in flight.
     pub(super) fn in_flight(&self) -> impl ExactSizeIterator<Item = i64> {
         self.in_flight.keys().copied()
     }
@@ -164,7 +163,7 @@ impl Queue {
         }
     }
 
-    /// When the store is to be looked at: when half of what may be here is gone and the log or a retry has more; behind
+    /// When the store is to be polled: when half of what may be here is gone and the log or a retry has more; behind
     /// a breaker, not before its probe may go out, and only if there is nothing here for it. Also when the probe may go
     /// out that is here. None while nothing but a change of the queue brings that about.
     pub(super) fn next_poll(&self, most: usize, now: Timestamp) -> Option<Timestamp> {

@@ -1,9 +1,8 @@
 //! The schedule: which delivery may go out next, and what is to be read of the store.
 //!
-//! Promises: first attempts of one webhook and one chat go out one after another, in the order of their events
-//! ([`queue`](super::queue)); accounts take turns, and so do the webhooks of each, and none has more in flight than is
-//! left for its class and its account ([`fairness`](super::fairness)), nor than its endpoint has earned
-//! ([`endpoint`](super::endpoint)); what waits in memory is bounded, and each webhook has room for some.
+//! Promises: what waits in memory is bounded, and each webhook has room for some. The order within a chat is kept by
+//! [`queue`](super::queue), the turns and shares of accounts by [`fairness`](super::fairness), how much an endpoint has
+//! earned by [`endpoint`](super::endpoint).
 
 mod intake;
 
@@ -30,14 +29,13 @@ const LEAST: usize = 16;
 /// When this many queues are remembered that are idle, those of which there is nothing to remember are forgotten.
 const REMEMBERED: usize = 4096;
 
-/// Which delivery may go out next.
 #[derive(Debug)]
 pub(super) struct Schedule {
     pools: Pools,
     queues: HashMap<Id<Webhook>, Queue>,
     /// The webhooks that have something to send, by the class of their endpoints.
     turns: [FairQueue; 2],
-    /// When the store is to be looked at for which webhook.
+    /// When the store is to be polled for which webhook.
     polls: BTreeSet<(Timestamp, Id<Webhook>)>,
     /// The webhooks of which the reader has asked the store, until it answers.
     asked: Vec<Id<Webhook>>,
@@ -181,12 +179,10 @@ impl Schedule {
         self.with_queue(webhook, now, |queue, _| queue.endpoint.breaker.cut_short(now));
     }
 
-    /// The places of the deliveries in flight.
     pub(super) fn under_way(&self) -> impl Iterator<Item = i64> {
         self.queues.values().flat_map(Queue::in_flight)
     }
 
-    /// How all stands.
     pub(super) fn in_memory(&self) -> InMemory {
         let to_blame = self.queues.iter().filter(|(_, queue)| queue.endpoint.is_to_blame());
         InMemory {
@@ -198,7 +194,7 @@ impl Schedule {
     }
 
     /// Changes a queue, and keeps what is known of it outside in step: how many wait, whose turn it is, and when the
-    /// store is to be looked at. None if there is none.
+    /// store is to be polled. None if there is none.
     fn with_queue<T>(
         &mut self,
         webhook: Id<Webhook>,

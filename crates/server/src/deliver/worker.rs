@@ -26,7 +26,7 @@ use crate::{
 const DISPATCH_EVERY: Duration = Duration::from_secs(1);
 /// Results that one transaction settles.
 const SETTLE_BATCH: usize = 512;
-/// Webhooks of which one look at the store reads.
+/// Webhooks of which one poll of the store reads.
 const READ_BATCH: usize = 64;
 /// How long a process owns webhooks that does not come back, and how often it does.
 const OWNED_FOR: Duration = Duration::from_secs(5);
@@ -159,7 +159,7 @@ pub(super) async fn poll(deliver: Arc<Deliver>, stop: CancellationToken) {
     }
 }
 
-/// Looks at the store where that is due. Whether anything was to be read.
+/// Whether anything was to be read.
 async fn poll_once(deliver: &Deliver) -> Result<bool, StoreError> {
     let is_due = deliver.with_schedule(|schedule, now| schedule.begin_sweep(now));
     if is_due && let Err(error) = sweep(deliver).await {

@@ -50,7 +50,7 @@ impl Schedule {
         }
     }
 
-    /// When the store is to be looked at next.
+    /// When the store is to be polled next.
     pub(in crate::deliver) fn next_poll(&self) -> Timestamp {
         self.polls.first().map_or(self.sweep_at, |(at, _)| self.sweep_at.min(*at))
     }
@@ -67,6 +67,7 @@ impl Schedule {
             && at <= now
         {
             let most = most_waiting(self.waiting);
+            // Where it is the breaker's probe that is due, this puts its webhook in turn.
             let query = self.with_queue(webhook, now, |queue, _| queue.query(webhook, most, now));
             queries.extend(query.flatten());
         }

@@ -101,7 +101,7 @@ fn take_long(schedule: &mut Schedule, slots: &mut [Slot]) {
     }
 }
 
-/// When the store is to be looked at for any webhook.
+/// When the store is to be polled for any webhook.
 fn next_poll(schedule: &Schedule) -> Option<Timestamp> {
     schedule.polls.first().map(|(at, _)| *at)
 }
