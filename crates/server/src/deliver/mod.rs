@@ -20,6 +20,7 @@
 mod answered;
 mod breaker;
 mod endpoint;
+mod fair_queue;
 mod fairness;
 mod log;
 mod outcome;

@@ -1,8 +1,8 @@
 //! The schedule: which delivery may go out next, and what is to be read of the store.
 //!
 //! Promises: what waits in memory is bounded, and each webhook has room for some. The order within a chat is kept by
-//! [`queue`](super::queue), the turns and shares of accounts by [`fairness`](super::fairness), how much an endpoint has
-//! earned by [`endpoint`](super::endpoint).
+//! [`queue`](super::queue), the turns of accounts by [`fair_queue`](super::fair_queue), their shares by
+//! [`fairness`](super::fairness), how much an endpoint has earned by [`endpoint`](super::endpoint).
 
 mod intake;
 
@@ -13,7 +13,8 @@ use switchboard_store::Owned;
 
 use super::{
     endpoint::News,
-    fairness::{EndpointClass, FairQueue, Pools, Room},
+    fair_queue::FairQueue,
+    fairness::{EndpointClass, Pools, Room},
     outcome::AttemptOutcome,
     queue::Queue,
 };
