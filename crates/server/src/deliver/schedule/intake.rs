@@ -121,24 +121,14 @@ impl Schedule {
     pub(in crate::deliver) fn foreign_commit(&mut self, now: Timestamp) {
         self.is_outdated = true;
         self.want_sweep();
-        let all: Vec<_> = self.queues.keys().copied().collect();
-        for webhook in all {
-            // What is told from now on may come after what was made there.
-            self.with_own_queue(webhook, now, |queue| queue.log.missed(0));
-        }
+        // What is told from now on may come after what was made there.
+        self.with_each_queue(now, |queue| queue.log.missed(0), |_| {});
     }
 
     /// The webhooks and what they have in the store may be others than is known here.
     fn reset_all(&mut self, now: Timestamp) {
         self.want_sweep();
-        let all: Vec<_> = self.queues.keys().copied().collect();
-        for webhook in all {
-            let is_own = self.owned.has(webhook);
-            self.with_queue(webhook, now, |queue, _| match is_own {
-                true => queue.reset(),
-                false => queue.pause(),
-            });
-        }
+        self.with_each_queue(now, Queue::reset, Queue::pause);
     }
 
     /// A test by hand has shown which secret the endpoint takes.
@@ -163,6 +153,15 @@ impl Schedule {
             queue.log.missed(0);
             queue.log.retry(now);
         });
+    }
+
+    /// Changes the queues that are this process's, and the others.
+    fn with_each_queue(&mut self, now: Timestamp, own: fn(&mut Queue), other: fn(&mut Queue)) {
+        let all: Vec<_> = self.queues.keys().copied().collect();
+        for webhook in all {
+            let change = if self.owned.has(webhook) { own } else { other };
+            self.with_queue(webhook, now, |queue, _| change(queue));
+        }
     }
 
     /// Changes the queue of a webhook that is this process's, and makes one if there is none.
