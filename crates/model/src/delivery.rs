@@ -177,8 +177,13 @@ pub struct AttemptResult {
     pub next_attempt_at: Option<Timestamp>,
     /// When the attempt ended.
     pub finished_at: Now,
-    /// Whether the endpoint said that it is gone for good (410): its webhook is disabled.
-    pub is_gone: bool,
+}
+
+impl AttemptResult {
+    /// Whether the endpoint said that it is gone for good: its webhook is disabled.
+    pub fn is_gone(&self) -> bool {
+        self.status == Some(410)
+    }
 }
 
 /// The body of a delivery, in the order of the contract.

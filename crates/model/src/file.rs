@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::{Id, Kind},
     schema::FILE_URL,
+    text::turns_direction,
     time::Timestamp,
 };
 
@@ -83,14 +84,10 @@ pub fn safe_name(text: &str) -> Option<String> {
 }
 
 fn is_hostile(c: char) -> bool {
-    let changes_direction = matches!(
-        c,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-    );
     let breaks_lines = matches!(c, '\u{2028}' | '\u{2029}');
     let is_invisible = matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}');
     c.is_control()
-        || changes_direction
+        || turns_direction(c)
         || breaks_lines
         || is_invisible
         || matches!(c, '"' | '<' | '>' | '|' | ':' | '*' | '?')

@@ -19,6 +19,14 @@ pub fn is_invisible(c: char) -> bool {
         || is_ignorable(c)
 }
 
+/// Whether a character changes the direction of the text around it.
+pub fn turns_direction(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
 /// Whether a text shows nothing.
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(is_invisible)

@@ -41,6 +41,7 @@ use crate::{
     stream::Feeds,
     supervise::Supervisor,
     telemetry,
+    webhook_client::WebhookClient,
 };
 
 /// Connections at once of those who want metrics.
@@ -160,14 +161,15 @@ impl App {
             routes.chain([(Method::GET, routes::METRICS_PATH)]),
             max_connections,
         ));
+        let webhook_client = WebhookClient::new(&config, guard.clone(), Arc::clone(&files))
+            .map_err(StartError::DeliveryClient)?;
         let deliver = Deliver::new(
             &config,
-            &guard,
-            Arc::clone(&files),
+            webhook_client,
+            Arc::clone(&store),
             Arc::<ServerClock>::clone(&clock),
             Arc::clone(&metrics),
-        )
-        .map_err(StartError::DeliveryClient)?;
+        );
         let feeds = {
             let (store, files) = (Arc::clone(&store), Arc::clone(&files));
             Arc::new(Feeds::new(store, files, Arc::<ServerClock>::clone(&clock)))
@@ -202,7 +204,7 @@ impl App {
         // First: it is told of whatever happens from now on.
         app.store
             .observe(Arc::new(Watcher { app: Arc::downgrade(&app), runtime: Handle::current() }));
-        app.deliver.start(&app.store, &supervisor, &stop_delivering).await;
+        app.deliver.start(&supervisor, &stop_delivering).await;
         jobs::start(app.jobs(), &supervisor, &stop_working);
         let (feeds, stopping, stop) =
             (Arc::clone(&app.feeds), app.stopping.clone(), stop_working.clone());

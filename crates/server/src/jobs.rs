@@ -297,8 +297,7 @@ async fn advance_replays(jobs: &Jobs, last: &mut Option<Id<Replay>>) -> Result<b
 async fn give_up(jobs: Arc<Jobs>, stop: CancellationToken) {
     loop {
         loop {
-            let under_way = jobs.deliver.under_way();
-            let owned = jobs.deliver.owned();
+            let (owned, under_way) = jobs.deliver.owned_and_under_way();
             match jobs.store.give_up_deliveries(jobs.clock.both(), owned, under_way, BATCH).await {
                 Ok(given_up) => {
                     jobs.metrics.given_up(u64::try_from(given_up).unwrap_or(u64::MAX));

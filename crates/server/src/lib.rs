@@ -30,6 +30,7 @@ mod stream;
 mod supervise;
 pub mod telemetry;
 mod uncancelled;
+mod webhook_client;
 mod wrong_tokens;
 
 pub use app::{App, Running, StartError};

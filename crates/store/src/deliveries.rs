@@ -24,15 +24,6 @@ pub enum Owned {
     Partitions(Vec<u8>),
 }
 
-/// The webhooks of a process, and how many parts it has too much.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ownership {
-    /// What it owns.
-    pub owned: Owned,
-    /// So many parts are more than its share: it is to let go of them, when nothing of them is under way.
-    pub surplus: usize,
-}
-
 /// In which of the 256 parts a webhook is.
 pub fn partition(webhook: Id<Webhook>) -> u8 {
     webhook.to_bits().to_le_bytes()[0]
@@ -53,8 +44,6 @@ impl Owned {
 pub struct WaitingWebhook {
     /// Which.
     pub webhook_id: Id<Webhook>,
-    /// Whose it is.
-    pub account_id: Id<Account>,
     /// Whether deliveries wait that were not attempted in their round.
     pub has_untried: bool,
     /// When the first retry is due, by the steady clock; none if there is none.
@@ -66,8 +55,8 @@ pub struct WaitingWebhook {
 pub struct DueQuery {
     /// Of which webhook.
     pub webhook_id: Id<Webhook>,
-    /// Those not attempted in their round: behind this place,
-    pub after: i64,
+    /// Those not attempted in their round: from this place on,
+    pub from: i64,
     /// and at most so many.
     pub untried: usize,
     /// At most so many retries.
@@ -83,10 +72,8 @@ pub struct DueDeliveries {
     pub is_active: bool,
     /// Those not attempted in their round, in the order of their events, or of their rounds.
     pub untried: Vec<DueDelivery>,
-    /// The place of the last that was looked at; none if there was none.
-    pub last: Option<i64>,
-    /// Whether none is behind them.
-    pub is_all: bool,
+    /// From which place on there may be more of them; none if there are none, or if none were asked for.
+    pub more_from: Option<i64>,
     /// Retries that are due, the oldest first.
     pub retries: Vec<DueDelivery>,
     /// When the next retry is due that is not among them; none if there is none.
@@ -175,16 +162,17 @@ pub trait Deliveries: Send + Sync {
         results: Vec<AttemptResult>,
     ) -> Result<Vec<(Id<Webhook>, DisabledReason)>>;
 
-    /// Keeps this process, `node`, among those that share the database, lets go of the parts `let_go`, and answers which
-    /// webhooks are its own until `until`. Each process gets its share: what another one holds it gets when that lets go
-    /// of it, or has not come back in time.
+    /// Keeps this process, `node`, among those that share the database, and answers which webhooks are its own until
+    /// `until`: its share. What it holds beyond that it lets go of, but for the parts `in_use`: those that it
+    /// delivers to, or of which something is under way. What another process holds it gets when that lets go of it, or
+    /// has not come back in time.
     async fn own_webhooks(
         &self,
         node: u128,
-        let_go: Vec<u8>,
+        in_use: Vec<u8>,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Ownership>;
+    ) -> Result<Owned>;
 
     /// This process delivers no more: others may at once.
     async fn disown_webhooks(&self, node: u128) -> Result<()>;

@@ -45,7 +45,7 @@ pub use chats::{Chats, ChatsCursor};
 pub use clocks::{Clocks, SavedClock};
 pub use deliveries::{
     Backlog, Deliveries, DeliveriesCursor, DeliveryFilter, DueDeliveries, DueQuery, MAX_COUNTED,
-    Owned, Ownership, WaitingWebhook, WebhookBacklog, partition,
+    Owned, WaitingWebhook, WebhookBacklog, partition,
 };
 pub use error::{Outage, Refusal, StoreError};
 pub use events::{Committed, CommittedEvent, Cutoff, EventPosition, Events, EventsAfter, Pruned};

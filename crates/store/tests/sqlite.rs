@@ -192,30 +192,34 @@ async fn processes_that_share_a_database_share_its_webhooks() {
     let [one, two] = [(); 2].map(|()| SqliteStore::open(&path, options).unwrap());
     let at = |seconds: i64| Timestamp(NOW.0 + 1000 * seconds);
     // Each comes back every second, and is trusted to for five.
-    let own = async |store: &SqliteStore, node, let_go: Vec<u8>, now| {
-        let owning = store.own_webhooks(node, let_go, at(now), at(now + 5)).await.unwrap();
-        let Owned::Partitions(parts) = owning.owned else { panic!("it is not alone") };
-        (parts, owning.surplus)
+    let own = async |store: &SqliteStore, node, in_use: &[u8], now| {
+        let owned = store.own_webhooks(node, in_use.to_vec(), at(now), at(now + 5)).await.unwrap();
+        let Owned::Partitions(parts) = owned else { panic!("it is not alone") };
+        parts
     };
-    let (all, surplus) = own(&one, 1, vec![], 0).await;
-    assert_eq!((all.len(), surplus), (256, 0));
-    assert_eq!(own(&two, 2, vec![], 0).await, (vec![], 0), "nothing is taken from who holds it");
-    let (all, surplus) = own(&one, 1, vec![], 1).await;
-    assert_eq!((all.len(), surplus), (256, 128));
-    let (first, surplus) = own(&one, 1, all[128..].to_vec(), 2).await;
-    assert_eq!((&first[..], surplus), (&all[..128], 0), "what it lets go it does not take again");
-    let (second, _) = own(&two, 2, vec![], 2).await;
+    let all = own(&one, 1, &[], 0).await;
+    assert_eq!(all.len(), 256);
+    assert!(own(&two, 2, &[], 0).await.is_empty(), "nothing is taken from who holds it");
+    // What is more than its share is no more its own, but nobody else's before it says that it does not use it.
+    let first = own(&one, 1, &all, 1).await;
+    assert_eq!(first, all[..128]);
+    assert!(own(&two, 2, &[], 1).await.is_empty());
+    let still_used = [&first[..], &[200]].concat();
+    assert_eq!(own(&one, 1, &still_used, 2).await, first);
+    let second = own(&two, 2, &[], 2).await;
+    assert!(second.len() == 127 && !second.contains(&200));
+    assert_eq!(own(&one, 1, &first, 3).await, first);
+    let second = own(&two, 2, &second, 3).await;
     assert_eq!(second, all[128..]);
     // The first does not come back: what was its own is the other's after its time, and not before.
-    assert_eq!(own(&two, 2, vec![], 6).await.0.len(), 128);
-    assert_eq!(own(&two, 2, vec![], 7).await.0.len(), 256);
+    assert_eq!(own(&two, 2, &second, 7).await, second);
+    assert_eq!(own(&two, 2, &second, 8).await, all);
     // It comes again, and the other says that it goes.
-    assert_eq!(own(&one, 1, vec![], 8).await.0.len(), 0);
+    assert!(own(&one, 1, &[], 9).await.is_empty());
     two.disown_webhooks(2).await.unwrap();
-    assert_eq!(own(&one, 1, vec![], 8).await.0.len(), 256);
+    assert_eq!(own(&one, 1, &[], 9).await, all);
     one.close().await;
     two.close().await;
     let alone = open(&path).unwrap();
-    let owning = alone.own_webhooks(3, vec![], NOW, NOW).await.unwrap();
-    assert_eq!((owning.owned, owning.surplus), (Owned::All, 0));
+    assert_eq!(alone.own_webhooks(3, vec![], NOW, NOW).await.unwrap(), Owned::All);
 }

@@ -138,7 +138,11 @@ async fn an_endpoint_that_can_not_prove_its_name_gets_nothing() {
         all.first().and_then(|one| one.error.clone())
     })
     .await;
-    assert!(error.contains("certificate"), "{error}");
+    let told = "the endpoint's TLS certificate is not trusted, not valid now, or not for this name";
+    assert_eq!(error, told);
+    let webhook = client.webhooks("").await.unwrap().value.data.remove(0);
+    let tried = client.test_webhook(webhook.id).await.unwrap().value;
+    assert_eq!(tried.error.as_deref(), Some(told));
     assert_eq!(came.versions(), []);
     dev.stop().await;
 }

@@ -161,7 +161,7 @@ pub(crate) async fn rotate(
     let rotating = in_flight.answer_with(StatusCode::OK, |record| async move {
         let done = webhooks.rotate_secret(grant, webhook_id, secret, until, record, now).await?;
         if matches!(done, Idempotent::Fresh(_)) {
-            deliver.rotated(webhook_id);
+            deliver.changed(webhook_id);
         }
         Ok(done)
     });
@@ -201,7 +201,7 @@ pub(crate) async fn test(
         since: now,
     };
     let trying = in_flight.answer_after(StatusCode::OK, async move {
-        deliver.test(account_id, &delivery).await.ok_or_else(|| {
+        deliver.test(&delivery).await.ok_or_else(|| {
             let message =
                 "As many webhooks are being tried as may be at once. Try again in a moment.";
             Problem::new(Code::ServiceUnavailable, message).retry_after(1).into()

@@ -101,7 +101,6 @@ mod tests {
             cause: None,
             next_attempt_at: None,
             finished_at: Now { wall: Timestamp(3), steady: Timestamp(4) },
-            is_gone: false,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Fairness: how much of what may be in flight each gets, and whose turn it is.
+//! Fairness: how much of what may be in flight each gets.
 //!
 //! Half of it is for endpoints that are proven, which means that they answer well and soon; the other half is for all
 //! others. So endpoints that hang, however many of however many accounts, keep half at most. Only those that were
@@ -8,12 +8,10 @@
 //! Of each half an account may have one more while it has less than is free. So one alone gets half of it, two get a
 //! third each, and something is left for the next, whose first attempt waits for nobody (dynamic thresholds: Choudhury
 //! and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998).
-//!
-//! Accounts take turns, and of each account its webhooks do, so that nobody gets more by having more webhooks.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
-use switchboard_model::{Account, Webhook, id::Id};
+use switchboard_model::{Account, id::Id};
 
 /// What is known of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,15 +27,16 @@ impl EndpointClass {
     pub(super) const IN_TURN: [Self; 2] = [Self::Proven, Self::Unproven];
 }
 
-/// How many are in flight: of proven endpoints, of others, and of those that were proven when it began and take long.
-type Used = [usize; 3];
-const LATE: usize = 2;
+/// How many are in flight, by the class of their endpoints when they began.
+type Used = [usize; 2];
 
 /// What may be in flight.
 #[derive(Debug)]
 pub(super) struct Pools {
     most: usize,
     used: Used,
+    /// How many of those of proven endpoints take long.
+    late: usize,
     /// Of each account that has any.
     of: HashMap<Id<Account>, Used>,
     /// Of the places that were taken, those that are free again.
@@ -50,24 +49,27 @@ pub(super) struct Room {
     /// No other that is taken has it; it is less than there is room for.
     pub(super) place: usize,
     account: Id<Account>,
-    counted_as: usize,
+    class: EndpointClass,
+    /// Whether what it was taken for takes long.
+    pub(super) is_late: bool,
 }
 
 impl Pools {
-    /// Room for so many.
     pub(super) fn new(most: usize) -> Self {
-        Self { most, used: [0; 3], of: HashMap::new(), free_places: Vec::new() }
+        Self { most, used: [0; 2], late: 0, of: HashMap::new(), free_places: Vec::new() }
     }
 
-    /// How many are in flight.
     pub(super) fn used(&self) -> usize {
         self.used.iter().sum()
     }
 
     /// How many more of this class may be in flight.
     fn free(&self, class: EndpointClass) -> usize {
-        let half = (self.most / 2).max(1).saturating_sub(self.used[class as usize]);
-        half.min(self.most.saturating_sub(self.used()))
+        let used = match class {
+            EndpointClass::Proven => self.used[class as usize] - self.late,
+            EndpointClass::Unproven => self.used[class as usize],
+        };
+        (self.most / 2).max(1).saturating_sub(used).min(self.most.saturating_sub(self.used()))
     }
 
     pub(super) fn has_room(&self, class: EndpointClass) -> bool {
@@ -76,10 +78,7 @@ impl Pools {
 
     /// Whether one more may be of this account: it has less than it leaves free for the others.
     pub(super) fn has_room_for(&self, account: Id<Account>, class: EndpointClass) -> bool {
-        let own = self.of.get(&account).map_or(0, |used| match class {
-            EndpointClass::Proven => used[class as usize] + used[LATE],
-            EndpointClass::Unproven => used[class as usize],
-        });
+        let own = self.of.get(&account).map_or(0, |used| used[class as usize]);
         own < self.free(class)
     }
 
@@ -93,90 +92,29 @@ impl Pools {
     }
 
     pub(super) fn take(&mut self, account: Id<Account>, class: EndpointClass) -> Room {
-        let counted_as = class as usize;
         let place = self.free_places.pop().unwrap_or_else(|| self.used());
-        self.used[counted_as] += 1;
-        self.of.entry(account).or_default()[counted_as] += 1;
-        Room { place, account, counted_as }
+        self.used[class as usize] += 1;
+        self.of.entry(account).or_default()[class as usize] += 1;
+        Room { place, account, class, is_late: false }
     }
 
     /// What it was taken for takes long.
     pub(super) fn is_late(&mut self, room: &mut Room) {
-        if room.counted_as == EndpointClass::Proven as usize {
-            for used in [Some(&mut self.used), self.of.get_mut(&room.account)].into_iter().flatten()
-            {
-                used[room.counted_as] -= 1;
-                used[LATE] += 1;
-            }
-            room.counted_as = LATE;
-        }
+        room.is_late = true;
+        self.late += usize::from(room.class == EndpointClass::Proven);
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "it is given back once")]
     pub(super) fn give_back(&mut self, room: Room) {
         self.free_places.push(room.place);
-        self.used[room.counted_as] -= 1;
+        self.used[room.class as usize] -= 1;
+        self.late -= usize::from(room.is_late && room.class == EndpointClass::Proven);
         if let Some(own) = self.of.get_mut(&room.account) {
-            own[room.counted_as] -= 1;
-            if *own == [0; 3] {
+            own[room.class as usize] -= 1;
+            if *own == [0; 2] {
                 self.of.remove(&room.account);
             }
         }
-    }
-}
-
-/// The webhooks of one class that have something to send. Each is here at most once.
-#[derive(Debug, Default)]
-pub(super) struct FairQueue {
-    /// Those that have a webhook here, each once.
-    accounts: VecDeque<Id<Account>>,
-    /// None of them is empty.
-    webhooks: HashMap<Id<Account>, VecDeque<Id<Webhook>>>,
-}
-
-impl FairQueue {
-    pub(super) fn is_empty(&self) -> bool {
-        self.accounts.is_empty()
-    }
-
-    /// This webhook is the last of its account, and an account that is new here the last of all.
-    pub(super) fn enqueue(&mut self, account: Id<Account>, webhook: Id<Webhook>) {
-        let webhooks = self.webhooks.entry(account).or_insert_with(|| {
-            self.accounts.push_back(account);
-            VecDeque::new()
-        });
-        webhooks.push_back(webhook);
-    }
-
-    /// Takes out whose turn it is, of the accounts that may have one.
-    pub(super) fn pop(&mut self, may: impl Fn(Id<Account>) -> bool) -> Option<Id<Webhook>> {
-        let place = self.accounts.iter().position(|account| may(*account))?;
-        // Those that may not have had their turn.
-        self.accounts.rotate_left(place);
-        let account = self.accounts.pop_front()?;
-        let webhooks = self.webhooks.get_mut(&account)?;
-        let webhook = webhooks.pop_front();
-        if webhooks.is_empty() {
-            self.webhooks.remove(&account);
-        } else {
-            self.accounts.push_back(account);
-        }
-        webhook
-    }
-
-    /// This webhook has no turn any more.
-    pub(super) fn remove(&mut self, account: Id<Account>, webhook: Id<Webhook>) {
-        let Some(webhooks) = self.webhooks.get_mut(&account) else { return };
-        webhooks.retain(|one| *one != webhook);
-        if webhooks.is_empty() {
-            self.webhooks.remove(&account);
-            self.accounts.retain(|one| *one != account);
-        }
-    }
-
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.webhooks.values().map(VecDeque::len).sum()
     }
 }
 
@@ -264,53 +202,8 @@ mod tests {
                 for room in rooms {
                     pools.give_back(room);
                 }
-                assert!(pools.of.is_empty() && pools.used() == 0);
+                assert!(pools.of.is_empty() && pools.used() == 0 && pools.late == 0);
             }
         }
-    }
-
-    fn drain(queue: &mut FairQueue, may: impl Fn(Id<Account>) -> bool) -> Vec<Id<Webhook>> {
-        std::iter::from_fn(|| queue.pop(&may)).collect()
-    }
-
-    #[test]
-    fn accounts_take_turns_and_so_do_their_webhooks() {
-        let (many, one) = (Id::generate(), Id::generate());
-        let webhooks: Vec<_> = (0..4).map(|_| Id::generate()).collect();
-        let mut queue = FairQueue::default();
-        for webhook in &webhooks[..3] {
-            queue.enqueue(many, *webhook);
-        }
-        queue.enqueue(one, webhooks[3]);
-        let wanted = [0, 3, 1, 2].map(|place| webhooks[place]);
-        assert_eq!(drain(&mut queue, |_| true), wanted);
-        assert!(queue.accounts.is_empty() && queue.webhooks.is_empty());
-    }
-
-    #[test]
-    fn who_may_not_have_a_turn_waits_and_holds_nobody_back() {
-        let (held, free) = (Id::generate(), Id::generate());
-        let (waits, goes) = (Id::generate(), Id::generate());
-        let mut queue = FairQueue::default();
-        queue.enqueue(held, waits);
-        queue.enqueue(free, goes);
-        assert_eq!(drain(&mut queue, |account| account != held), [goes]);
-        assert_eq!(drain(&mut queue, |_| true), [waits]);
-    }
-
-    #[test]
-    fn who_is_removed_leaves_nothing_behind() {
-        let account = Id::generate();
-        let (gone, stays) = (Id::generate(), Id::generate());
-        let mut queue = FairQueue::default();
-        queue.enqueue(account, gone);
-        queue.enqueue(account, stays);
-        queue.remove(account, gone);
-        assert_eq!(queue.len(), 1);
-        queue.remove(account, stays);
-        queue.remove(account, stays);
-        assert!(queue.accounts.is_empty() && queue.webhooks.is_empty());
-        queue.enqueue(account, stays);
-        assert_eq!(drain(&mut queue, |_| true), [stays]);
     }
 }

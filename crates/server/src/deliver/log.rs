@@ -8,8 +8,6 @@ use switchboard_store::{DueDeliveries, DueQuery};
 #[derive(Debug)]
 pub(super) struct Log {
     state: State,
-    /// From this place on it is read.
-    next_seq: i64,
     /// When the next retry is due that is not in memory; none if there is none.
     retry_at: Option<Timestamp>,
     reading: Option<Reading>,
@@ -19,17 +17,17 @@ pub(super) struct Log {
 enum State {
     /// All that it holds was read, or was told.
     CaughtUp,
-    /// It may hold what was neither.
-    Behind,
+    /// It may hold what was neither, from this place on.
+    Behind { from: i64 },
     /// It is not to be read before something is told of it: the webhook is not active, or another process's.
     Paused,
 }
 
 /// What has happened since a read of the store began.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Reading {
     /// The first place of what was missed since.
-    missed: i64,
+    missed: Option<i64>,
     /// These have ended: what is read may still show them.
     ended: HashSet<i64>,
 }
@@ -37,7 +35,7 @@ struct Reading {
 impl Default for Log {
     /// Nobody knows what it holds.
     fn default() -> Self {
-        Self { state: State::Behind, next_seq: 0, retry_at: None, reading: None }
+        Self { state: State::Behind { from: 0 }, retry_at: None, reading: None }
     }
 }
 
@@ -60,24 +58,23 @@ impl Log {
     pub(super) fn is_done(&self) -> bool {
         let has_nothing = match self.state {
             State::CaughtUp => self.retry_at.is_none(),
-            State::Behind => false,
+            State::Behind { .. } => false,
             State::Paused => true,
         };
         has_nothing && self.reading.is_none()
     }
 
-    /// What is at this place was told: it need not be read.
-    pub(super) fn told(&mut self, seq: i64) {
-        self.next_seq = self.next_seq.max(seq + 1);
-    }
-
     /// Something at this place, or behind it, is in the store only. The places of rows that are gone are given again,
     /// so it may be before the last that was read.
     pub(super) fn missed(&mut self, seq: i64) {
-        self.state = State::Behind;
-        self.next_seq = self.next_seq.min(seq);
-        if let Some(reading) = &mut self.reading {
-            reading.missed = reading.missed.min(seq);
+        let from = match self.state {
+            State::CaughtUp => seq,
+            State::Behind { from } => from.min(seq),
+            State::Paused => 0,
+        };
+        self.state = State::Behind { from };
+        if let Some(Reading { missed, .. }) = &mut self.reading {
+            *missed = Some(missed.map_or(seq, |before| before.min(seq)));
         }
     }
 
@@ -107,7 +104,7 @@ impl Log {
         match self.state {
             _ if self.reading.is_some() => None,
             State::CaughtUp => self.retry_at,
-            State::Behind => Some(now),
+            State::Behind { .. } => Some(now),
             State::Paused => None,
         }
     }
@@ -123,29 +120,29 @@ impl Log {
     ) -> DueQuery {
         let has_retries = self.retry_at.is_some_and(|at| at <= now);
         // A long backlog must not keep back the retries, nor they it.
-        let untried = match (self.state, has_retries) {
-            (State::CaughtUp, _) => 0,
-            (_, true) => room - room / 4,
-            (_, false) => room,
+        let (from, untried) = match self.state {
+            State::Behind { from } => (from, if has_retries { room - room / 4 } else { room }),
+            State::CaughtUp | State::Paused => (0, 0),
         };
         let retries = if has_retries && untried < room { room - untried + held } else { 0 };
         if retries > 0 {
             self.retry_at = None;
         }
-        self.reading = Some(Reading { missed: i64::MAX, ended: HashSet::new() });
-        DueQuery { webhook_id, after: self.next_seq - 1, untried, retries }
+        self.reading = Some(Reading::default());
+        DueQuery { webhook_id, from, untried, retries }
     }
 
     /// What was read and has not ended meanwhile. Nothing if all is to be read anew by now.
-    pub(super) fn read(&mut self, found: DueDeliveries) -> Vec<DueDelivery> {
+    pub(super) fn load(&mut self, found: DueDeliveries) -> Vec<DueDelivery> {
         let Some(Reading { missed, ended }) = self.reading.take() else { return Vec::new() };
-        let has_missed = missed < i64::MAX;
         if !found.is_active {
-            self.state = if has_missed { State::Behind } else { State::Paused };
+            if missed.is_none() {
+                self.state = State::Paused;
+            }
             return Vec::new();
         }
-        self.next_seq = found.last.map_or(self.next_seq, |last| last + 1).min(missed);
-        self.state = if found.is_all && !has_missed { State::CaughtUp } else { State::Behind };
+        let from = found.more_from.into_iter().chain(missed).min();
+        self.state = from.map_or(State::CaughtUp, |from| State::Behind { from });
         if let Some(next) = found.next_retry_at {
             self.retry(next);
         }
@@ -154,7 +151,7 @@ impl Log {
     }
 
     /// The store did not answer.
-    pub(super) fn not_read(&mut self) {
+    pub(super) fn not_loaded(&mut self) {
         if self.reading.take().is_some() {
             self.retry(Timestamp(0));
         }

@@ -1,6 +1,7 @@
 //! The queue of one webhook: the head of its log, in memory, and what of it is in flight.
 //!
-//! Promises: first attempts of one chat go out one after another, in the order of the log; what is here or in flight
+//! Promises: first attempts of one chat go out one after another, in the order of the log: the next when the one before
+//! has worked, or has failed and that is settled. A retry waits for nobody and nobody waits for it. What is here or in flight
 //! is not taken in again; nothing of the log is left out. What does not fit is dropped, because the store has it:
 //! then the queue is behind its log, and reads on from the place where it stands ([`log`](super::log)).
 
@@ -15,15 +16,14 @@ use super::{
     log::Log,
 };
 
-#[derive(Debug)]
+/// A new one is empty, and nobody knows what it has in the store.
+#[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// Whose webhook it is.
-    pub(super) account: Id<Account>,
     pub(super) endpoint: Endpoint,
-    /// In whose turn the webhook stands, if in any.
-    pub(super) in_turn: Option<EndpointClass>,
-    /// When the store is to be looked at for it.
-    pub(super) look_at: Option<Timestamp>,
+    /// In which turn the webhook stands, and of which account, if in any.
+    pub(super) in_turn: Option<(EndpointClass, Id<Account>)>,
+    /// When the store is to be polled for it.
+    pub(super) poll_at: Option<Timestamp>,
     /// May go out now.
     ready: VecDeque<DueDelivery>,
     /// A first attempt is ready or in flight for these chats; what follows waits here.
@@ -32,37 +32,20 @@ pub(super) struct Queue {
     waiting: HashSet<i64>,
     /// The places of those in flight, and whether they went to the endpoint that the webhook has now.
     in_flight: HashMap<i64, bool>,
-    log: Log,
+    pub(super) log: Log,
 }
 
 impl Queue {
-    /// An empty one, of which nobody knows what it has in the store.
-    pub(super) fn new(account: Id<Account>) -> Self {
-        Self {
-            account,
-            endpoint: Endpoint::default(),
-            in_turn: None,
-            look_at: None,
-            ready: VecDeque::new(),
-            parked: HashMap::new(),
-            waiting: HashSet::new(),
-            in_flight: HashMap::new(),
-            log: Log::default(),
-        }
-    }
-
     /// An empty one, which has nothing in the store.
     #[cfg(test)]
-    pub(super) fn caught_up(account: Id<Account>) -> Self {
-        Self { log: Log::empty(), ..Self::new(account) }
+    pub(super) fn caught_up() -> Self {
+        Self { log: Log::empty(), ..Self::default() }
     }
 
-    /// How many wait here.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// The places of those in flight.
     pub(super) fn in_flight(&self) -> impl ExactSizeIterator<Item = i64> {
         self.in_flight.keys().copied()
     }
@@ -72,11 +55,16 @@ impl Queue {
         self.waiting.is_empty() && self.in_flight.is_empty() && self.log.is_done()
     }
 
-    /// Whether one more may go out, as far as its endpoint is concerned.
-    pub(super) fn may_begin(&self, pools: &Pools, now: Timestamp) -> bool {
-        !self.ready.is_empty()
-            && self.in_flight.len() < pools.most_of_one(self.endpoint.class())
-            && self.endpoint.admits(now)
+    /// The turn in which it may send its next, if it may as far as its endpoint is concerned.
+    pub(super) fn turn(
+        &self,
+        pools: &Pools,
+        now: Timestamp,
+    ) -> Option<(EndpointClass, Id<Account>)> {
+        let class = self.endpoint.class();
+        let may = self.in_flight.len() < pools.most_of_one(class) && self.endpoint.admits(now);
+        let next = self.ready.front().filter(|_| may)?;
+        Some((class, next.account_id))
     }
 
     /// Takes in a delivery that was just committed, if it is the next of the log and there is room.
@@ -86,7 +74,6 @@ impl Queue {
             return;
         }
         if self.log.is_caught_up() && self.waiting.len() < most {
-            self.log.told(delivery.seq);
             self.push(delivery);
         } else {
             self.log.missed(delivery.seq);
@@ -139,13 +126,8 @@ impl Queue {
         self.log.ended(seq);
     }
 
-    /// A retry is due at this time.
-    pub(super) fn retry(&mut self, at: Timestamp) {
-        self.log.retry(at);
-    }
-
     /// Drops all that waits here, to read it again.
-    pub(super) fn reread(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.log.reset();
         for delivery in std::mem::take(&mut self.ready) {
             if let Some(chat) = ordered_chat(&delivery) {
@@ -159,7 +141,7 @@ impl Queue {
 
     /// The webhook is not what it was: what waits is read anew, and its endpoint is a new one.
     pub(super) fn renew(&mut self) {
-        self.reread();
+        self.reset();
         self.endpoint = Endpoint::default();
         self.in_flight.values_mut().for_each(|is_at_endpoint| *is_at_endpoint = false);
     }
@@ -170,26 +152,21 @@ impl Queue {
         self.log.pause();
     }
 
-    /// Something may have come to the store that nobody has told of.
-    pub(super) fn look_again(&mut self) {
-        self.log.missed(0);
-    }
-
     /// The webhook is active and has this in the store.
     pub(super) fn found_in_store(&mut self, has_untried: bool, retry_at: Option<Timestamp>) {
         let has_none_here = self.waiting.is_empty() && self.in_flight.is_empty();
         if self.log.is_paused() || (has_untried && has_none_here) {
-            self.look_again();
+            self.log.missed(0);
         }
         if let Some(at) = retry_at {
-            self.retry(at);
+            self.log.retry(at);
         }
     }
 
-    /// When the store is to be looked at: when half of what may be here is gone and the log or a retry has more; behind
+    /// When the store is to be polled: when half of what may be here is gone and the log or a retry has more; behind
     /// a breaker, not before its probe may go out, and only if there is nothing here for it. Also when the probe may go
     /// out that is here. None while nothing but a change of the queue brings that about.
-    pub(super) fn next_look(&self, most: usize, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn next_poll(&self, most: usize, now: Timestamp) -> Option<Timestamp> {
         let in_store = self.log.next_read(now);
         if self.endpoint.breaker.is_closed() {
             return in_store.filter(|_| 2 * self.waiting.len() <= most);
@@ -209,24 +186,19 @@ impl Queue {
         most: usize,
         now: Timestamp,
     ) -> Option<DueQuery> {
-        self.next_look(most, now).filter(|at| *at <= now)?;
+        self.next_poll(most, now).filter(|at| *at <= now)?;
         let most = if self.endpoint.breaker.is_closed() { most } else { 1 };
         let held = self.waiting.len() + self.in_flight.len();
         Some(self.log.query(webhook, most - self.waiting.len(), held, now))
     }
 
     /// Takes in what was read.
-    pub(super) fn read(&mut self, found: DueDeliveries) {
-        for delivery in self.log.read(found) {
+    pub(super) fn load(&mut self, found: DueDeliveries) {
+        for delivery in self.log.load(found) {
             if !self.holds(delivery.seq) {
                 self.push(delivery);
             }
         }
-    }
-
-    /// The store did not answer.
-    pub(super) fn not_read(&mut self) {
-        self.log.not_read();
     }
 }
 

@@ -1,23 +1,24 @@
 //! The schedule: which delivery may go out next, and what is to be read of the store.
 //!
-//! Promises: first attempts of one webhook and one chat go out one after another, in the order of their events
-//! ([`queue`](super::queue)); accounts take turns, and so do the webhooks of each, and none has more in flight than is
-//! left for its class and its account ([`fairness`](super::fairness)), nor than its endpoint has earned
-//! ([`endpoint`](super::endpoint)); what waits in memory is bounded, and each webhook has room for some.
+//! Promises: what waits in memory is bounded, and each webhook has room for some. The order within a chat is kept by
+//! [`queue`](super::queue), the turns of accounts by [`fair_queue`](super::fair_queue), their shares by
+//! [`fairness`](super::fairness), how much an endpoint has earned by [`endpoint`](super::endpoint).
 
 mod intake;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use switchboard_model::{Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id};
-use switchboard_store::{Owned, partition};
+use switchboard_store::Owned;
 
 use super::{
-    breaker::AttemptOutcome,
-    endpoint::{Endpoint, News},
-    fairness::{EndpointClass, FairQueue, Pools, Room},
+    endpoint::News,
+    fair_queue::FairQueue,
+    fairness::{EndpointClass, Pools, Room},
+    outcome::AttemptOutcome,
     queue::Queue,
 };
+use crate::webhook_client::SecretVersion;
 
 /// Deliveries that may wait in memory before each webhook is left with [`LEAST`].
 const MEMORY: usize = 8192;
@@ -29,17 +30,20 @@ const LEAST: usize = 16;
 /// When this many queues are remembered that are idle, those of which there is nothing to remember are forgotten.
 const REMEMBERED: usize = 4096;
 
-/// Which delivery may go out next.
 #[derive(Debug)]
 pub(super) struct Schedule {
     pools: Pools,
     queues: HashMap<Id<Webhook>, Queue>,
     /// The webhooks that have something to send, by the class of their endpoints.
     turns: [FairQueue; 2],
-    /// When the store is to be looked at for which webhook.
-    looks: BTreeSet<(Timestamp, Id<Webhook>)>,
+    /// When the store is to be polled for which webhook.
+    polls: BTreeSet<(Timestamp, Id<Webhook>)>,
+    /// The webhooks of which the reader has asked the store, until it answers.
+    asked: Vec<Id<Webhook>>,
     /// When all webhooks are to be looked for that have something in the store.
     sweep_at: Timestamp,
+    /// Whether another process has committed since.
+    is_outdated: bool,
     /// How many deliveries wait in all queues.
     waiting: usize,
     /// The webhooks that are this process's, and until when.
@@ -55,11 +59,12 @@ pub(super) struct Slot {
     pub(super) webhook: Id<Webhook>,
     seq: i64,
     pub(super) room: Room,
+    /// What it is signed with while two secrets are valid.
+    pub(super) secret: SecretVersion,
     /// The chat that waits behind it.
     chat: Option<Id<Chat>>,
     /// Whether it is the one that finds out if the endpoint works again.
     is_probe: bool,
-    is_late: bool,
 }
 
 /// How deliveries stand in memory.
@@ -67,10 +72,8 @@ pub(super) struct Slot {
 pub(crate) struct InMemory {
     /// Attempts under way.
     pub(crate) in_flight: u64,
-    /// The webhooks that a breaker holds back.
-    pub(crate) held: HashSet<Id<Webhook>>,
-    /// The webhooks whose endpoint fails or is slow: these, and others.
-    pub(crate) to_blame: HashSet<Id<Webhook>>,
+    /// The webhooks whose endpoint fails or is slow, and whether a breaker holds them back.
+    pub(crate) to_blame: HashMap<Id<Webhook>, bool>,
 }
 
 impl Schedule {
@@ -80,8 +83,10 @@ impl Schedule {
             pools: Pools::new(most),
             queues: HashMap::new(),
             turns: Default::default(),
-            looks: BTreeSet::new(),
+            polls: BTreeSet::new(),
+            asked: Vec::new(),
             sweep_at: Timestamp(i64::MIN),
+            is_outdated: false,
             waiting: 0,
             owned: Owned::Partitions(Vec::new()),
             owned_until: Timestamp(i64::MIN),
@@ -104,15 +109,12 @@ impl Schedule {
             while self.pools.has_room(class) {
                 let may = |account| self.pools.has_room_for(account, class);
                 let Some(webhook) = self.turns[class as usize].pop(may) else { break };
-                let next = self.change(webhook, now, |queue, pools| {
+                let next = self.with_queue(webhook, now, |queue, pools| {
                     queue.in_turn = None;
-                    if !queue.may_begin(pools, now) {
-                        return None;
-                    }
                     let (delivery, chat) = queue.begin()?;
-                    let (seq, room) = (delivery.seq, pools.take(queue.account, class));
-                    let is_probe = queue.endpoint.begin();
-                    Some((Slot { webhook, seq, room, chat, is_probe, is_late: false }, delivery))
+                    let (seq, room) = (delivery.seq, pools.take(delivery.account_id, class));
+                    let (secret, is_probe) = (queue.endpoint.takes, queue.endpoint.begin());
+                    Some((Slot { webhook, seq, room, secret, chat, is_probe }, delivery))
                 });
                 if let Some(next) = next.flatten() {
                     return Some(next);
@@ -124,8 +126,7 @@ impl Schedule {
 
     /// An attempt takes long.
     pub(super) fn is_late(&mut self, slot: &mut Slot, now: Timestamp) {
-        slot.is_late = true;
-        self.change(slot.webhook, now, |queue, pools| {
+        self.with_queue(slot.webhook, now, |queue, pools| {
             pools.is_late(&mut slot.room);
             if let Some(endpoint) = queue.endpoint_of(slot.seq) {
                 endpoint.is_late();
@@ -141,8 +142,8 @@ impl Schedule {
         outcome: &AttemptOutcome,
         now: Timestamp,
     ) -> Option<News> {
-        let Slot { seq, is_probe, is_late, .. } = *slot;
-        let news = self.change(slot.webhook, now, |queue, pools| {
+        let Slot { seq, is_probe, room: Room { is_late, .. }, .. } = *slot;
+        let news = self.with_queue(slot.webhook, now, |queue, pools| {
             if outcome.worked
                 && let Some(chat) = slot.chat.take()
             {
@@ -157,50 +158,45 @@ impl Schedule {
     /// What came of an attempt is settled; the next is due at `retry_at`, if there is to be one.
     pub(super) fn settled(&mut self, slot: Slot, retry_at: Option<Timestamp>, now: Timestamp) {
         let Slot { webhook, seq, room, chat, .. } = slot;
-        self.change(webhook, now, |queue, pools| {
+        self.with_queue(webhook, now, |queue, pools| {
             pools.give_back(room);
             queue.end(seq);
             if let Some(chat) = chat {
                 queue.unpark(chat);
             }
             if let Some(at) = retry_at {
-                queue.retry(at);
+                queue.log.retry(at);
             }
         });
     }
 
+    /// The secret that an endpoint takes, as far as is known.
+    pub(super) fn secret(&self, webhook: Id<Webhook>) -> SecretVersion {
+        self.queues.get(&webhook).map(|queue| queue.endpoint.takes).unwrap_or_default()
+    }
+
     /// Lets the breaker's next probe go out now, if there is one to wait for.
     pub(super) fn probe(&mut self, webhook: Id<Webhook>, now: Timestamp) {
-        self.change(webhook, now, |queue, _| queue.endpoint.breaker.cut_short(now));
+        self.with_queue(webhook, now, |queue, _| queue.endpoint.breaker.cut_short(now));
     }
 
-    /// The places of the deliveries in flight.
-    pub(super) fn under_way(&self) -> Vec<i64> {
-        self.queues.values().flat_map(Queue::in_flight).collect()
+    pub(super) fn under_way(&self) -> impl Iterator<Item = i64> {
+        self.queues.values().flat_map(Queue::in_flight)
     }
 
-    /// Whether an attempt for a webhook of this part is in flight.
-    pub(super) fn is_under_way(&self, part: u8) -> bool {
-        let mut of_part = self.queues.iter().filter(|(webhook, _)| partition(**webhook) == part);
-        of_part.any(|(_, queue)| queue.in_flight().len() > 0)
-    }
-
-    /// How all stands.
     pub(super) fn in_memory(&self) -> InMemory {
-        let those = |is: fn(&Endpoint) -> bool| -> HashSet<_> {
-            let some = self.queues.iter().filter(|(_, queue)| is(&queue.endpoint));
-            some.map(|(webhook, _)| *webhook).collect()
-        };
+        let to_blame = self.queues.iter().filter(|(_, queue)| queue.endpoint.is_to_blame());
         InMemory {
             in_flight: u64::try_from(self.pools.used()).unwrap_or(u64::MAX),
-            held: those(|endpoint| !endpoint.breaker.is_closed()),
-            to_blame: those(Endpoint::is_to_blame),
+            to_blame: to_blame
+                .map(|(webhook, queue)| (*webhook, !queue.endpoint.breaker.is_closed()))
+                .collect(),
         }
     }
 
     /// Changes a queue, and keeps what is known of it outside in step: how many wait, whose turn it is, and when the
-    /// store is to be looked at. None if there is none.
-    fn change<T>(
+    /// store is to be polled. None if there is none.
+    fn with_queue<T>(
         &mut self,
         webhook: Id<Webhook>,
         now: Timestamp,
@@ -211,25 +207,25 @@ impl Schedule {
         let changed = change(queue, &mut self.pools);
         self.waiting = self.waiting + queue.waiting() - waited;
 
-        let class = queue.may_begin(&self.pools, now).then(|| queue.endpoint.class());
-        if queue.in_turn != class {
-            if let Some(before) = queue.in_turn {
-                self.turns[before as usize].remove(queue.account, webhook);
+        let turn = queue.turn(&self.pools, now);
+        if queue.in_turn != turn {
+            if let Some((class, account)) = queue.in_turn {
+                self.turns[class as usize].remove(account, webhook);
             }
-            if let Some(class) = class {
-                self.turns[class as usize].enqueue(queue.account, webhook);
+            if let Some((class, account)) = turn {
+                self.turns[class as usize].enqueue(account, webhook);
             }
-            queue.in_turn = class;
+            queue.in_turn = turn;
         }
-        let look_at = queue.next_look(most_waiting(self.waiting), now);
+        let poll_at = queue.next_poll(most_waiting(self.waiting), now);
         // One that is due already keeps its place before others.
         let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
-        if queue.look_at != look_at && !(is_due(queue.look_at) && is_due(look_at)) {
-            if let Some(before) = queue.look_at {
-                self.looks.remove(&(before, webhook));
+        if queue.poll_at != poll_at && !(is_due(queue.poll_at) && is_due(poll_at)) {
+            if let Some(before) = queue.poll_at {
+                self.polls.remove(&(before, webhook));
             }
-            queue.look_at = look_at.map(|at| at.max(now));
-            self.looks.extend(queue.look_at.map(|at| (at, webhook)));
+            queue.poll_at = poll_at.map(|at| at.max(now));
+            self.polls.extend(queue.poll_at.map(|at| (at, webhook)));
         }
         if self.queues.len() > self.remembered {
             self.forget_some();
@@ -249,7 +245,5 @@ fn most_waiting(waiting: usize) -> usize {
     (MEMORY.saturating_sub(waiting) / 2).clamp(LEAST, HEAD)
 }
 
-#[cfg(test)]
-mod order;
 #[cfg(test)]
 mod tests;

@@ -7,13 +7,14 @@ use switchboard_model::{
     delivery::{AttemptResult, DueDelivery},
     id::Id,
 };
-use switchboard_store::{DueDeliveries, DueQuery, Owned, Ownership, Store, StoreError};
+use switchboard_store::{DueDeliveries, Owned, StoreError};
 use tokio::{sync::mpsc, time::timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Deliver,
     endpoint::{News, SLOW},
+    outcome::{self, AttemptOutcome},
     schedule::Slot,
 };
 use crate::{
@@ -22,10 +23,10 @@ use crate::{
 };
 
 /// How often it is looked unasked whether something may be sent.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const DISPATCH_EVERY: Duration = Duration::from_secs(1);
 /// Results that one transaction settles.
 const SETTLE_BATCH: usize = 512;
-/// Webhooks of which one look at the store reads.
+/// Webhooks of which one poll of the store reads.
 const READ_BATCH: usize = 64;
 /// How long a process owns webhooks that does not come back, and how often it does.
 const OWNED_FOR: Duration = Duration::from_secs(5);
@@ -45,23 +46,19 @@ pub(super) async fn dispatch(
     failure: FailedPart,
     stop: CancellationToken,
 ) {
-    let attempts = TaskTracker::new();
     loop {
         while let Some((slot, delivery)) = deliver.next() {
             let vital = failure.guard("attempt");
-            attempts.spawn(attempt(Arc::clone(&deliver), slot, delivery, results.clone(), vital));
+            tokio::spawn(attempt(Arc::clone(&deliver), slot, delivery, results.clone(), vital));
         }
         tokio::select! {
             () = deliver.work.notified() => {}
             // A wake-up only makes it fast.
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = stop.cancelled() => break,
+            () = tokio::time::sleep(DISPATCH_EVERY) => {}
+            // Settling ends when the last attempt has dropped its `results`.
+            () = stop.cancelled() => return,
         }
     }
-    // `results` ends with the last attempt; then settling ends too.
-    drop(results);
-    attempts.close();
-    attempts.wait().await;
 }
 
 /// A slot that is never given back would be lost to its endpoint for ever: a panic here is the server's.
@@ -72,18 +69,23 @@ async fn attempt(
     results: mpsc::Sender<Ended>,
     _vital: Vital,
 ) {
-    let mut sending = pin!(deliver.sender.attempt(&delivery));
-    let (result, outcome) = match timeout(SLOW, &mut sending).await {
-        Ok(sent) => sent,
+    let started = deliver.clock.both();
+    let mut sending = pin!(deliver.client.send(&delivery, slot.secret, started, false));
+    let answer = match timeout(SLOW, &mut sending).await {
+        Ok(answer) => answer,
         Err(_) => {
-            deliver.change(|schedule, now| schedule.is_late(&mut slot, now));
+            deliver.with_schedule(|schedule, now| schedule.is_late(&mut slot, now));
             sending.await
         }
     };
+    let (finished, retries) = (deliver.clock.both(), &deliver.retries);
+    let outcome = AttemptOutcome::of(&answer, rand::random());
+    let result =
+        outcome::result(&delivery, answer, started.wall, finished, retries, rand::random());
     if outcome.worked {
         deliver.answered.note(slot.room.place, &result);
     }
-    let news = deliver.change(|schedule, now| schedule.answered(&mut slot, &outcome, now));
+    let news = deliver.with_schedule(|schedule, now| schedule.answered(&mut slot, &outcome, now));
     tell(news, &result);
     deliver.metrics.attempted(&result, delivery.since);
     // Without a store nothing is settled any more, and the slot is never given back.
@@ -104,16 +106,12 @@ fn tell(news: Option<News>, result: &AttemptResult) {
 }
 
 /// Writes down what came of attempts, as many as have gathered at a time.
-pub(super) async fn settle(
-    deliver: Arc<Deliver>,
-    store: Arc<dyn Store>,
-    mut ended: mpsc::Receiver<Ended>,
-) {
+pub(super) async fn settle(deliver: Arc<Deliver>, mut ended: mpsc::Receiver<Ended>) {
     let mut batch = Vec::new();
     while ended.recv_many(&mut batch, SETTLE_BATCH).await > 0 {
         let (slots, results): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
         let disabled = loop {
-            match store.settle_deliveries(results.clone()).await {
+            match deliver.store.settle_deliveries(results.clone()).await {
                 Ok(disabled) => break disabled,
                 // After a restart these deliveries go out once more. Their slots are kept: what waits must
                 // not go out either, when nobody could write down that it did.
@@ -129,7 +127,7 @@ pub(super) async fn settle(
             tracing::warn!(%webhook, reason = reason.as_str(), "a webhook is disabled");
             deliver.disabled(webhook);
         }
-        deliver.change(|schedule, now| {
+        deliver.with_schedule(|schedule, now| {
             for (slot, result) in slots.into_iter().zip(&results) {
                 schedule.settled(slot, result.next_attempt_at, now);
             }
@@ -138,11 +136,15 @@ pub(super) async fn settle(
 }
 
 /// Reads what waits in the store: after a start, after a pause, and where there was no room in memory.
-pub(super) async fn read(deliver: Arc<Deliver>, store: Arc<dyn Store>, stop: CancellationToken) {
+pub(super) async fn poll(deliver: Arc<Deliver>, stop: CancellationToken) {
     loop {
-        let look_at = match look(&deliver, &*store).await {
-            Ok(true) => continue,
-            Ok(false) => deliver.schedule().next_look(),
+        let poll_at = match poll_once(&deliver).await {
+            Ok(true) => {
+                // What was read goes out before all may have to be read anew.
+                tokio::task::yield_now().await;
+                continue;
+            }
+            Ok(false) => deliver.schedule().next_poll(),
             Err(StoreError::Closed) => return,
             Err(error) => {
                 outage::report(&error, "due deliveries could not be looked for");
@@ -150,42 +152,41 @@ pub(super) async fn read(deliver: Arc<Deliver>, store: Arc<dyn Store>, stop: Can
             }
         };
         tokio::select! {
-            () = deliver.clock.sleep(look_at.since(deliver.clock.steady())) => {}
-            () = deliver.look.notified() => {}
+            () = deliver.clock.sleep(poll_at.since(deliver.clock.steady())) => {}
+            () = deliver.poll.notified() => {}
             () = stop.cancelled() => return,
         }
     }
 }
 
-/// Looks at the store where that is due. Whether anything was to be read.
-async fn look(deliver: &Deliver, store: &dyn Store) -> Result<bool, StoreError> {
-    let is_due = deliver.change(|schedule, now| schedule.begin_sweep(now));
-    if is_due && let Err(error) = sweep(deliver, store).await {
+/// Whether anything was to be read.
+async fn poll_once(deliver: &Deliver) -> Result<bool, StoreError> {
+    let is_due = deliver.with_schedule(|schedule, now| schedule.begin_sweep(now));
+    if is_due && let Err(error) = sweep(deliver).await {
         deliver.schedule().want_sweep();
         return Err(error);
     }
-    let queries = deliver.change(|schedule, now| schedule.queries(READ_BATCH, now));
+    let queries = deliver.with_schedule(|schedule, now| schedule.queries(READ_BATCH, now));
     if queries.is_empty() {
         return Ok(false);
     }
-    let asked = Asked { deliver, queries };
     let now = deliver.clock.both();
-    let found = store.due_deliveries(asked.queries.clone(), now.steady).await?;
+    let found = deliver.store.due_deliveries(queries, now.steady).await?;
     for DueDeliveries { webhook_id, unnamed, .. } in &found {
         if !unnamed.is_empty() {
-            store.give_up_unnamed(*webhook_id, unnamed.clone(), now).await?;
+            deliver.store.give_up_unnamed(*webhook_id, unnamed.clone(), now).await?;
         }
     }
-    asked.answered(found);
+    deliver.with_schedule(|schedule, now| schedule.load(found, now));
     Ok(true)
 }
 
 /// Finds every webhook that has something in the store.
-async fn sweep(deliver: &Deliver, store: &dyn Store) -> Result<(), StoreError> {
+async fn sweep(deliver: &Deliver) -> Result<(), StoreError> {
     let mut after: Option<Id<Webhook>> = None;
     loop {
-        let (webhooks, next) = store.waiting_webhooks(after).await?;
-        deliver.change(|schedule, now| schedule.found_in_store(webhooks, now));
+        let (webhooks, next) = deliver.store.waiting_webhooks(after).await?;
+        deliver.with_schedule(|schedule, now| schedule.found_in_store(webhooks, now));
         if next.is_none() {
             return Ok(());
         }
@@ -193,55 +194,19 @@ async fn sweep(deliver: &Deliver, store: &dyn Store) -> Result<(), StoreError> {
     }
 }
 
-/// Queries that the store was asked. If it does not answer, or in a panic, they are asked again.
-struct Asked<'a> {
-    deliver: &'a Deliver,
-    queries: Vec<DueQuery>,
-}
-
-impl Asked<'_> {
-    fn answered(mut self, found: Vec<DueDeliveries>) {
-        self.queries.clear();
-        self.deliver.change(|schedule, now| schedule.read(found, now));
-    }
-}
-
-impl Drop for Asked<'_> {
-    fn drop(&mut self) {
-        if !self.queries.is_empty() {
-            // Wakes nobody: who has asked pauses first.
-            self.deliver.schedule().not_read(&self.queries, self.deliver.clock.steady());
-        }
-    }
-}
-
 /// Keeps the webhooks that are this process's own, where it has not the database to itself.
-pub(super) async fn own(deliver: Arc<Deliver>, store: Arc<dyn Store>, stop: CancellationToken) {
+pub(super) async fn own(deliver: Arc<Deliver>, stop: CancellationToken) {
     let node = rand::random();
-    let mut leaving: Vec<u8> = Vec::new();
     // Also while it stops: nobody else is to begin what is under way here.
-    while !stop.is_cancelled() || !deliver.under_way().is_empty() {
+    while !stop.is_cancelled() || deliver.schedule().under_way().next().is_some() {
         let now = deliver.clock.steady();
-        // What is under way is let end: whoever owns its webhook next would begin it again.
-        let let_go: Vec<u8> = {
-            let schedule = deliver.schedule();
-            leaving.iter().copied().filter(|part| !schedule.is_under_way(*part)).collect()
-        };
-        leaving.retain(|part| !let_go.contains(part));
-        match store.own_webhooks(node, let_go, now, now + OWNED_FOR).await {
-            Ok(Ownership { owned: Owned::All, .. }) => {
+        let in_use = deliver.schedule().parts_in_use();
+        match deliver.store.own_webhooks(node, in_use, now, now + OWNED_FOR).await {
+            Ok(Owned::All) => {
                 deliver.own(Owned::All, Timestamp(i64::MAX));
                 return;
             }
-            Ok(Ownership { owned: Owned::Partitions(mut parts), surplus }) => {
-                leaving.retain(|part| parts.contains(part));
-                let staying = parts.iter().rev().filter(|part| !leaving.contains(part));
-                let more = surplus.saturating_sub(leaving.len());
-                let more: Vec<u8> = staying.take(more).copied().collect();
-                leaving.extend(more);
-                parts.retain(|part| !leaving.contains(part));
-                deliver.own(Owned::Partitions(parts), now + OWNED_FOR);
-            }
+            Ok(owned) => deliver.own(owned, now + OWNED_FOR),
             Err(StoreError::Closed) => return,
             Err(error) => outage::report(&error, "webhooks could not be owned"),
         }
@@ -254,7 +219,7 @@ pub(super) async fn own(deliver: Arc<Deliver>, store: Arc<dyn Store>, stop: Canc
             }
         }
     }
-    if let Err(error) = store.disown_webhooks(node).await {
+    if let Err(error) = deliver.store.disown_webhooks(node).await {
         outage::report(&error, "webhooks could not be let go of");
     }
 }

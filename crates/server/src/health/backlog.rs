@@ -40,21 +40,23 @@ impl Looked {
         now: Now,
     ) -> Result<DeliveryLevels, NoAnswer> {
         let backlog = self.look(store, now).await?;
-        let InMemory { in_flight, held, to_blame } = deliver.in_memory();
+        let InMemory { in_flight, to_blame } = deliver.in_memory();
+        let held = to_blame.values().filter(|is_held| **is_held).count();
         let mut levels = DeliveryLevels {
             in_flight,
-            breakers_open: u64::try_from(held.len()).unwrap_or(u64::MAX),
+            breakers_open: u64::try_from(held).unwrap_or(u64::MAX),
             webhooks_disabled: backlog.disabled,
             ..DeliveryLevels::default()
         };
         let mut oldest: Option<Timestamp> = None;
         for webhook in backlog.webhooks {
             levels.due += webhook.due;
-            if held.contains(&webhook.webhook_id) {
-                levels.held += webhook.due;
-            }
-            if !to_blame.contains(&webhook.webhook_id) {
-                oldest = Some(oldest.map_or(webhook.since, |since| since.min(webhook.since)));
+            match to_blame.get(&webhook.webhook_id) {
+                Some(true) => levels.held += webhook.due,
+                Some(false) => {}
+                None => {
+                    oldest = Some(oldest.map_or(webhook.since, |since| since.min(webhook.since)));
+                }
             }
         }
         // The store counts what is in flight too.

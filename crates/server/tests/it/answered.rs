@@ -59,7 +59,6 @@ fn worked(delivery: &DueDelivery) -> Vec<u8> {
         cause: None,
         next_attempt_at: None,
         finished_at: Now { wall: SystemClock.now(), steady: SystemClock.steady() },
-        is_gone: false,
     };
     let mut place = serde_json::to_vec(&result).unwrap();
     place.push(b'\n');

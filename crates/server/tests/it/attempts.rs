@@ -194,6 +194,25 @@ async fn a_webhook_can_be_tried() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn an_account_tries_four_webhooks_at_once() {
+    let server = Setup::new().config(|config| config.webhook_timeout = 2).start().await;
+    let tenant = server.tenant(LINE).await;
+    let receiver = Receiver::start().await;
+    let (webhook, _) = hook(&tenant, &receiver).await;
+    receiver.set(Behaviour::Stall);
+    let tries = (0..5).map(|_| tenant.client.test_webhook(webhook.id));
+    let done = futures_util::future::join_all(tries).await;
+    let (made, refused): (Vec<_>, Vec<_>) = done.into_iter().partition(Result::is_ok);
+    assert_eq!((made.len(), refused.len()), (4, 1));
+    let refused = refused.into_iter().find_map(Result::err).unwrap();
+    assert_eq!(refused.code(), Some(Code::ServiceUnavailable));
+    // When they are over there is room again.
+    receiver.set(Behaviour::ok());
+    assert!(tenant.client.test_webhook(webhook.id).await.unwrap().value.ok);
+    server.stop().await;
+}
+
 /// Waits until so many attempts are written down, of all deliveries together.
 pub(crate) async fn settled(tenant: &Tenant, attempts: usize) {
     eventually(&format!("{attempts} attempts are settled"), async || {

@@ -89,6 +89,27 @@ async fn for_a_day_both_secrets_are_good() {
 }
 
 #[tokio::test]
+async fn a_test_by_hand_finds_out_that_the_endpoint_has_switched() {
+    let clock = TestClock::now();
+    let server = Setup::new().clock(Arc::clone(&clock) as Arc<dyn Clock>).start().await;
+    let tenant = server.tenant(LINE).await;
+    let receiver = Receiver::start().await;
+    let (webhook, old) = hook(&tenant, &receiver).await;
+    let rotated = tenant.client.rotate_webhook_secret(webhook.id).await.unwrap().value;
+    let new = rotated.webhook.secret.unwrap();
+    receiver.next([Behaviour::status(401)]);
+    let refused = tenant.client.test_webhook(webhook.id).await.unwrap().value;
+    assert!(!refused.ok && hosted(&receiver.received()[0], &old));
+    let taken = tenant.client.test_webhook(webhook.id).await.unwrap().value;
+    assert!(taken.ok && hosted(&receiver.received()[1], &new));
+    // What happens then is signed with the same.
+    server.text(LINE, CONTACT, "hello").await;
+    let came = receiver.wait_for(3, SOON).await.unwrap().remove(2);
+    assert!(hosted(&came, &new));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn what_waits_is_signed_with_what_is_valid_when_it_goes() {
     let clock = TestClock::now();
     let server = Setup::new().clock(Arc::clone(&clock) as Arc<dyn Clock>).start().await;

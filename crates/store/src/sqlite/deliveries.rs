@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     Backlog, CommittedEvent, Deliveries, DeliveriesCursor, DeliveryFilter, DueDeliveries, DueQuery,
-    Grant, IdempotencyRecord, Idempotent, Owned, Ownership, Result, WaitingWebhook,
+    Grant, IdempotencyRecord, Idempotent, Owned, Result, WaitingWebhook,
 };
 
 /// When a delivery is due that was not attempted in its round: always, and before any retry.
@@ -62,13 +62,10 @@ impl Deliveries for SqliteStore {
         let after = after.unwrap_or_else(Id::of_nothing);
         let slice = move |sql: &_| due::waiting(sql, after);
         let (rows, next) = self.readers.list(Owner::System).ask(slice).await?;
-        let active = rows.into_iter().filter(|row| row.is_active).filter_map(|row| {
-            Some(WaitingWebhook {
-                webhook_id: row.webhook,
-                account_id: row.account?,
-                has_untried: row.has_untried,
-                retry_at: row.retry_at,
-            })
+        let active = rows.into_iter().filter(|row| row.is_active).map(|row| WaitingWebhook {
+            webhook_id: row.webhook,
+            has_untried: row.has_untried,
+            retry_at: row.retry_at,
         });
         Ok((active.collect(), next))
     }
@@ -91,14 +88,14 @@ impl Deliveries for SqliteStore {
     async fn own_webhooks(
         &self,
         node: u128,
-        let_go: Vec<u8>,
+        in_use: Vec<u8>,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Ownership> {
+    ) -> Result<Owned> {
         if !self.options.is_shared {
-            return Ok(Ownership { owned: Owned::All, surplus: 0 });
+            return Ok(Owned::All);
         }
-        self.writer.run(move |tx| ownership::own(tx.sql, node, &let_go, now, until)).await
+        self.writer.run(move |tx| ownership::own(tx.sql, node, &in_use, now, until)).await
     }
 
     async fn disown_webhooks(&self, node: u128) -> Result<()> {

@@ -47,8 +47,7 @@ pub(crate) async fn what_is_read_is_what_was_made(store: Arc<dyn Store>) {
     assert!(world.waiting().await.is_empty());
     let webhook_id = world.webhook(&EVENTS).await;
     let made = made(&world, "1").await;
-    let account_id = world.account;
-    let waits = WaitingWebhook { webhook_id, account_id, has_untried: true, retry_at: None };
+    let waits = WaitingWebhook { webhook_id, has_untried: true, retry_at: None };
     assert_eq!(world.waiting().await, [waits]);
     let read = world.due(NOW).await;
     assert_eq!(ids(&read), ids(&made));
@@ -56,6 +55,7 @@ pub(crate) async fn what_is_read_is_what_was_made(store: Arc<dyn Store>) {
     assert_eq!(read[0].data.get(), made[0].data.get());
     assert_eq!((&*read[0].url, &read[0].secrets), (&*made[0].url, &made[0].secrets));
     assert_eq!((read[0].event, read[0].chat_id), (made[0].event, made[0].chat_id));
+    assert_eq!(read[0].account_id, world.account);
     // Whoever reads again, reads the same: it is over when it is settled.
     assert_eq!(ids(&world.due(NOW).await), ids(&made));
     store.settle_deliveries(vec![attempted(&made[0], None, None)]).await.unwrap();
@@ -126,14 +126,13 @@ pub(crate) async fn the_log_is_read_on_from_any_place(store: Arc<dyn Store>) {
         .await
         .unwrap();
     let left: Vec<_> = [1, 3, 4, 5].map(|place| all[place].clone()).into();
-    let query = |after, untried| DueQuery { webhook_id, after, untried, retries: 0 };
+    let query = |from, untried| DueQuery { webhook_id, from, untried, retries: 0 };
     let first = read(&world, query(0, 2), NOW).await;
-    assert_eq!((ids(&first.untried), first.is_all), (ids(&left[..2]), false));
-    assert_eq!(first.last, Some(left[1].seq));
-    let second = read(&world, query(left[1].seq, 3), NOW).await;
-    assert_eq!((ids(&second.untried), second.is_all), (ids(&left[2..]), true));
-    let none = read(&world, query(left[3].seq, 3), NOW).await;
-    assert!(none.untried.is_empty() && none.is_all && none.last.is_none());
+    assert_eq!((ids(&first.untried), first.more_from), (ids(&left[..2]), Some(left[1].seq + 1)));
+    let second = read(&world, query(left[1].seq + 1, 3), NOW).await;
+    assert_eq!((ids(&second.untried), second.more_from), (ids(&left[2..]), None));
+    let none = read(&world, query(left[3].seq + 1, 3), NOW).await;
+    assert!(none.untried.is_empty() && none.more_from.is_none());
     // Many webhooks at once are read like one after another.
     let other = world.webhook(&EVENTS).await;
     let queries = (0..40).map(|number| DueQuery {
@@ -155,7 +154,7 @@ pub(crate) async fn retries_come_when_they_are_due(store: Arc<dyn Store>) {
     let failed = [30, 10, 20].into_iter().zip(&all);
     let failed = failed.map(|(pause, one)| attempted(one, Some("no"), Some(later(pause))));
     store.settle_deliveries(failed.collect()).await.unwrap();
-    let query = |retries| DueQuery { webhook_id, after: 0, untried: 0, retries };
+    let query = |retries| DueQuery { webhook_id, from: 0, untried: 0, retries };
     let none = read(&world, query(5), later(9)).await;
     assert!(none.retries.is_empty() && none.next_retry_at == Some(later(10)));
     let two = read(&world, query(5), later(29)).await;
@@ -223,10 +222,10 @@ pub(crate) async fn what_is_no_longer_named_is_given_up(store: Arc<dyn Store>) {
         page.unwrap().rows.remove(0)
     };
     name(EventKind::MessageSent).await;
-    let query = DueQuery { webhook_id, after: 0, untried: 5, retries: 5 };
+    let query = DueQuery { webhook_id, from: 0, untried: 1, retries: 5 };
     let found = read(&world, query, NOW).await;
     assert!(found.untried.is_empty() && found.unnamed == [one.seq]);
-    assert_eq!(found.last, Some(one.seq), "it is passed over");
+    assert_eq!(found.more_from, Some(one.seq + 1), "it is passed over");
     // Named again before it is given up, it is not.
     name(EventKind::MessageReceived).await;
     store.give_up_unnamed(webhook_id, found.unnamed.clone(), NOW.into()).await.unwrap();
@@ -269,7 +268,7 @@ pub(crate) async fn the_backlog_is_of_what_is_due(store: Arc<dyn Store>) {
     // Of a webhook that is disabled nothing is due.
     let more = made(&world, "3").await;
     let (gones, more): (Vec<_>, Vec<_>) = more.into_iter().partition(|one| one.webhook_id == gone);
-    let is_gone = AttemptResult { is_gone: true, ..attempted(&gones[0], Some("gone"), None) };
+    let is_gone = AttemptResult { status: Some(410), ..attempted(&gones[0], Some("gone"), None) };
     store.settle_deliveries(vec![is_gone, attempted(&more[0], None, None)]).await.unwrap();
     let wanted = Backlog { disabled: 1, ..backlog(1, again) };
     assert_eq!(store.deliveries_backlog(again.into()).await.unwrap(), wanted);

@@ -159,7 +159,7 @@ pub(crate) async fn of_a_deleted_webhook_all_goes_a_little_at_a_time(store: Arc<
     store.settle_deliveries(failed).await.unwrap();
     store.delete_webhook(Grant::whole(world.account), gone).await.unwrap();
     assert!(world.waiting().await.is_empty());
-    let query = DueQuery { webhook_id: gone, after: 0, untried: 10, retries: 10 };
+    let query = DueQuery { webhook_id: gone, from: 0, untried: 10, retries: 10 };
     let found = store.due_deliveries(vec![query], LEASE).await.unwrap().remove(0);
     assert!(!found.is_active && found.untried.is_empty() && found.retries.is_empty());
     assert_eq!(

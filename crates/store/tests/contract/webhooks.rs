@@ -200,7 +200,7 @@ pub(crate) async fn another_url_is_not_blamed_for_the_one_before(store: Arc<dyn 
     let moved = WebhookChanges { url, ..WebhookChanges::default() };
     store.update_webhook(Grant::whole(world.account), id, moved, None, NOW).await.unwrap();
     let settle = async |result| store.settle_deliveries(vec![result]).await.unwrap();
-    let gone = |one| AttemptResult { is_gone: true, ..attempted(one, Some("gone"), None) };
+    let gone = |one| AttemptResult { status: Some(410), ..attempted(one, Some("gone"), None) };
     // What was under way to the old one comes back now.
     assert!(settle(gone(&old[0])).await.is_empty());
     assert!(settle(attempted(&old[1], Some("no"), None)).await.is_empty());

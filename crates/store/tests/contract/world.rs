@@ -236,7 +236,7 @@ impl World {
     pub(crate) async fn due(&self, now: Timestamp) -> Vec<DueDelivery> {
         let of = self.waiting().await.into_iter().map(|one| DueQuery {
             webhook_id: one.webhook_id,
-            after: 0,
+            from: 0,
             untried: 1000,
             retries: 1000,
         });
@@ -286,6 +286,5 @@ pub(crate) fn attempted(
         next_attempt_at: next,
         cause: None,
         finished_at: later(10).into(),
-        is_gone: false,
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use switchboard_model::{Account, Timestamp, Webhook, delivery::DueDelivery, id::Id};
-use switchboard_store::{DueDeliveries, DueQuery, Owned, WaitingWebhook};
+use switchboard_model::{Timestamp, Webhook, delivery::DueDelivery, id::Id};
+use switchboard_store::{DueDeliveries, DueQuery, Owned, WaitingWebhook, partition};
 
 use super::{Schedule, most_waiting};
-use crate::deliver::queue::Queue;
+use crate::{deliver::queue::Queue, webhook_client::SecretVersion};
 
 /// How often all webhooks are looked for that have something in the store: what nobody has told of is found then.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
@@ -16,18 +16,20 @@ impl Schedule {
     pub(in crate::deliver) fn committed(&mut self, deliveries: Vec<DueDelivery>, now: Timestamp) {
         for delivery in deliveries {
             let most = most_waiting(self.waiting);
-            let (webhook, account) = (delivery.webhook_id, delivery.account_id);
-            self.change_or_make(webhook, account, now, |queue| queue.offer(delivery, most));
+            self.with_own_queue(delivery.webhook_id, now, |queue| queue.offer(delivery, most));
         }
     }
 
     /// Whether all webhooks are to be looked for now that have something in the store. If so, not again for a while.
     pub(in crate::deliver) fn begin_sweep(&mut self, now: Timestamp) -> bool {
-        let is_due = self.sweep_at <= now;
-        if is_due {
-            self.sweep_at = now + SWEEP_EVERY;
+        if self.sweep_at > now {
+            return false;
         }
-        is_due
+        if std::mem::take(&mut self.is_outdated) {
+            self.reset_all(now);
+        }
+        self.sweep_at = now + SWEEP_EVERY;
+        true
     }
 
     /// The webhooks that have something in the store may be others than are known here.
@@ -41,49 +43,61 @@ impl Schedule {
         webhooks: Vec<WaitingWebhook>,
         now: Timestamp,
     ) {
-        for WaitingWebhook { webhook_id, account_id, has_untried, retry_at } in webhooks {
-            self.change_or_make(webhook_id, account_id, now, |queue| {
-                queue.found_in_store(has_untried, retry_at);
+        for WaitingWebhook { webhook_id, has_untried, retry_at } in webhooks {
+            self.with_own_queue(webhook_id, now, |queue| {
+                queue.found_in_store(has_untried, retry_at)
             });
         }
     }
 
-    /// When the store is to be looked at next.
-    pub(in crate::deliver) fn next_look(&self) -> Timestamp {
-        self.looks.first().map_or(self.sweep_at, |(at, _)| self.sweep_at.min(*at))
+    /// When the store is to be polled next.
+    pub(in crate::deliver) fn next_poll(&self) -> Timestamp {
+        self.polls.first().map_or(self.sweep_at, |(at, _)| self.sweep_at.min(*at))
     }
 
     /// What is to be read now, of so many webhooks at most.
     pub(in crate::deliver) fn queries(&mut self, webhooks: usize, now: Timestamp) -> Vec<DueQuery> {
+        // One reader asks, so what it has asked before and does not know was not answered.
+        for webhook in std::mem::take(&mut self.asked) {
+            self.with_queue(webhook, now, |queue, _| queue.log.not_loaded());
+        }
         let mut queries = Vec::new();
         while queries.len() < webhooks
-            && let Some(&(at, webhook)) = self.looks.first()
+            && let Some(&(at, webhook)) = self.polls.first()
             && at <= now
         {
             let most = most_waiting(self.waiting);
-            let query = self.change(webhook, now, |queue, _| queue.query(webhook, most, now));
+            // Where it is the breaker's probe that is due, this puts its webhook in turn.
+            let query = self.with_queue(webhook, now, |queue, _| queue.query(webhook, most, now));
             queries.extend(query.flatten());
         }
+        self.asked = queries.iter().map(|query| query.webhook_id).collect();
         queries
     }
 
     /// What was read.
-    pub(in crate::deliver) fn read(&mut self, found: Vec<DueDeliveries>, now: Timestamp) {
+    pub(in crate::deliver) fn load(&mut self, found: Vec<DueDeliveries>, now: Timestamp) {
+        self.asked.clear();
         for found in found {
-            self.change(found.webhook_id, now, |queue, _| queue.read(found));
-        }
-    }
-
-    /// The store did not answer these.
-    pub(in crate::deliver) fn not_read(&mut self, queries: &[DueQuery], now: Timestamp) {
-        for query in queries {
-            self.change(query.webhook_id, now, |queue, _| queue.not_read());
+            self.with_queue(found.webhook_id, now, |queue, _| queue.load(found));
         }
     }
 
     /// Which webhooks are this process's.
     pub(in crate::deliver) fn owned(&self) -> &Owned {
         &self.owned
+    }
+
+    /// The parts of all webhooks that no other process may own yet: this one's own, and those of which an attempt is in
+    /// flight, which would begin again.
+    pub(in crate::deliver) fn parts_in_use(&self) -> Vec<u8> {
+        let is_in_flight = |(_, queue): &(_, &Queue)| queue.in_flight().len() > 0;
+        let in_flight = self.queues.iter().filter(is_in_flight).map(|(one, _)| partition(*one));
+        let mut parts: Vec<u8> = in_flight.collect();
+        if let Owned::Partitions(own) = &self.owned {
+            parts.extend(own);
+        }
+        parts
     }
 
     /// From now on these are its own, until then. Whether they are others than before.
@@ -98,60 +112,68 @@ impl Schedule {
             return false;
         }
         self.owned = owned;
-        self.reread_all(now);
+        self.reset_all(now);
         true
     }
 
-    /// The webhooks and what they have in the store may be others than is known here.
-    pub(in crate::deliver) fn reread_all(&mut self, now: Timestamp) {
+    /// Another process has committed: all is to be read anew, at the next sweep. What is being read now and what waits here
+    /// may go out until then, or steady commits would let nothing out.
+    pub(in crate::deliver) fn foreign_commit(&mut self, now: Timestamp) {
+        self.is_outdated = true;
         self.want_sweep();
-        let all: Vec<_> = self.queues.keys().copied().collect();
-        for webhook in all {
-            let is_own = self.owned.has(webhook);
-            self.change(webhook, now, |queue, _| match is_own {
-                true => queue.reread(),
-                false => queue.pause(),
-            });
-        }
+        // What is told from now on may come after what was made there.
+        self.with_each_queue(now, |queue| queue.log.missed(0), |_| {});
+    }
+
+    /// The webhooks and what they have in the store may be others than is known here.
+    fn reset_all(&mut self, now: Timestamp) {
+        self.want_sweep();
+        self.with_each_queue(now, Queue::reset, Queue::pause);
+    }
+
+    /// A test by hand has shown which secret the endpoint takes.
+    pub(in crate::deliver) fn takes(
+        &mut self,
+        webhook: Id<Webhook>,
+        secret: SecretVersion,
+        now: Timestamp,
+    ) {
+        self.with_own_queue(webhook, now, |queue| queue.endpoint.takes = secret);
     }
 
     /// The webhook is not what it was: what waits for it is read anew, and its endpoint is a new one.
-    pub(in crate::deliver) fn renew(&mut self, webhook: Id<Webhook>, now: Timestamp) {
-        self.change_own(webhook, now, Queue::renew);
+    pub(in crate::deliver) fn changed(&mut self, webhook: Id<Webhook>, now: Timestamp) {
+        self.with_own_queue(webhook, now, Queue::renew);
     }
 
     /// Something has come to the store of this webhook.
-    pub(in crate::deliver) fn look_again(&mut self, webhook: Id<Webhook>, now: Timestamp) {
-        self.change_own(webhook, now, |queue| {
-            queue.look_again();
-            queue.retry(now);
+    pub(in crate::deliver) fn came_to_store(&mut self, webhook: Id<Webhook>, now: Timestamp) {
+        self.with_own_queue(webhook, now, |queue| {
+            // Nobody has told what.
+            queue.log.missed(0);
+            queue.log.retry(now);
         });
     }
 
-    /// Changes the queue of a webhook that is this process's. If it has none, whose webhook it is comes out in the store.
-    fn change_own(
-        &mut self,
-        webhook: Id<Webhook>,
-        now: Timestamp,
-        change: impl FnOnce(&mut Queue),
-    ) {
-        if self.owned.has(webhook) && self.change(webhook, now, |queue, _| change(queue)).is_none()
-        {
-            self.want_sweep();
+    /// Changes the queues that are this process's, and the others.
+    fn with_each_queue(&mut self, now: Timestamp, own: fn(&mut Queue), other: fn(&mut Queue)) {
+        let all: Vec<_> = self.queues.keys().copied().collect();
+        for webhook in all {
+            let change = if self.owned.has(webhook) { own } else { other };
+            self.with_queue(webhook, now, |queue, _| change(queue));
         }
     }
 
     /// Changes the queue of a webhook that is this process's, and makes one if there is none.
-    fn change_or_make(
+    fn with_own_queue(
         &mut self,
         webhook: Id<Webhook>,
-        account: Id<Account>,
         now: Timestamp,
         change: impl FnOnce(&mut Queue),
     ) {
         if self.owned.has(webhook) {
-            self.queues.entry(webhook).or_insert_with(|| Queue::new(account));
-            self.change(webhook, now, |queue, _| change(queue));
+            self.queues.entry(webhook).or_default();
+            self.with_queue(webhook, now, |queue, _| change(queue));
         }
     }
 }

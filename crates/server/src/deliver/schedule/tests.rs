@@ -1,8 +1,9 @@
 mod breaker;
 mod fairness;
+mod order;
 mod reading;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use switchboard_model::{Account, EventKind, delivery::Secrets, webhook::WebhookSecret};
 use switchboard_store::{DueDeliveries, DueQuery, WaitingWebhook};
@@ -11,16 +12,14 @@ use super::*;
 use crate::deliver::{
     breaker::{MAX_COOL_DOWN, TRIPS_AT},
     endpoint::SLOW,
+    outcome::{FAILED, WORKED},
 };
 
-pub(super) const MOST: usize = 512;
+const MOST: usize = 512;
 const NOW: Timestamp = Timestamp(1);
-pub(super) const WORKED: AttemptOutcome =
-    AttemptOutcome { worked: true, took: Duration::from_millis(2), retry_after: None, random: 0.5 };
-pub(super) const FAILED: AttemptOutcome = AttemptOutcome { worked: false, ..WORKED };
 
 /// Each webhook is of an account of its own.
-pub(super) fn delivery(webhook: Id<Webhook>, chat: Option<Id<Chat>>, attempts: u32) -> DueDelivery {
+fn delivery(webhook: Id<Webhook>, chat: Option<Id<Chat>>, attempts: u32) -> DueDelivery {
     static SEQ: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(1);
     DueDelivery {
         seq: SEQ.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
@@ -45,7 +44,7 @@ fn empty() -> Schedule {
 }
 
 /// Of a server that has not looked at its store yet.
-pub(super) fn new() -> Schedule {
+fn new() -> Schedule {
     let mut schedule = Schedule::new(MOST);
     schedule.own(Owned::All, Timestamp(i64::MAX), NOW);
     schedule
@@ -53,8 +52,7 @@ pub(super) fn new() -> Schedule {
 
 fn commit(schedule: &mut Schedule, delivery: DueDelivery) {
     if schedule.sweep_at > NOW {
-        let queue = || Queue::caught_up(delivery.account_id);
-        schedule.queues.entry(delivery.webhook_id).or_insert_with(queue);
+        schedule.queues.entry(delivery.webhook_id).or_insert_with(Queue::caught_up);
     }
     schedule.committed(vec![delivery], NOW);
 }
@@ -90,10 +88,10 @@ fn end(
 
 /// The webhook is no more, which the store says when it is read.
 fn is_gone(schedule: &mut Schedule, webhook: Id<Webhook>) {
-    schedule.renew(webhook, NOW);
+    schedule.changed(webhook, NOW);
     let query = schedule.queries(10, NOW).remove(0);
     assert_eq!(query.webhook_id, webhook);
-    schedule.read(vec![DueDeliveries { is_active: false, ..found(&query, vec![], vec![]) }], NOW);
+    schedule.load(vec![DueDeliveries { is_active: false, ..found(&query, vec![], vec![]) }], NOW);
 }
 
 /// They take longer than an endpoint should.
@@ -103,9 +101,9 @@ fn take_long(schedule: &mut Schedule, slots: &mut [Slot]) {
     }
 }
 
-/// When the store is to be looked at for any webhook.
-fn next_look(schedule: &Schedule) -> Option<Timestamp> {
-    schedule.looks.first().map(|(at, _)| *at)
+/// When the store is to be polled for any webhook.
+fn next_poll(schedule: &Schedule) -> Option<Timestamp> {
+    schedule.polls.first().map(|(at, _)| *at)
 }
 
 /// When the breaker of a webhook lets its probe out.
@@ -123,8 +121,7 @@ fn found(query: &DueQuery, untried: Vec<DueDelivery>, retries: Vec<DueDelivery>)
     DueDeliveries {
         webhook_id: query.webhook_id,
         is_active: true,
-        last: untried.last().map(|one| one.seq),
-        is_all: query.untried == 0 || untried.len() < query.untried,
+        more_from: untried.last().filter(|_| untried.len() == query.untried).map(|one| one.seq + 1),
         untried,
         retries,
         next_retry_at: None,
@@ -178,10 +175,10 @@ fn a_retry_neither_waits_nor_is_waited_for() {
     let (webhook, chat) = (Id::generate(), Some(Id::generate()));
     let mut schedule = empty();
     commit(&mut schedule, delivery(webhook, chat, 0));
-    schedule.look_again(webhook, NOW);
+    schedule.came_to_store(webhook, NOW);
     let query = schedule.queries(1, NOW).remove(0);
     let retries = vec![delivery(webhook, chat, 1), delivery(webhook, chat, 2)];
-    schedule.read(vec![found(&query, Vec::new(), retries)], NOW);
+    schedule.load(vec![found(&query, Vec::new(), retries)], NOW);
     assert_eq!(send(&mut schedule).len(), 3);
 }
 
@@ -235,11 +232,11 @@ fn a_webhook_stands_in_turn_once() {
     let turns = |schedule: &Schedule| schedule.turns.iter().map(FairQueue::len).sum::<usize>();
     many(&mut schedule, webhook, 3);
     assert_eq!(turns(&schedule), 1);
-    schedule.renew(webhook, NOW);
+    schedule.changed(webhook, NOW);
     assert_eq!(turns(&schedule), 0);
     let query = schedule.queries(10, NOW).remove(0);
     let all = (0..3).map(|_| delivery(webhook, None, 0)).collect();
-    schedule.read(vec![found(&query, all, Vec::new())], NOW);
+    schedule.load(vec![found(&query, all, Vec::new())], NOW);
     many(&mut schedule, webhook, 3);
     assert_eq!(turns(&schedule), 1);
 }

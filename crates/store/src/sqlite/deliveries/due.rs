@@ -69,8 +69,7 @@ fn nothing(webhook_id: Id<Webhook>) -> DueDeliveries {
         webhook_id,
         is_active: true,
         untried: Vec::new(),
-        last: None,
-        is_all: true,
+        more_from: None,
         retries: Vec::new(),
         next_retry_at: None,
         unnamed: Vec::new(),
@@ -84,9 +83,9 @@ fn of(sql: &Connection, seal: &Seal, query: &DueQuery, now: Timestamp) -> Result
         return Ok(DueDeliveries { is_active: false, ..due });
     };
     if query.untried > 0 {
-        due.untried = untried(sql, &endpoint, query.after, query.untried)?;
-        due.last = due.untried.last().map(|delivery| delivery.seq);
-        due.is_all = due.untried.len() < query.untried;
+        due.untried = untried(sql, &endpoint, query.from, query.untried)?;
+        let last = due.untried.last().filter(|_| due.untried.len() == query.untried);
+        due.more_from = last.map(|delivery| delivery.seq + 1);
     }
     if query.retries > 0 {
         due.retries = retries(sql, &endpoint, now, query.retries)?;
@@ -130,7 +129,7 @@ fn endpoint(sql: &Connection, seal: &Seal, id: Id<Webhook>) -> Result<Option<End
 fn untried(
     sql: &Connection,
     endpoint: &Endpoint,
-    after: i64,
+    from: i64,
     limit: usize,
 ) -> Result<Vec<DueDelivery>> {
     statement::all(
@@ -138,9 +137,9 @@ fn untried(
         "select d.seq, d.id, d.attempts, e.kind, e.chat_id, e.data, coalesce(d.round_at, d.created_at)
          from deliveries d indexed by deliveries_due
          cross join events e on e.seq = d.event_seq
-         where d.status = 'due' and d.webhook_id = ?1 and d.due_at = ?2 and d.seq > ?3
+         where d.status = 'due' and d.webhook_id = ?1 and d.due_at = ?2 and d.seq >= ?3
          order by d.seq limit ?4",
-        params![bits(endpoint.id), UNTRIED.0, after, statement::limit(limit)],
+        params![bits(endpoint.id), UNTRIED.0, from, statement::limit(limit)],
         |row| delivery(row, endpoint),
     )
 }
@@ -202,8 +201,8 @@ pub(super) fn bring_forward(sql: &Connection, latest: Timestamp) -> Result<()> {
 /// What waits of one webhook.
 pub(super) struct WaitingRow {
     pub(super) webhook: Id<Webhook>,
-    /// Whose it is; none if the webhook was deleted.
-    pub(super) account: Option<Id<Account>>,
+    /// Whether the webhook was deleted.
+    pub(super) is_deleted: bool,
     /// Not if it was disabled or deleted.
     pub(super) is_active: bool,
     pub(super) has_untried: bool,
@@ -232,7 +231,7 @@ pub(super) fn waiting(
              order by d.webhook_id limit 1), number + 1
            from waiting where waiting.webhook_id is not null and number < ?3
          )
-         select waiting.webhook_id, w.account_id, coalesce(w.is_active, 0),
+         select waiting.webhook_id, w.id is null, coalesce(w.is_active, 0),
            exists (select 1 from deliveries d indexed by deliveries_due
              where d.status = 'due' and d.webhook_id = waiting.webhook_id and d.due_at = ?1),
            (select d.due_at from deliveries d indexed by deliveries_due
@@ -244,7 +243,7 @@ pub(super) fn waiting(
         |row| {
             Ok(WaitingRow {
                 webhook: row.get::<_, Bits<_>>(0)?.id(),
-                account: row.get::<_, Option<Bits<_>>>(1)?.map(Bits::id),
+                is_deleted: row.get(1)?,
                 is_active: row.get(2)?,
                 has_untried: row.get(3)?,
                 retry_at: row.get::<_, Option<i64>>(4)?.map(Timestamp),

@@ -127,7 +127,7 @@ pub(in crate::sqlite) fn give_up(
         let own = |row: &due::WaitingRow| !row.is_active && owned.has(row.webhook);
         for waiting in rows.into_iter().filter(own) {
             let rest = limit - given_up;
-            given_up += if waiting.account.is_none() {
+            given_up += if waiting.is_deleted {
                 remove(sql, waiting.webhook, rest)?
             } else {
                 fail(sql, waiting.webhook, now, under_way, rest)?

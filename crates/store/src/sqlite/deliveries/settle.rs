@@ -73,7 +73,7 @@ impl OutcomeSummary {
 
     fn note(&mut self, result: &AttemptResult) {
         self.now = result.finished_at;
-        self.is_gone |= result.is_gone;
+        self.is_gone |= result.is_gone();
         if result.error.is_none() {
             self.worked = true;
             self.failing_since = None;

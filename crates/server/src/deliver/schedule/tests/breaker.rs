@@ -12,17 +12,17 @@ fn behind_an_open_breaker_nothing_goes_out_but_the_probe() {
         done(&mut schedule, [slot], &FAILED);
     }
     assert!(schedule.next(NOW).is_none());
-    assert_eq!(schedule.in_memory().held, HashSet::from([webhook]));
+    assert_eq!(schedule.in_memory().to_blame, HashMap::from([(webhook, true)]));
     let probe_at = probe_at(&schedule, webhook);
     assert!(probe_at > NOW && probe_at.since(NOW) <= MAX_COOL_DOWN);
-    assert_eq!(next_look(&schedule), Some(probe_at));
+    assert_eq!(next_poll(&schedule), Some(probe_at));
     assert!(schedule.queries(10, probe_at).is_empty(), "it has enough here");
     let (probe, _) = schedule.next(probe_at).unwrap();
     assert!(probe.is_probe && schedule.next(probe_at).is_none());
-    assert_eq!(next_look(&schedule), None);
+    assert_eq!(next_poll(&schedule), None);
     end(&mut schedule, probe, &WORKED, None, probe_at);
     assert_eq!(std::iter::from_fn(|| schedule.next(probe_at)).count(), 4, "a little at first");
-    assert!(schedule.in_memory().held.is_empty());
+    assert!(!schedule.in_memory().to_blame.contains_key(&webhook));
 }
 
 #[test]
@@ -37,13 +37,13 @@ fn behind_an_open_breaker_one_is_read_for_the_probe() {
     }
     assert!(schedule.queries(10, retry_at).is_empty(), "the breaker comes before the retry");
     let probe_at = probe_at(&schedule, webhook);
-    assert!(probe_at > retry_at && next_look(&schedule) == Some(probe_at));
+    assert!(probe_at > retry_at && next_poll(&schedule) == Some(probe_at));
     let query = schedule.queries(10, probe_at).remove(0);
     assert_eq!((query.untried, query.retries), (0, 1));
     let retry = DueDelivery { attempts: 1, ..failed[0].clone() };
     let more =
         DueDeliveries { next_retry_at: Some(retry_at), ..found(&query, vec![], vec![retry]) };
-    schedule.read(vec![more], probe_at);
+    schedule.load(vec![more], probe_at);
     let (probe, _) = schedule.next(probe_at).unwrap();
     assert!(probe.is_probe && schedule.queries(10, probe_at).is_empty());
     end(&mut schedule, probe, &WORKED, None, probe_at);
@@ -61,7 +61,7 @@ fn a_retry_is_due_in_time_although_the_pause_of_the_breaker_is_over() {
     }
     let probe_at = probe_at(&schedule, webhook);
     assert!(probe_at < retry_at && schedule.queries(10, probe_at).is_empty());
-    assert_eq!(next_look(&schedule), Some(retry_at));
+    assert_eq!(next_poll(&schedule), Some(retry_at));
     assert_eq!(schedule.queries(10, retry_at).len(), 1);
 }
 
@@ -77,13 +77,13 @@ fn what_attempts_at_an_older_endpoint_say_does_not_count() {
     many(&mut schedule, webhook, 16);
     let mut old = send(&mut schedule);
     assert!(old.len() > TRIPS_AT as usize);
-    schedule.renew(webhook, NOW);
+    schedule.changed(webhook, NOW);
     // Nor do they make the new one look as if it hung.
     take_long(&mut schedule, &mut old);
     done(&mut schedule, old, &FAILED);
-    assert!(schedule.in_memory().held.is_empty() && schedule.pools.used() == 0);
+    assert!(schedule.in_memory().to_blame.is_empty() && schedule.pools.used() == 0);
     let query = schedule.queries(10, NOW).remove(0);
-    schedule.read(vec![found(&query, vec![delivery(webhook, None, 0)], Vec::new())], NOW);
+    schedule.load(vec![found(&query, vec![delivery(webhook, None, 0)], Vec::new())], NOW);
     let slots = send(&mut schedule);
     done(&mut schedule, slots, &WORKED);
     assert_eq!(schedule.queues[&webhook].endpoint.class(), EndpointClass::Proven);

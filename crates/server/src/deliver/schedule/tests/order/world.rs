@@ -1,64 +1,8 @@
-//! Whatever happens between memory and store, and in whatever order: the first attempts of one webhook and one chat
-//! begin one after another as their events did, none begins twice, and each comes to its end.
+//! A store, the engine's schedule, and what happens between them. What it asserts is what the schedule promises.
 
 use std::collections::{HashMap, HashSet};
 
-use proptest::prelude::*;
-use switchboard_model::{Chat, Timestamp, Webhook, delivery::DueDelivery, id::Id};
-use switchboard_store::{DueDeliveries, DueQuery, WaitingWebhook};
-
-use super::{
-    Schedule, Slot,
-    tests::{FAILED, WORKED, delivery, new},
-};
-
-const WEBHOOKS: usize = 2;
-const CHATS: usize = 2;
-
-#[derive(Debug, Clone)]
-enum Step {
-    /// A transaction makes a delivery.
-    Event { webhook: usize, chat: usize },
-    /// The engine is told of what transactions made, in their order.
-    Told,
-    /// All that may go out goes out.
-    Send,
-    /// One in flight is answered, well or badly.
-    Answer { which: usize, well: bool },
-    /// What came of one is committed.
-    Commit { which: usize },
-    /// Its slot is given back.
-    Done { which: usize },
-    /// A look at the store gets one step on.
-    Look,
-    /// All webhooks are looked for that have something in the store.
-    Sweep,
-    /// A webhook is changed.
-    Change { webhook: usize },
-    /// Somebody has one that is over, or waits for its next attempt, sent again.
-    Again { webhook: usize },
-    /// Time goes on, so that a retry is due and a breaker lets something through.
-    Wait,
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let which = 0..64usize;
-    let step = prop_oneof![
-        6 => (0..WEBHOOKS, 0..CHATS).prop_map(|(webhook, chat)| Step::Event { webhook, chat }),
-        4 => Just(Step::Told),
-        4 => Just(Step::Send),
-        6 => (which.clone(), prop::bool::weighted(0.6))
-            .prop_map(|(which, well)| Step::Answer { which, well }),
-        5 => which.clone().prop_map(|which| Step::Commit { which }),
-        5 => which.prop_map(|which| Step::Done { which }),
-        8 => Just(Step::Look),
-        1 => Just(Step::Sweep),
-        1 => (0..WEBHOOKS).prop_map(|webhook| Step::Change { webhook }),
-        1 => (0..WEBHOOKS).prop_map(|webhook| Step::Again { webhook }),
-        1 => Just(Step::Wait),
-    ];
-    prop::collection::vec(step, 1..400)
-}
+use super::{super::*, CHATS, Step, WEBHOOKS};
 
 /// A row of the store that is not at its end.
 #[derive(Clone)]
@@ -76,14 +20,14 @@ struct Flight {
     is_committed: bool,
 }
 
-/// How far a look has come.
-enum Look {
+/// How far a poll has come.
+enum Poll {
     No,
     Asked(Vec<DueQuery>),
     Read(Vec<DueDeliveries>),
 }
 
-struct World {
+pub(super) struct World {
     schedule: Schedule,
     now: Timestamp,
     webhooks: Vec<Id<Webhook>>,
@@ -93,13 +37,13 @@ struct World {
     ended: Vec<DueDelivery>,
     new: Vec<DueDelivery>,
     flights: Vec<Flight>,
-    look: Look,
+    poll: Poll,
     begun: HashSet<(i64, u32)>,
     latest: HashMap<(Id<Webhook>, Id<Chat>), i64>,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             schedule: new(),
             now: Timestamp(1),
@@ -110,21 +54,21 @@ impl World {
             ended: Vec::new(),
             new: Vec::new(),
             flights: Vec::new(),
-            look: Look::No,
+            poll: Poll::No,
             begun: HashSet::new(),
             latest: HashMap::new(),
         }
     }
 
-    fn step(&mut self, step: &Step) {
+    pub(super) fn step(&mut self, step: &Step) {
         match *step {
             Step::Event { webhook, chat } => {
-                self.tell();
-                self.made += 1;
-                let made = delivery(self.webhooks[webhook], Some(self.chats[chat]), 0);
-                let made = DueDelivery { seq: self.made, ..made };
-                self.rows.push(Row { delivery: made.clone(), retry_at: None });
+                let made = self.make(webhook, chat);
                 self.new.push(made);
+            }
+            Step::Elsewhere { webhook, chat } => {
+                self.make(webhook, chat);
+                self.schedule.foreign_commit(self.now);
             }
             Step::Told => self.tell(),
             Step::Send => {
@@ -135,12 +79,21 @@ impl World {
             Step::Answer { which, well } => self.answer(which, well),
             Step::Commit { which } => self.commit(which),
             Step::Done { which } => self.done(which),
-            Step::Look => self.look(),
+            Step::Poll => self.poll(),
             Step::Sweep => self.sweep(),
-            Step::Change { webhook } => self.schedule.renew(self.webhooks[webhook], self.now),
+            Step::Change { webhook } => self.schedule.changed(self.webhooks[webhook], self.now),
             Step::Again { webhook } => self.again(self.webhooks[webhook]),
             Step::Wait => self.now.0 += 60_000,
         }
+    }
+
+    fn make(&mut self, webhook: usize, chat: usize) -> DueDelivery {
+        self.tell();
+        self.made += 1;
+        let made = delivery(self.webhooks[webhook], Some(self.chats[chat]), 0);
+        let made = DueDelivery { seq: self.made, ..made };
+        self.rows.push(Row { delivery: made.clone(), retry_at: None });
+        made
     }
 
     /// The store tells of a transaction before it commits the next, whatever else happens between the two.
@@ -196,19 +149,19 @@ impl World {
         self.schedule.settled(flight.slot, flight.retry_at, self.now);
     }
 
-    /// As `worker::look` does it, with time for others after each step.
-    fn look(&mut self) {
-        self.look = match std::mem::replace(&mut self.look, Look::No) {
-            Look::No => match self.schedule.queries(WEBHOOKS, self.now) {
-                none if none.is_empty() => Look::No,
-                queries => Look::Asked(queries),
+    /// As `worker::poll` does it, with time for others after each step.
+    fn poll(&mut self) {
+        self.poll = match std::mem::replace(&mut self.poll, Poll::No) {
+            Poll::No => match self.schedule.queries(WEBHOOKS, self.now) {
+                none if none.is_empty() => Poll::No,
+                queries => Poll::Asked(queries),
             },
-            Look::Asked(queries) => {
-                Look::Read(queries.iter().map(|query| self.read(query)).collect())
+            Poll::Asked(queries) => {
+                Poll::Read(queries.iter().map(|query| self.read(query)).collect())
             }
-            Look::Read(found) => {
-                self.schedule.read(found, self.now);
-                Look::No
+            Poll::Read(found) => {
+                self.schedule.load(found, self.now);
+                Poll::No
             }
         };
     }
@@ -216,7 +169,7 @@ impl World {
     fn read(&self, query: &DueQuery) -> DueDeliveries {
         let rows = || self.rows.iter().filter(|row| row.delivery.webhook_id == query.webhook_id);
         let mut untried: Vec<_> = rows()
-            .filter(|row| row.retry_at.is_none() && row.delivery.seq > query.after)
+            .filter(|row| row.retry_at.is_none() && row.delivery.seq >= query.from)
             .map(|row| row.delivery.clone())
             .collect();
         untried.sort_by_key(|one| one.seq);
@@ -238,8 +191,10 @@ impl World {
         DueDeliveries {
             webhook_id: query.webhook_id,
             is_active: true,
-            last: untried.last().map(|one| one.seq),
-            is_all: query.untried == 0 || untried.len() < query.untried,
+            more_from: untried
+                .last()
+                .filter(|_| untried.len() == query.untried)
+                .map(|one| one.seq + 1),
             untried,
             retries,
             next_retry_at: next,
@@ -248,12 +203,12 @@ impl World {
     }
 
     fn sweep(&mut self) {
+        self.schedule.begin_sweep(self.now);
         let waiting = self.webhooks.iter().filter_map(|webhook| {
             let rows = || self.rows.iter().filter(|row| row.delivery.webhook_id == *webhook);
-            let first = rows().next()?;
+            rows().next()?;
             Some(WaitingWebhook {
                 webhook_id: *webhook,
-                account_id: first.delivery.account_id,
                 has_untried: rows().any(|row| row.retry_at.is_none()),
                 retry_at: rows().filter_map(|row| row.retry_at).min(),
             })
@@ -274,14 +229,11 @@ impl World {
         for row in self.rows.iter_mut().filter(|row| row.delivery.webhook_id == webhook) {
             row.retry_at = row.retry_at.map(|at| at.min(self.now));
         }
-        self.schedule.look_again(webhook, self.now);
-        if self.schedule.begin_sweep(self.now) {
-            self.sweep();
-        }
+        self.schedule.came_to_store(webhook, self.now);
     }
 
     /// Lets all that is left come to its end.
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         let mut turns = 0..200 + 4 * self.made;
         self.step(&Step::Sweep);
         while self.rows.len() + self.flights.len() > 0 && turns.next().is_some() {
@@ -292,24 +244,11 @@ impl World {
                 self.commit(0);
                 self.done(0);
             }
-            self.step(&Step::Look);
+            self.step(&Step::Poll);
             self.step(&Step::Wait);
         }
         assert!(self.rows.is_empty(), "some never come to their end");
         assert_eq!((self.schedule.waiting, self.schedule.pools.used()), (0, 0));
         assert!(self.schedule.queues.values().all(|queue| queue.in_flight().len() == 0));
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
-
-    #[test]
-    fn first_attempts_of_a_chat_begin_in_order_and_once(steps in steps()) {
-        let mut world = World::new();
-        for step in &steps {
-            world.step(step);
-        }
-        world.finish();
     }
 }
