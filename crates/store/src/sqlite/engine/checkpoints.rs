@@ -1,29 +1,26 @@
 //! Checkpoints, made beside the writer: a thread of its own moves what stands in the log into the database.
 //!
 //! To move 16 MiB and to flush them takes some 40 ms, during which a writer that did it itself would answer nobody. The
-//! thread needs no lock that the writer has. What is committed meanwhile is moved in further passes, each shorter than the
-//! one before, until one has left nothing: then the writer's next commit begins the log anew.
+//! thread needs no lock that the writer has. What is committed meanwhile is little: the writer moves that itself, and then
+//! its next commit begins the log anew.
 
 use std::{
+    fs::File,
     path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Sender, bounded};
 use rusqlite::Connection;
+
+use crate::{Result, StoreError};
 
 /// Pages of the log at which a checkpoint begins: 16 MiB.
 pub(in crate::sqlite) const EVERY: u32 = 4000;
-
-/// The most passes of one checkpoint. Where somebody reads from the log for long, none leaves nothing.
-const PASSES: usize = 32;
-/// The pause between two passes: the log begins anew only with a commit that begins in one.
-const PAUSE: Duration = Duration::from_millis(2);
 
 /// How many pages the log has, as the writer's connection says after each commit.
 #[derive(Debug, Clone, Default)]
@@ -46,12 +43,33 @@ impl Pages {
     }
 }
 
-/// A connection beside the writer's. Its flushes are the writer's: what was moved may be written over in the log.
-pub(in crate::sqlite) fn beside(path: &Path) -> rusqlite::Result<Connection> {
-    let sql = Connection::open(path)?;
-    // A connection that never read knows of no log, and would move nothing.
-    sql.execute_batch("pragma synchronous = full; select count(*) from sqlite_schema")?;
-    Ok(sql)
+/// What the thread moves the log with.
+pub(in crate::sqlite) struct Beside {
+    sql: Connection,
+    /// The database, to be flushed: SQLite leaves that to whoever finds nothing committed meanwhile. None where another store
+    /// of this process may have the database too: to close a file is to give up all locks that a process has on it.
+    database: Option<File>,
+}
+
+impl Beside {
+    pub(in crate::sqlite) fn open(path: &Path, is_shared: bool) -> Result<Self> {
+        let sql = Connection::open(path)?;
+        // A connection that never read knows of no log, and would move nothing.
+        sql.execute_batch("pragma synchronous = full; select count(*) from sqlite_schema")?;
+        let database = (!is_shared).then(|| File::open(path)).transpose();
+        let database = database.map_err(|error| StoreError::Database(Box::new(error)))?;
+        Ok(Self { sql, database })
+    }
+
+    /// Moves what there is, flushes it, and moves what was committed meanwhile.
+    fn checkpoint(&self) {
+        checkpoint(&self.sql);
+        if let Some(database) = &self.database {
+            // SQLite does it all the same before the log begins anew, and hears of what is wrong.
+            let _ = database.sync_data();
+            checkpoint(&self.sql);
+        }
+    }
 }
 
 /// The thread, and when it is to begin.
@@ -59,17 +77,20 @@ pub(in crate::sqlite) struct Checkpoints {
     pages: Pages,
     /// Pages between two checkpoints.
     every: u32,
-    /// At how many pages the next one begins.
+    /// How many pages there were at the last look, and at how many the next checkpoint begins.
+    seen: u32,
     next_at: u32,
     begin: Option<Sender<()>>,
     is_done: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Beside>>,
+    /// Kept until the writer's connection is closed.
+    database: Option<File>,
 }
 
 impl Checkpoints {
-    /// Starts the thread with a connection of its own.
+    /// Starts the thread.
     pub(in crate::sqlite) fn start(
-        sql: Connection,
+        beside: Beside,
         pages: Pages,
         every: u32,
     ) -> std::io::Result<Self> {
@@ -77,21 +98,30 @@ impl Checkpoints {
         let is_done = Arc::new(AtomicBool::new(false));
         let done = Arc::clone(&is_done);
         let thread = thread::Builder::new().name("sqlite-checkpoint".into());
-        let counted = pages.clone();
-        let thread = thread.spawn(move || serve(&sql, &counted, &begun, &done))?;
+        let thread = thread.spawn(move || {
+            for () in begun {
+                beside.checkpoint();
+                done.store(true, Ordering::Relaxed);
+            }
+            beside
+        })?;
         let (begin, thread) = (Some(begin), Some(thread));
-        Ok(Self { pages, every, next_at: every, begin, is_done, thread })
+        Ok(Self { pages, every, seen: 0, next_at: every, begin, is_done, thread, database: None })
     }
 
-    /// Begins one if the log is long enough: after a commit.
-    pub(super) fn begin_if_due(&mut self) {
+    /// Begins one if the log is long enough, and ends one of which little is left: after a commit, on the writer's connection.
+    pub(super) fn advance(&mut self, sql: &Connection) {
         let pages = self.pages.now();
-        if self.is_done.swap(false, Ordering::Relaxed) {
-            // Where somebody reads from the log it has not begun anew, and goes on growing.
-            self.next_at =
-                if pages < self.every { self.every } else { pages.saturating_add(self.every / 4) };
+        if pages < self.seen {
+            // The log has begun anew.
+            self.next_at = self.every;
         }
-        if pages >= self.next_at
+        self.seen = pages;
+        if self.is_done.swap(false, Ordering::Relaxed) {
+            checkpoint(sql);
+            // Where somebody reads from the log it does not begin anew, and goes on growing.
+            self.next_at = pages.saturating_add(self.every / 4);
+        } else if pages >= self.next_at
             && let Some(begin) = &self.begin
             && begin.try_send(()).is_ok()
         {
@@ -102,34 +132,19 @@ impl Checkpoints {
     /// Ends the thread, and with it its connection.
     pub(super) fn end(&mut self) {
         drop(self.begin.take());
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the thread that makes checkpoints panicked");
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(Beside { sql, database })) => {
+                drop(sql);
+                self.database = database;
+            }
+            Some(Err(_)) => tracing::error!("the thread that makes checkpoints panicked"),
+            None => {}
         }
     }
 }
 
-fn serve(sql: &Connection, pages: &Pages, begun: &Receiver<()>, is_done: &AtomicBool) {
-    for () in begun {
-        for _ in 0..PASSES {
-            let before = pages.now();
-            let moved = checkpoint(sql);
-            // Nobody writes meanwhile, but by the end of the store.
-            if begun.recv_timeout(PAUSE) == Err(RecvTimeoutError::Disconnected) {
-                return;
-            }
-            let now = pages.now();
-            if now < before || moved == Some(now) {
-                break;
-            }
-        }
-        is_done.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Moves what nobody reads from the log any more into the database, and flushes it if that is all there is. Waits for nobody.
-/// Answers how many of the log's pages are in the database then.
+/// Moves what nobody reads from the log any more into the database, and flushes it if nobody commits meanwhile. Waits for
+/// nobody. Answers how many of the log's pages are in the database then.
 fn checkpoint(sql: &Connection) -> Option<u32> {
     let moved = sql.prepare_cached("pragma wal_checkpoint(passive)");
     let moved = moved.and_then(|mut moved| moved.query_row([], |row| row.get(2)));
@@ -139,8 +154,6 @@ fn checkpoint(sql: &Connection) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-
     use super::*;
     use crate::sqlite::engine::{seal::Seal, statement, wal::Log, writer::Writer};
 
@@ -152,10 +165,10 @@ mod tests {
         sql.execute_batch("pragma journal_mode = wal; create table texts (text text) strict")
             .unwrap();
         let pages = Pages::of(&mut sql).unwrap();
-        let beside = beside(&path).unwrap();
+        let beside = Beside::open(&path, false).unwrap();
         for _ in 0..3 {
             sql.execute_batch("insert into texts values (hex(randomblob(65536)))").unwrap();
-            let (all, moved) = (pages.now(), checkpoint(&beside));
+            let (all, moved) = (pages.now(), checkpoint(&beside.sql));
             assert!(all > 30, "{all} pages");
             assert_eq!(moved, Some(all));
         }
@@ -173,7 +186,8 @@ mod tests {
         sql.execute_batch(&format!("pragma journal_mode = wal; {create}")).unwrap();
         let pages = Pages::of(&mut sql).unwrap();
         let checkpoints =
-            Checkpoints::start(beside(&path).unwrap(), pages.clone(), TEST_EVERY).unwrap();
+            Checkpoints::start(Beside::open(&path, false).unwrap(), pages.clone(), TEST_EVERY)
+                .unwrap();
         let lock = File::create(directory.path().join("lock")).unwrap();
         let log = Log::of(&path, u64::MAX, Some(checkpoints));
         let writer = Writer::start(sql, lock, Arc::new(Seal::new(&[0; 32])), 8, log, None).unwrap();

@@ -12,7 +12,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::{
-    checkpoints::{self, Checkpoints, Pages},
+    checkpoints::{self, Beside, Checkpoints, Pages},
     migrations,
     post_commit::PostCommit,
     reader::Readers,
@@ -66,7 +66,7 @@ pub(in crate::sqlite) fn open(
         .map_err(|error| named(path, error))?;
     let cannot_start = |error| named(path, StoreError::Database(Box::new(error)));
     let pages = Pages::of(&mut writer).map_err(|error| named(path, error.into()))?;
-    let beside = checkpoints::beside(path).map_err(|error| named(path, error.into()))?;
+    let beside = Beside::open(path, options.is_shared).map_err(|error| named(path, error))?;
     let checkpoints =
         Checkpoints::start(beside, pages, checkpoints::EVERY).map_err(cannot_start)?;
     let log = Log::of(path, wal::LIMIT, Some(checkpoints));

@@ -56,7 +56,7 @@ impl Log {
     /// answer any more.
     pub(in crate::sqlite) fn keep_short(&mut self, sql: &Connection) {
         if let Some(checkpoints) = &mut self.checkpoints {
-            checkpoints.begin_if_due();
+            checkpoints.advance(sql);
         }
         let Ok(bytes) = bytes(&self.path) else { return };
         if bytes <= self.limit {

@@ -84,6 +84,7 @@ impl Writer {
             }
             // In this order: the lock must not be free while the database is still open.
             drop(sql);
+            drop(log);
             drop(lock);
         })?;
         Ok(Self { queue: WorkerQueue::new(sender, vec![thread]), vitals })
