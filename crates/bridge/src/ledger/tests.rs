@@ -10,9 +10,9 @@ use switchboard_model::{
 use super::*;
 use crate::driver::{Asked, KnownOutcome};
 
-const LATER: Timestamp = Timestamp(1_000_000);
+pub(crate) const LATER: Timestamp = Timestamp(1_000_000);
 
-fn item(text: &str) -> SendItem {
+pub(crate) fn item(text: &str) -> SendItem {
     SendItem {
         id: Id::<OutboxItem>::generate(),
         order: 1,
@@ -29,7 +29,7 @@ fn item(text: &str) -> SendItem {
     }
 }
 
-fn sent(guid: &str) -> Outcome {
+pub(crate) fn sent(guid: &str) -> Outcome {
     Outcome::Sent {
         guid: guid.to_owned(),
         sent_at: LATER,
@@ -47,6 +47,15 @@ fn own(item: &SendItem, guid: &str, text: &str) -> OwnRow {
         has_files: false,
         sent_at: LATER + Duration::from_secs(1),
         service: Service::IMessage,
+    }
+}
+
+impl Ledger {
+    /// Writes what turned out later, as it stands in the ledger. Nobody is woken.
+    pub(crate) async fn set_later_truth(&self, id: Id<OutboxItem>, later: &str) {
+        let later = later.to_owned();
+        let sql = "update attempts set later = ?2 where item = ?1";
+        self.transact(move |tx| run(tx, sql, [id.to_string(), later])).await.unwrap();
     }
 }
 
