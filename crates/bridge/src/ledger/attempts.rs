@@ -269,6 +269,16 @@ impl Ledger {
     }
 }
 
+#[cfg(test)]
+impl Ledger {
+    /// Writes what turned out later, as it stands in the ledger. Nobody is woken.
+    pub(crate) async fn set_later_truth(&self, id: Id<OutboxItem>, later: &str) {
+        let later = later.to_owned();
+        let sql = "update attempts set later = ?2 where item = ?1";
+        self.transact(move |tx| run(tx, sql, [id.to_string(), later])).await.unwrap();
+    }
+}
+
 /// What was under way when the bridge died is looked into even if the server never asks for it.
 pub(super) fn look_into_unfinished(tx: &Transaction<'_>, now: Timestamp) -> Result<()> {
     run(tx, "update attempts set look_at = ?1 where outcome is null", [now.0])?;

@@ -50,15 +50,6 @@ fn own(item: &SendItem, guid: &str, text: &str) -> OwnRow {
     }
 }
 
-impl Ledger {
-    /// Writes what turned out later, as it stands in the ledger. Nobody is woken.
-    pub(crate) async fn set_later_truth(&self, id: Id<OutboxItem>, later: &str) {
-        let later = later.to_owned();
-        let sql = "update attempts set later = ?2 where item = ?1";
-        self.transact(move |tx| run(tx, sql, [id.to_string(), later])).await.unwrap();
-    }
-}
-
 /// A contact's message.
 pub(super) fn message(guid: &str) -> Inbound {
     let handle = Handle::received("+15550100001");

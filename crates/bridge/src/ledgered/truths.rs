@@ -53,11 +53,14 @@ mod tests {
         ledger.finish(item.id, Outcome::Unknown, LATER).await.unwrap();
         ledger.set_later_truth(item.id, "nonsense").await;
         let told = HashSet::new();
-        let (truth, ()) = tokio::join!(timeout(Duration::from_secs(20), of(&ledger, &told)), async {
-            // It was read by then at least once.
-            tokio::time::sleep(LEDGER_PAUSE / 4).await;
-            ledger.set_later_truth(item.id, &serde_json::to_string(&sent("g-1")).unwrap()).await;
-        });
+        let (truth, ()) =
+            tokio::join!(timeout(Duration::from_secs(20), of(&ledger, &told)), async {
+                // It was read by then at least once.
+                tokio::time::sleep(LEDGER_PAUSE / 4).await;
+                ledger
+                    .set_later_truth(item.id, &serde_json::to_string(&sent("g-1")).unwrap())
+                    .await;
+            });
         assert_eq!(truth.expect("it is read again")[0].outcome, sent("g-1"));
     }
 }
