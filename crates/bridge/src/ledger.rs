@@ -7,6 +7,7 @@
 
 mod attempts;
 mod beginnings;
+mod copies;
 mod followed;
 mod groups;
 mod late_files;
@@ -22,7 +23,10 @@ use std::{
     collections::HashMap,
     fs::OpenOptions,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, config::DbConfig};
@@ -41,7 +45,7 @@ pub use sources::Cursor;
 pub use texts::{Said, Text};
 
 /// The version of the schema.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 /// How long finished attempts are kept: longer than a server can ask for them, or a person look for them.
 const KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -49,7 +53,12 @@ const KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 
 #[derive(Clone)]
 pub struct Ledger {
     sql: Arc<Mutex<Connection>>,
-    epoch: Arc<str>,
+    /// The file beside it, which tells an older copy.
+    mark: Arc<copies::Mark>,
+    /// The name of its life.
+    epoch: Arc<Mutex<Arc<str>>>,
+    /// Whether a link began since it was opened.
+    was_welcomed: Arc<AtomicBool>,
     /// Wakes who waits for observations of a line.
     observed: Arc<Mutex<HashMap<Id<Line>, watch::Sender<()>>>>,
     /// Wakes who waits for what turns out later.
@@ -130,28 +139,40 @@ impl Ledger {
             if version < 2 {
                 tx.execute_batch(include_str!("ledger/texts.sql"))?;
             }
-            // New in the third version.
-            tx.execute_batch(include_str!("ledger/links.sql"))?;
-            tx.execute_batch(include_str!("ledger/parts.sql"))?;
-            links::adopt_earlier(&tx)?;
-            tx.execute_batch(include_str!("ledger/late_files.sql"))?;
+            if version < 3 {
+                tx.execute_batch(include_str!("ledger/links.sql"))?;
+                tx.execute_batch(include_str!("ledger/parts.sql"))?;
+                links::adopt_earlier(&tx)?;
+                tx.execute_batch(include_str!("ledger/late_files.sql"))?;
+            }
+            // New in the fourth version.
+            tx.execute_batch(include_str!("ledger/copies.sql"))?;
             tx.pragma_update(None, "user_version", VERSION)?;
             tx.commit()?;
         }
-        let epoch: String = sql.query_row("select epoch from ledger", [], |row| row.get(0))?;
-        let ledger = Self {
+        let mark = copies::Mark::open(dir).map_err(|error| cannot(error.into()))?;
+        let before = now() - KEPT;
+        let (is_copy, epoch) = in_transaction(&mut sql, Some(&mark), |tx| {
+            let is_copy = copies::forget_if_copied(tx, &path, &mark)?;
+            attempts::look_into_unfinished(tx, now())?;
+            attempts::prune(tx, before)?;
+            let epoch = first(tx, "select epoch from ledger", [], |row| row.get::<_, String>(0))?;
+            Ok((is_copy, epoch.unwrap_or_default()))
+        })?;
+        mark.flush(dir);
+        if is_copy {
+            warn!(
+                "the ledger is a copy: what was being sent is not known, and what waits is told again"
+            );
+        }
+        Ok(Self {
             sql: Arc::new(Mutex::new(sql)),
-            epoch: epoch.into(),
+            mark: Arc::new(mark),
+            epoch: Arc::new(Mutex::new(epoch.into())),
+            was_welcomed: Arc::default(),
             observed: Arc::default(),
             turned_out: watch::Sender::new(()),
-        };
-        let before = now() - KEPT;
-        ledger.blocking(|tx| {
-            links::forget_if_copied(tx, &path)?;
-            attempts::look_into_unfinished(tx, now())?;
-            attempts::prune(tx, before)
-        })?;
-        Ok(ledger)
+        })
     }
 
     /// Wakes when something was observed on this line.
@@ -203,10 +224,22 @@ impl Ledger {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.transact_then(work, |_, _| {}).await
+    }
+
+    /// The same, and what follows from it, whether or not anybody still waits for the answer.
+    async fn transact_then<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+        then: impl FnOnce(&Self, &T) + Send + 'static,
+    ) -> Result<T> {
         let ledger = self.clone();
-        tokio::task::spawn_blocking(move || ledger.blocking(work))
-            .await
-            .unwrap_or(Err(LedgerError::Closed))
+        let worked = move || {
+            let made = in_transaction(&mut ledger.sql(), Some(&ledger.mark), work)?;
+            then(&ledger, &made);
+            Ok(made)
+        };
+        tokio::task::spawn_blocking(worked).await.unwrap_or(Err(LedgerError::Closed))
     }
 
     /// The same for what may be undone by a power cut, and does no harm then: it is flushed with what comes next.
@@ -218,15 +251,20 @@ impl Ledger {
         let unflushed = move || {
             let mut sql = ledger.sql();
             sql.pragma_update(None, "synchronous", "normal")?;
-            let made = in_transaction(&mut sql, work);
+            let made = in_transaction(&mut sql, None, work);
             sql.pragma_update(None, "synchronous", "full")?;
             made
         };
         tokio::task::spawn_blocking(unflushed).await.unwrap_or(Err(LedgerError::Closed))
     }
 
-    fn blocking<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        in_transaction(&mut self.sql(), work)
+    /// The name of its life.
+    fn epoch(&self) -> Arc<str> {
+        Arc::clone(&self.epoch.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn begin_life(&self, epoch: &str) {
+        *self.epoch.lock().unwrap_or_else(PoisonError::into_inner) = epoch.into();
     }
 
     fn sql(&self) -> MutexGuard<'_, Connection> {
@@ -242,13 +280,21 @@ impl Ledger {
     }
 }
 
+/// With a mark the commit is flushed, and counted if anything changes.
 fn in_transaction<T>(
     sql: &mut Connection,
+    mark: Option<&copies::Mark>,
     work: impl FnOnce(&Transaction<'_>) -> Result<T>,
 ) -> Result<T> {
     let tx = sql.transaction_with_behavior(TransactionBehavior::Deferred)?;
+    let before = tx.total_changes();
     let made = work(&tx)?;
+    let mark = mark.filter(|_| tx.total_changes() > before);
+    let counted = mark.map(|mark| Ok::<_, LedgerError>((mark, copies::count(&tx)?))).transpose()?;
     tx.commit()?;
+    if let Some((mark, state)) = counted {
+        mark.write(&state);
+    }
     Ok(made)
 }
 
@@ -283,7 +329,7 @@ fn private_dir(dir: &Path) -> std::io::Result<()> {
 
 fn private_file() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true);
+    options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
@@ -291,9 +337,9 @@ fn private_file() -> OpenOptions {
 
 impl std::fmt::Debug for Ledger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ledger").field("epoch", &self.epoch).finish_non_exhaustive()
+        f.debug_struct("Ledger").field("epoch", &self.epoch()).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -9,6 +9,7 @@ mod late;
 mod outgoing;
 mod patience;
 mod standing_by;
+mod truths;
 mod upload;
 
 use std::{
@@ -330,22 +331,7 @@ impl<C: Connector> Driver for Ledgered<C> {
     }
 
     async fn resolved(&self, told: &HashSet<Id<OutboxItem>>) -> Vec<Report> {
-        let mut changes = self.ledger.later_truths();
-        loop {
-            changes.borrow_and_update();
-            match self.ledger.later_truth().await {
-                Ok(mut reports) => {
-                    reports.retain(|report| !told.contains(&report.id));
-                    if !reports.is_empty() {
-                        return reports;
-                    }
-                }
-                Err(error) => warn!(%error, "what turned out later can't be read"),
-            }
-            if changes.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
+        truths::of(&self.ledger, told).await
     }
 
     async fn acknowledged(&self, ids: &[Id<OutboxItem>]) {

@@ -185,7 +185,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<()> {
         let (id, token) = (looked.item.id, looked.token.to_string());
-        self.transact(move |tx| {
+        let look = move |tx: &Transaction<'_>| {
             let item = id.to_string();
             let waits = "select looks from attempts
                 where item = ?1 and token = ?2 and look_at is not null and later is null";
@@ -208,10 +208,8 @@ impl Ledger {
                 run(tx, "update attempts set look_at = null where item = ?1", [item])?;
             }
             Ok(())
-        })
-        .await?;
-        self.wake_later_truths();
-        Ok(())
+        };
+        self.transact_then(look, |ledger, ()| ledger.wake_later_truths()).await
     }
 
     /// Notes of an attempt that was cut off with the bridge that it never reached Messages. False if the server was told
@@ -268,6 +266,16 @@ impl Ledger {
             Ok(())
         })
         .await
+    }
+}
+
+#[cfg(test)]
+impl Ledger {
+    /// Writes what turned out later, as it stands in the ledger. Nobody is woken.
+    pub(crate) async fn set_later_truth(&self, id: Id<OutboxItem>, later: &str) {
+        let later = later.to_owned();
+        let sql = "update attempts set later = ?2 where item = ?1";
+        self.transact(move |tx| run(tx, sql, [id.to_string(), later])).await.unwrap();
     }
 }
 

@@ -125,7 +125,12 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<()> {
         let LateFiles { line, guid, chat, files, .. } = late;
-        self.transact(move |tx| {
+        let wake = move |ledger: &Self, (): &()| {
+            if can_be_had {
+                ledger.wake_line(line);
+            }
+        };
+        let looked = move |tx: &Transaction<'_>| {
             let sql = "update late_files set looks = looks + 1, is_waiting = ?4,
                 look_at = ?3 + case looks + 1 when 1 then ?5 when 2 then ?6 when 3 then ?7
                     when 4 then ?8 else ?9 end
@@ -141,12 +146,8 @@ impl Ledger {
                 observe(tx, line, &Observation { key, what: Inbound::Update(update), files })?;
             }
             Ok(())
-        })
-        .await?;
-        if can_be_had {
-            self.wake_line(line);
-        }
-        Ok(())
+        };
+        self.transact_then(looked, wake).await
     }
 }
 

@@ -3,11 +3,10 @@
 //!
 //! No clock is asked: the server counts the links of a bridge, and says on which of them an item was claimed.
 
-use std::path::Path;
-
 use rusqlite::{Transaction, params};
+use tracing::info;
 
-use super::{Ledger, Result, first, run};
+use super::{Ledger, Ordering, Result, copies, first, run};
 
 /// The most stretches of epochs that are kept. Claims are younger than the older ones.
 const MAX_STRETCHES: i64 = 256;
@@ -19,26 +18,55 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`](super::LedgerError): then nothing may be taken from this link.
     pub async fn welcomed(&self, bridge: String, epoch: i64) -> Result<()> {
-        self.transact(move |tx| welcomed(tx, &bridge, epoch)).await
+        let is_first = !self.was_welcomed.load(Ordering::Relaxed);
+        let welcome = move |tx: &Transaction<'_>| welcomed(tx, &bridge, epoch, is_first);
+        let begun = |ledger: &Self, life: &Option<String>| {
+            ledger.was_welcomed.store(true, Ordering::Relaxed);
+            if let Some(life) = life {
+                ledger.begin_life(life);
+                info!(
+                    "the bridge had links that this ledger has not seen: what waits is told again"
+                );
+            }
+        };
+        self.transact_then(welcome, begun).await.map(drop)
     }
 }
 
-/// Whether it was there when something was claimed on the link of this epoch; no epoch is that of a server that doesn't say.
+/// Whether it was there when something was claimed on the link of this epoch. Of a server that doesn't say which: whether it
+/// was there on all links.
 pub(super) fn covers(tx: &Transaction<'_>, epoch: Option<i64>) -> Result<bool> {
-    let noted = "select 1 from links where bridge <> '' and ?1 between first and last";
+    let noted = "select 1 from links where bridge <> '' and iif(?1 is null,
+        first = 1 and last = (select max(last) from links), ?1 between first and last)";
     Ok(first(tx, noted, [epoch], |_| Ok(()))?.is_some())
 }
 
-fn welcomed(tx: &Transaction<'_>, bridge: &str, epoch: i64) -> Result<()> {
+/// Answers the name of the new life that begins, if one does.
+fn welcomed(
+    tx: &Transaction<'_>,
+    bridge: &str,
+    epoch: i64,
+    is_first: bool,
+) -> Result<Option<String>> {
     run(
         tx,
         "update links set bridge = ?1, last = ?2 - 1 where bridge = ''",
         params![bridge, epoch],
     )?;
     run(tx, "delete from links where bridge <> ?1 or first > last", [bridge])?;
-    // A server that was set back to an older state counts these once more.
-    run(tx, "delete from links where first >= ?1", [epoch])?;
-    run(tx, "update links set last = ?1 - 1 where last >= ?1", [epoch])?;
+    let newest = first(tx, "select max(last) from links", [], |row| row.get::<_, Option<i64>>(0))?;
+    let newest = newest.flatten();
+    // A server that was set back to an older state counts links once more, and does not say from which on: another ledger
+    // may have had those between.
+    if newest.is_some_and(|newest| epoch <= newest) {
+        run(tx, "delete from links", [])?;
+    }
+    // What is opened anew and has not seen the last link may be an older copy: it could give a number to one thing that
+    // the server knows another by. One that stays open has lost a welcome.
+    let life = match newest {
+        Some(newest) if is_first && epoch > newest.saturating_add(1) => Some(copies::renew(tx)?),
+        _ => None,
+    };
     if run(tx, "update links set last = ?1 where last = ?1 - 1", [epoch])? == 0 {
         run(tx, "insert into links values (?1, ?2, ?2)", params![bridge, epoch])?;
     }
@@ -47,7 +75,7 @@ fn welcomed(tx: &Transaction<'_>, bridge: &str, epoch: i64) -> Result<()> {
         "delete from links where first <= (select first from links order by first desc limit 1 offset ?1)",
         [MAX_STRETCHES],
     )?;
-    Ok(())
+    Ok(life)
 }
 
 /// Of the versions before, one that was welcome once has answered for all that was claimed before it.
@@ -58,26 +86,6 @@ pub(super) fn adopt_earlier(tx: &Transaction<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A copy does not know what its original has noted since.
-pub(super) fn forget_if_copied(tx: &Transaction<'_>, path: &Path) -> Result<()> {
-    let Some(file) = identity(path) else { return Ok(()) };
-    run(tx, "delete from links where (select file from ledger) <> ?1", [&file])?;
-    run(tx, "update ledger set file = ?1", [&file])?;
-    Ok(())
-}
-
-/// What a file has and no copy of it.
-#[cfg(unix)]
-fn identity(path: &Path) -> Option<String> {
-    let found = std::fs::metadata(path).ok()?;
-    Some(std::os::unix::fs::MetadataExt::ino(&found).to_string())
-}
-
-#[cfg(not(unix))]
-fn identity(_path: &Path) -> Option<String> {
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use rusqlite::Connection;
@@ -86,7 +94,7 @@ mod tests {
     use super::*;
     use crate::{
         driver::{Asked, KnownOutcome},
-        ledger::Known,
+        ledger::{Known, Observation, Recorded, tests::message},
     };
 
     const DESK: &str = "desk";
@@ -130,11 +138,75 @@ mod tests {
         drop(ledger);
         let ledger = Ledger::open(dir.path()).unwrap();
         assert_eq!(sure(&ledger, 0..10).await, [4, 5, 8]);
-        // The server was set back, and counts these again.
+        welcome(&ledger, DESK, 9).await;
+        welcome(&ledger, "another", 10).await;
+        assert_eq!(sure(&ledger, 0..11).await, [10]);
+    }
+
+    #[tokio::test]
+    async fn of_a_server_that_was_set_back_it_is_not_known_where_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(dir.path()).unwrap();
+        for epoch in 1..=6 {
+            welcome(&ledger, DESK, epoch).await;
+        }
+        // Set back to the second, after which another ledger had the third and the fourth.
         welcome(&ledger, DESK, 5).await;
-        assert_eq!(sure(&ledger, 0..10).await, [4, 5]);
-        welcome(&ledger, "another", 5).await;
         assert_eq!(sure(&ledger, 0..10).await, [5]);
+        welcome(&ledger, DESK, 5).await;
+        welcome(&ledger, DESK, 6).await;
+        assert_eq!(sure(&ledger, 0..10).await, [5, 6]);
+    }
+
+    #[tokio::test]
+    async fn it_answers_without_an_epoch_if_it_has_seen_all_links() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(dir.path()).unwrap();
+        for epoch in 1..=3 {
+            welcome(&ledger, DESK, epoch).await;
+            assert!(never_started(&ledger, None).await);
+        }
+        // Another ledger had the fourth.
+        welcome(&ledger, DESK, 5).await;
+        assert!(!never_started(&ledger, None).await);
+        // A server that does not count says none.
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(dir.path()).unwrap();
+        welcome(&ledger, DESK, 0).await;
+        welcome(&ledger, DESK, 0).await;
+        assert!(!never_started(&ledger, None).await);
+    }
+
+    #[tokio::test]
+    async fn what_is_opened_after_links_it_has_not_seen_tells_again_what_waits() {
+        let (dir, line) = (tempfile::tempdir().unwrap(), Id::generate());
+        let ledger = Ledger::open(dir.path()).unwrap();
+        let observe = async |ledger: &Ledger, key: &str| {
+            let observations = vec![(line, Observation::new(key, message(key)))];
+            ledger.record(Recorded { observations, ..Recorded::default() }).await.unwrap();
+        };
+        let waiting = async |ledger: &Ledger, place: &str| {
+            ledger.waiting(line, Some(place), 9).await.unwrap().len()
+        };
+        welcome(&ledger, DESK, 1).await;
+        observe(&ledger, "one").await;
+        let place = ledger.position(1);
+        // A welcome that was lost while it was open hides nothing.
+        welcome(&ledger, DESK, 3).await;
+        assert_eq!(waiting(&ledger, &place).await, 0);
+        drop(ledger);
+        let ledger = Ledger::open(dir.path()).unwrap();
+        welcome(&ledger, DESK, 4).await;
+        assert_eq!(waiting(&ledger, &place).await, 0);
+        drop(ledger);
+        let ledger = Ledger::open(dir.path()).unwrap();
+        welcome(&ledger, DESK, 6).await;
+        assert_eq!(waiting(&ledger, &place).await, 1);
+        let place = ledger.position(1);
+        drop(ledger);
+        let ledger = Ledger::open(dir.path()).unwrap();
+        welcome(&ledger, DESK, 7).await;
+        assert_eq!(waiting(&ledger, &place).await, 0);
     }
 
     #[tokio::test]

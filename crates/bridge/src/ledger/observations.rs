@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use switchboard_model::{Line, id::Id, link::Inbound};
 
-use super::{Cursor, Follow, Ledger, Result, Text, followed, now, run, sources, texts};
+use super::{Cursor, Follow, Ledger, Result, Text, first, followed, now, run, sources, texts};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,33 +73,30 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`](super::LedgerError), and nothing of it is kept.
     pub async fn record(&self, recorded: Recorded) -> Result<usize> {
-        let new = self
-            .transact(move |tx| {
-                let mut new = Vec::new();
-                for (line, observation) in &recorded.observations {
-                    if observe(tx, *line, observation)? {
-                        new.push(*line);
-                    }
+        let record = move |tx: &Transaction<'_>| {
+            let mut new = Vec::new();
+            for (line, observation) in &recorded.observations {
+                if observe(tx, *line, observation)? {
+                    new.push(*line);
                 }
-                for follow in &recorded.followed {
-                    followed::follow(tx, follow, now())?;
-                }
-                for (line, guid) in &recorded.texts_over {
-                    texts::forget(tx, *line, guid)?;
-                }
-                for text in &recorded.texts {
-                    texts::note(tx, text)?;
-                }
-                if let Some((source, cursor)) = &recorded.cursor {
-                    sources::set(tx, source, cursor)?;
-                }
-                Ok(new)
-            })
-            .await?;
-        for line in &new {
-            self.wake_line(*line);
-        }
-        Ok(new.len())
+            }
+            for follow in &recorded.followed {
+                followed::follow(tx, follow, now())?;
+            }
+            for (line, guid) in &recorded.texts_over {
+                texts::forget(tx, *line, guid)?;
+            }
+            for text in &recorded.texts {
+                texts::note(tx, text)?;
+            }
+            if let Some((source, cursor)) = &recorded.cursor {
+                sources::set(tx, source, cursor)?;
+            }
+            Ok(new)
+        };
+        let wake =
+            |ledger: &Self, new: &Vec<_>| new.iter().for_each(|line| ledger.wake_line(*line));
+        Ok(self.transact_then(record, wake).await?.len())
     }
 
     /// Takes these for observed: they are never told. And notes how far that brings their source, if they are of one.
@@ -138,7 +135,8 @@ impl Ledger {
             let sql =
                 "select n, what from observations where line = ?1 and n > ?2 order by n limit ?3";
             let mut rows = tx.prepare_cached(sql)?;
-            let params = params![line.to_string(), after as i64, limit as i64];
+            let after = within(tx, line, after)?;
+            let params = params![line.to_string(), after, limit as i64];
             let rows = rows
                 .query_map(params, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
             rows.map(|row| {
@@ -160,7 +158,7 @@ impl Ledger {
         // What comes back with a power cut is before the place that the server names.
         self.transact_unflushed(move |tx| {
             let sql = "delete from observations where line = ?1 and n <= ?2";
-            run(tx, sql, params![line.to_string(), n as i64])?;
+            run(tx, sql, params![line.to_string(), within(tx, line, n)?])?;
             Ok(())
         })
         .await
@@ -168,16 +166,23 @@ impl Ledger {
 
     /// The place after an observation.
     pub fn position(&self, n: u64) -> String {
-        format!("{}.{n}", self.epoch)
+        format!("{}.{n}", self.epoch())
     }
 
     fn number(&self, position: Option<&str>) -> u64 {
         let of_this = |position: &str| {
             let (epoch, n) = position.rsplit_once('.')?;
-            if epoch == &*self.epoch { n.parse().ok() } else { None }
+            if epoch == &*self.epoch() { n.parse().ok() } else { None }
         };
         position.and_then(of_this).unwrap_or(0)
     }
+}
+
+/// A number on a line, as far as the line's history goes: one beyond its end is of another life, and means nothing here.
+fn within(tx: &Transaction<'_>, line: Id<Line>, n: u64) -> Result<i64> {
+    let sql = "select last from histories where line = ?1";
+    let last = first(tx, sql, [line.to_string()], |row| row.get::<_, i64>(0))?.unwrap_or(0);
+    Ok(i64::try_from(n).ok().filter(|n| *n <= last).unwrap_or(0))
 }
 
 /// Adds an observation, if it is new.
@@ -213,8 +218,26 @@ pub(super) fn digest(key: &str) -> [u8; 16] {
 
 #[cfg(test)]
 mod tests {
+    use std::{future::Future, pin::pin, task::Context};
+
     use super::*;
     use crate::ledger::tests::message;
+
+    #[tokio::test]
+    async fn an_observation_wakes_who_waits_even_if_who_recorded_it_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(dir.path()).unwrap();
+        let line = Id::generate();
+        let mut waits = ledger.observations_of(line);
+        {
+            let observations = vec![(line, Observation::new("one", message("one")))];
+            let record = pin!(ledger.record(Recorded { observations, ..Recorded::default() }));
+            let _ = record.poll(&mut Context::from_waker(std::task::Waker::noop()));
+        }
+        let woken = tokio::time::timeout(std::time::Duration::from_secs(10), waits.changed());
+        woken.await.expect("it is woken").unwrap();
+        assert_eq!(ledger.waiting(line, None, 9).await.unwrap().len(), 1);
+    }
 
     #[tokio::test]
     async fn an_observation_wakes_who_waits_for_its_line_alone() {

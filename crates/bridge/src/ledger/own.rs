@@ -52,9 +52,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`](super::LedgerError)
     pub async fn whose(&self, row: OwnRow) -> Result<Ownership> {
-        let whose = self.transact(move |tx| whose(tx, &row)).await?;
-        self.wake_later_truths();
-        Ok(whose)
+        self.transact_then(move |tx| whose(tx, &row), |ledger, _| ledger.wake_later_truths()).await
     }
 
     /// The line that this own message was sent from here by, as far as that is known.

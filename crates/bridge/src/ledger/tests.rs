@@ -10,9 +10,9 @@ use switchboard_model::{
 use super::*;
 use crate::driver::{Asked, KnownOutcome};
 
-const LATER: Timestamp = Timestamp(1_000_000);
+pub(crate) const LATER: Timestamp = Timestamp(1_000_000);
 
-fn item(text: &str) -> SendItem {
+pub(crate) fn item(text: &str) -> SendItem {
     SendItem {
         id: Id::<OutboxItem>::generate(),
         order: 1,
@@ -29,7 +29,7 @@ fn item(text: &str) -> SendItem {
     }
 }
 
-fn sent(guid: &str) -> Outcome {
+pub(crate) fn sent(guid: &str) -> Outcome {
     Outcome::Sent {
         guid: guid.to_owned(),
         sent_at: LATER,
