@@ -16,6 +16,7 @@ mod own;
 mod reactions;
 mod sources;
 mod standing_by;
+mod storage;
 mod texts;
 
 use std::{
@@ -38,6 +39,7 @@ pub(crate) use late_files::LateFiles;
 pub use observations::{Observation, ObservedFile, Recorded, WaitingObservation};
 pub use own::{OwnRow, Ownership};
 pub use sources::Cursor;
+pub use storage::try_to_write;
 pub use texts::{Said, Text};
 
 /// The version of the schema.
@@ -50,6 +52,8 @@ const KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 
 pub struct Ledger {
     sql: Arc<Mutex<Connection>>,
     epoch: Arc<str>,
+    dir: Arc<Path>,
+    storage: Arc<storage::Storage>,
     /// Wakes who waits for observations of a line.
     observed: Arc<Mutex<HashMap<Id<Line>, watch::Sender<()>>>>,
     /// Wakes who waits for what turns out later.
@@ -77,6 +81,9 @@ pub enum LedgerError {
     /// SQLite failed: the disk is full, for example.
     #[error("the ledger can't be read or written")]
     Sql(#[from] rusqlite::Error),
+    /// Nothing can be written where it is.
+    #[error("the ledger's folder can't be written")]
+    Storage(#[source] std::io::Error),
     /// A row makes no sense.
     #[error("a row of the ledger can't be understood")]
     Row(#[from] serde_json::Error),
@@ -142,6 +149,8 @@ impl Ledger {
         let ledger = Self {
             sql: Arc::new(Mutex::new(sql)),
             epoch: epoch.into(),
+            dir: dir.into(),
+            storage: Arc::default(),
             observed: Arc::default(),
             turned_out: watch::Sender::new(()),
         };
@@ -220,13 +229,14 @@ impl Ledger {
             sql.pragma_update(None, "synchronous", "normal")?;
             let made = in_transaction(&mut sql, work);
             sql.pragma_update(None, "synchronous", "full")?;
-            made
+            ledger.storage.note(made)
         };
         tokio::task::spawn_blocking(unflushed).await.unwrap_or(Err(LedgerError::Closed))
     }
 
     fn blocking<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        in_transaction(&mut self.sql(), work)
+        let made = in_transaction(&mut self.sql(), work);
+        self.storage.note(made)
     }
 
     fn sql(&self) -> MutexGuard<'_, Connection> {

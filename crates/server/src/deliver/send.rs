@@ -12,6 +12,7 @@ use futures_util::FutureExt as _;
 use http::{HeaderName, HeaderValue, StatusCode, header::RETRY_AFTER};
 use switchboard_model::{
     Timestamp, Webhook,
+    causes::chain,
     delivery::{AttemptResult, DueDelivery, MAX_ANSWER_CHARS},
     id::Id,
     retry::{self, RetrySchedule},
@@ -23,7 +24,7 @@ use super::{
     breaker::AttemptOutcome,
     sign::{Rotations, signed},
 };
-use crate::{files::FileBytes, ssrf::Guard, telemetry::chain};
+use crate::{files::FileBytes, ssrf::Guard};
 
 /// How long an endpoint has to take a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
