@@ -17,6 +17,7 @@ mod own;
 mod reactions;
 mod sources;
 mod standing_by;
+mod storage;
 mod texts;
 
 use std::{
@@ -42,6 +43,7 @@ pub(crate) use late_files::LateFiles;
 pub use observations::{Observation, ObservedFile, Recorded, WaitingObservation};
 pub use own::{OwnRow, Ownership};
 pub use sources::Cursor;
+pub use storage::try_to_write;
 pub use texts::{Said, Text};
 
 /// The version of the schema.
@@ -59,6 +61,8 @@ pub struct Ledger {
     epoch: Arc<Mutex<Arc<str>>>,
     /// Whether a link began since it was opened.
     was_welcomed: Arc<AtomicBool>,
+    dir: Arc<Path>,
+    storage: Arc<storage::Storage>,
     /// Wakes who waits for observations of a line.
     observed: Arc<Mutex<HashMap<Id<Line>, watch::Sender<()>>>>,
     /// Wakes who waits for what turns out later.
@@ -86,6 +90,9 @@ pub enum LedgerError {
     /// SQLite failed: the disk is full, for example.
     #[error("the ledger can't be read or written")]
     Sql(#[from] rusqlite::Error),
+    /// Nothing can be written where it is.
+    #[error("the ledger's folder can't be written")]
+    Storage(#[source] std::io::Error),
     /// A row makes no sense.
     #[error("a row of the ledger can't be understood")]
     Row(#[from] serde_json::Error),
@@ -170,6 +177,8 @@ impl Ledger {
             mark: Arc::new(mark),
             epoch: Arc::new(Mutex::new(epoch.into())),
             was_welcomed: Arc::default(),
+            dir: dir.into(),
+            storage: Arc::default(),
             observed: Arc::default(),
             turned_out: watch::Sender::new(()),
         })
@@ -235,7 +244,7 @@ impl Ledger {
     ) -> Result<T> {
         let ledger = self.clone();
         let worked = move || {
-            let made = in_transaction(&mut ledger.sql(), Some(&ledger.mark), work)?;
+            let made = ledger.blocking(work)?;
             then(&ledger, &made);
             Ok(made)
         };
@@ -253,9 +262,14 @@ impl Ledger {
             sql.pragma_update(None, "synchronous", "normal")?;
             let made = in_transaction(&mut sql, None, work);
             sql.pragma_update(None, "synchronous", "full")?;
-            made
+            ledger.storage.note(made)
         };
         tokio::task::spawn_blocking(unflushed).await.unwrap_or(Err(LedgerError::Closed))
+    }
+
+    fn blocking<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        let made = in_transaction(&mut self.sql(), Some(&self.mark), work);
+        self.storage.note(made)
     }
 
     /// The name of its life.

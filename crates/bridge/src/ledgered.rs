@@ -22,6 +22,7 @@ use std::{
 use futures_util::future::join_all;
 use switchboard_model::{
     Line, OutboxItem, Timestamp,
+    causes::chain,
     id::Id,
     line::{DriverKind, OfflineReason},
     link::{CarriedLine, Content, Outcome, ReceivedEntry, Report, SendItem},
@@ -125,6 +126,9 @@ impl<C: Connector> Ledgered<C> {
             AbortOnDropHandle::new(tokio::spawn(background::observe(Arc::downgrade(&driver)))),
             AbortOnDropHandle::new(tokio::spawn(background::look_into(Arc::downgrade(&driver)))),
             AbortOnDropHandle::new(tokio::spawn(late::look_for_files(Arc::downgrade(&driver)))),
+            AbortOnDropHandle::new(tokio::spawn(background::follow_storage(Arc::downgrade(
+                &driver,
+            )))),
             AbortOnDropHandle::new(tokio::spawn(background::follow_health(Arc::downgrade(
                 &driver,
             )))),
@@ -152,10 +156,16 @@ impl<C: Connector> Ledgered<C> {
         self.statuses.send_if_modified(|told| {
             let lines = Arc::clone(&self.lines.borrow());
             let health = self.connector.health().borrow().clone();
+            let is_failing = self.ledger.is_failing();
             let of_line = |line: &CarriedLine| {
                 let mut status = health.of(&line.handle).clone();
                 if status.online && status.reason.is_none() && self.patience.is_said(line.id) {
                     status.reason = Some(OfflineReason::Other);
+                }
+                if is_failing {
+                    // Nothing is sent and nothing told that can't be written down; a standby may.
+                    (status.online, status.reason) =
+                        (false, Some(OfflineReason::StorageUnavailable));
                 }
                 (line.id, status)
             };
@@ -192,7 +202,7 @@ impl<C: Connector> Ledgered<C> {
                 return known;
             }
             Err(error) => {
-                error!(item = %id, %error, "nothing is sent that can't be written down first");
+                error!(item = %id, error = chain(&error), "nothing is sent that can't be written down first");
                 // It comes round, and does so rarely.
                 sleep(LEDGER_PAUSE).await;
                 return Outcome::Released;
@@ -214,7 +224,7 @@ impl<C: Connector> Ledgered<C> {
         });
         if let Err(error) = self.ledger.finish(id, outcome.clone(), now()).await {
             // Until it is, it counts as begun: if the server asks the next process, Messages is asked.
-            error!(item = %id, %error, "what came of an item could not be written down");
+            error!(item = %id, error = chain(&error), "what came of an item could not be written down");
             self.unfinished().insert(id, outcome.clone());
         }
         if outcome == Outcome::Released {
@@ -231,7 +241,7 @@ impl<C: Connector> Ledgered<C> {
             match self.ledger.finish(id, outcome, now()).await {
                 Ok(()) => drop(self.unfinished().remove(&id)),
                 Err(error) => {
-                    warn!(item = %id, %error, "what came of an item still can't be written down");
+                    warn!(item = %id, error = chain(&error), "what came of an item still can't be written down");
                     return;
                 }
             }
@@ -288,7 +298,10 @@ impl<C: Connector> Driver for Ledgered<C> {
         // At once, however long Messages can't be read: what comes from now on is theirs.
         let ids = lines.iter().map(|line| line.id).collect();
         if let Err(error) = self.ledger.begin_lines(ids, now(), self.history_since).await {
-            warn!(%error, "when lines began could not be written down; they begin when it can");
+            warn!(
+                error = chain(&error),
+                "when lines began could not be written down; they begin when it can"
+            );
         }
         self.lines.send_replace(Arc::new(lines));
         self.tell_statuses();
@@ -337,7 +350,10 @@ impl<C: Connector> Driver for Ledgered<C> {
     async fn acknowledged(&self, ids: &[Id<OutboxItem>]) {
         if let Err(error) = self.ledger.acknowledged(ids.to_vec()).await {
             // It is told again with the next link, and is known there then.
-            warn!(%error, "what the server has acknowledged could not be written down");
+            warn!(
+                error = chain(&error),
+                "what the server has acknowledged could not be written down"
+            );
         }
     }
 
@@ -368,7 +384,7 @@ impl<C: Connector> Driver for Ledgered<C> {
     async fn received(&self, line: Id<Line>, batch: &HistoryBatch, _results: &[ReceivedEntry]) {
         self.uploaded.forget(line);
         if let Err(error) = self.ledger.received(line, &batch.position).await {
-            warn!(%line, %error, "what the server has received stays in the ledger for now");
+            warn!(%line, error = chain(&error), "what the server has received stays in the ledger for now");
         }
     }
 }

@@ -28,6 +28,7 @@ pub use driver::{
 };
 pub use drivers::simulator::{Simulator, SimulatorOptions};
 pub use files::{DEFAULT_MAX_BYTES, FileClient, FileError};
+pub use ledger::try_to_write;
 pub use ledgered::Ledgered;
 pub use link::{
     Bridge, BridgeConfig, Door, InvalidBridgeConfig, LinkState, Probed, Refused, Unreachable,

@@ -50,8 +50,24 @@ impl AdminClient {
         line: impl fmt::Display + Send,
         limit: Option<LoopLimit>,
     ) -> Result<Answer<OperatorLine>> {
-        let limit = limit.map_or_else(|| "off".to_owned(), |limit| limit.to_string());
-        let body = json!({ "id": line.to_string(), "loop_limit": limit });
+        let changes = LineChanges { loop_limit: Some(limit), ..LineChanges::default() };
+        self.update_line(line, &changes).await
+    }
+
+    /// Changes a line, `ln_…`: all of it, or nothing.
+    pub async fn update_line(
+        &self,
+        line: impl fmt::Display + Send,
+        changes: &LineChanges,
+    ) -> Result<Answer<OperatorLine>> {
+        let mut body = json!({ "id": line.to_string() });
+        if let Some(bridge) = &changes.bridge_id {
+            body["bridge_id"] = bridge.as_str().into();
+        }
+        if let Some(limit) = changes.loop_limit {
+            body["loop_limit"] =
+                limit.map_or_else(|| "off".to_owned(), |limit| limit.to_string()).into();
+        }
         self.transport.patch("/admin/v1/lines", &body).await
     }
 
@@ -122,6 +138,15 @@ impl AdminClient {
         let body = json!({ "id": id.to_string() });
         self.transport.post("/admin/v1/bridges/revoke", &body, 200).await
     }
+}
+
+/// What is to change of a line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LineChanges {
+    /// The bridge that is to carry it, `brg_…`, if it has none.
+    pub bridge_id: Option<String>,
+    /// How often it may answer one contact; none within is no limit.
+    pub loop_limit: Option<Option<LoopLimit>>,
 }
 
 /// A line to be made.

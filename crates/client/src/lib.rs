@@ -48,6 +48,7 @@ mod webhooks;
 
 pub use admin::{
     AdminClient, CreateBridge, CreateKey, CreateLine, CreatedBridge, CreatedKey, KeyScopes,
+    LineChanges,
 };
 pub use answer::{Answer, RateLimit, RawAnswer, Seen};
 pub use audio_messages::SendAudioMessage;

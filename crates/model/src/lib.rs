@@ -9,6 +9,7 @@ mod lenient;
 
 pub mod account;
 pub mod bridge;
+pub mod causes;
 pub mod chat;
 pub mod delivery;
 pub mod event;

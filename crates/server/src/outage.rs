@@ -9,7 +9,7 @@ use std::{
 use switchboard_model::throttle::Throttle;
 use switchboard_store::{Outage, StoreError};
 
-use crate::telemetry::chain;
+use switchboard_model::causes::chain;
 
 /// How often an outage is told while it lasts.
 const EVERY: Duration = Duration::from_secs(60);

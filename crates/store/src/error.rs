@@ -157,6 +157,9 @@ pub enum Refusal {
     /// A standby is another bridge than the one that carries the line, and needs one.
     #[error("a standby is another bridge than the one that carries the line")]
     StandbyCarries,
+    /// Another bridge carries the line.
+    #[error("another bridge carries the line")]
+    LineHasBridge,
     /// No such line for this owner.
     #[error("no such line")]
     LineNotFound,

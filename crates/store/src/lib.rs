@@ -57,7 +57,7 @@ pub use health::{
 pub use idempotency::{Idempotency, IdempotencyRecord, IdempotencyRecordWith, Idempotent};
 pub use inbox::{Inbox, KnownHistory, Received};
 pub use keys::{Keys, NewKey, Revoked};
-pub use lines::{Lines, NewLine, TakeOver};
+pub use lines::{LineChanges, Lines, NewLine, TakeOver};
 pub use messages::{Messages, MessagesCursor};
 pub use outbox::{Accept, Accepted, NewContent, Outbox, SettleReport};
 pub use reactions::Reactions;

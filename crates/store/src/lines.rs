@@ -42,6 +42,15 @@ pub struct NewLine {
     pub is_sandbox: bool,
 }
 
+/// What is to change of a line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LineChanges {
+    /// The bridge that is to carry it.
+    pub bridge_id: Option<Id<Bridge>>,
+    /// How often it may answer in one chat before it must rest; none within is no limit.
+    pub loop_limit: Option<Option<LoopLimit>>,
+}
+
 /// A line that changes from one bridge to the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TakeOver {
@@ -63,12 +72,10 @@ pub trait Lines: Send + Sync {
     /// ([`Refusal::StandbyCarries`]).
     async fn create_line(&self, line: NewLine) -> Result<OperatorLine>;
 
-    /// From now on the line may answer in one chat as often as this; none is no limit. [`Refusal::LineNotFound`].
-    async fn set_loop_limit(
-        &self,
-        line: Id<Line>,
-        limit: Option<LoopLimit>,
-    ) -> Result<OperatorLine>;
+    /// Changes a line, all of it or nothing. [`Refusal::LineNotFound`]. A bridge, of the line's driver
+    /// ([`Refusal::BridgeNotFound`], [`Refusal::BridgeOfAnotherDriver`]), may be given to a line that has none: of one that
+    /// another carries it becomes the standby first, and takes over ([`Refusal::LineHasBridge`]).
+    async fn update_line(&self, line: Id<Line>, changes: LineChanges) -> Result<OperatorLine>;
 
     /// Every line of every account, oldest first: for the operator. Whether a standby is ready is so at this steady instant;
     /// what the commands above answer is only what it has said last.

@@ -7,8 +7,8 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use switchboard_model::link::Outcome;
-use tokio::time::{Instant, sleep};
+use switchboard_model::{causes::chain, link::Outcome};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, warn};
 
 use super::Ledgered;
@@ -21,6 +21,8 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How often the ledger is rid of what is long over.
 const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
+/// How often it is looked whether the ledger can be written, while it can.
+const STORAGE_EVERY: Duration = Duration::from_secs(30);
 /// The pause before a connector that ended is run again.
 const RESTART_PAUSE: Duration = Duration::from_secs(2);
 
@@ -49,14 +51,17 @@ pub(super) async fn look_into<C: Connector>(driver: Weak<Ledgered<C>>) {
         if pruned.elapsed() > PRUNE_EVERY {
             pruned = Instant::now();
             if let Err(error) = driver.ledger.prune(now()).await {
-                warn!(%error, "what is long over could not be removed from the ledger");
+                warn!(
+                    error = chain(&error),
+                    "what is long over could not be removed from the ledger"
+                );
             }
         }
         driver.finish_late().await;
         let open = match driver.ledger.to_look_into(now()).await {
             Ok(open) => open,
             Err(error) => {
-                warn!(%error, "what is unknown can't be looked into");
+                warn!(error = chain(&error), "what is unknown can't be looked into");
                 continue;
             }
         };
@@ -72,7 +77,10 @@ pub(super) async fn look_into<C: Connector>(driver: Weak<Ledgered<C>>) {
                             Some(Outcome::Failed { error: "It never reached Messages.".to_owned() })
                         }
                         Err(error) => {
-                            warn!(%error, "what turned out later could not be written down");
+                            warn!(
+                                error = chain(&error),
+                                "what turned out later could not be written down"
+                            );
                             continue;
                         }
                     }
@@ -80,7 +88,7 @@ pub(super) async fn look_into<C: Connector>(driver: Weak<Ledgered<C>>) {
                 Verdict::Open => None,
             };
             if let Err(error) = driver.ledger.looked_into(&begun, found, now()).await {
-                warn!(%error, "what turned out later could not be written down");
+                warn!(error = chain(&error), "what turned out later could not be written down");
             }
         }
     }
@@ -92,5 +100,22 @@ pub(super) async fn follow_health<C: Connector>(driver: Weak<Ledgered<C>>) {
     while health.changed().await.is_ok() {
         let Some(driver) = driver.upgrade() else { return };
         driver.tell_statuses();
+    }
+}
+
+/// Looks whether the ledger can be written, often while it can't, and tells the link of each change.
+pub(super) async fn follow_storage<C: Connector>(driver: Weak<Ledgered<C>>) {
+    let Some(mut failing) = driver.upgrade().map(|driver| driver.ledger.failing()) else { return };
+    loop {
+        let pause = match *failing.borrow_and_update() {
+            true => LOOK_EVERY,
+            false => STORAGE_EVERY,
+        };
+        let changed = timeout(pause, failing.changed()).await.is_ok();
+        let Some(driver) = driver.upgrade() else { return };
+        match changed {
+            true => driver.tell_statuses(),
+            false => driver.ledger.try_storage().await,
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use switchboard_model::causes::chain;
 use tokio::time::sleep;
 use tracing::warn;
 
@@ -34,7 +35,7 @@ pub(super) async fn look_for_files<C: Connector>(driver: Weak<Ledgered<C>>) {
                 Err(error) => Err(error),
             };
             if let Err(error) = looked {
-                warn!(line = %line.id, %error, "files that come late can't be looked for");
+                warn!(line = %line.id, error = chain(&error), "files that come late can't be looked for");
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use switchboard_model::{Line, id::Id, link::MAX_BATCH, throttle::Throttle};
+use switchboard_model::{Line, causes::chain, id::Id, link::MAX_BATCH, throttle::Throttle};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
@@ -40,7 +40,7 @@ impl<C: Connector> Ledgered<C> {
                 Ok(removed) => debug!(%line, removed, "the server knows what was kept of the line"),
                 Err(error) => {
                     if let Some(held_back) = said.pass(std::time::Instant::now()) {
-                        warn!(%line, %error, held_back, "all that happens on the line is kept: the server does not say what it knows");
+                        warn!(%line, error = chain(&error), held_back, "all that happens on the line is kept: the server does not say what it knows");
                     }
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use switchboard_model::{OutboxItem, id::Id, link::Report};
+use switchboard_model::{OutboxItem, causes::chain, id::Id, link::Report};
 use tokio::time::sleep;
 use tracing::warn;
 
@@ -22,7 +22,7 @@ pub(super) async fn of(ledger: &Ledger, told: &HashSet<Id<OutboxItem>>) -> Vec<R
                 }
             }
             Err(error) => {
-                warn!(%error, "what turned out later can't be read");
+                warn!(error = chain(&error), "what turned out later can't be read");
                 // Nobody wakes for what could not be read.
                 sleep(LEDGER_PAUSE).await;
                 continue;

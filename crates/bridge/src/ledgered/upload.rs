@@ -8,6 +8,7 @@ use std::{
 
 use switchboard_model::{
     Line,
+    causes::chain,
     id::Id,
     link::{
         Inbound, InboundChat, InboundMessage, InboundUpdate, LinkedFile, LinkedOriginal, OwnMessage,
@@ -257,10 +258,7 @@ async fn upload(
 ) -> Result<Option<LinkedFile>, String> {
     match files.upload(line, from, name, mime_type).await {
         Ok(linked) => Ok(Some(linked)),
-        Err(problem) if problem.may_pass() => {
-            let why = std::error::Error::source(&problem).map(|why| format!(": {why}"));
-            Err(format!("{problem}{}", why.unwrap_or_default()))
-        }
+        Err(problem) if problem.may_pass() => Err(chain(&problem)),
         Err(problem) => {
             error!(%line, %problem, "a file that came to the line is not taken");
             Ok(None)

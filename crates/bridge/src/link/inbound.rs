@@ -13,6 +13,7 @@ use std::{
 
 use switchboard_model::{
     Line,
+    causes::chain,
     id::Id,
     link::{
         BridgeFrame, CarriedLine, Inbound, InboundUpdate, MAX_BATCH, MAX_FRAME_BYTES, ReceivedEntry,
@@ -222,9 +223,8 @@ impl Pump {
                 Ok(batch) if !batch.entries.is_empty() => return batch,
                 Ok(_) => warn!(line = %self.line_id, "the driver gave an empty batch"),
                 Err(error) => {
-                    let why = std::error::Error::source(&error).map(ToString::to_string);
                     if let Some(held_back) = self.unreadable.pass(Instant::now()) {
-                        warn!(line = %self.line_id, %error, why, held_back, "the line's history can't be read");
+                        warn!(line = %self.line_id, error = chain(&error), held_back, "the line's history can't be read");
                     }
                 }
             }

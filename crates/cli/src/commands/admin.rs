@@ -9,7 +9,11 @@ use clap::{Args, Subcommand};
 use switchboard_client::{AdminClient, CreateBridge, CreateKey, KeyScopes};
 use switchboard_model::{Scope, Scopes, Timestamp, key::RevokedKey, line::DriverKind, secret};
 
-use super::{bridge::ready::ReadyBridge, dev, host, serve::OPERATOR_TOKEN};
+use super::{
+    bridge::{ready::ReadyBridge, token_file::TokenFile},
+    dev, host,
+    serve::OPERATOR_TOKEN,
+};
 use crate::output::{self, Out};
 use lines::Lines;
 
@@ -134,7 +138,7 @@ enum Bridges {
         /// How it talks to Messages: imsg, bluebubbles or android-sms
         #[arg(long, value_parser = driver)]
         driver: DriverKind,
-        /// Write the token into this file instead of printing it
+        /// Write the token into this new file instead of printing it
         #[arg(long, value_name = "FILE")]
         token_file: Option<PathBuf>,
     },
@@ -156,7 +160,15 @@ pub(crate) async fn run(admin: Admin) -> anyhow::Result<()> {
         Noun::Keys(command) => keys(&client, command, &out).await,
         Noun::Bridges(command) => bridges(&client, &url, command, &out).await,
     };
-    done.with_context(|| format!("the server at {url} did not do it"))
+    done.map_err(|error| match is_the_servers(&error) {
+        true => error.context(format!("the server at {url} did not do it")),
+        false => error,
+    })
+}
+
+/// Whether the server was asked in vain. What failed on this machine says nothing of what the server has done.
+fn is_the_servers(error: &anyhow::Error) -> bool {
+    error.is::<switchboard_client::Error>() || error.is::<lines::NotReady>()
 }
 
 fn server_url(admin: &Admin) -> anyhow::Result<String> {
@@ -259,8 +271,10 @@ async fn bridges(
 ) -> anyhow::Result<()> {
     match command {
         Bridges::Create { name, driver, token_file } => {
+            // Before the bridge is made: it could not be made again with this name, nor its token shown.
+            let token_file = token_file.as_deref().map(TokenFile::make).transpose()?;
             let made = client.create_bridge(&CreateBridge { name, driver }).await?.value;
-            let ready = ReadyBridge { server: url, driver, token_file: token_file.as_deref() };
+            let ready = ReadyBridge { server: url, driver, token_file };
             ready.show(&made.bridge, &made.token, out)
         }
         Bridges::List => {

@@ -176,6 +176,20 @@ async fn bridges_come_and_go() {
     let made = operator.json(&[&create[..], &["studio"]].concat()).await;
     assert!(made["token"].is_string(), "{made}");
     operator.refused(&[&create[..], &["mini"]].concat(), &["409", "name"]).await;
+    let file = operator.dir.path().join("token");
+    let into = |name, file: &Path| [&create[..], &[name, "--token-file", file.to_str().unwrap()]].concat();
+    operator.refused(&into("mini", &file), &["409", "name", "the server at"]).await;
+    assert!(!file.exists(), "of a bridge that was not made nothing is left");
+    assert_eq!(operator.line(&into("air", &file)).await, file.to_str().unwrap());
+    let kept = std::fs::read_to_string(&file).unwrap();
+    // What can't be written is found out before the bridge is made.
+    operator.refused(&into("pro", &file), &["is there already", "No bridge was made"]).await;
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), kept);
+    let nowhere = operator.dir.path().join("nowhere/token");
+    let said = operator.run(&into("pro", &nowhere)).await.failed(1);
+    assert!(said.contains("no bridge was made") && !said.contains("the server"), "{said}");
+    let there = operator.line(&into("pro", &operator.dir.path().join("pro"))).await;
+    assert!(there.ends_with("pro"), "its name was free: {there}");
     let listed = operator.run(&["bridges", "list"]).await.succeeded();
     assert!(!listed.contains(&token) && listed.contains("studio"), "{listed}");
 
@@ -183,6 +197,13 @@ async fn bridges_come_and_go() {
     let line = ["lines", "create", "--account", &account, "--handle", "+15550100001"];
     let on_it = [&line[..], &["--driver", "imsg", "--bridge", id]].concat();
     assert_eq!(operator.json(&on_it).await["bridge_id"], id);
+    let line = ["lines", "create", "--account", &account, "--handle", "+15550100002"];
+    let made = operator.run(&[&line[..], &["--driver", "imsg"]].concat()).await;
+    assert!(made.stderr.contains("nothing carries it"), "{}", made.stderr);
+    let update = ["lines", "update", made.stdout.trim_end()];
+    assert_eq!(operator.run(&update).await.code, Some(2), "it changes nothing");
+    let updated = operator.json(&[&update[..], &["--bridge", id]].concat()).await;
+    assert_eq!(updated["bridge_id"], id);
     assert_eq!(operator.line(&["bridges", "revoke", id]).await, format!("{id} revoked"));
     let listed = operator.run(&["bridges", "list"]).await.succeeded();
     let row = listed.lines().find(|row| row.contains(id)).unwrap();

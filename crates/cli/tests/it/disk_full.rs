@@ -23,7 +23,7 @@ const FULL_FOR: Duration = Duration::from_secs(8);
 const MOST_LINES: usize = 6;
 
 /// A command in a mount namespace of its own, with a volume of this size at `at`; `before` is done first.
-fn on_a_volume(at: &Path, size: &str, before: &str, command: &Command) -> Command {
+pub(crate) fn on_a_volume(at: &Path, size: &str, before: &str, command: &Command) -> Command {
     let mut own = without_settings("unshare");
     let mount =
         format!(r#"mount -t tmpfs -o "size={size}" tmpfs "$0" && cd "$0" && {before} exec "$@""#);
@@ -34,16 +34,20 @@ fn on_a_volume(at: &Path, size: &str, before: &str, command: &Command) -> Comman
 }
 
 /// The same volume, as it is reached from here.
-struct Volume(PathBuf);
+pub(crate) struct Volume(PathBuf);
 
 impl Volume {
-    fn of(process: &Process, at: &Path) -> Self {
+    pub(crate) fn of(process: &Process, at: &Path) -> Self {
         let root = format!("/proc/{}/root", process.id());
         Self(Path::new(&root).join(at.strip_prefix("/").unwrap()))
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Leaves no room at all.
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let mut ballast = File::create(self.0.join("ballast")).unwrap();
         for size in [1 << 20, 4096, 1] {
             let block = vec![0; size];
@@ -51,7 +55,7 @@ impl Volume {
         }
     }
 
-    fn empty(&self) {
+    pub(crate) fn empty(&self) {
         fs::remove_file(self.0.join("ballast")).unwrap();
     }
 }

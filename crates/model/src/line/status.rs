@@ -50,6 +50,8 @@ pub enum OfflineReason {
     Poisoned,
     /// Messages has moved on and nothing was told of it: the bridge has to look by itself.
     SilentWatch,
+    /// The bridge can't write down what it does, and does nothing until it can: its disk is full, for example.
+    StorageUnavailable,
     /// Something that this release has no name for.
     #[serde(other)]
     Other,
@@ -57,7 +59,7 @@ pub enum OfflineReason {
 
 impl OfflineReason {
     /// Every reason.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Starting,
         Self::Unreachable,
         Self::Unauthorized,
@@ -71,6 +73,7 @@ impl OfflineReason {
         Self::DatabaseMissing,
         Self::Poisoned,
         Self::SilentWatch,
+        Self::StorageUnavailable,
         Self::Other,
     ];
 
@@ -90,6 +93,7 @@ impl OfflineReason {
             Self::DatabaseMissing => "database_missing",
             Self::Poisoned => "poisoned",
             Self::SilentWatch => "silent_watch",
+            Self::StorageUnavailable => "storage_unavailable",
             Self::Other => "other",
         }
     }

@@ -11,12 +11,13 @@ use http::{
     header::{ACCEPT, CONTENT_TYPE},
 };
 
+use switchboard_model::causes::chain;
+
 use crate::{
     api::http::problem::Failure,
     health::{Monitor, NoAnswer},
     metrics::{Format, Metrics},
     outage,
-    telemetry::chain,
 };
 
 /// What the process knows is shown while the store is out, too: then it is wanted most.

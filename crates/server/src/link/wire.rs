@@ -11,6 +11,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use switchboard_model::{
     Line, OutboxItem,
+    causes::chain,
     id::Id,
     link::{
         BridgeFrame, Inbound, MAX_BATCH, MAX_FRAME_BYTES, Outcome, Reconciled, ReconciledState,
@@ -24,7 +25,7 @@ use super::{
     bounds::bound_outcome,
     skipped::{Skip, Skipped},
 };
-use crate::{json::without_lone_surrogates, telemetry::chain};
+use crate::json::without_lone_surrogates;
 
 /// A link on which nothing came for so long is dead. Bridges ping every 15 s.
 const SILENCE: Duration = Duration::from_secs(45);

@@ -60,11 +60,11 @@ pub(super) fn operations() -> Vec<Entry> {
             &[MissingRequiredParameter, InvalidParameterValue, ResourceNotFound, ResourceExists],
         ),
         entry(
-            patch(), "/admin/v1/lines", "updateLine", "Lines", "Set how often a line may answer one contact",
-            "Two programs that answer each other would never end. A line with a limit that has answered so often in one \
+            patch(), "/admin/v1/lines", "updateLine", "Lines", "Give a line a bridge, or set how often it may answer one contact",
+            "A line that was made without a bridge is carried from when it has one. Two programs that answer each other would never end. A line with a limit that has answered so often in one \
              chat within the time is refused its next message to it with 429 until it has rested as long.",
             &[], Json("UpdateLine"), One(200, "OperatorLine"),
-            &[MissingRequiredParameter, InvalidParameterValue, LineNotFound],
+            &[MissingRequiredParameter, InvalidParameterValue, ResourceNotFound, LineNotFound],
         ),
         entry(
             post(), "/admin/v1/lines/standby", "setStandby", "Lines", "Set the standby of a line",
@@ -180,10 +180,16 @@ fn update_line() -> Value {
         "What of a line is to change.",
         vec![
             always("id", id::<Line>(), "The line's id."),
-            always(
+            nullable(
+                "bridge_id",
+                id::<Bridge>(),
+                "The bridge that is to carry it, of its driver; for a line that has none. Of one that has, make it the standby, \
+                 and let that take the line over.",
+            ),
+            nullable(
                 "loop_limit",
                 loop_limit(),
-                "How often it may answer one contact within so many seconds; \"off\" for no limit.",
+                "How often it may answer one contact within so many seconds; \"off\" for no limit. Needed if no bridge is given.",
             ),
         ],
     )

@@ -16,13 +16,14 @@ use http::{HeaderName, HeaderValue, StatusCode, header::RETRY_AFTER};
 pub(crate) use sign::SecretVersion;
 use switchboard_model::{
     Timestamp,
+    causes::chain,
     delivery::{DueDelivery, MAX_ANSWER_CHARS},
     retry,
     text::turns_direction,
     time::Now,
 };
 
-use crate::{config::Config, files::FileBytes, ssrf::Guard, telemetry::chain};
+use crate::{config::Config, files::FileBytes, ssrf::Guard};
 
 /// How long an endpoint has to take a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -89,6 +89,65 @@ async fn what_does_not_fit_the_account_or_the_driver_is_said_to_the_operator() {
 }
 
 #[tokio::test]
+async fn a_line_without_a_bridge_gets_one_later_and_keeps_it() {
+    let server = Setup::new().unlinked().start().await;
+    let tenant = server.tenant(LINE).await;
+    let admin = server.admin();
+    let bridge = async |name: &str, driver| {
+        let bridge = CreateBridge { name: name.to_owned(), driver };
+        admin.create_bridge(&bridge).await.unwrap().value.bridge.id
+    };
+    let mac = bridge("mac", DriverKind::Imsg).await;
+    let other = bridge("other mac", DriverKind::Imsg).await;
+    let phone = bridge("phone", DriverKind::AndroidSms).await;
+    let line = CreateLine::new(tenant.account, MAC, DriverKind::Imsg);
+    let line = admin.create_line(&line).await.unwrap().value;
+    assert_eq!(line.bridge_id, None);
+
+    let id = line.line.id;
+    let patch = |body: Value| Call::new(Method::PATCH, "/admin/v1/lines").json(&body);
+    let right = json!({ "id": id, "bridge_id": mac });
+    let answer = patch(right.clone()).send(&server.admin_url()).await;
+    assert_refused("no token", &answer, Code::MissingApiKey, None);
+    let answer = patch(right).key(&tenant.key).send(&server.admin_url()).await;
+    assert_refused("a key with all scopes", &answer, Code::InvalidApiKey, None);
+    let refused = async |body: Value, code, param| {
+        let answer =
+            patch(body.clone()).key(server.operator_token()).send(&server.admin_url()).await;
+        assert_refused(&body.to_string(), &answer, code, Some(param));
+    };
+    let (nobody, nowhere) = (Id::<Bridge>::generate(), Id::<Line>::generate());
+    for (bridge, code) in [
+        (json!(nobody), Code::ResourceNotFound),
+        (json!(phone), Code::InvalidParameterValue),
+        (json!("acc_x"), Code::InvalidParameterValue),
+        (json!(1), Code::InvalidParameterValue),
+    ] {
+        // Nor is the rest of it done.
+        let body = json!({ "id": id, "bridge_id": bridge, "loop_limit": "10/60" });
+        refused(body, code, "bridge_id").await;
+    }
+    refused(json!({ "id": nowhere, "bridge_id": mac }), Code::LineNotFound, "id").await;
+    let none = json!({ "id": id, "bridge_id": null });
+    refused(none, Code::MissingRequiredParameter, "loop_limit").await;
+    assert_eq!(admin.lines().await.unwrap().value.data[1].loop_limit, None);
+
+    let changes = LineChanges {
+        bridge_id: Some(mac.to_string()),
+        loop_limit: Some(Some("10/60".parse().unwrap())),
+    };
+    // Again, it is the same.
+    for _ in 0..2 {
+        let line = admin.update_line(id, &changes).await.unwrap().value;
+        assert_eq!((line.bridge_id, line.loop_limit), (Some(mac), changes.loop_limit.flatten()));
+    }
+    refused(json!({ "id": id, "bridge_id": other }), Code::InvalidParameterValue, "bridge_id").await;
+    let line = admin.set_loop_limit(id, None).await.unwrap().value;
+    assert_eq!((line.bridge_id, line.loop_limit), (Some(mac), None));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_key_of_no_account_sees_nothing_and_is_told_so() {
     let server = TestServer::start().await;
     server.tenant(LINE).await;

@@ -10,9 +10,7 @@ use rusqlite::{Connection, Row, params};
 use switchboard_model::{
     Account, Bridge, Handle, Line, Timestamp,
     id::Id,
-    line::{
-        Capability, DriverKind, LineHealth, LineStatus, LoopLimit, OfflineReason, OperatorLine,
-    },
+    line::{Capability, DriverKind, LineHealth, LineStatus, OfflineReason, OperatorLine},
     link::{CarriedLine, LineRole},
     time::Now,
 };
@@ -27,7 +25,7 @@ use super::{
     },
     events,
 };
-use crate::{Changed, Committed, Lines, Link, NewLine, Refusal, Result, TakeOver};
+use crate::{Changed, Committed, LineChanges, Lines, Link, NewLine, Refusal, Result, TakeOver};
 
 #[async_trait::async_trait]
 impl Lines for SqliteStore {
@@ -38,12 +36,8 @@ impl Lines for SqliteStore {
         self.writer.run_then(move |tx| create(tx.sql, line), changed).await
     }
 
-    async fn set_loop_limit(
-        &self,
-        line: Id<Line>,
-        limit: Option<LoopLimit>,
-    ) -> Result<OperatorLine> {
-        self.writer.run(move |tx| operator::set_loop_limit(tx, line, limit)).await
+    async fn update_line(&self, line: Id<Line>, changes: LineChanges) -> Result<OperatorLine> {
+        self.writer.run(move |tx| operator::update(tx, line, changes)).await
     }
 
     async fn operator_lines(&self, steady: Timestamp) -> Result<Vec<OperatorLine>> {

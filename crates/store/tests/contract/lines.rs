@@ -33,7 +33,33 @@ pub(crate) async fn a_line_needs_an_account_and_a_usable_bridge(store: Arc<dyn S
     assert_eq!(refusal(unknown), Refusal::BridgeNotFound);
     store.revoke_bridge(mac.id, NOW).await.unwrap();
     assert_eq!(refusal(store.create_line(by(Some(mac.id))).await), Refusal::BridgeNotFound);
-    assert_eq!(store.create_line(by(None)).await.unwrap().bridge_id, None);
+    let line = store.create_line(by(None)).await.unwrap();
+    assert_eq!(line.bridge_id, None);
+
+    let (id, mut bridges) = (line.line.id, Vec::new());
+    for (number, driver) in
+        [DriverKind::Imsg, DriverKind::Imsg, DriverKind::AndroidSms].into_iter().enumerate()
+    {
+        let hash = SecretHash([10 + number as u8; 32]);
+        let bridge = store.create_bridge(format!("bridge {number}"), driver, hash, NOW).await;
+        bridges.push(bridge.unwrap().id);
+    }
+    let to = |bridge| LineChanges { bridge_id: Some(bridge), loop_limit: Some(None) };
+    for (bridge, refused) in [
+        (Id::generate(), Refusal::BridgeNotFound),
+        (mac.id, Refusal::BridgeNotFound),
+        (bridges[2], Refusal::BridgeOfAnotherDriver),
+    ] {
+        assert_eq!(refusal(store.update_line(id, to(bridge)).await), refused);
+    }
+    let nowhere = store.update_line(Id::generate(), to(bridges[0])).await;
+    assert_eq!(refusal(nowhere), Refusal::LineNotFound);
+    for _ in 0..2 {
+        let line = store.update_line(id, to(bridges[0])).await.unwrap();
+        assert_eq!(line.bridge_id, Some(bridges[0]));
+    }
+    assert_eq!(store.carried_lines(bridges[0]).await.unwrap().len(), 1);
+    assert_eq!(refusal(store.update_line(id, to(bridges[1])).await), Refusal::LineHasBridge);
 }
 
 pub(crate) async fn a_bridge_carries_lines_of_its_driver(store: Arc<dyn Store>) {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use switchboard_model::link::{Inbound, InboundUpdate, SendFailure};
+use switchboard_model::{
+    causes::chain,
+    link::{Inbound, InboundUpdate, SendFailure},
+};
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
@@ -34,7 +37,7 @@ impl AndroidSms {
             let due = match context.ledger.to_follow(now(), AT_ONCE).await {
                 Ok(due) => due,
                 Err(error) => {
-                    warn!(%error, "what becomes of texts can't be looked up");
+                    warn!(error = chain(&error), "what becomes of texts can't be looked up");
                     continue;
                 }
             };
@@ -42,13 +45,16 @@ impl AndroidSms {
                 let is_over = match self.look_at(context, &text).await {
                     Ok(is_over) => is_over,
                     Err(error) => {
-                        debug!(%error, "the phone does not say what became of a text");
+                        debug!(
+                            error = chain(&error),
+                            "the phone does not say what became of a text"
+                        );
                         false
                     }
                 };
                 let state = (!is_over).then_some(text.state);
                 if let Err(error) = context.ledger.followed(text.guid, state, now()).await {
-                    warn!(%error, "what became of a text could not be written down");
+                    warn!(error = chain(&error), "what became of a text could not be written down");
                 }
             }
         }

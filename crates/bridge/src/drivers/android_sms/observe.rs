@@ -6,7 +6,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
-use switchboard_model::{Line, Timestamp, id::Id, link::CarriedLine, throttle::Throttle};
+use switchboard_model::{
+    Line, Timestamp, causes::chain, id::Id, link::CarriedLine, throttle::Throttle,
+};
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
@@ -85,7 +87,7 @@ impl AndroidSms {
                 observer.seen.forget();
                 self.look.notify_one();
                 if let Some(held_back) = unreadable.pass(std::time::Instant::now()) {
-                    warn!(%problem, held_back, "the phone's inbox can't be read");
+                    warn!(problem = chain(&problem), held_back, "the phone's inbox can't be read");
                 }
             }
             let changed = async {

@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 use switchboard_model::{
     Handle, Timestamp,
+    causes::chain,
     chat::Service,
     link::{Content, InboundChat, Outcome, SendItem},
 };
@@ -260,7 +261,7 @@ pub(super) async fn follow_sent(item: &SendItem, outcome: &Outcome, ledger: &Led
     let chat = InboundChat::Contact { handle };
     let since: Timestamp = now();
     if let Err(error) = ledger.follow(guid.clone(), item.line_id, chat, since).await {
-        warn!(item = %item.id, %error, "whether a text arrives will not be known");
+        warn!(item = %item.id, error = chain(&error), "whether a text arrives will not be known");
     }
 }
 

@@ -3,7 +3,7 @@
 //! An answer that does not say so for certain is not believed: Messages is asked for the one message that it can be, and
 //! if there is none, or several, nobody knows.
 
-use switchboard_model::{Line, chat::Service, id::Id, link::Outcome};
+use switchboard_model::{Line, causes::chain, chat::Service, id::Id, link::Outcome};
 use tokio::time::sleep;
 use tracing::warn;
 
@@ -162,7 +162,7 @@ impl BlueBubbles {
     /// A row of Messages that is no message of its own to the server.
     pub(super) async fn disown(&self, ledger: &Ledger, line: Id<Line>, guid: &str) {
         if let Err(error) = ledger.pass_over(vec![(line, rows::key(guid))], None).await {
-            warn!(%line, %error, "a part of an item may be told as a message of its own");
+            warn!(%line, error = chain(&error), "a part of an item may be told as a message of its own");
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use serde_json::json;
-use switchboard_model::{Line, id::Id, throttle::Throttle};
+use switchboard_model::{Line, causes::chain, id::Id, throttle::Throttle};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, warn};
 
@@ -90,7 +90,7 @@ impl BlueBubbles {
                 }
                 Err(problem) => {
                     if let Some(held_back) = unreadable.pass(std::time::Instant::now()) {
-                        warn!(%problem, held_back, "Messages can't be read");
+                        warn!(problem = chain(&problem), held_back, "Messages can't be read");
                     }
                     self.unreadable(&problem);
                     // What was not written down is told again.

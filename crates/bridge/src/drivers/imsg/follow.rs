@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, time::Duration};
 use serde_json::json;
 use switchboard_model::{
     Line, Timestamp,
+    causes::chain,
     chat::Service,
     id::Id,
     link::{CarriedLine, Inbound, InboundChat, InboundUpdate, SendFailure},
@@ -61,7 +62,7 @@ impl Imsg {
             let due = match context.ledger.to_follow(now(), AT_ONCE).await {
                 Ok(due) => due,
                 Err(error) => {
-                    warn!(%error, "what becomes of messages can't be looked up");
+                    warn!(error = chain(&error), "what becomes of messages can't be looked up");
                     continue;
                 }
             };
@@ -73,7 +74,10 @@ impl Imsg {
                 // Asked again with the next pause.
                 let state = looked.unwrap_or(Some(message.state));
                 if let Err(error) = context.ledger.followed(message.guid, state, now()).await {
-                    warn!(%error, "what became of a message could not be written down");
+                    warn!(
+                        error = chain(&error),
+                        "what became of a message could not be written down"
+                    );
                 }
             }
         }

@@ -8,6 +8,7 @@ use std::{collections::HashMap, time::Duration};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use switchboard_model::{
+    causes::chain,
     line::OfflineReason,
     link::{CarriedLine, Inbound},
     throttle::Throttle,
@@ -165,7 +166,7 @@ impl Imsg {
                 Ok(false) => UNSETTLED_POLL,
                 Err(problem) => {
                     if let Some(held_back) = unreadable.pass(std::time::Instant::now()) {
-                        warn!(%problem, held_back, "Messages can't be read");
+                        warn!(problem = chain(&problem), held_back, "Messages can't be read");
                     }
                     POLL
                 }

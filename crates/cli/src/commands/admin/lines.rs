@@ -1,13 +1,13 @@
 //! `switchboard admin lines …`: the lines that a server has, who carries them, and what they are held to.
 
 use clap::Subcommand;
-use switchboard_client::{AdminClient, CreateLine};
+use switchboard_client::{AdminClient, CreateLine, LineChanges};
 use switchboard_model::line::{
     DriverKind, LineHealth, LineService, LineStatus, LoopLimit, OperatorLine,
 };
 
 use super::driver;
-use crate::output::Out;
+use crate::output::{self, Out};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Lines {
@@ -22,7 +22,7 @@ pub(super) enum Lines {
         /// How it is carried: simulator, imsg, bluebubbles or android-sms
         #[arg(long, value_parser = driver)]
         driver: DriverKind,
-        /// The bridge that carries it: brg_…; not for the simulator
+        /// The bridge that carries it: brg_…; not for the simulator. One without is carried when 'lines update' gives it one
         #[arg(long, value_name = "ID")]
         bridge: Option<String>,
         /// The bridge that takes it over when the other is away: brg_…
@@ -45,14 +45,17 @@ pub(super) enum Lines {
         #[arg(long)]
         sandbox: bool,
     },
-    /// Set how often a line may answer one contact
+    /// Give a line that has none a bridge, or set how often it may answer one contact
     Update {
         /// The line: ln_…
         id: String,
+        /// The bridge that is to carry it: brg_…; if it has one already, see 'lines standby' and 'lines take-over'
+        #[arg(long, value_name = "ID", required_unless_present = "loop_limit")]
+        bridge: Option<String>,
         /// How often it may answer one contact before it must rest, against programs that answer each other: 10/60
         /// is 10 answers within 60 seconds, and a rest of 60 seconds; "off" for no limit
         #[arg(long, value_parser = loop_limit, value_name = "ANSWERS/SECONDS")]
-        loop_limit: MaybeLimit,
+        loop_limit: Option<MaybeLimit>,
     },
     /// List all lines
     List,
@@ -104,10 +107,21 @@ pub(super) async fn run(client: &AdminClient, command: Lines, out: &Out) -> anyh
                 is_sandbox: sandbox,
             };
             let made = client.create_line(&line).await?;
-            out.one(&made, |made| made.line.id.to_string())
+            out.one(&made, |made| made.line.id.to_string())?;
+            if made.value.bridge_id.is_none() && made.value.driver != DriverKind::Simulator {
+                let id = made.value.line.id;
+                output::talk(&format!(
+                    "It has no bridge, and nothing carries it until it has: switchboard admin lines update {id} --bridge brg_…"
+                ));
+            }
+            Ok(())
         }
-        Lines::Update { id, loop_limit: MaybeLimit(limit) } => {
-            let line = client.set_loop_limit(&id, limit).await?;
+        Lines::Update { id, bridge, loop_limit } => {
+            let changes = LineChanges {
+                bridge_id: bridge,
+                loop_limit: loop_limit.map(|MaybeLimit(limit)| limit),
+            };
+            let line = client.update_line(&id, &changes).await?;
             out.one(&line, |line| format!("{} updated", line.line.id))
         }
         Lines::Standby { line, bridge, none: _ } => {
@@ -153,17 +167,22 @@ pub(super) async fn run(client: &AdminClient, command: Lines, out: &Out) -> anyh
     }
 }
 
+/// The standby of this line is not ready.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the standby of {0} is not ready: it is not linked, or says that it can't carry the line. Start it, and see what \
+     `switchboard bridge status` says on its machine; --force lets it take the line over all the same, which is offline \
+     until it is ready"
+)]
+pub(super) struct NotReady(String);
+
 /// Why a line was not taken over, in this command's words.
 fn refused(line: &str, error: switchboard_client::Error) -> anyhow::Error {
     match &error {
         switchboard_client::Error::Api { problem, .. }
             if problem.param.as_deref() == Some("force") =>
         {
-            anyhow::anyhow!(
-                "the standby of {line} is not ready: it is not linked, or says that it can't carry the line. Start it, and see \
-                 what `switchboard bridge status` says on its machine; --force lets it take the line over all the same, \
-                 which is offline until it is ready"
-            )
+            NotReady(line.to_owned()).into()
         }
         _ => error.into(),
     }

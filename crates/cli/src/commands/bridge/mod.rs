@@ -12,10 +12,12 @@ mod install;
 mod log;
 mod options;
 pub(crate) mod ready;
+mod room;
 mod run;
 mod secrets;
 mod standing;
 mod status;
+pub(crate) mod token_file;
 
 use clap::{Args, Subcommand};
 

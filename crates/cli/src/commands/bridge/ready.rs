@@ -5,14 +5,13 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
 use serde::Serialize;
 use switchboard_model::{line::DriverKind, secret::Secret};
 use url::Url;
 
-use crate::{
-    commands::host,
-    output::{self, Out},
-};
+use super::token_file::TokenFile;
+use crate::output::{self, Out};
 
 /// A bridge that was just made.
 pub(crate) struct ReadyBridge<'a> {
@@ -20,32 +19,50 @@ pub(crate) struct ReadyBridge<'a> {
     pub(crate) server: &'a str,
     pub(crate) driver: DriverKind,
     /// Where the token is to be written, instead of being shown.
-    pub(crate) token_file: Option<&'a Path>,
+    pub(crate) token_file: Option<TokenFile>,
 }
 
 impl ReadyBridge<'_> {
-    /// Shows its token, or writes it down, and the commands.
+    /// Shows its token, or writes it down, and the commands. A token that can't be written down after all is shown: nobody
+    /// could ask for it again.
     pub(crate) fn show(
-        &self,
+        mut self,
         bridge: &impl Serialize,
         token: &Secret,
         out: &Out,
     ) -> anyhow::Result<()> {
-        let file = self.token_file.map(super::options::absolute).transpose()?;
-        if let Some(file) = &file {
-            host::write_private(file, &format!("{}\n", token.reveal()))?;
+        let written = match &mut self.token_file {
+            Some(file) => file.write(token).map_err(|error| (file.path().to_owned(), error)),
+            None => Ok(()),
+        };
+        if written.is_err() {
+            self.token_file = None;
         }
-        let commands = ["doctor", "install"].map(|deed| self.command(deed, file.as_deref()));
+        self.tell(bridge, token, out)
+            .context("the bridge was made, and what it is can't be shown")?;
+        if let Err((path, error)) = written {
+            let shown = path.display();
+            let error = anyhow::Error::new(error);
+            return Err(error.context(format!(
+                "the bridge was made, and its token, which stands above, can't be written into {shown}"
+            )));
+        }
+        Ok(())
+    }
+
+    fn tell(&self, bridge: &impl Serialize, token: &Secret, out: &Out) -> anyhow::Result<()> {
+        let file = self.token_file.as_ref().map(TokenFile::path);
+        let commands = ["doctor", "install"].map(|deed| self.command(deed, file));
         if out.json {
             let mut row = serde_json::to_value(bridge)?;
-            match &file {
+            match file {
                 Some(file) => row["token_file"] = file.display().to_string().into(),
                 None => row["token"] = token.reveal().into(),
             }
             row["commands"] = commands.to_vec().into();
             return Ok(output::data(&row.to_string())?);
         }
-        match &file {
+        match file {
             Some(file) => output::data(&file.display().to_string())?,
             None => output::data(token.reveal())?,
         }

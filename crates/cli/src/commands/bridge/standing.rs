@@ -30,6 +30,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// The pause between two writes: a line that comes and goes does not wear out a disk.
 const WRITE_EVERY: Duration = Duration::from_millis(500);
 
+/// The pause before what could not be written is tried again.
+const WRITE_AGAIN: Duration = Duration::from_secs(2);
+
 /// That this data directory is this process's. It ends with it.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -152,6 +155,7 @@ impl Teller {
             lines: Vec::new(),
             files: FilesStanding::default(),
         };
+        let mut is_told = true;
         loop {
             self.look(&mut standing);
             let (path, text) = (self.dir.join(STATUS), serde_json::to_string_pretty(&standing));
@@ -159,7 +163,10 @@ impl Teller {
                 // It blocks, briefly; a bridge has threads for that.
                 let written =
                     tokio::task::spawn_blocking(move || host::write_private(&path, &text)).await;
-                if let Ok(Err(error)) = written {
+                let was_told = std::mem::replace(&mut is_told, !matches!(written, Ok(Err(_))));
+                if let Ok(Err(error)) = written
+                    && was_told
+                {
                     tracing::warn!("what 'bridge status' shows is old: {error:#}");
                 }
             }
@@ -168,6 +175,7 @@ impl Teller {
                 changed = self.link.changed() => changed,
                 changed = self.statuses.changed() => changed,
                 () = converted(&mut self.conversions) => Ok(()),
+                () = tokio::time::sleep(WRITE_AGAIN), if !is_told => Ok(()),
             };
             if changed.is_err() {
                 return;

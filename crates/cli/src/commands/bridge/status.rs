@@ -6,14 +6,14 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    options,
+    options, room,
     standing::{self, FilesStanding, LineStanding, Standing},
 };
 use crate::output;
 
 /// Show whether the bridge on this machine runs and is linked, and how its lines are
 ///
-/// Exit code 0 says that it runs and is linked, 1 that not.
+/// Exit code 0 says that it runs, is linked and can write down what it does, 1 that not.
 #[derive(Debug, Args)]
 pub(super) struct Status {
     /// The bridge's data directory
@@ -35,36 +35,43 @@ pub(super) struct Status {
 struct Told<'a> {
     running: bool,
     linked: bool,
+    /// Why the bridge can't write down what it does, this state included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unwritable: Option<String>,
     /// As the bridge wrote it last.
     last: Option<&'a Standing>,
 }
 
-/// The bridge does not run, or has no link: exit code 1, and all is said.
+/// The bridge does not run, has no link or can't write: exit code 1, and all is said.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct NotLinked(&'static str);
+struct NotWell(&'static str);
 
 pub(super) fn run(status: &Status) -> anyhow::Result<()> {
     let dir = options::dir(&status.data_dir)?;
     let running = standing::is_running(&dir);
     let last = standing::read(&dir);
     let linked = running && last.as_ref().is_some_and(|last| last.linked_since.is_some());
+    // The bridge says it of its lines, but can't write that down either.
+    let unwritable = room::look(&dir).err().filter(|_| running).map(|why| why.to_string());
+    let is_writable = unwritable.is_none();
     if status.json {
-        let told = Told { running, linked, last: last.as_ref() };
+        let told = Told { running, linked, unwritable, last: last.as_ref() };
         output::data(&serde_json::to_string(&told)?)?;
     } else {
-        output::data(shown(running, last.as_ref()).trim_end())?;
+        output::data(shown(running, unwritable.as_deref(), last.as_ref()).trim_end())?;
     }
     match (running, linked) {
-        (true, true) => Ok(()),
-        (true, false) => Err(NotLinked("the bridge runs and has no link to the server").into()),
+        (true, true) if is_writable => Ok(()),
+        (true, true) => Err(NotWell("the bridge can't write into its data directory").into()),
+        (true, false) => Err(NotWell("the bridge runs and has no link to the server").into()),
         (false, _) => {
-            Err(NotLinked("the bridge does not run: 'switchboard bridge install' says how").into())
+            Err(NotWell("the bridge does not run: 'switchboard bridge install' says how").into())
         }
     }
 }
 
-fn shown(running: bool, last: Option<&Standing>) -> String {
+fn shown(running: bool, unwritable: Option<&str>, last: Option<&Standing>) -> String {
     let Some(last) = last else {
         return match running {
             true => "Running  yes, it has just begun".to_owned(),
@@ -85,6 +92,11 @@ fn shown(running: bool, last: Option<&Standing>) -> String {
             (None, Some(problem)) => format!("Linked   no: {problem}\n"),
             (None, None) => "Linked   not yet\n".to_owned(),
         };
+    }
+    if let Some(why) = unwritable {
+        text += &format!(
+            "Storage  the data directory can't be written, and what is said here may be old: {why}\n"
+        );
     }
     text += &format!("Server   {}\nDriver   {}\n", last.server, last.driver);
     let FilesStanding { converted, not_converted } = last.files;
@@ -159,12 +171,13 @@ mod tests {
         let files = FilesStanding { converted: 12, not_converted: 1 };
         let bare = Standing { lines: Vec::new(), files, ..standing() };
         let all = [
-            shown(true, Some(&linked)),
-            shown(true, Some(&lost)),
-            shown(true, Some(&bare)),
-            shown(false, Some(&linked)),
-            shown(true, None),
-            shown(false, None),
+            shown(true, None, Some(&linked)),
+            shown(true, None, Some(&lost)),
+            shown(true, None, Some(&bare)),
+            shown(true, Some("No space left on device"), Some(&linked)),
+            shown(false, None, Some(&linked)),
+            shown(true, None, None),
+            shown(false, None, None),
         ];
         insta::assert_snapshot!(all.join("\n---\n"));
     }

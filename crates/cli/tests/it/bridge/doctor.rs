@@ -329,3 +329,16 @@ async fn an_android_phone_that_is_well_or_not() {
     insta::assert_snapshot!("android_away", doctor().await);
     site.server.process.stop("TERM").await;
 }
+
+#[tokio::test]
+async fn a_data_directory_that_is_not_there_yet_may_be_named_from_here() {
+    let site = Site::new("imsg").await;
+    let mac = mac();
+    let mut command = on_a_mac("allowed");
+    command.args(["bridge", "doctor", "--server", &site.server.url, "--data-dir", "new-one"]);
+    command.current_dir(site.dir.path()).args(site.imsg(mac.program()));
+    let done = run(&mut command).await;
+    assert!(done.stdout.contains("the data directory new-one can be written"), "{}", done.stdout);
+    assert!(!site.dir.path().join("new-one").exists());
+    site.server.process.stop("TERM").await;
+}

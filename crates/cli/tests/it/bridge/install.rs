@@ -61,6 +61,15 @@ async fn a_job_is_printed_written_and_taken_away() {
     assert_ne!(second["path"], path);
     assert_eq!(second["start"].as_array().unwrap().len(), 2);
 
+    // The name is all that it has to be told.
+    let mut bare = switchboard();
+    bare.env("HOME", home.path()).env_remove("XDG_CONFIG_HOME");
+    let two = run(bare.args(["bridge", "install", "--uninstall", "--name", "two", "--json"])).await;
+    let removed: Value = serde_json::from_str(&two.succeeded()).unwrap();
+    assert_eq!(removed["removed"], second["path"]);
+    let mut bare = switchboard();
+    let none = run(bare.env("HOME", home.path()).args(["bridge", "install"])).await;
+    assert!(none.code == Some(2) && none.stderr.contains("--server"), "{}", none.stderr);
     let gone = run(&mut install(&["--uninstall"])).await;
     assert!(gone.code == Some(0) && gone.stderr.contains("If it still runs"), "{}", gone.stderr);
     assert!(!fs::exists(path).unwrap() && kept.exists());

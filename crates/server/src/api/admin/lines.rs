@@ -10,7 +10,7 @@ use switchboard_model::{
     line::{DriverKind, LineService, LoopLimit, OperatorLine},
     time::{Clock, Now},
 };
-use switchboard_store::{Lines, NewLine, Refusal, StoreError, TakeOver};
+use switchboard_store::{LineChanges, Lines, NewLine, Refusal, StoreError, TakeOver};
 
 use crate::{
     api::{
@@ -115,32 +115,45 @@ pub(crate) async fn create(
     Ok(envelope::one(StatusCode::CREATED, &line, &id))
 }
 
-/// Sets how often a line may answer one contact.
+/// Gives a line that has none a bridge, and tells it; sets how often a line may answer one contact.
 pub(crate) async fn update(
     State(lines): State<Arc<dyn Lines>>,
+    State(links): State<Arc<Links>>,
     State(clock): State<Arc<dyn Clock>>,
     operator: Operator,
     id: RequestId,
     body: Body,
 ) -> Result<Response, Failure> {
-    let (line, limit) = (body.required("id")?, body.required("loop_limit")?);
+    let line = body.required("id")?;
+    let bridge_id = admin::optional_id(&body, "bridge_id")?;
+    let limit = match bridge_id {
+        Some(_) => body.optional_text("loop_limit")?,
+        None => Some(body::text(body.required("loop_limit")?, "loop_limit")?),
+    };
     let line: Id<Line> = id_of(body::text(line, "id")?, "id")?;
-    let limit = loop_limit(body::text(limit, "loop_limit")?)?;
+    let changes = LineChanges { bridge_id, loop_limit: limit.map(loop_limit).transpose()? };
     let updating = spawn_uncancelled(async move {
-        lines.set_loop_limit(line, limit).await?;
+        lines.update_line(line, changes).await?;
         let line = shown(&*lines, line, clock.both()).await?;
-        let limit = limit.map(tracing::field::display);
         tracing::info!(
             by = %operator,
             action = "lines.update",
             line = %line.line.id,
-            loop_limit = limit,
+            bridge = bridge_id.map(tracing::field::display),
+            loop_limit = changes.loop_limit.flatten().map(tracing::field::display),
             "admin action"
         );
+        if bridge_id.is_some() {
+            links.refresh();
+        }
         Ok(line)
     });
-    let line =
-        updating.await.map_err(|error| Failure::about(error, &Refusal::LineNotFound, "id"))?;
+    let line = updating.await.map_err(|error| match &error {
+        StoreError::Refused(Refusal::BridgeNotFound) => {
+            Failure::about(error, &Refusal::BridgeNotFound, "bridge_id")
+        }
+        _ => Failure::about(error, &Refusal::LineNotFound, "id"),
+    })?;
     Ok(envelope::one(StatusCode::OK, &line, &id))
 }
 

@@ -3,12 +3,13 @@
 use axum::response::{IntoResponse, Response};
 use switchboard_model::{
     Code, Problem, Scope, Timestamp,
+    causes::chain,
     sandbox::{self, DAILY_LIMIT},
     simulator::SimulatorError,
 };
 use switchboard_store::{Outage, Refusal, StoreError};
 
-use crate::{outage::Storage, telemetry::chain};
+use crate::outage::Storage;
 
 /// A handler's error: what the client is told, and what only the log is told.
 #[derive(Debug, Clone)]
@@ -146,6 +147,10 @@ fn refused(refusal: &Refusal) -> Problem {
             "The standby must be another bridge than the one that carries the line, and the line must have one."
                 .into(),
         ),
+        Refusal::LineHasBridge => (
+            Code::InvalidParameterValue,
+            "Another bridge carries the line. Make the bridge its standby, and let that take the line over.".into(),
+        ),
         Refusal::LineNotFound => return line_not_found(),
         Refusal::LineExists => (Code::ResourceExists, "A line has this handle already.".into()),
         Refusal::ChatNotFound => return chat_not_found(),
@@ -249,7 +254,9 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::WebhookDisabled | Refusal::TooManyReplays { .. } => problem.param("id"),
         Refusal::TooManyReplaysOfAccount { .. } => problem.retry_after(REPLAYS_RETRY_AFTER),
         Refusal::BridgeExists => problem.param("name"),
-        Refusal::BridgeOfAnotherDriver | Refusal::StandbyCarries => problem.param("bridge_id"),
+        Refusal::BridgeOfAnotherDriver | Refusal::StandbyCarries | Refusal::LineHasBridge => {
+            problem.param("bridge_id")
+        }
         Refusal::LineExists => problem.param("handle"),
         Refusal::ContactHasNotMessaged | Refusal::LoopLimit { .. } => problem.param("to"),
         Refusal::FileNotFound | Refusal::NotAudio => problem.param("attachments"),

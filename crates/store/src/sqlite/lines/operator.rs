@@ -1,18 +1,17 @@
 //! Lines as the operator sees and sets them, whoever's they are.
 
 use rusqlite::{Connection, Row, params};
-use switchboard_model::{
-    Line, Timestamp,
-    id::Id,
-    line::{LoopLimit, OperatorLine},
-};
+use switchboard_model::{Line, Timestamp, id::Id, line::OperatorLine};
 
 use crate::{
-    Refusal, Result,
-    sqlite::engine::{
-        columns::{Bits, Name, Shown, bits},
-        statement,
-        writer::Tx,
+    LineChanges, Refusal, Result,
+    sqlite::{
+        bridges,
+        engine::{
+            columns::{Bits, Name, Shown, bits},
+            statement,
+            writer::Tx,
+        },
     },
 };
 
@@ -54,17 +53,31 @@ pub(super) fn find(sql: &Connection, line: Id<Line>) -> Result<Option<OperatorLi
     )
 }
 
-/// The only one that asks for it is who accepts, and reads it with the line: nobody else has to be told.
-pub(super) fn set_loop_limit(
+/// Whoever asks for a limit accepts, and reads it with the line: nobody else has to be told.
+pub(super) fn update(
     tx: &mut Tx<'_>,
     line: Id<Line>,
-    limit: Option<LoopLimit>,
+    changes: LineChanges,
 ) -> Result<OperatorLine> {
-    statement::run(
-        tx.sql,
-        "update lines set loop_limit = ?2 where id = ?1",
-        params![bits(line), limit.map(Shown)],
-    )?;
+    let found = find(tx.sql, line)?.ok_or(Refusal::LineNotFound)?;
+    if let Some(bridge) = changes.bridge_id {
+        let bridge = bridges::must_be_usable(tx.sql, bridge, found.driver)?;
+        if found.bridge_id.is_some_and(|carries| carries != bridge) {
+            return Err(Refusal::LineHasBridge.into());
+        }
+        statement::run(
+            tx.sql,
+            "update lines set bridge_id = ?2 where id = ?1",
+            params![bits(line), bits(bridge)],
+        )?;
+    }
+    if let Some(limit) = changes.loop_limit {
+        statement::run(
+            tx.sql,
+            "update lines set loop_limit = ?2 where id = ?1",
+            params![bits(line), limit.map(Shown)],
+        )?;
+    }
     tx.cache.forget_line(line);
     find(tx.sql, line)?.ok_or_else(|| Refusal::LineNotFound.into())
 }

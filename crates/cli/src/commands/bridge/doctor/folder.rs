@@ -1,12 +1,13 @@
 //! The data directory: may it be written, who has it, and what has a bridge told there?
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
 use super::report::{Findings, masked};
 use crate::commands::bridge::{
+    room,
     secrets::{self, TokenSource},
     standing::{self, Standing},
 };
@@ -16,7 +17,7 @@ use crate::commands::bridge::{
 pub(super) struct Facts {
     pub(super) dir: PathBuf,
     /// Why it can't be written.
-    pub(super) unwritable: Option<String>,
+    pub(super) unwritable: Option<io::Error>,
     pub(super) running: bool,
     pub(super) standing: Option<Standing>,
     /// Files with secrets that others may read.
@@ -42,7 +43,7 @@ pub(super) fn look(
     let files = files.iter().copied().flatten().chain(token);
     Facts {
         dir: dir.to_owned(),
-        unwritable: writable(dir).err().map(|error| error.to_string()),
+        unwritable: room::look(dir).err(),
         running: standing::is_running(dir),
         standing: standing::read(dir),
         open: files.filter(|file| secrets::is_open_to_others(file)).cloned().collect(),
@@ -52,17 +53,6 @@ pub(super) fn look(
     }
 }
 
-/// Writes something and takes it away again; of a directory that is not there, the one above it that is.
-fn writable(dir: &Path) -> io::Result<()> {
-    let there = dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir);
-    if !there.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::NotADirectory, "not a directory"));
-    }
-    let probe = there.join(format!(".switchboard-doctor-{}", std::process::id()));
-    fs::File::create_new(&probe)?;
-    fs::remove_file(&probe)
-}
-
 pub(super) fn judge(facts: &Facts) -> Findings {
     let mut findings = Findings::of("This machine");
     let dir = facts.dir.display();
@@ -70,7 +60,12 @@ pub(super) fn judge(facts: &Facts) -> Findings {
         Some(why) => findings.problem(
             "data_dir",
             format!("the data directory {dir} can't be written: {why}"),
-            &[&format!("Give it to the user that the bridge runs as: sudo chown -R \"$USER\" {dir}; or choose another with --data-dir")],
+            &[&match why.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    "Make room on that disk: a bridge that can't write down what it does does nothing".to_owned()
+                }
+                _ => format!("Give it to the user that the bridge runs as: sudo chown -R \"$USER\" {dir}; or choose another with --data-dir"),
+            }],
         ),
         None => findings.ok("data_dir", format!("the data directory {dir} can be written")),
     }
@@ -153,6 +148,9 @@ fn mend(reason: &str) -> &'static str {
         "signed_out" | "wrong_account" => "Look at Messages > Settings > iMessage on the Mac",
         "poisoned" => {
             "It mends itself within a minute; if not, restart Messages and then the bridge"
+        }
+        "storage_unavailable" => {
+            "The bridge can't write into its data directory: make room on that disk, and it goes on by itself"
         }
         "silent_watch" => {
             "Nothing is lost, news come a little later; restarting the bridge may mend it"

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use clap::Args;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use serde_json::json;
 
 use super::{
@@ -20,6 +20,9 @@ use super::{
 };
 use crate::{commands::data_dir, output};
 
+/// The option that needs no other.
+const UNINSTALL: &str = "uninstall";
+
 /// Let the bridge start by itself: write a job for launchd (macOS) or a unit for systemd (Linux)
 ///
 /// It writes one file and starts nothing: it says which two commands do. Secrets are named by their files and do not
@@ -27,7 +30,7 @@ use crate::{commands::data_dir, output};
 #[derive(Debug, Args)]
 pub(super) struct Install {
     #[command(flatten)]
-    options: Options,
+    options: ToInstall,
 
     /// What to call it, if this machine has several bridges
     #[arg(long, default_value = "bridge", value_parser = name, value_name = "NAME")]
@@ -44,6 +47,33 @@ pub(super) struct Install {
     /// Print what was done, and the commands that follow, as JSON
     #[arg(long, conflicts_with = "print")]
     json: bool,
+}
+
+/// The options of what is to be installed; none for what is taken away.
+#[derive(Debug)]
+struct ToInstall(Option<Options>);
+
+impl Args for ToInstall {
+    fn augment_args(command: Command) -> Command {
+        let required = |arg: Arg| arg.required(false).required_unless_present(UNINSTALL);
+        Options::augment_args(command).mut_arg("server", required).mut_arg("driver", required)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for ToInstall {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let is_wanted = !matches.get_flag(UNINSTALL);
+        is_wanted.then(|| Options::from_arg_matches(matches)).transpose().map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// What is to be started.
@@ -119,17 +149,17 @@ pub(super) fn run(install: &Install) -> anyhow::Result<()> {
     if install.uninstall {
         return uninstall(starter, install, &path);
     }
-    check(&install.options)?;
-    let dir = absolute(&install.options.data_dir)?;
+    let ToInstall(Some(options)) = &install.options else { bail!("there is nothing to install") };
+    check(options)?;
+    let dir = absolute(&options.data_dir)?;
     if !install.print {
         data_dir::prepare(&dir)?;
-        if let TokenSource::Stdin | TokenSource::Missing = TokenSource::of(&install.options, &dir)?
-        {
+        if let TokenSource::Stdin | TokenSource::Missing = TokenSource::of(options, &dir)? {
             // It is asked for now, on the terminal: whoever starts the bridge later has none.
-            secrets::token(&install.options, &dir)?;
+            secrets::token(options, &dir)?;
         }
     }
-    let job = job(install, dir)?;
+    let job = job(&install.name, options, dir)?;
     let text = starter.text(&job);
     if install.print {
         return Ok(output::data(text.trim_end())?);
@@ -169,8 +199,7 @@ fn uninstall(starter: Starter, install: &Install, path: &Path) -> anyhow::Result
 }
 
 /// The command of the job: what was given, with secrets by their files and paths from the root on.
-fn job(install: &Install, dir: PathBuf) -> anyhow::Result<Job> {
-    let options = &install.options;
+fn job(name: &str, options: &Options, dir: PathBuf) -> anyhow::Result<Job> {
     let mut command =
         vec![env::current_exe().context("where this program is")?.display().to_string()];
     command.extend(["bridge", "run"].map(str::to_owned));
@@ -232,7 +261,7 @@ fn job(install: &Install, dir: PathBuf) -> anyhow::Result<Job> {
         }
     }
     add("log-file", dir.join("bridge.log").display().to_string());
-    Ok(Job { name: install.name.clone(), command, data_dir: dir })
+    Ok(Job { name: name.to_owned(), command, data_dir: dir })
 }
 
 fn password_file(file: Option<&Path>, driver: &str) -> anyhow::Result<String> {
