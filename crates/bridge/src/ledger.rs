@@ -32,16 +32,16 @@ use tracing::warn;
 
 pub(crate) use attempts::Known;
 pub use attempts::{Begun, NewAttempt};
-pub use beginnings::Beginnings;
+pub use beginnings::{Beginning, Beginnings};
 pub use followed::{Follow, Followed};
-pub(crate) use late_files::LateFiles;
+pub(crate) use late_files::{FilesTold, LateFiles};
 pub use observations::{Observation, ObservedFile, Recorded, WaitingObservation};
 pub use own::{OwnRow, Ownership};
 pub use sources::Cursor;
 pub use texts::{Said, Text};
 
 /// The version of the schema.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 /// How long finished attempts are kept: longer than a server can ask for them, or a person look for them.
 const KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -130,11 +130,14 @@ impl Ledger {
             if version < 2 {
                 tx.execute_batch(include_str!("ledger/texts.sql"))?;
             }
-            // New in the third version.
-            tx.execute_batch(include_str!("ledger/links.sql"))?;
-            tx.execute_batch(include_str!("ledger/parts.sql"))?;
-            links::adopt_earlier(&tx)?;
-            tx.execute_batch(include_str!("ledger/late_files.sql"))?;
+            if version < 3 {
+                tx.execute_batch(include_str!("ledger/links.sql"))?;
+                tx.execute_batch(include_str!("ledger/parts.sql"))?;
+                links::adopt_earlier(&tx)?;
+                tx.execute_batch(include_str!("ledger/late_files.sql"))?;
+            }
+            // New in the fourth version.
+            tx.execute_batch(include_str!("ledger/told.sql"))?;
             tx.pragma_update(None, "user_version", VERSION)?;
             tx.commit()?;
         }
