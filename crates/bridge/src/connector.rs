@@ -124,7 +124,8 @@ impl Context {
         Self { ledger, lines, history_since, beginnings: Arc::default() }
     }
 
-    /// When each of the lines began: when this bridge was first given it.
+    /// When each of the lines began: when this bridge was first given it, or where the server knows of all that came. Asked at
+    /// each look: a clock that was set right must be noticed before a message is judged.
     ///
     /// # Errors
     /// [`LedgerError`]
@@ -132,11 +133,12 @@ impl Context {
         let lines = Arc::clone(&self.lines.borrow());
         let known = || self.beginnings.lock().unwrap_or_else(PoisonError::into_inner);
         let before = Arc::clone(&known());
-        if before.has(&lines) {
+        let now = now();
+        if before.has(&lines) && !before.are_ahead(now) {
             return Ok(before);
         }
-        let ids = lines.iter().map(|line| line.id).collect();
-        let all = Arc::new(self.ledger.begin_lines(ids, now(), self.history_since).await?);
+        let all = self.ledger.begin_lines(lines.to_vec(), now, self.history_since).await?;
+        let all = Arc::new(all);
         known().clone_from(&all);
         Ok(all)
     }

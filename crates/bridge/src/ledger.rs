@@ -37,9 +37,9 @@ use tracing::warn;
 
 pub(crate) use attempts::Known;
 pub use attempts::{Begun, NewAttempt};
-pub use beginnings::Beginnings;
+pub use beginnings::{Beginning, Beginnings};
 pub use followed::{Follow, Followed};
-pub(crate) use late_files::LateFiles;
+pub(crate) use late_files::{FilesTold, LateFiles};
 pub use observations::{Observation, ObservedFile, Recorded, WaitingObservation};
 pub use own::{OwnRow, Ownership};
 pub use sources::Cursor;
@@ -154,6 +154,7 @@ impl Ledger {
             }
             // New in the fourth version.
             tx.execute_batch(include_str!("ledger/copies.sql"))?;
+            tx.execute_batch(include_str!("ledger/told.sql"))?;
             tx.pragma_update(None, "user_version", VERSION)?;
             tx.commit()?;
         }

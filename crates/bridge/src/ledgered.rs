@@ -296,12 +296,16 @@ impl<C: Connector> Driver for Ledgered<C> {
             per_line.retain(|id, _| lines.iter().any(|line| line.id == *id));
         }
         // At once, however long Messages can't be read: what comes from now on is theirs.
-        let ids = lines.iter().map(|line| line.id).collect();
-        if let Err(error) = self.ledger.begin_lines(ids, now(), self.history_since).await {
+        let begun = self.ledger.begin_lines(lines.clone(), now(), self.history_since).await;
+        if let Err(error) = begun {
             warn!(
                 error = chain(&error),
                 "when lines began could not be written down; they begin when it can"
             );
+        }
+        if let Err(error) = self.ledger.note_roles(lines.clone()).await {
+            let error = chain(&error);
+            warn!(error, "which lines this bridge carries could not be written down");
         }
         self.lines.send_replace(Arc::new(lines));
         self.tell_statuses();

@@ -32,6 +32,7 @@ use crate::{
     line::{Capability, DriverKind, Line, LineService, OfflineReason},
     message::Message,
     outbox::OutboxItem,
+    time::Timestamp,
 };
 
 /// The newest version of this protocol that is spoken here.
@@ -224,6 +225,10 @@ pub struct CarriedLine {
     /// Whether this bridge carries it, or stands by. Absent for the first.
     #[serde(default, skip_serializing_if = "LineRole::is_active")]
     pub role: LineRole,
+    /// From when on something may have come to the line that is not known here: where a bridge begins that never had
+    /// the line. None if no bridge ever had it. Wall-clock time, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 /// What a bridge does for one of its lines.

@@ -130,15 +130,16 @@ impl Message {
     }
 
     /// Whether these are other files than it has. None is of a message that was taken back. The same bytes may have been
-    /// uploaded again, as another file: what says the same and is here already is not new.
+    /// uploaded again, as another file: what says the same and is here already is not new, and neither is a list with fewer of
+    /// them: it was made before the others came.
     pub fn are_new(&self, told: &[LinkedFile]) -> bool {
-        let is_same = |(known, told): (&Attachment, &LinkedFile)| {
+        let is_same = |known: &Attachment, told: &LinkedFile| {
             known.file_id.is_some()
                 && (known.file_id == Some(told.file_id) || known.says_the_same(told))
                 && (told.transcription.is_none() || known.transcription == told.transcription)
         };
-        let is_known =
-            told.len() == self.attachments.len() && self.attachments.iter().zip(told).all(is_same);
+        let mut known = self.attachments.iter();
+        let is_known = told.iter().all(|told| known.any(|known| is_same(known, told)));
         self.unsent_at.is_none() && !is_known
     }
 }

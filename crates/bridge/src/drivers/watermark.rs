@@ -10,10 +10,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use switchboard_model::{Timestamp, throttle::Throttle};
+use switchboard_model::{Timestamp, link::CarriedLine, throttle::Throttle};
 use tracing::info;
 
-use crate::ledger::{Cursor, now};
+use crate::ledger::{Beginning, Beginnings, Cursor, now};
 
 /// Messages by which a database is known again.
 const ANCHORS: usize = 16;
@@ -23,6 +23,13 @@ const SPREAD: i64 = 8;
 const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often it is said that history is passed over.
 const SAID_EVERY: Duration = Duration::from_secs(60);
+
+/// How far back a database is to be read again.
+pub(super) struct GoBack {
+    /// From when on.
+    pub(super) began: Timestamp,
+    given: Timestamp,
+}
 
 /// How far a database was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +43,9 @@ pub(super) struct Watermark {
     /// Own rows up to there of which it is not known whose they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) waiting: Vec<i64>,
+    /// Lines that were given by then and began before have been read from where they began.
+    #[serde(default)]
+    given: Timestamp,
     /// Messages by their row, oldest first: old ones among them, for people delete what is new.
     #[serde(skip)]
     anchors: Vec<(i64, String)>,
@@ -44,7 +54,26 @@ pub(super) struct Watermark {
 impl Watermark {
     /// At this row of a database that was never read, for lines of which the first began then.
     pub(super) fn new(row: i64, began: Timestamp) -> Self {
-        Self { row, since: began, latest: began, waiting: Vec::new(), anchors: Vec::new() }
+        let (waiting, anchors) = (Vec::new(), Vec::new());
+        Self { row, since: began, latest: began, waiting, given: Timestamp(0), anchors }
+    }
+
+    /// When the first of the lines began that have been given since, if that was before they were: what was passed over as
+    /// nobody's may be theirs.
+    pub(super) fn must_go_back(
+        &self,
+        beginnings: &Beginnings,
+        lines: &[CarriedLine],
+    ) -> Option<GoBack> {
+        let (began, given) = beginnings.before_given(lines, self.given)?;
+        Some(GoBack { began, given })
+    }
+
+    /// Goes back to this row, where the lines began. What is read again is observed once.
+    pub(super) fn go_back(&mut self, to: &GoBack, row: i64) {
+        self.ends_at(row);
+        self.waiting.retain(|row| *row <= self.row);
+        self.given = to.given;
     }
 
     /// As it stands in the ledger.
@@ -70,8 +99,22 @@ impl Watermark {
     }
 
     /// Whether a message of a line that began then is history.
-    pub(super) fn is_history(&self, written: Timestamp, began: Timestamp) -> bool {
-        written < self.since.max(began)
+    pub(super) fn is_history(&self, written: Timestamp, began: impl Into<Beginning>) -> bool {
+        match began.into() {
+            // Until then the database may have been read for other lines only.
+            Beginning { at, given: Some(given) } if written < given => written < at,
+            Beginning { at, .. } => written < self.since.max(at),
+        }
+    }
+
+    /// Whether it is, whichever of these lines it is of.
+    pub(super) fn is_history_of_all(
+        &self,
+        written: Timestamp,
+        beginnings: &Beginnings,
+        lines: &[CarriedLine],
+    ) -> bool {
+        lines.iter().all(|line| self.is_history(written, beginnings.of(line.id)))
     }
 
     /// Rows up to this one, from all over the database, that are worth to be anchors.
@@ -146,6 +189,7 @@ impl Watermark {
             row,
             since: self.since_in_another(),
             latest: self.latest,
+            given: self.given,
             ..Self::new(row, self.since)
         }
     }

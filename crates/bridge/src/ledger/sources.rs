@@ -19,12 +19,13 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`](super::LedgerError)
     pub async fn cursor(&self, source: &'static str) -> Result<Option<Cursor>> {
-        self.transact(move |tx| {
-            let sql = "select identity, cursor from sources where name = ?1";
-            first(tx, sql, [source], |row| Ok(Cursor { identity: row.get(0)?, place: row.get(1)? }))
-        })
-        .await
+        self.transact(move |tx| find(tx, source)).await
     }
+}
+
+pub(super) fn find(tx: &Transaction<'_>, source: &str) -> Result<Option<Cursor>> {
+    let sql = "select identity, cursor from sources where name = ?1";
+    first(tx, sql, [source], |row| Ok(Cursor { identity: row.get(0)?, place: row.get(1)? }))
 }
 
 pub(super) fn set(tx: &Transaction<'_>, source: &str, cursor: &Cursor) -> Result<()> {

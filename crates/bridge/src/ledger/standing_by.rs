@@ -6,10 +6,10 @@ use rusqlite::params;
 use switchboard_model::{
     Line, Timestamp,
     id::Id,
-    link::{Inbound, InboundUpdate},
+    link::{CarriedLine, Inbound, InboundUpdate},
 };
 
-use super::{Ledger, Observation, Result, run};
+use super::{Ledger, Observation, Result, first, run};
 
 /// How long a message or a reaction is kept of which the server does not know, while the line is online by its other bridge: that
 /// one has passed it over, as what is not the line's.
@@ -108,6 +108,26 @@ impl Ledger {
         .await
     }
 
+    /// Notes what this bridge is to its lines. What it was to tell when another bridge took a line over is kept until the
+    /// server knows it: what the other one passes over, as of before its time, nobody else tells.
+    ///
+    /// # Errors
+    /// [`LedgerError`](super::LedgerError)
+    pub(crate) async fn note_roles(&self, lines: Vec<CarriedLine>) -> Result<()> {
+        self.transact(move |tx| {
+            let carries = "insert into histories (line, last, carries) values (?1, 0, 1)
+                on conflict (line) do update set carries = 1 where carries = 0";
+            let stands_by = "update histories set carries = 0, carried_to = last
+                where line = ?1 and carries = 1";
+            for line in lines {
+                let sql = if line.role.is_active() { carries } else { stands_by };
+                run(tx, sql, [line.id.to_string()])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Keeps of these what the server may lack. Answers how many are not kept.
     ///
     /// # Errors
@@ -120,6 +140,8 @@ impl Ledger {
     ) -> Result<usize> {
         self.transact(move |tx| {
             let (line, mut removed) = (line.to_string(), 0);
+            let carried_to = "select carried_to from histories where line = ?1";
+            let carried_to = first(tx, carried_to, [&line], |row| row.get::<_, i64>(0))?;
             let remove = "delete from observations where line = ?1 and n = ?2";
             let since = "update observations set unknown_since = ?3
                 where line = ?1 and n = ?2 and unknown_since is not ?3";
@@ -127,7 +149,7 @@ impl Ledger {
                 let n = stood_by.n as i64;
                 match told {
                     Told::Known => removed += run(tx, remove, params![line, n])?,
-                    Told::Unknown if stood_by.is_over(now) => {
+                    Told::Unknown if stood_by.is_over(now) && Some(n) > carried_to => {
                         removed += run(tx, remove, params![line, n])?;
                     }
                     Told::Unknown => {

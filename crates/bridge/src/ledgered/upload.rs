@@ -115,15 +115,15 @@ impl<C: Connector> Ledgered<C> {
         let of_original = |file: &LinkedFile| file.original.as_ref().map_or(0, |one| one.size);
         *bytes += linked.iter().map(|file| file.size + of_original(file)).sum::<u64>();
         let message = message_of(&what).map(|(guid, chat)| (guid.to_owned(), chat.clone()));
-        let had = match &message {
+        let told = match &message {
             Some((guid, _)) => {
-                self.ledger.files_had(line, guid.clone()).await.map_err(unreadable)?
+                self.ledger.files_told(line, guid.clone()).await.map_err(unreadable)?
             }
             None => None,
         };
         // One that was told without its files already is not waited for again.
         let missing = match missing {
-            Some(missing) if had.is_none() && known.is_none() && self.waits(line) => {
+            Some(missing) if told.is_none() && known.is_none() && self.waits(line) => {
                 let what = "a file that came to the line can't be had now";
                 return Err(DriverError { what, source: Some(Box::new(missing)) });
             }
@@ -134,12 +134,13 @@ impl<C: Connector> Ledgered<C> {
             warn!(%line, message = guid, %missing, "a message is told without one of its files, which follows when it can be had");
         }
         if let Some((guid, chat)) = message {
-            if missing.is_some() {
+            let lacks_some = told.is_some_and(|told| observed.len() < told.all);
+            if missing.is_some() || lacks_some {
                 let (had, chat) = (linked.len().max(known.unwrap_or(0)), chat.clone());
                 let late = LateFiles { line, guid: guid.clone(), chat, files: observed, had };
-                self.ledger.expect_files(late, now()).await.map_err(unreadable)?;
-            } else if had.is_some() {
-                let over = self.ledger.files_are_over(line, guid.clone()).await;
+                self.ledger.expect_files(late, n, now()).await.map_err(unreadable)?;
+            } else if told.is_some() {
+                let over = self.ledger.files_are_told(line, guid.clone(), linked.len(), n).await;
                 over.map_err(unreadable)?;
             }
             if known.is_some_and(|known| linked.len() > known) {
@@ -147,9 +148,9 @@ impl<C: Connector> Ledgered<C> {
                 what = Inbound::Update(InboundUpdate::of(chat, guid));
             }
         }
-        match (&mut what, had) {
+        match (&mut what, told) {
             // What was told has no fewer.
-            (Inbound::Update(update), Some(had)) if linked.len() <= had => {
+            (Inbound::Update(update), Some(told)) if told.has(linked.len(), n) => {
                 update.attachments = None
             }
             _ => attach(&mut what, linked),

@@ -61,6 +61,7 @@ fn line() -> CarriedLine {
         service: LineService::Auto,
         position: None,
         role: switchboard_model::link::LineRole::Active,
+        since: None,
     }
 }
 

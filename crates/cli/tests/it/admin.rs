@@ -177,7 +177,8 @@ async fn bridges_come_and_go() {
     assert!(made["token"].is_string(), "{made}");
     operator.refused(&[&create[..], &["mini"]].concat(), &["409", "name"]).await;
     let file = operator.dir.path().join("token");
-    let into = |name, file: &Path| [&create[..], &[name, "--token-file", file.to_str().unwrap()]].concat();
+    let into =
+        |name, file: &Path| [&create[..], &[name, "--token-file", file.to_str().unwrap()]].concat();
     operator.refused(&into("mini", &file), &["409", "name", "the server at"]).await;
     assert!(!file.exists(), "of a bridge that was not made nothing is left");
     assert_eq!(operator.line(&into("air", &file)).await, file.to_str().unwrap());

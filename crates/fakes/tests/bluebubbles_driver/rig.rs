@@ -337,6 +337,7 @@ fn carried(handle: &str) -> CarriedLine {
         service: LineService::Auto,
         position: None,
         role: switchboard_model::link::LineRole::Active,
+        since: None,
     }
 }
 

@@ -32,6 +32,18 @@ pub enum Inbound {
     Unreadable,
 }
 
+impl Inbound {
+    /// When it was written, of what a person wrote.
+    pub fn written_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Message(message) => Some(message.sent_at),
+            Self::Own(own) => Some(own.sent_at),
+            Self::Reaction(reaction) => Some(reaction.sent_at),
+            _ => None,
+        }
+    }
+}
+
 /// A message that came to a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboundMessage {

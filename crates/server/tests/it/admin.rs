@@ -141,7 +141,8 @@ async fn a_line_without_a_bridge_gets_one_later_and_keeps_it() {
         let line = admin.update_line(id, &changes).await.unwrap().value;
         assert_eq!((line.bridge_id, line.loop_limit), (Some(mac), changes.loop_limit.flatten()));
     }
-    refused(json!({ "id": id, "bridge_id": other }), Code::InvalidParameterValue, "bridge_id").await;
+    refused(json!({ "id": id, "bridge_id": other }), Code::InvalidParameterValue, "bridge_id")
+        .await;
     let line = admin.set_loop_limit(id, None).await.unwrap().value;
     assert_eq!((line.bridge_id, line.loop_limit), (Some(mac), None));
     server.stop().await;

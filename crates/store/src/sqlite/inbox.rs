@@ -81,6 +81,8 @@ pub(super) fn receive(
         .ok_or(Refusal::LineNotFound)?;
     let mut received = Received::default();
     let committed = &mut received.committed;
+    // A contact's clock may be ahead; the line is known no further for that.
+    let told_at = entries.iter().filter_map(Inbound::written_at).max().map(|at| at.min(now));
     for entry in entries {
         let result = match entry {
             Inbound::Message(inbound) => message(tx, &line, inbound, false, now, committed)?,
@@ -122,7 +124,7 @@ pub(super) fn receive(
     }
     committed.tally.keep(tx.sql, now)?;
     if position.len() <= MAX_POSITION_BYTES {
-        lines::set_position(tx.sql, line.id, link.bridge, position)?;
+        lines::set_position(tx.sql, line.id, link.bridge, position, told_at)?;
     }
     Ok(received)
 }

@@ -27,6 +27,9 @@ use super::{
 };
 use crate::{Changed, Committed, LineChanges, Lines, Link, NewLine, Refusal, Result, TakeOver};
 
+/// What is written may come so much later than what was written after it: a phone had no network.
+const COMES_LATE: Duration = Duration::from_secs(24 * 60 * 60);
+
 #[async_trait::async_trait]
 impl Lines for SqliteStore {
     async fn create_line(&self, line: NewLine) -> Result<OperatorLine> {
@@ -273,7 +276,8 @@ fn set_status(
     statement::first(
         sql,
         "update lines set online = ?3, offline_reason = ?4,
-                status_since = iif(online is ?3 and offline_reason is ?4, coalesce(status_since, ?5), ?5)
+                status_since = iif(online is ?3 and offline_reason is ?4, coalesce(status_since, ?5), ?5),
+                began_at = coalesce(began_at, ?5)
          where id = ?1 and bridge_id = ?2
          returning account_id, is_sandbox",
         params![
@@ -321,7 +325,9 @@ pub(super) fn of_bridge(
 pub(super) fn carried_by(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<CarriedLine>> {
     statement::all(
         sql,
-        "select id, handle, service, position, lines.bridge_id is ?1 from lines
+        "select id, handle, service, position, lines.bridge_id is ?1, began_at,
+                (select max(told_at) from line_positions told where told.line_id = lines.id)
+         from lines
          left join line_positions p on p.line_id = lines.id and p.bridge_id = ?1
          where (lines.bridge_id = ?1 or standby_bridge_id = ?1) and is_active = 1 order by seq",
         params![bits(bridge)],
@@ -332,23 +338,36 @@ pub(super) fn carried_by(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<Car
                 service: row.get::<_, Name<_>>(2)?.0,
                 position: row.get(3)?,
                 role: if row.get(4)? { LineRole::Active } else { LineRole::Standby },
+                since: unknown_since(row.get(5)?, row.get(6)?),
             })
         },
     )
 }
 
-/// Keeps how far the line's history is known.
+/// From when on something may have come to a line that is not known here, of one that began then and of which the newest
+/// that is known was written then.
+fn unknown_since(began_at: Option<i64>, told_at: Option<i64>) -> Option<Timestamp> {
+    match (began_at.map(Timestamp), told_at.map(Timestamp)) {
+        // What came before it began is nobody's business.
+        (Some(began), Some(told)) => Some((told - COMES_LATE).max(began.min(told))),
+        (began, told) => told.or(began),
+    }
+}
+
+/// Keeps how far the line's history is known, and when the newest of it was written.
 pub(super) fn set_position(
     sql: &Connection,
     line: Id<Line>,
     bridge: Id<Bridge>,
     position: &str,
+    told_at: Option<Timestamp>,
 ) -> Result<()> {
     statement::run(
         sql,
-        "insert into line_positions (line_id, bridge_id, position) values (?1, ?2, ?3)
-         on conflict do update set position = excluded.position",
-        params![bits(line), bits(bridge), position],
+        "insert into line_positions (line_id, bridge_id, position, told_at) values (?1, ?2, ?3, ?4)
+         on conflict do update set position = excluded.position,
+                told_at = max(coalesce(told_at, excluded.told_at), coalesce(excluded.told_at, told_at))",
+        params![bits(line), bits(bridge), position, told_at.map(|at| at.0)],
     )?;
     Ok(())
 }

@@ -131,6 +131,7 @@ mod tests {
             service: LineService::Sms,
             position: None,
             role: switchboard_model::link::LineRole::Active,
+            since: None,
         }
     }
 

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     connector::Context,
-    ledger::{Cursor, LedgerError, Observation, Recorded, now},
+    ledger::{Beginnings, Cursor, LedgerError, Observation, Recorded, now},
 };
 
 /// The name of its place in the ledger.
@@ -112,7 +112,8 @@ impl AndroidSms {
             None => self.begin(context, lines).await?,
         };
         let identity = phone.device.identity();
-        let begins = place.begin(lines, now());
+        let beginnings = context.beginnings().await?;
+        let begins = place.begin(lines, &beginnings);
         if begins {
             let cursor = Some((SOURCE, place.cursor(&identity)));
             context
@@ -133,7 +134,7 @@ impl AndroidSms {
         };
         let began_at = now();
         // Only what can be late is read of the time before the last read.
-        let since = Timestamp(place.read_at) - LATE;
+        let since = (Timestamp(place.read_at) - LATE).min(place.first_of(&new_here));
         if extent != Extent::Newest {
             self.refresh(since, !new_here.is_empty()).await?;
         }
@@ -159,10 +160,10 @@ impl AndroidSms {
         if let Some(place) = known {
             return Ok(place);
         }
-        let began = context.beginnings().await?.first_of(lines);
-        let start = if began.0 > 0 { began } else { now() };
+        let beginnings = context.beginnings().await?;
+        let start = noted(beginnings.first_of(lines));
         let mut place = Place { read_at: start.0, lines: BTreeMap::new() };
-        place.begin(lines, start);
+        place.begin(lines, &beginnings);
         let cursor = Some((SOURCE, place.cursor("")));
         context
             .ledger
@@ -248,15 +249,26 @@ impl AndroidSms {
     }
 }
 
+/// When a line began; now if that was never noted.
+fn noted(began: Timestamp) -> Timestamp {
+    if began.0 > 0 { began.min(now()) } else { now() }
+}
+
 impl Place {
-    /// Lines that were never seen begin at this time. True if there is one.
-    fn begin(&mut self, lines: &[CarriedLine], at: Timestamp) -> bool {
+    /// Lines that were never seen begin. True if there is one.
+    fn begin(&mut self, lines: &[CarriedLine], beginnings: &Beginnings) -> bool {
         let before = self.lines.len();
         for line in lines {
-            let begins = Beginning { since: at.0, phone: None };
-            self.lines.entry(line.id.to_string()).or_insert(begins);
+            let begins = || Beginning { since: noted(beginnings.of(line.id).at).0, phone: None };
+            self.lines.entry(line.id.to_string()).or_insert_with(begins);
         }
         self.lines.len() > before
+    }
+
+    /// When the first of these began.
+    fn first_of(&self, names: &[String]) -> Timestamp {
+        let lines = names.iter().filter_map(|name| self.lines.get(name));
+        Timestamp(lines.map(|line| line.since).min().unwrap_or(i64::MAX))
     }
 
     /// Those of the lines whose history on this phone is not noted.

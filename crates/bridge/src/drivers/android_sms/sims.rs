@@ -142,6 +142,7 @@ mod tests {
             service: LineService::Sms,
             position: None,
             role: switchboard_model::link::LineRole::Active,
+            since: None,
         }
     }
 

@@ -121,9 +121,14 @@ impl BlueBubbles {
             None => context.ledger.cursor(SOURCE).await?.as_ref().and_then(Watermark::of),
         };
         let before = known.clone();
-        let began = context.beginnings().await?.first_of(&context.lines.borrow());
+        let (beginnings, lines) = (context.beginnings().await?, context.lines.borrow().to_vec());
+        let began = beginnings.first_of(&lines);
         let looked = self.look_at_database(known, began, &observer.unreadable).await?;
         let Found { newest, mut reached, is_another } = looked;
+        if let Some(back) = reached.must_go_back(&beginnings, &lines) {
+            let row = self.row_before(back.began, newest).await?;
+            reached.go_back(&back, row);
+        }
         if !observer.began || is_another {
             self.spread_anchors(&mut reached).await;
         }
@@ -190,8 +195,11 @@ impl BlueBubbles {
             page.sort_by_key(|row| row.row);
             let mut observations = Vec::new();
             let lines = Arc::clone(&context.lines.borrow());
-            let began = context.beginnings().await?.first_of(&lines);
-            let counts = |row: &Row| !reached.is_history(row.created(), began);
+            let beginnings = context.beginnings().await?;
+            let is_history = |reached: &Watermark, row: &Row| {
+                reached.is_history_of_all(row.created(), &beginnings, &lines)
+            };
+            let counts = |row: &Row| !is_history(&reached, row);
             let counting: Vec<Row> = page.iter().filter(|row| counts(row)).cloned().collect();
             self.learn_addresses(&lines, &counting).await?;
             let (mut look, found) = (Look::Settled, Instant::now());
@@ -199,7 +207,7 @@ impl BlueBubbles {
                 observer.unsettled.entry(row.row).or_insert(found);
             }
             for row in &page {
-                if reached.is_history(row.created(), began) {
+                if is_history(&reached, row) {
                     self.history.add();
                     reached.passed(row.row, &row.guid, row.created());
                     continue;

@@ -130,7 +130,7 @@ impl BlueBubbles {
     }
 
     /// The row before the first that was written since then.
-    async fn row_before(&self, since: Timestamp, newest: i64) -> Result<i64, ApiError> {
+    pub(super) async fn row_before(&self, since: Timestamp, newest: i64) -> Result<i64, ApiError> {
         let first = that(
             "message.ROWID = (SELECT MIN(m.ROWID) FROM message m WHERE m.date >= :since)",
             json!({"since": apple(since)}),

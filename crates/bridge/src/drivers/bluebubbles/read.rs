@@ -73,7 +73,12 @@ impl BlueBubbles {
             None => self.line_of(&lines, row, chat).await?,
         };
         let Some((line, is_its)) = found else { return Ok(None) };
-        let is_history = row.created() < context.beginnings().await?.of(line.id);
+        let began = context.beginnings().await?.of(line.id);
+        // The line's own reactions of before have no guid by which the server would know them: the bridge before has told them.
+        let is_told = began.was_given_after(row.created())
+            && row.is_own()
+            && matches!(row.meaning(), Meaning::Reaction { .. });
+        let is_history = row.created() < began.at || is_told;
         let place = self.place(&context.ledger, line.id, chat).await?;
         if place.is_none() {
             warn!(

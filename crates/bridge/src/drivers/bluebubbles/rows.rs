@@ -365,6 +365,7 @@ mod tests {
             service: Default::default(),
             position: None,
             role: switchboard_model::link::LineRole::Active,
+            since: None,
         };
         let lines = [line("+15550999991"), line("+15550999992")];
         let chat = |to: &str| -> Chat {

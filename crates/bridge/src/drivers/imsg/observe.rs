@@ -233,7 +233,11 @@ impl Imsg {
     ) -> Result<(), ReadError> {
         let life = *self.child.life().borrow();
         let is_fresh = |(of, at): (Life, Instant)| of == life && at.elapsed() < SAME_EVERY;
-        if observer.place.is_some() && observer.same.is_some_and(is_fresh) {
+        let (beginnings, lines) = (context.beginnings().await?, context.lines.borrow().to_vec());
+        let must_go_back = |place: &Watermark| place.must_go_back(&beginnings, &lines);
+        if observer.place.as_ref().is_some_and(|place| must_go_back(place).is_none())
+            && observer.same.is_some_and(is_fresh)
+        {
             return Ok(());
         }
         let known = match observer.place.take() {
@@ -243,7 +247,7 @@ impl Imsg {
         let before = known.clone();
         let mut place = match known {
             None => {
-                let began = context.beginnings().await?.first_of(&context.lines.borrow());
+                let began = beginnings.first_of(&lines);
                 self.first_place(began, context.history_since.is_some()).await?
             }
             Some(mut place) => match self.is_the_same(&mut place).await? {
@@ -257,6 +261,10 @@ impl Imsg {
                 }
             },
         };
+        if let Some(back) = must_go_back(&place) {
+            let row = self.row_before(back.began).await?;
+            place.go_back(&back, row);
+        }
         if !observer.has_spread {
             self.spread_anchors(&mut place).await?;
             observer.has_spread = true;
@@ -294,7 +302,7 @@ impl Imsg {
     ) -> Result<Reading, ReadError> {
         let beginnings = context.beginnings().await?;
         let lines = std::sync::Arc::clone(&context.lines.borrow());
-        if place.is_history(row.created_at, beginnings.first_of(&lines)) {
+        if place.is_history_of_all(row.created_at, &beginnings, &lines) {
             self.history.add();
             return Ok(Reading::Pass);
         }
@@ -319,7 +327,8 @@ impl Imsg {
             (None, [only]) if row.is_from_me => (only, false),
             _ => return Ok(Reading::Pass),
         };
-        if place.is_history(row.created_at, beginnings.of(line.id)) {
+        let began = beginnings.of(line.id);
+        if place.is_history(row.created_at, began) {
             self.history.add();
             return Ok(Reading::Pass);
         }
@@ -347,6 +356,8 @@ impl Imsg {
         };
         let chat = row.chat(group.clone());
         let told = match meaning {
+            // Those of the bridge before have no guid by which the server would know them.
+            Meaning::Reaction if row.is_from_me && began.was_given_after(row.created_at) => None,
             Meaning::Reaction if row.is_from_me => {
                 let own = Own { line, is_its, row, group, of: of.as_ref(), waited };
                 return self.read_own_reaction(context, own).await;

@@ -27,21 +27,23 @@ impl Imsg {
         began: Timestamp,
         with_history: bool,
     ) -> Result<Watermark, RpcError> {
-        let (mut row, mut back) = (0, ROWS_BEFORE);
-        if !with_history {
-            let last = self.last_row().await?;
-            loop {
-                row = (last - back).max(0);
-                let is_before =
-                    |page: Page| page.messages.first().is_none_or(|one| one.created_at < began);
-                // What is older is passed over by its time.
-                if row == 0 || is_before(self.page(row, 1).await?) {
-                    break;
-                }
-                back *= 4;
-            }
-        }
+        let row = if with_history { 0 } else { self.row_before(began).await? };
         Ok(Watermark::new(row, began))
+    }
+
+    /// A row before those that were written since then.
+    pub(super) async fn row_before(&self, began: Timestamp) -> Result<i64, RpcError> {
+        let (last, mut back) = (self.last_row().await?, ROWS_BEFORE);
+        loop {
+            let row = (last - back).max(0);
+            let is_before =
+                |page: Page| page.messages.first().is_none_or(|one| one.created_at < began);
+            // What is older is passed over by its time.
+            if row == 0 || is_before(self.page(row, 1).await?) {
+                return Ok(row);
+            }
+            back *= 4;
+        }
     }
 
     /// Adds anchors from all over the database.

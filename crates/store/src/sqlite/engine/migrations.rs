@@ -37,13 +37,14 @@ const MIGRATIONS: [&str; 13] = [
 const COMPACT_IDS: usize = MIGRATIONS.len() + 1;
 
 /// What leads from there to each later version.
-const LATER: [&str; 6] = [
+const LATER: [&str; 7] = [
     include_str!("migrations/0015_real_lines.sql"),
     include_str!("migrations/0016_line_health.sql"),
     include_str!("migrations/0017_standby.sql"),
     include_str!("migrations/0018_loop_limits.sql"),
     include_str!("migrations/0019_own_reactions.sql"),
     include_str!("migrations/0020_claim_epochs.sql"),
+    include_str!("migrations/0021_told_since.sql"),
 ];
 
 /// The version of this program.
