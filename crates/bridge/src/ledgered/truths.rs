@@ -44,7 +44,7 @@ mod tests {
     use super::*;
     use crate::ledger::tests::{LATER, item, sent};
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_can_not_be_read_is_read_again() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(dir.path()).unwrap();
@@ -55,7 +55,7 @@ mod tests {
         let told = HashSet::new();
         let (truth, ()) =
             tokio::join!(timeout(Duration::from_secs(20), of(&ledger, &told)), async {
-                // It was read by then at least once.
+                // The clock stands still until it was read and waits.
                 tokio::time::sleep(LEDGER_PAUSE / 4).await;
                 ledger
                     .set_later_truth(item.id, &serde_json::to_string(&sent("g-1")).unwrap())
