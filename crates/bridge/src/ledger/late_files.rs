@@ -72,7 +72,8 @@ impl Ledger {
     ) -> Result<()> {
         self.transact(move |tx| {
             // One that was observed before more files had come says nothing of those.
-            let sql = "insert into late_files (line, guid, chat, files, had, since, look_at, told_by)
+            let sql =
+                "insert into late_files (line, guid, chat, files, had, since, look_at, told_by)
                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
                 on conflict (line, guid) do update
                 set files = iif(json_array_length(excluded.files) < json_array_length(files),
