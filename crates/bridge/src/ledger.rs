@@ -39,7 +39,7 @@ pub(crate) use attempts::Known;
 pub use attempts::{Begun, NewAttempt};
 pub use beginnings::{Beginning, Beginnings};
 pub use followed::{Follow, Followed};
-pub(crate) use late_files::{FilesTold, LateFiles};
+pub(crate) use late_files::LateFiles;
 pub use observations::{Observation, ObservedFile, Recorded, WaitingObservation};
 pub use own::{OwnRow, Ownership};
 pub use sources::Cursor;

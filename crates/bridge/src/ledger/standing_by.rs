@@ -171,7 +171,7 @@ impl Ledger {
 mod tests {
     use switchboard_model::{
         Handle,
-        link::{InboundChat, InboundTyping},
+        link::{InboundChat, InboundTyping, LineRole},
     };
 
     use super::*;
@@ -212,5 +212,43 @@ mod tests {
         assert_eq!(asked("a", true, 8).await, [4]);
         assert_eq!(asked("a", true, 14).await, [4]);
         assert_eq!(asked("a", true, 16).await, [0_u64; 0]);
+    }
+
+    #[tokio::test]
+    async fn what_it_had_to_tell_when_it_was_taken_over_is_kept_until_it_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(dir.path()).unwrap();
+        let id = Id::<Line>::generate();
+        let line = |role| CarriedLine {
+            id,
+            handle: Handle::received("+15550999999"),
+            service: Default::default(),
+            position: None,
+            role,
+            since: None,
+        };
+        let (active, standby) = (line(LineRole::Active), line(LineRole::Standby));
+        let observe = async |key: &str| {
+            let observations = vec![(active.id, Observation::new(key, message(key)))];
+            ledger.record(Recorded { observations, ..Recorded::default() }).await.unwrap();
+        };
+        ledger.note_roles(vec![active.clone()]).await.unwrap();
+        observe("gap").await;
+        // Told again with each link.
+        for _ in 0..2 {
+            ledger.note_roles(vec![standby.clone()]).await.unwrap();
+            observe("passed over").await;
+        }
+        let mut left = Vec::new();
+        for days in [0, 8] {
+            let all = ledger.stood_by(active.id, 0, 10).await.unwrap();
+            let told = all.into_iter().map(|one| (one, Told::Unknown)).collect();
+            let now = Timestamp(1) + Duration::from_secs(24 * 60 * 60) * days;
+            ledger.keep_unknown(active.id, told, now).await.unwrap();
+            left = ledger.stood_by(active.id, 0, 10).await.unwrap();
+        }
+        assert_eq!(left.iter().map(StoodBy::guid).collect::<Vec<_>>(), [Some("gap")]);
+        let told = left.into_iter().map(|one| (one, Told::Known)).collect();
+        assert_eq!(ledger.keep_unknown(active.id, told, Timestamp(2)).await.unwrap(), 1);
     }
 }

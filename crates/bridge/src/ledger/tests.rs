@@ -401,5 +401,5 @@ async fn a_ledger_of_an_older_version_keeps_what_it_has() {
     let ledger = Ledger::open(dir.path()).unwrap();
     assert_eq!(ledger.waiting(line, Some("one.6"), 9).await.unwrap()[0].n, 7);
     assert_eq!(ledger.stood_by(line, 0, 9).await.unwrap().len(), 1);
-    assert_eq!(ledger.files_had(line, "a".to_owned()).await.unwrap(), None);
+    assert_eq!(ledger.files_told(line, "a".to_owned()).await.unwrap(), None);
 }

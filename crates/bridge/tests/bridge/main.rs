@@ -11,6 +11,7 @@ mod harness;
 mod inbound;
 mod items;
 mod journal;
+mod late_files;
 mod ledgered;
 mod reconcile;
 mod sending;

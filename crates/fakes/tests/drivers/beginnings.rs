@@ -96,3 +96,41 @@ async fn a_database_that_was_put_back_loses_nothing_that_follows() {
     assert_eq!(texts(&rig, crate::rig::LINE, ANN).await.len(), 12);
     end(rig).await;
 }
+
+/// Has the ledger believe that its lines begin in two hours: the clock was that far ahead when they were given.
+async fn begin_in_the_future<C>(rig: &Rig<C>) {
+    let path = rig.data.path().join("ledger.db");
+    let at = now().0 + 2 * 60 * 60 * 1000;
+    eventually("the ledger can be written", async || {
+        let sql = rusqlite::Connection::open(&path).unwrap();
+        let lines = "select json_group_object(key, ?1) from json_each(cursor)";
+        let sql = sql
+            .execute(&format!("update sources set cursor = ({lines}) where name = 'lines'"), [at]);
+        sql.ok().filter(|changed| *changed == 1)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_was_ahead_when_a_line_began_makes_no_history_of_what_comes() {
+    let (mut rig, mac) = with_ann(Settings::default()).await;
+    rig.kill().await;
+    begin_in_the_future(&rig).await;
+    rig.start().await;
+    rig.online().await;
+    mac.contact(ANN).writes("after it");
+    rig.message(ANN, "after it").await;
+    end(rig).await;
+
+    let (mut rig, mac) = Rig::bluebubbles(|_| {}).await;
+    mac.contact_writes(ANN, "hello");
+    rig.message(ANN, "hello").await;
+    rig.kill().await;
+    begin_in_the_future(&rig).await;
+    rig.start().await;
+    rig.online().await;
+    mac.contact_writes(ANN, "after it");
+    rig.message(ANN, "after it").await;
+    rig.stop().await;
+    rig.server.stop().await;
+}

@@ -11,6 +11,7 @@ mod complaints;
 mod ends;
 mod faults_android;
 mod faults_imsg;
+mod gap_before;
 mod gaps;
 mod imsg;
 mod imsg_faults;

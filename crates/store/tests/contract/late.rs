@@ -85,6 +85,9 @@ pub(crate) async fn files_may_come_later(store: Arc<dyn Store>) {
     let message = told(&world, with(&[&one, &said])).await.unwrap();
     assert_eq!(message.attachments[1].transcription.as_deref(), Some("what was said"));
     assert_eq!(told(&world, with(&[&one, &two])).await, None, "what was said is not unsaid");
+    for fewer in [with(&[&one]), with(&[&again]), with(&[])] {
+        assert_eq!(told(&world, fewer).await, None, "it was made before the others came");
+    }
     // What has no file of this line has no bytes; what goes is forgotten.
     let nobodys = LinkedFile { file_id: Id::generate(), filename: Some("x".into()), ..one.clone() };
     let message = told(&world, with(&[&nobodys])).await.unwrap();

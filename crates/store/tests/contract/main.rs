@@ -199,6 +199,7 @@ mod sqlite {
         standby: a_standby_is_another_bridge_of_the_same_driver, of_two_who_take_over_one_does,
                  a_standby_takes_over_when_the_other_was_away_for_long,
                  a_line_whose_standby_is_not_ready_goes_down, a_standby_hears_what_is_known,
+                 a_bridge_that_is_given_a_line_hears_since_when_all_is_not_known,
                  a_standby_is_ready_while_it_is_linked_and_says_so,
                  nothing_overtakes_what_the_bridge_before_holds, the_truth_comes_from_either_bridge,
                  what_both_have_seen_is_told_once, a_reaction_of_the_lines_own_is_told_once,

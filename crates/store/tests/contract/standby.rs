@@ -7,7 +7,7 @@ use switchboard_model::{
     event::{LineStatusEvent, MessageEvent},
     id::Id,
     line::DriverKind,
-    link::{Inbound, InboundReaction, InboundUpdate, LineRole, Outcome, Report},
+    link::{Inbound, InboundMessage, InboundReaction, InboundUpdate, LineRole, Outcome, Report},
     message::MessageRef,
     outbox::OutboxStatus,
     secret::SecretHash,
@@ -364,4 +364,38 @@ pub(crate) async fn only_the_other_bridge_says_the_same_again(store: Arc<dyn Sto
     assert_eq!(pair.tells(pair.active, "b1", vec![late]).await, [Added]);
     let echo = own_reaction("r4", Love, true, 11);
     assert!(pair.tells(pair.active, "b2", vec![echo]).await.is_empty());
+}
+
+pub(crate) async fn a_bridge_that_is_given_a_line_hears_since_when_all_is_not_known(
+    store: Arc<dyn Store>,
+) {
+    let pair = Pair::new(&store).await;
+    let since = async |link: Link| {
+        let lines = pair.world.store.carried_lines(link.bridge).await.unwrap();
+        lines.into_iter().find(|one| one.id == pair.world.line).unwrap().since
+    };
+    let day = Duration::from_secs(24 * 60 * 60);
+    // Nobody ever had it.
+    assert_eq!(since(pair.standby).await, None);
+    let began = NOW - day * 10;
+    pair.says(pair.active, true, began).await;
+    assert_eq!(since(pair.standby).await, Some(began));
+    // What says when it was written counts, and no clock that is ahead.
+    let written = |guid: &str, at: Timestamp| match text_from(ANN, guid) {
+        Inbound::Message(message) => Inbound::Message(InboundMessage { sent_at: at, ..message }),
+        other => other,
+    };
+    pair.tells(pair.active, "1", vec![written("a", began + day / 2)]).await;
+    assert_eq!(since(pair.standby).await, Some(began), "nothing from before it began");
+    let told = began + day * 5;
+    pair.tells(pair.active, "2", vec![written("b", told), written("late", told - day)]).await;
+    assert_eq!(since(pair.standby).await, Some(told - day));
+    pair.tells(pair.active, "3", vec![written("older", began)]).await;
+    let read = Inbound::Update(InboundUpdate::of(chat_with(ANN), "b"));
+    pair.tells(pair.active, "4", vec![read]).await;
+    for link in [pair.active, pair.standby] {
+        assert_eq!(since(link).await, Some(told - day));
+    }
+    pair.tells(pair.active, "5", vec![written("ahead", NOW + day)]).await;
+    assert_eq!(since(pair.standby).await, Some(NOW - day));
 }

@@ -9,7 +9,8 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
-use switchboard_model::{Handle, Timestamp};
+use switchboard_model::{Handle, Timestamp, time::Clock as _};
+use switchboard_server::SystemClock;
 
 /// Keeps what belongs to one driver apart.
 const IMSG: &str = "Options of --driver imsg";
@@ -289,7 +290,13 @@ impl std::str::FromStr for HistorySince {
         }
         let at = chrono::DateTime::parse_from_rfc3339(text)
             .map_err(|_| "must be \"now\" or a time such as 2026-11-01T00:00:00Z".to_owned())?;
-        Ok(Self::Time(Timestamp(at.timestamp_millis())))
+        let (at, now) = (Timestamp(at.timestamp_millis()), SystemClock.now());
+        if at > now {
+            let now = chrono::DateTime::from_timestamp_millis(now.0).unwrap_or_default();
+            let now = now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+            return Err(format!("lies in the future: by this machine's clock it is {now}"));
+        }
+        Ok(Self::Time(at))
     }
 }
 

@@ -179,6 +179,7 @@ async fn what_can_not_work_is_said_at_the_start() {
         &["--driver", "bluebubbles"],
         &["--driver", "android-sms", "--android-url", "http://phone:8080"],
         &["--driver", "imsg", "--history-since", "yesterday"],
+        &["--driver", "imsg", "--history-since", "2999-01-01T00:00:00Z"],
         &["--driver", "imsg", "--token", "x", "--token-file", "y"],
         &["--driver", "imsg", "--android-line", "+15550100001"],
     ] {
