@@ -1,9 +1,13 @@
 //! /admin/v1: what the operator makes and takes away.
 
-use serde_json::json;
-use switchboard_client::{CreateBridge, CreateKey, CreateLine, CreateWebhook, KeyScopes};
+use http::Method;
+use serde_json::{Value, json};
+use switchboard_client::{
+    CreateBridge, CreateKey, CreateLine, CreateWebhook, KeyScopes, LineChanges,
+};
 use switchboard_model::{
-    Code, EventKind, Scope, Timestamp,
+    Bridge, Code, EventKind, Line, Scope, Timestamp,
+    id::Id,
     line::{DriverKind, LineService},
     outbox::OutboxStatus::Sent,
 };
@@ -12,7 +16,7 @@ use tokio_tungstenite::tungstenite::Error;
 
 use crate::{
     bridge::{Link, Mac},
-    call::Call,
+    call::{Call, assert_refused},
     world::{CONTACT, SECOND, THEIRS, settled},
 };
 
@@ -141,7 +145,8 @@ async fn a_line_without_a_bridge_gets_one_later_and_keeps_it() {
         let line = admin.update_line(id, &changes).await.unwrap().value;
         assert_eq!((line.bridge_id, line.loop_limit), (Some(mac), changes.loop_limit.flatten()));
     }
-    refused(json!({ "id": id, "bridge_id": other }), Code::InvalidParameterValue, "bridge_id").await;
+    refused(json!({ "id": id, "bridge_id": other }), Code::InvalidParameterValue, "bridge_id")
+        .await;
     let line = admin.set_loop_limit(id, None).await.unwrap().value;
     assert_eq!((line.bridge_id, line.loop_limit), (Some(mac), None));
     server.stop().await;

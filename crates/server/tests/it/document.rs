@@ -150,8 +150,8 @@ fn operators_mistakes(world: &World) -> Vec<Call> {
     let unnamed = Call::get("/simulator/v1/phones");
     let limit = json!({ "id": no_line, "loop_limit": "off" });
     let by_nobody = json!({ "id": world.second.line_id, "bridge_id": Id::<Bridge>::generate() });
-    let limits =
-        [limit, json!({}), by_nobody].map(|body| Call::new(Method::PATCH, "/admin/v1/lines").json(&body));
+    let limits = [limit, json!({}), by_nobody]
+        .map(|body| Call::new(Method::PATCH, "/admin/v1/lines").json(&body));
     let token = world.server.operator_token();
     calls.chain([unnamed]).chain(limits).map(|call| call.key(token)).collect()
 }
