@@ -177,19 +177,30 @@ async fn bridges_come_and_go() {
     assert!(made["token"].is_string(), "{made}");
     operator.refused(&[&create[..], &["mini"]].concat(), &["409", "name"]).await;
     let file = operator.dir.path().join("token");
+<<<<<<< HEAD
     let into =
         |name, file: &Path| [&create[..], &[name, "--token-file", file.to_str().unwrap()]].concat();
     operator.refused(&into("mini", &file), &["409", "name", "the server at"]).await;
+=======
+    let into = |name: &str, file: &Path| {
+        let name = [name, "--token-file", file.to_str().unwrap()].map(str::to_owned);
+        create.map(str::to_owned).into_iter().chain(name).collect::<Vec<_>>()
+    };
+    fn args(all: &[String]) -> Vec<&str> {
+        all.iter().map(String::as_str).collect()
+    }
+    operator.refused(&args(&into("mini", &file)), &["409", "name", "the server at"]).await;
+>>>>>>> h3
     assert!(!file.exists(), "of a bridge that was not made nothing is left");
-    assert_eq!(operator.line(&into("air", &file)).await, file.to_str().unwrap());
+    assert_eq!(operator.line(&args(&into("air", &file))).await, file.to_str().unwrap());
     let kept = std::fs::read_to_string(&file).unwrap();
     // What can't be written is found out before the bridge is made.
-    operator.refused(&into("pro", &file), &["is there already", "No bridge was made"]).await;
+    operator.refused(&args(&into("pro", &file)), &["is there already", "No bridge was made"]).await;
     assert_eq!(std::fs::read_to_string(&file).unwrap(), kept);
     let nowhere = operator.dir.path().join("nowhere/token");
-    let said = operator.run(&into("pro", &nowhere)).await.failed(1);
+    let said = operator.run(&args(&into("pro", &nowhere))).await.failed(1);
     assert!(said.contains("no bridge was made") && !said.contains("the server"), "{said}");
-    let there = operator.line(&into("pro", &operator.dir.path().join("pro"))).await;
+    let there = operator.line(&args(&into("pro", &operator.dir.path().join("pro")))).await;
     assert!(there.ends_with("pro"), "its name was free: {there}");
     let listed = operator.run(&["bridges", "list"]).await.succeeded();
     assert!(!listed.contains(&token) && listed.contains("studio"), "{listed}");

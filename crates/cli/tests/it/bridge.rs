@@ -2,6 +2,8 @@
 
 mod doctor;
 mod install;
+#[cfg(target_os = "linux")]
+mod no_room;
 mod running;
 
 use std::{
@@ -21,6 +23,7 @@ use crate::{
 
 /// The line's number; it is the fake Mac's own.
 const LINE: &str = "+15550999999";
+const CONTACT: &str = "+15550100002";
 
 /// A server with a bridge and a line that it is to carry, and the folder of that bridge.
 struct Site {

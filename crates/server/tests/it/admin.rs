@@ -1,9 +1,13 @@
 //! /admin/v1: what the operator makes and takes away.
 
-use serde_json::json;
-use switchboard_client::{CreateBridge, CreateKey, CreateLine, CreateWebhook, KeyScopes};
+use http::Method;
+use serde_json::{Value, json};
+use switchboard_client::{
+    CreateBridge, CreateKey, CreateLine, CreateWebhook, KeyScopes, LineChanges,
+};
 use switchboard_model::{
-    Code, EventKind, Scope, Timestamp,
+    Bridge, Code, EventKind, Line, Scope, Timestamp,
+    id::Id,
     line::{DriverKind, LineService},
     outbox::OutboxStatus::Sent,
 };
@@ -12,7 +16,7 @@ use tokio_tungstenite::tungstenite::Error;
 
 use crate::{
     bridge::{Link, Mac},
-    call::Call,
+    call::{Call, assert_refused},
     world::{CONTACT, SECOND, THEIRS, settled},
 };
 

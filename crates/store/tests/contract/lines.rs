@@ -6,7 +6,7 @@ use switchboard_model::{
     line::{Capability, DriverKind, LineStatus, OfflineReason},
     secret::SecretHash,
 };
-use switchboard_store::{Link, NewLine, Refusal, Store};
+use switchboard_store::{LineChanges, Link, NewLine, Refusal, Store};
 
 use crate::world::{NOW, World, data, later, new_line, refusal};
 

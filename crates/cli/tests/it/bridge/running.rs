@@ -6,17 +6,14 @@ use serde_json::Value;
 use switchboard_client::{Client, SendMessage};
 use switchboard_testkit::{eventually, judge};
 
-use super::{LINE, Site, mac, on_a_mac};
+use super::{CONTACT, LINE, Site, mac};
 use crate::{
-    disk_full::{Volume, on_a_volume},
     process::{Process, mode, run, run_args, switchboard},
     serve::Serve,
 };
 
-const CONTACT: &str = "+15550100002";
-
 impl Site {
-    async fn key(&self) -> Client {
+    pub(super) async fn key(&self) -> Client {
         let key = ["keys", "create", "--account", &self.account, "--name", "agent"];
         let made = self.admin(&[&key[..], &["--scopes", "all"]].concat()).await;
         let key = made["key"].as_str().unwrap();
@@ -210,71 +207,4 @@ async fn what_can_not_work_is_said_at_the_start() {
     let done = run(command.env("SWITCHBOARD_BRIDGE_DATA_DIR", site.data_dir())).await;
     assert!(done.code == Some(1) && done.stderr.contains("no user name"), "{}", done.stderr);
     tokio::time::timeout(Duration::from_secs(5), site.server.process.stop("TERM")).await.unwrap();
-}
-
-/// The volume is the bridge's alone: what runs out of room is its ledger, and the file in which it says how it is.
-#[tokio::test]
-async fn a_bridge_without_room_says_so_and_goes_on_when_there_is_some() {
-    let site = Site::new("imsg").await;
-    let client = site.key().await;
-    let mac = mac();
-    let token = site.data_dir().join("token");
-    let at = tempfile::tempdir().unwrap();
-    let mut command = on_a_mac("allowed");
-    command.args(["bridge", "run", "--server", &site.server.url, "--data-dir"]);
-    command.arg(at.path().join("bridge")).arg("--token-file").arg(&token);
-    command.args(site.imsg(mac.program()));
-    let mut own = on_a_volume(at.path(), "8m", "", &command);
-    let bridge = Process::spawn(copy_environment(&command, &mut own));
-    let volume = Volume::of(&bridge, at.path());
-    let line = async || {
-        let lines = site.admin(&["lines", "list"]).await;
-        (lines["data"][0]["online"].clone(), lines["data"][0]["offline_reason"].clone())
-    };
-    eventually("the line is online", async || (line().await.0 == true).then_some(())).await;
-    let asked = |deed: &str, options: &[&str]| {
-        let mut command = on_a_mac("allowed");
-        command.args(["bridge", deed, "--data-dir"]).arg(volume.path().join("bridge"));
-        command.args(options);
-        command
-    };
-    let told = run(&mut asked("status", &[])).await;
-    assert_eq!(told.code, Some(0), "{}", told.stdout);
-
-    volume.fill();
-    mac.contact(CONTACT).writes("while the disk is full");
-    eventually("the line says why it is offline", async || {
-        (line().await == (false.into(), "storage_unavailable".into())).then_some(())
-    })
-    .await;
-    let told = run(&mut asked("status", &[])).await;
-    assert!(told.code == Some(1) && told.stdout.contains("Storage  the data"), "{}", told.stdout);
-    let options = ["--server", &site.server.url, "--token-file", token.to_str().unwrap()];
-    let options = [&options[..], &site.imsg(mac.program())].concat();
-    let told = run(&mut asked("doctor", &options)).await;
-    assert!(told.code == Some(1), "{}", told.stdout);
-    for part in ["can't be written: No space left", "Make room on that disk"] {
-        assert!(told.stdout.contains(part), "{part}: {}", told.stdout);
-    }
-    eventually("the log has the cause", async || {
-        bridge.stderr().contains("the ledger can't be written").then_some(())
-    })
-    .await;
-    let log = bridge.stderr();
-    assert!(log.contains("No space left") || log.contains("disk is full"), "{log}");
-
-    volume.empty();
-    eventually("the line is online again", async || (line().await.0 == true).then_some(())).await;
-    eventually("what came meanwhile is told", async || {
-        let all = client.messages(LINE, CONTACT).all(1000).await.ok()?;
-        all.iter().any(|one| one.text.as_deref() == Some("while the disk is full")).then_some(())
-    })
-    .await;
-    eventually("the bridge writes down that it is well", async || {
-        let told = run(&mut asked("status", &[])).await;
-        (told.code == Some(0) && told.stdout.contains("online")).then_some(())
-    })
-    .await;
-    bridge.stop("TERM").await;
-    site.server.process.stop("TERM").await;
 }
