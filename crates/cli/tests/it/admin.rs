@@ -177,11 +177,6 @@ async fn bridges_come_and_go() {
     assert!(made["token"].is_string(), "{made}");
     operator.refused(&[&create[..], &["mini"]].concat(), &["409", "name"]).await;
     let file = operator.dir.path().join("token");
-<<<<<<< HEAD
-    let into =
-        |name, file: &Path| [&create[..], &[name, "--token-file", file.to_str().unwrap()]].concat();
-    operator.refused(&into("mini", &file), &["409", "name", "the server at"]).await;
-=======
     let into = |name: &str, file: &Path| {
         let name = [name, "--token-file", file.to_str().unwrap()].map(str::to_owned);
         create.map(str::to_owned).into_iter().chain(name).collect::<Vec<_>>()
@@ -190,7 +185,6 @@ async fn bridges_come_and_go() {
         all.iter().map(String::as_str).collect()
     }
     operator.refused(&args(&into("mini", &file)), &["409", "name", "the server at"]).await;
->>>>>>> h3
     assert!(!file.exists(), "of a bridge that was not made nothing is left");
     assert_eq!(operator.line(&args(&into("air", &file))).await, file.to_str().unwrap());
     let kept = std::fs::read_to_string(&file).unwrap();
