@@ -208,7 +208,4 @@ async fn what_the_server_never_had_is_told_once_more_while_another_file_is_looke
     for _ in 0..2 {
         assert_eq!(files_of(&rig.told(place).await), [Some(vec!["one"])]);
     }
-    rig.can_read(&["one", "two"]);
-    rig.waiting(place, 2).await;
-    assert_eq!(files_of(&rig.told(place).await)[1], Some(vec!["one", "two"]));
 }

@@ -143,7 +143,7 @@ async fn has(rig: &Rig<Imsg>, line: &str, with: &str, text: &str) {
 async fn a_line_that_nobody_had_has_no_gap() {
     let (mut rig, mac) = with_history().await;
     rig.kill().await;
-    mac.contact(BOB).writes("before the new line");
+    mac.contact(BOB).draft("before the new line").addressed_to(OTHER).arrive();
     rig.add_line(OTHER).await;
     rig.start().await;
     rig.online().await;
