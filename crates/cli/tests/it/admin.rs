@@ -186,7 +186,13 @@ async fn bridges_come_and_go() {
     }
     operator.refused(&args(&into("mini", &file)), &["409", "name", "the server at"]).await;
     assert!(!file.exists(), "of a bridge that was not made nothing is left");
-    assert_eq!(operator.line(&args(&into("air", &file))).await, file.to_str().unwrap());
+    // What to do with it stands beside the data.
+    let create_into = async |name: &str, file: &Path| {
+        let made = operator.run(&args(&into(name, file))).await;
+        assert_eq!(made.code, Some(0), "{}", made.stderr);
+        made.stdout.trim_end().to_owned()
+    };
+    assert_eq!(create_into("air", &file).await, file.to_str().unwrap());
     let kept = std::fs::read_to_string(&file).unwrap();
     // What can't be written is found out before the bridge is made.
     operator.refused(&args(&into("pro", &file)), &["is there already", "No bridge was made"]).await;
@@ -194,7 +200,7 @@ async fn bridges_come_and_go() {
     let nowhere = operator.dir.path().join("nowhere/token");
     let said = operator.run(&args(&into("pro", &nowhere))).await.failed(1);
     assert!(said.contains("no bridge was made") && !said.contains("the server"), "{said}");
-    let there = operator.line(&args(&into("pro", &operator.dir.path().join("pro")))).await;
+    let there = create_into("pro", &operator.dir.path().join("pro")).await;
     assert!(there.ends_with("pro"), "its name was free: {there}");
     let listed = operator.run(&["bridges", "list"]).await.succeeded();
     assert!(!listed.contains(&token) && listed.contains("studio"), "{listed}");

@@ -1,12 +1,16 @@
 //! A bridge whose disk is full: a real small volume, filled and emptied from outside.
 
-use switchboard_testkit::eventually;
+use std::time::Duration;
+
+use switchboard_testkit::{eventually, eventually_within};
 
 use super::{CONTACT, LINE, Site, mac, on_a_mac};
 use crate::{
     disk_full::{Volume, on_a_volume},
     process::{Process, run},
 };
+
+const RECOVERY: Duration = Duration::from_secs(60);
 
 /// The volume is the bridge's alone: what runs out of room is its ledger, and the file in which it says how it is.
 #[tokio::test]
@@ -60,7 +64,9 @@ async fn a_bridge_without_room_says_so_and_goes_on_when_there_is_some() {
     assert!(log.contains("No space left") || log.contains("disk is full"), "{log}");
 
     volume.empty();
-    eventually("the line is online again", async || (line().await.0 == true).then_some(())).await;
+    // Not before nothing has failed for ten seconds.
+    let is_online = async || (line().await.0 == true).then_some(());
+    eventually_within(RECOVERY, "the line is online again", is_online).await;
     eventually("what came meanwhile is told", async || {
         let all = client.messages(LINE, CONTACT).all(1000).await.ok()?;
         all.iter().any(|one| one.text.as_deref() == Some("while the disk is full")).then_some(())
