@@ -111,11 +111,14 @@ pub(super) async fn follow_storage<C: Connector>(driver: Weak<Ledgered<C>>) {
             true => LOOK_EVERY,
             false => STORAGE_EVERY,
         };
-        let changed = timeout(pause, failing.changed()).await.is_ok();
-        let Some(driver) = driver.upgrade() else { return };
-        match changed {
-            true => driver.tell_statuses(),
-            false => driver.ledger.try_storage().await,
+        // What changes from now on wakes it again.
+        match driver.upgrade() {
+            Some(driver) => driver.tell_statuses(),
+            None => return,
+        }
+        if timeout(pause, failing.changed()).await.is_err() {
+            let Some(driver) = driver.upgrade() else { return };
+            driver.ledger.try_storage().await;
         }
     }
 }
