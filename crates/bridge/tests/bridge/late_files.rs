@@ -1,85 +1,29 @@
 //! Files that could not be had when their message was told, whatever the link does meanwhile.
 
 use std::{
-    collections::HashSet,
-    path::PathBuf,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use switchboard_bridge::{
-    Attempt, Concurrency, Connector, Context, Driver, FetchError, FetchedFile, FileClient, Health,
-    HistoryBatch, Ledgered, LineStatus, Verdict,
-    ledger::{Begun, Ledger, Observation, ObservedFile, Recorded},
+    Driver, FileClient, HistoryBatch, Ledgered,
+    ledger::{Ledger, Observation, ObservedFile, Recorded},
 };
 use switchboard_model::{
     Timestamp,
     chat::Service,
-    line::DriverKind,
-    link::{
-        CarriedLine, Inbound, InboundChat, InboundMessage, InboundUpdate, LinkedFile, Outcome,
-        SendItem,
-    },
+    link::{CarriedLine, Inbound, InboundChat, InboundMessage, InboundUpdate, LinkedFile, Outcome},
 };
-use tokio::sync::watch;
 
-use crate::{fake_driver::FakeDriver, fake_server::FakeServer, line, soon};
-
-/// Those of its files that can be had.
-type Readable = Arc<Mutex<HashSet<&'static str>>>;
-
-struct Program {
-    ledger: Arc<OnceLock<Ledger>>,
-    readable: Readable,
-    file: PathBuf,
-}
-
-#[async_trait::async_trait]
-impl Connector for Program {
-    fn kind(&self) -> DriverKind {
-        DriverKind::Imsg
-    }
-
-    fn concurrency(&self) -> Concurrency {
-        Concurrency { bridge: 1, line: 1 }
-    }
-
-    fn send_timeout(&self, _item: &SendItem) -> Duration {
-        Duration::from_secs(5)
-    }
-
-    fn health(&self) -> watch::Receiver<Health> {
-        let online = LineStatus { online: true, capabilities: Vec::new(), reason: None };
-        watch::Sender::new(Health::of_all(online)).subscribe()
-    }
-
-    async fn run(&self, context: Context) {
-        let _ = self.ledger.set(context.ledger);
-        std::future::pending().await
-    }
-
-    async fn send(&self, _attempt: &Attempt, _ledger: &Ledger) -> Outcome {
-        Outcome::Unknown
-    }
-
-    async fn verify(&self, _begun: &Begun, _ledger: &Ledger) -> Verdict {
-        Verdict::Open
-    }
-
-    async fn fetch(&self, file: &ObservedFile) -> Result<FetchedFile, FetchError> {
-        match self.readable.lock().unwrap().contains(&*file.source) {
-            true => Ok(FetchedFile::InPlace(self.file.clone())),
-            false => Err(FetchError::NotYet("it can't be read".to_owned())),
-        }
-    }
-
-    fn files_within(&self) -> Duration {
-        Duration::ZERO
-    }
-}
+use crate::{
+    fake_driver::FakeDriver,
+    fake_program::{FakeProgram, Readable},
+    fake_server::FakeServer,
+    line, soon,
+};
 
 struct Rig {
-    driver: Arc<Ledgered<Program>>,
+    driver: Arc<Ledgered<FakeProgram>>,
     ledger: Ledger,
     readable: Readable,
     line: CarriedLine,
@@ -94,8 +38,12 @@ impl Rig {
         let file = dir.path().join("file");
         std::fs::write(&file, "bytes").unwrap();
         let (ledger, readable) = (Arc::new(OnceLock::new()), Readable::default());
-        let program =
-            Program { ledger: Arc::clone(&ledger), readable: Arc::clone(&readable), file };
+        let program = FakeProgram {
+            ledger: Arc::clone(&ledger),
+            outcome: |_| Outcome::Unknown,
+            readable: Arc::clone(&readable),
+            file,
+        };
         let driver = Ledgered::start(program, dir.path(), Timestamp(0)).unwrap();
         let line = line();
         driver.assign_lines(vec![line.clone()]).await;

@@ -5,69 +5,21 @@ use std::{
     time::Duration,
 };
 
-use switchboard_bridge::{
-    Attempt, Concurrency, Connector, Context, Driver, FetchError, FetchedFile, Health, Ledgered,
-    LineStatus, Verdict,
-    ledger::{Begun, Ledger, ObservedFile},
-};
-use switchboard_model::{
-    Timestamp,
-    chat::Service,
-    id::Id,
-    line::DriverKind,
-    link::{Outcome, SendItem},
-};
-use tokio::sync::watch;
+use switchboard_bridge::{Attempt, Driver, Ledgered, ledger::Ledger};
+use switchboard_model::{Timestamp, chat::Service, id::Id, link::Outcome};
 
-use crate::{item, line, no_files, soon};
+use crate::{fake_program::FakeProgram, item, line, no_files, soon};
 
 /// Fills the disk at the end of each attempt, until a group is noted.
 const FULL: &str = "create trigger full before update of outcome on attempts
     when not exists (select 1 from groups) begin select raise(abort, 'full'); end";
 
-struct Program {
-    ledger: Arc<OnceLock<Ledger>>,
-}
-
-#[async_trait::async_trait]
-impl Connector for Program {
-    fn kind(&self) -> DriverKind {
-        DriverKind::Imsg
-    }
-
-    fn concurrency(&self) -> Concurrency {
-        Concurrency { bridge: 1, line: 1 }
-    }
-
-    fn send_timeout(&self, _item: &SendItem) -> Duration {
-        Duration::from_secs(5)
-    }
-
-    fn health(&self) -> watch::Receiver<Health> {
-        let online = LineStatus { online: true, capabilities: Vec::new(), reason: None };
-        watch::Sender::new(Health::of_all(online)).subscribe()
-    }
-
-    async fn run(&self, context: Context) {
-        let _ = self.ledger.set(context.ledger);
-        std::future::pending().await
-    }
-
-    async fn send(&self, attempt: &Attempt, _ledger: &Ledger) -> Outcome {
-        Outcome::Sent {
-            guid: attempt.token.to_string(),
-            sent_at: Timestamp(1),
-            service: Service::IMessage,
-            delivered_at: None,
-        }
-    }
-
-    async fn verify(&self, _begun: &Begun, _ledger: &Ledger) -> Verdict {
-        Verdict::Open
-    }
-
-    async fn fetch(&self, _file: &ObservedFile) -> Result<FetchedFile, FetchError> {
-        Err(FetchError::Gone)
+fn sent(attempt: &Attempt) -> Outcome {
+    Outcome::Sent {
+        guid: attempt.token.to_string(),
+        sent_at: Timestamp(1),
+        service: Service::IMessage,
+        delivered_at: None,
     }
 }
 
@@ -79,7 +31,8 @@ async fn what_could_not_be_written_down_is_as_soon_as_there_is_room() {
     sql.execute_batch(FULL).unwrap();
     drop(sql);
     let ledger = Arc::new(OnceLock::new());
-    let program = Program { ledger: Arc::clone(&ledger) };
+    let (readable, file) = Default::default();
+    let program = FakeProgram { ledger: Arc::clone(&ledger), outcome: sent, readable, file };
     let driver = Ledgered::start(program, dir.path(), Timestamp(0)).unwrap();
     let line = line();
     driver.assign_lines(vec![line.clone()]).await;

@@ -5,6 +5,7 @@
 mod contacts;
 mod fake_driver;
 mod fake_files;
+mod fake_program;
 mod fake_server;
 mod files;
 mod harness;
