@@ -43,7 +43,7 @@ pub struct Secret(String);
 
 /// The SHA-256 of a secret: what is kept, and what is looked up. A fast hash is
 /// enough, because 160 random bits can't be guessed from a dictionary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SecretHash(pub [u8; 32]);
 
 impl Secret {

@@ -16,7 +16,7 @@ use switchboard_model::{
     simulator::SimulatedPhones,
     time::Clock,
 };
-use switchboard_store::{Changed, Observer, Store, StoreError};
+use switchboard_store::{Changed, News, Observer, Store, StoreError};
 use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::sync::CancellationToken;
 
@@ -284,6 +284,29 @@ impl Observer for Watcher {
     fn changed(&self, changed: Changed) {
         if let Some(app) = self.app.upgrade() {
             app.auth_cache.changed(changed);
+        }
+    }
+
+    fn news(&self, news: News) {
+        let Some(app) = self.app.upgrade() else { return };
+        let _runtime = self.runtime.enter();
+        let News { events, deliveries, webhooks, items, changed, bridges, replays } = news;
+        events.into_iter().for_each(|account| app.feeds.tell(account));
+        deliveries.into_iter().for_each(|webhook| app.deliver.came_to_store(webhook));
+        // They may be: whoever owns them gives up what is due then.
+        webhooks.into_iter().for_each(|webhook| app.deliver.disabled(webhook));
+        items.into_iter().for_each(|line| app.hub.wake(line));
+        let is_key = |changed: &Changed| matches!(changed, Changed::Key(_));
+        let may_end_streams = changed.iter().any(is_key);
+        changed.into_iter().for_each(|changed| app.auth_cache.changed(changed));
+        if may_end_streams {
+            app.feeds.tell_all();
+        }
+        if bridges {
+            app.links.refresh();
+        }
+        if replays {
+            app.hub.wake_replays();
         }
     }
 

@@ -1,6 +1,7 @@
 //! The configuration: one definition gives the flags, the environment, `--help` and the reference.
 
 mod bad_setting;
+mod database;
 pub mod env;
 mod env_file;
 mod ports;
@@ -15,6 +16,7 @@ use std::{
 
 pub use bad_setting::BadSetting;
 use clap::{Args, FromArgMatches, ValueEnum, builder::BoolishValueParser};
+pub use database::DatabaseUrl;
 use ipnet::IpNet;
 pub use ports::Ports;
 pub use quotas::Quotas;
@@ -36,6 +38,17 @@ pub struct Config {
         value_name = "DIR"
     )]
     pub data_dir: PathBuf,
+
+    /// Keep everything but files in this PostgreSQL database (14 or later), and not in the data directory:
+    /// postgres://USER:PASSWORD@HOST:PORT/NAME. One server at a time
+    #[arg(
+        long,
+        env = "SWITCHBOARD_DATABASE",
+        hide_env_values = true,
+        value_parser = database::parse,
+        value_name = "URL"
+    )]
+    pub database: Option<DatabaseUrl>,
 
     /// File with the key that webhook secrets are encrypted with in the database: 32 bytes in base64. Made at the first
     /// start; each backup needs it. Without it, DATA_DIR/secret-key

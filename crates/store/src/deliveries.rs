@@ -72,7 +72,9 @@ pub struct DueDeliveries {
     pub is_active: bool,
     /// Those not attempted in their round, in the order of their events, or of their rounds.
     pub untried: Vec<DueDelivery>,
-    /// From which place on there may be more of them; none if there are none, or if none were asked for.
+    /// From which place on there may be more of them; none if there are none, or if none were asked for. None that is
+    /// committed later comes before it. There may also be some that can't be read yet, because another one may still come
+    /// before them: who reads on from here finds them a moment later.
     pub more_from: Option<i64>,
     /// Retries that are due, the oldest first.
     pub retries: Vec<DueDelivery>,

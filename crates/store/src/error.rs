@@ -5,7 +5,7 @@ use switchboard_model::{
     line::{Capability, LoopLimit},
 };
 
-use crate::sqlite::SecretKeyProblem;
+use crate::base::secret_key::SecretKeyProblem;
 
 /// Why a method did not do its work. Nothing of it was kept.
 #[derive(Debug, thiserror::Error)]
@@ -92,12 +92,24 @@ pub enum Outage {
     Locked,
     /// The machine has no memory left.
     OutOfMemory,
+    /// The database's server can't be reached, or is not taking work: it starts, stops, or has moved.
+    Unreachable,
+    /// The connection to the database's server was lost while a transaction was committed: nobody knows whether it was
+    /// kept. All others kept nothing.
+    CommitUnknown,
 }
 
 impl Outage {
     /// All there are.
-    pub const ALL: [Self; 5] =
-        [Self::DiskFull, Self::ReadOnly, Self::Io, Self::Locked, Self::OutOfMemory];
+    pub const ALL: [Self; 7] = [
+        Self::DiskFull,
+        Self::ReadOnly,
+        Self::Io,
+        Self::Locked,
+        Self::OutOfMemory,
+        Self::Unreachable,
+        Self::CommitUnknown,
+    ];
 
     /// What an error of the file system means for who wants to write.
     pub fn of_io(error: &std::io::Error) -> Self {
@@ -120,6 +132,8 @@ impl Outage {
             Self::Io => "io_error",
             Self::Locked => "locked",
             Self::OutOfMemory => "out_of_memory",
+            Self::Unreachable => "unreachable",
+            Self::CommitUnknown => "commit_unknown",
         }
     }
 }
@@ -132,6 +146,10 @@ impl std::fmt::Display for Outage {
             Self::Io => "the disk answers with errors",
             Self::Locked => "another program has it locked",
             Self::OutOfMemory => "the machine is out of memory",
+            Self::Unreachable => "its server can't be reached",
+            Self::CommitUnknown => {
+                "the connection was lost while something was kept, and nobody knows whether it was"
+            }
         })
     }
 }

@@ -7,7 +7,7 @@ use switchboard_model::{
     Account, Chat, EventKind, Line, Timestamp, delivery::DueDelivery, event::Event, id::Id,
 };
 
-use crate::{Changed, Result, sqlite::Tally};
+use crate::{Changed, Result, base::line_usage::Tally};
 
 #[cfg(doc)]
 use crate::{Clocks, Store};
@@ -39,11 +39,6 @@ impl EventPosition {
     /// The position that [`fmt::Display`] wrote; none if it can't have.
     pub fn parse(text: &str) -> Option<Self> {
         text.parse().ok().filter(|number| *number >= 0).map(Self)
-    }
-
-    /// About how many events lie between an earlier position and this one, whosever they are.
-    pub fn distance_from(self, earlier: Self) -> u64 {
-        u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
     }
 }
 
@@ -141,6 +136,9 @@ pub trait Events: Send + Sync {
         account: Id<Account>,
         since: Option<Timestamp>,
     ) -> Result<EventPosition>;
+
+    /// About how many events lie between two positions, whosever they are; none where positions don't say that.
+    fn events_between(&self, earlier: EventPosition, later: EventPosition) -> Option<u64>;
 
     /// Looks at the events behind the position `after`, at most `limit` and not past the first that is not from before
     /// `before`, and forgets them with their deliveries. Those whose deliveries are still tried stay.

@@ -78,8 +78,8 @@ pub struct StoreStats {
     pub commits: CommitTimes,
     /// Bytes of the database.
     pub database_bytes: u64,
-    /// Bytes of its write-ahead log.
-    pub wal_bytes: u64,
+    /// Bytes of its write-ahead log, if that is a file of its own.
+    pub wal_bytes: Option<u64>,
 }
 
 /// A line with something pending.

@@ -1,5 +1,7 @@
 //! Answers that are remembered by their `Idempotency-Key`.
 
+use std::sync::Arc;
+
 use switchboard_model::{
     Timestamp,
     idempotency::{IdempotencyScope, RememberedAnswer},
@@ -37,8 +39,15 @@ pub struct IdempotencyRecordWith<T> {
     pub scope: IdempotencyScope,
     /// When it is answered, by the steady clock.
     pub now: Timestamp,
-    /// Makes the answer.
-    pub answer: Box<dyn FnOnce(&T) -> RememberedAnswer + Send>,
+    /// Makes the answer: once for each time that the transaction is tried.
+    pub answer: Arc<dyn Fn(&T) -> RememberedAnswer + Send + Sync>,
+}
+
+impl<T> Clone for IdempotencyRecordWith<T> {
+    fn clone(&self) -> Self {
+        let answer = Arc::clone(&self.answer);
+        Self { scope: self.scope.clone(), now: self.now, answer }
+    }
 }
 
 /// Answers that are remembered by their `Idempotency-Key`.

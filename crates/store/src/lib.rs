@@ -12,6 +12,7 @@
 //! method that needs both takes [`switchboard_model::time::Now`].
 
 mod accounts;
+mod base;
 mod bridges;
 mod chats;
 mod clocks;
@@ -25,7 +26,9 @@ mod inbox;
 mod keys;
 mod lines;
 mod messages;
+mod news;
 mod outbox;
+pub mod postgres;
 mod reactions;
 mod receipts;
 mod replays;
@@ -37,9 +40,10 @@ mod webhooks;
 
 use std::sync::Arc;
 
-use switchboard_model::{Account, delivery::DueDelivery, id::Id, secret::SecretHash};
+use switchboard_model::delivery::DueDelivery;
 
 pub use accounts::{Accounts, Seed};
+pub use base::secret_key::SecretKeyProblem;
 pub use bridges::{Bridges, Claim, Link, OpenedLink};
 pub use chats::{Chats, ChatsCursor};
 pub use clocks::{Clocks, SavedClock};
@@ -59,6 +63,7 @@ pub use inbox::{Inbox, KnownHistory, Received};
 pub use keys::{Keys, NewKey, Revoked};
 pub use lines::{LineChanges, Lines, NewLine, TakeOver};
 pub use messages::{Messages, MessagesCursor};
+pub use news::{Changed, News};
 pub use outbox::{Accept, Accepted, NewContent, Outbox, SettleReport};
 pub use reactions::Reactions;
 pub use receipts::Receipts;
@@ -74,8 +79,13 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 /// Who is told of commits: by the thread that commits, so it must not take long.
 pub trait Observer: Send + Sync {
     /// A transaction was committed that made these deliveries. Told in the order of the commits, which is that of the
-    /// events.
+    /// events; only by a store that nobody else writes to. Others tell of them by [`Observer::news`].
     fn deliveries(&self, made: Vec<DueDelivery>);
+
+    /// There is something new, made by a commit of this process or of another. Told once it can be read, which may be later
+    /// than the commit: events and deliveries are read in their order, and one before them may still be on its way. Of what
+    /// this process has done itself, only events and deliveries are told.
+    fn news(&self, news: News);
 
     /// A transaction was committed that changed this: whoever remembers it must read it anew. Told before the
     /// caller is answered.
@@ -83,17 +93,6 @@ pub trait Observer: Send + Sync {
 
     /// Another process has committed something: whatever is remembered of the store may be old.
     fn foreign_commit(&self);
-}
-
-/// What is read again and again and hardly ever changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Changed {
-    /// The key with this hash.
-    Key(SecretHash),
-    /// A line of this account, or it has one more.
-    Lines(Id<Account>),
-    /// The sandbox line, or there is one now.
-    SandboxLine,
 }
 
 /// All that is kept: one trait a noun. Behind it is one database; SQLite here, PostgreSQL for several nodes.

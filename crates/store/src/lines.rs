@@ -143,3 +143,16 @@ pub trait Lines: Send + Sync {
     /// because that server is the one that starts: of one process.
     async fn all_lines_away(&self, now: Timestamp) -> Result<()>;
 }
+
+/// What is written may come so much later than what was written after it: a phone had no network.
+const COMES_LATE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// From when on something may have come to a line that is not known here, of one that began then and of which the newest
+/// that is known was written then.
+pub(crate) fn unknown_since(began_at: Option<i64>, told_at: Option<i64>) -> Option<Timestamp> {
+    match (began_at.map(Timestamp), told_at.map(Timestamp)) {
+        // What came before it began is nobody's business.
+        (Some(began), Some(told)) => Some((told - COMES_LATE).max(began.min(told))),
+        (began, told) => told.or(began),
+    }
+}

@@ -5,6 +5,7 @@ use switchboard_model::{
     Account, Chat, File, Line, OutboxItem, ReactionType, Timestamp,
     chat::Recipient,
     id::Id,
+    line::Capability,
     link::{Outcome, Report, SendItem},
     message::MessageRef,
     time::Now,
@@ -38,6 +39,34 @@ impl NewContent {
     /// Whether a file goes with it.
     pub fn has_file(&self) -> bool {
         matches!(self, Self::Message { attachment: Some(_), .. } | Self::AudioMessage { .. })
+    }
+
+    /// Whether it is a message: what may begin a chat, and what may be an answer.
+    pub(crate) fn is_message(&self) -> bool {
+        matches!(self, Self::Message { .. } | Self::AudioMessage { .. })
+    }
+
+    /// What the line must be able to do: for the chat, for what is sent, and for how. A reply needs nothing: where it
+    /// can't point at its message, it is still said.
+    pub(crate) fn needs(&self, is_group: bool, is_empty: bool) -> [Option<Capability>; 3] {
+        let place = match (is_group, is_empty) {
+            (true, _) => Some(Capability::Groups),
+            (false, true) => Some(Capability::NewChats),
+            (false, false) => None,
+        };
+        let (what, how) = match self {
+            Self::Message { attachment, .. } => (attachment.map(|_| Capability::Attachments), None),
+            Self::AudioMessage { .. } => (Some(Capability::AudioMessages), None),
+            Self::Reaction { reaction_type, .. } => {
+                let is_emoji = matches!(reaction_type, ReactionType::Emoji(_));
+                (Some(Capability::Reactions), is_emoji.then_some(Capability::EmojiReactions))
+            }
+            Self::Typing { on } => {
+                (Some(Capability::Typing), (!on).then_some(Capability::TypingOff))
+            }
+            Self::Read => (Some(Capability::ReadReceipts), None),
+        };
+        [place, what, how]
     }
 }
 

@@ -1,6 +1,8 @@
 //! Typing indicators.
 
-use switchboard_model::{Account, Line, Timestamp, TypingIndicator, chat::Recipient, id::Id};
+use switchboard_model::{
+    Account, Line, Timestamp, TypingIndicator, chat::Recipient, id::Id, typing::EXPIRES_AFTER_MS,
+};
 
 use crate::{Committed, Result};
 
@@ -22,4 +24,19 @@ pub trait Typing: Send + Sync {
         chat: Recipient,
         now: Timestamp,
     ) -> Result<Vec<TypingIndicator>>;
+}
+
+/// When an indicator that is not renewed goes off.
+pub(crate) fn end_of(since: Timestamp) -> Timestamp {
+    Timestamp(since.0.saturating_add_unsigned(EXPIRES_AFTER_MS))
+}
+
+/// An indicator as it is now, whatever stands of it.
+pub(crate) fn shown(stored: TypingIndicator, now: Timestamp) -> TypingIndicator {
+    let end = end_of(stored.updated_at);
+    if stored.is_typing && end <= now {
+        TypingIndicator { is_typing: false, updated_at: end, ..stored }
+    } else {
+        stored
+    }
 }

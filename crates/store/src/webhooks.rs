@@ -5,7 +5,9 @@ use switchboard_model::{
     delivery::Secrets,
     id::Id,
     time::Now,
-    webhook::{RotatedWebhook, UpdatedWebhook, WebhookSecret},
+    webhook::{
+        IllegalStep, RotatedWebhook, UpdatedWebhook, WebhookSecret, WebhookState, WebhookStep,
+    },
 };
 
 use crate::{IdempotencyRecordWith, Idempotent, Refusal, Result};
@@ -69,6 +71,23 @@ impl WebhookChanges {
     /// Whether they let somebody get events: taking away asks for no more than the webhook.
     pub(crate) fn let_events_go(&self) -> bool {
         self.url.is_some() || self.events.is_some() || self.is_active == Some(true)
+    }
+
+    /// The state of a webhook that was in this one.
+    pub(crate) fn applied_to(
+        &self,
+        mut state: WebhookState,
+        now: Timestamp,
+    ) -> std::result::Result<WebhookState, IllegalStep> {
+        let redirect = self.url.as_ref().map(|_| WebhookStep::Redirect);
+        let switch = self.is_active.map(|on| match on {
+            true => WebhookStep::Enable,
+            false => WebhookStep::Disable,
+        });
+        for step in redirect.into_iter().chain(switch) {
+            state = state.after(step, now)?;
+        }
+        Ok(state)
     }
 }
 

@@ -14,8 +14,8 @@ use switchboard_model::{
     webhook::WebhookSecret,
 };
 use switchboard_store::{
-    Grant, IdempotencyRecordWith, NewKey, NewWebhook, Store, StoreError,
-    sqlite::{SecretKeyProblem, SqliteOptions, SqliteStore},
+    Grant, IdempotencyRecordWith, NewKey, NewWebhook, SecretKeyProblem, Store, StoreError,
+    sqlite::{SqliteOptions, SqliteStore},
 };
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -77,7 +77,7 @@ impl Hooked {
             created_at: NOW,
         };
         let remember =
-            IdempotencyRecordWith { scope: scope.clone(), now: NOW, answer: Box::new(answer) };
+            IdempotencyRecordWith { scope: scope.clone(), now: NOW, answer: Arc::new(answer) };
         let new = NewWebhook {
             id: Id::generate(),
             account_id: account,

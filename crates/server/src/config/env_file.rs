@@ -3,7 +3,7 @@
 use super::{Config, LogFormat};
 
 impl Config {
-    /// The effective configuration as an environment file; the operator's token is not shown.
+    /// The effective configuration as an environment file; what holds a secret is not shown.
     pub fn to_env_file(&self) -> String {
         let networks: Vec<String> =
             self.webhook_allow_networks.iter().map(ToString::to_string).collect();
@@ -18,6 +18,10 @@ impl Config {
         [
             ("LISTEN", self.listen.to_string()),
             ("DATA_DIR", self.data_dir.display().to_string()),
+            (
+                "DATABASE",
+                self.database.as_ref().map(|_| "(set, not shown)".to_owned()).unwrap_or_default(),
+            ),
             (
                 "SECRET_KEY_FILE",
                 self.secret_key_file

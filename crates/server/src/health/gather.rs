@@ -150,13 +150,17 @@ fn of_the_store(monitor: &Monitor) -> Vec<Figure> {
             .count(stats.failed_commits),
         Figure::histogram("store_commit_duration", "What a transaction takes, with its commit")
             .with(Vec::new(), commits),
-        Figure::gauge("store_wal", "The write-ahead log of the database")
-            .unit(Unit::Bytes)
-            .level(stats.wal_bytes),
         Figure::gauge("store_database", "The database, without its write-ahead log")
             .unit(Unit::Bytes)
             .level(stats.database_bytes),
     ];
+    if let Some(bytes) = stats.wal_bytes {
+        figures.push(
+            Figure::gauge("store_wal", "The write-ahead log of the database")
+                .unit(Unit::Bytes)
+                .level(bytes),
+        );
+    }
     if let Some(free) = monitor.limits.free_bytes() {
         figures.push(
             Figure::gauge("disk_free", "Room on the volume of the data directory")

@@ -33,6 +33,8 @@ use crate::{outage, quota::StreamPlace};
 const SLOW: Duration = Duration::from_secs(30);
 /// After about so many events that are not for it a stream is told the new position.
 const TELL_AFTER: u64 = 1000;
+/// Where the store can't say how many there were, after so long.
+const TELL_AFTER_TIME: Duration = Duration::from_secs(10 * 60);
 /// The last event of a stream that the server ends.
 const CLOSED: &str = "stream.closed";
 
@@ -58,6 +60,8 @@ pub(crate) struct StreamBody {
     told: EventPosition,
     /// When the last event was given out.
     given_at: Timestamp,
+    /// When its reader was told last where it stands.
+    told_at: Timestamp,
     /// Whether the last event was taken too slowly; known once the connection asks for the next.
     was_slow: Option<bool>,
     /// What was read for it while it was behind, and how much of it was looked at.
@@ -98,6 +102,7 @@ impl StreamBody {
             key,
             position,
             told: position,
+            told_at: live.clock.steady(),
             given_at: live.clock.steady(),
             was_slow: None,
             slice: None,
@@ -135,7 +140,7 @@ impl StreamBody {
             let event = match self.next_in_slice() {
                 Some(event) => event,
                 // What is not for this stream is not read again, and not after a resumption either.
-                None if self.position.distance_from(self.told) >= TELL_AFTER => {
+                None if self.is_far(now) => {
                     return Poll::Ready(Some(self.tell_position()));
                 }
                 None => match self.seat.next(self.position, &self.filter, cx.waker()) {
@@ -149,7 +154,7 @@ impl StreamBody {
                     Next::CaughtUp { position, beat } => {
                         self.position = position;
                         self.was_slow = Some(false);
-                        if self.position.distance_from(self.told) >= TELL_AFTER {
+                        if self.is_far(now) {
                             return Poll::Ready(Some(self.tell_position()));
                         }
                         return self.wait(beat, cx);
@@ -229,8 +234,17 @@ impl StreamBody {
     }
 
     /// An id without data is no event, but a position to resume from.
+    /// Whether it has come so far since its reader was told where it stands that much would be read again in vain.
+    fn is_far(&self, now: Timestamp) -> bool {
+        match self.live.feeds.events_between(self.told, self.position) {
+            Some(events) => events >= TELL_AFTER,
+            None => self.position > self.told && now.since(self.told_at) >= TELL_AFTER_TIME,
+        }
+    }
+
     fn tell_position(&mut self) -> Bytes {
         self.told = self.position;
+        self.told_at = self.live.clock.steady();
         frame(Some(self.position), None, None)
     }
 

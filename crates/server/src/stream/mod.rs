@@ -114,6 +114,11 @@ impl Feeds {
         Seat { feeds: Arc::clone(self), feed: Arc::clone(feed), slot }
     }
 
+    /// About how many events lie between these positions, if that can be said.
+    fn events_between(&self, earlier: EventPosition, later: EventPosition) -> Option<u64> {
+        self.shared.store.events_between(earlier, later)
+    }
+
     /// This account has new events.
     pub(crate) fn tell(&self, account: Id<Account>) {
         let feed = self.lock().get(&account).cloned();

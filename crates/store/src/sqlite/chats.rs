@@ -5,9 +5,8 @@ mod walk;
 use rusqlite::{Connection, Row, params};
 use switchboard_model::{
     Account, Chat, Handle, Line, Timestamp,
-    chat::{MAX_IDENTIFIER_LEN, Recipient, Service},
+    chat::{Recipient, Service},
     id::Id,
-    line::LineService,
     link::InboundChat,
     page::{Limit, Page},
 };
@@ -17,15 +16,19 @@ use walk::Walk;
 use super::{
     SqliteStore,
     engine::{
-        bounded::bounded,
         columns::{Bits, Json, Name, bits},
         statement,
         writer::Tx,
-        writer_cache::CachedLine,
     },
-    lines::health,
 };
-use crate::{Chats, ChatsCursor, Refusal, Result};
+use crate::{
+    Chats, ChatsCursor, Refusal, Result,
+    base::{
+        context::CachedLine,
+        line_usage::is_silent,
+        told::{NewChat, first_service},
+    },
+};
 
 #[async_trait::async_trait]
 impl Chats for SqliteStore {
@@ -120,11 +123,7 @@ pub(super) fn begin(
     account: Id<Account>,
     contact: &Handle,
 ) -> Result<Id<Chat>> {
-    let service = match line.service {
-        LineService::Sms => Service::Sms,
-        LineService::Imessage | LineService::Auto => Service::IMessage,
-    };
-    make(sql, line, account, &NewChat::with_contact(contact), service)
+    make(sql, line, account, &NewChat::with_contact(contact), first_service(line))
 }
 
 /// A chat that a driver has told of, as it was until then.
@@ -140,7 +139,7 @@ pub(super) fn upsert(
     sql: &Connection,
     line: &CachedLine,
     account: Id<Account>,
-    chat: InboundChat,
+    chat: &InboundChat,
 ) -> Result<ToldChat> {
     let chat = NewChat::told(chat);
     let known = statement::first(
@@ -181,7 +180,7 @@ pub(super) fn find_told(
     sql: &Connection,
     line: &CachedLine,
     account: Id<Account>,
-    chat: InboundChat,
+    chat: &InboundChat,
 ) -> Result<Option<Id<Chat>>> {
     let chat = NewChat::told(chat);
     statement::first(
@@ -208,36 +207,6 @@ pub(super) fn has_with(
         |_| Ok(()),
     )?;
     Ok(found.is_some())
-}
-
-struct NewChat {
-    identifier: String,
-    is_group: bool,
-    name: Option<String>,
-    participants: Vec<String>,
-}
-
-impl NewChat {
-    fn with_contact(handle: &Handle) -> Self {
-        Self {
-            identifier: handle.to_string(),
-            is_group: false,
-            name: None,
-            participants: vec![handle.to_string()],
-        }
-    }
-
-    fn told(chat: InboundChat) -> Self {
-        match chat {
-            InboundChat::Contact { handle } => Self::with_contact(&handle),
-            InboundChat::Group { identifier, name, participants } => Self {
-                identifier: bounded(identifier, MAX_IDENTIFIER_LEN),
-                is_group: true,
-                name,
-                participants: participants.iter().map(Handle::to_string).collect(),
-            },
-        }
-    }
 }
 
 fn make(
@@ -317,7 +286,7 @@ pub(super) fn find(
 fn written_to(row: &Row<'_>, now: Timestamp) -> rusqlite::Result<(WrittenTo, bool)> {
     let id = row.get::<_, Bits<_>>(0)?.id();
     let (has_received, last) = (row.get(3)?, row.get::<_, Option<i64>>(4)?.map(Timestamp));
-    let is_silent = health::is_silent(has_received, last, now);
+    let is_silent = is_silent(has_received, last, now);
     let chat = WrittenTo { id, is_group: row.get(1)?, is_empty: row.get(2)?, is_silent };
     Ok((chat, has_received))
 }

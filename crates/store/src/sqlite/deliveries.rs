@@ -20,8 +20,6 @@ use switchboard_model::{
     webhook::DisabledReason,
 };
 
-pub(super) use settle::OutcomeSummary;
-
 use super::{
     SqliteStore,
     engine::{columns::bits, read_queue::Owner, statement, writer::Tx},
@@ -30,10 +28,8 @@ use super::{
 use crate::{
     Backlog, CommittedEvent, Deliveries, DeliveriesCursor, DeliveryFilter, DueDeliveries, DueQuery,
     Grant, IdempotencyRecord, Idempotent, Owned, Result, WaitingWebhook,
+    base::deliveries::{UNTRIED, slices},
 };
-
-/// When a delivery is due that was not attempted in its round: always, and before any retry.
-pub(super) const UNTRIED: Timestamp = Timestamp(0);
 
 #[async_trait::async_trait]
 impl Deliveries for SqliteStore {
@@ -44,7 +40,7 @@ impl Deliveries for SqliteStore {
     ) -> Result<Vec<DueDeliveries>> {
         let list = self.readers.list(Owner::System);
         let mut found = Vec::with_capacity(of.len());
-        for part in due::slices(of) {
+        for part in slices(of) {
             let seal = Arc::clone(&self.seal);
             let slice = move |sql: &_| {
                 let of = |query| due::of_readable(sql, &seal, query, now);

@@ -20,12 +20,12 @@ use super::{
         columns::{Bits, Json, Name, bits},
         statement,
         writer::Tx,
-        writer_cache::CachedLine,
     },
     lines,
 };
 use crate::{
     Committed, CommittedEvent, Cutoff, EventPosition, Events, EventsAfter, Pruned, Result,
+    base::context::CachedLine,
 };
 
 #[async_trait::async_trait]
@@ -66,6 +66,10 @@ impl Events for SqliteStore {
             .ask(move |sql| since.map_or_else(|| newest(sql), |since| seq_before(sql, since)))
             .await
             .map(EventPosition)
+    }
+
+    fn events_between(&self, earlier: EventPosition, later: EventPosition) -> Option<u64> {
+        Some(u64::try_from(later.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
     async fn prune_events(

@@ -11,7 +11,6 @@ use switchboard_model::{
     file::{ContentHash, StoredFile},
     id::Id,
     link::{Content, LinkedFile},
-    message::OriginalFile,
 };
 
 use super::{
@@ -24,9 +23,14 @@ use super::{
     },
     idempotency,
 };
-use crate::{Files, IdempotencyRecord, Idempotent, Refusal, Result};
+use crate::{
+    Files, IdempotencyRecord, Idempotent, Refusal, Result,
+    base::attachments::{self, KnownFile},
+};
 
-pub(super) use attached::{attachment, replace, take_again};
+pub(super) use attached::{replace, take_again};
+
+pub(super) use crate::base::attachments::sent as attachment;
 
 #[async_trait::async_trait]
 impl Files for SqliteStore {
@@ -284,30 +288,16 @@ pub(super) fn receive(
     account: Id<Account>,
     told: LinkedFile,
 ) -> Result<Attachment> {
-    let original = match told.original {
+    let original = match told.original.clone() {
         // One that names itself is none.
         Some(original) if original.file_id != told.file_id => {
             let known = take_in(sql, line, account, original.file_id)?;
-            let file_id = known.is_some().then_some(original.file_id);
-            let (filename, mime_type, size) =
-                known.unwrap_or((original.filename, original.mime_type, original.size));
-            let (mime_type, size) = (Some(mime_type), Some(size));
-            Some(OriginalFile { filename, mime_type, size, url: None, file_id })
+            Some(attachments::original(original, known))
         }
         _ => None,
     };
     let known = take_in(sql, line, account, told.file_id)?;
-    let file_id = known.is_some().then_some(told.file_id);
-    let (filename, mime_type, size) = known.unwrap_or((told.filename, told.mime_type, told.size));
-    Ok(Attachment {
-        filename,
-        mime_type: Some(mime_type),
-        size: Some(size),
-        url: None,
-        transcription: told.transcription,
-        original,
-        file_id,
-    })
+    Ok(attachments::received(told, known, original))
 }
 
 /// What is known of a file that came to a line: its name, its type, its size. From now on something refers to it.
@@ -316,14 +306,20 @@ fn take_in(
     line: Id<Line>,
     account: Id<Account>,
     id: Id<File>,
-) -> Result<Option<(Option<String>, String, u64)>> {
+) -> Result<Option<KnownFile>> {
     let known = statement::first(
         sql,
         "update files set is_referenced = 1, uses = uses + 1, left_at = null, account_id = ?3
          where id = ?1 and line_id = ?2 and (is_referenced = 0 or account_id = ?3)
          returning filename, mime_type, size",
         params![bits(id), bits(line), bits(account)],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?.unsigned_abs())),
+        |row| {
+            Ok(KnownFile {
+                filename: row.get(0)?,
+                mime_type: row.get(1)?,
+                size: row.get::<_, i64>(2)?.unsigned_abs(),
+            })
+        },
     )?;
     if known.is_none() {
         tracing::warn!(file = %id, %line, "a message names a file that was not uploaded for its line");
@@ -344,8 +340,7 @@ pub(super) fn leave(sql: &Connection, id: Id<File>) -> Result<()> {
 
 /// What goes out refers to its files no more: it has failed, or became a message that has its own.
 pub(super) fn leave_all_of(sql: &Connection, content: &Content) -> Result<()> {
-    let Content::Message { attachments, .. } = content else { return Ok(()) };
-    attachments.iter().try_for_each(|file| leave(sql, file.file_id))
+    attachments::files_of(content).try_for_each(|file| leave(sql, file))
 }
 
 /// Forgets files to which nothing refers any more since before `before`. What nobody has looked at counts from now.

@@ -1,10 +1,5 @@
 //! How the store is doing: what its writer counts, a write and a read that prove that it works, and what waits in it.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::Duration,
-};
-
 use rusqlite::Connection;
 use switchboard_model::{Timestamp, line::DriverKind};
 
@@ -18,8 +13,8 @@ use super::{
     },
 };
 use crate::{
-    COMMIT_SECONDS, CommitTimes, DriverFigures, Health, LineFigures, MAX_PENDING_COUNTED,
-    ReasonFigures, Result, StoreError, StoreStats, WaitingLine,
+    DriverFigures, Health, LineFigures, MAX_PENDING_COUNTED, ReasonFigures, Result, StoreError,
+    StoreStats, WaitingLine,
 };
 
 #[async_trait::async_trait]
@@ -40,7 +35,7 @@ impl Health for SqliteStore {
             failed_commits: vitals.failed(),
             commits: vitals.commits(),
             database_bytes: size(""),
-            wal_bytes: size("-wal"),
+            wal_bytes: Some(size("-wal")),
         }
     }
 
@@ -58,46 +53,6 @@ impl Health for SqliteStore {
 
 /// Lines with something pending whose oldest item is looked at.
 const MAX_LINES: usize = 10_000;
-
-/// What the writer counts. One more of each a transaction, so that it costs nothing beside a commit.
-#[derive(Debug, Default)]
-pub(super) struct Vitals {
-    commands: AtomicU64,
-    failed: AtomicU64,
-    /// As [`COMMIT_SECONDS`], and one for what takes longer.
-    buckets: [AtomicU64; COMMIT_SECONDS.len() + 1],
-    nanos: AtomicU64,
-}
-
-impl Vitals {
-    /// A transaction of so many commands has ended.
-    pub(super) fn committed(&self, commands: usize, took: Duration, kept: bool) {
-        if !kept {
-            self.failed.fetch_add(1, Relaxed);
-            return;
-        }
-        self.commands.fetch_add(commands as u64, Relaxed);
-        let seconds = took.as_secs_f64();
-        let bucket = COMMIT_SECONDS.iter().position(|end| seconds <= *end);
-        self.buckets[bucket.unwrap_or(COMMIT_SECONDS.len())].fetch_add(1, Relaxed);
-        self.nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
-    }
-
-    pub(super) fn commands(&self) -> u64 {
-        self.commands.load(Relaxed)
-    }
-
-    pub(super) fn failed(&self) -> u64 {
-        self.failed.load(Relaxed)
-    }
-
-    pub(super) fn commits(&self) -> CommitTimes {
-        CommitTimes {
-            counts: std::array::from_fn(|bucket| self.buckets[bucket].load(Relaxed)),
-            sum: Duration::from_nanos(self.nanos.load(Relaxed)),
-        }
-    }
-}
 
 /// Writes the one row of its table.
 pub(super) fn write_probe(tx: &mut Tx<'_>, now: Timestamp) -> Result<()> {

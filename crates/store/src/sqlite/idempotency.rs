@@ -10,14 +10,12 @@ use switchboard_model::{
 
 use super::{
     SqliteStore,
-    engine::{
-        columns::bits,
-        seal::{Seal, SealedRow, unreadable},
-        statement,
-        writer::Tx,
-    },
+    engine::{columns::bits, statement, writer::Tx},
 };
-use crate::{Idempotency, IdempotencyRecord, IdempotencyRecordWith, Idempotent, Refusal, Result};
+use crate::{
+    Idempotency, IdempotencyRecord, IdempotencyRecordWith, Idempotent, Refusal, Result,
+    base::seal::{NotSealed, Seal, SealedRow},
+};
 
 #[async_trait::async_trait]
 impl Idempotency for SqliteStore {
@@ -64,7 +62,7 @@ pub(super) fn once_with<T>(
     match remember {
         None => Ok(Idempotent::Fresh(work(tx)?)),
         Some(IdempotencyRecordWith { scope, now, answer }) => {
-            answered(tx, &scope, now, work, answer)
+            answered(tx, &scope, now, work, |done| answer(done))
         }
     }
 }
@@ -122,7 +120,7 @@ pub(super) fn find(
         |row| {
             let mut body: Vec<u8> = row.get(2)?;
             if row.get(4)? {
-                body = seal.open(SealedRow::Answer(scope), &body).ok_or_else(unreadable)?;
+                body = seal.open(SealedRow::Answer(scope), &body).ok_or(NotSealed)?;
             }
             let (status, created_at) = (row.get(1)?, Timestamp(row.get(3)?));
             let answer = RememberedAnswer { status, body, created_at };

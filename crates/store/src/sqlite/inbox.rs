@@ -7,34 +7,39 @@
 
 mod known;
 
-use std::time::Duration;
-
-use serde::Serialize;
 use switchboard_model::{
-    Account, Bridge, EventKind, Line, Message, Timestamp,
+    Account, Bridge, EventKind, Line, Timestamp,
     event::MessageEvent,
     id::Id,
     link::{
-        Inbound, InboundChat, InboundMessage, InboundReaction, MAX_POSITION_BYTES, OwnMessage,
-        ReceivedEntry,
+        Inbound, InboundChat, InboundMessage, InboundReaction, MAX_POSITION_BYTES, ReceivedEntry,
     },
-    sandbox::code_in,
 };
 
 use super::{
     SqliteStore, bridges, chats,
-    engine::{bounded::digest_of, writer::Tx, writer_cache::CachedLine},
+    engine::writer::Tx,
     events::{self, EventContext},
     files,
     lines::{self, health},
-    messages::{self, bounded_guid},
+    messages,
     reactions::{
         self, Occurrence,
         twice::{self, Said},
     },
     receipts, sandbox, typing,
 };
-use crate::{Committed, Inbox, KnownHistory, Link, Received, Refusal, Result};
+use crate::{
+    Committed, Inbox, KnownHistory, Link, Received, Refusal, Result,
+    base::{
+        context::CachedLine,
+        line_usage::is_silent,
+        told::{
+            OLD_TYPING, bounded_guid, by_the_line, guid_of_message, guid_of_reaction, new_message,
+            pairing_code,
+        },
+    },
+};
 
 #[async_trait::async_trait]
 impl Inbox for SqliteStore {
@@ -58,9 +63,6 @@ impl Inbox for SqliteStore {
         self.readers.lookup(bridge).ask(move |sql| known::of(sql, bridge, line, guids)).await
     }
 }
-
-/// Typing that began or ended so long ago is told to nobody.
-const OLD_TYPING: Duration = Duration::from_secs(30);
 
 /// What is about something that is not known here.
 const UNKNOWN: ReceivedEntry = ReceivedEntry { chat_id: None, message_id: None };
@@ -93,7 +95,7 @@ pub(super) fn receive(
             Inbound::Reaction(inbound) => {
                 reaction(tx, &line, link.bridge, inbound, now, committed)?
             }
-            Inbound::Typing(inbound) => in_chat(tx, &line, inbound.chat, |tx, place| {
+            Inbound::Typing(inbound) => in_chat(tx, &line, &inbound.chat, |tx, place| {
                 let (handle, on) = (inbound.handle.as_str(), inbound.is_typing);
                 // Of a history that comes late, as after a take-over: nobody sees any more who typed then.
                 if inbound.at < now - OLD_TYPING {
@@ -101,7 +103,7 @@ pub(super) fn receive(
                 }
                 typing::changed(tx, place, handle, on, inbound.at, now, committed)
             })?,
-            Inbound::Read(inbound) => in_chat(tx, &line, inbound.chat, |tx, place| {
+            Inbound::Read(inbound) => in_chat(tx, &line, &inbound.chat, |tx, place| {
                 let handle = inbound.handle.as_str();
                 receipts::read(tx, place, handle, inbound.at, now, committed)
             })?,
@@ -116,13 +118,13 @@ pub(super) fn receive(
             }
             Inbound::Unreadable => UNKNOWN,
             Inbound::Group { chat } => {
-                let chat_id = chats::upsert(tx.sql, &line, owner(tx, &line, &chat)?, chat)?.id;
+                let chat_id = chats::upsert(tx.sql, &line, owner(tx, &line, &chat)?, &chat)?.id;
                 ReceivedEntry { chat_id: Some(chat_id), message_id: None }
             }
         };
         received.results.push(result);
     }
-    committed.tally.keep(tx.sql, now)?;
+    health::keep(tx.sql, &mut committed.tally, now)?;
     if position.len() <= MAX_POSITION_BYTES {
         lines::set_position(tx.sql, line.id, link.bridge, position, told_at)?;
     }
@@ -139,21 +141,6 @@ fn owner(tx: &Tx<'_>, line: &CachedLine, chat: &InboundChat) -> Result<Id<Accoun
     }
 }
 
-/// What the line's owner wrote on another device, as a message of the line.
-fn by_the_line(line: &CachedLine, own: OwnMessage) -> InboundMessage {
-    InboundMessage {
-        guid: own.guid,
-        chat: own.chat,
-        sender: line.handle.clone(),
-        text: own.text,
-        sent_at: own.sent_at,
-        service: own.service,
-        reply_to_guid: own.reply_to_guid,
-        attachments: own.attachments,
-        is_audio_message: own.is_audio_message,
-    }
-}
-
 /// An own message is told of as sent, never as received: an agent that answers what is received would answer itself. It
 /// is no word of the contact: who must write first still must.
 fn message(
@@ -164,58 +151,33 @@ fn message(
     now: Timestamp,
     committed: &mut Committed,
 ) -> Result<ReceivedEntry> {
-    let guid = if inbound.guid.trim().is_empty() {
-        identity_of(&inbound)
-    } else {
-        bounded_guid(inbound.guid)
-    };
+    let guid = guid_of_message(&inbound);
     // Asked first, because a bridge that comes back tells much of what is known, and a known
     // message must not even make a chat; nor may a code that was texted long ago pair anew.
     if let Some((id, chat_id)) = messages::known(tx.sql, line.id, &guid)? {
         return Ok(ReceivedEntry { chat_id: Some(chat_id), message_id: Some(id) });
     }
     if line.is_sandbox && !is_from_me {
-        pair(tx, &inbound.chat, inbound.text.as_deref(), now, committed)?;
+        pair(tx, &inbound, now, committed)?;
     }
     let account_id = owner(tx, line, &inbound.chat)?;
-    let chat = chats::upsert(tx.sql, line, account_id, inbound.chat)?;
+    let chat = chats::upsert(tx.sql, line, account_id, &inbound.chat)?;
     let chat_id = chat.id;
     let attachments = inbound
         .attachments
-        .into_iter()
-        .map(|file| files::receive(tx.sql, line.id, account_id, file))
+        .iter()
+        .map(|file| files::receive(tx.sql, line.id, account_id, file.clone()))
         .collect::<Result<_>>()?;
-    let message = Message {
-        id: Id::generate(),
-        line_id: line.id,
-        chat_id,
-        guid,
-        sender: inbound.sender.to_string(),
-        text: inbound.text,
-        attachments,
-        service: Some(inbound.service),
-        is_from_me,
-        is_audio_message: Some(inbound.is_audio_message),
-        sent_at: inbound.sent_at,
-        synced_at: now,
-        outbox_id: None,
-        reply_to_guid: inbound.reply_to_guid.map(bounded_guid),
-        edited_at: None,
-        unsent_at: None,
-        delivered_at: None,
-        read_at: None,
-        failed_at: None,
-        error: None,
-    };
+    let (sent_at, service) = (inbound.sent_at, inbound.service);
+    let message = new_message(line, chat_id, guid, inbound, attachments, is_from_me, now);
     if let Some(seq) = messages::insert(tx.sql, &message)? {
         let has_received = chat.has_received_inbound;
         if is_from_me {
-            let is_silent = health::is_silent(has_received, chat.last_received_at, now);
+            let is_silent = is_silent(has_received, chat.last_received_at, now);
             committed.tally.sent(line.id, is_silent);
         } else {
             committed.tally.received(line.id, !has_received && !chat.is_group);
         }
-        let (sent_at, service) = (inbound.sent_at, inbound.service);
         chats::has_message(tx.sql, chat_id, seq, sent_at, service, !is_from_me, now)?;
     }
     let message_id = Some(message.id);
@@ -228,30 +190,19 @@ fn message(
 }
 
 /// Pairs the phone of this chat if the text is somebody's code. The text itself is the first
-/// message of the new pair: with it the contact has written first. In a group, where others read
-/// along, a code is only a text; and a sender that can't be dialled is nobody's phone.
+/// message of the new pair: with it the contact has written first.
 fn pair(
     tx: &mut Tx<'_>,
-    chat: &InboundChat,
-    text: Option<&str>,
+    inbound: &InboundMessage,
     now: Timestamp,
     committed: &mut Committed,
 ) -> Result<()> {
-    if let InboundChat::Contact { handle } = chat
-        && handle.is_dialable()
-        && let Some(code) = text.and_then(code_in)
-        && let Some(account) = sandbox::pair(tx, &code, handle, now, committed)?
+    if let Some((code, phone)) = pairing_code(inbound)
+        && let Some(account) = sandbox::pair(tx, &code, phone, now, committed)?
     {
         tracing::info!(%account, "a phone is paired with the sandbox");
     }
     Ok(())
-}
-
-/// The identity of what a driver gives none: made of all that it says, so that a repetition is still one. With an
-/// empty identity for all of them, each but the first would be lost as a repetition.
-fn identity_of(entry: &(impl Serialize + ?Sized)) -> String {
-    let told = serde_json::to_string(entry).unwrap_or_default();
-    digest_of(&told)
 }
 
 /// A reaction stands in the chat of its message, wherever the driver says that it came from.
@@ -270,11 +221,7 @@ fn reaction(
         return Ok(UNKNOWN);
     };
     let (message_id, chat_id) = (target.message_id, target.chat_id);
-    let guid = if inbound.guid.trim().is_empty() {
-        identity_of(&inbound)
-    } else {
-        bounded_guid(inbound.guid)
-    };
+    let guid = guid_of_reaction(&inbound);
     if reactions::is_new(tx.sql, line.id, &guid, message_id)? {
         let occurrence = Occurrence {
             message_id,
@@ -307,10 +254,10 @@ fn reaction(
 fn in_chat(
     tx: &mut Tx<'_>,
     line: &CachedLine,
-    chat: InboundChat,
+    chat: &InboundChat,
     happens: impl FnOnce(&mut Tx<'_>, &EventContext<'_>) -> Result<()>,
 ) -> Result<ReceivedEntry> {
-    let account_id = owner(tx, line, &chat)?;
+    let account_id = owner(tx, line, chat)?;
     let Some(chat_id) = chats::find_told(tx.sql, line, account_id, chat)? else {
         return Ok(UNKNOWN);
     };

@@ -25,10 +25,10 @@ use super::{
     },
     events,
 };
-use crate::{Changed, Committed, LineChanges, Lines, Link, NewLine, Refusal, Result, TakeOver};
-
-/// What is written may come so much later than what was written after it: a phone had no network.
-const COMES_LATE: Duration = Duration::from_secs(24 * 60 * 60);
+use crate::{
+    Changed, Committed, LineChanges, Lines, Link, NewLine, Refusal, Result, TakeOver,
+    lines::unknown_since,
+};
 
 #[async_trait::async_trait]
 impl Lines for SqliteStore {
@@ -342,16 +342,6 @@ pub(super) fn carried_by(sql: &Connection, bridge: Id<Bridge>) -> Result<Vec<Car
             })
         },
     )
-}
-
-/// From when on something may have come to a line that is not known here, of one that began then and of which the newest
-/// that is known was written then.
-fn unknown_since(began_at: Option<i64>, told_at: Option<i64>) -> Option<Timestamp> {
-    match (began_at.map(Timestamp), told_at.map(Timestamp)) {
-        // What came before it began is nobody's business.
-        (Some(began), Some(told)) => Some((told - COMES_LATE).max(began.min(told))),
-        (began, told) => told.or(began),
-    }
 }
 
 /// Keeps how far the line's history is known, and when the newest of it was written.

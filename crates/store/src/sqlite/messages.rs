@@ -7,24 +7,24 @@ use switchboard_model::{
     event::MessageEvent,
     id::Id,
     link::InboundUpdate,
-    message::{MAX_GUID_LEN, MessageRef},
+    message::MessageRef,
     page::{Limit, Page},
 };
 
 use super::{
     SqliteStore, chats,
     engine::{
-        bounded::bounded,
         columns::{Bits, Json, Name, bits},
         read_queue::Owner,
         statement,
         writer::Tx,
-        writer_cache::CachedLine,
     },
     events::{self, EventContext},
     files,
 };
-use crate::{Committed, Messages, MessagesCursor, Refusal, Result};
+use crate::{Committed, Messages, MessagesCursor, Refusal, Result, base::context::CachedLine};
+
+pub(super) use crate::base::told::bounded_guid;
 
 #[async_trait::async_trait]
 impl Messages for SqliteStore {
@@ -53,11 +53,6 @@ impl Messages for SqliteStore {
     async fn guid_of(&self, message: Id<Message>) -> Result<Option<String>> {
         self.readers.lookup(Owner::System).ask(move |sql| guid_of(sql, message)).await
     }
-}
-
-/// A guid as it is kept.
-pub(super) fn bounded_guid(guid: String) -> String {
-    bounded(guid, MAX_GUID_LEN)
 }
 
 /// The bits of `messages.seq` that are the message's number; those above them are its chat's `seq`. So the messages of

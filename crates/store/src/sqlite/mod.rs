@@ -33,19 +33,21 @@ use std::{
     thread,
 };
 
-pub use self::engine::secret_key::SecretKeyProblem;
 use self::engine::{
     open,
-    post_commit::{PostCommit, Publishes},
     reader::Readers,
-    seal::Seal,
     worker_queue,
     writer::{Tx, Writer},
 };
-pub(crate) use self::lines::health::Tally;
 use tokio::sync::oneshot;
 
-use crate::{Observer, Result, Store};
+use crate::{
+    Observer, Result, Store,
+    base::{
+        post_commit::{PostCommit, Publishes},
+        seal::Seal,
+    },
+};
 
 /// The file with the key that secrets are encrypted with, unless another is named.
 const SECRET_KEY: &str = "secret-key";

@@ -15,8 +15,8 @@ use switchboard_model::{
     Account, Bridge, Chat, EventKind, Line, Message, OutboxItem, Timestamp,
     event::FailedEvent,
     id::Id,
-    link::{Content, Report, SendItem},
-    outbox::{ATTEMPTS_USED_UP, MAX_ATTEMPTS, NO_LONGER_PAIRED, OutboxStatus, OutboxStep},
+    link::{Report, SendItem},
+    outbox::{ATTEMPTS_USED_UP, MAX_ATTEMPTS, NO_LONGER_PAIRED, OutboxStep},
     time::Now,
 };
 
@@ -26,7 +26,6 @@ use super::{
         columns::{Bits, Json, Name, bits},
         statement,
         writer::Tx,
-        writer_cache::CachedLine,
     },
     events::{self, EventContext},
     files, idempotency, sandbox,
@@ -34,6 +33,10 @@ use super::{
 use crate::{
     Accept, Accepted, Committed, IdempotencyRecord, Idempotent, Link, Outbox, Result, SettleReport,
     StoreError,
+    base::{
+        context::CachedLine,
+        open_item::{OpenItem, step},
+    },
 };
 
 pub(super) use claim::{claims_of, extend_claims};
@@ -120,44 +123,6 @@ pub(super) fn find(
         params![bits(id), bits(account)],
         item,
     )
-}
-
-/// An item that is not settled; or one that is given up, and of which the truth turns out.
-pub(super) struct OpenItem {
-    pub(super) seq: i64,
-    pub(super) id: Id<OutboxItem>,
-    pub(super) account_id: Id<Account>,
-    pub(super) line_id: Id<Line>,
-    pub(super) chat_id: Id<Chat>,
-    pub(super) status: OutboxStatus,
-    pub(super) attempts: u32,
-    pub(super) content: Content,
-    /// Whether its contact was silent when it was accepted; known of what is reported.
-    pub(super) to_silent: bool,
-    /// Why it was given up, if it was.
-    pub(super) error: Option<String>,
-}
-
-impl OpenItem {
-    /// Whether it was given up before: its files are not held for it any more.
-    fn was_given_up(&self) -> bool {
-        self.status == OutboxStatus::Failed
-    }
-
-    /// How often it was taken, when what came of it is told.
-    fn taken(&self) -> u32 {
-        self.attempts + u32::from(!self.was_given_up())
-    }
-
-    /// Where a step leads. One that must not happen is a mistake in this crate, and stops the command.
-    fn after(&self, next: OutboxStep) -> Result<OutboxStatus> {
-        if !self.was_given_up() {
-            return step(self.status, next);
-        }
-        let was_sent = next == OutboxStep::Send;
-        let led = self.status.resolve(self.error.as_deref(), was_sent);
-        led.map_err(|error| StoreError::Database(Box::new(error)))
-    }
 }
 
 /// The item, if this bridge has claimed it.
@@ -281,11 +246,6 @@ pub(super) fn line_of(tx: &mut Tx<'_>, item: &OpenItem) -> Result<std::sync::Arc
 
 fn lost(what: &str) -> StoreError {
     StoreError::Unreadable { what: format!("the {what} is gone") }
-}
-
-/// A step that must not happen is a mistake in this crate, and stops the command.
-fn step(from: OutboxStatus, step: OutboxStep) -> Result<OutboxStatus> {
-    from.after(step).map_err(|error| StoreError::Database(Box::new(error)))
 }
 
 fn open_item(row: &Row<'_>) -> rusqlite::Result<OpenItem> {

@@ -25,22 +25,15 @@ use super::{
     },
     events::{self, EventContext},
 };
-use crate::{Committed, Reactions, Result, StoreError};
+use crate::{Committed, Reactions, Result, base::occurrences::unreadable_type};
+
+pub(super) use crate::base::occurrences::Occurrence;
 
 #[async_trait::async_trait]
 impl Reactions for SqliteStore {
     async fn reactions(&self, account: Id<Account>, message: Id<Message>) -> Result<Vec<Reaction>> {
         self.readers.list(account).ask(move |sql| of_message(sql, account, message)).await
     }
-}
-
-/// A reaction is given or taken back.
-pub(super) struct Occurrence {
-    pub(super) message_id: Id<Message>,
-    pub(super) reaction_type: ReactionType,
-    pub(super) sender: String,
-    pub(super) added: bool,
-    pub(super) sent_at: Timestamp,
 }
 
 /// Keeps an occurrence and makes it known. Taking back what is not there is nothing.
@@ -107,18 +100,7 @@ pub(super) fn replaced(sql: &Connection, new: &Occurrence) -> Result<Vec<Occurre
         params![bits(new.message_id), new.sender, new.reaction_type.as_str()],
         |row| row.get::<_, String>(0),
     )?;
-    types
-        .iter()
-        .map(|kept| {
-            let reaction_type = ReactionType::parse(kept).ok_or_else(unreadable_type)?;
-            let sender = new.sender.clone();
-            Ok(Occurrence { reaction_type, sender, added: false, ..*new })
-        })
-        .collect()
-}
-
-fn unreadable_type() -> StoreError {
-    StoreError::Unreadable { what: "a reaction's type".into() }
+    new.in_place_of(&types)
 }
 
 /// Keeps the guid of an occurrence; whether it is new.

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 use switchboard_model::{
-    Account, EventKind, Line, Replay, Timestamp, Webhook,
+    Account, Replay, Timestamp, Webhook,
     delivery::{Delivery, DeliveryStatus},
     id::Id,
     replay::{MAX_RUNNING, ReplayStatus},
@@ -20,7 +20,10 @@ use super::{
     },
     events, idempotency,
 };
-use crate::{Grant, IdempotencyRecordWith, Idempotent, NewReplay, Refusal, Replays, Result};
+use crate::{
+    Grant, IdempotencyRecordWith, Idempotent, NewReplay, Refusal, Replays, Result,
+    base::deliveries::{PastEvent, Wants, progress},
+};
 
 #[async_trait::async_trait]
 impl Replays for SqliteStore {
@@ -168,15 +171,6 @@ fn find(sql: &Connection, id: Id<Replay>) -> Result<Option<StoredReplay>> {
     )
 }
 
-/// In percent; 100 only at the end.
-fn progress(status: ReplayStatus, first: i64, place: i64, last: i64) -> u8 {
-    if status == ReplayStatus::Done {
-        return 100;
-    }
-    let percent = (place - first).saturating_mul(100).checked_div(last - first).unwrap_or(0);
-    u8::try_from(percent.clamp(0, 99)).unwrap_or(0)
-}
-
 pub(super) fn of_account(
     sql: &Connection,
     grant: &Grant,
@@ -278,20 +272,6 @@ pub(super) fn advance(
     Ok(Some(replay))
 }
 
-/// What a webhook wants.
-struct Wants {
-    is_active: bool,
-    line_ids: Option<Vec<Id<Line>>>,
-    events: Vec<EventKind>,
-}
-
-impl Wants {
-    fn event(&self, event: &PastEvent) -> bool {
-        self.events.contains(&event.kind)
-            && self.line_ids.as_ref().is_none_or(|lines| lines.contains(&event.line))
-    }
-}
-
 /// None once it was deleted.
 fn wants(sql: &Connection, account: Id<Account>, webhook: Id<Webhook>) -> Result<Option<Wants>> {
     statement::first(
@@ -306,13 +286,6 @@ fn wants(sql: &Connection, account: Id<Account>, webhook: Id<Webhook>) -> Result
             })
         },
     )
-}
-
-/// An event that has happened.
-struct PastEvent {
-    seq: i64,
-    kind: EventKind,
-    line: Id<Line>,
 }
 
 fn events_between(

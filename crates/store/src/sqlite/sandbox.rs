@@ -12,7 +12,7 @@ use switchboard_model::{
     chat::Recipient,
     id::Id,
     outbox::NO_LONGER_PAIRED,
-    sandbox::{DAILY_LIMIT, SandboxStatus, SandboxUsage, day_of},
+    sandbox::{DAILY_LIMIT, day_of},
 };
 
 use super::{
@@ -22,11 +22,14 @@ use super::{
         read_queue::Owner,
         statement,
         writer::Tx,
-        writer_cache::CachedLine,
     },
     idempotency, lines, outbox,
 };
-use crate::{Committed, IdempotencyRecordWith, Idempotent, NewContent, Refusal, Result, Sandboxes};
+use crate::{
+    Committed, IdempotencyRecordWith, Idempotent, NewContent, Refusal, Result, Sandboxes,
+    base::context::CachedLine,
+    sandbox::{self, KeptSandbox},
+};
 
 #[async_trait::async_trait]
 impl Sandboxes for SqliteStore {
@@ -65,38 +68,21 @@ impl Sandboxes for SqliteStore {
 
 pub(super) fn find(sql: &Connection, account: Id<Account>, now: Timestamp) -> Result<Sandbox> {
     let line = lines::sandbox_line(sql)?.ok_or(Refusal::LineNotFound)?;
-    let mut sandbox = Sandbox {
-        status: SandboxStatus::Missing,
-        activation_code: None,
-        sandbox_line_handle: line.handle,
-        contact_identifier: None,
-        activated_at: None,
-        usage: SandboxUsage::new(0, now),
-    };
-    let known = statement::first(
+    let kept = statement::first(
         sql,
         "select code, contact, activated_at, day, used from sandbox where account_id = ?1",
         params![bits(account)],
         |row| {
-            Ok((
-                row.get(0)?,
-                row.get::<_, Option<StoredHandle>>(1)?.map(|contact| contact.0),
-                row.get::<_, Option<i64>>(2)?.map(Timestamp),
-                used_today(row.get(3)?, row.get(4)?, now),
-            ))
+            Ok(KeptSandbox {
+                code: row.get(0)?,
+                contact: row.get::<_, Option<StoredHandle>>(1)?.map(|contact| contact.0),
+                activated_at: row.get::<_, Option<i64>>(2)?.map(Timestamp),
+                day: row.get(3)?,
+                used: row.get(4)?,
+            })
         },
     )?;
-    if let Some((code, contact, activated_at, used)) = known {
-        sandbox.usage = SandboxUsage::new(used, now);
-        sandbox.status = match (&code, &contact) {
-            (_, Some(_)) => SandboxStatus::Active,
-            (Some(_), None) => SandboxStatus::Pending,
-            (None, None) => SandboxStatus::Missing,
-        };
-        (sandbox.activation_code, sandbox.contact_identifier) = (code, contact);
-        sandbox.activated_at = activated_at;
-    }
-    Ok(sandbox)
+    Ok(kept.unwrap_or_default().shown(line.handle, now))
 }
 
 pub(super) fn ensure(
@@ -220,9 +206,7 @@ pub(super) fn pair(
 
 /// The chat that an account's write on the sandbox line goes to: the one with its phone, or none.
 ///
-/// Messages, voice memos and reactions count against the quota: each of them stays on somebody's
-/// phone. Typing and receipts do not: clients send many, and they leave nothing behind. What is refused after
-/// this is taken back with the whole command, and so does not count.
+/// What is refused after this is taken back with the whole command, and so does not count against the quota.
 pub(super) fn to_write_to(
     sql: &Connection,
     line: &CachedLine,
@@ -235,7 +219,12 @@ pub(super) fn to_write_to(
         sql,
         "select contact, day, used from sandbox where account_id = ?1 and contact is not null",
         params![bits(account)],
-        |row| Ok((row.get::<_, StoredHandle>(0)?.0, used_today(row.get(1)?, row.get(2)?, now))),
+        |row| {
+            Ok((
+                row.get::<_, StoredHandle>(0)?.0,
+                sandbox::used_today(row.get(1)?, row.get(2)?, now),
+            ))
+        },
     )?;
     let (phone, used) = paired.ok_or(Refusal::SandboxNotActivated)?;
     let chat = chats::find(sql, account, line.id, &Recipient::Contact(phone.clone()))?;
@@ -246,12 +235,7 @@ pub(super) fn to_write_to(
     if !is_the_phones {
         return Err(Refusal::SandboxContactMismatch.into());
     }
-    let (counts, may_begin) = match content {
-        NewContent::Message { .. } | NewContent::AudioMessage { .. } => (true, true),
-        NewContent::Reaction { .. } => (true, false),
-        NewContent::Typing { .. } | NewContent::Read => (false, false),
-    };
-    if counts {
+    if sandbox::counts(content) {
         if used >= DAILY_LIMIT {
             return Err(Refusal::SandboxQuotaExceeded.into());
         }
@@ -263,11 +247,7 @@ pub(super) fn to_write_to(
     }
     match chat {
         Some(chat) => Ok(chat),
-        None if may_begin => chats::begin(sql, line, account, &phone),
+        None if sandbox::may_begin(content) => chats::begin(sql, line, account, &phone),
         None => Err(Refusal::ChatNotFound.into()),
     }
-}
-
-fn used_today(day: i64, used: u32, now: Timestamp) -> u32 {
-    if day == day_of(now) { used } else { 0 }
 }

@@ -11,15 +11,15 @@ use switchboard_model::{
 
 use super::{
     SqliteStore,
-    engine::{
-        columns::Bits,
+    engine::{columns::Bits, statement, writer::Tx},
+};
+use crate::{
+    Result, ServerSecrets, StoreError,
+    base::{
         seal::{self, Seal, SealedRow},
         secret_key::{self, SecretKeyProblem},
-        statement,
-        writer::Tx,
     },
 };
-use crate::{Result, ServerSecrets, StoreError};
 
 #[async_trait::async_trait]
 impl ServerSecrets for SqliteStore {

@@ -18,7 +18,10 @@ use super::{
     },
     events::{self, EventContext},
 };
-use crate::{Committed, Refusal, Result, Typing};
+use crate::{
+    Committed, Refusal, Result, Typing,
+    typing::{end_of, shown},
+};
 
 #[async_trait::async_trait]
 impl Typing for SqliteStore {
@@ -149,22 +152,16 @@ pub(super) fn of_chat(
         "select id, handle, is_typing, updated_at from typing where chat_id = ?1 order by seq",
         params![bits(chat_id)],
         |row| {
-            let (is_typing, updated_at) = (row.get(2)?, Timestamp(row.get(3)?));
-            let is_over = is_typing && end_of(updated_at) <= now;
-            Ok(TypingIndicator {
+            let stored = TypingIndicator {
                 id: row.get::<_, Bits<_>>(0)?.id(),
                 chat_id,
                 handle: row.get(1)?,
-                is_typing: is_typing && !is_over,
-                updated_at: if is_over { end_of(updated_at) } else { updated_at },
-            })
+                is_typing: row.get(2)?,
+                updated_at: Timestamp(row.get(3)?),
+            };
+            Ok(shown(stored, now))
         },
     )
-}
-
-/// When an indicator that is not renewed goes off.
-fn end_of(since: Timestamp) -> Timestamp {
-    Timestamp(since.0.saturating_add_unsigned(EXPIRES_AFTER_MS))
 }
 
 /// The indicator that stands on, and since when. It may be over.

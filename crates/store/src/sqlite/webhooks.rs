@@ -11,15 +11,13 @@ use switchboard_model::{
     time::Now,
     webhook::{
         CreatedBy, CreatorState, MAX_PER_ACCOUNT, RotatedWebhook, UpdatedWebhook, WebhookSecret,
-        WebhookStep,
     },
 };
 
 use super::{
     SqliteStore,
     engine::{
-        columns::{Bits, Json, Name, bits},
-        seal::{Seal, Sealed},
+        columns::{Bits, Json, Name, bits, sealed},
         statement,
         writer::Tx,
     },
@@ -27,7 +25,7 @@ use super::{
 };
 use crate::{
     Endpoint, Grant, IdempotencyRecordWith, Idempotent, NewWebhook, Refusal, Result,
-    WebhookChanges, Webhooks,
+    WebhookChanges, Webhooks, base::seal::Seal,
 };
 use state::{illegal, missed_since, set_state};
 
@@ -225,19 +223,11 @@ pub(super) fn update(
     if changes.let_events_go() {
         grant.must_read(changes.events.as_ref().unwrap_or(&webhook.events))?;
     }
-    let mut state = webhook.state();
     let missed_since = match changes.is_active {
-        Some(true) => missed_since(tx.sql, id, state)?,
+        Some(true) => missed_since(tx.sql, id, webhook.state())?,
         _ => None,
     };
-    let redirect = changes.url.as_ref().map(|_| WebhookStep::Redirect);
-    let switch = changes.is_active.map(|on| match on {
-        true => WebhookStep::Enable,
-        false => WebhookStep::Disable,
-    });
-    for step in redirect.into_iter().chain(switch) {
-        state = state.after(step, now).map_err(illegal)?;
-    }
+    let state = changes.applied_to(webhook.state(), now).map_err(illegal)?;
     statement::run(
         tx.sql,
         "update webhooks set url = coalesce(?2, url), events = coalesce(?3, events) where id = ?1",
@@ -264,7 +254,7 @@ pub(super) fn endpoint(
         |row| {
             Ok(Endpoint {
                 url: row.get(0)?,
-                secrets: seal.secrets(id, &Sealed::of(row, [1, 2, 3])?)?,
+                secrets: seal.secrets(id, &sealed(row, [1, 2, 3])?)?,
                 line_ids: row.get::<_, Option<Json<_>>>(4)?.map(|ids| ids.0),
                 events: row.get::<_, Json<_>>(5)?.0,
             })

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use switchboard_model::{Scopes, delivery::DueDelivery, line::Capability, secret::SecretHash};
-use switchboard_store::{Changed, NewKey, NewLine, Observer, Store};
+use switchboard_store::{Changed, NewKey, NewLine, News, Observer, Store};
 
 use crate::{
     accounts::seed,
@@ -24,6 +24,8 @@ impl Observer for Told {
     fn changed(&self, changed: Changed) {
         self.0.lock().unwrap().push(changed);
     }
+
+    fn news(&self, _: News) {}
 
     fn foreign_commit(&self) {
         unreachable!("nobody else has the database");

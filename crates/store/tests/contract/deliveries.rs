@@ -1,17 +1,18 @@
 use std::sync::{Arc, Mutex};
 
 use switchboard_model::{
-    EventKind, Timestamp,
+    EventKind, Timestamp, Webhook,
     delivery::{AttemptResult, Delivery, DeliveryStatus, DueDelivery},
+    event::MessageEvent,
     id::Id,
 };
 use switchboard_store::{
-    Backlog, Changed, DeliveryFilter, DueDeliveries, DueQuery, Grant, NewWebhook, Observer, Store,
-    WaitingWebhook, WebhookBacklog, WebhookChanges,
+    Backlog, Changed, DeliveryFilter, DueDeliveries, DueQuery, EventPosition, Grant, NewWebhook,
+    News, Observer, Store, WaitingWebhook, WebhookBacklog, WebhookChanges,
 };
-use tokio::task::JoinSet;
+use tokio::{sync::Notify, task::JoinSet};
 
-use crate::world::{ANN, NOW, World, attempted, later, limit, text_from};
+use crate::world::{ANN, NOW, World, attempted, data, later, limit, text_from};
 
 const EVENTS: [EventKind; 1] = [EventKind::MessageReceived];
 
@@ -62,52 +63,100 @@ pub(crate) async fn what_is_read_is_what_was_made(store: Arc<dyn Store>) {
     assert!(world.waiting().await.is_empty());
 }
 
-/// Notes the places of what it is told.
+/// Notes what it is told, and wakes who reads.
 #[derive(Default)]
-struct Told(Mutex<Vec<i64>>);
+struct Told {
+    places: Mutex<Vec<i64>>,
+    is_news: Notify,
+}
 
 impl Observer for Told {
     fn deliveries(&self, made: Vec<DueDelivery>) {
-        self.0.lock().unwrap().extend(made.iter().map(|one| one.seq));
+        self.places.lock().unwrap().extend(made.iter().map(|one| one.seq));
+        self.is_news.notify_one();
     }
 
     fn changed(&self, _: Changed) {}
+
+    fn news(&self, news: News) {
+        if !news.deliveries.is_empty() {
+            self.is_news.notify_one();
+        }
+    }
 
     fn foreign_commit(&self) {
         unreachable!("nobody else has the database");
     }
 }
 
+impl Told {
+    /// Waits for so many new ones: told, or read each time that there is news, on from the last that was read.
+    async fn read(&self, store: &dyn Store, webhook_id: Id<Webhook>, wanted: usize) -> Vec<i64> {
+        let (mut from, mut read) = (0, Vec::new());
+        loop {
+            self.is_news.notified().await;
+            let told = self.places.lock().unwrap().clone();
+            if !told.is_empty() {
+                read = told;
+            } else {
+                let query = DueQuery { webhook_id, from, untried: 1000, retries: 0 };
+                let found = store.due_deliveries(vec![query], NOW).await.unwrap().remove(0);
+                read.extend(found.untried.iter().map(|one| one.seq));
+                from = read.last().map_or(0, |last| last + 1);
+            }
+            if read.len() >= wanted {
+                return read;
+            }
+        }
+    }
+}
+
 pub(crate) async fn new_ones_are_told_in_order(store: Arc<dyn Store>) {
-    const TEXTS: usize = 300;
+    const CROWDS: usize = 10;
+    const CROWD: usize = 30;
     let world = World::new(Arc::clone(&store)).await;
-    world.webhook(&EVENTS).await;
+    let webhook = world.webhook(&EVENTS).await;
     let told = Arc::new(Told::default());
     store.observe(Arc::clone(&told) as Arc<dyn Observer>);
-    let mut callers = JoinSet::new();
-    for number in 0..TEXTS {
-        let (store, link, line) = (Arc::clone(&store), world.link, world.line);
-        callers.spawn(async move {
-            let text = vec![text_from(ANN, &number.to_string())];
-            let receive = store.receive(link, line, "1".into(), text, NOW);
-            if number % 3 == 0 {
-                // Asks, and does not wait for the answer.
-                tokio::select! {
-                    biased;
-                    _ = receive => {}
-                    () = async {} => {}
-                }
-            } else {
-                assert!(receive.await.unwrap().committed.deliveries.is_empty());
+    let receive_all = async || {
+        for crowd in 0..CROWDS {
+            let mut callers = JoinSet::new();
+            for number in 0..CROWD {
+                let (store, link, line) = (Arc::clone(&store), world.link, world.line);
+                callers.spawn(async move {
+                    let text = vec![text_from(ANN, &format!("{crowd} {number}"))];
+                    let receive = store.receive(link, line, "1".into(), text, NOW);
+                    if number % 3 == 0 {
+                        // Asks, and does not wait for the answer.
+                        tokio::select! {
+                            biased;
+                            _ = receive => {}
+                            () = async {} => {}
+                        }
+                    } else {
+                        assert!(receive.await.unwrap().committed.deliveries.is_empty());
+                    }
+                });
             }
-        });
+            callers.join_all().await;
+        }
+    };
+    let ((), read) = tokio::join!(receive_all(), told.read(&*store, webhook, CROWDS * CROWD));
+    // In the order of the events: each has one delivery.
+    let (mut guids, mut after) = (Vec::new(), EventPosition::START);
+    while guids.len() < CROWDS * CROWD {
+        let next = store.events_after(world.account, after, None, EVENTS.into(), 1000);
+        let next = next.await.unwrap();
+        guids.extend(next.events.iter().map(|one| data::<MessageEvent>(one).message.guid));
+        after = next.position;
     }
-    callers.join_all().await;
-    // What comes back after them has been behind them all.
-    world.receive(vec![text_from(ANN, "last")]).await;
-    let told = told.0.lock().unwrap().clone();
-    assert_eq!(told.len(), TEXTS + 1);
-    assert!(told.is_sorted(), "{told:?}");
+    let query = DueQuery { webhook_id: webhook, from: 0, untried: 1000, retries: 0 };
+    let due = store.due_deliveries(vec![query], NOW).await.unwrap().remove(0).untried;
+    let guid = |one: &DueDelivery| {
+        serde_json::from_str::<MessageEvent>(one.data.get()).unwrap().message.guid
+    };
+    assert_eq!(due.iter().map(guid).collect::<Vec<_>>(), guids);
+    assert_eq!(read, due.iter().map(|one| one.seq).collect::<Vec<_>>());
 }
 
 pub(crate) async fn the_log_is_read_on_from_any_place(store: Arc<dyn Store>) {

@@ -212,7 +212,11 @@ pub(crate) async fn files_and_webhooks_too(store: Arc<dyn Store>) {
 
 /// The same, as if its answer were made of what was written.
 fn with<T>(IdempotencyRecord { scope, answer }: IdempotencyRecord) -> IdempotencyRecordWith<T> {
-    IdempotencyRecordWith { scope, now: answer.created_at, answer: Box::new(|_| answer) }
+    IdempotencyRecordWith {
+        scope,
+        now: answer.created_at,
+        answer: Arc::new(move |_| answer.clone()),
+    }
 }
 
 pub(crate) async fn an_answer_is_made_of_what_was_written(store: Arc<dyn Store>) {
@@ -222,9 +226,9 @@ pub(crate) async fn an_answer_is_made_of_what_was_written(store: Arc<dyn Store>)
     let update = async |url: &str, name: &str| {
         let IdempotencyRecord { mut scope, answer } = remember(key, "x", NOW);
         scope.idempotency_key = name.to_owned();
-        let answer = Box::new(move |updated: &UpdatedWebhook| RememberedAnswer {
+        let answer = Arc::new(move |updated: &UpdatedWebhook| RememberedAnswer {
             body: updated.webhook.url.clone().into(),
-            ..answer
+            ..answer.clone()
         });
         let changes = WebhookChanges { url: Some(url.into()), ..WebhookChanges::default() };
         let remember = IdempotencyRecordWith { scope, now: NOW, answer };

@@ -70,7 +70,7 @@ pub(crate) async fn a_filter_holds_back_the_rest(store: Arc<dyn Store>) {
     made.extend(status.deliveries);
     let first_line = world.line;
     world.line = store.create_line(new_line(world.account, "+15550100003")).await.unwrap().line.id;
-    made.extend(leased(&world, "3").await);
+    made.extend(world.receive_at(text_from(ANN, "3"), later(70)).await.committed.deliveries);
     // 1: one, other; 2: one, other; line.status: other; 3 on another line: one, other.
     assert_eq!(made.len(), 7);
     let failed = vec![attempted(&made[0], Some("no"), None), attempted(&made[2], Some("no"), None)];

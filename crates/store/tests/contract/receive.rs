@@ -5,8 +5,8 @@ use switchboard_model::{
     chat::{MAX_IDENTIFIER_LEN, Recipient, Service},
     event::MessageEvent,
     id::Id,
-    link::{Inbound, InboundChat, MAX_POSITION_BYTES},
-    message::MAX_GUID_LEN,
+    link::{Edit, Inbound, InboundChat, InboundUpdate, MAX_POSITION_BYTES},
+    message::{MAX_GUID_LEN, MessageRef},
 };
 use switchboard_store::{Link, Refusal, Store};
 
@@ -145,4 +145,30 @@ pub(crate) async fn a_place_that_is_too_long_is_not_kept(store: Arc<dyn Store>) 
     assert_eq!(place().await.as_deref(), Some("7"));
     told("9".repeat(MAX_POSITION_BYTES), "g3").await;
     assert_eq!(place().await.map(|place| place.len()), Some(MAX_POSITION_BYTES));
+}
+
+pub(crate) async fn what_no_text_should_say_stops_nothing(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let named = InboundChat::Group {
+        identifier: "g\0".into(),
+        name: Some("Fri\0ends".into()),
+        participants: vec![handle(ANN)],
+    };
+    let told =
+        || vec![text_in(named.clone(), ANN, "a\0b"), text_from(BOB, "ab"), text_from(BOB, "c")];
+    let receive = async |entries| {
+        store.receive(world.link, world.line, "1\0".into(), entries, NOW).await.unwrap()
+    };
+    let first = receive(told()).await;
+    assert_eq!(first.committed.events.len(), 3, "each is a message of its own");
+    let again = receive(told()).await;
+    assert_eq!((&again.results, again.committed.events.len()), (&first.results, 0));
+    let found = store.find_messages(world.account, MessageRef::Guid("a\0b".into())).await.unwrap();
+    assert_eq!(found, [(world.line, first.results[0].message_id.unwrap())]);
+    let known = store.known_history(world.bridge, world.line, vec!["a\0b".into()]).await.unwrap();
+    assert_eq!(known.known, [("a\0b".to_owned(), 0)]);
+    let edit = Edit { text: Some("x\0y".into()), edited_at: NOW };
+    let update = InboundUpdate { edit: Some(edit), ..InboundUpdate::of(named.clone(), "a\0b") };
+    let updated = receive(vec![Inbound::Update(update)]).await;
+    assert_eq!((&updated.results[0], updated.committed.events.len()), (&first.results[0], 1));
 }

@@ -4,16 +4,20 @@ use switchboard_model::{
     EventKind,
     event::MessageEvent,
     id::Id,
-    link::Outcome,
+    link::{Inbound, InboundUpdate, Outcome},
     outbox::{
         ATTEMPTS_USED_UP, IDENTITY_OF_ANOTHER, MAX_ATTEMPTS, MAY_HAVE_BEEN_HANDED_OVER,
         OutboxStatus,
     },
 };
-use switchboard_store::{Link, SettleReport, Store};
+use switchboard_store::{Link, NewContent, SettleReport, Store};
 
-use crate::world::{
-    ANN, BOB, NOW, World, chat_with, contact, kinds, later, limit, sent, text_from, text_in,
+use crate::{
+    files::{uploaded, with},
+    own::{messages, own_in},
+    world::{
+        ANN, BOB, NOW, World, chat_with, contact, kinds, later, limit, sent, text_from, text_in,
+    },
 };
 
 pub(crate) async fn what_is_sent_is_a_message(store: Arc<dyn Store>) {
@@ -184,4 +188,142 @@ pub(crate) async fn no_message_becomes_another(store: Arc<dyn Store>) {
         assert_eq!(world.item(id).await.status, OutboxStatus::Sent);
         assert_eq!(all().await, before);
     }
+}
+
+pub(crate) async fn reports_of_one_call_count_in_their_order(store: Arc<dyn Store>) {
+    use EventKind::{MessageFailed as Failed, MessageSent as Sent};
+    let world = World::new(Arc::clone(&store)).await;
+    world.advance().await;
+    world.receive_one(own_in(chat_with(ANN), "own")).await;
+    let mut items = Vec::new();
+    for number in 0..7 {
+        items.push(world.accept(ANN, &number.to_string()).await);
+    }
+    items.push(world.accept(BOB, "to another").await);
+    assert_eq!(world.claim(9).await, items);
+    let no = || Outcome::Failed { error: "no".into() };
+    let [lost, other, twice, back, early, late, refused, bob] = items[..] else { panic!() };
+    let reports = [
+        (lost, Outcome::Unknown),
+        (lost, sent("g1")),
+        // What the first has become in this call.
+        (other, sent("g1")),
+        (bob, sent("g1")),
+        (twice, sent("g2")),
+        (twice, sent("g3")),
+        (twice, no()),
+        (back, Outcome::Released),
+        (back, sent("g4")),
+        // What was known before it.
+        (early, sent("own")),
+        (late, sent("own")),
+        (refused, no()),
+        (refused, sent("g5")),
+        (Id::generate(), sent("g6")),
+    ];
+    let report = |(id, outcome)| SettleReport { id, outcome, counts_as_attempt: true };
+    let committed = store
+        .settle(world.link, reports.into_iter().map(report).collect(), later(1000))
+        .await
+        .unwrap();
+    assert_eq!(kinds(&committed), [Failed, Sent, Failed, Failed, Sent, Sent, Failed, Failed]);
+    assert!(committed.events.is_sorted_by_key(|event| event.position));
+    assert_eq!(committed.released, [world.line]);
+    let of_another = Some(IDENTITY_OF_ANOTHER);
+    for (id, status, error, attempts) in [
+        (lost, OutboxStatus::Sent, None, 1),
+        (other, OutboxStatus::Failed, of_another, 1),
+        (bob, OutboxStatus::Failed, of_another, 1),
+        (twice, OutboxStatus::Sent, None, 1),
+        (back, OutboxStatus::Pending, None, 1),
+        (early, OutboxStatus::Sent, None, 1),
+        (late, OutboxStatus::Failed, of_another, 1),
+        (refused, OutboxStatus::Failed, Some("no"), 1),
+    ] {
+        let item = world.item(id).await;
+        assert_eq!((item.status, item.error.as_deref(), item.attempts), (status, error, attempts));
+        let is_over = status != OutboxStatus::Pending;
+        assert_eq!(item.completed_at, is_over.then_some(later(1000)));
+    }
+    let all = messages(&world, ANN).await;
+    let shown: Vec<_> = all.iter().map(|one| (one.guid.as_str(), one.outbox_id)).collect();
+    assert_eq!(shown, [("g2", Some(twice)), ("g1", Some(lost)), ("own", Some(early))]);
+    assert!(messages(&world, BOB).await.is_empty());
+    assert_eq!(world.claim(9).await, [back]);
+}
+
+pub(crate) async fn who_types_and_writes_in_one_call_stops(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    world.advance().await;
+    world.accept(ANN, "first").await;
+    let first = world.claim(1).await[0];
+    world.settle(first, sent("g1")).await;
+    let types = world.try_write(ANN, NewContent::Typing { on: true }).await.unwrap().id;
+    let writes = world.accept(ANN, "second").await;
+    assert_eq!(world.claim(9).await, [types, writes]);
+    let reports = vec![
+        SettleReport { id: types, outcome: Outcome::Done { at: NOW }, counts_as_attempt: true },
+        SettleReport { id: writes, outcome: sent("g2"), counts_as_attempt: true },
+    ];
+    let committed = store.settle(world.link, reports, later(1000)).await.unwrap();
+    let expected = [EventKind::TypingStarted, EventKind::TypingStopped, EventKind::MessageSent];
+    assert_eq!(kinds(&committed), expected);
+}
+
+pub(crate) async fn what_many_hold_is_left_by_each(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let kept = uploaded(&world, world.account, "image/png").await;
+    let gone = uploaded(&world, world.account, "image/png").await;
+    let mut reports = Vec::new();
+    for (file, outcomes) in [
+        (kept, vec![Outcome::Failed { error: "no".into() }]),
+        (kept, vec![Outcome::Unknown, sent("g1")]),
+        (kept, vec![sent("g2")]),
+        (gone, vec![Outcome::Unknown]),
+        (gone, vec![Outcome::Failed { error: "no".into() }]),
+        (gone, vec![sent("")]),
+    ] {
+        let id = world.try_write(ANN, with(file)).await.unwrap().id;
+        assert_eq!(world.claim(9).await, [id]);
+        reports.extend(outcomes.into_iter().map(|outcome| SettleReport {
+            id,
+            outcome,
+            counts_as_attempt: true,
+        }));
+    }
+    store.settle(world.link, reports, later(1000)).await.unwrap();
+    let forget = async |now: i64, before: i64| {
+        store.forget_left_files(later(now), later(before), 10).await.unwrap()
+    };
+    assert!(forget(10, 0).await.is_empty());
+    assert_eq!(forget(20, 11).await, [gone]);
+    let taken_back = |guid: &str| {
+        let of = InboundUpdate::of(chat_with(ANN), guid);
+        Inbound::Update(InboundUpdate { unsent_at: Some(later(30)), ..of })
+    };
+    world.receive_one(taken_back("g1")).await;
+    assert!(forget(40, 30).await.is_empty() && forget(50, 49).await.is_empty(), "one holds it");
+    world.receive_one(taken_back("g2")).await;
+    assert!(forget(60, 50).await.is_empty());
+    assert_eq!(forget(70, 61).await, [kept]);
+}
+
+pub(crate) async fn what_no_text_should_say_stops_no_report(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let ids = [world.accept(ANN, "1").await, world.accept(ANN, "2").await];
+    assert_eq!(world.claim(2).await, ids);
+    let [failed, became] = ids;
+    let reports = vec![
+        SettleReport {
+            id: failed,
+            outcome: Outcome::Failed { error: "a\0b".into() },
+            counts_as_attempt: true,
+        },
+        SettleReport { id: became, outcome: sent("g\0"), counts_as_attempt: true },
+    ];
+    let committed = store.settle(world.link, reports, later(1000)).await.unwrap();
+    assert_eq!(kinds(&committed), [EventKind::MessageFailed, EventKind::MessageSent]);
+    let error = world.item(failed).await.error.unwrap();
+    assert!(error.starts_with('a') && error.ends_with('b'), "{error:?}");
+    assert_eq!(messages(&world, ANN).await[0].outbox_id, Some(became));
 }

@@ -1,6 +1,6 @@
 //! The small world in which the promises are tried.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 use switchboard_model::{
@@ -57,6 +57,19 @@ pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T>) -> Refusal {
         Err(StoreError::Refused(refusal)) => refusal,
         other => panic!("not a refusal: {other:?}"),
     }
+}
+
+/// What is there soon.
+pub(crate) async fn soon<T>(look: impl AsyncFn() -> Option<T>) -> T {
+    let look_again = async || {
+        loop {
+            match look().await {
+                Some(found) => return found,
+                None => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), look_again()).await.expect("it comes soon")
 }
 
 /// What was done now.
@@ -184,8 +197,22 @@ impl World {
 
     /// Takes what happens on the line at this moment.
     pub(crate) async fn receive_at(&self, entry: Inbound, now: Timestamp) -> Received {
-        let entries = vec![entry];
-        self.store.receive(self.link, self.line, "1".into(), entries, now).await.unwrap()
+        self.receive_all_at(vec![entry], now).await
+    }
+
+    async fn receive_all_at(&self, entries: Vec<Inbound>, now: Timestamp) -> Received {
+        let received = self.store.receive(self.link, self.line, "1".into(), entries, now).await;
+        let received = received.unwrap();
+        self.readable(&received.committed).await;
+        received
+    }
+
+    /// Waits until these events can be read, and their deliveries with them: it may be a moment after their commit, if
+    /// something is still on its way that may come before them.
+    pub(crate) async fn readable(&self, committed: &Committed) {
+        let Some(last) = committed.events.last().map(|event| event.position) else { return };
+        let read = async || self.store.event_position(self.account, None).await.unwrap();
+        soon(async || (read().await >= last).then_some(())).await;
     }
 
     pub(crate) async fn accept(&self, to: &str, text: &str) -> Id<OutboxItem> {
@@ -218,7 +245,7 @@ impl World {
     }
 
     pub(crate) async fn receive(&self, entries: Vec<Inbound>) -> Received {
-        self.store.receive(self.link, self.line, "1".into(), entries, NOW).await.unwrap()
+        self.receive_all_at(entries, NOW).await
     }
 
     pub(crate) async fn receive_one(&self, entry: Inbound) -> ReceivedEntry {
@@ -232,16 +259,21 @@ impl World {
         webhooks
     }
 
-    /// What may be attempted now, of each webhook what was not attempted yet first.
+    /// What may be attempted now, of each webhook what was not attempted yet first; once all of it can be read.
     pub(crate) async fn due(&self, now: Timestamp) -> Vec<DueDelivery> {
-        let of = self.waiting().await.into_iter().map(|one| DueQuery {
+        let query = |one: WaitingWebhook| DueQuery {
             webhook_id: one.webhook_id,
             from: 0,
             untried: 1000,
             retries: 1000,
+        };
+        let found = soon(async || {
+            let of = self.waiting().await.into_iter().map(query).collect();
+            let found = self.store.due_deliveries(of, now).await.unwrap();
+            found.iter().all(|one| one.more_from.is_none()).then_some(found)
         });
-        let found = self.store.due_deliveries(of.collect(), now).await.unwrap();
-        found.into_iter().flat_map(|found| found.untried.into_iter().chain(found.retries)).collect()
+        let found = found.await.into_iter();
+        found.flat_map(|found| found.untried.into_iter().chain(found.retries)).collect()
     }
 
     pub(crate) async fn webhook(&self, events: &[EventKind]) -> Id<Webhook> {

@@ -246,7 +246,7 @@ impl InFlight {
         let render = move |written: &T| Rendered::one(status, written, &id);
         let (scope, guard) = self.once.unzip();
         let writing = write(scope.map(|scope| {
-            let answer = Box::new(move |written: &T| remembered(&render(written), now));
+            let answer = Arc::new(move |written: &T| remembered(&render(written), now));
             IdempotencyRecordWith { scope, now, answer }
         }));
         Ok(match until_committed(guard, writing).await? {

@@ -39,11 +39,14 @@ impl Failure {
         Problem::new(Code::ServiceUnavailable, message).retry_after(BUSY_RETRY_AFTER)
     }
 
-    /// 503: what must be kept can't be, and nothing of the request was.
+    /// 503: what must be kept can't be, and nothing of the request was; or nobody knows whether it was.
     pub(crate) fn outage(storage: Storage, outage: Outage, error: &dyn std::error::Error) -> Self {
         let message = match (storage, outage) {
             (_, Outage::DiskFull) => {
                 "The server can keep nothing now: its disk is full. Nothing was done. Try again later."
+            }
+            (_, Outage::CommitUnknown) => {
+                "The server lost its database while it kept this, and can't say whether it was done. Repeat it with the same Idempotency-Key, or look whether it was done."
             }
             (Storage::Files, _) => {
                 "The server can't reach its files now. Nothing was done. Try again later."

@@ -3,9 +3,10 @@
 use rusqlite::{Connection, params};
 use switchboard_model::{Timestamp, Webhook, id::Id, time::Now};
 
-use super::{UNTRIED, due};
+use super::due;
 use crate::{
     MAX_COUNTED, Result, WebhookBacklog,
+    base::deliveries::UNTRIED,
     sqlite::engine::{columns::bits, statement},
 };
 

@@ -10,33 +10,14 @@ use switchboard_model::{
     id::Id,
 };
 
-use super::UNTRIED;
 use crate::{
     DueDeliveries, DueQuery, Result, StoreError,
+    base::{deliveries::UNTRIED, seal::Seal},
     sqlite::engine::{
-        columns::{Bits, Json, Name, bits},
-        seal::{Seal, Sealed},
+        columns::{Bits, Json, Name, bits, sealed},
         statement,
     },
 };
-
-/// Deliveries that one read brings at most, of one webhook or of several.
-const SLICE: usize = 512;
-
-/// The same in parts, each of which is one read.
-pub(super) fn slices(of: Vec<DueQuery>) -> Vec<Vec<DueQuery>> {
-    let (mut slices, mut room) = (Vec::<Vec<_>>::new(), 0);
-    for query in of {
-        let wanted = query.untried + query.retries;
-        if wanted > room {
-            slices.push(Vec::new());
-            room = SLICE.max(wanted);
-        }
-        room -= wanted;
-        slices.last_mut().expect("one was pushed: a query wants more than nothing").push(query);
-    }
-    slices
-}
 
 /// What an attempt needs of a webhook.
 struct Endpoint {
@@ -119,7 +100,7 @@ fn endpoint(sql: &Connection, seal: &Seal, id: Id<Webhook>) -> Result<Option<End
                 id,
                 account_id: row.get::<_, Bits<_>>(0)?.id(),
                 url: row.get(1)?,
-                secrets: Arc::new(seal.secrets(id, &Sealed::of(row, [2, 3, 4])?)?),
+                secrets: Arc::new(seal.secrets(id, &sealed(row, [2, 3, 4])?)?),
                 events: row.get::<_, Json<_>>(5)?.0,
             })
         },

@@ -9,12 +9,13 @@ use switchboard_model::{
     delivery::{Delivery, DeliveryStatus},
     event::Event,
     id::Id,
-    page::{Cursor, Limit, Page},
+    page::{Limit, Page},
     time::Now,
 };
 
 use crate::{
     DeliveriesCursor, DeliveryFilter, Result,
+    base::deliveries::{cursor, place},
     sqlite::{
         engine::{
             columns::{Bits, Name, bits},
@@ -85,15 +86,7 @@ impl Walk {
                 None => return Ok(Self { is_done: true, ..self }),
             },
         };
-        // Nothing is before the first row; what is looked at comes after this.
-        let (event, id) = self.place.map_or_else(
-            || (i64::MAX, Id::of_nothing()),
-            |cursor| {
-                let [event, upper, lower] = cursor.place();
-                let id = Id::<Delivery>::from_bits(u128::from(upper) << 64 | u128::from(lower));
-                (i64::try_from(event).unwrap_or(i64::MAX), id)
-            },
-        );
+        let (event, id) = place(self.place);
         let webhook = self.filter.webhook_id.map(bits);
         let mut found = sql.prepare_cached(match (self.filter.webhook_id, self.filter.status) {
             (Some(_), Some(DeliveryStatus::Failed)) => GIVEN_UP,
@@ -126,9 +119,7 @@ impl Walk {
                 self.rows.push(Delivery { attempts, ..delivery(row, id, self.now)? });
             }
             (self.looked_at, read) = (self.looked_at + 1, read + 1);
-            let bits = id.map_or(0, Id::to_bits);
-            let place = [event.unsigned_abs(), (bits >> 64) as u64, bits as u64];
-            self.place = Some(Cursor::new(place));
+            self.place = Some(cursor(event, id));
         }
         self.is_done = true;
         Ok(self)
@@ -201,11 +192,7 @@ fn fits(filter: &DeliveryFilter, row: &Row<'_>, id: Id<Delivery>) -> Result<bool
     let event = row.get::<_, Name<EventKind>>(2)?.0;
     let line = row.get::<_, Bits<Line>>(3)?.id();
     let status = row.get::<_, Name<DeliveryStatus>>(8)?.0;
-    Ok(filter.id.is_none_or(|wanted| wanted == id)
-        && filter.event.is_none_or(|wanted| wanted == event)
-        && filter.status.is_none_or(|wanted| wanted == status)
-        && filter.lines.as_ref().is_none_or(|lines| lines.contains(&line))
-        && filter.scopes.as_ref().is_none_or(|scopes| scopes.contains(event.scope())))
+    Ok(filter.fits(id, event, line, status))
 }
 
 /// The delivery, still without its attempts.

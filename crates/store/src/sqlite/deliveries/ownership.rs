@@ -5,11 +5,9 @@ use switchboard_model::Timestamp;
 
 use crate::{
     Owned, Result,
+    base::deliveries::PARTITIONS,
     sqlite::engine::{columns::Json, statement},
 };
-
-/// Parts of all webhooks.
-const PARTITIONS: usize = 256;
 
 /// Holds what the node has of its share and what it still uses, and takes of what nobody holds up to its share.
 pub(super) fn own(

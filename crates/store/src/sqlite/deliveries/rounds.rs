@@ -8,20 +8,15 @@ use switchboard_model::{
     time::Now,
 };
 
-use super::{UNTRIED, due};
+use super::due;
 use crate::{
     Grant, Owned, Refusal, Result,
+    base::deliveries::{DISABLED, KEPT_ATTEMPTS, NO_LONGER_NAMED, UNTRIED},
     sqlite::engine::{
         columns::{Bits, Json, Name, bits},
         statement,
     },
 };
-
-/// Why a delivery is given up whose webhook gets nothing any more.
-const DISABLED: &str = "the webhook was disabled";
-
-/// The attempts that a delivery keeps over a new round, however often it is retried by hand.
-const KEPT_ATTEMPTS: u32 = 90;
 
 /// Begins a new round of attempts. It takes its place at the end of the webhook's log: what is replayed in event order
 /// goes out in event order. Its new place also tells it from the round before: what an attempt of that one still reports
@@ -158,10 +153,6 @@ fn fail(
         params![bits(webhook), now.wall.0, DISABLED, statement::limit(limit), Json(under_way)],
     )
 }
-
-/// Why a delivery is given up whose event its webhook names no longer: whoever narrows a webhook and then gives it
-/// another URL must not get there what only others may read.
-const NO_LONGER_NAMED: &str = "the webhook no longer names this event";
 
 pub(in crate::sqlite) fn give_up_unnamed(
     sql: &Connection,

@@ -7,13 +7,12 @@ use switchboard_model::{
     Timestamp, Webhook,
     delivery::{AttemptResult, DeliveryStatus},
     id::Id,
-    time::Now,
     webhook::DisabledReason,
 };
 
-use super::UNTRIED;
 use crate::{
     Result,
+    base::{deliveries::UNTRIED, outcomes::OutcomeSummary},
     sqlite::{
         engine::{
             columns::{Name, bits},
@@ -51,36 +50,6 @@ pub(in crate::sqlite) fn settle(
         }
     }
     Ok(disabled)
-}
-
-/// What some attempts in a row say of a webhook's endpoint.
-#[derive(Debug)]
-pub(in crate::sqlite) struct OutcomeSummary {
-    /// Whether any succeeded.
-    pub(in crate::sqlite) worked: bool,
-    /// When the first failed that failed after the last success.
-    pub(in crate::sqlite) failing_since: Option<Now>,
-    /// When the last ended; it has failed if `failing_since` is there.
-    pub(in crate::sqlite) now: Now,
-    /// Whether the endpoint said that it is gone.
-    pub(in crate::sqlite) is_gone: bool,
-}
-
-impl OutcomeSummary {
-    fn new(now: Now) -> Self {
-        Self { worked: false, failing_since: None, now, is_gone: false }
-    }
-
-    fn note(&mut self, result: &AttemptResult) {
-        self.now = result.finished_at;
-        self.is_gone |= result.is_gone();
-        if result.error.is_none() {
-            self.worked = true;
-            self.failing_since = None;
-        } else {
-            self.failing_since.get_or_insert(result.finished_at);
-        }
-    }
 }
 
 /// An attempt worked. It is a part of its delivery's row: one statement. Whether it was waited for.

@@ -155,7 +155,10 @@ fn checkpoint(sql: &Connection) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sqlite::engine::{seal::Seal, statement, wal::Log, writer::Writer};
+    use crate::{
+        base::seal::Seal,
+        sqlite::engine::{statement, wal::Log, writer::Writer},
+    };
 
     #[test]
     fn a_connection_beside_the_writers_moves_what_that_has_written() {

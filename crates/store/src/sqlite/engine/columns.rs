@@ -3,21 +3,24 @@
 
 use std::{any::type_name, fmt::Display, marker::PhantomData, str::FromStr};
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{
+    Row,
+    types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Type, ValueRef},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use switchboard_model::{
-    EventKind, Handle,
-    chat::Service,
-    delivery::DeliveryStatus,
+    Handle,
     id::{Id, Kind},
-    line::{DriverKind, LineService, OfflineReason},
-    outbox::OutboxStatus,
-    replay::ReplayStatus,
-    webhook::DisabledReason,
 };
 
 use super::outage;
-use crate::StoreError;
+use crate::{
+    StoreError,
+    base::{
+        names::Named,
+        seal::{NotSealed, Sealed},
+    },
+};
 
 /// An id as it lies: its 16 bytes, which sort as it does. What kind it is, the column knows.
 pub(in crate::sqlite) struct Bits<K> {
@@ -98,12 +101,6 @@ impl<T: FromStr> FromSql for Shown<T> {
 /// A value that lies as the name that the model gives it.
 pub(in crate::sqlite) struct Name<T>(pub(in crate::sqlite) T);
 
-/// What has a name, and is found by it.
-pub(in crate::sqlite) trait Named: Copy {
-    fn name(self) -> &'static str;
-    fn named(name: &str) -> Option<Self>;
-}
-
 impl<T: Named> ToSql for Name<T> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(self.0.name().into())
@@ -113,87 +110,6 @@ impl<T: Named> ToSql for Name<T> {
 impl<T: Named> FromSql for Name<T> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         T::named(value.as_str()?).map(Self).ok_or_else(unreadable::<T>)
-    }
-}
-
-impl Named for Service {
-    fn name(self) -> &'static str {
-        self.as_str()
-    }
-    fn named(name: &str) -> Option<Self> {
-        Self::from_name(name)
-    }
-}
-
-impl Named for LineService {
-    fn name(self) -> &'static str {
-        self.as_str()
-    }
-    fn named(name: &str) -> Option<Self> {
-        Self::from_name(name)
-    }
-}
-
-impl Named for OfflineReason {
-    fn name(self) -> &'static str {
-        self.as_str()
-    }
-    fn named(name: &str) -> Option<Self> {
-        Some(Self::from_name(name).unwrap_or(Self::Other))
-    }
-}
-
-impl Named for DriverKind {
-    fn name(self) -> &'static str {
-        self.as_str()
-    }
-    fn named(name: &str) -> Option<Self> {
-        Self::from_name(name)
-    }
-}
-
-impl Named for EventKind {
-    fn name(self) -> &'static str {
-        self.as_str()
-    }
-    fn named(name: &str) -> Option<Self> {
-        Self::from_name(name)
-    }
-}
-
-impl Named for OutboxStatus {
-    fn name(self) -> &'static str {
-        self.as_str()
-    }
-    fn named(name: &str) -> Option<Self> {
-        Self::from_name(name)
-    }
-}
-
-impl Named for DeliveryStatus {
-    fn name(self) -> &'static str {
-        self.as_str()
-    }
-    fn named(name: &str) -> Option<Self> {
-        Self::from_name(name)
-    }
-}
-
-impl Named for DisabledReason {
-    fn name(self) -> &'static str {
-        self.as_str()
-    }
-    fn named(name: &str) -> Option<Self> {
-        Self::from_name(name)
-    }
-}
-
-impl Named for ReplayStatus {
-    fn name(self) -> &'static str {
-        self.as_str()
-    }
-    fn named(name: &str) -> Option<Self> {
-        Self::from_name(name)
     }
 }
 
@@ -217,4 +133,22 @@ impl From<rusqlite::Error> for StoreError {
             },
         }
     }
+}
+
+impl From<NotSealed> for rusqlite::Error {
+    fn from(error: NotSealed) -> Self {
+        Self::FromSqlConversionFailure(0, Type::Blob, Box::new(error))
+    }
+}
+
+/// The secrets of a webhook, from the columns `secret`, `previous_secret`, `previous_until`.
+pub(in crate::sqlite) fn sealed(
+    row: &Row<'_>,
+    [current, previous, previous_until]: [usize; 3],
+) -> rusqlite::Result<Sealed> {
+    Ok(Sealed {
+        current: row.get(current)?,
+        previous: row.get(previous)?,
+        previous_until: row.get(previous_until)?,
+    })
 }

@@ -1,17 +1,13 @@
 //! The machinery under the nouns: one thread that writes, a few that read, and how rows become values.
 
-pub(super) mod bounded;
 pub(super) mod checkpoints;
 pub(super) mod columns;
 pub(super) mod migrations;
 pub(super) mod open;
 pub(super) mod others;
 pub(super) mod outage;
-pub(super) mod post_commit;
 pub(super) mod read_queue;
 pub(super) mod reader;
-pub(super) mod seal;
-pub(super) mod secret_key;
 pub(super) mod statement;
 pub(super) mod wal;
 pub(super) mod worker_queue;

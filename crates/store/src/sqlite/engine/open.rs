@@ -14,15 +14,14 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use super::{
     checkpoints::{self, Beside, Checkpoints, Pages},
     migrations,
-    post_commit::PostCommit,
     reader::Readers,
-    seal::Seal,
     statement,
     wal::{self, Log},
     writer::Writer,
 };
 use crate::{
     Result, StoreError,
+    base::{post_commit::PostCommit, seal::Seal},
     sqlite::{SqliteOptions, SqliteStore, secrets},
 };
 

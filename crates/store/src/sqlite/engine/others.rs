@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rusqlite::Connection;
 
-use super::{post_commit::PostCommit, statement, writer_cache::WriterCache};
+use super::{statement, writer_cache::WriterCache};
+use crate::base::post_commit::PostCommit;
 
 /// Whether another process has written, or somebody by hand: SQLite counts what it did not write by this connection.
 #[derive(Debug, Default)]

@@ -119,7 +119,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::sqlite::engine::{seal::Seal, statement, writer::Writer};
+    use crate::{
+        base::seal::Seal,
+        sqlite::engine::{statement, writer::Writer},
+    };
 
     /// How long one read of the test takes.
     const READ: Duration = Duration::from_millis(40);

@@ -19,10 +19,13 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::{
-    others::Others, outage, post_commit::PostCommit, seal::Seal, statement, wal::Log,
-    worker_queue::WorkerQueue, writer_cache::WriterCache,
+    others::Others, outage, statement, wal::Log, worker_queue::WorkerQueue,
+    writer_cache::WriterCache,
 };
-use crate::{Outage, Result, StoreError, sqlite::health::Vitals};
+use crate::{
+    Outage, Result, StoreError,
+    base::{post_commit::PostCommit, seal::Seal, vitals::Vitals},
+};
 
 /// The most commands of one transaction: bounds how long the first of them waits for the last.
 const MAX_BATCH: usize = 512;

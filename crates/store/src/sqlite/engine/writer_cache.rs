@@ -10,71 +10,22 @@ use std::sync::Arc;
 
 use quick_cache::unsync::Cache;
 use rusqlite::{Connection, params};
-use switchboard_model::{
-    Account, Bridge, EventKind, Handle, Line, Webhook,
-    delivery::Secrets,
-    id::Id,
-    line::{Capability, LineService, LoopLimit},
-};
+use switchboard_model::{Account, Line, Webhook, delivery::Secrets, id::Id};
 
 use super::{
-    columns::{Bits, Json, Name, Shown, StoredHandle, bits},
-    seal::{Seal, Sealed},
+    columns::{Bits, Json, Name, Shown, StoredHandle, bits, sealed},
     statement,
 };
-use crate::Result;
+use crate::{
+    Result,
+    base::{
+        context::{CachedLine, Subscriber},
+        seal::{Seal, Sealed},
+    },
+};
 
 /// The most lines, the most accounts and the most webhooks that are known at a time: beyond that, one goes for each that comes.
 const MAX_KNOWN: usize = 4096;
-
-/// A line, as the writing commands need it.
-#[derive(Debug)]
-pub(in crate::sqlite) struct CachedLine {
-    pub(in crate::sqlite) id: Id<Line>,
-    /// Whose it is. On the sandbox line, a chat may be another account's.
-    pub(in crate::sqlite) account_id: Id<Account>,
-    pub(in crate::sqlite) handle: Handle,
-    pub(in crate::sqlite) service: LineService,
-    pub(in crate::sqlite) is_active: bool,
-    pub(in crate::sqlite) contact_first: bool,
-    pub(in crate::sqlite) is_sandbox: bool,
-    pub(in crate::sqlite) loop_limit: Option<LoopLimit>,
-    capabilities: Vec<Capability>,
-    /// Whether its bridge has ever said what it can do.
-    capabilities_told: bool,
-    pub(in crate::sqlite) bridge_id: Option<Id<Bridge>>,
-    pub(in crate::sqlite) standby_bridge_id: Option<Id<Bridge>>,
-    /// Whether another bridge than this may still hold claims of it.
-    pub(in crate::sqlite) was_taken_over: bool,
-}
-
-impl CachedLine {
-    /// Whether it can do this. Of a line whose bridge has never said anything, it is taken that it can do what goes
-    /// with plain texts.
-    pub(in crate::sqlite) fn can(&self, what: Capability) -> bool {
-        let is_plain =
-            matches!(what, Capability::Attachments | Capability::NewChats | Capability::Groups);
-        self.capabilities.contains(&what) || (is_plain && !self.capabilities_told)
-    }
-}
-
-/// An active webhook.
-#[derive(Debug)]
-pub(in crate::sqlite) struct Subscriber {
-    pub(in crate::sqlite) webhook_id: Id<Webhook>,
-    pub(in crate::sqlite) url: Arc<str>,
-    pub(in crate::sqlite) secrets: Arc<Secrets>,
-    line_ids: Option<Vec<Id<Line>>>,
-    events: Vec<EventKind>,
-}
-
-impl Subscriber {
-    /// Whether it gets this event of this line.
-    pub(in crate::sqlite) fn wants(&self, kind: EventKind, line: Id<Line>) -> bool {
-        self.events.contains(&kind)
-            && self.line_ids.as_ref().is_none_or(|lines| lines.contains(&line))
-    }
-}
 
 /// The memory of the writer thread.
 #[derive(Debug)]
@@ -231,7 +182,7 @@ impl WriterCache {
                 Ok(Subscriber {
                     webhook_id,
                     url: row.get(1)?,
-                    secrets: open(opened, seal, webhook_id, Sealed::of(row, [2, 5, 6])?)?,
+                    secrets: open(opened, seal, webhook_id, sealed(row, [2, 5, 6])?)?,
                     line_ids: row.get::<_, Option<Json<_>>>(3)?.map(|ids| ids.0),
                     events: row.get::<_, Json<_>>(4)?.0,
                 })
@@ -261,6 +212,8 @@ fn open(
 
 #[cfg(test)]
 mod tests {
+    use switchboard_model::line::LineService;
+
     use super::*;
 
     fn add(sql: &Connection) -> Id<Line> {

@@ -6,6 +6,7 @@ use switchboard_model::{Account, Attachment, Line, id::Id, link::LinkedFile};
 use super::receive;
 use crate::{
     Result,
+    base::attachments,
     sqlite::engine::{columns::bits, statement},
 };
 
@@ -18,14 +19,10 @@ pub(in crate::sqlite) fn replace(
     before: &[Attachment],
     told: Vec<LinkedFile>,
 ) -> Result<Vec<Attachment>> {
-    let attachment =
-        |told: LinkedFile| match before.iter().find(|file| file.file_id == Some(told.file_id)) {
-            Some(kept) => {
-                let transcription = told.transcription.or_else(|| kept.transcription.clone());
-                Ok(Attachment { transcription, ..kept.clone() })
-            }
-            None => receive(sql, line, account, told),
-        };
+    let attachment = |told: LinkedFile| match attachments::kept(before, &told) {
+        Some(kept) => Ok(kept),
+        None => receive(sql, line, account, told),
+    };
     told.into_iter().map(attachment).collect()
 }
 
@@ -36,19 +33,6 @@ pub(in crate::sqlite) fn take_again(sql: &Connection, file: &LinkedFile) -> Resu
         "update files set is_referenced = 1, uses = uses + 1, left_at = null where id = ?1",
         params![bits(file.file_id)],
     )?;
-    let attachment = attachment(file);
+    let attachment = attachments::sent(file);
     Ok(Attachment { file_id: attachment.file_id.filter(|_| taken > 0), ..attachment })
-}
-
-/// The attachment that a file of an item becomes.
-pub(in crate::sqlite) fn attachment(file: &LinkedFile) -> Attachment {
-    Attachment {
-        filename: file.filename.clone(),
-        mime_type: Some(file.mime_type.clone()),
-        size: Some(file.size),
-        url: None,
-        transcription: file.transcription.clone(),
-        original: None,
-        file_id: Some(file.file_id),
-    }
 }

@@ -3,70 +3,21 @@
 use std::collections::HashMap;
 
 use rusqlite::{Connection, Row, params};
-use switchboard_model::{
-    Account, Line, Timestamp,
-    id::Id,
-    line::{LineHealth, SILENT_MS, UNANSWERED},
-};
+use switchboard_model::{Account, Line, Timestamp, id::Id, line::LineHealth};
 
 use crate::{
     Result,
+    base::line_usage::{DAY_MS, KEPT_DAYS, MAX_COUNTED, MAX_LINES, MINUTE_MS, Tally},
     sqlite::engine::{
         columns::{Bits, bits},
         statement,
     },
 };
 
-const MINUTE_MS: i64 = 60_000;
-const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
-/// How long the days are kept.
-const KEPT_DAYS: i64 = 31;
-/// As far as contacts who do not answer are counted, of one line.
-const MAX_COUNTED: usize = 1000;
-/// Lines that the operator is told of.
-const MAX_LINES: usize = 10_000;
-
-/// The messages that a command keeps, counted by line: all of them are written down by one statement at its end.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Tally(Vec<(Id<Line>, Counts)>);
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Counts {
-    sent: u32,
-    received: u32,
-    to_silent: u32,
-    new_contacts: u32,
-}
-
-impl Tally {
-    /// One that goes out, to a contact who may be silent.
-    pub(in crate::sqlite) fn sent(&mut self, line: Id<Line>, to_silent: bool) {
-        let counts = self.of(line);
-        counts.sent += 1;
-        counts.to_silent += u32::from(to_silent);
-    }
-
-    /// One that comes in, perhaps the first of its contact.
-    pub(in crate::sqlite) fn received(&mut self, line: Id<Line>, is_new_contact: bool) {
-        let counts = self.of(line);
-        counts.received += 1;
-        counts.new_contacts += u32::from(is_new_contact);
-    }
-
-    /// A command is about few lines.
-    fn of(&mut self, line: Id<Line>) -> &mut Counts {
-        let known = self.0.iter().position(|(id, _)| *id == line);
-        let place = known.unwrap_or_else(|| {
-            self.0.push((line, Counts::default()));
-            self.0.len() - 1
-        });
-        &mut self.0[place].1
-    }
-
-    /// Writes it down, and begins anew.
-    pub(in crate::sqlite) fn keep(&mut self, sql: &Connection, now: Timestamp) -> Result<()> {
-        for (line, counts) in self.0.drain(..) {
-            statement::run(
+/// Writes down the messages that a command has kept.
+pub(in crate::sqlite) fn keep(sql: &Connection, tally: &mut Tally, now: Timestamp) -> Result<()> {
+    for (line, counts) in tally.take() {
+        statement::run(
                 sql,
                 "insert into line_days (day, line_id, sent, received, to_silent, new_contacts,
                                         minute, minute_sent, busiest_minute)
@@ -90,20 +41,8 @@ impl Tally {
                     now.0.div_euclid(MINUTE_MS),
                 ],
             )?;
-        }
-        Ok(())
     }
-}
-
-/// Whether nobody in a chat has written to the line for a day. Of one in which somebody had written before that was kept,
-/// nobody knows, and it is taken for no.
-pub(in crate::sqlite) fn is_silent(
-    has_received_inbound: bool,
-    last_received_at: Option<Timestamp>,
-    now: Timestamp,
-) -> bool {
-    let since = now.0.saturating_sub_unsigned(SILENT_MS);
-    last_received_at.map_or(!has_received_inbound, |at| at.0 < since)
+    Ok(())
 }
 
 /// How each line of this account, or of all, is used today; a line of which nothing was counted is used by nobody.
@@ -165,6 +104,3 @@ fn day(row: &Row<'_>) -> rusqlite::Result<LineHealth> {
         ..LineHealth::default()
     })
 }
-
-/// What the statements above have as a number.
-const _: () = assert!(UNANSWERED == 5);

@@ -13,11 +13,11 @@ use switchboard_model::{
 use super::operator;
 use crate::{
     Committed, Refusal, Result, TakeOver,
+    base::post_commit::Publishes,
     sqlite::{
         bridges,
         engine::{
             columns::{Bits, bits},
-            post_commit::Publishes,
             statement,
             writer::Tx,
         },

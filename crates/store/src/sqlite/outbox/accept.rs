@@ -3,8 +3,8 @@
 
 use rusqlite::{Connection, params};
 use switchboard_model::{
-    Account, Chat, Line, ReactionType, Timestamp, file::is_audio_message_type, id::Id,
-    line::Capability, link::Content, message::MessageRef, outbox::OutboxStatus,
+    Account, Chat, Line, Timestamp, file::is_audio_message_type, id::Id, link::Content,
+    message::MessageRef, outbox::OutboxStatus,
 };
 
 use super::loops;
@@ -28,8 +28,7 @@ pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<
         .line(tx.sql, accept.line_id)?
         .filter(|line| line.is_active && (line.is_sandbox || line.account_id == account))
         .ok_or(Refusal::LineNotFound)?;
-    let is_message =
-        matches!(accept.content, NewContent::Message { .. } | NewContent::AudioMessage { .. });
+    let is_message = accept.content.is_message();
     let chat = if line.is_sandbox {
         tx.savepoint()?;
         let to = sandbox::to_write_to(tx.sql, &line, account, &accept.to, &accept.content, now)?;
@@ -39,7 +38,7 @@ pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<
         chats::to_write_to(tx, &line, &accept.to, is_message, now)?
     };
     let chat_id = chat.id;
-    let needed = needed_for(&accept.content, chat);
+    let needed = accept.content.needs(chat.is_group, chat.is_empty);
     let sender = Sender { account, line: line.id, lines: accept.lines.as_deref(), chat: chat_id };
     if accept.content.has_file() {
         // The file says that something refers to it.
@@ -72,31 +71,6 @@ pub(super) fn accept(tx: &mut Tx<'_>, accept: Accept, now: Timestamp) -> Result<
         ],
     )?;
     Ok(Accepted { id: accept.id, chat_id, must_rest })
-}
-
-/// What the line must be able to do: for the chat, for what is sent, and for how. A reply needs nothing: where it
-/// can't point at its message, it is still said.
-fn needed_for(content: &NewContent, chat: WrittenTo) -> [Option<Capability>; 3] {
-    let place = match chat {
-        WrittenTo { is_group: true, .. } => Some(Capability::Groups),
-        WrittenTo { is_empty: true, .. } => Some(Capability::NewChats),
-        _ => None,
-    };
-    let (what, how) = match content {
-        NewContent::Message { attachment, .. } => {
-            (attachment.map(|_| Capability::Attachments), None)
-        }
-        NewContent::AudioMessage { .. } => (Some(Capability::AudioMessages), None),
-        NewContent::Reaction { reaction_type, .. } => {
-            let is_emoji = matches!(reaction_type, ReactionType::Emoji(_));
-            (Some(Capability::Reactions), is_emoji.then_some(Capability::EmojiReactions))
-        }
-        NewContent::Typing { on } => {
-            (Some(Capability::Typing), (!on).then_some(Capability::TypingOff))
-        }
-        NewContent::Read => (Some(Capability::ReadReceipts), None),
-    };
-    [place, what, how]
 }
 
 /// Who sends where.

@@ -16,6 +16,7 @@ use crate::{
     sqlite::{
         bridges,
         engine::{columns::bits, statement, writer::Tx},
+        lines,
     },
 };
 
@@ -30,7 +31,7 @@ pub(super) fn resolve(
     for Report { id, outcome } in reports {
         resolve_one(tx, link, id, outcome, now, &mut committed)?;
     }
-    committed.tally.keep(tx.sql, now)?;
+    lines::health::keep(tx.sql, &mut committed.tally, now)?;
     Ok(committed)
 }
 

@@ -16,7 +16,7 @@ use crate::{
         bridges, chats,
         engine::writer::Tx,
         events::{self, EventContext},
-        files,
+        files, lines,
         messages::{self, bounded_guid},
         reactions::{
             self, Occurrence,
@@ -61,7 +61,7 @@ pub(super) fn settle(
             }
         }
     }
-    committed.tally.keep(tx.sql, now)?;
+    lines::health::keep(tx.sql, &mut committed.tally, now)?;
     Ok(committed)
 }
 

@@ -3,27 +3,17 @@
 //!
 //! Of what one and the same bridge says nothing is matched: it knows its own echoes, and what it tells beside them is the owner's.
 
-use std::time::Duration;
-
 use rusqlite::{Connection, params};
-use switchboard_model::{Bridge, Line, Timestamp, id::Id};
+use switchboard_model::Timestamp;
 
 use super::{Occurrence, statement};
-use crate::{Result, sqlite::engine::columns::bits};
+use crate::{
+    Result,
+    base::occurrences::{APART, KEPT},
+    sqlite::engine::columns::bits,
+};
 
-/// How far the times may lie apart: an item counts as done when its answer comes, the other time is Messages' own.
-const APART: Duration = Duration::from_secs(10 * 60);
-/// How long it is kept that one was said: a standby may tell of it days later, after a take-over.
-const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
-/// Who says it, and how.
-#[derive(Clone, Copy)]
-pub(in crate::sqlite) struct Said {
-    pub(in crate::sqlite) line: Id<Line>,
-    pub(in crate::sqlite) bridge: Id<Bridge>,
-    /// As an item that was done; otherwise it stands in the line's history.
-    pub(in crate::sqlite) as_item: bool,
-}
+pub(in crate::sqlite) use crate::base::occurrences::Said;
 
 /// Whether another bridge has said it already, the other way. What was said counts for one.
 pub(in crate::sqlite) fn was_said(

@@ -4,19 +4,20 @@ use rusqlite::{Connection, Row, params};
 use switchboard_model::{
     Account, Key, Timestamp, Webhook,
     id::Id,
-    webhook::{DisabledReason, IllegalStep, SILENCE_MS, WebhookState, WebhookStep},
+    webhook::{DisabledReason, IllegalStep, WebhookState, WebhookStep},
 };
 
 use super::{Found, find};
 use crate::{
     Result, StoreError,
-    sqlite::{
-        deliveries::OutcomeSummary,
-        engine::{
-            columns::{Bits, Name, bits},
-            statement,
-            writer::Tx,
-        },
+    base::{
+        deliveries::LOOKED_AT_FOR_MISSED,
+        outcomes::{OutcomeSummary, Standing},
+    },
+    sqlite::engine::{
+        columns::{Bits, Name, bits},
+        statement,
+        writer::Tx,
     },
 };
 
@@ -74,10 +75,6 @@ pub(in crate::sqlite) fn disable_made_by(
     Ok(made)
 }
 
-/// Deliveries of a webhook that are looked at to find the oldest event that it missed: by one index, so that the
-/// writer is held for some milliseconds at most.
-const LOOKED_AT: usize = 100_000;
-
 /// Since when a webhook in this state has missed events; none if it is active.
 pub(super) fn missed_since(
     sql: &Connection,
@@ -97,7 +94,7 @@ pub(super) fn missed_since(
            where status = 'failed' and webhook_id = ?1 order by event_seq limit ?3) d
          cross join events e on e.seq = d.event_seq
          where d.finished_at >= ?2 limit 1",
-        params![bits(id), began.0, statement::limit(LOOKED_AT)],
+        params![bits(id), began.0, statement::limit(LOOKED_AT_FOR_MISSED)],
         |row| Ok(Timestamp(row.get(0)?)),
     )?;
     Ok(Some(oldest.map_or(began, |oldest| oldest.min(began))))
@@ -120,77 +117,49 @@ pub(in crate::sqlite) fn note(
     url: &str,
     summary: &OutcomeSummary,
 ) -> Result<Option<DisabledReason>> {
-    let since = summary.failing_since.map(|since| since.wall.0);
-    let from = summary.failing_since.map(|since| since.steady.0);
-    // Two failures with a long silence between them are not days of failures.
-    let is_anew = from.map(|from| from - SILENCE_MS);
-    let noted = statement::first(
+    let known = statement::first(
         tx.sql,
-        "update webhooks set last_failed_at = ?3,
-                failing_since = iif(?4 or failing_since is null or last_failed_at < ?5, ?2, failing_since),
-                failing_from = iif(?4 or failing_from is null or last_failed_at < ?5, ?7, failing_from)
-         where id = ?1 and url = ?6 and (?2 is not null or failing_since is not null)
-         returning is_active, failing_since, disabled_at, disabled_reason, failing_from, account_id",
-        params![
-            bits(id),
-            since,
-            since.map(|_| summary.now.steady.0),
-            summary.worked,
-            is_anew,
-            url,
-            from
-        ],
-        Noted::of,
+        "select is_active, failing_since, disabled_at, disabled_reason, failing_from, last_failed_at,
+                account_id
+         from webhooks where id = ?1 and url = ?2",
+        params![bits(id), url],
+        |row| Ok((standing(row)?, row.get::<_, Bits<_>>(6)?.id())),
     )?;
-    let reason = if summary.is_gone {
-        DisabledReason::Gone
-    } else if since.is_some() {
-        DisabledReason::Failing
-    } else {
-        return Ok(None);
-    };
-    let noted = match noted {
-        Some(noted) => Some(noted),
-        // It was gone and then worked.
-        None => statement::first(
+    let Some((before, account)) = known else { return Ok(None) };
+    let mut noted = before;
+    let disabled = noted.note(summary);
+    if noted != before {
+        statement::run(
             tx.sql,
-            "select is_active, failing_since, disabled_at, disabled_reason, failing_from, account_id
-             from webhooks where id = ?1 and url = ?2",
-            params![bits(id), url],
-            Noted::of,
-        )?,
-    };
-    let Some(Noted { state: now, failing_from, account }) = noted else { return Ok(None) };
-    // For how long it fails is counted by the steady clock, and shown by the other.
-    let judged_at = match (now.failing_since, failing_from) {
-        (Some(since), Some(from)) => since + summary.now.steady.since(from),
-        _ => summary.now.wall,
-    };
-    let Ok(disabled) = now.after(WebhookStep::GiveUp(reason), judged_at) else { return Ok(None) };
-    set_state(tx.sql, id, WebhookState { disabled_at: Some(summary.now.wall), ..disabled })?;
-    tx.cache.forget_webhooks(account);
-    Ok(Some(reason))
-}
-
-/// A webhook that something was noted of.
-struct Noted {
-    state: WebhookState,
-    /// Since when it fails by the steady clock.
-    failing_from: Option<Timestamp>,
-    account: Id<Account>,
-}
-
-impl Noted {
-    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            state: WebhookState {
-                is_active: row.get(0)?,
-                failing_since: row.get::<_, Option<i64>>(1)?.map(Timestamp),
-                disabled_at: row.get::<_, Option<i64>>(2)?.map(Timestamp),
-                disabled_reason: row.get::<_, Option<Name<_>>>(3)?.map(|reason| reason.0),
-            },
-            failing_from: row.get::<_, Option<i64>>(4)?.map(Timestamp),
-            account: row.get::<_, Bits<_>>(5)?.id(),
-        })
+            "update webhooks set is_active = ?2, failing_since = ?3, disabled_at = ?4, disabled_reason = ?5,
+                    failing_from = ?6, last_failed_at = ?7
+             where id = ?1",
+            params![
+                bits(id),
+                noted.state.is_active,
+                noted.state.failing_since.map(Timestamp::millis),
+                noted.state.disabled_at.map(Timestamp::millis),
+                noted.state.disabled_reason.map(Name),
+                noted.failing_from.map(Timestamp::millis),
+                noted.last_failed_at.map(Timestamp::millis),
+            ],
+        )?;
     }
+    if disabled.is_some() {
+        tx.cache.forget_webhooks(account);
+    }
+    Ok(disabled)
+}
+
+fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
+    Ok(Standing {
+        state: WebhookState {
+            is_active: row.get(0)?,
+            failing_since: row.get::<_, Option<i64>>(1)?.map(Timestamp),
+            disabled_at: row.get::<_, Option<i64>>(2)?.map(Timestamp),
+            disabled_reason: row.get::<_, Option<Name<_>>>(3)?.map(|reason| reason.0),
+        },
+        failing_from: row.get::<_, Option<i64>>(4)?.map(Timestamp),
+        last_failed_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
+    })
 }

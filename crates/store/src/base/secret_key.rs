@@ -43,10 +43,7 @@ pub enum SecretKeyProblem {
 }
 
 /// The key in this file. If there is no such file, one is made where that `may_be_made`.
-pub(in crate::sqlite) fn read_or_make(
-    path: &Path,
-    may_be_made: bool,
-) -> Result<[u8; 32], SecretKeyProblem> {
+pub(crate) fn read_or_make(path: &Path, may_be_made: bool) -> Result<[u8; 32], SecretKeyProblem> {
     if let Some(key) = read(path)? {
         return Ok(key);
     }

@@ -7,10 +7,6 @@ use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use rusqlite::{
-    Row,
-    types::{FromSqlError, Type},
-};
 use switchboard_model::{
     Timestamp, Webhook, delivery::Secrets, id::Id, idempotency::IdempotencyScope,
     webhook::WebhookSecret,
@@ -25,7 +21,7 @@ const PREFIX: &str = "sealed:";
 
 /// The row that a sealed text belongs to.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::sqlite) enum SealedRow<'a> {
+pub(crate) enum SealedRow<'a> {
     /// Both secrets of a webhook: a rotation moves the sealed text from one column to the other.
     Webhook(Id<Webhook>),
     /// The remembered answer to a request.
@@ -48,15 +44,15 @@ impl SealedRow<'_> {
 }
 
 /// The key.
-pub(in crate::sqlite) struct Seal(RandomizedNonceKey);
+pub(crate) struct Seal(RandomizedNonceKey);
 
 impl Seal {
-    pub(in crate::sqlite) fn new(key: &[u8; 32]) -> Self {
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
         Self(RandomizedNonceKey::new(&AES_256_GCM, key).expect("the key has the cipher's length"))
     }
 
     /// Seals bytes for this row.
-    pub(in crate::sqlite) fn seal(&self, row: SealedRow<'_>, plain: &[u8]) -> Result<Vec<u8>> {
+    pub(crate) fn seal(&self, row: SealedRow<'_>, plain: &[u8]) -> Result<Vec<u8>> {
         let mut text = plain.to_vec();
         let nonce = self
             .0
@@ -70,7 +66,7 @@ impl Seal {
     }
 
     /// The plain text, if this was sealed for this row with this key.
-    pub(in crate::sqlite) fn open(&self, row: SealedRow<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn open(&self, row: SealedRow<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, text) = sealed.strip_prefix(&[VERSION])?.split_first_chunk::<NONCE_LEN>()?;
         let mut text = text.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
@@ -79,28 +75,24 @@ impl Seal {
     }
 
     /// A webhook's secret as it is kept in its column.
-    pub(in crate::sqlite) fn webhook_secret(
-        &self,
-        id: Id<Webhook>,
-        secret: &str,
-    ) -> Result<String> {
+    pub(crate) fn webhook_secret(&self, id: Id<Webhook>, secret: &str) -> Result<String> {
         let sealed = self.seal(SealedRow::Webhook(id), secret.as_bytes())?;
         Ok(format!("{PREFIX}{}", BASE64_STANDARD.encode(sealed)))
     }
 
     /// What deliveries are signed with.
-    pub(in crate::sqlite) fn secrets(
+    pub(crate) fn secrets(
         &self,
         id: Id<Webhook>,
         sealed: &Sealed,
-    ) -> rusqlite::Result<Secrets> {
+    ) -> std::result::Result<Secrets, NotSealed> {
         let open = |text: &str| {
             text.strip_prefix(PREFIX)
                 .and_then(|text| BASE64_STANDARD.decode(text).ok())
                 .and_then(|sealed| self.open(SealedRow::Webhook(id), &sealed))
                 .and_then(|plain| String::from_utf8(plain).ok())
                 .map(WebhookSecret::from_stored)
-                .ok_or_else(unreadable)
+                .ok_or(NotSealed)
         };
         let previous = sealed.previous.as_deref().map(open).transpose()?;
         Ok(Secrets {
@@ -112,36 +104,21 @@ impl Seal {
 
 /// The secrets of a webhook as its row has them.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::sqlite) struct Sealed {
-    current: String,
-    previous: Option<String>,
-    previous_until: Option<i64>,
-}
-
-impl Sealed {
-    /// From the columns `secret`, `previous_secret`, `previous_until`.
-    pub(in crate::sqlite) fn of(
-        row: &Row<'_>,
-        [current, previous, previous_until]: [usize; 3],
-    ) -> rusqlite::Result<Self> {
-        Ok(Self {
-            current: row.get(current)?,
-            previous: row.get(previous)?,
-            previous_until: row.get(previous_until)?,
-        })
-    }
+pub(crate) struct Sealed {
+    pub(crate) current: String,
+    pub(crate) previous: Option<String>,
+    pub(crate) previous_until: Option<i64>,
 }
 
 /// Whether a webhook's column holds a secret in clear, as older versions kept it.
-pub(in crate::sqlite) fn is_clear(column: &str) -> bool {
+pub(crate) fn is_clear(column: &str) -> bool {
     !column.starts_with(PREFIX)
 }
 
 /// What a text is that can't be opened.
-pub(in crate::sqlite) fn unreadable() -> rusqlite::Error {
-    let why = FromSqlError::Other("not sealed with this server's key, or for another row".into());
-    rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, Box::new(why))
-}
+#[derive(Debug, thiserror::Error)]
+#[error("not sealed with this server's key, or for another row")]
+pub(crate) struct NotSealed;
 
 impl fmt::Debug for Seal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,7 +11,7 @@ const DIGEST_LEN: usize = 64;
 /// To skip what has such an identity would lose it, to refuse it would stop the line's history at
 /// this place for ever, and to cut it could make two things one. This way the same text is always
 /// the same identity, and another text is another.
-pub(in crate::sqlite) fn bounded(text: String, max: usize) -> String {
+pub(crate) fn bounded(text: String, max: usize) -> String {
     if text.len() <= max {
         return text;
     }
@@ -26,7 +26,7 @@ pub(in crate::sqlite) fn bounded(text: String, max: usize) -> String {
 }
 
 /// The digest of a text, in the place of what is too long or not there.
-pub(in crate::sqlite) fn digest_of(text: &str) -> String {
+pub(crate) fn digest_of(text: &str) -> String {
     let mut digest = String::with_capacity(DIGEST_LEN + 1);
     digest.push('~');
     HEXLOWER.encode_append(&Sha256::digest(text.as_bytes()), &mut digest);
