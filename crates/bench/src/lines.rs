@@ -24,7 +24,7 @@ const LINES: u32 = 200;
 const CONTACT: &str = "+15550130000";
 
 pub(crate) async fn run(options: &Options, machine: Machine) -> anyhow::Result<Report> {
-    let server = world::setup(options).start().await;
+    let server = world::setup(options).await.start().await;
     let tenant = server.tenant(LINE).await;
     let handles = add_lines(&server, &tenant).await;
     let receiver = Arc::new(Receiver::start().await);

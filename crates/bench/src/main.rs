@@ -24,7 +24,7 @@ mod world;
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use machine::Machine;
 
@@ -54,6 +54,13 @@ struct Cli {
     benchmark: Benchmark,
     #[command(flatten)]
     options: Options,
+}
+
+/// Which store.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StoreKind {
+    Sqlite,
+    Postgres,
 }
 
 #[derive(Subcommand, Clone, Copy)]
@@ -113,6 +120,11 @@ struct Options {
     #[arg(long, global = true, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     webhook_concurrency: Option<u32>,
+
+    /// Where the servers of this process keep things: "accept", "life", "inbound", "lines", "drain" and "fair". PostgreSQL runs
+    /// on this machine too, with its commits on the disk
+    #[arg(long, global = true, value_enum, default_value_t = StoreKind::Sqlite)]
+    store: StoreKind,
 
     /// Run even when built without --release: the figures mean nothing
     #[arg(long, global = true)]

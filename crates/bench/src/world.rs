@@ -16,9 +16,10 @@ use switchboard_model::{
 use switchboard_server::SystemClock;
 use switchboard_store::Store;
 use switchboard_testkit::{LINE, Receiver, Setup, Tenant, TestServer};
+use switchboard_testpg::Database;
 
 use crate::{
-    Options,
+    Options, StoreKind,
     load::{Template, numbered_text},
 };
 
@@ -49,7 +50,7 @@ impl Stopped {
     /// Lets so many texts come in, in turn from each contact. Nobody is there to attempt their deliveries
     /// until the server starts.
     pub(crate) async fn backlog(&mut self, texts: usize) -> anyhow::Result<()> {
-        let store = self.setup.open_store();
+        let store = self.setup.open_store().await;
         let end = self.received + texts as u64;
         while self.received < end {
             let next = end.min(self.received + RECEIVED_AT_ONCE);
@@ -71,7 +72,7 @@ impl Stopped {
 impl World {
     /// With the simulator's bridge: what is accepted is sent.
     pub(crate) async fn linked(options: &Options) -> anyhow::Result<Self> {
-        let world = Self::start(setup(options)).await;
+        let world = Self::start(setup(options).await).await;
         for contact in &world.contacts {
             world.server.text(LINE, contact, "Hello").await;
         }
@@ -80,7 +81,7 @@ impl World {
 
     /// Without a bridge: what is accepted stays where it is, so that only acceptance is measured.
     pub(crate) async fn unlinked(options: &Options) -> anyhow::Result<Self> {
-        let world = Self::start(setup(options).unlinked()).await;
+        let world = Self::start(setup(options).await.unlinked()).await;
         let store = &*world.server.store;
         receive(store, world.tenant.line_id, &world.contacts, 0..u64::from(CONTACTS)).await?;
         Ok(world)
@@ -171,11 +172,19 @@ pub(crate) async fn receive(
 }
 
 /// The limit is counted as always, but never reached.
-pub(crate) fn setup(options: &Options) -> Setup {
-    Setup::new().config(|config| {
+pub(crate) async fn setup(options: &Options) -> Setup {
+    let setup = Setup::new().config(|config| {
         config.rate_limit = u32::MAX;
         if let Some(most) = options.webhook_concurrency {
             config.webhook_concurrency = most;
         }
-    })
+    });
+    match options.store {
+        StoreKind::Sqlite => setup,
+        StoreKind::Postgres => {
+            // Beside the other databases: on the same disk.
+            let directory = tempfile::env::temp_dir().join("postgres");
+            setup.database(Arc::new(Database::durable(&directory).await))
+        }
+    }
 }

@@ -11,4 +11,6 @@ mod server;
 pub use clock::TestClock;
 pub use judge::judge;
 pub use receiver::Receiver;
-pub use server::{LINE, OPERATOR, Setup, Tenant, TestServer, eventually, eventually_within};
+pub use server::{
+    LINE, OPERATOR, Setup, Tenant, TestServer, eventually, eventually_within, is_on_postgres,
+};

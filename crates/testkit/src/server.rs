@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{judge::judge, logs};
 
-pub use setup::Setup;
+pub use setup::{Setup, is_on_postgres};
 
 /// The first line of the first tenant.
 pub const LINE: &str = "+15550100001";
@@ -103,12 +103,15 @@ impl TestServer {
 
     /// Keeps every write of the server waiting until what this answers is dropped, which must be soon: after 5 s
     /// writes fail. Reads go on.
-    pub fn hold_writes(&self) -> HeldWrites {
+    pub async fn hold_writes(&self) -> HeldWrites {
+        if let Some(database) = &self.setup.database {
+            return HeldWrites::Postgres(database.hold_writes().await);
+        }
         let path = self.setup.dir.path().join("switchboard.db");
         let sql = rusqlite::Connection::open(path).expect("the database is this test's own");
         sql.busy_timeout(PATIENCE).expect("a number");
         sql.execute_batch("begin immediate").expect("the writer lets others in between");
-        HeldWrites { _sql: sql }
+        HeldWrites::Sqlite(sql)
     }
 
     /// The token of the simulator's bridge, for a test that dials by itself.
@@ -243,8 +246,13 @@ impl TestServer {
 }
 
 /// Holds the lock that the server's next write needs.
-pub struct HeldWrites {
-    _sql: rusqlite::Connection,
+pub enum HeldWrites {
+    /// A transaction that writes.
+    #[allow(dead_code, reason = "it is held")]
+    Sqlite(rusqlite::Connection),
+    /// A transaction that has locked all tables.
+    #[allow(dead_code, reason = "it is held")]
+    Postgres(switchboard_testpg::Held),
 }
 
 impl std::fmt::Debug for HeldWrites {

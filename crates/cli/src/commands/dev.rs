@@ -33,9 +33,10 @@ const SECRETS: &str = "dev.json";
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 
 /// What the environment has no say in: development has its own.
-const OVERRIDDEN: [&str; 10] = [
+const OVERRIDDEN: [&str; 11] = [
     "listen",
     "data_dir",
+    "database",
     "secret_key_file",
     "rate_limit",
     "operator_token",

@@ -11,6 +11,7 @@ use switchboard_server::{
 };
 use switchboard_store::{
     Store,
+    postgres::{PostgresOptions, PostgresStore},
     sqlite::{SqliteOptions, SqliteStore},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -20,6 +21,8 @@ use super::{data_dir, signals::StopSignals};
 
 /// The database's file in the data directory.
 const DATABASE: &str = "switchboard.db";
+/// The key that secrets are encrypted with, in the data directory.
+const SECRET_KEY: &str = "secret-key";
 /// The simulator's journal in the data directory.
 const JOURNAL: &str = "simulator.jsonl";
 
@@ -66,18 +69,25 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<Opened> {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         data_dir = %dir.display(),
+        database = config.database.as_ref().map(tracing::field::display),
         address = %listener.local_addr().unwrap_or(config.listen),
         metrics_address = config.metrics_listen.map(tracing::field::display),
         admin_address = config.admin_listen.map(tracing::field::display),
         "starting"
     );
     data_dir::prepare(dir)?;
-    let (database, options) = (dir.join(DATABASE), SqliteOptions::default());
-    let store = match &config.secret_key_file {
-        Some(key_file) => SqliteStore::open_with_key(&database, key_file, options)?,
-        None => SqliteStore::open(&database, options)?,
+    let key_file = config.secret_key_file.clone().unwrap_or_else(|| dir.join(SECRET_KEY));
+    let store: Arc<dyn Store> = match &config.database {
+        Some(url) => {
+            let options = PostgresOptions::default();
+            Arc::new(PostgresStore::connect(url.reveal(), &key_file, options).await?)
+        }
+        None => {
+            let (database, options) = (dir.join(DATABASE), SqliteOptions::default());
+            Arc::new(SqliteStore::open_with_key(&database, &key_file, options)?)
+        }
     };
-    Ok(Opened { store: Arc::new(store), clock: Arc::new(SystemClock), listener })
+    Ok(Opened { store, clock: Arc::new(SystemClock), listener })
 }
 
 impl Host {

@@ -75,7 +75,7 @@ async fn what_had_worked_before_a_kill_is_not_sent_again() {
     let file = server.data_dir().join("answered");
     let setup = server.shut_down().await;
 
-    let store = setup.open_store();
+    let store = setup.open_store().await;
     let due = receive(&*store, &tenant, ["first", "second", "third"]).await;
     store.close().await;
     // The places of the first and the third; between them one that was cut, and one of a delivery that nobody knows.

@@ -116,8 +116,7 @@ async fn who_has_lost_the_database_does_not_lose_the_files() {
         .restart_with(|setup| {
             // Not before: the sweep of the first start may still be under way.
             leave(&data_dir, &Id::<File>::generate().to_string(), 2 * HOUR);
-            fs::remove_file(data_dir.join("switchboard.db")).unwrap();
-            setup
+            setup.lose_database()
         })
         .await;
     // The sweep of the start has had its turn.

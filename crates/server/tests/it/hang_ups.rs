@@ -48,7 +48,7 @@ impl Post<'_> {
             key.unwrap_or_default(),
             body.len()
         );
-        let held = self.server.hold_writes();
+        let held = self.server.hold_writes().await;
         let address = self.server.url.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();

@@ -162,7 +162,7 @@ async fn what_a_link_holds_outlives_an_outage_of_the_store() {
     let item = tenant.client.send_message(&made).await.unwrap().value.id;
     assert_eq!(link.items().await[0].id, item);
     // Longer than the lease, and longer than a write waits.
-    let held = server.hold_writes();
+    let held = server.hold_writes().await;
     tokio::time::sleep(Duration::from_secs(6)).await;
     drop(held);
     tokio::time::sleep(2 * LEASE).await;

@@ -1,6 +1,7 @@
 //! How a test server is to be, and how it starts.
 
 use std::{
+    env, fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,8 +13,10 @@ use switchboard_model::{secret::SecretHash, simulator::SimulatedPhones, time::Cl
 use switchboard_server::{App, Config, Resolver, SystemClock, SystemResolver, app::Parts};
 use switchboard_store::{
     Store,
+    postgres::{PostgresOptions, PostgresStore},
     sqlite::{SqliteOptions, SqliteStore},
 };
+use switchboard_testpg::Database;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, time::Instant};
 
@@ -30,8 +33,10 @@ pub struct Setup {
     linked: bool,
     /// The name of the simulator's journal.
     journal: &'static str,
-    /// The bounds of its store.
+    /// The bounds of its store, where that is SQLite.
     store: SqliteOptions,
+    /// Its database, where that is PostgreSQL: made when it starts first.
+    pub(super) database: Option<Arc<Database>>,
     /// Where it listened before it was restarted.
     addr: Option<SocketAddr>,
     pub(super) dir: Arc<Folder>,
@@ -78,6 +83,7 @@ impl Setup {
             linked: true,
             journal: "simulator.jsonl",
             store: SqliteOptions::default(),
+            database: None,
             addr: None,
             dir: Arc::new(Folder::Own(
                 tempfile::tempdir().expect("the machine has room for a directory"),
@@ -117,6 +123,13 @@ impl Setup {
     #[must_use]
     pub fn phones(mut self, phones: Arc<dyn SimulatedPhones>) -> Self {
         self.phones = Some(phones);
+        self
+    }
+
+    /// Lets it keep everything in this database of PostgreSQL.
+    #[must_use]
+    pub fn database(mut self, database: Arc<Database>) -> Self {
+        self.database = Some(database);
         self
     }
 
@@ -162,7 +175,13 @@ impl Setup {
     pub fn beside(server: &TestServer) -> Self {
         let dir = Arc::clone(&server.setup.dir);
         let clock = Arc::clone(&server.setup.clock);
-        Self { dir, clock, ..Self::new().shared().config(|config| config.simulator = false) }
+        let database = server.setup.database.clone();
+        Self {
+            dir,
+            clock,
+            database,
+            ..Self::new().shared().config(|config| config.simulator = false)
+        }
     }
 
     /// The same with a simulator of its own, which has other phones.
@@ -172,16 +191,40 @@ impl Setup {
         setup
     }
 
+    /// Takes its database away while it does not run: it begins with an empty one.
+    #[must_use]
+    pub fn lose_database(mut self) -> Self {
+        match self.database.take() {
+            Some(_) => {}
+            None => {
+                fs::remove_file(self.dir.path().join("switchboard.db")).expect("it has stopped")
+            }
+        }
+        self
+    }
+
     /// The database of a server that does not run. To be closed before it is started.
-    pub fn open_store(&self) -> Arc<dyn Store> {
-        open_store(self.dir.path(), self.store)
+    pub async fn open_store(&self) -> Arc<dyn Store> {
+        let dir = self.dir.path();
+        if let Some(database) = &self.database {
+            let (url, key_file) = (database.url(), dir.join("secret-key"));
+            let is_shared = self.store.is_shared;
+            let options = PostgresOptions { is_shared, ..PostgresOptions::default() };
+            let store = PostgresStore::connect(&url, &key_file, options).await;
+            return Arc::new(store.expect("the database is this test's own"));
+        }
+        let store = SqliteStore::open(&dir.join("switchboard.db"), self.store);
+        Arc::new(store.expect("the database is this test's own"))
     }
 
     /// Starts the server.
     pub async fn start(mut self) -> TestServer {
         logs::watch();
         self.config.data_dir = self.dir.path().to_path_buf();
-        let store = open_store(self.dir.path(), self.store);
+        if is_on_postgres() && self.database.is_none() {
+            self.database = Some(Arc::new(Database::new().await));
+        }
+        let store = self.open_store().await;
         let listener = listen(self.addr).await;
         self.addr = listener.local_addr().ok();
         let journal = self.dir.path().join(self.journal);
@@ -228,8 +271,11 @@ async fn listen(addr: Option<SocketAddr>) -> TcpListener {
     }
 }
 
-fn open_store(dir: &Path, options: SqliteOptions) -> Arc<dyn Store> {
-    let path = dir.join("switchboard.db");
-    let store = SqliteStore::open(&path, options);
-    Arc::new(store.expect("the database is this test's own"))
+/// Whether the servers of this run keep their things in PostgreSQL: `SWITCHBOARD_TEST_STORE` says so.
+pub fn is_on_postgres() -> bool {
+    match env::var("SWITCHBOARD_TEST_STORE").as_deref() {
+        Err(_) | Ok("" | "sqlite") => false,
+        Ok("postgres") => true,
+        Ok(other) => panic!("SWITCHBOARD_TEST_STORE is sqlite or postgres, and not {other}"),
+    }
 }
