@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails should say where")]
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use switchboard_model::{
     Account, EventKind, Handle, Line, Replay, Timestamp, Webhook,
@@ -16,9 +19,9 @@ use switchboard_model::{
     webhook::WebhookSecret,
 };
 use switchboard_store::{
-    Accounts as _, Bridges as _, Deliveries as _, DueDeliveries, DueQuery, Grant, Idempotent,
-    Inbox as _, Lines as _, Link, NewLine, NewReplay, NewWebhook, Owned, Replays as _,
-    Webhooks as _,
+    Accounts as _, Bridges as _, Deliveries as _, DueDeliveries, DueQuery, EventPosition,
+    Events as _, Grant, Idempotent, Inbox as _, Lines as _, Link, NewLine, NewReplay, NewWebhook,
+    Owned, Replays as _, Store as _, Webhooks as _,
     postgres::{PostgresOptions, PostgresStore},
 };
 use switchboard_testpg::Database;
@@ -32,7 +35,7 @@ struct World {
     link: Link,
     account: Id<Account>,
     line: Id<Line>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
     database: Database,
 }
 
@@ -57,7 +60,7 @@ impl World {
         };
         let line = store.create_line(line).await.unwrap().line.id;
         let link = Link { bridge, epoch: 0 };
-        Self { store: Arc::new(store), link, account, line, _directory: directory, database }
+        Self { store: Arc::new(store), link, account, line, directory, database }
     }
 
     async fn receive(&self, guid: &str) -> Vec<DueDelivery> {
@@ -221,4 +224,30 @@ async fn processes_share_the_webhooks() {
     assert!(own(one, 1, &[], 9).await.is_empty());
     two.disown_webhooks(2).await.unwrap();
     assert_eq!(own(one, 1, &[], 9).await, all);
+}
+
+#[tokio::test]
+async fn places_go_on_behind_those_of_the_server_that_a_database_came_from() {
+    let world = World::new().await;
+    world.receive("first").await;
+    world.store.close().await;
+    // As if that server had counted a thousand million transactions more.
+    world.database.run("update events set seq = seq + (1000000000::bigint << 20)").await;
+    let key_file = world.directory.path().join("key");
+    let (url, options) = (world.database.url(), PostgresOptions::default());
+    let store = PostgresStore::connect(&url, &key_file, options).await.unwrap();
+    let world = World { store: Arc::new(store), ..world };
+    world.receive("second").await;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let texts = loop {
+        let (all, kinds) = (EventPosition::START, EventKind::ALL.to_vec());
+        let found = world.store.events_after(world.account, all, None, kinds, 10).await.unwrap();
+        if found.events.len() == 2 {
+            break found.events.into_iter().map(|event| event.data.get().to_owned());
+        }
+        assert!(Instant::now() < deadline, "both can be read");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    let guids = ["first", "second"];
+    assert!(texts.zip(guids).all(|(text, guid)| text.contains(&format!("\"{guid}\""))));
 }
