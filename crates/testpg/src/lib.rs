@@ -111,7 +111,7 @@ impl Drop for Database {
 }
 
 fn url(server: &Server, database: &str) -> String {
-    format!("host={} user={} dbname={database}", server.directory.display(), server::USER)
+    format!("postgres:///{database}?user={}&host={}", server::USER, server.directory.display())
 }
 
 async fn run(url: &str, statements: &str) {

@@ -20,6 +20,7 @@ mod help;
 mod kill;
 #[cfg(target_os = "linux")]
 mod logs;
+mod postgres;
 mod process;
 mod production;
 mod replays;
