@@ -30,7 +30,16 @@ async fn sends(tenant: &Tenant, text: &str) -> Message {
 async fn told(tenant: &Tenant, data: &Value) -> Message {
     assert_eq!(data["line_handle"], LINE);
     let message: Message = serde_json::from_value(data.clone()).unwrap();
-    assert_eq!(shown(tenant, &message.guid).await, message);
+    let shown = shown(tenant, &message.guid).await;
+    assert_eq!(with_plain_urls(shown), with_plain_urls(message.clone()));
+    message
+}
+
+/// Without what a URL is signed with: its time is that at which it was made.
+fn with_plain_urls(mut message: Message) -> Message {
+    for url in message.attachments.iter_mut().filter_map(|file| file.url.as_mut()) {
+        url.truncate(url.find("&expires=").unwrap());
+    }
     message
 }
 
