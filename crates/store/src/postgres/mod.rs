@@ -2,7 +2,7 @@
 //!
 //! What is answered is on the server's disk. Each method that writes is one transaction on a connection of the pool, and
 //! goes on when its caller has gone away. No promise rests on "nobody else writes": what is written of a line is written
-//! under its lock ([`Tx::lock_lines`]), and places of events are such that no reader passes one that is committed late
+//! under its lock (`Tx::lock_lines`), and places of events are such that no reader passes one that is committed late
 //! (`horizon()` in the schema).
 
 mod accounts;

@@ -1,6 +1,6 @@
 //! The outbox: an item, and what it may become. How it is accepted, claimed, settled and expired stands beside.
 //!
-//! Every change of status goes through [`OutboxStatus::after`], or `resolve` beside it; a report that comes too late finds
+//! Every change of status goes through `OutboxStatus::after`, or `resolve` beside it; a report that comes too late finds
 //! its item settled and changes nothing. Order is that of `seq`: of acceptance.
 
 mod accept;
