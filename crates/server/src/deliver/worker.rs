@@ -214,7 +214,8 @@ pub(super) async fn own(deliver: Arc<Deliver>, stop: CancellationToken) {
             tokio::time::sleep(STOPPED_PAUSE).await;
         } else {
             tokio::select! {
-                () = deliver.clock.sleep(OWN_EVERY) => {}
+                // From when it was asked: a store that is slow must not let it run out.
+                () = deliver.clock.sleep(OWN_EVERY.saturating_sub(deliver.clock.steady().since(now))) => {}
                 () = stop.cancelled() => {}
             }
         }
