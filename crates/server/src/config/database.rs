@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use switchboard_store::postgres::without_password;
+
 /// The URL of a PostgreSQL database. It may hold a password, and is shown without it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(String);
@@ -15,14 +17,7 @@ impl DatabaseUrl {
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, rest) = self.0.split_once("://").unwrap_or(("postgres", ""));
-        match rest.rsplit_once('@') {
-            Some((user, host)) => {
-                let user = user.split(':').next().unwrap_or_default();
-                write!(f, "{scheme}://{user}@{host}")
-            }
-            None => f.write_str(&self.0),
-        }
+        f.write_str(&without_password(&self.0))
     }
 }
 
@@ -48,8 +43,8 @@ mod tests {
     fn a_url_is_shown_without_its_password() {
         for (url, shown) in [
             ("postgres://me:se@cret@db:5432/x", "postgres://me@db:5432/x"),
-            ("postgresql://me@db/x?host=/run", "postgresql://me@db/x?host=/run"),
-            ("postgres:///x", "postgres:///x"),
+            ("postgresql://me@db/x?host=/run", "postgresql://me@db/x"),
+            ("postgres:///x?user=me&password=secret", "postgres:///x"),
         ] {
             let parsed = parse(url).unwrap();
             assert_eq!(

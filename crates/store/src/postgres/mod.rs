@@ -29,6 +29,8 @@ mod secrets;
 mod typing;
 mod webhooks;
 
+pub use self::engine::connection::without_password;
+
 use std::{
     collections::BTreeSet,
     fmt,

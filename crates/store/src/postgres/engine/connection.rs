@@ -131,14 +131,20 @@ pub(super) fn cannot_open(url: &str, error: tokio_postgres::Error) -> StoreError
     StoreError::Open { path: without_password(url), source: Box::new(error) }
 }
 
-pub(in crate::postgres) fn without_password(url: &str) -> String {
+/// The URL of a database as it may be shown: without its password, and without its settings, which may have one too.
+pub fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return "(settings)".to_owned() };
-    match rest.rsplit_once('@') {
+    let (place, settings) = rest.split_once('?').unwrap_or((rest, ""));
+    match place.rsplit_once('@') {
         Some((user, host)) => {
             let user = user.split(':').next().unwrap_or_default();
             format!("{scheme}://{user}@{host}")
         }
-        None => url.to_owned(),
+        // Perhaps the mark is one of the password's own.
+        None if settings.contains('@') => {
+            format!("{scheme}://{}", place.split(':').next().unwrap_or_default())
+        }
+        None => format!("{scheme}://{place}"),
     }
 }
 
@@ -223,7 +229,9 @@ mod tests {
         for (url, told) in [
             ("postgres://me:se@cret@db:5432/x", "postgres://me@db:5432/x"),
             ("postgres://me@db/x", "postgres://me@db/x"),
-            ("postgres:///x", "postgres:///x"),
+            ("postgres:///x?user=me&password=secret", "postgres:///x"),
+            ("postgres://me:sec?ret@db/x", "postgres://me"),
+            ("postgres://db:5432/x?user=me&password=s@e", "postgres://db"),
             ("host=db password=secret", "(settings)"),
         ] {
             assert_eq!(without_password(url), told);
